@@ -1,0 +1,35 @@
+"""The command line: `openbell COMMAND`, inside every image and, for what needs no container, on the host."""
+
+import importlib
+import sys
+
+# name → (module with `main(arguments) -> exit code`, one line of help)
+COMMANDS = {
+    "run": ("openbell.runner.service", "run the strategy of this container until it is stopped"),
+    "supervise": ("openbell.supervisor.service", "watch all strategies and serve the status page"),
+    "status": ("openbell.commands.status", "say whether all is well, bot by bot"),
+    "check": ("openbell.commands.check", "validate strategies without importing them"),
+    "next": ("openbell.commands.next", "list the coming slots of every bot"),
+    "journal": ("openbell.commands.journal", "print journal lines of one strategy"),
+    "run-now": ("openbell.commands.run_now", "run a bot of this container now and print what it decided"),
+    "pause": ("openbell.commands.pause", "pause a bot of this container"),
+    "resume": ("openbell.commands.resume", "let a paused bot of this container run again"),
+    "pin": ("openbell.commands.pin", "fix an image's time zone and release (used by the image build)"),
+}
+
+
+def main() -> int:
+    """Run the command that the arguments name; return its exit code."""
+    name, *arguments = sys.argv[1:] or ["help"]
+    if name not in COMMANDS:
+        width = max(len(command) for command in COMMANDS)
+        lines = [f"  {command:<{width}}  {text}" for command, (_, text) in COMMANDS.items()]
+        print("usage: openbell COMMAND [--help]\n" + "\n".join(lines), file=sys.stdout if name in {"help", "--help", "-h"} else sys.stderr)
+        return 0 if name in {"help", "--help", "-h"} else 2
+    # Only the one command's code is loaded: a strategy's loop lives for months and pays for every import.
+    command = importlib.import_module(COMMANDS[name][0])
+    return int(command.main(arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

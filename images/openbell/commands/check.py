@@ -1,0 +1,44 @@
+"""`openbell check`: validate strategies without importing them."""
+
+import argparse
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from openbell.manifest import load_all, strategy_folders
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print every problem as one line; return 1 if there is one."""
+    parser = argparse.ArgumentParser(prog="openbell check", description="validate strategies without importing them")
+    parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders")
+    folder: Path = parser.parse_args(arguments).strategies
+    if not folder.is_dir():
+        print(f"{folder}: no such folder: name the strategies' folder with --strategies", file=sys.stderr)
+        return 1
+    manifests, errors = load_all(folder)
+    problems = [str(problem) for error in errors for problem in error.problems]
+    problems += [problem for one in strategy_folders(folder) for problem in code_problems(one)]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        return 1
+    bots = sum(len(manifest.bots) for manifest in manifests)
+    print(f"{len(manifests)} strategies with {bots} bots: no problems")
+    return 0
+
+
+def code_problems(folder: Path) -> list[str]:
+    """Return what is wrong with a strategy's code as far as can be seen without running it, one line each."""
+    shown = f"{folder.name}/strategy.py"
+    try:
+        tree = ast.parse((folder / "strategy.py").read_bytes(), filename=shown)
+    except FileNotFoundError:
+        return [f'{shown}: file: found no such file; allowed: a module with a function "def run(ctx)"']
+    except (SyntaxError, ValueError, OSError) as error:
+        return [f"{shown}: file: found {error}; allowed: a Python module that compiles"]
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    names |= {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    names |= {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}
+    return [] if "run" in names else [f'{shown}: run: found no function of that name; allowed: "def run(ctx)"']

@@ -1,0 +1,51 @@
+"""`openbell journal`: the lines of one strategy's journal, whole and as they are, for grep and jq."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from openbell.journal import instant, since
+from openbell.manifest import parse_duration
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the lines that fit; return 1 if the strategy has no journal."""
+    parser = argparse.ArgumentParser(prog="openbell journal", description="print journal lines of one strategy")
+    parser.add_argument("strategy")
+    parser.add_argument("--symbol", default="", help="only lines about this symbol")
+    parser.add_argument("--bot", default="", help="only lines of this bot")
+    parser.add_argument("--event", default="", help="only this event, such as decision")
+    parser.add_argument("--since", default="1d", help='a duration such as "2h" or "30d", or a date such as 2026-11-20')
+    parser.add_argument("--journal", type=Path, default=Path(os.environ.get("OPENBELL_JOURNAL", "/journal")))
+    options = parser.parse_args(arguments)
+    start = since_instant(options.since, datetime.now(UTC))
+    if start is None:
+        print(f'--since: found "{options.since}"; allowed: a duration such as "2h" or a date such as 2026-11-20', file=sys.stderr)
+        return 2
+    folder = options.journal / options.strategy
+    if not folder.is_dir():
+        known = ", ".join(sorted(path.name for path in options.journal.glob("*/"))) or "none yet"
+        print(f"{options.strategy}: no journal of that strategy; there is: {known}", file=sys.stderr)
+        return 1
+    wanted = {name: value for name in ("symbol", "bot", "event") if (value := getattr(options, name))}
+    for event in since(folder, start.date()):
+        at = instant(event.get("timestamp"))
+        if at is not None and at >= start and all(event.get(name) == value for name, value in wanted.items()):
+            print(json.dumps(event))
+    return 0
+
+
+def since_instant(text: str, now: datetime) -> datetime | None:
+    """Return the instant that `--since` means, or None if the text means none."""
+    duration = parse_duration(text)
+    if duration is not None:
+        return now - min(duration, timedelta(days=20000))
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,49 @@
+"""`openbell next`: the coming slots of every bot, from the manifests alone."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytz
+
+from openbell.manifest import Bot, load_all
+from openbell.slots import slots_between
+
+HORIZON = timedelta(days=400)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the next slots, in the strategy's zone and in the user's; return 1 if a manifest is not valid."""
+    parser = argparse.ArgumentParser(prog="openbell next", description="list the coming slots of every bot")
+    parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders")
+    parser.add_argument("--count", type=int, default=3, help="how many slots for each bot")
+    parser.add_argument("--strategy", default="", help="only this strategy")
+    options = parser.parse_args(arguments)
+    if not options.strategies.is_dir():
+        print(f"{options.strategies}: no such folder: name the strategies' folder with --strategies", file=sys.stderr)
+        return 1
+    manifests, errors = load_all(options.strategies)
+    now = datetime.now(UTC)
+    for manifest in manifests:
+        if options.strategy in {"", manifest.name}:
+            for bot in manifest.bots:
+                for line in lines(bot, now, options.count):
+                    print(line)
+    for error in errors:
+        print(error, file=sys.stderr)
+    if options.strategy and not any(manifest.name == options.strategy for manifest in manifests) and not errors:
+        print(f"{options.strategy}: no such strategy in {options.strategies}", file=sys.stderr)
+        return 1
+    return 1 if errors else 0
+
+
+def lines(bot: Bot, now: datetime, count: int) -> Iterator[str]:
+    """Yield one line for each of the bot's next `count` slots."""
+    zone = pytz.timezone(bot.schedule.timezone)
+    for slot in islice(slots_between(bot.schedule, now, now + HORIZON), count):
+        local, here = slot.astimezone(zone), slot.astimezone()
+        wait = timedelta(seconds=round((slot - now).total_seconds()))
+        yield f"{bot.id:<24} {local:%a %Y-%m-%d %H:%M:%S %Z}  here {here:%a %H:%M:%S %Z}  in {wait}"

@@ -1,0 +1,41 @@
+"""`openbell pause`: a bot's slots are skipped until it is resumed, or for a while."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from openbell import strategy
+from openbell.control import Control, Pause
+from openbell.manifest import ManifestError, parse_duration
+from openbell.places import PlaceError, from_environment
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Store the pause; return 1 if there is no such bot or the pause cannot be stored."""
+    parser = argparse.ArgumentParser(prog="openbell pause", description="pause a bot of this container")
+    parser.add_argument("bot")
+    parser.add_argument("--for", dest="length", default="", help='how long, such as "2h"; default: until it is resumed')
+    parser.add_argument("--reason", required=True)
+    parser.add_argument("--by", default="make pause")
+    options = parser.parse_args(arguments)
+    length = parse_duration(options.length)
+    if options.length and not length:
+        print(f'--for: found "{options.length}"; allowed: a duration such as "30m", "2h" or "3d"', file=sys.stderr)
+        return 2
+    now = datetime.now(UTC)
+    try:
+        places = from_environment(os.environ)
+        manifest = strategy.manifest(places)
+        if all(bot.id != options.bot for bot in manifest.bots):
+            print(f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr)
+            return 1
+        control = Control(places.control, places.strategy)
+        control.prepare()
+        control.pause(options.bot, Pause(now, now + length if length else None, options.by, options.reason))
+    except (PlaceError, ManifestError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{options.bot}: paused " + (f"until {now + length:%Y-%m-%d %H:%M:%S} UTC" if length else "until it is resumed"))
+    return 0

@@ -1,0 +1,24 @@
+"""`openbell resume`: a paused bot runs again from its next slot on."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from openbell.control import Control
+from openbell.places import PlaceError, from_environment
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Remove the pause; return 1 if it cannot be removed. A bot that is not paused stays as it is."""
+    parser = argparse.ArgumentParser(prog="openbell resume", description="let a paused bot of this container run again")
+    parser.add_argument("bot")
+    options = parser.parse_args(arguments)
+    try:
+        places = from_environment(os.environ)
+        was_paused = Control(places.control, places.strategy).resume(options.bot)
+    except (PlaceError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{options.bot}: " + ("resumed" if was_paused else "was not paused"))
+    return 0

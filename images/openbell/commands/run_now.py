@@ -1,0 +1,91 @@
+"""`openbell run-now`: ask the loop of this container for a run, follow it, and print what it decided."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from openbell import strategy
+from openbell.control import Control
+from openbell.journal import Event, Follower, days
+from openbell.manifest import ManifestError
+from openbell.places import PlaceError, Places, from_environment
+
+START_WITHIN = 15.0  # seconds; the loop looks for requests every second
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if every run asked for succeeded, 1 if not."""
+    parser = argparse.ArgumentParser(prog="openbell run-now", description="run bots of this container now")
+    parser.add_argument("--bot", default="", help="only this bot; default: every bot of the strategy")
+    options = parser.parse_args(arguments)
+    try:
+        places = from_environment(os.environ)
+        manifest = strategy.manifest(places)
+    except (PlaceError, ManifestError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    bots = [bot for bot in manifest.bots if options.bot in {"", bot.id}]
+    if not bots:
+        print(f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr)
+        return 1
+    return max([_run(places, bot.id, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
+
+
+def _run(places: Places, bot: str, wait: float) -> int:
+    follower = Follower(places.journal)
+    folder = places.journal / places.strategy
+    # Only what is written from here on matters.
+    follower.positions = {str(path.relative_to(places.journal)): path.stat().st_size for _, path in days(folder)}
+    try:
+        request = Control(places.control, places.strategy).request(bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC))
+    except OSError as error:
+        print(f"the request could not be written: {error}; is the strategy's container running?", file=sys.stderr)
+        return 1
+    run_id = None
+    for event in _events(follower, time.monotonic() + wait):
+        if event.get("request") == request.id and event["event"] == "request_refused":
+            print(f"{bot}: not run: {event.get('reason')}", file=sys.stderr)
+            return 1
+        if event.get("request") == request.id:
+            run_id = event.get("run_id")
+        if run_id is None or event.get("run_id") != run_id:
+            continue
+        if line := describe(event):
+            print(line, flush=True)
+        if event["event"] == "run_end":
+            return 0 if event.get("outcome") == "succeeded" else 1
+    began = "it did not end" if run_id else "it did not start"
+    print(f"{bot}: {began} within {wait:.0f} s: see the strategy's log", file=sys.stderr)
+    return 1
+
+
+def _events(follower: Follower, until: float) -> Iterator[Event]:
+    while time.monotonic() < until:
+        yield from follower.poll()
+        time.sleep(0.05)
+
+
+def describe(event: Event) -> str:
+    """Return one line for a person, or an empty text for an event that says nothing to one."""
+    match event["event"]:
+        case "run_start":
+            return f"{event.get('bot')}: run {event.get('run_id')} started (trigger {event.get('trigger')})"
+        case "signal":
+            skip = {"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt", "symbol", "signal"}
+            values = ", ".join(f"{name} {value}" for name, value in event.items() if name not in skip)
+            return f"  {event.get('symbol')}: signal {event.get('signal')} ({values})"
+        case "decision" if event.get("action") == "hold":
+            return f"  {event.get('symbol')}: hold: {event.get('reason')}"
+        case "decision":
+            answer = f"{event.get('status')} at {event.get('filled_price')}" if event.get("filled_price") else f"{event.get('status')} {event.get('broker_reason', '')}"
+            return f"  {event.get('symbol')}: {event.get('action')} {event.get('qty')}: {event.get('reason')} [{answer.strip()}]"
+        case "error":
+            return f"  error: {event.get('error')}\n{event.get('traceback', '')}".rstrip()
+        case "output":
+            return f"  {event.get('text')}"
+        case "run_end":
+            return f"{event.get('bot')}: {event.get('outcome')} in {event.get('tick_duration_ms')} ms, {event.get('orders')} orders"
+    return ""

@@ -1,0 +1,216 @@
+"""What a strategy function is given: `def run(ctx: Context) -> None`.
+
+    def run(ctx):
+        for symbol in ctx.symbols:
+            closes = ctx.bars(symbol, "1d", 50).closes
+            ...
+            ctx.signal(symbol, strength, fast=fast, slow=slow)
+            ctx.order(symbol, "buy", 10, reason="fast above slow")
+
+Everything that a strategy computes, decides and orders passes through here, and so into the journal.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytz
+
+from openbell.brokers import Broker, Order, PlacedOrder
+from openbell.journal import Journal
+from openbell.ledger import Ledger, OrderRecord
+from openbell.manifest import Bot, Manifest
+from openbell.market import Bars, Market
+
+SIDES = ("buy", "sell")
+
+
+class StrategyError(ValueError):
+    """A call of the strategy that cannot be meant so; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run a context belongs to: (bot, slot) and the attempt."""
+
+    bot: Bot
+    slot: datetime
+    run_id: str
+    attempt: int
+
+    def fields(self) -> dict[str, object]:
+        """Return what every journal line of the run carries."""
+        return {"bot": self.bot.id, "slot": self.slot, "run_id": self.run_id, "attempt": self.attempt}
+
+
+class State(MutableMapping[str, object]):
+    """A bot's own small memory between runs: JSON values by name. It is kept if the run succeeds, and only then."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = dict(values)
+        self.changed = False
+
+    def __getitem__(self, key: str) -> object:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        if not isinstance(key, str):
+            msg = f"ctx.state has names of text as keys, not {key!r}"
+            raise StrategyError(msg)
+        try:
+            # The round trip makes what this run reads back equal to what the next one will.
+            self._values[key] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
+            raise StrategyError(msg) from None
+        self.changed = True
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+        self.changed = True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class Context:
+    """One run of one bot, as its strategy sees it.
+
+    bot: the bot's id. symbols: its symbols. params: its [bot.params], read only.
+    slot: the instant for which the run happens, aware UTC. now: the same instant on the strategy's own wall clock.
+    state: a mapping that the bot finds again at its next run.
+    """
+
+    def __init__(
+        self, manifest: Manifest, run: Run, market: Market, broker: Broker, ledger: Ledger, journal: Journal, clock: Callable[[], datetime]
+    ) -> None:
+        self.bot = run.bot.id
+        self.symbols = run.bot.symbols
+        self.params = run.bot.params
+        self.slot = run.slot
+        self.now = run.slot.astimezone(pytz.timezone(manifest.timezone))
+        self.state = State(ledger.state(run.bot.id))
+        self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._secrets = manifest.secrets
+        self._run = run
+        self._market = market
+        self._broker = broker
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._fields = {**run.fields(), **market.provenance(run.slot)}
+        self._signals: dict[str, object] = {}
+        self._sent: set[str] = set()
+
+    def bars(self, symbol: str, timeframe: str, count: int) -> Bars:
+        """Return the last `count` bars that had closed at the slot, oldest first; fewer where there are no more.
+
+        Prices are adjusted for splits and dividends. MarketError if the market has no such symbol or timeframe.
+        """
+        return self._market.bars(symbol, timeframe, count, self.slot)
+
+    def price(self, symbol: str) -> float:
+        """Return the price at which an order sent now would fill, as far as the market knows."""
+        return self._market.price(symbol, self.slot)
+
+    def position(self, symbol: str) -> float:
+        """Return how much of `symbol` the account holds; 0 for none."""
+        position = self._broker.positions().get(symbol)
+        return position.quantity if position else 0.0
+
+    @property
+    def cash(self) -> float:
+        """The account's cash, in the account's currency."""
+        return self._broker.account().cash
+
+    def secret(self, name: str) -> str:
+        """Return a secret that the manifest names under `secrets`."""
+        if name not in self._secrets:
+            msg = f'{name} is not in the manifest: add it, as in secrets = ["{name}"]'
+            raise StrategyError(msg)
+        return os.environ[name]
+
+    def signal(self, symbol: str, value: float, **values: object) -> None:
+        """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
+        self._signals[symbol] = value
+        self._write("signal", symbol=symbol, signal=value, **values)
+
+    def hold(self, symbol: str, *, reason: str) -> None:
+        """Record the decision to do nothing about `symbol`, and why."""
+        self.decisions.setdefault(symbol, "hold")
+        self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self._signals.get(symbol), qty=0)
+
+    def order(self, symbol: str, side: str, quantity: float, *, reason: str, leg: str = "") -> PlacedOrder:
+        """Send an order to buy or sell `quantity` of `symbol`, once, and return the broker's answer.
+
+        The order's identity is (bot, slot, symbol, side, leg): a retry of the run, or the next run after a crash, finds
+        the order that was sent already and sends no second one. `leg` tells two orders of one side in one run apart.
+        A rejected order is an answer (`status`), not an exception; BrokerError means that the broker gave none.
+        """
+        if side not in SIDES:
+            msg = f'side is "buy" or "sell", not {side!r}'
+            raise StrategyError(msg)
+        if isinstance(quantity, bool) or not math.isfinite(quantity) or quantity <= 0:
+            msg = f"the quantity of an order is a positive number, not {quantity!r}"
+            raise StrategyError(msg)
+        client_order_id = order_identity(self.bot, self.slot, symbol, side, leg)
+        if client_order_id in self._sent:
+            msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
+            raise StrategyError(msg)
+        self._sent.add(client_order_id)
+        placed, repeated = self._send(Order(client_order_id, symbol, side, float(quantity)), leg)
+        self.decisions[symbol] = side
+        self._write(
+            "decision",
+            symbol=symbol,
+            action=side,
+            reason=reason,
+            signal=self._signals.get(symbol),
+            qty=placed.quantity,
+            client_order_id=client_order_id,
+            order_id=placed.order_id,
+            status=placed.status,
+            filled_qty=placed.filled_quantity,
+            filled_price=placed.filled_price,
+            **({"broker_reason": placed.reason} if placed.reason else {}),
+            **({"repeated": True} if repeated else {}),
+        )
+        return placed
+
+    def _send(self, order: Order, leg: str) -> tuple[PlacedOrder, bool]:
+        record = OrderRecord(order.client_order_id, self.bot, self.slot, order.symbol, order.side, leg, order.quantity)
+        before = self._ledger.intend(record)
+        # An order that was intended before may have reached the broker although no answer reached us: ask, then send.
+        placed = self._broker.find(order.client_order_id) if before else None
+        repeated = placed is not None
+        if placed is None:
+            placed = self._broker.submit(order)
+        self._ledger.settle(order.client_order_id, placed.status, placed.order_id)
+        return placed, repeated
+
+    def log(self, message: str, **values: object) -> None:
+        """Write a line of the strategy's own into the journal."""
+        self._write("note", message=message, **values)
+
+    def _write(self, event: str, **fields: object) -> None:
+        # What identifies the run cannot be overwritten by a strategy's own names.
+        reserved = {"timestamp", "event", "level", "strategy", "boot_id", *self._fields}
+        clashing = sorted(reserved.intersection(fields))
+        if clashing:
+            msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
+            raise StrategyError(msg)
+        self._journal.write(event, self._clock(), **self._fields, **fields)
+
+
+def order_identity(bot: str, slot: datetime, symbol: str, side: str, leg: str) -> str:
+    """Return the client_order_id of an order: a short hash that is the same whenever the same slot decides the same."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, megabytes that the loop does without and a run without orders too
+
+    identity = json.dumps([bot, slot.astimezone(UTC).isoformat(timespec="microseconds"), symbol, side, leg])
+    return "ob-" + hashlib.sha256(identity.encode()).hexdigest()[:24]

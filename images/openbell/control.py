@@ -1,0 +1,114 @@
+"""What people want of a bot: desired state and requests, as small files that survive every restart.
+
+`<root>/<strategy>/paused/<bot>.json` is a pause; `<root>/<strategy>/requests/<id>.json` asks for a run now. Both are
+written by the command line and by the status page, and obeyed by the strategy's loop.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from openbell.journal import instant, stamp
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A bot's slots are skipped from `since` on, until `until` if that is given."""
+
+    since: datetime
+    until: datetime | None
+    by: str
+    reason: str
+
+    def covers(self, slot: datetime) -> bool:
+        """Tell whether a slot falls into the pause."""
+        return self.since <= slot and (self.until is None or slot < self.until)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Somebody asks for one run of a bot now."""
+
+    id: str
+    bot: str
+    by: str
+    requested_at: datetime
+
+
+class Control:
+    """Desired state and requests of one strategy."""
+
+    def __init__(self, root: Path, strategy: str) -> None:
+        self._paused = root / strategy / "paused"
+        self._requests = root / strategy / "requests"
+
+    def prepare(self) -> None:
+        """Make the folders; OSError if that cannot be done."""
+        for folder in (self._paused, self._requests):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def pause(self, bot: str, pause: Pause) -> None:
+        """Store a pause; one that is there is replaced."""
+        until = stamp(pause.until) if pause.until else None
+        _replace(self._paused / f"{bot}.json", {"since": stamp(pause.since), "until": until, "by": pause.by, "reason": pause.reason})
+
+    def resume(self, bot: str) -> bool:
+        """Remove the bot's pause; tell whether there was one."""
+        try:
+            (self._paused / f"{bot}.json").unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def paused(self, bot: str) -> Pause | None:
+        """Return the bot's pause, expired or not, or None if it has none."""
+        path = self._paused / f"{bot}.json"
+        content = _read(path)
+        if content is None:
+            return None
+        since = instant(content.get("since")) or datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+        return Pause(since, instant(content.get("until")), str(content.get("by", "unknown")), str(content.get("reason", "")))
+
+    def request(self, bot: str, by: str, at: datetime) -> Request:
+        """Ask for a run of the bot now; the loop takes the request within a second."""
+        request = Request(os.urandom(6).hex(), bot, by, at)
+        content = {"bot": bot, "by": by, "requested_at": stamp(at)}
+        _replace(self._requests / f"{request.id}.json", content)
+        return request
+
+    def requests(self) -> list[Request]:
+        """Return the requests that wait, oldest first."""
+        found: list[Request] = []
+        for path in self._requests.glob("*.json"):
+            content = _read(path) or {}
+            at = instant(content.get("requested_at"))
+            if at is None or not isinstance(content.get("bot"), str):
+                path.unlink(missing_ok=True)  # not one of ours, or torn: nobody waits for it
+                continue
+            found.append(Request(path.stem, str(content["bot"]), str(content.get("by", "unknown")), at))
+        return sorted(found, key=lambda request: request.requested_at)
+
+    def done(self, request: Request) -> None:
+        """Remove a request that was answered."""
+        (self._requests / f"{request.id}.json").unlink(missing_ok=True)
+
+    def requests_version(self) -> int:
+        """Return a number that changes whenever a request comes or goes; cheap enough to ask every second."""
+        return self._requests.stat().st_mtime_ns
+
+
+def _replace(path: Path, content: Mapping[str, object]) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(content) + "\n")
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> dict[str, object] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

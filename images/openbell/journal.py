@@ -1,0 +1,219 @@
+"""The journal: what a strategy did, as JSON lines. The only code that knows the files' format.
+
+`<root>/<strategy>/<UTC date>.jsonl`, one JSON object a line with Python's default separators, so that
+`grep '"symbol": "AAPL"' *.jsonl | jq .` works. A line is appended by one write, so that lines of several processes
+never mix. Files are dated and never renamed; `prune` removes old ones. Readers survive a torn last line, a truncated
+file, lines that are not JSON and lines of any length.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+Event = dict[str, object]
+
+LONGEST_TEXT = 8_000  # characters of one string value; a longer one is cut, so that one line stays one write
+LONGEST_LINE = 1_000_000  # bytes; a reader passes over longer lines
+_READ_SIZE = 1 << 18
+
+
+class Journal:
+    """The writing end of one strategy's journal. Lines also go to standard output, for `docker logs`.
+
+    A process forked from the writer may go on writing: the file is opened for appending, and each line is one write.
+    """
+
+    def __init__(self, root: Path, strategy: str, boot_id: str, *, echo: bool = True) -> None:
+        self.folder = root / strategy
+        self._head = {"strategy": strategy, "boot_id": boot_id}
+        self._echo = echo
+        self._secrets: tuple[str, ...] = ()
+        self._day: date | None = None
+        self._file = -1
+        self._torn = False
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Keep these texts out of all lines from now on."""
+        # Only secrets long enough not to be everyday words can be cut out of text without harm.
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+
+    def write(self, event: str, at: datetime, *, level: str = "info", **fields: object) -> None:
+        """Append one line; OSError if it cannot be written whole."""
+        head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
+        line = json.dumps({**head, **{name: self._plain(value) for name, value in fields.items()}})
+        self._append(at.astimezone(UTC).date(), line.encode() + b"\n")
+
+    def sync(self) -> None:
+        """Return once the lines written so far survive a power cut."""
+        if self._file >= 0:
+            os.fdatasync(self._file)
+
+    def _append(self, day: date, line: bytes) -> None:
+        if day != self._day:
+            self._open(day)
+        # A line that was cut short (full disk, power cut) must not swallow the one after it.
+        whole = b"\n" + line if self._torn else line
+        written = os.write(self._file, whole)
+        self._torn = written != len(whole)
+        if self._echo:
+            _echo(line)
+        if written != len(whole):
+            msg = f"{self.folder}: only {written} of {len(whole)} bytes could be written (disk full?)"
+            raise OSError(msg)
+
+    def _open(self, day: date) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{day.isoformat()}.jsonl"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._day = file, day
+        size = os.fstat(file).st_size
+        self._torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+
+    def _plain(self, value: object) -> object:
+        """Return `value` as JSON can carry it, whatever a strategy hands over, without the secrets."""
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, datetime):
+            return stamp(value)
+        if isinstance(value, Mapping):
+            return {self._text(str(key)): self._plain(one) for key, one in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._plain(one) for one in value]
+        item = getattr(value, "item", None)  # the scalars of numpy and its kin
+        if callable(item) and getattr(value, "shape", None) == ():
+            return self._plain(item())
+        return self._text(repr(value))
+
+    def _text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]")
+        if len(text) > LONGEST_TEXT:
+            return text[: LONGEST_TEXT // 2] + f" [{len(text) - LONGEST_TEXT} characters left out] " + text[-LONGEST_TEXT // 2 :]
+        return text
+
+
+def _echo(line: bytes) -> None:
+    # The file is the record; a closed or blocked standard output must not stop a strategy from trading.
+    try:
+        os.write(1, line)
+    except OSError:
+        pass
+
+
+def stamp(at: datetime) -> str:
+    """Return an aware instant in the journal's form: UTC, ISO 8601, milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant(text: object) -> datetime | None:
+    """Return the instant that a journal's text stands for, aware UTC, or None if it stands for none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else None
+
+
+def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Event | None]]:
+    """Yield, for each whole line from the byte `offset` on, the offset behind it and its event.
+
+    The event is None where the line is not a JSON object with an event's name, or is too long. A last line without an
+    end is not yielded: it may still be in the writing.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        rest, too_long = b"", False
+        while chunk := file.read(_READ_SIZE):
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                offset += len(line) + 1
+                yield offset, None if too_long else _parse(line)
+                too_long = False
+            if len(rest) > LONGEST_LINE:
+                offset, rest, too_long = offset + len(rest), b"", True
+
+
+def _parse(line: bytes) -> Event | None:
+    if len(line) > LONGEST_LINE:
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def days(folder: Path) -> list[tuple[date, Path]]:
+    """Return the journal files of one strategy's folder with their dates, oldest first; none if there is no folder."""
+    found: list[tuple[date, Path]] = []
+    for path in folder.glob("*.jsonl"):
+        try:
+            found.append((date.fromisoformat(path.stem), path))
+        except ValueError:
+            continue
+    return sorted(found)
+
+
+def since(folder: Path, first: date) -> Iterator[Event]:
+    """Yield the events of one strategy's folder from the files dated `first` or later, in order."""
+    for day, path in days(folder):
+        if day >= first:
+            for _, event in read(path):
+                if event is not None:
+                    yield event
+
+
+def prune(folder: Path, today: date, keep_days: int) -> None:
+    """Remove the files that are older than `keep_days` days."""
+    for day, path in days(folder):
+        if day < today - timedelta(days=keep_days):
+            path.unlink(missing_ok=True)
+
+
+class Follower:
+    """The reading end: hands out each event below a root once, and remembers how far it has read.
+
+    `positions` maps each file (relative to the root) to the byte behind the last line handed out; keep it to go on
+    after a restart.
+    """
+
+    def __init__(self, root: Path, positions: Mapping[str, int] | None = None) -> None:
+        self.root = root
+        self.positions = dict(positions or {})
+        self.unreadable = 0  # lines passed over so far
+
+    def poll(self) -> Iterator[Event]:
+        """Yield what is new, file by file, oldest day first within a strategy."""
+        for folder in sorted(path for path in self.root.iterdir() if path.is_dir()):
+            for _, path in days(folder):
+                yield from self._poll_file(path)
+
+    def _poll_file(self, path: Path) -> Iterator[Event]:
+        name = str(path.relative_to(self.root))
+        offset = self.positions.get(name, 0)
+        try:
+            size = path.stat().st_size
+            if size == offset:
+                return
+            if size < offset:
+                offset = 0  # the file was truncated or replaced: read it anew, events are told apart by their content
+            for position, event in read(path, offset):
+                self.positions[name] = position
+                if event is None:
+                    self.unreadable += 1
+                else:
+                    yield event
+        except FileNotFoundError:
+            self.positions.pop(name, None)

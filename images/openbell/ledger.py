@@ -1,0 +1,207 @@
+"""The ledger: what must survive a crash. Claims of slots, orders, a bot's own state and how far its slots are accounted for.
+
+One SQLite file for a strategy, written durably (a commit survives a power cut). The loop and the runs' processes each
+open their own: a connection must not be carried over a fork.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS claims (
+    bot TEXT NOT NULL, slot TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, trigger TEXT NOT NULL,
+    started_at TEXT NOT NULL, outcome TEXT, PRIMARY KEY (bot, slot)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS open_claims ON claims (bot) WHERE outcome IS NULL;
+CREATE TABLE IF NOT EXISTS accounted (bot TEXT PRIMARY KEY, until TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orders (
+    client_order_id TEXT PRIMARY KEY, bot TEXT NOT NULL, slot TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
+    leg TEXT NOT NULL, quantity REAL NOT NULL, status TEXT NOT NULL, order_id TEXT
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS orders_of_a_slot ON orders (bot, slot);
+CREATE TABLE IF NOT EXISTS state (bot TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (bot, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A slot that a run has taken. `outcome` is None while the run is in progress."""
+
+    bot: str
+    slot: datetime
+    run_id: str
+    attempt: int
+    trigger: str  # loop, cron, serverless, manual
+    started_at: datetime
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class OrderRecord:
+    """An order that a run has decided on. `status` is "intended" until the broker's answer is known."""
+
+    client_order_id: str
+    bot: str
+    slot: datetime
+    symbol: str
+    side: str
+    leg: str
+    quantity: float
+    status: str = "intended"
+    order_id: str | None = None
+
+
+class Ledger:
+    """The ledger of one strategy. Every method raises sqlite3.Error if the file cannot be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path, timeout=10, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def claim(self, claims: Iterable[Claim]) -> list[Claim]:
+        """Take slots in one durable step; return the claims that were taken. One that exists is never taken again."""
+        taken: list[Claim] = []
+        with self._transaction():
+            for claim in claims:
+                row = (claim.bot, _text(claim.slot), claim.run_id, claim.attempt, claim.trigger, _text(claim.started_at))
+                statement = "INSERT OR IGNORE INTO claims (bot, slot, run_id, attempt, trigger, started_at) VALUES (?, ?, ?, ?, ?, ?)"
+                if self._database.execute(statement, row).rowcount == 1:
+                    taken.append(claim)
+                    if claim.trigger != "manual":
+                        self._account(claim.bot, claim.slot)
+        return taken
+
+    def next_attempt(self, claim: Claim) -> None:
+        """Record that the run goes on with the claim's (higher) attempt."""
+        self._database.execute("UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ?", (claim.attempt, claim.bot, _text(claim.slot)))
+
+    def finish(self, outcomes: Iterable[tuple[Claim, str]]) -> None:
+        """Close claims with their outcomes in one durable step."""
+        with self._transaction():
+            for claim, outcome in outcomes:
+                statement = "UPDATE claims SET outcome = ? WHERE bot = ? AND slot = ? AND outcome IS NULL"
+                self._database.execute(statement, (outcome, claim.bot, _text(claim.slot)))
+
+    def open_claims(self) -> list[Claim]:
+        """Return the claims whose runs have no outcome yet, oldest first."""
+        columns = "bot, slot, run_id, attempt, trigger, started_at, outcome"
+        rows = self._database.execute(f"SELECT {columns} FROM claims WHERE outcome IS NULL ORDER BY slot")
+        return [Claim(bot, _instant(slot), run_id, attempt, trigger, _instant(at), outcome) for bot, slot, run_id, attempt, trigger, at, outcome in rows]
+
+    def failures_in_a_row(self, bot: str, most: int) -> int:
+        """Return how many of the bot's newest runs, up to `most`, ended badly one after the other."""
+        statement = "SELECT outcome FROM claims WHERE bot = ? AND outcome IS NOT NULL ORDER BY slot DESC LIMIT ?"
+        count = 0
+        for (outcome,) in self._database.execute(statement, (bot, most)):
+            if outcome == "succeeded":
+                break
+            count += 1
+        return count
+
+    def accounted_until(self, bot: str) -> datetime | None:
+        """Return the newest slot of the bot that is accounted for, with all before it; None if the bot is new."""
+        row = self._database.execute("SELECT until FROM accounted WHERE bot = ?", (bot,)).fetchone()
+        return _instant(row[0]) if row else None
+
+    def account(self, slots: Iterable[tuple[str, datetime]]) -> None:
+        """Record, for bots, the newest slot that is accounted for; it never moves back."""
+        with self._transaction():
+            for bot, slot in slots:
+                self._account(bot, slot)
+
+    def _account(self, bot: str, slot: datetime) -> None:
+        statement = "INSERT INTO accounted VALUES (?, ?) ON CONFLICT (bot) DO UPDATE SET until = max(until, excluded.until)"
+        self._database.execute(statement, (bot, _text(slot)))
+
+    def intend(self, order: OrderRecord) -> OrderRecord | None:
+        """Record durably that an order is about to be sent; return the record of before if there is one."""
+        row = (order.client_order_id, order.bot, _text(order.slot), order.symbol, order.side, order.leg, order.quantity, order.status)
+        if self._database.execute(f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", row).rowcount == 1:
+            return None
+        statement = f"SELECT {_ORDER} FROM orders WHERE client_order_id = ?"
+        return _order(self._database.execute(statement, (order.client_order_id,)).fetchone())
+
+    def orders(self, bot: str, slot: datetime) -> list[OrderRecord]:
+        """Return the orders that were decided on for one slot."""
+        rows = self._database.execute(f"SELECT {_ORDER} FROM orders WHERE bot = ? AND slot = ?", (bot, _text(slot)))
+        return [_order(row) for row in rows]
+
+    def settle(self, client_order_id: str, status: str, order_id: str) -> None:
+        """Record the broker's answer to an order."""
+        statement = "UPDATE orders SET status = ?, order_id = ? WHERE client_order_id = ?"
+        self._database.execute(statement, (status, order_id, client_order_id))
+
+    def state(self, bot: str) -> dict[str, object]:
+        """Return the bot's own state."""
+        return {key: json.loads(value) for key, value in self._database.execute("SELECT key, value FROM state WHERE bot = ?", (bot,))}
+
+    def save_state(self, bot: str, state: Mapping[str, object]) -> None:
+        """Replace the bot's own state; TypeError or ValueError if a value is not JSON."""
+        rows = [(bot, key, json.dumps(value, allow_nan=False)) for key, value in state.items()]
+        with self._transaction():
+            self._database.execute("DELETE FROM state WHERE bot = ?", (bot,))
+            self._database.executemany("INSERT INTO state VALUES (?, ?, ?)", rows)
+
+    def fact(self, name: str) -> str | None:
+        """Return what `remember` was last told under this name."""
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep one small fact about the strategy, such as how it last stopped."""
+        self._database.execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+
+    def forget_before(self, slot: datetime) -> None:
+        """Remove finished claims and settled orders of slots before this one, so that the file stays small."""
+        with self._transaction():
+            self._database.execute("DELETE FROM claims WHERE outcome IS NOT NULL AND slot < ?", (_text(slot),))
+            self._database.execute("DELETE FROM orders WHERE status <> 'intended' AND slot < ?", (_text(slot),))
+
+    def _transaction(self) -> "_Transaction":
+        return _Transaction(self._database)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE, so that a writer waits at the start rather than fails in the middle; COMMIT or ROLLBACK."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+        except sqlite3.Error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+
+def _order(row: tuple[str, str, str, str, str, str, float, str, str | None]) -> OrderRecord:
+    client_order_id, bot, slot, *rest = row
+    return OrderRecord(client_order_id, bot, _instant(slot), *rest)
+
+
+def _text(at: datetime) -> str:
+    # One fixed width, so that texts sort as instants do.
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

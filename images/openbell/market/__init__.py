@@ -1,0 +1,86 @@
+"""Sources of bars and prices: the protocol that a run meets, and `open_market` that opens one by its name.
+
+A market is always asked about an instant (`at`, aware UTC) and never reads a clock, so a run that is repeated for the
+same slot sees the same bars and the same price.
+"""
+
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from openbell.manifest import Bot
+
+
+class Bar(NamedTuple):
+    """One bar: prices in the symbol's currency, volume in units of the symbol."""
+
+    timestamp: datetime  # when the bar closed, aware UTC
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class Bars(tuple[Bar, ...]):
+    """Bars of one symbol, oldest first; each property is one column in the same order."""
+
+    __slots__ = ()
+
+    @property
+    def opens(self) -> tuple[float, ...]:
+        """Return the first price of every bar."""
+        return tuple(bar.open for bar in self)
+
+    @property
+    def highs(self) -> tuple[float, ...]:
+        """Return the highest price of every bar."""
+        return tuple(bar.high for bar in self)
+
+    @property
+    def lows(self) -> tuple[float, ...]:
+        """Return the lowest price of every bar."""
+        return tuple(bar.low for bar in self)
+
+    @property
+    def closes(self) -> tuple[float, ...]:
+        """Return the last price of every bar."""
+        return tuple(bar.close for bar in self)
+
+    @property
+    def volumes(self) -> tuple[float, ...]:
+        """Return the volume of every bar."""
+        return tuple(bar.volume for bar in self)
+
+
+class MarketError(Exception):
+    """A question that the market cannot answer; its text is one line that says what it can."""
+
+
+class Market(Protocol):
+    """Where bars and prices come from."""
+
+    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return the last `count` bars that had closed at `at`, oldest first; fewer if there are not as many.
+
+        MarketError for an unknown symbol, for a timeframe ("1d") that the market does not offer, and for a count below 1.
+        """
+        ...
+
+    def price(self, symbol: str, at: datetime) -> float:
+        """Return the next known price at `at`, which is what an order sent now fills at; MarketError if there is none."""
+        ...
+
+    def provenance(self, at: datetime) -> dict[str, str]:
+        """Return the fields that say where the prices seen at `at` come from; every journal line of a run carries them."""
+        ...
+
+
+def open_market(name: str, bot: Bot) -> Market:
+    """Return the market that manifests call `name`, as `bot` sees it; MarketError if the bot's symbols are not in it."""
+    match name:
+        case "sample":
+            from openbell.market.sample import SampleMarket  # noqa: PLC0415 - only what the strategy uses is loaded
+
+            return SampleMarket(bot.symbols, bot.schedule)
+    msg = f'no market is called "{name}"; there is: sample'
+    raise MarketError(msg)

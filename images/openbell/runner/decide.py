@@ -1,0 +1,86 @@
+"""Decide what becomes of the slots that have come due: which one runs, and why the others do not. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from openbell.control import Pause
+from openbell.manifest import Bot
+from openbell.slots import count_slots, last_slot, next_slot
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A slot, or a range of slots, that is not run: outcome "skipped" or "missed", and the reason."""
+
+    bot: str
+    first: datetime
+    last: datetime
+    count: int
+    outcome: str
+    reason: str
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do about a bot's due slots: the skips, oldest first, and the slot to run, if any."""
+
+    skips: tuple[Skip, ...]
+    run: datetime | None
+
+
+def decide(bot: Bot, after: datetime, now: datetime, *, busy: bool, pause: Pause | None, draining: bool = False) -> Decision:
+    """Decide about the bot's slots later than `after` that are due at `now`.
+
+    busy: a run of the bot is in progress. pause: the bot's pause, expired or not. draining: the loop is about to end,
+    so nothing runs, and slots that may still start in time are left to the loop that follows.
+    """
+    due = now - bot.shift
+    expired = due - bot.grace - _TICK  # slots up to here are past their grace
+    until = min(due, expired) if draining else due
+    newest = last_slot(bot.schedule, after, until)
+    if newest is None:
+        return Decision((), None)
+    skips = _passed_over(bot, after, newest - _TICK, expired, pause, draining=draining)
+    if pause is not None and pause.covers(newest):
+        return Decision((*skips, Skip(bot.id, newest, newest, 1, "skipped", "paused", pause)), None)
+    if draining:
+        return Decision((*skips, Skip(bot.id, newest, newest, 1, "skipped", "draining")), None)
+    if busy:
+        return Decision((*skips, _late_or(bot, newest, expired, "overlap")), None)
+    if newest <= expired and bot.catch_up != "latest":
+        return Decision((*skips, _late_or(bot, newest, expired, "late")), None)
+    return Decision(skips, newest)
+
+
+def _late_or(bot: Bot, slot: datetime, expired: datetime, reason: str) -> Skip:
+    if slot <= expired:
+        return Skip(bot.id, slot, slot, 1, "missed", "late")
+    return Skip(bot.id, slot, slot, 1, "skipped", reason)
+
+
+def _passed_over(bot: Bot, after: datetime, until: datetime, expired: datetime, pause: Pause | None, *, draining: bool) -> tuple[Skip, ...]:
+    """Return the slots with after < slot <= until as ranges, each with one reason."""
+    cuts = {after, until, min(max(expired, after), until)}
+    if pause is not None:
+        edges = [pause.since - _TICK] + ([pause.until - _TICK] if pause.until else [])
+        cuts.update(edge for edge in edges if after < edge < until)
+    bounds = sorted(cut for cut in cuts if after <= cut <= until)
+    skips: list[Skip] = []
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        first, last = next_slot(bot.schedule, start), last_slot(bot.schedule, start, end)
+        if first is None or last is None:
+            continue
+        count = count_slots(bot.schedule, start, end)
+        if pause is not None and pause.covers(last):
+            skips.append(Skip(bot.id, first, last, count, "skipped", "paused", pause))
+        elif draining:
+            skips.append(Skip(bot.id, first, last, count, "skipped", "draining"))
+        elif last <= expired:
+            skips.append(Skip(bot.id, first, last, count, "missed", "late"))
+        else:
+            skips.append(Skip(bot.id, first, last, count, "skipped", "coalesced"))
+    return tuple(skips)
+

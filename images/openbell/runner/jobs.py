@@ -1,0 +1,40 @@
+"""The loop's timetable: the `schedule` library, with every next run taken from the slot arithmetic."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import schedule
+
+from openbell.manifest import Bot
+from openbell.runner.clock import Clock
+from openbell.slots import next_slot
+
+
+class SlotJob(schedule.Job):
+    """A bot's job. `next_run` is aware UTC: its next slot, plus its share of the stagger.
+
+    The library's own arithmetic is naive local time counted from the end of the job: it drifts, and has holes at clock
+    changes. Only its registry and its order of due jobs are used.
+    """
+
+    def __init__(self, bot: Bot, decided_until: Callable[[], datetime], clock: Clock, scheduler: schedule.Scheduler) -> None:
+        super().__init__(1, scheduler)
+        self.bot = bot
+        self._decided_until = decided_until
+        self._clock = clock
+
+    @property
+    def should_run(self) -> bool:
+        """Tell whether the bot is due."""
+        return self.next_run is not None and self._clock.now() >= self.next_run
+
+    def reschedule(self) -> None:
+        """Take the next run from the slots anew, after the clock or the bot's account has moved."""
+        self._schedule_next_run()
+
+    def _schedule_next_run(self) -> None:
+        slot = next_slot(self.bot.schedule, self._decided_until())
+        if slot is None:
+            msg = f"bot {self.bot.id} has no slot within 400 days: change its schedule"
+            raise RuntimeError(msg)
+        self.next_run = slot + self.bot.shift

@@ -1,0 +1,24 @@
+"""One loop a strategy: a lock on the strategy's state that dies with its process."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+class LoopLock:
+    """An flock on `<state>/loop.lock`. Runs inherit it, so it is free only when no run of the holder is alive either."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(folder / "loop.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def acquire(self, when_held: Callable[[str], None]) -> None:
+        """Return once this process holds the lock; `when_held` is told once who holds it if it has to wait."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            when_held(os.pread(self._file, 200, 0).decode(errors="replace").strip() or "a process that left no name")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)

@@ -1,0 +1,215 @@
+"""The processes of runs: started from the loop, watched, ended. The loop itself never runs strategy code of a run."""
+
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from openbell.context import Run
+
+STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
+SELF_DESTRUCT_MARGIN = 30  # seconds after its time-out at which a run whose loop is gone ends by itself
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed, in words that the strategy's author understands, and the stack where it did."""
+
+    error: str
+    traceback: str = ""
+
+
+class RunProcess(Protocol):
+    """One attempt in progress."""
+
+    def poll(self) -> "Ending | None":
+        """Return how the attempt ended, or None while it goes on."""
+
+    def ask_stack(self) -> None:
+        """Ask the process for its stack; `stack` has it a moment later."""
+
+    def stack(self) -> str:
+        """Return the stack that was asked for, as far as it has come."""
+
+    def kill(self) -> None:
+        """End the process and all that it started."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended: no failure means that it succeeded."""
+
+    failure: Failure | None
+
+
+class Launcher(Protocol):
+    """Starts attempts."""
+
+    def start(self, run: Run) -> RunProcess:
+        """Start one attempt in a process of its own; OSError if there can be no process now."""
+
+
+class ForkLauncher:
+    """Starts each attempt in a child forked from this process, warm: all imports are there already.
+
+    attempt: what the child does. It returns None, or the failure.
+    """
+
+    def __init__(self, attempt: Callable[[Run], Failure | None]) -> None:
+        self._attempt = attempt
+
+    def start(self, run: Run) -> RunProcess:
+        """Fork; the child never returns."""
+        report, stack = _scratch("report"), _scratch("stack")
+        # The watchdog is a native thread, which a fork would not carry over; the loop arms it again at its next turn.
+        faulthandler.cancel_dump_traceback_later()
+        pid = os.fork()
+        if pid == 0:
+            _child(report, stack, run, self._attempt)
+        return ChildProcess(pid, report, stack)
+
+
+class FreshLauncher:
+    """Starts each attempt in a new interpreter, for strategies whose libraries do not survive a fork.
+
+    command: returns the argument list that runs one attempt and writes its failure to the file descriptor it is given.
+    """
+
+    def __init__(self, command: Callable[[Run, int, int], list[str]]) -> None:
+        self._command = command
+
+    def start(self, run: Run) -> RunProcess:
+        """Fork and execute the command."""
+        report, stack = _scratch("report"), _scratch("stack")
+        command = self._command(run, report, stack)
+
+        def execute(_: Run) -> Failure | None:
+            os.set_inheritable(report, True)  # noqa: FBT003 - positional only
+            os.set_inheritable(stack, True)  # noqa: FBT003
+            os.execv(command[0], command)
+
+        faulthandler.cancel_dump_traceback_later()
+        pid = os.fork()
+        if pid == 0:
+            _child(report, stack, run, execute)
+        return ChildProcess(pid, report, stack)
+
+
+class ChildProcess:
+    """An attempt in a child process: the leader of a process group of its own."""
+
+    def __init__(self, pid: int, report: int, stack: int) -> None:
+        self.pid = pid
+        self._report = report
+        self._stack = stack
+        # Both sides set the group, so that it is set whoever is first.
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+
+    def poll(self) -> Ending | None:
+        """Reap the child if it has ended, and end what it has left behind."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return Ending(Failure("the run's process was lost: somebody else reaped it"))
+        if pid == 0:
+            return None
+        self._kill_group()
+        report = _content(self._report)
+        os.close(self._report)
+        os.close(self._stack)
+        return Ending(_failure(os.waitstatus_to_exitcode(status), report))
+
+    def ask_stack(self) -> None:
+        """Send the signal on which the child dumps the stacks of all its threads."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, STACK_SIGNAL)
+
+    def stack(self) -> str:
+        """Return what the child has dumped."""
+        return _content(self._stack)
+
+    def kill(self) -> None:
+        """Kill the child and its process group; `poll` reaps it."""
+        self._kill_group()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def _child(report: int, stack: int, run: Run, attempt: Callable[[Run], Failure | None]) -> None:
+    """Be the child: run the attempt, write the report, end. Nothing of the loop's may be undone here, so no clean-up."""
+    code = 1
+    try:
+        become_run(stack, run)
+        failure = attempt(run)
+        write_report(report, failure)
+        code = 0 if failure is None else 1
+    except BaseException as error:  # noqa: BLE001 - a fork that leaked out of here would be a second loop
+        write_report(report, Failure(f"the run could not be set up: {type(error).__name__}: {error}"))
+    finally:
+        os._exit(code)
+
+
+def become_run(stack: int, run: Run) -> None:
+    """Turn a freshly forked process into a run's: its own group, default signals, first to go when memory runs out."""
+    with contextlib.suppress(OSError):
+        os.setpgid(0, 0)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    answer_stack(stack)
+    # If the loop dies, nobody is left to enforce the time-out: SIGALRM's default ends this process.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(int(run.bot.timeout.total_seconds()) + SELF_DESTRUCT_MARGIN)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
+
+
+def answer_stack(stack: int) -> None:
+    """Dump all stacks into the file descriptor when the loop asks; this works while C code runs too."""
+    faulthandler.register(STACK_SIGNAL, file=stack, all_threads=True)
+
+
+def write_report(report: int, failure: Failure | None) -> None:
+    """Leave the attempt's end for the loop to read."""
+    content = {"failure": None if failure is None else {"error": failure.error, "traceback": failure.traceback}}
+    os.pwrite(report, json.dumps(content).encode(), 0)
+
+
+def _failure(code: int, report: str) -> Failure | None:
+    """Tell how the attempt ended from its exit code (negative: a signal) and its report (empty: it left none)."""
+    try:
+        content = json.loads(report)
+        failure = content["failure"]
+        return Failure(failure["error"], failure["traceback"]) if failure else None
+    except (ValueError, KeyError, TypeError):
+        pass
+    if code == -signal.SIGKILL:
+        return Failure("the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it")
+    if code < 0:
+        name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
+        return Failure(f"the run's process crashed with {name}" + (" (a segmentation fault in native code)" if name == "SIGSEGV" else ""))
+    return Failure(f"the run's process ended itself with exit code {code} (os._exit) before the strategy returned")
+
+
+def _scratch(name: str) -> int:
+    # Memory, not a file: a report must get through when the disk is full.
+    return os.memfd_create(f"openbell-{name}", os.MFD_CLOEXEC)
+
+
+def _content(file: int) -> str:
+    return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
+
+
+def python() -> str:
+    """Return the interpreter to run fresh attempts with: this one."""
+    return sys.executable

@@ -1,0 +1,145 @@
+"""`openbell run`: the main process of a strategy's container."""
+
+import faulthandler
+import gc
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openbell import journal as journals
+from openbell import strategy
+from openbell.context import Run
+from openbell.control import Control
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Manifest, ManifestError
+from openbell.places import PlaceError, Places, from_environment, prepare
+from openbell.runner import worker
+from openbell.runner.clock import LONGEST_WAIT, SystemClock
+from openbell.runner.lock import LoopLock
+from openbell.runner.loop import Loop
+from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher
+from openbell.runner.recovery import recover
+
+WATCHDOG = 25.0  # seconds without a turn after which the loop ends itself, with its stack in the log
+KEEP_DAYS = 90  # days of journal that stay on the volume
+EXIT_CANNOT_START = 3
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the strategy that the environment names until SIGTERM; return the exit code."""
+    if arguments:
+        _say("usage: openbell run (it takes no arguments: the environment names the strategy)")
+        return 2
+    faulthandler.enable()
+    try:
+        places = from_environment(os.environ)
+        for folder in (places.journal / places.strategy, places.state, places.control / places.strategy):
+            prepare(folder)
+    except PlaceError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CANNOT_START
+    boot_id = os.urandom(4).hex()
+    os.environ["OPENBELL_BOOT_ID"] = boot_id
+    LoopLock(places.state).acquire(lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
+    journal = Journal(places.journal, places.strategy, boot_id)
+    faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+    try:
+        return _serve(places, journal, boot_id)
+    except (ManifestError, PlaceError, strategy.StrategyImportError, sqlite3.Error, OSError) as error:
+        _cannot_start(journal, error)
+        return EXIT_CANNOT_START
+
+
+def _serve(places: Places, journal: Journal, boot_id: str) -> int:
+    manifest = strategy.manifest(places)
+    journal.redact(strategy.secrets(manifest, os.environ))
+    launcher = _launcher(manifest, places, journal)
+    ledger = Ledger(places.state / "ledger.sqlite")
+    control = Control(places.control, manifest.name)
+    control.prepare()
+    clock = SystemClock()
+    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id)
+    stop: list[str] = []
+
+    def drain(number: int, _: object) -> None:
+        stop.append(signal.Signals(number).name)
+        loop.draining = True
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, drain)
+    journal.write(
+        "service_start",
+        clock.now(),
+        release=_release(places.folder),
+        timezone=manifest.timezone,
+        bots=[bot.id for bot in manifest.bots],
+        previous_stop=ledger.fact("previous stop") or "clean",
+        start=manifest.start,
+    )
+    ledger.remember("previous stop", "unclean")
+    _warn_of_threads(manifest, journal)
+    loop.begin(recover(manifest, ledger, journal, clock.now()))
+    journals.prune(journal.folder, clock.now().date(), KEEP_DAYS)
+    # What is there now stays shared with the runs' processes instead of being copied at their first collection.
+    gc.collect()
+    gc.freeze()
+    while not loop.is_drained:
+        faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+        clock.wait(min(loop.step(), LONGEST_WAIT))
+    loop.finish(stop[0] if stop else "drained")
+    return 0
+
+
+def _launcher(manifest: Manifest, places: Places, journal: Journal) -> Launcher:
+    """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
+    if manifest.start == "fresh":
+        return FreshLauncher(worker.fresh_command)
+    function = strategy.load(places.folder)
+
+    def attempt(run: Run) -> Failure | None:
+        return worker.attempt(manifest, function, places, journal, run)
+
+    return ForkLauncher(attempt)
+
+
+def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:
+    if manifest.start == "fresh":
+        return
+    faulthandler.cancel_dump_traceback_later()  # its own thread does not count
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+        text = f'importing strategy.py started {threads - 1} threads ({names or "native"}), which runs do not inherit: set start = "fresh" in strategy.toml if they are needed'
+        journal.write("output", datetime.now(UTC), level="warning", text=text)
+
+
+def _cannot_start(journal: Journal, error: Exception) -> None:
+    """Leave the reason where the supervisor reads it, one line each."""
+    now = datetime.now(UTC)
+    lines = str(error).splitlines() if isinstance(error, ManifestError) else [f"{type(error).__name__}: {error}" if isinstance(error, sqlite3.Error) else str(error)]
+    trace = error.traceback if isinstance(error, strategy.StrategyImportError) else ""
+    try:
+        for line in lines:
+            journal.write("error", now, level="error", stage="start", error=line, traceback=trace, will_retry=True)
+        journal.write("service_stop", now, level="error", reason=f"cannot start: {lines[0]}")
+        journal.sync()
+    except OSError:
+        _say(traceback.format_exc())
+
+
+def _release(folder: Path) -> str:
+    try:
+        return (folder / "release").read_text().strip()
+    except OSError:
+        return "unreleased"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

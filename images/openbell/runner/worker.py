@@ -1,0 +1,135 @@
+"""One attempt of one run, in the process that the loop has given it.
+
+Opens what the strategy needs, calls its `run(ctx)`, and turns whatever happens into None or a Failure. Standard output
+of the strategy becomes journal lines.
+"""
+
+import io
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openbell import strategy
+from openbell.brokers import open_broker
+from openbell.context import Context, Run
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Manifest
+from openbell.market import open_market
+from openbell.places import Places, from_environment
+from openbell.runner.processes import Failure, answer_stack, write_report
+
+LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
+
+
+def attempt(manifest: Manifest, function: Callable[[Context], object], places: Places, journal: Journal, run: Run) -> Failure | None:
+    """Call the strategy once; return None if it succeeded, else what went wrong."""
+    fields = run.fields()
+    output = _Output(lambda text: journal.write("output", _now(), **fields, text=text))
+    sys.stdout = sys.stderr = output
+    try:
+        ledger = Ledger(places.state / "ledger.sqlite")
+        market = open_market(manifest.market, run.bot)
+        broker = open_broker(manifest.broker, places.state, market, run.slot)
+        context = Context(manifest, run, market, broker, ledger, journal, _now)
+        returned = function(context)
+        if returned is not None:
+            journal.write("output", _now(), level="warning", **fields, text=f"run() returned {returned!r:.200}; it is not used: order with ctx.order()")
+        for symbol in run.bot.symbols:
+            if symbol not in context.decisions:
+                context.hold(symbol, reason="the strategy decided nothing for this symbol")
+        if context.state.changed:
+            ledger.save_state(run.bot.id, context.state)
+    except SystemExit as error:
+        return Failure(f"the strategy called sys.exit({error.code!r}): return from run() instead", traceback.format_exc())
+    except BaseException as error:  # noqa: BLE001 - whatever a strategy raises ends its run, never more
+        return Failure(_last_line(error), _strategy_traceback(error))
+    finally:
+        output.end()
+        others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if others:
+            text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
+            journal.write("output", _now(), level="warning", **fields, text=text)
+    return None
+
+
+def fresh_command(run: Run, report: int, stack: int) -> list[str]:
+    """Return the argument list that makes one attempt in a new interpreter."""
+    spec = {"bot": run.bot.id, "slot": run.slot.isoformat(), "run_id": run.run_id, "attempt": run.attempt, "report": report, "stack": stack}
+    return [sys.executable, "-m", "openbell.runner.worker", json.dumps(spec)]
+
+
+def _main(text: str) -> None:
+    spec = json.loads(text)
+    answer_stack(spec["stack"])
+    places = from_environment(os.environ)
+    manifest = strategy.manifest(places)
+    journal = Journal(places.journal, manifest.name, os.environ.get("OPENBELL_BOOT_ID", ""))
+    journal.redact(strategy.secrets(manifest, os.environ))
+    run = Run(manifest.bot(spec["bot"]), datetime.fromisoformat(spec["slot"]), spec["run_id"], spec["attempt"])
+    try:
+        function = strategy.load(places.folder)
+    except strategy.StrategyImportError as error:
+        failure: Failure | None = Failure(str(error), error.traceback)
+    else:
+        failure = attempt(manifest, function, places, journal, run)
+    write_report(spec["report"], failure)
+    os._exit(0 if failure is None else 1)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _last_line(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def _strategy_traceback(error: BaseException) -> str:
+    """Return the traceback from the strategy's own first frame on: openbell's frames above it help nobody."""
+    frame = error.__traceback__
+    here = str(Path(__file__))
+    while frame is not None and frame.tb_frame.f_code.co_filename == here:
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(error.with_traceback(frame or error.__traceback__)))
+
+
+class _Output(io.TextIOBase):
+    """What the strategy prints: whole lines to the journal, until it is too much."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._line = ""
+        self._used = 0
+        self._left_out = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self._used >= LONGEST_OUTPUT:
+            self._left_out += len(text)
+            return len(text)
+        *lines, self._line = (self._line + text[: LONGEST_OUTPUT - self._used]).split("\n")
+        self._left_out += max(0, len(text) - (LONGEST_OUTPUT - self._used))
+        self._used += len(text)
+        for line in lines:
+            if line:
+                self._emit(line)
+        return len(text)
+
+    def end(self) -> None:
+        """Emit what is left: a last line without an end, and how much was left out."""
+        if self._line:
+            self._emit(self._line)
+        if self._left_out:
+            self._emit(f"[{self._left_out} more characters were printed and left out]")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])

@@ -1,0 +1,83 @@
+"""A strategy's folder: its manifest, its code as a function, and the release that the two are."""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from openbell.context import Context
+from openbell.manifest import Manifest, load_named
+from openbell.places import PlaceError, Places
+
+StrategyFunction = Callable[[Context], object]
+
+
+class StrategyImportError(Exception):
+    """strategy.py cannot be used; the message is one line, `traceback` has the rest."""
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.traceback = trace
+
+
+def manifest(places: Places) -> Manifest:
+    """Return the manifest of the strategy whose process this is; ManifestError if it is not valid."""
+    return load_named(places.folder / "strategy.toml", places.strategy)
+
+
+def load(folder: Path) -> StrategyFunction:
+    """Import strategy.py and return its `run`; StrategyImportError says what is missing or failed.
+
+    The folder goes on the import path, so that a strategy may have modules of its own beside it.
+    """
+    path = folder / "strategy.py"
+    if not path.is_file():
+        msg = f'{path.name} is missing: write one with a function "def run(ctx)"'
+        raise StrategyImportError(msg)
+    spec = importlib.util.spec_from_file_location("strategy", path)
+    if spec is None or spec.loader is None:
+        msg = f"{path.name} cannot be imported"
+        raise StrategyImportError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["strategy"] = module
+    sys.path.insert(0, str(folder))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        line = traceback.format_exception_only(error)[-1].strip()
+        msg = f"{path.name} cannot be imported: {line}{_place(error, folder)}"
+        raise StrategyImportError(msg, traceback.format_exc()) from None
+    function = getattr(module, "run", None)
+    if not callable(function):
+        msg = f'{path.name} has no function run: write "def run(ctx)"'
+        raise StrategyImportError(msg)
+    return function  # type: ignore[no-any-return]
+
+
+def _place(error: BaseException, folder: Path) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(folder))]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def secrets(manifest: Manifest, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of the secrets that the manifest names; PlaceError if one is not set."""
+    missing = [name for name in manifest.secrets if not environment.get(name)]
+    if missing:
+        msg = f"the secret {missing[0]} is not set: add it to .env and name it under the service's environment"
+        raise PlaceError(msg)
+    return tuple(environment[name] for name in manifest.secrets)
+
+
+def release(folder: Path) -> str:
+    """Return a short hash of everything in a strategy's folder: what exactly a container runs."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, which the loop does without; only the image build calls this
+
+    content = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and path.name != "release":
+            content.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+            content.update(path.read_bytes())
+    return content.hexdigest()[:12]
