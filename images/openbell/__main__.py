@@ -24,7 +24,10 @@ def main() -> int:
     if name not in COMMANDS:
         width = max(len(command) for command in COMMANDS)
         lines = [f"  {command:<{width}}  {text}" for command, (_, text) in COMMANDS.items()]
-        print("usage: openbell COMMAND [--help]\n" + "\n".join(lines), file=sys.stdout if name in {"help", "--help", "-h"} else sys.stderr)
+        print(
+            "usage: openbell COMMAND [--help]\n" + "\n".join(lines),
+            file=sys.stdout if name in {"help", "--help", "-h"} else sys.stderr,
+        )
         return 0 if name in {"help", "--help", "-h"} else 2
     # Only the one command's code is loaded: a strategy's loop lives for months and pays for every import.
     command = importlib.import_module(COMMANDS[name][0])

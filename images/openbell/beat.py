@@ -1,7 +1,6 @@
 """The beat: a loop's sign of life, a small file beside its journal that is replaced every few seconds."""
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +25,7 @@ def write(folder: Path, beat: Beat) -> None:
     temporary = folder / "beat.json.new"
     content = {"timestamp": stamp(beat.timestamp), "boot_id": beat.boot_id, "running": list(beat.running)}
     temporary.write_text(json.dumps(content) + "\n")
-    os.replace(temporary, folder / "beat.json")
+    temporary.replace(folder / "beat.json")
 
 
 def read(folder: Path) -> Beat | None:

@@ -26,6 +26,7 @@ from openbell.manifest import Bot, Manifest
 from openbell.market import Bars, Market
 
 SIDES = ("buy", "sell")
+RESERVED = frozenset({"timestamp", "event", "level", "strategy", "boot_id"})
 
 
 class StrategyError(ValueError):
@@ -57,12 +58,9 @@ class State(MutableMapping[str, object]):
         return self._values[key]
 
     def __setitem__(self, key: str, value: object) -> None:
-        if not isinstance(key, str):
-            msg = f"ctx.state has names of text as keys, not {key!r}"
-            raise StrategyError(msg)
         try:
             # The round trip makes what this run reads back equal to what the next one will.
-            self._values[key] = json.loads(json.dumps(value, allow_nan=False))
+            self._values.update(json.loads(json.dumps({key: value}, allow_nan=False)))
         except (TypeError, ValueError) as error:
             msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
             raise StrategyError(msg) from None
@@ -88,7 +86,14 @@ class Context:
     """
 
     def __init__(
-        self, manifest: Manifest, run: Run, market: Market, broker: Broker, ledger: Ledger, journal: Journal, clock: Callable[[], datetime]
+        self,
+        manifest: Manifest,
+        run: Run,
+        market: Market,
+        broker: Broker,
+        ledger: Ledger,
+        journal: Journal,
+        clock: Callable[[], datetime],
     ) -> None:
         self.bot = run.bot.id
         self.symbols = run.bot.symbols
@@ -200,12 +205,11 @@ class Context:
 
     def _write(self, event: str, **fields: object) -> None:
         # What identifies the run cannot be overwritten by a strategy's own names.
-        reserved = {"timestamp", "event", "level", "strategy", "boot_id", *self._fields}
-        clashing = sorted(reserved.intersection(fields))
+        clashing = sorted(RESERVED.union(self._fields).intersection(fields))
         if clashing:
             msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
             raise StrategyError(msg)
-        self._journal.write(event, self._clock(), **self._fields, **fields)
+        self._journal.write(event, self._clock(), {**self._fields, **fields})
 
 
 def order_identity(bot: str, slot: datetime, symbol: str, side: str, leg: str) -> str:

@@ -53,7 +53,10 @@ class Control:
     def pause(self, bot: str, pause: Pause) -> None:
         """Store a pause; one that is there is replaced."""
         until = stamp(pause.until) if pause.until else None
-        _replace(self._paused / f"{bot}.json", {"since": stamp(pause.since), "until": until, "by": pause.by, "reason": pause.reason})
+        _replace(
+            self._paused / f"{bot}.json",
+            {"since": stamp(pause.since), "until": until, "by": pause.by, "reason": pause.reason},
+        )
 
     def resume(self, bot: str) -> bool:
         """Remove the bot's pause; tell whether there was one."""
@@ -70,7 +73,9 @@ class Control:
         if content is None:
             return None
         since = instant(content.get("since")) or datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-        return Pause(since, instant(content.get("until")), str(content.get("by", "unknown")), str(content.get("reason", "")))
+        return Pause(
+            since, instant(content.get("until")), str(content.get("by", "unknown")), str(content.get("reason", ""))
+        )
 
     def request(self, bot: str, by: str, at: datetime) -> Request:
         """Ask for a run of the bot now; the loop takes the request within a second."""
@@ -103,7 +108,7 @@ class Control:
 def _replace(path: Path, content: Mapping[str, object]) -> None:
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(content) + "\n")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _read(path: Path) -> dict[str, object] | None:

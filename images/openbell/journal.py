@@ -6,14 +6,17 @@ never mix. Files are dated and never renamed; `prune` removes old ones. Readers 
 file, lines that are not JSON and lines of any length.
 """
 
+import contextlib
 import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 Event = dict[str, object]
+NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 
 LONGEST_TEXT = 8_000  # characters of one string value; a longer one is cut, so that one line stays one write
 LONGEST_LINE = 1_000_000  # bytes; a reader passes over longer lines
@@ -40,10 +43,15 @@ class Journal:
         # Only secrets long enough not to be everyday words can be cut out of text without harm.
         self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
 
-    def write(self, event: str, at: datetime, *, level: str = "info", **fields: object) -> None:
-        """Append one line; OSError if it cannot be written whole."""
+    def write(
+        self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
+    ) -> None:
+        """Append one line: first what every line has, then what identifies the run, then the event's own fields.
+
+        OSError if it cannot be written whole.
+        """
         head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
-        line = json.dumps({**head, **{name: self._plain(value) for name, value in fields.items()}})
+        line = json.dumps({**head, **{name: self._plain(value) for name, value in {**run, **fields}.items()}})
         self._append(at.astimezone(UTC).date(), line.encode() + b"\n")
 
     def sync(self) -> None:
@@ -97,16 +105,18 @@ class Journal:
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         if len(text) > LONGEST_TEXT:
-            return text[: LONGEST_TEXT // 2] + f" [{len(text) - LONGEST_TEXT} characters left out] " + text[-LONGEST_TEXT // 2 :]
+            return (
+                text[: LONGEST_TEXT // 2]
+                + f" [{len(text) - LONGEST_TEXT} characters left out] "
+                + text[-LONGEST_TEXT // 2 :]
+            )
         return text
 
 
 def _echo(line: bytes) -> None:
     # The file is the record; a closed or blocked standard output must not stop a strategy from trading.
-    try:
+    with contextlib.suppress(OSError):
         os.write(1, line)
-    except OSError:
-        pass
 
 
 def stamp(at: datetime) -> str:

@@ -77,7 +77,14 @@ class Ledger:
         taken: list[Claim] = []
         with self._transaction():
             for claim in claims:
-                row = (claim.bot, _text(claim.slot), claim.run_id, claim.attempt, claim.trigger, _text(claim.started_at))
+                row = (
+                    claim.bot,
+                    _text(claim.slot),
+                    claim.run_id,
+                    claim.attempt,
+                    claim.trigger,
+                    _text(claim.started_at),
+                )
                 statement = "INSERT OR IGNORE INTO claims (bot, slot, run_id, attempt, trigger, started_at) VALUES (?, ?, ?, ?, ?, ?)"
                 if self._database.execute(statement, row).rowcount == 1:
                     taken.append(claim)
@@ -87,7 +94,9 @@ class Ledger:
 
     def next_attempt(self, claim: Claim) -> None:
         """Record that the run goes on with the claim's (higher) attempt."""
-        self._database.execute("UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ?", (claim.attempt, claim.bot, _text(claim.slot)))
+        self._database.execute(
+            "UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ?", (claim.attempt, claim.bot, _text(claim.slot))
+        )
 
     def finish(self, outcomes: Iterable[tuple[Claim, str]]) -> None:
         """Close claims with their outcomes in one durable step."""
@@ -100,7 +109,10 @@ class Ledger:
         """Return the claims whose runs have no outcome yet, oldest first."""
         columns = "bot, slot, run_id, attempt, trigger, started_at, outcome"
         rows = self._database.execute(f"SELECT {columns} FROM claims WHERE outcome IS NULL ORDER BY slot")
-        return [Claim(bot, _instant(slot), run_id, attempt, trigger, _instant(at), outcome) for bot, slot, run_id, attempt, trigger, at, outcome in rows]
+        return [
+            Claim(bot, _instant(slot), run_id, attempt, trigger, _instant(at), outcome)
+            for bot, slot, run_id, attempt, trigger, at, outcome in rows
+        ]
 
     def failures_in_a_row(self, bot: str, most: int) -> int:
         """Return how many of the bot's newest runs, up to `most`, ended badly one after the other."""
@@ -118,19 +130,39 @@ class Ledger:
         return _instant(row[0]) if row else None
 
     def account(self, slots: Iterable[tuple[str, datetime]]) -> None:
-        """Record, for bots, the newest slot that is accounted for; it never moves back."""
+        """Record, for bots, the newest slot that is accounted for; it moves back in `rewind` only."""
         with self._transaction():
             for bot, slot in slots:
                 self._account(bot, slot)
 
+    def rewind(self, now: datetime) -> None:
+        """Take back what was accounted for beyond `now`: the clock had been ahead. Claims stay."""
+        self._database.execute("UPDATE accounted SET until = min(until, ?)", (_text(now),))
+
     def _account(self, bot: str, slot: datetime) -> None:
-        statement = "INSERT INTO accounted VALUES (?, ?) ON CONFLICT (bot) DO UPDATE SET until = max(until, excluded.until)"
+        statement = (
+            "INSERT INTO accounted VALUES (?, ?) ON CONFLICT (bot) DO UPDATE SET until = max(until, excluded.until)"
+        )
         self._database.execute(statement, (bot, _text(slot)))
 
     def intend(self, order: OrderRecord) -> OrderRecord | None:
         """Record durably that an order is about to be sent; return the record of before if there is one."""
-        row = (order.client_order_id, order.bot, _text(order.slot), order.symbol, order.side, order.leg, order.quantity, order.status)
-        if self._database.execute(f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", row).rowcount == 1:
+        row = (
+            order.client_order_id,
+            order.bot,
+            _text(order.slot),
+            order.symbol,
+            order.side,
+            order.leg,
+            order.quantity,
+            order.status,
+        )
+        if (
+            self._database.execute(
+                f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", row
+            ).rowcount
+            == 1
+        ):
             return None
         statement = f"SELECT {_ORDER} FROM orders WHERE client_order_id = ?"
         return _order(self._database.execute(statement, (order.client_order_id,)).fetchone())
@@ -147,7 +179,10 @@ class Ledger:
 
     def state(self, bot: str) -> dict[str, object]:
         """Return the bot's own state."""
-        return {key: json.loads(value) for key, value in self._database.execute("SELECT key, value FROM state WHERE bot = ?", (bot,))}
+        return {
+            key: json.loads(value)
+            for key, value in self._database.execute("SELECT key, value FROM state WHERE bot = ?", (bot,))
+        }
 
     def save_state(self, bot: str, state: Mapping[str, object]) -> None:
         """Replace the bot's own state; TypeError or ValueError if a value is not JSON."""
@@ -163,7 +198,9 @@ class Ledger:
 
     def remember(self, name: str, value: str) -> None:
         """Keep one small fact about the strategy, such as how it last stopped."""
-        self._database.execute("INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value))
+        self._database.execute(
+            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+        )
 
     def forget_before(self, slot: datetime) -> None:
         """Remove finished claims and settled orders of slots before this one, so that the file stays small."""
@@ -194,8 +231,8 @@ class _Transaction:
 
 
 def _order(row: tuple[str, str, str, str, str, str, float, str, str | None]) -> OrderRecord:
-    client_order_id, bot, slot, *rest = row
-    return OrderRecord(client_order_id, bot, _instant(slot), *rest)
+    client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id = row
+    return OrderRecord(client_order_id, bot, _instant(slot), symbol, side, leg, quantity, status, order_id)
 
 
 def _text(at: datetime) -> str:

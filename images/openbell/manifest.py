@@ -145,7 +145,9 @@ def load_named(path: Path, name: str) -> Manifest:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ManifestError([Problem(shown, "file", "no such file", "a strategy.toml in the strategy's folder")]) from None
+        raise ManifestError(
+            [Problem(shown, "file", "no such file", "a strategy.toml in the strategy's folder")]
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ManifestError([Problem(shown, "file", str(error), "a readable TOML file in UTF-8")]) from None
     return _Reading(shown, name).manifest(table)
@@ -163,7 +165,12 @@ def load_all(root: Path) -> tuple[tuple[Manifest, ...], tuple[ManifestError, ...
             errors.append(error)
             continue
         doubled = [
-            Problem(f"{manifest.name}/strategy.toml", "bot.id", f'"{bot.id}", which {owners[bot.id]} has too', "an id that no other bot has")
+            Problem(
+                f"{manifest.name}/strategy.toml",
+                "bot.id",
+                f'"{bot.id}", which {owners[bot.id]} has too',
+                "an id that no other bot has",
+            )
             for bot in manifest.bots
             if bot.id in owners
         ]
@@ -210,7 +217,9 @@ class _Reading:
         calendar = self.take(table, "calendar", None, _calendar, "one of " + ", ".join(calendars.names()))
         market = self.take(table, "market", "sample", _one_of(MARKETS), "one of " + ", ".join(MARKETS))
         broker = self.take(table, "broker", "paper", _one_of(BROKERS), "one of " + ", ".join(BROKERS))
-        secrets = self.take(table, "secrets", (), _list_of(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]')
+        secrets: tuple[str, ...] = self.take(
+            table, "secrets", (), _list_of(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]'
+        )
         start = self.take(table, "start", "warm", _one_of(("warm", "fresh")), "one of warm, fresh")
         max_parallel = self.take(table, "max_parallel", 64, _whole(1, 256), "a whole number from 1 to 256")
         stagger = self.take(table, "stagger", timedelta(0), parse_duration, 'a duration such as "2s"')
@@ -253,13 +262,21 @@ class _Reading:
         return tuple(bots)
 
     def bot(
-        self, table: dict[str, object], key: str, default_id: str | None, timezone: str, calendar: str | None, base: Settings
+        self,
+        table: dict[str, object],
+        key: str,
+        default_id: str | None,
+        timezone: str,
+        calendar: str | None,
+        base: Settings,
     ) -> Bot:
         self.only(table, ("id", "symbols", "at", "every", "offset", "days", "params", *_SETTINGS), key)
         bot_id = self.take(table, "id", default_id, _matching(_BOT_ID), "lower-case letters, digits, - and _", key)
         if bot_id is None and "id" not in table:
             self.wrong(key + "id", "nothing", "an id for each bot, since the strategy has several")
-        symbols = self.take(table, "symbols", (), _list_of(_SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key)
+        symbols: tuple[str, ...] = self.take(
+            table, "symbols", (), _list_of(_SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key
+        )
         if not symbols and not self.has_problem(key + "symbols"):
             self.wrong(key + "symbols", _shown(table.get("symbols")), 'at least one symbol such as ["AAPL"]')
         params = self.table(table, "params", key)
@@ -269,8 +286,12 @@ class _Reading:
 
     def schedule(self, table: dict[str, object], key: str, timezone: str, calendar: str | None) -> Schedule:
         days = self.take(table, "days", EVERY_DAY, _days, '"mon-fri", "mon,wed,fri" or "daily"', key)
-        at = self.take(table, "at", (), _anchors, '"09:35", "open+5m", "close-10m" (less than 12h) or a list of them', key)
-        every = self.take(table, "every", None, _interval, 'an interval that divides a day, such as "15m", "1h" or "4h"', key)
+        at: tuple[Anchor, ...] = self.take(
+            table, "at", (), _anchors, '"09:35", "open+5m", "close-10m" (less than 12h) or a list of them', key
+        )
+        every = self.take(
+            table, "every", None, _interval, 'an interval that divides a day, such as "15m", "1h" or "4h"', key
+        )
         offset = self.take(table, "offset", timedelta(0), parse_duration, 'a duration such as "5s"', key)
         schedule = Schedule(timezone, calendar, days, at, every, offset)
         if any(self.has_problem(key + name) for name in ("days", "at", "every", "offset")):
@@ -283,17 +304,33 @@ class _Reading:
         elif every is not None and offset >= every:
             self.wrong(key + "offset", _shown(table["offset"]), "an offset shorter than every")
         elif calendar is None and any(anchor.kind != "clock" for anchor in at):
-            self.wrong(key + "at", _shown(table["at"]), 'open and close only with a calendar, such as calendar = "XNYS"')
+            self.wrong(
+                key + "at", _shown(table["at"]), 'open and close only with a calendar, such as calendar = "XNYS"'
+            )
         elif calendar is not None and not _occurs(schedule, calendars.load(calendar)):
-            self.wrong(key + ("at" if at else "every"), "a schedule that never occurs", f"times that fall into sessions of {calendar}")
+            self.wrong(
+                key + ("at" if at else "every"),
+                "a schedule that never occurs",
+                f"times that fall into sessions of {calendar}",
+            )
         return schedule
 
     def settings(self, table: dict[str, object], base: Settings, key: str) -> Settings:
-        given = {name: self.take(table, name, getattr(base, name), *_SETTINGS[name], key) for name in _SETTINGS if name in table}
+        given = {
+            name: self.take(table, name, getattr(base, name), *_SETTINGS[name], key)
+            for name in _SETTINGS
+            if name in table
+        }
         return replace(base, **given)
 
     def take(
-        self, table: dict[str, object], name: str, default: T, parse: Callable[[object], T | None], allowed: str, key: str = ""
+        self,
+        table: dict[str, object],
+        name: str,
+        default: T,
+        parse: Callable[[object], T | None],
+        allowed: str,
+        key: str = "",
     ) -> T:
         if name not in table:
             return default

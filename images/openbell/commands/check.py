@@ -12,7 +12,9 @@ from openbell.manifest import load_all, strategy_folders
 def main(arguments: Sequence[str]) -> int:
     """Print every problem as one line; return 1 if there is one."""
     parser = argparse.ArgumentParser(prog="openbell check", description="validate strategies without importing them")
-    parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders")
+    parser.add_argument(
+        "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
+    )
     folder: Path = parser.parse_args(arguments).strategies
     if not folder.is_dir():
         print(f"{folder}: no such folder: name the strategies' folder with --strategies", file=sys.stderr)
@@ -39,6 +41,14 @@ def code_problems(folder: Path) -> list[str]:
     except (SyntaxError, ValueError, OSError) as error:
         return [f"{shown}: file: found {error}; allowed: a Python module that compiles"]
     names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    names |= {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    names |= {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)}
+    names |= {
+        alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    names |= {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     return [] if "run" in names else [f'{shown}: run: found no function of that name; allowed: "def run(ctx)"']

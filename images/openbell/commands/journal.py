@@ -24,7 +24,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     start = since_instant(options.since, datetime.now(UTC))
     if start is None:
-        print(f'--since: found "{options.since}"; allowed: a duration such as "2h" or a date such as 2026-11-20', file=sys.stderr)
+        print(
+            f'--since: found "{options.since}"; allowed: a duration such as "2h" or a date such as 2026-11-20',
+            file=sys.stderr,
+        )
         return 2
     folder = options.journal / options.strategy
     if not folder.is_dir():

@@ -18,7 +18,9 @@ HORIZON = timedelta(days=400)
 def main(arguments: Sequence[str]) -> int:
     """Print the next slots, in the strategy's zone and in the user's; return 1 if a manifest is not valid."""
     parser = argparse.ArgumentParser(prog="openbell next", description="list the coming slots of every bot")
-    parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders")
+    parser.add_argument(
+        "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
+    )
     parser.add_argument("--count", type=int, default=3, help="how many slots for each bot")
     parser.add_argument("--strategy", default="", help="only this strategy")
     options = parser.parse_args(arguments)

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
         places = from_environment(os.environ)
         manifest = strategy.manifest(places)
         if all(bot.id != options.bot for bot in manifest.bots):
-            print(f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr)
+            print(
+                f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr
+            )
             return 1
         control = Control(places.control, places.strategy)
         control.prepare()
@@ -37,5 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     except (PlaceError, ManifestError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{options.bot}: paused " + (f"until {now + length:%Y-%m-%d %H:%M:%S} UTC" if length else "until it is resumed"))
+    print(
+        f"{options.bot}: paused " + (f"until {now + length:%Y-%m-%d %H:%M:%S} UTC" if length else "until it is resumed")
+    )
     return 0

@@ -23,7 +23,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         zone = load_named(options.folder / "strategy.toml", options.strategy).timezone
     except ManifestError as error:
-        print(f"{error}\n{options.strategy}: the image's clock stays at UTC until the manifest is valid", file=sys.stderr)
+        print(
+            f"{error}\n{options.strategy}: the image's clock stays at UTC until the manifest is valid", file=sys.stderr
+        )
         zone = "UTC"
     local_time = options.root / "etc/localtime"
     local_time.unlink(missing_ok=True)

@@ -40,7 +40,9 @@ def _run(places: Places, bot: str, wait: float) -> int:
     # Only what is written from here on matters.
     follower.positions = {str(path.relative_to(places.journal)): path.stat().st_size for _, path in days(folder)}
     try:
-        request = Control(places.control, places.strategy).request(bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC))
+        request = Control(places.control, places.strategy).request(
+            bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC)
+        )
     except OSError as error:
         print(f"the request could not be written: {error}; is the strategy's container running?", file=sys.stderr)
         return 1
@@ -74,13 +76,29 @@ def describe(event: Event) -> str:
         case "run_start":
             return f"{event.get('bot')}: run {event.get('run_id')} started (trigger {event.get('trigger')})"
         case "signal":
-            skip = {"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt", "symbol", "signal"}
+            skip = {
+                "timestamp",
+                "event",
+                "level",
+                "strategy",
+                "boot_id",
+                "bot",
+                "slot",
+                "run_id",
+                "attempt",
+                "symbol",
+                "signal",
+            }
             values = ", ".join(f"{name} {value}" for name, value in event.items() if name not in skip)
             return f"  {event.get('symbol')}: signal {event.get('signal')} ({values})"
         case "decision" if event.get("action") == "hold":
             return f"  {event.get('symbol')}: hold: {event.get('reason')}"
         case "decision":
-            answer = f"{event.get('status')} at {event.get('filled_price')}" if event.get("filled_price") else f"{event.get('status')} {event.get('broker_reason', '')}"
+            answer = (
+                f"{event.get('status')} at {event.get('filled_price')}"
+                if event.get("filled_price")
+                else f"{event.get('status')} {event.get('broker_reason', '')}"
+            )
             return f"  {event.get('symbol')}: {event.get('action')} {event.get('qty')}: {event.get('reason')} [{answer.strip()}]"
         case "error":
             return f"  error: {event.get('error')}\n{event.get('traceback', '')}".rstrip()

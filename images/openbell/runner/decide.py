@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from openbell.control import Pause
 from openbell.manifest import Bot
@@ -22,6 +23,21 @@ class Skip:
     reason: str
     pause: Pause | None = None
 
+    def fields(self) -> dict[str, object]:
+        """Return what the journal says of it; `slot` is the newest of a range."""
+        fields: dict[str, object] = {
+            "bot": self.bot,
+            "slot": self.last,
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "count": self.count,
+        }
+        if self.count > 1:
+            fields["first"] = self.first
+        if self.pause is not None:
+            fields |= {"paused_by": self.pause.by, "pause_reason": self.pause.reason}
+        return fields
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -31,7 +47,9 @@ class Decision:
     run: datetime | None
 
 
-def decide(bot: Bot, after: datetime, now: datetime, *, busy: bool, pause: Pause | None, draining: bool = False) -> Decision:
+def decide(
+    bot: Bot, after: datetime, now: datetime, *, busy: bool, pause: Pause | None, draining: bool = False
+) -> Decision:
     """Decide about the bot's slots later than `after` that are due at `now`.
 
     busy: a run of the bot is in progress. pause: the bot's pause, expired or not. draining: the loop is about to end,
@@ -61,7 +79,9 @@ def _late_or(bot: Bot, slot: datetime, expired: datetime, reason: str) -> Skip:
     return Skip(bot.id, slot, slot, 1, "skipped", reason)
 
 
-def _passed_over(bot: Bot, after: datetime, until: datetime, expired: datetime, pause: Pause | None, *, draining: bool) -> tuple[Skip, ...]:
+def _passed_over(
+    bot: Bot, after: datetime, until: datetime, expired: datetime, pause: Pause | None, *, draining: bool
+) -> tuple[Skip, ...]:
     """Return the slots with after < slot <= until as ranges, each with one reason."""
     cuts = {after, until, min(max(expired, after), until)}
     if pause is not None:
@@ -69,7 +89,7 @@ def _passed_over(bot: Bot, after: datetime, until: datetime, expired: datetime, 
         cuts.update(edge for edge in edges if after < edge < until)
     bounds = sorted(cut for cut in cuts if after <= cut <= until)
     skips: list[Skip] = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         first, last = next_slot(bot.schedule, start), last_slot(bot.schedule, start, end)
         if first is None or last is None:
             continue
@@ -83,4 +103,3 @@ def _passed_over(bot: Bot, after: datetime, until: datetime, expired: datetime, 
         else:
             skips.append(Skip(bot.id, first, last, count, "skipped", "coalesced"))
     return tuple(skips)
-

@@ -17,7 +17,9 @@ class SlotJob(schedule.Job):
     changes. Only its registry and its order of due jobs are used.
     """
 
-    def __init__(self, bot: Bot, decided_until: Callable[[], datetime], clock: Clock, scheduler: schedule.Scheduler) -> None:
+    def __init__(
+        self, bot: Bot, decided_until: Callable[[], datetime], clock: Clock, scheduler: schedule.Scheduler
+    ) -> None:
         super().__init__(1, scheduler)
         self.bot = bot
         self._decided_until = decided_until

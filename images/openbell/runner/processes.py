@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from openbell.context import Run
@@ -91,7 +92,7 @@ class FreshLauncher:
         def execute(_: Run) -> Failure | None:
             os.set_inheritable(report, True)  # noqa: FBT003 - positional only
             os.set_inheritable(stack, True)  # noqa: FBT003
-            os.execv(command[0], command)
+            os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell
 
         faulthandler.cancel_dump_traceback_later()
         pid = os.fork()
@@ -170,8 +171,8 @@ def become_run(stack: int, run: Run) -> None:
     # If the loop dies, nobody is left to enforce the time-out: SIGALRM's default ends this process.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(int(run.bot.timeout.total_seconds()) + SELF_DESTRUCT_MARGIN)
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write("1000")
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def answer_stack(stack: int) -> None:
@@ -194,10 +195,15 @@ def _failure(code: int, report: str) -> Failure | None:
     except (ValueError, KeyError, TypeError):
         pass
     if code == -signal.SIGKILL:
-        return Failure("the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it")
+        return Failure(
+            "the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it"
+        )
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
-        return Failure(f"the run's process crashed with {name}" + (" (a segmentation fault in native code)" if name == "SIGSEGV" else ""))
+        return Failure(
+            f"the run's process crashed with {name}"
+            + (" (a segmentation fault in native code)" if name == "SIGSEGV" else "")
+        )
     return Failure(f"the run's process ended itself with exit code {code} (os._exit) before the strategy returned")
 
 

@@ -26,9 +26,12 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime)
             continue
         bot = bots.get(claim.bot)
         again = (
-            bot is not None and claim.trigger != "manual" and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
+            bot is not None
+            and claim.trigger != "manual"
+            and claim.attempt <= bot.retries
+            and claim.slot <= now <= bot.retry_by(claim.slot)
         )
-        _tell(claim, manifest, ledger, journal, now, again=again)
+        _tell(claim, ledger, journal, now, again=again)
         if again:
             following = replace(claim, attempt=claim.attempt + 1)
             ledger.next_attempt(following)
@@ -40,18 +43,18 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime)
     return retry
 
 
-def _tell(claim: Claim, manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime, *, again: bool) -> None:
+def _tell(claim: Claim, ledger: Ledger, journal: Journal, now: datetime, *, again: bool) -> None:
     fields: dict[str, object] = {"bot": claim.bot, "slot": claim.slot, "run_id": claim.run_id, "attempt": claim.attempt}
     orders = ledger.orders(claim.bot, claim.slot)
     unsettled = [order.client_order_id for order in orders if order.status == "intended"]
     error = "the loop ended in the middle of this run (crash, kill or power cut)"
-    journal.write("error", now, level="error", **fields, error=error, traceback="", will_retry=again)
+    journal.write("error", now, fields, level="error", error=error, traceback="", will_retry=again)
     if not again:
         journal.write(
             "run_end",
             now,
+            fields,
             level="error",
-            **fields,
             outcome="interrupted",
             tick_duration_ms=None,
             signal_generated=bool(orders),

@@ -47,7 +47,9 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_CANNOT_START
     boot_id = os.urandom(4).hex()
     os.environ["OPENBELL_BOOT_ID"] = boot_id
-    LoopLock(places.state).acquire(lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
+    LoopLock(places.state).acquire(
+        lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends")
+    )
     journal = Journal(places.journal, places.strategy, boot_id)
     faulthandler.dump_traceback_later(WATCHDOG, exit=True)
     try:
@@ -113,7 +115,7 @@ def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:
     if manifest.start == "fresh":
         return
     faulthandler.cancel_dump_traceback_later()  # its own thread does not count
-    threads = len(os.listdir("/proc/self/task"))
+    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     if threads > 1:
         names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
         text = f'importing strategy.py started {threads - 1} threads ({names or "native"}), which runs do not inherit: set start = "fresh" in strategy.toml if they are needed'
@@ -123,7 +125,11 @@ def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:
 def _cannot_start(journal: Journal, error: Exception) -> None:
     """Leave the reason where the supervisor reads it, one line each."""
     now = datetime.now(UTC)
-    lines = str(error).splitlines() if isinstance(error, ManifestError) else [f"{type(error).__name__}: {error}" if isinstance(error, sqlite3.Error) else str(error)]
+    lines = (
+        str(error).splitlines()
+        if isinstance(error, ManifestError)
+        else [f"{type(error).__name__}: {error}" if isinstance(error, sqlite3.Error) else str(error)]
+    )
     trace = error.traceback if isinstance(error, strategy.StrategyImportError) else ""
     try:
         for line in lines:

@@ -27,10 +27,12 @@ from openbell.runner.processes import Failure, answer_stack, write_report
 LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
 
-def attempt(manifest: Manifest, function: Callable[[Context], object], places: Places, journal: Journal, run: Run) -> Failure | None:
+def attempt(
+    manifest: Manifest, function: Callable[[Context], object], places: Places, journal: Journal, run: Run
+) -> Failure | None:
     """Call the strategy once; return None if it succeeded, else what went wrong."""
     fields = run.fields()
-    output = _Output(lambda text: journal.write("output", _now(), **fields, text=text))
+    output = _Output(lambda text: journal.write("output", _now(), fields, text=text))
     sys.stdout = sys.stderr = output
     try:
         ledger = Ledger(places.state / "ledger.sqlite")
@@ -39,14 +41,17 @@ def attempt(manifest: Manifest, function: Callable[[Context], object], places: P
         context = Context(manifest, run, market, broker, ledger, journal, _now)
         returned = function(context)
         if returned is not None:
-            journal.write("output", _now(), level="warning", **fields, text=f"run() returned {returned!r:.200}; it is not used: order with ctx.order()")
+            text = f"run() returned {returned!r:.200}; it is not used: order with ctx.order()"
+            journal.write("output", _now(), fields, level="warning", text=text)
         for symbol in run.bot.symbols:
             if symbol not in context.decisions:
                 context.hold(symbol, reason="the strategy decided nothing for this symbol")
         if context.state.changed:
             ledger.save_state(run.bot.id, context.state)
     except SystemExit as error:
-        return Failure(f"the strategy called sys.exit({error.code!r}): return from run() instead", traceback.format_exc())
+        return Failure(
+            f"the strategy called sys.exit({error.code!r}): return from run() instead", traceback.format_exc()
+        )
     except BaseException as error:  # noqa: BLE001 - whatever a strategy raises ends its run, never more
         return Failure(_last_line(error), _strategy_traceback(error))
     finally:
@@ -54,13 +59,20 @@ def attempt(manifest: Manifest, function: Callable[[Context], object], places: P
         others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if others:
             text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
-            journal.write("output", _now(), level="warning", **fields, text=text)
+            journal.write("output", _now(), fields, level="warning", text=text)
     return None
 
 
 def fresh_command(run: Run, report: int, stack: int) -> list[str]:
     """Return the argument list that makes one attempt in a new interpreter."""
-    spec = {"bot": run.bot.id, "slot": run.slot.isoformat(), "run_id": run.run_id, "attempt": run.attempt, "report": report, "stack": stack}
+    spec = {
+        "bot": run.bot.id,
+        "slot": run.slot.isoformat(),
+        "run_id": run.run_id,
+        "attempt": run.attempt,
+        "report": report,
+        "stack": stack,
+    }
     return [sys.executable, "-m", "openbell.runner.worker", json.dumps(spec)]
 
 

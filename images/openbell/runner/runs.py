@@ -1,0 +1,267 @@
+"""Runs in progress: claimed, started, watched, retried, and ended with exactly one outcome."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from openbell.context import Run
+from openbell.control import Control, Pause, Request
+from openbell.journal import Journal
+from openbell.ledger import Claim, Ledger
+from openbell.manifest import Bot
+from openbell.runner.clock import Clock
+from openbell.runner.processes import Ending, Failure, Launcher, RunProcess
+
+STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack
+BACKOFF_LONGEST = 30.0  # seconds between two attempts
+
+
+@dataclass
+class Active:
+    """A slot on its way from being due to having an outcome: queued, running, or waiting for its next attempt."""
+
+    claim: Claim
+    bot: Bot
+    queued_at: float  # elapsed seconds
+    request: Request | None = None
+    claimed: bool = False
+    begun: bool = False  # run_start of the current attempt is written
+    started_at: float = 0.0
+    attempt_at: float = 0.0  # elapsed seconds before which the next attempt may not start
+    process: RunProcess | None = None
+    asked_stack_at: float | None = None  # the attempt is past its time-out
+    stack: str | None = None  # the stack that a timed-out attempt hung in
+    ending: Ending | None = None
+    duration: float = 0.0  # seconds
+    told: bool = False  # the failure is in the journal
+    retry_in: float | None = None  # seconds, if the failure is to be retried
+    ended: bool = False  # run_end is in the journal
+
+    @property
+    def run(self) -> Run:
+        """The run, as a context and the journal know it."""
+        return Run(self.bot, self.claim.slot, self.claim.run_id, self.claim.attempt)
+
+    @property
+    def may_start_late(self) -> bool:
+        """Tell whether the slot's grace does not bind the run."""
+        return self.request is not None or self.bot.catch_up == "latest"
+
+    @property
+    def outcome(self) -> str:
+        """How the slot ends, once `ending` is there and no retry follows."""
+        if self.ending is not None and self.ending.failure is None:
+            return "succeeded"
+        return "failed" if self.stack is None else "timed_out"
+
+
+class Runs:
+    """The runs of one loop, at most one a bot. What cannot be written raises OSError or sqlite3.Error and is tried again."""
+
+    def __init__(
+        self, clock: Clock, ledger: Ledger, journal: Journal, control: Control, launcher: Launcher, max_parallel: int
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._journal = journal
+        self._control = control
+        self._launcher = launcher
+        self._max_parallel = max_parallel
+        self._active: dict[str, Active] = {}
+
+    def of(self, bot_id: str) -> Active | None:
+        """Return the bot's run in progress, or None."""
+        return self._active.get(bot_id)
+
+    def bots(self) -> tuple[str, ...]:
+        """Return the ids of the bots that have a run in progress."""
+        return tuple(self._active)
+
+    def queue(self, claim: Claim, bot: Bot, *, request: Request | None = None, claimed: bool = False) -> None:
+        """Take in a slot that is to run; the bot has no other run in progress."""
+        self._active[bot.id] = Active(claim, bot, self._clock.elapsed(), request, claimed=claimed)
+
+    def drop(self, bot_id: str) -> None:
+        """Forget a slot that was not claimed."""
+        del self._active[bot_id]
+
+    def unclaimed(self) -> list["Active"]:
+        """Return the slots that came due and wait for room or for a ledger that can be written."""
+        return [active for active in self._active.values() if not active.claimed and active.request is None]
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether no process runs and no end waits to be written."""
+        return not any(active.process or active.ending for active in self._active.values())
+
+    def watch(self, steady: float) -> None:
+        """See which attempts have ended, and end those that take too long."""
+        for active in self._active.values():
+            process = active.process
+            if process is None:
+                continue
+            timeout = active.bot.timeout.total_seconds()
+            if (
+                active.asked_stack_at is not None
+                and steady - active.asked_stack_at >= STACK_WAIT
+                and active.stack is None
+            ):
+                active.stack = process.stack()
+                process.kill()
+            ending = process.poll()
+            if ending is not None:
+                active.process = None
+                if active.stack is not None:
+                    ending = Ending(
+                        Failure(f"the run took longer than its timeout of {timeout:g} s and was killed", active.stack)
+                    )
+                active.ending = ending
+                active.duration = steady - active.started_at
+            elif active.asked_stack_at is None and steady - active.started_at >= timeout:
+                active.asked_stack_at = steady
+                process.ask_stack()
+
+    def start(self, steady: float) -> None:
+        """Claim and start what is due, as far as there is room."""
+        room = self._max_parallel - sum(1 for active in self._active.values() if active.process is not None)
+        waiting = [active for active in self._active.values() if active.process is None and active.ending is None]
+        ready = [active for active in waiting if active.attempt_at <= steady][:room]
+        new = [active for active in ready if not active.claimed]
+        taken = {claim.run_id for claim in self._ledger.claim([active.claim for active in new])} if new else set()
+        for active in new:
+            active.claimed = active.claim.run_id in taken
+            if not active.claimed:  # the slot has had its run already, before the clock was set back
+                del self._active[active.claim.bot]
+        for active in ready:
+            if active.claimed:
+                self._start(active)
+
+    def _start(self, active: Active) -> None:
+        now, steady = self._clock.now(), self._clock.elapsed()
+        if (
+            not active.begun
+            and active.claim.attempt == 1
+            and now > active.bot.start_by(active.claim.slot)
+            and not active.may_start_late
+        ):
+            active.ending = Ending(Failure("the run did not start: its heartbeat could not be written in time"))
+            return
+        if not active.begun:
+            claim = active.claim
+            request = {"request": active.request.id, "by": active.request.by} if active.request else {}
+            self._journal.write(
+                "run_start",
+                now,
+                active.run.fields(),
+                symbols=active.bot.symbols,
+                lateness_ms=_milliseconds((now - claim.slot).total_seconds()),
+                queue_wait_ms=_milliseconds(steady - active.queued_at),
+                trigger=claim.trigger,
+                **request,
+            )
+            active.begun = True
+        active.started_at, active.asked_stack_at, active.stack = steady, None, None
+        try:
+            active.process = self._launcher.start(active.run)
+        except OSError as error:
+            active.ending = Ending(Failure(f"no process could be started for the run: {error}"))
+
+    def end(self, steady: float) -> None:
+        """Write down the ends that came, in the journal first; retry what may be retried."""
+        ended: list[tuple[Claim, str]] = []
+        for active in [active for active in self._active.values() if active.ending is not None]:
+            if not active.told:
+                self._tell_failure(active)
+                active.told = True
+            if active.retry_in is not None:
+                claim = replace(active.claim, attempt=active.claim.attempt + 1)
+                self._ledger.next_attempt(claim)
+                self._active[claim.bot] = Active(
+                    claim,
+                    active.bot,
+                    active.queued_at,
+                    active.request,
+                    claimed=True,
+                    attempt_at=steady + active.retry_in,
+                )
+                continue
+            if not active.ended:
+                self._write_end(active)
+                active.ended = True
+            ended.append((active.claim, active.outcome))
+        if not ended:
+            return
+        # The journal first: should the ledger not get to know, the next loop finds the end in the journal.
+        self._journal.sync()
+        self._ledger.finish(ended)
+        for claim, outcome in ended:
+            bot = self._active.pop(claim.bot).bot
+            if outcome != "succeeded":
+                self._halt(bot)
+
+    def _tell_failure(self, active: Active) -> None:
+        failure = active.ending.failure if active.ending else None
+        if failure is None:
+            return
+        now = self._clock.now()
+        backoff = min(2.0 ** (active.claim.attempt - 1), BACKOFF_LONGEST)
+        may_retry = active.stack is None and active.claim.attempt <= active.bot.retries and active.request is None
+        if may_retry and now + timedelta(seconds=backoff) <= active.bot.retry_by(active.claim.slot):
+            active.retry_in = backoff
+        self._journal.write(
+            "error",
+            now,
+            active.run.fields(),
+            level="error",
+            error=failure.error,
+            traceback=failure.traceback,
+            will_retry=active.retry_in is not None,
+        )
+
+    def _write_end(self, active: Active) -> None:
+        orders = self._ledger.orders(active.bot.id, active.claim.slot)
+        unsettled = [order.client_order_id for order in orders if order.status == "intended"]
+        self._journal.write(
+            "run_end",
+            self._clock.now(),
+            active.run.fields(),
+            level="info" if active.outcome == "succeeded" else "error",
+            outcome=active.outcome,
+            tick_duration_ms=_milliseconds(active.duration),
+            signal_generated=bool(orders),
+            orders=len(orders),
+            trigger=active.claim.trigger,
+            **({"uncertain_orders": unsettled} if unsettled else {}),
+        )
+
+    def _halt(self, bot: Bot) -> None:
+        if bot.halt_after == 0 or self._ledger.failures_in_a_row(bot.id, bot.halt_after) < bot.halt_after:
+            return
+        now = self._clock.now()
+        reason = f"{bot.halt_after} failures in a row"
+        self._control.pause(bot.id, Pause(now, None, "openbell", reason))
+        self._journal.write("bot_paused", now, level="error", bot=bot.id, by="openbell", reason=reason)
+
+    def waits(self, steady: float) -> Iterable[float]:
+        """Yield in how many seconds something is to be done about a run."""
+        for active in self._active.values():
+            if active.ending is not None:
+                yield 0.0
+            elif active.process is None:
+                # Waiting for room ends when a child does, which wakes the loop; a backoff ends by itself.
+                if active.attempt_at > steady:
+                    yield active.attempt_at - steady
+            elif active.asked_stack_at is not None:
+                yield active.asked_stack_at + STACK_WAIT - steady
+            else:
+                yield active.started_at + active.bot.timeout.total_seconds() - steady
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has."""
+    return os.urandom(6).hex()
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)
