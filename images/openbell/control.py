@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell.journal import instant, stamp
@@ -72,7 +72,8 @@ class Control:
         content = _read(path)
         if content is None:
             return None
-        since = instant(content.get("since")) or datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+        # A pause that somebody wrote by hand holds from the beginning of time: better paused too much than too little.
+        since = instant(content.get("since")) or datetime(1970, 1, 1, tzinfo=UTC)
         return Pause(
             since, instant(content.get("until")), str(content.get("by", "unknown")), str(content.get("reason", ""))
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytz
 
@@ -75,7 +75,8 @@ class Bot(Settings):
     id: str
     symbols: tuple[str, ...]
     schedule: Schedule
-    params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    # What a value of [bot.params] is, only the strategy knows.
+    params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     shift: timedelta = timedelta(0)  # how long after its slot the bot is dispatched (its share of the stagger)
 
     def start_by(self, slot: datetime) -> datetime:

@@ -11,7 +11,7 @@ import pytz
 
 from openbell.market import Bar, Bars, MarketError
 
-FOLDER = Path(__file__).with_name("sample")
+FOLDER = Path(__file__).with_name("prices")
 HEADER = "Date,Open,High,Low,Close,Volume,Adjustment"
 
 _NEW_YORK = pytz.timezone("America/New_York")

@@ -4,7 +4,7 @@ It holds no state. The instant that it is asked about says which historical day 
 every session of its calendar is one historical session; for a bot with an interval every slot is one. At the slot that
 day has just opened: its opening price is known, its bar is not, and the bars of all days before it are.
 
-Past the last day the sample begins again, and prices jump (see README.md in the folder sample).
+Past the last day the sample begins again, and prices jump (see README.md in the folder prices).
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -46,7 +46,7 @@ class Loop:
         self._control = control
         self._boot_id = boot_id
         self._bots = {bot.id: bot for bot in manifest.bots}
-        self._runs = Runs(clock, ledger, journal, control, launcher, manifest.max_parallel)
+        self._runs = Runs(clock, ledger, journal, control, launcher, manifest)
         self._decided: dict[str, datetime] = {}  # per bot: slots up to here are decided on
         self._skips: list[Skip] = []  # decided, not yet in the journal
         self._unaccounted: list[tuple[str, datetime]] = []  # in the journal, not yet in the ledger

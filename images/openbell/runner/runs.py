@@ -9,7 +9,7 @@ from openbell.context import Run
 from openbell.control import Control, Pause, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
-from openbell.manifest import Bot
+from openbell.manifest import Bot, Manifest
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending, Failure, Launcher, RunProcess
 
@@ -60,14 +60,15 @@ class Runs:
     """The runs of one loop, at most one a bot. What cannot be written raises OSError or sqlite3.Error and is tried again."""
 
     def __init__(
-        self, clock: Clock, ledger: Ledger, journal: Journal, control: Control, launcher: Launcher, max_parallel: int
+        self, clock: Clock, ledger: Ledger, journal: Journal, control: Control, launcher: Launcher, manifest: Manifest
     ) -> None:
         self._clock = clock
         self._ledger = ledger
         self._journal = journal
         self._control = control
         self._launcher = launcher
-        self._max_parallel = max_parallel
+        self._max_parallel = manifest.max_parallel
+        self._trade = {"market": manifest.market, "broker": manifest.broker}  # which money a run is about
         self._active: dict[str, Active] = {}
 
     def of(self, bot_id: str) -> Active | None:
@@ -158,6 +159,7 @@ class Runs:
                 lateness_ms=_milliseconds((now - claim.slot).total_seconds()),
                 queue_wait_ms=_milliseconds(steady - active.queued_at),
                 trigger=claim.trigger,
+                **self._trade,
                 **request,
             )
             active.begun = True

@@ -95,7 +95,10 @@ def _serve(places: Places, journal: Journal, boot_id: str) -> int:
     while not loop.is_drained:
         faulthandler.dump_traceback_later(WATCHDOG, exit=True)
         clock.wait(min(loop.step(), LONGEST_WAIT))
-    loop.finish(stop[0] if stop else "drained")
+    try:
+        loop.finish(stop[0] if stop else "drained")
+    except (OSError, sqlite3.Error) as error:
+        _say(f"{manifest.name}: stopped, but could not write that it did: {error}")
     return 0
 
 
