@@ -22,16 +22,18 @@ BROKERS = ("paper",)
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EVERY_DAY = frozenset(range(7))
 DAY = timedelta(days=1)
+LONGEST = 3650 * DAY  # of any duration: no instant reckoned from one leaves what a datetime can hold
 
 T = TypeVar("T")
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+# Also part of an image's name, which is why an underscore stands between two letters or digits, and alone.
+_NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _BOT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _SECRET = re.compile(r"[A-Z][A-Z0-9_]*")
 _SYMBOL = re.compile(r"[^\s\x00-\x1f]{1,40}")
-_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-_ANCHOR = re.compile(r"(open|close)(?:([+-])(\d+(?:ms|s|m|h|d)))?")
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+_ANCHOR = re.compile(r"(open|close)(?:([+-])([0-9]+(?:ms|s|m|h|d)))?")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -121,7 +123,9 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.key}: found {self.found}; allowed: {self.allowed}"
+        text = f"{self.file}: {self.key}: found {self.found}; allowed: {self.allowed}"
+        # Keys, values and folder names are the author's: a line break or an escape sequence in one stays visible.
+        return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 class ManifestError(ValueError):
@@ -149,7 +153,8 @@ def load_named(path: Path, name: str) -> Manifest:
         raise ManifestError(
             [Problem(shown, "file", "no such file", "a strategy.toml in the strategy's folder")]
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # A huge number is a plain ValueError to tomllib, and deep nesting a RecursionError.
+    except (OSError, ValueError, RecursionError) as error:
         raise ManifestError([Problem(shown, "file", str(error), "a readable TOML file in UTF-8")]) from None
     return _Reading(shown, name).manifest(table)
 
@@ -189,14 +194,15 @@ def strategy_folders(root: Path) -> list[Path]:
 
 
 def parse_duration(text: object) -> timedelta | None:
-    """Return the duration that `text` ("90s", "2m", "1h") stands for, or None if it is not one."""
+    """Return the duration that `text` ("90s", "2m", "1h") stands for, or None if it is not one or longer than LONGEST."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    if match is None or len(match[1]) > 9:
+    if match is None:
         return None
     try:
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError:
         return None
+    return duration if duration <= LONGEST else None
 
 
 class _Reading:
@@ -209,7 +215,11 @@ class _Reading:
 
     def manifest(self, table: dict[str, object]) -> Manifest:
         if not _NAME.fullmatch(self.name):
-            self.wrong("folder", self.name, "a name of lower-case letters, digits and _, beginning with a letter")
+            self.wrong(
+                "folder",
+                self.name,
+                "a name such as my_idea: lower-case letters, digits and single _ between them, at most 40",
+            )
         self.only(table, _TOP_LEVEL, "")
         description = self.take(table, "description", "", _text, "a sentence in quotes")
         if "timezone" not in table:
@@ -230,9 +240,9 @@ class _Reading:
         bots = self.bots(table, timezone, calendar, base)
         bots = tuple(replace(bot, shift=index * stagger) for index, bot in enumerate(bots))
         for index, bot in enumerate(bots):
-            if bot.schedule.every is not None and bot.shift >= bot.schedule.every:
+            if bot.shift >= (bot.schedule.every or DAY):
                 found = f"{_shown(table['stagger'])}, which shifts bot {bot.id} (number {index + 1}) past its next slot"
-                self.wrong("stagger", found, "a stagger that keeps every bot within its interval")
+                self.wrong("stagger", found, "a stagger that keeps every bot within its interval, or within a day")
                 break
         if self.problems:
             raise ManifestError(self.problems)
@@ -257,7 +267,7 @@ class _Reading:
         bots: list[Bot] = []
         for index, one in enumerate(tables):
             bot = self.bot(one, f"bot[{index}].", self.name if len(tables) == 1 else None, timezone, calendar, base)
-            if any(other.id == bot.id for other in bots):
+            if bot.id and any(other.id == bot.id for other in bots):
                 self.wrong(f"bot[{index}].id", _shown(bot.id), "an id that no other bot has")
             bots.append(bot)
         return tuple(bots)
@@ -298,16 +308,15 @@ class _Reading:
         if any(self.has_problem(key + name) for name in ("days", "at", "every", "offset")):
             return schedule
         if (every is None) == (not at):
-            found = "both" if at else "neither"
-            self.wrong(key + "at", f"{found} at and every", "exactly one of at and every")
+            self.wrong(key + "at", "both at and every" if at else "neither at nor every", "exactly one of at and every")
         elif every is None and "offset" in table:
             self.wrong(key + "offset", _shown(table["offset"]), "offset only beside every")
         elif every is not None and offset >= every:
             self.wrong(key + "offset", _shown(table["offset"]), "an offset shorter than every")
         elif calendar is None and any(anchor.kind != "clock" for anchor in at):
-            self.wrong(
-                key + "at", _shown(table["at"]), 'open and close only with a calendar, such as calendar = "XNYS"'
-            )
+            if not self.has_problem("calendar"):
+                allowed = 'open and close only with a calendar, such as calendar = "XNYS"'
+                self.wrong(key + "at", _shown(table["at"]), allowed)
         elif calendar is not None and not _occurs(schedule, calendars.load(calendar)):
             self.wrong(
                 key + ("at" if at else "every"),
@@ -404,7 +413,7 @@ def _whole(low: int, high: int) -> Callable[[object], int | None]:
 
 def _positive(value: object) -> timedelta | None:
     duration = parse_duration(value)
-    return duration if duration else None
+    return duration or None
 
 
 def _interval(value: object) -> timedelta | None:
@@ -420,10 +429,11 @@ def _days(value: object) -> frozenset[int] | None:
         return EVERY_DAY
     days: set[int] = set()
     for part in value.split(","):
-        first, _, last = part.strip().partition("-")
-        if first not in DAY_NAMES or (last or first) not in DAY_NAMES:
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if first not in DAY_NAMES or last not in DAY_NAMES:
             return None
-        start, length = DAY_NAMES.index(first), (DAY_NAMES.index(last or first) - DAY_NAMES.index(first)) % 7
+        start, length = DAY_NAMES.index(first), (DAY_NAMES.index(last) - DAY_NAMES.index(first)) % 7
         days.update((start + step) % 7 for step in range(length + 1))
     return frozenset(days)
 
@@ -455,15 +465,17 @@ def _occurs(schedule: Schedule, calendar: calendars.Calendar) -> bool:
         if schedule.every is None:
             return True
         midnight = session.open.replace(hour=0, minute=0, second=0, microsecond=0)
-        steps = -((midnight + schedule.offset - session.open) // schedule.every)
-        if midnight + schedule.offset + steps * schedule.every < session.close:
-            return True
+        lunch, after_lunch = session.break_start or session.close, session.break_end or session.close
+        for opens, closes in ((session.open, lunch), (after_lunch, session.close)):
+            steps = -((midnight + schedule.offset - opens) // schedule.every)
+            if midnight + schedule.offset + steps * schedule.every < closes:
+                return True
     return False
 
 
 _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
-    "grace": (parse_duration, 'a duration such as "60s"'),
-    "timeout": (_positive, 'a duration longer than zero such as "2m"'),
+    "grace": (parse_duration, 'a duration such as "60s", at most 3650d'),
+    "timeout": (_positive, 'a duration longer than zero such as "2m", at most 3650d'),
     "retries": (_whole(0, 20), "a whole number from 0 to 20"),
     "catch_up": (_one_of(("skip", "latest")), "one of skip, latest"),
     "halt_after": (_whole(0, 1000), "a whole number from 0 (never) to 1000"),

@@ -26,8 +26,9 @@ _HORIZON = timedelta(days=400)
 def slots_between(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
     """Yield the slots with after < slot <= until, strictly increasing.
 
-    Raises calendars.CalendarExpired where the span leaves the calendar's validity.
+    Raises calendars.CalendarExpired where the span leaves the calendar's validity, after the slots before that point.
     """
+    after, until = _utc(after), _utc(until)
     start = after
     while start < until:
         end = min(start + _CHUNK, until)
@@ -44,6 +45,7 @@ def slots_between(schedule: Schedule, after: datetime, until: datetime) -> Itera
 
 def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
     """Return the first slot later than `after`, or None if there is none within 400 days."""
+    after = _utc(after)
     start, step = after, _DAY
     while start < after + _HORIZON:
         for slot in slots_between(schedule, start, start + step):
@@ -54,13 +56,13 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
 
 def last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
     """Return the newest slot with after < slot <= until, or None if there is none."""
+    after, until = _utc(after), _utc(until)
     end, step = until, _DAY
     while end > after:
         start = max(end - step, after)
         newest = None
         if schedule.every is None:
-            for newest in _daily(schedule, start, end):
-                pass
+            newest = max(_daily(schedule, start, end), default=None)
         else:
             for first, last in _open_spans(schedule, start, end):
                 if count := _grid_count(schedule, first, last):
@@ -73,20 +75,28 @@ def last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime 
 
 def count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
     """Return how many slots lie in after < slot <= until, in time that does not grow with their number."""
+    after, until = _utc(after), _utc(until)
     if schedule.every is None:
         return sum(1 for _ in slots_between(schedule, after, until))
     return sum(_grid_count(schedule, first, last) for first, last in _open_spans(schedule, after, until))
 
 
-def _daily(schedule: Schedule, after: datetime, until: datetime) -> list[datetime]:
+def _utc(at: datetime) -> datetime:
+    # Arithmetic within any other zone is that of the wall clock: an hour too many or too few across a clock change.
+    if at.utcoffset() is None:
+        msg = f"slots need aware times, got {at.isoformat()}"
+        raise ValueError(msg)
+    return at.astimezone(UTC)
+
+
+def _daily(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
     # A slot's local date can differ from its UTC date by one, and open-11h can fall on the day before its session.
     zone = pytz.timezone(schedule.timezone)
     day, last = (after.astimezone(zone) - 2 * _DAY).date(), (until.astimezone(zone) + 2 * _DAY).date()
     calendar = calendars.load(schedule.calendar) if schedule.calendar else None
     if calendar is not None:
+        _check_known(schedule, calendar, after)
         # The neighbouring days are looked at for their anchors' sake only: they may lie outside the table.
-        calendar.session(after.astimezone(zone).date())
-        calendar.session(until.astimezone(zone).date())
         day, last = max(day, calendar.valid_from), min(last, calendar.valid_through)
     slots: set[datetime] = set()
     while day <= last:
@@ -95,7 +105,19 @@ def _daily(schedule: Schedule, after: datetime, until: datetime) -> list[datetim
             if calendar is None or session is not None:
                 slots.update(_instant(anchor, day, session, schedule.timezone) for anchor in schedule.at)
         day += _DAY
-    return sorted(slot for slot in slots if after < slot <= until)
+    for slot in sorted(slot for slot in slots if after < slot <= until):
+        if calendar is not None:
+            _check_known(schedule, calendar, slot)
+        yield slot
+    if calendar is not None:
+        _check_known(schedule, calendar, until)
+
+
+def _check_known(schedule: Schedule, calendar: calendars.Calendar, at: datetime) -> None:
+    """Raise CalendarExpired unless the calendar knows every session that could have a slot at `at`."""
+    for anchor in schedule.at or (Anchor("open"),):
+        zone = schedule.timezone if anchor.kind == "clock" else calendar.timezone
+        calendar.session((at - anchor.shift).astimezone(pytz.timezone(zone)).date())
 
 
 def _instant(anchor: Anchor, day: date, session: calendars.Session | None, timezone: str) -> datetime:
@@ -133,12 +155,11 @@ def _open_spans(schedule: Schedule, after: datetime, until: datetime) -> Iterato
         if span[0] <= span[1]:
             yield span
         return
-    zone = pytz.timezone(schedule.timezone)
     calendar = calendars.load(schedule.calendar) if schedule.calendar else None
+    zone = pytz.timezone(calendar.timezone if calendar is not None else schedule.timezone)
     day, last = (after.astimezone(zone) - _DAY).date(), (until.astimezone(zone) + _DAY).date()
     if calendar is not None:
-        calendar.session(after.astimezone(zone).date())
-        calendar.session(until.astimezone(zone).date())
+        _check_known(schedule, calendar, after)
         day, last = max(day, calendar.valid_from), min(last, calendar.valid_through)
     while day <= last:
         if day.weekday() in schedule.days:
@@ -147,6 +168,8 @@ def _open_spans(schedule: Schedule, after: datetime, until: datetime) -> Iterato
                 if first <= end:
                     yield first, end
         day += _DAY
+    if calendar is not None:
+        _check_known(schedule, calendar, until)
 
 
 def _hours(day: date, timezone: str, calendar: calendars.Calendar | None) -> Iterator[tuple[datetime, datetime]]:

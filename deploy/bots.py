@@ -1,0 +1,70 @@
+"""What the supervisor knows about the bots, asked over its page's address."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+TIMEOUT = 5.0  # seconds for one answer
+
+
+@dataclass(frozen=True)
+class BotStatus:
+    """One bot's health and the slots around now."""
+
+    strategy: str
+    timezone: str
+    id: str
+    status: str
+    last_slot: datetime | None
+    last_outcome: str
+    next_slot: datetime | None
+    reason: str
+
+
+def fetch(page: str, patience: float) -> tuple[BotStatus, ...] | None:
+    """Return the bots' states from the status page, or None if it gives no answer within `patience` seconds."""
+    opener = build_opener(ProxyHandler({}))  # a proxy for the web has no business on loopback
+    until = time.monotonic() + patience
+    while True:
+        try:
+            with opener.open(f"{page}/api/status", timeout=TIMEOUT) as answer:
+                return parse(json.load(answer))
+        except (URLError, OSError, ValueError):
+            if time.monotonic() >= until:
+                return None
+            time.sleep(0.5)
+
+
+def parse(answer: object) -> tuple[BotStatus, ...]:
+    """Return the bots in an answer of /api/status; ValueError if it is not such an answer."""
+    if not isinstance(answer, Mapping) or not isinstance(answer.get("strategies"), list):
+        msg = "not an answer of /api/status"
+        raise ValueError(msg)  # noqa: TRY004 - what arrived is wrong, not what was called with
+    return tuple(
+        _bot(strategy, bot)
+        for strategy in answer["strategies"]
+        # A strategy whose manifest is not valid has no bots, and is the one that must be seen.
+        for bot in strategy.get("bots")
+        or [{"id": strategy["name"], "status": strategy.get("status"), "reason": strategy.get("reason")}]
+    )
+
+
+def _bot(strategy: Mapping[str, object], bot: Mapping[str, object]) -> BotStatus:
+    return BotStatus(
+        strategy=str(strategy["name"]),
+        timezone=str(strategy.get("timezone") or "UTC"),
+        id=str(bot["id"]),
+        status=str(bot.get("status") or "new"),
+        last_slot=_instant(bot.get("last_slot")),
+        last_outcome=str(bot.get("last_outcome") or ""),
+        next_slot=_instant(bot.get("next_slot")),
+        reason=str(bot.get("reason") or ""),
+    )
+
+
+def _instant(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None

@@ -1,0 +1,109 @@
+"""What a user may set: .env at the root, and the shell's environment, which goes before it as it does for Compose."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytz
+from dotenv import dotenv_values
+from pytz.tzinfo import BaseTzInfo
+
+from deploy.problem import Problem
+
+_SIZE = (re.compile(r"[1-9]\d*[bkmg]?"), 'a size such as "256m"')
+_NUMBER = (re.compile(r"[1-9]\d{0,6}"), "a whole number above 0")
+_DURATION = (re.compile(r"(\d+h)?(\d+m)?(\d+s)?(?<=[hms])"), 'a duration such as "130s" or "2m10s"')
+_VOLUME = (re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"), "a volume's name: letters, digits, _ . and -")
+
+# Every key that openbell knows, with what it may be. .env.example explains each of them; a test holds the two together.
+KEYS: dict[str, tuple[re.Pattern[str], str]] = {
+    "COMPOSE_PROJECT_NAME": (re.compile(r"[a-z0-9][a-z0-9_-]*"), "lower-case letters, digits, _ and -"),
+    "OPENBELL_TAG": (re.compile(r"(?!latest$)\w[\w.-]{0,127}"), "an image tag other than latest"),
+    "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
+    "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_TIMEZONE": (re.compile(r"\S+"), 'a zone of the tz database such as "Europe/Berlin"'),
+    "OPENBELL_JOURNAL_VOLUME": _VOLUME,
+    "OPENBELL_STATE_VOLUME": _VOLUME,
+    "OPENBELL_CONTROL_VOLUME": _VOLUME,
+    "OPENBELL_SUPERVISOR_VOLUME": _VOLUME,
+    "OPENBELL_STRATEGY_MEMORY": _SIZE,
+    "OPENBELL_STRATEGY_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
+    "OPENBELL_SUPERVISOR_MEMORY": _SIZE,
+    "OPENBELL_SUPERVISOR_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
+    "OPENBELL_PIDS_LIMIT": _NUMBER,
+    "OPENBELL_STOP_GRACE": _DURATION,
+    "OPENBELL_LOG_MAX_SIZE": _SIZE,
+    "OPENBELL_LOG_MAX_FILE": _NUMBER,
+    "OPENBELL_LOG": (re.compile(r"text|json"), "text or json"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this machine's commands need to know of the environment."""
+
+    project: str = "openbell"
+    bind: str = "127.0.0.1"
+    port: int = 8080
+    timezone: BaseTzInfo | None = None  # the user's; None is this machine's own
+    stop_grace: int = 130  # seconds
+    log: str = "text"
+
+    @property
+    def page(self) -> str:
+        """The status page's address as a browser on this machine uses it."""
+        address = ip_address(self.bind)
+        if address.is_unspecified:
+            address = ip_address("127.0.0.1" if address.version == 4 else "::1")
+        return f"http://{f'[{address}]' if address.version == 6 else address}:{self.port}"
+
+
+def read(file: Path, environment: Mapping[str, str]) -> Settings:
+    """Return the settings; Problem names the key, what was found and what is allowed."""
+    from_file = {key: value or "" for key, value in dotenv_values(file).items()} if file.is_file() else {}
+    for key in from_file:
+        if key.startswith("OPENBELL_") and key not in KEYS:
+            msg = f"{file.name}: {key}: an unknown key; known: {', '.join(KEYS)}"
+            raise Problem(msg)
+    return settings({**from_file, **environment}, file.name)
+
+
+def settings(values: Mapping[str, str], file: str) -> Settings:
+    """Return the settings that the values stand for; an empty value is one that is not set, as it is for Compose."""
+    given = {key: values[key] for key in KEYS if values.get(key)}
+    for key, value in given.items():
+        pattern, allowed = KEYS[key]
+        if not pattern.fullmatch(value) or not _exists(key, value):
+            msg = f'{file} or the environment: {key}: found "{value}"; allowed: {allowed}'
+            raise Problem(msg)
+    zone = given.get("OPENBELL_TIMEZONE")
+    return Settings(
+        project=given.get("COMPOSE_PROJECT_NAME", Settings.project),
+        bind=given.get("OPENBELL_BIND", Settings.bind),
+        port=int(given.get("OPENBELL_PORT", Settings.port)),
+        timezone=pytz.timezone(zone) if zone else None,
+        stop_grace=seconds(given.get("OPENBELL_STOP_GRACE", f"{Settings.stop_grace}s")),
+        log=given.get("OPENBELL_LOG", Settings.log),
+    )
+
+
+def seconds(duration: str) -> int:
+    """Return the seconds of a duration as Compose writes it: 130s, 2m10s, 1h."""
+    units = {"h": 3600, "m": 60, "s": 1}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+
+
+def _exists(key: str, value: str) -> bool:
+    match key:
+        case "OPENBELL_PORT":
+            return int(value) <= 65535
+        case "OPENBELL_TIMEZONE":
+            return value in pytz.all_timezones_set
+        case "OPENBELL_BIND":
+            try:
+                ip_address(value)
+            except ValueError:
+                return False
+    return True

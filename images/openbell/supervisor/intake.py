@@ -1,0 +1,104 @@
+"""The intake: takes in what is new in the journals, a batch at a time.
+
+Trouble with one strategy's journal is kept apart from the others': a folder that cannot be read, or one that is
+written faster than it can be read, delays nobody else.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from openbell.journal import Event, Follower, days
+
+FULL_LOOK = timedelta(
+    seconds=60
+)  # between two looks at all files; in between only the newest days' files are asked for
+_DAY = timedelta(days=1)
+
+
+class Intake:
+    """Reads all journals below a root, from stored positions on."""
+
+    def __init__(self, root: Path, positions: Mapping[str, int], keep_days: int) -> None:
+        self.root = root
+        self.trouble = ""  # why no journal can be read at all
+        self.troubles: dict[str, str] = {}  # strategy → why its journal cannot be read
+        self.behind: set[str] = set()  # strategies with lines that wait for the next batch
+        self._follower = _Follower(root, positions)
+        self._keep = timedelta(days=keep_days)
+        self._looked_at: datetime | None = None
+        self._unfinished: set[str] = set()  # strategies whose older files are not read to their end
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """How far each file is read."""
+        return self._follower.positions
+
+    @property
+    def unreadable(self) -> int:
+        """How many lines were passed over so far."""
+        return self._follower.unreadable
+
+    def is_up_to_date(self, strategy: str) -> bool:
+        """Tell whether all that the strategy's journal said at the last batch is known."""
+        return strategy not in self.behind and not self.trouble_of(strategy)
+
+    def trouble_of(self, strategy: str) -> str:
+        """Return why the strategy's journal cannot be read, or an empty text."""
+        return self.trouble or self.troubles.get(strategy, "")
+
+    def batch(self, strategies: Iterable[str], now: datetime, limit: int) -> list[tuple[str, Event]]:
+        """Return new events with the strategy whose journal they are in, at most `limit` of each strategy."""
+        full = self._looked_at is None or not _DAY * 0 <= now - self._looked_at < FULL_LOOK
+        events: list[tuple[str, Event]] = []
+        self.trouble, self.troubles, self.behind = "", {}, set()
+        try:
+            present = {path.name for path in self.root.iterdir() if path.is_dir()} if full else set()
+            if not full:
+                self.root.stat()
+        except OSError as error:
+            self.trouble = f"{self.root} cannot be read ({error.strerror})"
+            self._looked_at = None
+            return events
+        for strategy in sorted(present.union(strategies)):
+            folder = self.root / strategy
+            try:
+                everything = full or strategy in self._unfinished
+                paths = self._all(folder, now) if everything else self._newest(folder, now)
+                new = list(islice(self._follower.follow(paths), limit))
+            except OSError as error:
+                self.troubles[strategy] = f"{error.filename or folder} cannot be read ({error.strerror})"
+                continue
+            events.extend((strategy, event) for event in new)
+            self._unfinished.discard(strategy)
+            if len(new) == limit:
+                self.behind.add(strategy)
+                self._unfinished.add(strategy)
+        if full:
+            self._looked_at = now
+            self._forget(now)
+        return events
+
+    def _all(self, folder: Path, now: datetime) -> list[Path]:
+        oldest = (now - self._keep).date()
+        if folder.is_dir():
+            next(folder.iterdir(), None)  # days() takes a folder that may not be read for an empty one
+        return [path for day, path in days(folder) if day >= oldest]
+
+    def _newest(self, folder: Path, now: datetime) -> list[Path]:
+        today = now.astimezone(UTC).date()
+        return [folder / f"{today + _DAY * shift}.jsonl" for shift in (-1, 0, 1)]
+
+    def _forget(self, now: datetime) -> None:
+        oldest = (now - self._keep - _DAY).date().isoformat()
+        for name in [name for name in self.positions if Path(name).stem < oldest]:
+            del self.positions[name]
+
+
+class _Follower(Follower):
+    """A follower that is told which files to look at."""
+
+    def follow(self, paths: Iterable[Path]) -> Iterable[Event]:
+        for path in paths:
+            yield from self._poll_file(path)

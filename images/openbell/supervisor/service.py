@@ -1,0 +1,221 @@
+"""`openbell supervise`: the watch in one thread, the page in front of it, one process."""
+
+import faulthandler
+import logging
+import os
+import signal
+import socket
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio.to_thread
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from openbell.manifest import load_all
+from openbell.places import PlaceError, prepare
+from openbell.supervisor.page import Page
+from openbell.supervisor.snapshot import Snapshot, changes
+from openbell.supervisor.store import Store
+from openbell.supervisor.watch import Watch
+
+EXIT_CANNOT_START = 3
+WATCHDOG = 60.0  # seconds without a turn of the watch after which the process ends itself, with its stacks in the log
+RETRY = 1.0  # seconds before a store that could not be written is tried again
+READERS = 4  # threads that read histories for the page
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things lie and where to listen, from the environment. The defaults are those inside the image."""
+
+    strategies: Path
+    journal: Path
+    control: Path
+    state: Path
+    host: str
+    port: int
+    hosts: tuple[str, ...]  # names beside this machine's own under which the page answers
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Watch and serve until SIGTERM; return the exit code."""
+    if arguments:
+        print(
+            "usage: openbell supervise (it takes no arguments: the environment says where things lie)", file=sys.stderr
+        )
+        return 2
+    faulthandler.enable()
+    _log_as_json()
+    try:
+        settings = from_environment(os.environ)
+        manifests, errors = load_all(settings.strategies)
+        prepare(settings.state)
+        file = settings.state / "supervisor.sqlite"
+        store = Store(file)
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listening = socket.create_server((settings.host, settings.port), family=family)
+    except (PlaceError, ValueError, sqlite3.Error, OSError) as error:
+        print(f"the supervisor cannot start: {error}", file=sys.stderr)
+        return EXIT_CANNOT_START
+    watch = Watch(manifests, errors, settings.journal, settings.control, store)
+    names, bots = [manifest.name for manifest in manifests], sum(len(manifest.bots) for manifest in manifests)
+    log.info("supervisor.started", strategies=names, bots=bots, port=settings.port)
+    for rejected in errors:
+        for problem in rejected.problems:
+            log.error("manifest.rejected", problem=str(problem))
+    with listening:
+        return Service(watch, settings, file).run(listening)
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that OPENBELL_* name; ValueError if one makes no sense."""
+    listen = environment.get("OPENBELL_LISTEN", "0.0.0.0:8080")  # in the container; it is published on loopback only
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        msg = f'OPENBELL_LISTEN: found "{listen}"; allowed: an address and a port such as 0.0.0.0:8080'
+        raise ValueError(msg)
+    names = environment.get("OPENBELL_HOSTS", "").split(",")
+    return Settings(
+        Path(environment.get("OPENBELL_STRATEGIES", "/strategies")),
+        Path(environment.get("OPENBELL_JOURNAL", "/journal")),
+        Path(environment.get("OPENBELL_CONTROL", "/control")),
+        Path(environment.get("OPENBELL_SUPERVISOR_STATE", "/var/lib/openbell")),
+        host.strip("[]"),
+        int(port),
+        tuple(name.strip() for name in names if name.strip()),
+    )
+
+
+class Service:
+    """The watch's thread and the page's server."""
+
+    def __init__(self, watch: Watch, settings: Settings, store: Path) -> None:
+        self._watch = watch
+        self._stop = threading.Event()
+        self._progress = time.monotonic()
+        self._exit_code = 0
+        page = Page(
+            lambda: self._watch.snapshot, lambda: time.monotonic() - self._progress, _now, store, settings.hosts
+        )
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                _few_threads(page.app),
+                http="h11",
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    def run(self, listening: socket.socket) -> int:
+        """Watch and serve until a signal; return the exit code."""
+        # The server takes signals over while it serves, and hands them to these when it has ended.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._end())
+        thread = threading.Thread(target=self._turn, name="watch")
+        thread.start()
+        try:
+            if not self._stop.is_set():
+                self._server.run(sockets=[listening])
+        finally:
+            self._stop.set()
+            thread.join()
+        log.info("supervisor.stopped", exit_code=self._exit_code)
+        return self._exit_code
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._server.should_exit = True
+
+    def _turn(self) -> None:
+        try:
+            while not self._stop.is_set():
+                faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+                self._stop.wait(self._step())
+        except Exception:
+            # Whatever this is, a watch that does not watch must not look alive: the restart policy revives it.
+            log.exception("watch.died")
+            self._exit_code = 1
+            self._server.should_exit = True
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _step(self) -> float:
+        before, passed_over = self._watch.snapshot, self._watch.passed_over
+        try:
+            wait = self._watch.step(_now())
+        except sqlite3.Error as error:
+            log.error("store.failed", error=str(error))  # noqa: TRY400 - the reason is the disk, not the code
+            return RETRY
+        self._progress = time.monotonic()
+        _tell(before, self._watch.snapshot)
+        if self._watch.passed_over != passed_over:
+            log.warning("lines.passed_over", count=self._watch.passed_over - passed_over)
+        return wait
+
+
+def _tell(before: Snapshot | None, after: Snapshot | None) -> None:
+    if after is None or (before is not None and before.version == after.version):
+        return
+    for change in changes(before, after):
+        write = log.warning if change.after == "down" else log.info
+        write(
+            "status.changed",
+            strategy=change.strategy,
+            bot=change.bot,
+            before=change.before,
+            after=change.after,
+            reason=change.reason,
+        )
+    if before is None or before.headline != after.headline:
+        log.info("headline.changed", ok=after.ok, headline=after.headline)
+
+
+def _few_threads(app: ASGIApp) -> ASGIApp:
+    async def limited(scope: object, receive: object, send: object) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = READERS
+        await app(scope, receive, send)  # type: ignore[arg-type]
+
+    return limited
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Forward(logging.Handler):
+    """Libraries' warnings come out in our format."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
+        log.log(record.levelno, "library.logged", logger=record.name, message=record.getMessage(), traceback=trace)
+
+
+def _log_as_json() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)

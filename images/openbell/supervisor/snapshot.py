@@ -1,0 +1,244 @@
+"""The snapshot: all that the page, the API and `openbell status` say at one moment, frozen."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from openbell.journal import stamp
+from openbell.manifest import Schedule
+from openbell.slots import slots_between
+from openbell.supervisor.records import DecisionRecord, SlotRecord
+from openbell.supervisor.status import GOOD
+
+SHOWN_SLOTS = 24  # the newest slots of a bot that are shown
+_TICK = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class BotView:
+    """One bot. `slots` are single ones, newest first."""
+
+    id: str
+    symbols: tuple[str, ...]
+    timezone: str
+    status: str
+    reason: str
+    condition: str
+    slots: tuple[SlotRecord, ...]
+    next_slot: datetime | None
+    last_decision: DecisionRecord | None
+    missed_today: int
+
+    @property
+    def last(self) -> SlotRecord | None:
+        """The newest slot that has its outcome."""
+        return next((slot for slot in self.slots if slot.outcome is not None), None)
+
+
+@dataclass(frozen=True)
+class StrategyView:
+    """One strategy. It has no bots if its manifest is not valid; `problems` says why then."""
+
+    name: str
+    description: str
+    timezone: str
+    status: str
+    reason: str
+    condition: str
+    release: str
+    problems: tuple[str, ...]
+    bots: tuple[BotView, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything, as judged at `judged_at`. `version` is another one whenever anything else differs."""
+
+    judged_at: datetime
+    version: int
+    ok: bool
+    headline: str
+    strategies: tuple[StrategyView, ...]
+
+    def strategy(self, name: str) -> StrategyView | None:
+        """Return the strategy of that name, or None."""
+        return next((strategy for strategy in self.strategies if strategy.name == name), None)
+
+
+def headline(strategies: Iterable[StrategyView], trouble: str = "") -> tuple[bool, str]:
+    """Return whether all is well, and the sentence that says so or says what is not."""
+    strategies = tuple(strategies)
+    if trouble:
+        return False, trouble
+    if not strategies:
+        return True, "There are no strategies yet"
+    broken = [strategy for strategy in strategies if strategy.status not in GOOD]
+    bots = [bot for strategy in strategies if strategy.status in GOOD for bot in strategy.bots]
+    down = [bot.id for bot in bots if bot.status not in GOOD]
+    wrong = [f"{strategy.name} {_CONDITIONS.get(strategy.condition, 'is down')}" for strategy in broken[:3]]
+    if len(broken) > 3:
+        wrong.append(f"{len(broken) - 3} more strategies are down")
+    if down:
+        wrong.append(f"{_number(len(down), 'bot')} down: {_list(down)}")
+    if wrong:
+        return False, "; ".join(wrong)
+    all_bots = [bot for strategy in strategies for bot in strategy.bots]
+    notes = [
+        f"{count} {status}"
+        for status in ("late", "paused", "new")
+        if (count := sum(bot.status == status for bot in all_bots))
+    ]
+    text = f"All is well: {_number(len(strategies), 'strategy')}, {_number(len(all_bots), 'bot')}"
+    return True, text + (f" ({', '.join(notes)})" if notes else "")
+
+
+_CONDITIONS = {
+    "never_started": "has never started",
+    "cannot_start": "cannot start",
+    "bad_manifest": "cannot start",
+    "crash_loop": "is in a crash loop",
+    "stalled": "shows no sign of life",
+    "stopped": "is stopped",
+    "journal_unreadable": "cannot be watched",
+}
+
+
+def _number(count: int, word: str) -> str:
+    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{count} {word if count == 1 else plural}"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def single_slots(records: Iterable[SlotRecord], schedule: Schedule, limit: int) -> tuple[SlotRecord, ...]:
+    """Return the newest slots one by one: ranges are taken apart. `records` come newest first."""
+    singles: list[SlotRecord] = []
+    for record in records:
+        if record.count == 1:
+            singles.append(record)
+        else:
+            singles.extend(_apart(record, schedule, limit - len(singles)))
+        if len(singles) >= limit:
+            break
+    return tuple(singles[:limit])
+
+
+def _apart(record: SlotRecord, schedule: Schedule, limit: int) -> list[SlotRecord]:
+    # The newest slots of a range that may span months: look back from its end, further each time.
+    reach = timedelta(hours=1)
+    while True:
+        after = max(record.last - reach, record.first - _TICK)
+        slots = list(islice(slots_between(schedule, after, record.last), 100_000))
+        if len(slots) >= limit or after < record.first:
+            return [_single(record, slot) for slot in reversed(slots)]
+        reach *= 8
+
+
+def _single(record: SlotRecord, slot: datetime) -> SlotRecord:
+    return SlotRecord(slot, slot, 1, record.outcome, record.reason, judged=record.judged)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A bot, or a strategy's loop (`bot` is empty then), that went wrong, came right or was paused."""
+
+    strategy: str
+    bot: str
+    before: str
+    after: str
+    reason: str
+
+
+def changes(before: Snapshot | None, after: Snapshot) -> Iterator[Change]:
+    """Yield what went wrong or came right between two snapshots; the daily round (up, running, late) is no change."""
+    known = _standings(before.strategies if before else ())
+    for key, (status, reason) in _standings(after.strategies).items():
+        was = known.get(key, ("new", ""))[0]
+        if _standing(was) != _standing(status):
+            yield Change(*key, was, status, reason)
+
+
+def _standings(strategies: Iterable[StrategyView]) -> dict[tuple[str, str], tuple[str, str]]:
+    loops = {(strategy.name, ""): (strategy.status, strategy.reason) for strategy in strategies}
+    bots = {(strategy.name, bot.id): (bot.status, bot.reason) for strategy in strategies for bot in strategy.bots}
+    return loops | bots
+
+
+def _standing(status: str) -> str:
+    return status if status in {"down", "paused"} else "well"
+
+
+def as_json(snapshot: Snapshot, now: datetime) -> dict[str, object]:
+    """Return the snapshot as the API answers it."""
+    return {
+        "now": stamp(now),
+        "judged_at": stamp(snapshot.judged_at),
+        "ok": snapshot.ok,
+        "headline": snapshot.headline,
+        "strategies": [_strategy(strategy) for strategy in snapshot.strategies],
+    }
+
+
+def _strategy(strategy: StrategyView) -> dict[str, object]:
+    return {
+        "name": strategy.name,
+        "description": strategy.description,
+        "timezone": strategy.timezone,
+        "status": strategy.status,
+        "reason": strategy.reason,
+        "condition": strategy.condition,
+        "release": strategy.release,
+        "problems": list(strategy.problems),
+        "bots": [_bot(bot) for bot in strategy.bots],
+    }
+
+
+def _bot(bot: BotView) -> dict[str, object]:
+    last = bot.last
+    decision = bot.last_decision
+    return {
+        "id": bot.id,
+        "symbols": list(bot.symbols),
+        "timezone": bot.timezone,
+        "status": bot.status,
+        "reason": bot.reason,
+        "condition": bot.condition,
+        "last_slot": None if last is None else stamp(last.last),
+        "last_outcome": None if last is None else last.outcome,
+        "last_lateness_ms": None if last is None else last.lateness_ms,
+        "last_duration_ms": None if last is None else last.duration_ms,
+        "next_slot": None if bot.next_slot is None else stamp(bot.next_slot),
+        "missed_today": bot.missed_today,
+        "last_decision": None if decision is None else decision_json(decision),
+    }
+
+
+def decision_json(decision: DecisionRecord) -> dict[str, object]:
+    """Return a decision as the API answers it."""
+    return {
+        "timestamp": stamp(decision.at),
+        "slot": None if decision.slot is None else stamp(decision.slot),
+        "symbol": decision.symbol,
+        "action": decision.action,
+        "quantity": decision.quantity,
+        "reason": decision.reason,
+    }
+
+
+def slot_json(slot: SlotRecord) -> dict[str, object]:
+    """Return a slot, or a range of slots with one fate, as the API answers it."""
+    return {
+        "slot": stamp(slot.last),
+        "first": stamp(slot.first),
+        "count": slot.count,
+        "outcome": slot.outcome,
+        "reason": slot.reason,
+        "late": slot.late,
+        "run_id": slot.run_id,
+        "lateness_ms": slot.lateness_ms,
+        "duration_ms": slot.duration_ms,
+        "error": slot.error,
+    }

@@ -1,0 +1,1 @@
+"""The tests: unit mirrors the code, engine runs real containers, bench measures."""

@@ -1,0 +1,1 @@
+"""Tests that run real containers on a real engine."""

@@ -1,0 +1,124 @@
+"""The kit under test: the project's own files, with other strategies, built and run on the real engine."""
+
+import json
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import docker
+from docker.models.containers import Container
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests" / "fixtures" / "strategies"
+
+T = TypeVar("T")
+
+SERVICE = """\
+  {name}:
+    extends:
+      file: compose/base.yaml
+      service: strategy
+    image: ${{COMPOSE_PROJECT_NAME:-openbell}}/{name}:${{OPENBELL_TAG:-local}}
+    build:
+      args:
+        STRATEGY: {name}
+"""
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A copy of the project in a folder of its own, with a project name and a port that nobody else has."""
+
+    folder: Path
+    project: str
+    port: int
+
+    @property
+    def page(self) -> str:
+        """The status page's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def image(self, name: str) -> str:
+        """Return the name of a strategy's image, or of the supervisor's."""
+        return f"{self.project}/{name}:local"
+
+
+def make_kit(folder: Path, strategies: list[str]) -> Kit:
+    """Copy what the images are made of, with these of the fixtures' strategies instead of the examples."""
+    for name in ("compose.yaml", ".dockerignore"):
+        shutil.copy(ROOT / name, folder / name)
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "compose", folder / "compose")
+    shutil.copytree(ROOT / "images", folder / "images", ignore=ignore)
+    for name in strategies:
+        shutil.copytree(FIXTURES / name, folder / "strategies" / name, ignore=ignore)
+    services = "".join(SERVICE.format(name=name) for name in strategies)
+    (folder / "compose" / "strategies.yaml").write_text(f"services:\n{services}")
+    kit = Kit(folder, f"openbell-test-{uuid.uuid4().hex[:8]}", free_port())
+    lines = {"COMPOSE_PROJECT_NAME": kit.project, "OPENBELL_PORT": str(kit.port), "NOT_FOR_IMAGES": SECRET}
+    (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+    return kit
+
+
+SECRET = "secret-8c1f0d2b7a"
+
+
+def free_port() -> int:
+    """Return a port on loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(get: Callable[[], T | None], what: str, seconds: float = 60, container: Container | None = None) -> T:
+    """Return the first true answer of `get`; after `seconds` fail with the container's logs."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := get():
+            return answer
+        time.sleep(0.1)
+    logs = container.logs(tail=40).decode(errors="replace") if container else ""
+    msg = f"waited {seconds:g} s for {what}\n{logs}"
+    raise AssertionError(msg)
+
+
+def container_of(client: docker.DockerClient, kit: Kit, service: str) -> Container:
+    """Return the container of one of the kit's services."""
+    labels = [f"com.docker.compose.project={kit.project}", f"com.docker.compose.service={service}"]
+    return client.containers.list(all=True, filters={"label": labels})[0]
+
+
+def journal(engine: docker.DockerClient, kit: Kit, strategy: str) -> list[dict[str, object]]:
+    """Return a strategy's journal, as the supervisor's container sees it: the strategy's own may be down."""
+    supervisor = container_of(engine, kit, "supervisor")
+    code, output = supervisor.exec_run(["openbell", "journal", strategy, "--since", "1d"])
+    assert code == 0, output.decode()
+    return [json.loads(line) for line in output.decode().splitlines()]
+
+
+def events(lines: list[dict[str, object]], event: str) -> list[dict[str, object]]:
+    """Return the journal's lines of one kind."""
+    return [line for line in lines if line["event"] == event]
+
+
+@contextmanager
+def removed_afterwards(client: docker.DockerClient, project: str) -> Iterator[None]:
+    """Remove all that a project has left on the engine: containers, volumes, networks and images."""
+    try:
+        yield
+    finally:
+        label = {"label": f"com.docker.compose.project={project}"}
+        for container in client.containers.list(all=True, filters=label):
+            container.remove(force=True, v=True)
+        for volume in client.volumes.list(filters=label):
+            volume.remove(force=True)
+        for network in client.networks.list(filters=label):
+            network.remove()
+        for image in client.images.list(filters={"reference": f"{project}/*"}):
+            client.images.remove(image.id, force=True)

@@ -1,0 +1,30 @@
+"""The host's command line."""
+
+import pytest
+
+from deploy.__main__ import COMMANDS, arguments, must_run
+from deploy.engine import Service
+from deploy.problem import Problem
+
+PULSE = Service("pulse", "openbell/pulse:local", "running", "starting", 0, 0)
+GONE = Service("gone", "openbell/gone:local", "exited", "", 0, 0)
+
+
+def test_what_runs_may_be_asked() -> None:
+    """A container that is not healthy yet can be run in."""
+    must_run("pulse", [GONE, PULSE])
+
+
+@pytest.mark.parametrize("name", ["gone", "never_was"])
+def test_what_does_not_run_is_one_clear_line(name: str) -> None:
+    """It says what to do, and what runs."""
+    with pytest.raises(Problem, match=f"^{name} does not run: start it with `make up`; what runs: pulse$"):
+        must_run(name, [GONE, PULSE])
+
+
+def test_every_command_says_what_it_does() -> None:
+    """`python -m deploy --help` has a line for each."""
+    text = " ".join(arguments().format_help().split())
+    for function in COMMANDS.values():
+        assert function.__doc__
+        assert " ".join(function.__doc__.split()) in text

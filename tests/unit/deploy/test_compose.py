@@ -1,0 +1,45 @@
+"""The commands that the host would run."""
+
+import pytest
+
+from deploy import compose
+from deploy.compose import Command
+
+
+@pytest.mark.parametrize(
+    "command,expected",
+    [
+        (compose.build(), "docker compose build"),
+        (compose.up(), "docker compose up --detach --remove-orphans --wait --wait-timeout 180"),
+        (compose.down(), "docker compose down --remove-orphans"),
+        (compose.logs(None, follow=True), "docker compose logs --tail 200 --follow"),
+        (compose.logs("pulse", follow=False), "docker compose logs --tail 200 --no-log-prefix pulse"),
+        (compose.run("pulse", None), "docker compose exec -T pulse openbell run-now"),
+        (compose.run("pulse", "a"), "docker compose exec -T pulse openbell run-now --bot a"),
+        (compose.journal("pulse", None, None), "docker compose exec -T supervisor openbell journal pulse"),
+        (
+            compose.journal("pulse", "AAPL", "2h"),
+            "docker compose exec -T supervisor openbell journal pulse --symbol AAPL --since 2h",
+        ),
+    ],
+)
+def test_commands_of_compose(command: Command, expected: str) -> None:
+    """Each command is one list, with only the options that were asked for."""
+    assert list(command) == expected.split()
+
+
+def test_a_value_with_spaces_stays_one_argument() -> None:
+    """No shell takes a value apart."""
+    assert compose.journal("pulse", "BRK B", "2026-11-20 10:00")[-3:] == ("BRK B", "--since", "2026-11-20 10:00")
+
+
+def test_down_keeps_the_volumes() -> None:
+    """Journals and state outlive the containers."""
+    assert not {"--volumes", "-v", "--rmi"} & set(compose.down())
+
+
+def test_openbell_is_the_one_beside_our_interpreter() -> None:
+    """What checks the strategies on the host is the same .venv's command, wherever the user's PATH leads."""
+    for command in (compose.check(), compose.coming("pulse")):
+        assert command[0].endswith("/bin/openbell")
+    assert compose.coming("pulse")[1:] == ("next", "--strategies", "strategies", "--strategy", "pulse")

@@ -1,0 +1,71 @@
+"""A new strategy."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from deploy.new import create, service
+from deploy.problem import Problem
+from openbell.manifest import load
+
+ROOT = Path(__file__).parents[3]
+SERVICES = "# a comment of the user's\nservices:\n  pulse:\n    image: x # and another\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with one service and no strategy."""
+    (tmp_path / "strategies").mkdir()
+    (tmp_path / "services.yaml").write_text(SERVICES)
+    return tmp_path
+
+
+def make(project: Path, name: str) -> tuple[Path, ...]:
+    """Make a strategy in the project."""
+    return create(name, project / "strategies", project / "services.yaml")
+
+
+def test_the_new_strategy_is_valid_and_due_every_minute(project: Path) -> None:
+    """It runs at once: its manifest has no problem, its code compiles and has `run`."""
+    make(project, "my_idea")
+    manifest = load(project / "strategies" / "my_idea")
+    assert [(bot.id, str(bot.schedule.every)) for bot in manifest.bots] == [("my_idea", "0:01:00")]
+    tree = ast.parse((project / "strategies" / "my_idea" / "strategy.py").read_text())
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["run"]
+
+
+def test_its_service_comes_after_what_is_there(project: Path) -> None:
+    """What the user wrote, comments too, stays as it is."""
+    make(project, "my_idea")
+    assert (project / "services.yaml").read_text() == SERVICES + service("my_idea")
+
+
+def test_its_service_reads_like_those_that_are_there() -> None:
+    """The examples' services are the same text."""
+    listed = (ROOT / "compose" / "strategies.yaml").read_text()
+    for name in ("ma_crossover", "pulse"):
+        assert service(name).strip() in listed
+
+
+@pytest.mark.parametrize(
+    "name", ["", "My_idea", "my idea", "my-idea", "1st", "a__b", "a_", "../up", "supervisor", "a" * 41]
+)
+def test_a_bad_name_is_refused(name: str, project: Path) -> None:
+    """One line, and nothing is written."""
+    with pytest.raises(Problem, match=r"STRATEGY: found .* allowed: a name such as my_idea"):
+        make(project, name)
+    assert not list((project / "strategies").iterdir())
+    assert (project / "services.yaml").read_text() == SERVICES
+
+
+def test_nothing_is_overwritten(project: Path) -> None:
+    """A folder or a service of that name ends it."""
+    make(project, "my_idea")
+    before = (project / "services.yaml").read_text()
+    with pytest.raises(Problem, match="is there already"):
+        make(project, "my_idea")
+    with pytest.raises(Problem, match="has a service pulse already"):
+        make(project, "pulse")
+    assert (project / "services.yaml").read_text() == before
+    assert not (project / "strategies" / "pulse").exists()

@@ -1,0 +1,45 @@
+"""The services in compose/strategies.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.services import differences, names
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_projects_own_services_are_its_strategies() -> None:
+    """Every folder has a service, and every service a folder."""
+    folders = [path.name for path in (ROOT / "strategies").iterdir() if path.is_dir()]
+    assert differences(folders, names(ROOT / "compose" / "strategies.yaml")) == ()
+
+
+def test_only_services_count(tmp_path: Path) -> None:
+    """Comments, what is deeper, and what comes before the services do not."""
+    file = tmp_path / "strategies.yaml"
+    file.write_text("x:\n  a: 1\nservices:\n  b: # one\n    c: 1\n  # d:\n  e_2:\n    f: 1\n")
+    assert names(file) == ("b", "e_2")
+
+
+@pytest.mark.parametrize(
+    "folders,services,lines",
+    [
+        (["a", "b"], ["b", "a"], 0),
+        (["a", "b"], ["a"], 1),
+        (["a"], ["a", "b"], 1),
+        (["a"], ["b"], 2),
+        ([], [], 0),
+    ],
+)
+def test_each_difference_is_one_line(folders: list[str], services: list[str], lines: int) -> None:
+    """Either way round."""
+    assert len(differences(folders, services)) == lines
+
+
+def test_a_difference_says_what_to_do() -> None:
+    """Both files are named."""
+    assert differences(["a"], ["b"]) == (
+        "strategies/a: has no service: add one to compose/strategies.yaml",
+        "compose/strategies.yaml: b: has no folder strategies/b: add it, or remove the service",
+    )

@@ -1,0 +1,410 @@
+"""Every expected slot ends exactly once."""
+
+import random
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openbell.manifest import Bot, Schedule
+from openbell.slots import slots_between
+from openbell.supervisor.book import Book
+from openbell.supervisor.store import Store
+
+from tests.unit.supervisor.world import World
+
+CALENDAR = """
+timezone = "America/New_York"
+calendar = "XNYS"
+[[bot]]
+symbols = ["AAPL"]
+at = "09:35"
+"""
+
+
+def test_a_run_is_bound_to_its_own_slot(started: World) -> None:
+    """The outcome goes to the slot that the run names."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"))
+    started.at("12:01:05")
+    assert started.ledger() == [("12:01:00", 1, "succeeded")]
+    assert started.bot().last is not None
+
+
+def test_a_slot_is_missed_once_its_grace_is_over(started: World) -> None:
+    """Nothing in the journal by slot + grace + 1 s: missed. Not before."""
+    started.at("12:01:20")
+    assert started.ledger() == []
+    started.now += timedelta(seconds=1)
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_run_that_began_in_time_is_not_missed_however_long_it_takes(started: World) -> None:
+    """An open run holds its slot without an outcome."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), outcome=None)
+    started.at("12:01:30")
+    assert started.ledger() == [("12:01:00", 1, None)]
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "timed_out", "interrupted"])
+def test_each_end_is_an_outcome(started: World, outcome: str) -> None:
+    """The run's end is the slot's outcome."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), outcome)
+    started.at("12:01:40")
+    assert started.ledger() == [("12:01:00", 1, outcome)]
+
+
+def test_attempts_are_one_run(started: World) -> None:
+    """A retry is a further run_start of the same run; only the end counts."""
+    started.at("12:01:00")
+    fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": "r"}
+    for attempt in (1, 2):
+        started.write("run_start", **fields, attempt=attempt, lateness_ms=1.0 if attempt == 1 else 900.0, trigger="loop")
+        started.write("error", **fields, attempt=attempt, error="Boom", traceback="", will_retry=attempt == 1)
+    started.write("run_end", **fields, attempt=2, outcome="failed", tick_duration_ms=3, orders=0, trigger="loop")
+    started.see()
+    assert started.store is not None
+    (run,) = started.store.recent_runs("pulse", "pulse", 10)
+    assert (run.attempt, run.outcome, run.lateness_ms, run.error) == (2, "failed", 1.0, "Boom")
+    assert started.ledger() == [("12:01:00", 1, "failed")]
+
+
+def test_a_skip_settles_a_range_of_slots_in_one_record(started: World) -> None:
+    """A pause of half an hour is one record with its reason."""
+    started.now = started.slot("12:30")
+    skipped = {"outcome": "skipped", "reason": "paused", "paused_by": "ann", "pause_reason": "holiday"}
+    started.write("slot_skipped", bot="pulse", slot=started.slot("12:29"), first=started.slot("12:01"), count=29, **skipped)
+    started.see()
+    assert started.ledger() == [("12:29:00", 29, "skipped")]
+    assert started.bot().slots[0].reason == "paused by ann: holiday"
+
+
+def test_the_word_of_the_journal_replaces_a_slot_judged_missed(started: World) -> None:
+    """The loop accounts later for what it could not run: one record, with its reason."""
+    started.at("12:03:30")
+    assert started.ledger() == [("12:01:00", 1, "missed"), ("12:02:00", 1, "missed"), ("12:03:00", 1, "missed")]
+    fields = {"outcome": "missed", "reason": "late", "count": 2}
+    started.write("slot_skipped", bot="pulse", slot=started.slot("12:02"), first=started.slot("12:01"), **fields)
+    started.see()
+    assert started.ledger() == [("12:02:00", 2, "missed"), ("12:03:00", 1, "missed")]
+
+
+def test_a_late_run_takes_the_place_of_its_missed_slot(started: World) -> None:
+    """catch_up: the newest slot runs after all, and is flagged late; the others stay missed."""
+    started.at("12:03:30")
+    started.run(started.slot("12:02"))
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "missed"), ("12:02:00", 1, "succeeded"), ("12:03:00", 1, "missed")]
+    assert started.bot().slots[1].late
+
+
+def test_a_late_run_is_cut_out_of_a_range(world: World) -> None:
+    """A range that was judged at once is split around a run that turns up later."""
+    world.see()
+    world.now = world.slot("12:10") + timedelta(seconds=30)
+    world.see()
+    assert world.ledger() == [("12:10:00", 10, "missed")]
+    world.run(world.slot("12:04"))
+    world.see()
+    assert world.ledger() == [("12:03:00", 3, "missed"), ("12:04:00", 1, "succeeded"), ("12:10:00", 6, "missed")]
+
+
+def test_a_range_of_skips_leaves_the_runs_within_alone(started: World) -> None:
+    """What has run has run, whatever is said of the time around it."""
+    started.at("12:02:00")
+    started.run(started.slot("12:02"))
+    started.now = started.slot("12:05")
+    fields = {"outcome": "skipped", "reason": "coalesced", "count": 4}
+    started.write("slot_skipped", bot="pulse", slot=started.slot("12:04"), first=started.slot("12:01"), **fields)
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "skipped"), ("12:02:00", 1, "succeeded"), ("12:04:00", 2, "skipped")]
+
+
+def test_a_manual_run_settles_no_slot(started: World) -> None:
+    """It is shown among the runs; the slot is missed all the same."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), trigger="manual")
+    started.at("12:01:30")
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+    assert started.store is not None
+    assert [run.trigger for run in started.store.recent_runs("pulse", "pulse", 10)] == ["manual"]
+
+
+def test_a_run_for_no_slot_settles_none(started: World) -> None:
+    """A run is never bound to the nearest slot."""
+    started.at("12:01:02")
+    started.run(started.now)
+    started.at("12:01:30")
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_second_run_of_a_slot_does_not_change_its_outcome(started: World) -> None:
+    """After a lost state volume a slot may run twice: the first one is the slot's."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), "failed")
+    started.run(started.slot("12:01"), "succeeded")
+    started.at("12:01:05")
+    assert started.ledger() == [("12:01:00", 1, "failed")]
+
+
+def test_nothing_is_expected_from_before_the_first_sight(world: World) -> None:
+    """From deploy on: the slots of the past owe nothing."""
+    world.see()
+    world.now = world.slot("12:01") + timedelta(seconds=30)
+    world.see()
+    assert world.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_deployment_ends_with_the_containers_first_start(world: World) -> None:
+    """The supervisor was there first; the loop started within the first slot's grace, and does not owe that slot."""
+    world.see()
+    world.now = world.slot("12:01") + timedelta(seconds=5)
+    world.start()
+    world.at("12:02:30")
+    assert world.ledger() == [("12:02:00", 1, "missed")]
+
+
+def test_a_container_that_starts_after_the_first_grace_has_missed_a_slot(world: World) -> None:
+    """A deployment that takes longer than that is none."""
+    world.see()
+    world.now = world.slot("12:01") + timedelta(seconds=25)
+    world.see()
+    world.start()
+    world.at("12:02:30")
+    assert world.ledger() == [("12:01:00", 1, "missed"), ("12:02:00", 1, "missed")]
+
+
+def test_a_later_start_excuses_nothing(started: World) -> None:
+    """Only the first start ends the deployment: a crash between two slots does not."""
+    started.at("12:01:05")
+    started.start(previous_stop="unclean")
+    started.at("12:01:30")
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_changed_schedule_starts_anew(started: World) -> None:
+    """The old slots stay as history, the new ones are expected from now on."""
+    started.at("12:01:30")
+    started.restart()
+    started.strategy(manifest='timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "5m"\ngrace = "20s"\n')
+    started.at("12:04:50")
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+    started.at("12:05:30")
+    assert started.ledger() == [("12:01:00", 1, "missed"), ("12:05:00", 1, "missed")]
+
+
+def test_a_bot_that_comes_back_is_not_owed_the_time_between(started: World) -> None:
+    """A strategy that was taken out of the kit for a while was not expected to run."""
+    started.restart()
+    (started.strategies / "pulse" / "strategy.toml").rename(started.root / "kept")
+    (started.strategies / "pulse").rmdir()
+    started.now = started.slot("12:20")
+    started.see()
+    started.restart()
+    started.strategy()
+    started.now = started.slot("12:30") + timedelta(seconds=30)
+    started.see()
+    assert started.ledger() == []
+
+
+def test_a_broken_manifest_excuses_nothing(started: World) -> None:
+    """Slots that could not run because of a typing error in the manifest were missed."""
+    started.restart()
+    started.strategy(manifest="oops = 1")
+    started.now = started.slot("12:20")
+    assert started.see().strategies[0].condition == "bad_manifest"
+    started.restart()
+    started.strategy()
+    started.now = started.slot("12:30") + timedelta(seconds=30)
+    started.see()
+    assert started.ledger() == [("12:30:00", 30, "missed")]
+
+
+def test_a_market_holiday_is_no_slot(world: World) -> None:
+    """Thanksgiving 2026 and the weekend after it owe nothing."""
+    world.strategy(manifest=CALENDAR)
+    world.now = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
+    world.see()
+    world.now = datetime(2026, 11, 30, 20, 0, tzinfo=UTC)
+    world.see()
+    assert world.store is not None
+    slots = world.store.recent_slots("pulse", "pulse", world.now, 10)
+    assert [(slot.first, slot.last, slot.count) for slot in slots] == [
+        (datetime(2026, 11, 27, 14, 35, tzinfo=UTC), datetime(2026, 11, 30, 14, 35, tzinfo=UTC), 2)
+    ]
+
+
+def test_a_calendar_that_has_run_out_is_said_aloud(world: World) -> None:
+    """Neither open nor closed: unknown."""
+    world.strategy(manifest=CALENDAR)
+    world.see()
+    world.now = datetime(2090, 1, 4, 20, 0, tzinfo=UTC)
+    world.start()
+    world.beat()
+    world.see()
+    assert world.bot().condition == "calendar_expired"
+    assert "valid" in world.bot().reason
+
+
+def test_a_run_whose_end_was_lost_is_interrupted(started: World) -> None:
+    """Its loop lives and does not have it any more: the end never came through (a full disk, a torn line)."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), outcome=None)
+    started.at("12:02:30")
+    assert started.ledger()[0] == ("12:01:00", 1, "interrupted")
+    assert "its end is missing from the journal" in [slot.reason for slot in started.bot().slots]
+
+
+def test_a_run_that_its_loop_still_has_is_not_lost(started: World) -> None:
+    """The beat names it."""
+    started.silent = True
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), outcome=None)
+    for clock in ("12:01:30", "12:02:00", "12:02:30"):
+        started.at(clock)
+        started.beat("pulse", "pulse")
+    started.see()
+    assert started.ledger()[0] == ("12:01:00", 1, None)
+
+
+def test_an_end_that_comes_after_all_counts(started: World) -> None:
+    """The journal's word replaces the supervisor's conclusion."""
+    started.at("12:01:00")
+    run_id = started.run(started.slot("12:01"), outcome=None)
+    started.at("12:02:30")
+    fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": run_id, "attempt": 1, "trigger": "loop"}
+    started.write("run_end", **fields, outcome="succeeded", tick_duration_ms=1, orders=0)
+    started.see()
+    assert started.ledger()[0] == ("12:01:00", 1, "succeeded")
+
+
+SCHEDULE = Schedule("UTC", every=timedelta(minutes=1))
+BOT = Bot("pulse", "pulse", ("AAPL",), SCHEDULE, grace=timedelta(seconds=20))
+BEGIN = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+END = datetime(2026, 11, 20, 12, 40, 30, tzinfo=UTC)
+
+
+def _story(seed: int) -> list[dict[str, object]]:
+    """Return what a loop might write within half an hour: runs, skips, ranges, silence; in the order of time."""
+    chance = random.Random(seed)
+    lines: list[dict[str, object]] = []
+    minute = 1
+    while minute <= 30:
+        slot = BEGIN.replace(minute=minute, second=0)
+        head = {"strategy": "pulse", "bot": "pulse", "slot": slot.isoformat()}
+        kind = chance.choice(["run", "run", "run", "open", "skip", "range", "nothing"])
+        if kind in {"run", "open"}:
+            late = timedelta(seconds=chance.choice([0, 0, 0, 300]))
+            run = {**head, "run_id": f"run-{minute}", "attempt": 1, "trigger": "loop"}
+            lines.append({"event": "run_start", "timestamp": (slot + late).isoformat(), **run})
+            if kind == "run":
+                outcome = chance.choice(["succeeded", "failed", "timed_out", "interrupted"])
+                lines.append({"event": "run_end", "timestamp": (slot + late + timedelta(seconds=1)).isoformat(), "outcome": outcome, **run})
+        elif kind != "nothing":
+            length = 1 if kind == "skip" else chance.randint(2, 6)
+            first, minute = slot, min(minute + length - 1, 30)
+            last = BEGIN.replace(minute=minute, second=0)
+            skip = {"outcome": chance.choice(["skipped", "missed"]), "reason": "late", "count": length, "first": first.isoformat()}
+            lines.append({**head, "event": "slot_skipped", "timestamp": last.isoformat(), **skip, "slot": last.isoformat()})
+        minute += 1
+    return sorted(lines, key=lambda line: str(line["timestamp"]))
+
+
+def _slots(store: Store) -> dict[datetime, str | None]:
+    found: dict[datetime, str | None] = {}
+    for record in store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=1), 1000):
+        for slot in slots_between(SCHEDULE, record.first - timedelta(milliseconds=1), record.last):
+            assert slot not in found, "two records for one slot"
+            found[slot] = record.outcome
+    return found
+
+
+def _keep(path: Path, lines: list[dict[str, object]], looks: random.Random | None) -> dict[datetime, str | None]:
+    """Enter the lines; with `looks`, judge now and then on the way as a supervisor that is there all the time does."""
+    store = Store(path)
+    try:
+        book = Book(store, [BOT], [], BEGIN)
+        expectation = book.expectations["pulse", "pulse"]
+        for line in lines:
+            if looks is not None and looks.random() < 0.5:
+                book.advance(expectation, datetime.fromisoformat(str(line["timestamp"])))
+            assert book.take("pulse", line)
+        book.advance(expectation, END)
+        return _slots(store)
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_expected_slot_has_exactly_one_outcome(tmp_path: Path, seed: int) -> None:
+    """Whatever the journal says, and whenever the supervisor looks; lines that come twice change nothing."""
+    story = _story(seed)
+    expected = set(slots_between(SCHEDULE, BEGIN, END))
+    replayed = _keep(tmp_path / "replayed", story, None)
+    assert set(replayed) == expected
+    assert _keep(tmp_path / "watched", story, random.Random(seed)) == replayed
+    assert _keep(tmp_path / "doubled", [line for line in story for _ in (1, 2)], random.Random(seed)) == replayed
+    assert _keep(tmp_path / "again", story + story, None) == replayed
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(lambda at: f"{at.isoformat()}Z"),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=4,
+)
+NAMES = ("timestamp", "slot", "first", "bot", "run_id", "attempt", "outcome", "reason", "count", "lateness_ms", "tick_duration_ms")
+MORE = ("orders", "trigger", "stage", "error", "traceback", "bots", "release", "previous_stop", "symbol", "action", "qty", "boot_id", "by_s")
+EVENTS = ("run_start", "run_end", "slot_skipped", "error", "decision", "service_start", "service_stop", "signal", "clock_stepped", "x")
+LIKELY = {
+    "timestamp": "2026-11-20T12:01:00.000Z",
+    "slot": "2026-11-20T12:01:00.000Z",
+    "bot": "pulse",
+    "run_id": "r",
+    "outcome": "succeeded",
+    "count": 1,
+}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(EVENTS), st.dictionaries(st.sampled_from(NAMES + MORE), JSON, max_size=6), st.booleans())
+def test_no_line_can_break_the_book(event: str, fields: dict[str, object], likely: bool) -> None:
+    """Whatever JSON a line holds, it is entered or refused, and what is stored can be read again."""
+    with TemporaryDirectory() as folder, closing(Store(Path(folder) / "store")) as store:
+        book = Book(store, [BOT], [], BEGIN)
+        line = {"event": event, **(LIKELY if likely else {}), **fields}
+        book.take("pulse", line)
+        book.take("pulse", line)
+        book.advance(book.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
+        store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
+        for decision in store.decisions("pulse", str(fields.get("bot", "pulse")), 10):
+            f"{decision}".encode()
+        store.errors("pulse", 10)
+        store.services("pulse", 10)
+
+
+def test_the_same_story_in_two_worlds(make_world: Callable[[], World]) -> None:
+    """A supervisor that was away the whole time knows in the end what one knows that was there."""
+    there, away = make_world(), make_world()
+    for world in (there, away):
+        world.start()
+        world.see()
+    for minute in (1, 2, 3, 4, 5):
+        for world in (there, away):
+            world.now = world.slot(f"12:0{minute}")
+            if minute != 3:
+                world.run(world.now, "failed" if minute == 2 else "succeeded")
+        there.see()
+        there.now += timedelta(seconds=30)
+        there.see()
+    for world in (there, away):
+        world.now = world.slot("12:05") + timedelta(seconds=45)
+        world.see()
+    assert there.ledger() == away.ledger() != []

@@ -1,0 +1,217 @@
+"""The status is a pure function: tables of facts, and what they mean."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from openbell.beat import Beat
+from openbell.control import Pause
+from openbell.manifest import Bot, Schedule
+from openbell.supervisor.records import RunRecord, ServiceEvent, SlotRecord
+from openbell.supervisor.status import BotFacts, Judgement, LoopFacts, judge_bot, judge_loop
+
+NOW = datetime(2026, 11, 20, 15, 0, 0, tzinfo=UTC)  # 10:00 in New York
+ZONE = "America/New_York"
+LONG_AGO = NOW - timedelta(days=3)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def start(seconds: float, boot: str = "b", *, unclean: bool = False) -> ServiceEvent:
+    return ServiceEvent(ago(seconds), "service_start", boot, "abc123", unclean)
+
+
+def stop(seconds: float, reason: str = "SIGTERM", boot: str = "b") -> ServiceEvent:
+    return ServiceEvent(ago(seconds), "service_stop", boot, reason)
+
+
+def fail(seconds: float, error: str, boot: str = "b") -> ServiceEvent:
+    return ServiceEvent(ago(seconds), "start_failed", boot, error)
+
+
+def beat(seconds: float, boot: str = "b") -> Beat:
+    return Beat(ago(seconds), boot, ())
+
+
+LOOPS = [
+    # case, facts, status, condition, in the reason, seconds until it may change
+    ("just deployed", LoopFacts(ZONE, ago(10), ago(10)), "new", "", "first start", 50),
+    ("never started", LoopFacts(ZONE, ago(61), LONG_AGO), "down", "never_started", "never started (expected since 09:58:59 EST)", None),
+    ("alive", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(3600),), beat(4)), "up", "", "up since 09:00:00 EST", 26),
+    ("alive since yesterday", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(86400),), beat(4)), "up", "", "Thu 19 Nov 10:00:00 EST", 26),
+    ("first beat to come", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4),), None), "up", "", "up since", 26),
+    ("beat of the boot before", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4, "c"),), beat(300)), "up", "", "up since", 26),
+    ("a beat, its start lost", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (), beat(4)), "up", "", "alive", 26),
+    ("clock ahead in the beat", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(9),), beat(-300)), "up", "", "up since", 330),
+    ("stalled", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(30)), "down", "stalled", "no sign of life since 09:59:30 EST", None),
+    ("dead before its first beat", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(31),), None), "down", "stalled", "no sign of life", None),
+    ("silent while we were away", LoopFacts(ZONE, LONG_AGO, ago(5), (start(900),), beat(300)), "late", "", "waiting for one", 25),
+    ("stopped a moment ago", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(10), start(900)), beat(11)), "late", "", "(SIGTERM)", 20),
+    ("stopped", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30), start(900)), beat(31)), "down", "stopped", "stopped 09:59:30 EST (SIGTERM)", None),
+    ("stopped while we were away", LoopFacts(ZONE, LONG_AGO, ago(2), (stop(900),), beat(901)), "late", "", "start again", 28),
+    ("running again, its start lost", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30),), beat(2, "c")), "up", "", "alive", 28),
+    (
+        "import error",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(5, "cannot start: No module named x"), fail(5, "strategy.py cannot be imported:\nNo module named x"))),
+        "down",
+        "cannot_start",
+        "cannot start: No module named x (last tried 09:59:55 EST)",
+        None,
+    ),
+    (
+        "its stop lost",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (fail(5, "no module x"), start(900, "a")), beat(400, "a")),
+        "down",
+        "cannot_start",
+        "no module x",
+        None,
+    ),
+    (
+        "its error lost",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(5, "cannot start: no module x"), fail(900, "old", "a"))),
+        "down",
+        "cannot_start",
+        "no module x",
+        None,
+    ),
+    ("started after a failure", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(2, "c"), stop(60, "cannot start: x"))), "up", "", "up since", 28),
+    (
+        "crash loop",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 200, 900)), beat(1)),
+        "down",
+        "crash_loop",
+        "3 starts after a crash within 5 min",
+        100,
+    ),
+    (
+        "two crashes",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 300)), beat(1, "3")),
+        "up",
+        "",
+        "up since",
+        29,
+    ),
+    (
+        "many deployments",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at)) for at in (3, 60, 90, 120)), beat(1, "3")),
+        "up",
+        "",
+        "up since",
+        29,
+    ),
+    (
+        "bad manifest",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), problems=("x/strategy.toml: days: found 7", "more")),
+        "down",
+        "bad_manifest",
+        "cannot start: x/strategy.toml: days: found 7",
+        None,
+    ),
+    (
+        "no access",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"),
+        "down",
+        "journal_unreadable",
+        "Permission denied",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize("facts, status, condition, reason, until", [case[1:] for case in LOOPS], ids=[case[0] for case in LOOPS])
+def test_how_a_loop_is(facts: LoopFacts, status: str, condition: str, reason: str, until: float | None) -> None:
+    """Each way to be ill has its own name and evidence."""
+    judgement = judge_loop(facts, NOW)
+    assert (judgement.status, judgement.condition) == (status, condition)
+    assert reason in judgement.reason
+    assert judgement.until == (None if until is None else NOW + timedelta(seconds=until))
+
+
+BOT = Bot("s", "b", ("AAPL",), Schedule(ZONE, every=timedelta(minutes=5)), grace=timedelta(seconds=60), timeout=timedelta(minutes=2))
+UP = Judgement("up", "up since long ago", NOW + timedelta(seconds=20))
+DEAD = Judgement("down", "no sign of life", None, "stalled")
+
+
+def slot(minutes: float, outcome: str | None = "succeeded", reason: str = "", **more: object) -> SlotRecord:
+    at = NOW - timedelta(minutes=minutes)
+    known = {"lateness_ms": 1.0, "duration_ms": 230.0} if outcome == "succeeded" else {}
+    return replace(SlotRecord(at, at, 1, outcome, reason), **{**known, **more})  # type: ignore[arg-type]
+
+
+def opened(minutes: float, attempt: int = 1) -> RunRecord:
+    at = NOW - timedelta(minutes=minutes)
+    return RunRecord("r", "b", at, "loop", attempt, at, at, 1.0)
+
+
+IN_5 = NOW + timedelta(minutes=5)
+BOTS = [
+    # case, facts, loop, status, condition, in the reason, seconds until it may change
+    ("fresh", BotFacts(BOT, awaited=IN_5), UP, "new", "", "first slot 10:05:00 EST", 302),
+    ("no slot ever", BotFacts(BOT), UP, "new", "", "no slot", None),
+    ("ran", BotFacts(BOT, (slot(5), slot(10, "failed")), awaited=IN_5), UP, "up", "", "ran 09:55:00 EST in 230 ms", 302),
+    ("ran late", BotFacts(BOT, (slot(5, late=True, lateness_ms=240_000),), awaited=IN_5), UP, "up", "", "4 min after its slot", 302),
+    ("running", BotFacts(BOT, (slot(1, None),), (opened(1),), awaited=IN_5), UP, "running", "", "since 09:59:00 EST (attempt 1)", 70),
+    ("running after a failure", BotFacts(BOT, (slot(1, None), slot(5, "failed")), (opened(1, 2),)), UP, "running", "", "attempt 2", 70),
+    ("hung", BotFacts(BOT, (slot(3, None),), (opened(3),), awaited=IN_5), UP, "down", "hung", "its timeout is 2 min", None),
+    ("a later good run does not clear a hung one", BotFacts(BOT, (slot(1), slot(9, None)), (opened(9),)), UP, "down", "hung", "09:51:00", None),
+    ("nor does a later open one", BotFacts(BOT, (slot(1, None),), (opened(9), opened(1))), UP, "down", "hung", "09:51:00", None),
+    ("due", BotFacts(BOT, (slot(5),), awaited=ago(1)), UP, "up", "", "ran", 1),
+    ("late", BotFacts(BOT, (slot(5),), awaited=ago(2)), UP, "late", "", "due 09:59:58 EST, not started yet; must start by 10:00:58 EST", None),
+    ("not late, staggered", BotFacts(replace(BOT, shift=timedelta(seconds=9)), (slot(5),), awaited=ago(5)), UP, "up", "", "ran", 6),
+    ("missed", BotFacts(BOT, (slot(5, "missed", "nothing in the journal"), slot(10))), UP, "down", "missed", "missed: nothing in the journal", None),
+    ("missed again", BotFacts(BOT, (slot(5, "missed", count=3), slot(20, "missed"))), UP, "down", "missed", "missed (4 in a row)", None),
+    ("late after a miss", BotFacts(BOT, (slot(5, "missed"),), awaited=ago(9)), UP, "down", "missed", "missed", None),
+    ("failed", BotFacts(BOT, (slot(5, "failed", error="ValueError: no"), slot(9))), UP, "down", "failed", "failed: ValueError: no", None),
+    ("timed out", BotFacts(BOT, (slot(5, "timed_out"),)), UP, "down", "timed_out", "timed out", None),
+    ("interrupted", BotFacts(BOT, (slot(5, "interrupted"),)), UP, "down", "interrupted", "interrupted", None),
+    ("a skip hides no failure", BotFacts(BOT, (slot(1, "skipped", "overlap"), slot(5, "failed"))), UP, "down", "failed", "failed", None),
+    ("a skip is no failure", BotFacts(BOT, (slot(1, "skipped", "overlap"), slot(5))), UP, "up", "", "ran 09:55:00", None),
+    ("only skips", BotFacts(BOT, (slot(1, "skipped", "coalesced"),)), UP, "up", "", "skipped (coalesced)", None),
+    ("its loop is dead", BotFacts(BOT, (slot(5),), awaited=IN_5), DEAD, "down", "stalled", "no sign of life", None),
+    ("its loop died in mid-run", BotFacts(BOT, (), (opened(1),)), DEAD, "down", "stalled", "no sign of life", None),
+    ("its calendar ended", BotFacts(BOT, trouble="calendar XNYS does not know 2050-01-01"), UP, "down", "calendar_expired", "XNYS", None),
+    (
+        "paused",
+        BotFacts(BOT, (slot(5, "failed"),), pause=Pause(ago(600), NOW + timedelta(hours=1), "ann", "earnings")),
+        DEAD,
+        "paused",
+        "",
+        "paused by ann since 09:50:00 EST, until 11:00:00 EST: earnings",
+        3600,
+    ),
+    ("paused for ever", BotFacts(BOT, pause=Pause(ago(600), None, "ann", "")), UP, "paused", "", "paused by ann since 09:50:00 EST", None),
+    ("no longer paused", BotFacts(BOT, (slot(5),), pause=Pause(ago(600), NOW, "ann", "")), UP, "up", "", "ran", None),
+    ("paused by hand", BotFacts(BOT, pause=Pause(datetime(1970, 1, 1, tzinfo=UTC), None, "x", "y")), UP, "paused", "", "paused by x: y", None),
+]
+
+
+@pytest.mark.parametrize("facts, loop, status, condition, reason, until", [case[1:] for case in BOTS], ids=[case[0] for case in BOTS])
+def test_how_a_bot_is(facts: BotFacts, loop: Judgement, status: str, condition: str, reason: str, until: float | None) -> None:
+    """One status, one reason, with its evidence."""
+    judgement = judge_bot(facts, loop, NOW)
+    assert (judgement.status, judgement.condition) == (status, condition)
+    assert reason in judgement.reason
+    assert judgement.until == (None if until is None else NOW + timedelta(seconds=until))
+
+
+@pytest.mark.parametrize("facts", [case[1] for case in LOOPS], ids=[case[0] for case in LOOPS])
+def test_a_loops_judgement_holds_until_it_says(facts: LoopFacts) -> None:
+    """Nobody has to ask before: nothing changes without news."""
+    judgement = judge_loop(facts, NOW)
+    if judgement.until is not None:
+        before = judge_loop(facts, judgement.until - timedelta(milliseconds=1))
+        assert (before.status, before.condition) == (judgement.status, judgement.condition)
+        assert judge_loop(facts, judgement.until) != before
+
+
+@pytest.mark.parametrize("facts, loop", [case[1:3] for case in BOTS], ids=[case[0] for case in BOTS])
+def test_a_bots_judgement_holds_until_it_says(facts: BotFacts, loop: Judgement) -> None:
+    """The same for bots."""
+    judgement = judge_bot(facts, loop, NOW)
+    if judgement.until is not None:
+        before = judge_bot(facts, loop, judgement.until - timedelta(milliseconds=1))
+        assert (before.status, before.condition) == (judgement.status, judgement.condition)
+        assert judge_bot(facts, loop, judgement.until) != before

@@ -1,0 +1,352 @@
+"""The watch as a whole: real journal lines in, a snapshot out."""
+
+import json
+import shutil
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from openbell.control import Control, Pause
+from openbell.supervisor.watch import BATCH
+from tests.unit.supervisor.world import World
+
+
+def test_a_good_day(started: World) -> None:
+    """Runs come in, all is well, and the last decision is shown."""
+    started.at("12:01:00")
+    run_id = started.run(started.slot("12:01"), outcome=None)
+    assert started.see().strategies[0].bots[0].status == "running"
+    fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": run_id, "attempt": 1}
+    started.write("decision", **fields, symbol="AAPL", action="hold", reason="flat", signal=0.1, qty=0, source="sample")
+    started.write("run_end", **fields, outcome="succeeded", tick_duration_ms=8, orders=0, trigger="loop")
+    snapshot = started.see()
+    bot = started.bot()
+    assert snapshot.ok
+    assert snapshot.headline == "All is well: 1 strategy, 1 bot"
+    assert (bot.status, bot.next_slot) == ("up", started.slot("12:02"))
+    assert bot.last_decision is not None
+    assert (bot.last_decision.reason, bot.last_decision.about) == ("flat", {"signal": 0.1, "source": "sample"})
+
+
+def test_before_the_first_run_all_is_new(world: World) -> None:
+    """Nobody has to have run yet for all to be well."""
+    snapshot = world.see()
+    assert snapshot.ok
+    assert snapshot.headline == "All is well: 1 strategy, 1 bot (1 new)"
+    assert snapshot.strategies[0].status == "new"
+
+
+def test_a_container_that_never_starts(world: World) -> None:
+    """It is down after a minute, and its slots are missed."""
+    world.see()
+    world.silent = True
+    snapshot = world.at("12:01:40")
+    assert not snapshot.ok
+    assert snapshot.headline == "pulse has never started"
+    assert world.bot().condition == "never_started"
+    assert world.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_slot_missed_while_the_loop_lives(started: World) -> None:
+    """Down with the evidence, until a slot succeeds again."""
+    snapshot = started.at("12:01:25")
+    assert snapshot.headline == "1 bot down: pulse"
+    assert started.bot().reason == "slot 12:01:00 UTC missed: nothing in the journal"
+    assert started.bot().missed_today == 1
+    started.at("12:02:00")
+    started.run(started.now)
+    assert started.see().ok
+    assert started.bot().missed_today == 1
+
+
+def test_the_next_deadline_is_met_exactly(started: World) -> None:
+    """The watch asks to be woken when something is due, and at most a second from now."""
+    started.now = started.slot("12:01") + timedelta(seconds=20.6)
+    started.beat()
+    assert started.watch.step(started.now) == pytest.approx(0.4)
+    started.now += timedelta(seconds=0.4)
+    started.watch.step(started.now)
+    assert started.bot().condition == "missed"
+
+
+def test_late_is_not_yet_wrong(started: World) -> None:
+    """Within its grace a slot that has not started is late, and all is still well."""
+    snapshot = started.at("12:01:10")
+    assert snapshot.ok
+    assert "1 late" in snapshot.headline
+    assert started.bot().status == "late"
+
+
+def test_a_pause_is_seen_and_ends(started: World) -> None:
+    """It takes a second to be seen, and ends by itself."""
+    control = Control(started.control, "pulse")
+    control.prepare()
+    started.see()
+    control.pause("pulse", Pause(started.now, started.slot("12:02"), "ann", "tea"))
+    assert "1 paused" in started.see().headline
+    assert started.bot().reason == "paused by ann since 12:00:30 UTC, until 12:02:00 UTC: tea"
+    started.now = started.slot("12:01")
+    started.write("slot_skipped", bot="pulse", slot=started.now, count=1, outcome="skipped", reason="paused")
+    started.at("12:02:01")
+    assert started.bot().status == "up"
+    control.pause("pulse", Pause(started.now, None, "ann", "tea"))
+    started.see()
+    assert started.bot().status == "paused"
+    control.resume("pulse")
+    started.see()
+    assert started.bot().status == "up"
+
+
+def test_a_strategy_that_cannot_start_says_why(world: World) -> None:
+    """The last line of its last error; the traceback is stored for its page."""
+    world.see()
+    fields = {"error": "strategy.py cannot be imported: No module named x", "traceback": "Traceback …", "will_retry": True}
+    world.write("error", stage="start", level="error", **fields)
+    world.write("service_stop", reason="cannot start: strategy.py cannot be imported: No module named x")
+    snapshot = world.see()
+    assert snapshot.headline == "pulse cannot start"
+    assert "No module named x" in snapshot.strategies[0].reason
+    assert world.store is not None
+    assert world.store.errors("pulse", 1)[0].traceback == "Traceback …"
+
+
+def test_a_bad_manifest_is_a_strategy_that_cannot_start(world: World) -> None:
+    """The others are watched all the same."""
+    world.strategy("broken", 'timezone = "Mars/Base"\nwhat = 1\n')
+    snapshot = world.see()
+    broken = snapshot.strategy("broken")
+    assert broken is not None
+    assert (broken.status, broken.condition, len(broken.problems)) == ("down", "bad_manifest", 3)
+    assert "broken/strategy.toml: what" in broken.reason
+    assert snapshot.headline == "broken cannot start"
+    assert snapshot.strategy("pulse") is not None
+
+
+def test_no_strategies_at_all(world: World) -> None:
+    """An empty kit is well."""
+    shutil.rmtree(world.strategies / "pulse")
+    snapshot = world.see()
+    assert (snapshot.ok, snapshot.headline) == (True, "There are no strategies yet")
+
+
+def test_the_supervisors_own_downtime_is_no_ones_fault(started: World) -> None:
+    """It reads what was written meanwhile before it judges."""
+    started.restart()
+    for minute in range(1, 60):
+        started.now = started.slot(f"12:{minute:02}")
+        if minute != 30:
+            started.run(started.now)
+    started.now += timedelta(seconds=40)
+    started.beat()
+    snapshot = started.see()
+    assert snapshot.ok
+    assert [entry for entry in started.ledger() if entry[2] != "succeeded"] == [("12:30:00", 1, "missed")]
+
+
+def test_a_crash_between_two_steps_loses_and_repeats_nothing(started: World) -> None:
+    """Positions and records are one commit."""
+    for minute in range(1, 11):
+        started.now = started.slot(f"12:{minute:02}")
+        started.run(started.now)
+        if minute % 3 == 0:
+            started.see()
+            started.restart()
+    started.see()
+    assert started.ledger() == [(f"12:{minute:02}:00", 1, "succeeded") for minute in range(1, 11)]
+
+
+def test_silence_from_the_time_of_our_absence_proves_nothing(started: World) -> None:
+    """After a reboot of the machine the loops get as long to beat as they always have."""
+    started.restart()
+    started.silent = True
+    started.now = started.slot("14:00")
+    assert started.see().strategies[0].status == "late"
+    started.at("14:00:29")
+    assert started.watch.snapshot is not None
+    assert started.watch.snapshot.strategies[0].status == "late"
+    started.at("14:00:31")
+    assert started.watch.snapshot.strategies[0].condition == "stalled"
+
+
+def test_a_suspended_machine_is_an_absence(started: World) -> None:
+    """The same without a restart: a gap between two steps."""
+    started.now = started.slot("14:00")
+    assert started.see().strategies[0].status == "late"
+
+
+def test_a_history_longer_than_a_batch(started: World) -> None:
+    """It is taken in piece by piece, and nothing is judged before its end."""
+    started.restart()
+    folder = started.journal / "pulse"
+    begin = started.now.replace(hour=0, minute=0, second=0)
+    lines = []
+    for number in range(BATCH * 2):
+        stamp = (begin + timedelta(seconds=number)).isoformat()
+        line = {"timestamp": stamp, "event": "signal", "strategy": "pulse", "boot_id": "b", "bot": "pulse", "symbol": "X"}
+        lines.append(json.dumps(line) + "\n")
+    with (folder / "2026-11-20.jsonl").open("a") as file:
+        file.writelines(lines)
+    started.now = started.slot("12:01")
+    started.run(started.now)
+    started.now += timedelta(seconds=30)
+    assert started.watch.step(started.now) == 0.0
+    assert started.watch.snapshot is None
+    started.beat()
+    assert started.see().ok
+
+
+def test_torn_and_foreign_lines_are_passed_over(started: World) -> None:
+    """A line cut off by a full disk, bytes that are no text, JSON that is no line: counted, and no more."""
+    started.at("12:01:00")
+    started.run(started.now)
+    path = started.journal / "pulse" / "2026-11-20.jsonl"
+    with path.open("ab") as file:
+        file.write(b'{"timestamp": "2026-11-20T12:01:01.000Z", "event": "run_e\n\xff\xfe\x00\n[1, 2]\n"x"\n{"event": 7}\n{"event": "run_start"}\n')
+    started.at("12:02:00")
+    started.run(started.now)
+    with path.open("ab") as file:
+        file.write(b'{"timestamp": "2026-11-20T12:02:01.000Z", "ev')
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "succeeded"), ("12:02:00", 1, "succeeded")]
+    assert started.watch.passed_over == 6
+    with path.open("ab") as file:
+        file.write(b"\n")
+    started.at("12:03:00")
+    started.run(started.now)
+    started.see()
+    assert started.ledger()[-1] == ("12:03:00", 1, "succeeded")
+
+
+def test_a_truncated_journal_is_read_again(started: World) -> None:
+    """Lines that come twice change nothing, and new ones are not overlooked."""
+    for clock in ("12:01", "12:02", "12:03"):
+        started.now = started.slot(clock)
+        started.run(started.now, "failed")
+    started.see()
+    path = started.journal / "pulse" / "2026-11-20.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]))
+    started.now = started.slot("12:04")
+    started.run(started.now)
+    started.see()
+    assert [outcome for _, _, outcome in started.ledger()] == ["failed", "failed", "failed", "succeeded"]
+    assert started.store is not None
+    assert len(started.store.services("pulse", 10)) == 1
+
+
+def test_a_journal_that_is_gone_freezes_nothing(started: World) -> None:
+    """Somebody removed the folder: slots are missed, and nothing is forgotten."""
+    started.at("12:01:00")
+    started.run(started.now)
+    started.see()
+    shutil.rmtree(started.journal / "pulse")
+    started.silent = True
+    started.at("12:02:30")
+    assert started.ledger() == [("12:01:00", 1, "succeeded"), ("12:02:00", 1, "missed")]
+
+
+def test_without_the_journals_volume_nothing_is_judged(started: World) -> None:
+    """Not the bots are down, but the supervisor is blind, and says so. Afterwards it knows all the same."""
+    shutil.move(started.journal, started.root / "elsewhere")
+    started.silent = True
+    snapshot = started.at("12:01:50")
+    assert not snapshot.ok
+    assert "cannot be read (No such file or directory)" in snapshot.headline
+    assert started.bot().condition == "journal_unreadable"
+    assert started.ledger() == []
+    shutil.move(started.root / "elsewhere", started.journal)
+    started.now = started.slot("12:02")
+    started.run(started.slot("12:02"))
+    started.beat()
+    assert started.see().ok
+    started.silent = False
+    started.at("12:02:10")
+    assert started.ledger() == [("12:01:00", 1, "missed"), ("12:02:00", 1, "succeeded")]
+
+
+def test_one_journal_that_cannot_be_read_is_one_strategys_trouble(started: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are judged as ever."""
+    started.restart()
+    started.strategy("other", started.strategies.joinpath("pulse", "strategy.toml").read_text())
+    (started.journal / "other").mkdir()
+    (started.journal / "other" / "2026-11-20.jsonl").mkdir()  # what root may not read either
+    started.at("12:01:25")
+    snapshot = started.watch.snapshot
+    assert snapshot is not None
+    assert [strategy.condition for strategy in snapshot.strategies] == ["journal_unreadable", ""]
+    assert started.ledger("other", "other") == []
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_clock_that_was_ahead_leaves_no_lie_behind(started: World) -> None:
+    """Slots judged missed in a false future get their runs when their time comes."""
+    real = started.now
+    started.now = real + timedelta(minutes=3)
+    started.see()
+    assert len(started.ledger()) == 3
+    started.now = real
+    started.beat()
+    started.see()
+    for clock in ("12:01", "12:02", "12:03"):
+        started.at(f"{clock}:00")
+        started.run(started.now)
+    started.see()
+    assert [outcome for _, _, outcome in started.ledger()] == ["succeeded"] * 3
+    assert not any(slot.late for slot in started.bot().slots)
+
+
+def test_a_store_that_cannot_be_written_is_said_and_survived(started: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk: nothing half-stored, nothing lost."""
+    started.at("12:01:00")
+    started.run(started.now)
+    assert started.store is not None
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            msg = "database or disk is full"
+            raise sqlite3.OperationalError(msg)
+
+        patch.setattr(started.store, "keep_positions", full)
+        with pytest.raises(sqlite3.OperationalError):
+            started.watch.step(started.now)
+    assert started.watch.snapshot is not None
+    assert not started.watch.snapshot.ok
+    assert "disk is full" in started.watch.snapshot.headline
+    assert [strategy.name for strategy in started.watch.snapshot.strategies] == ["pulse"]
+    assert started.ledger() == []
+    assert started.see().ok
+    assert started.ledger() == [("12:01:00", 1, "succeeded")]
+
+
+def test_the_version_tells_whether_anything_changed(started: World) -> None:
+    """What has not changed needs no new page."""
+    first = started.see()
+    started.now += timedelta(seconds=1)
+    second = started.see()
+    assert (second.version, second.judged_at > first.judged_at) == (first.version, True)
+    started.at("12:01:00")
+    assert started.see().version > first.version
+
+
+def test_missed_today_begins_at_midnight_of_the_zone(world: World) -> None:
+    """A range of missed slots over midnight is counted from midnight on."""
+    world.strategy(manifest='timezone = "America/New_York"\n[[bot]]\nsymbols = ["A"]\nevery = "15m"\n')
+    world.now = datetime(2026, 11, 21, 3, 50, tzinfo=UTC)  # 22:50 in New York
+    world.see()
+    world.now = datetime(2026, 11, 21, 5, 40, tzinfo=UTC)  # 00:40
+    world.see()
+    assert world.ledger() == [("05:30:00", 7, "missed")]
+    assert world.bot().missed_today == 3
+
+
+def test_what_is_old_is_forgotten(started: World) -> None:
+    """The store is bounded; what is expected stays."""
+    started.at("12:01:00")
+    started.run(started.now)
+    started.see()
+    started.now += timedelta(days=31)
+    started.see()
+    assert started.store is not None
+    assert started.store.recent_runs("pulse", "pulse", 10) == []
+    assert [slot.outcome for slot in started.store.recent_slots("pulse", "pulse", started.now, 10)] == ["missed"]

@@ -1,0 +1,169 @@
+"""The import rule of the house: manifest ← slots ← {runner, supervisor}; journal ← {runner, supervisor}; these two apart."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EVERYTHING = frozenset({"*"})
+
+# What each room may import from openbell, directly or through others. A room is a module or a package in images/openbell.
+# One that is not in this list may import anything but the rooms at the top, which nothing may import.
+ALLOWED = {
+    "calendars": frozenset[str](),
+    "journal": frozenset[str](),
+    "manifest": frozenset({"calendars"}),
+    "slots": frozenset({"calendars", "manifest"}),
+    # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
+    "supervisor": frozenset({"beat", "calendars", "control", "journal", "manifest", "places", "slots"}),
+    "runner": EVERYTHING,
+    "commands": EVERYTHING,
+    "__main__": EVERYTHING,
+    "deploy": frozenset({"calendars", "manifest"}),
+}
+TOP = frozenset({"runner", "supervisor", "commands", "__main__", "deploy"})
+# Who may import a room at the top. The command line names its commands' modules in strings.
+MAY_IMPORT_TOP = {("commands", "runner"), ("commands", "supervisor"), ("__main__", "commands")}
+
+
+class Import(NamedTuple):
+    """One room's import of another, and where it stands."""
+
+    room: str
+    imported: str
+    where: str
+
+
+def imports(root: Path) -> list[Import]:
+    """Return all imports of openbell's and deploy's rooms by each other, wherever in a module they stand."""
+    trees = ((root / "images", "openbell"), (root, "deploy"))
+    sources = [(path, base) for base, tree in trees for path in sorted((base / tree).rglob("*.py"))]
+    found = []
+    for path, base in sources:
+        name = path.relative_to(base).with_suffix("").parts
+        is_package = name[-1] == "__init__"
+        module = name[:-1] if is_package else name
+        package = module if is_package else module[:-1]
+        for line, imported in _imported(ast.parse(path.read_text(encoding="utf-8")), package):
+            room, other = _room(module), _room(imported)
+            if other is not None and room is not None and room != other:
+                found.append(Import(room, other, f"{path.relative_to(root)}:{line}"))
+    return found
+
+
+def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                yield from ((node.lineno, tuple(alias.name.split("."))) for alias in node.names)
+            case ast.ImportFrom():
+                above = package[: len(package) - node.level + 1] if node.level else ()
+                base = (*above, *(node.module.split(".") if node.module else ()))
+                yield from ((node.lineno, (*base, alias.name)) for alias in node.names)
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(text)), *_]):
+                if name in {"import_module", "__import__"}:
+                    yield node.lineno, tuple(text.split("."))
+            case _:
+                pass
+
+
+def _room(module: tuple[str, ...]) -> str | None:
+    if module[0] == "deploy":
+        return "deploy"
+    return module[1] if module[0] == "openbell" and len(module) > 1 else None
+
+
+def violations(found: list[Import]) -> list[str]:
+    """Return one line for each import that breaks the rule."""
+    direct: dict[str, set[str]] = {}
+    for one in found:
+        direct.setdefault(one.room, set()).add(one.imported)
+    lines = []
+    for one in found:
+        reached = _reached(one.imported, direct)
+        allowed = ALLOWED.get(one.room, EVERYTHING)
+        if one.imported in TOP and (one.room, one.imported) not in MAY_IMPORT_TOP:
+            lines.append(f"{one.where}: {one.room} may not import {one.imported}")
+        elif allowed != EVERYTHING and not reached <= allowed:
+            over = ", ".join(sorted(reached - allowed))
+            lines.append(f"{one.where}: {one.room} may not import {one.imported}, which brings {over}")
+    return lines
+
+
+def _reached(room: str, direct: dict[str, set[str]]) -> set[str]:
+    reached, waiting = set[str](), [room]
+    while waiting:
+        one = waiting.pop()
+        if one not in reached:
+            reached.add(one)
+            waiting += direct.get(one, set())
+    return reached
+
+
+def test_the_rooms_import_each_other_in_one_direction() -> None:
+    """No module of the house imports one that its room may not know, directly or through another."""
+    found = imports(ROOT)
+
+    assert violations(found) == []
+    assert {("slots", "manifest"), ("runner", "slots"), ("runner", "journal")} <= {one[:2] for one in found}
+
+
+@pytest.mark.parametrize(
+    "path,line,expected",
+    [
+        ("runner/loop.py", "from openbell.supervisor import status", "runner may not import supervisor"),
+        ("runner/loop.py", "def f():\n    import openbell.supervisor.status as s", "runner may not import supervisor"),
+        ("runner/loop.py", "from openbell import supervisor", "runner may not import supervisor"),
+        ("runner/loop.py", "from ..supervisor import status", "runner may not import supervisor"),
+        ("runner/loop.py", "from .. import supervisor", "runner may not import supervisor"),
+        ("runner/__init__.py", "from ..supervisor import status", "runner may not import supervisor"),
+        ("runner/loop.py", "importlib.import_module('openbell.supervisor')", "runner may not import supervisor"),
+        ("supervisor/page.py", "from openbell.runner.decide import decide", "supervisor may not import runner"),
+        ("supervisor/page.py", "from openbell.ledger import Ledger", "supervisor may not import ledger, which brings ledger"),
+        ("supervisor/page.py", "from openbell.beat import read", "supervisor may not import beat, which brings ledger"),
+        ("slots.py", "from openbell import journal", "slots may not import journal, which brings journal"),
+        ("manifest.py", "from openbell.slots import next_slot", "manifest may not import slots, which brings slots"),
+        ("journal.py", "from openbell import manifest", "journal may not import manifest, which brings manifest"),
+        ("ledger.py", "from openbell.runner import loop", "ledger may not import runner"),
+        ("context.py", "from openbell.commands import check", "context may not import commands"),
+    ],
+)  # fmt: skip
+def test_a_wrong_import_is_found(tmp_path: Path, path: str, line: str, expected: str) -> None:
+    """Every way to write an import that breaks the rule is found, with its file and line."""
+    house = tmp_path / "images" / "openbell"
+    (house / path).parent.mkdir(parents=True)
+    (house / path).write_text(f"# the first line\n{line}\n")
+    if "beat" in line:
+        (house / "beat.py").write_text("from openbell import ledger\n")
+
+    number = 2 + line.count("\n")
+    assert violations(imports(tmp_path)) == [f"images/openbell/{path}:{number}: {expected}"]
+
+
+@pytest.mark.parametrize(
+    "line,expected",
+    [
+        ("from openbell.manifest import load", []),
+        ("from openbell import manifest", []),
+        ("from openbell.slots import next_slot", ["deploy may not import slots, which brings slots"]),
+        ("import openbell.runner.loop", ["deploy may not import runner"]),
+    ],
+)
+def test_deploy_imports_the_manifest_at_most(tmp_path: Path, line: str, expected: list[str]) -> None:
+    """The host's side may read manifests, and nothing else of what is in an image."""
+    (tmp_path / "images" / "openbell").mkdir(parents=True)
+    (tmp_path / "deploy" / "hosts").mkdir(parents=True)
+    (tmp_path / "deploy" / "hosts" / "ship.py").write_text(line)
+
+    assert violations(imports(tmp_path)) == [f"deploy/hosts/ship.py:1: {one}" for one in expected]
+
+
+def test_nothing_in_an_image_imports_deploy(tmp_path: Path) -> None:
+    """The deploy side is never in an image."""
+    (tmp_path / "images" / "openbell").mkdir(parents=True)
+    (tmp_path / "images" / "openbell" / "places.py").write_text("import deploy.hosts")
+
+    assert violations(imports(tmp_path)) == ["images/openbell/places.py:1: places may not import deploy"]

@@ -1,0 +1,505 @@
+"""The manifest's errors: each is one line with file, key, what was found and what is allowed, and all come at once."""
+
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openbell.manifest import ManifestError, Problem, _Reading, load, load_named
+
+TOP = 'timezone = "UTC"\n'
+BOT = '[[bot]]\nsymbols = ["AAPL"]\n'
+GOOD = TOP + BOT + 'at = "09:35"\n'
+
+TOP_KEYS = "description, timezone, calendar, market, broker, secrets, start, max_parallel, stagger, defaults, bot"
+SETTINGS = "grace, timeout, retries, catch_up, halt_after"
+BOT_KEYS = f"id, symbols, at, every, offset, days, params, {SETTINGS}"
+CALENDARS = "24/7, XLON, XNYS, XTKS"
+ZONES = 'a zone of the tz database such as "America/New_York"'
+AT = '"09:35", "open+5m", "close-10m" (less than 12h) or a list of them'
+DAYS = '"mon-fri", "mon,wed,fri" or "daily"'
+EVERY = 'an interval that divides a day, such as "15m", "1h" or "4h"'
+SYMBOLS = 'different symbols such as ["AAPL", "MSFT"]'
+SOME_SYMBOL = 'at least one symbol such as ["AAPL"]'
+IDS = "lower-case letters, digits, - and _"
+GRACE = 'a duration such as "60s", at most 3650d'
+TIMEOUT = 'a duration longer than zero such as "2m", at most 3650d'
+SECRETS = 'names of environment variables such as ["ALPACA_API_KEY"]'
+STAGGER = "a stagger that keeps every bot within its interval, or within a day"
+NEEDS_CALENDAR = 'open and close only with a calendar, such as calendar = "XNYS"'
+TOML = "a readable TOML file in UTF-8"
+
+
+def problems(folder: Path, text: str, name: str = "demo") -> list[str]:
+    """Return the lines that a manifest with this text is refused with, without the file's name at their beginning."""
+    (folder / "strategy.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ManifestError) as caught:
+        load_named(folder / "strategy.toml", name)
+    lines = [str(problem) for problem in caught.value.problems]
+    assert all(line.startswith(f"{name}/strategy.toml: ") for line in lines)
+    assert str(caught.value).splitlines() == lines
+    return [line.removeprefix(f"{name}/strategy.toml: ") for line in lines]
+
+
+class Case(NamedTuple):
+    """A line of a manifest, and what is wrong with it."""
+
+    line: str
+    key: str
+    found: str
+    allowed: str
+
+
+def expected(case: Case) -> list[str]:
+    """Return the one line that a case is refused with."""
+    return [f"{case.key}: found {case.found}; allowed: {case.allowed}"]
+
+
+TOP_CASES = [
+    Case("description = 5", "description", "5", "a sentence in quotes"),
+    Case("discription = 'x'", "discription", "an unknown key", TOP_KEYS),
+    Case("Market = 'sample'", "Market", "an unknown key", TOP_KEYS),
+    Case("'' = 1", "", "an unknown key", TOP_KEYS),
+    Case('"a\\nb\\u001b[31m" = 1', "a\\nb\\x1b[31m", "an unknown key", TOP_KEYS),
+    Case("[calender]", "calender", "an unknown key", TOP_KEYS),
+    Case("calendar = 'NYSE'", "calendar", '"NYSE"', f"one of {CALENDARS}"),
+    Case("calendar = 'xnys'", "calendar", '"xnys"', f"one of {CALENDARS}"),
+    Case("calendar = ''", "calendar", '""', f"one of {CALENDARS}"),
+    Case("calendar = ['XNYS']", "calendar", "['XNYS']", f"one of {CALENDARS}"),
+    Case("market = 'nasdaq'", "market", '"nasdaq"', "one of sample"),
+    Case("market = 1", "market", "1", "one of sample"),
+    Case("broker = 'alpaca'", "broker", '"alpaca"', "one of paper"),
+    Case("broker = true", "broker", "True", "one of paper"),
+    Case("secrets = 'KEY'", "secrets", '"KEY"', SECRETS),
+    Case("secrets = ['key']", "secrets", "['key']", SECRETS),
+    Case("secrets = ['KEY', 'KEY']", "secrets", "['KEY', 'KEY']", SECRETS),
+    Case("secrets = ['KEY', 1]", "secrets", "['KEY', 1]", SECRETS),
+    Case("secrets = ['A=B']", "secrets", "['A=B']", SECRETS),
+    Case("start = 'cold'", "start", '"cold"', "one of warm, fresh"),
+    Case("start = []", "start", "[]", "one of warm, fresh"),
+    Case("max_parallel = 0", "max_parallel", "0", "a whole number from 1 to 256"),
+    Case("max_parallel = 257", "max_parallel", "257", "a whole number from 1 to 256"),
+    Case("max_parallel = 4.0", "max_parallel", "4.0", "a whole number from 1 to 256"),
+    Case("max_parallel = true", "max_parallel", "True", "a whole number from 1 to 256"),
+    Case("max_parallel = '4'", "max_parallel", '"4"', "a whole number from 1 to 256"),
+    Case("stagger = 2", "stagger", "2", 'a duration such as "2s"'),
+    Case("stagger = '2 s'", "stagger", '"2 s"', 'a duration such as "2s"'),
+    Case("stagger = '999999999d'", "stagger", '"999999999d"', 'a duration such as "2s"'),
+    Case("defaults = 5", "defaults", "5", "a table, [defaults] or defaults = { ... }"),
+    Case("defaults = ['60s']", "defaults", "['60s']", "a table, [defaults] or defaults = { ... }"),
+    Case("defaults = { at = '09:35' }", "defaults.at", "an unknown key", SETTINGS),
+    Case("defaults = { grace = 60 }", "defaults.grace", "60", GRACE),
+    Case("defaults = { grace = '1w' }", "defaults.grace", '"1w"', GRACE),
+    Case("defaults = { timeout = '0s' }", "defaults.timeout", '"0s"', TIMEOUT),
+    Case("defaults = { timeout = '' }", "defaults.timeout", '""', TIMEOUT),
+    Case("defaults = { retries = -1 }", "defaults.retries", "-1", "a whole number from 0 to 20"),
+    Case("defaults = { retries = 21 }", "defaults.retries", "21", "a whole number from 0 to 20"),
+    Case("defaults = { catch_up = 'all' }", "defaults.catch_up", '"all"', "one of skip, latest"),
+    Case("defaults = { halt_after = 1001 }", "defaults.halt_after", "1001", "a whole number from 0 (never) to 1000"),
+    Case("defaults = { halt_after = '3' }", "defaults.halt_after", '"3"', "a whole number from 0 (never) to 1000"),
+]
+
+
+@pytest.mark.parametrize("case", TOP_CASES, ids=lambda case: case.line)
+def test_a_wrong_line_at_the_top(tmp_path: Path, case: Case) -> None:
+    """A wrong key or value at the top of an otherwise right file is one problem, and this one."""
+    assert problems(tmp_path, f"{TOP}{case.line}\n{BOT}at = '09:35'\n") == expected(case)
+
+
+ZONE_CASES = [
+    Case("", "timezone", "nothing", 'a zone such as "America/New_York"'),
+    Case("timezone = 'America/New York'", "timezone", '"America/New York"', ZONES),
+    Case("timezone = 'america/new_york'", "timezone", '"america/new_york"', ZONES),
+    Case("timezone = 'EDT'", "timezone", '"EDT"', ZONES),
+    Case("timezone = '../UTC'", "timezone", '"../UTC"', ZONES),
+    Case("timezone = ''", "timezone", '""', ZONES),
+    Case("timezone = -5", "timezone", "-5", ZONES),
+    Case("timezone = 2026-11-20T09:35:00Z", "timezone", "datetime.datetime(2026, 11, 20, 9, 35, tzinfo=", ZONES),
+    Case('timezone = """a\nb"""', "timezone", '"a\\nb"', ZONES),
+    Case(f"timezone = '{'x' * 200}'", "timezone", '"' + "x" * 76 + "...", ZONES),
+]
+
+
+@pytest.mark.parametrize("case", ZONE_CASES, ids=lambda case: case.line[:40] or "missing")
+def test_a_wrong_zone(tmp_path: Path, case: Case) -> None:
+    """A zone that is missing, misspelt or no text is one problem; long values are cut, line breaks stay visible."""
+    (line,) = problems(tmp_path, f"{case.line}\n{BOT}at = '09:35'\n")
+
+    assert line.startswith(f"{case.key}: found {case.found}")
+    assert line.endswith(f"; allowed: {case.allowed}")
+    assert len(line) < 200
+
+
+BOT_CASES = [
+    Case("name = 'x'", "bot[0].name", "an unknown key", BOT_KEYS),
+    Case("calendar = 'XNYS'", "bot[0].calendar", "an unknown key", BOT_KEYS),
+    Case("id = 'AAPL'", "bot[0].id", '"AAPL"', IDS),
+    Case("id = ''", "bot[0].id", '""', IDS),
+    Case("id = '-x'", "bot[0].id", '"-x"', IDS),
+    Case("id = 'a/b'", "bot[0].id", '"a/b"', IDS),
+    Case(f"id = '{'x' * 61}'", "bot[0].id", f'"{"x" * 61}"', IDS),
+    Case("id = 5", "bot[0].id", "5", IDS),
+    Case("params = 5", "bot[0].params", "5", "a table, [params] or params = { ... }"),
+    Case("params = [1]", "bot[0].params", "[1]", "a table, [params] or params = { ... }"),
+    Case("days = 'monday'", "bot[0].days", '"monday"', DAYS),
+    Case("days = 'Mon'", "bot[0].days", '"Mon"', DAYS),
+    Case("days = ''", "bot[0].days", '""', DAYS),
+    Case("days = 'mon-'", "bot[0].days", '"mon-"', DAYS),
+    Case("days = '-fri'", "bot[0].days", '"-fri"', DAYS),
+    Case("days = 'mon,'", "bot[0].days", '"mon,"', DAYS),
+    Case("days = 'mon-wed-fri'", "bot[0].days", '"mon-wed-fri"', DAYS),
+    Case("days = 'weekdays'", "bot[0].days", '"weekdays"', DAYS),
+    Case("days = ['mon']", "bot[0].days", "['mon']", DAYS),
+    Case("days = 5", "bot[0].days", "5", DAYS),
+    Case("offset = '5s'", "bot[0].offset", '"5s"', "offset only beside every"),
+    Case("offset = '0s'", "bot[0].offset", '"0s"', "offset only beside every"),
+    Case("offset = 5", "bot[0].offset", "5", 'a duration such as "5s"'),
+    Case("every = '15m'", "bot[0].at", "both at and every", "exactly one of at and every"),
+    Case("grace = '1h30m'", "bot[0].grace", '"1h30m"', GRACE),
+    Case("grace = '-1s'", "bot[0].grace", '"-1s"', GRACE),
+    Case("grace = '3651d'", "bot[0].grace", '"3651d"', GRACE),
+    Case("timeout = 120", "bot[0].timeout", "120", TIMEOUT),
+    Case("timeout = '0ms'", "bot[0].timeout", '"0ms"', TIMEOUT),
+    Case("retries = 2.5", "bot[0].retries", "2.5", "a whole number from 0 to 20"),
+    Case("retries = false", "bot[0].retries", "False", "a whole number from 0 to 20"),
+    Case("catch_up = true", "bot[0].catch_up", "True", "one of skip, latest"),
+    Case("halt_after = -1", "bot[0].halt_after", "-1", "a whole number from 0 (never) to 1000"),
+]
+
+
+@pytest.mark.parametrize("case", BOT_CASES, ids=lambda case: case.line)
+def test_a_wrong_line_of_a_bot(tmp_path: Path, case: Case) -> None:
+    """A wrong key or value beside a bot's right ones is one problem, and this one."""
+    assert problems(tmp_path, f"{GOOD}{case.line}\n") == expected(case)
+
+
+SYMBOL_CASES = [
+    Case("", "bot[0].symbols", "nothing", SOME_SYMBOL),
+    Case("symbols = []", "bot[0].symbols", "[]", SOME_SYMBOL),
+    Case("symbols = 'AAPL'", "bot[0].symbols", '"AAPL"', SYMBOLS),
+    Case("symbols = ['AAPL', 'AAPL']", "bot[0].symbols", "['AAPL', 'AAPL']", SYMBOLS),
+    Case("symbols = ['']", "bot[0].symbols", "['']", SYMBOLS),
+    Case("symbols = ['A PL']", "bot[0].symbols", "['A PL']", SYMBOLS),
+    Case('symbols = ["A\\u0000"]', "bot[0].symbols", "['A\\x00']", SYMBOLS),
+    Case("symbols = [5]", "bot[0].symbols", "[5]", SYMBOLS),
+    Case("symbols = [['AAPL']]", "bot[0].symbols", "[['AAPL']]", SYMBOLS),
+]
+
+
+@pytest.mark.parametrize("case", SYMBOL_CASES, ids=lambda case: case.line or "missing")
+def test_wrong_symbols(tmp_path: Path, case: Case) -> None:
+    """A bot needs symbols: at least one, each once, each a text without spaces."""
+    assert problems(tmp_path, f"{TOP}[[bot]]\nat = '09:35'\n{case.line}\n") == expected(case)
+
+
+TIME_CASES = [
+    Case("", "bot[0].at", "neither at nor every", "exactly one of at and every"),
+    Case("at = '9:35'", "bot[0].at", '"9:35"', AT),
+    Case("at = '24:00'", "bot[0].at", '"24:00"', AT),
+    Case("at = '09:60'", "bot[0].at", '"09:60"', AT),
+    Case("at = '09:35:60'", "bot[0].at", '"09:35:60"', AT),
+    Case("at = '0935'", "bot[0].at", '"0935"', AT),
+    Case("at = '09:35 AM'", "bot[0].at", '"09:35 AM"', AT),
+    Case("at = '٠٩:٣٥'", "bot[0].at", '"٠٩:٣٥"', AT),
+    Case("at = ''", "bot[0].at", '""', AT),
+    Case("at = []", "bot[0].at", "[]", AT),
+    Case("at = 935", "bot[0].at", "935", AT),
+    Case("at = 09:35:00", "bot[0].at", "datetime.time(9, 35)", AT),
+    Case("at = ['09:35', '9:40']", "bot[0].at", "['09:35', '9:40']", AT),
+    Case("at = ['09:35', 5]", "bot[0].at", "['09:35', 5]", AT),
+    Case("at = ['09:35', '09:35:00']", "bot[0].at", "['09:35', '09:35:00']", AT),
+    Case("at = 'noon'", "bot[0].at", '"noon"', AT),
+    Case("at = 'open+5'", "bot[0].at", '"open+5"', AT),
+    Case("at = 'open + 5m'", "bot[0].at", '"open + 5m"', AT),
+    Case("at = 'open+12h'", "bot[0].at", '"open+12h"', AT),
+    Case("at = 'close-1d'", "bot[0].at", '"close-1d"', AT),
+    Case("at = ['open', 'open+0m']", "bot[0].at", "['open', 'open+0m']", AT),
+    Case("at = 'open'", "bot[0].at", '"open"', NEEDS_CALENDAR),
+    Case("at = ['09:35', 'close-10m']", "bot[0].at", "['09:35', 'close-10m']", NEEDS_CALENDAR),
+    Case("every = 15", "bot[0].every", "15", EVERY),
+    Case("every = '0m'", "bot[0].every", '"0m"', EVERY),
+    Case("every = '500ms'", "bot[0].every", '"500ms"', EVERY),
+    Case("every = '7m'", "bot[0].every", '"7m"', EVERY),
+    Case("every = '2d'", "bot[0].every", '"2d"', EVERY),
+    Case("every = '15 minutes'", "bot[0].every", '"15 minutes"', EVERY),
+    Case("every = ['15m']", "bot[0].every", "['15m']", EVERY),
+    Case("every = '15m'\noffset = '15m'", "bot[0].offset", '"15m"', "an offset shorter than every"),
+    Case("every = '15m'\noffset = '900000ms'", "bot[0].offset", '"900000ms"', "an offset shorter than every"),
+    Case("every = '15m'\noffset = '-5s'", "bot[0].offset", '"-5s"', 'a duration such as "5s"'),
+]
+
+
+@pytest.mark.parametrize("case", TIME_CASES, ids=lambda case: case.line or "missing")
+def test_a_wrong_time(tmp_path: Path, case: Case) -> None:
+    """A time that cannot be read, or contradicts itself, is one problem."""
+    assert problems(tmp_path, f"{TOP}{BOT}{case.line}\n") == expected(case)
+
+
+@pytest.mark.parametrize(
+    "calendar,key,lines",
+    [
+        ("XNYS", "at", "at = '09:35'\ndays = 'sat-sun'"),
+        ("XNYS", "at", "at = 'open+5m'\ndays = 'sat,sun'"),
+        ("XNYS", "every", "every = '15m'\ndays = 'sun'"),
+        ("XNYS", "every", "every = '1d'"),  # midnight UTC
+        ("XNYS", "every", "every = '12h'\noffset = '10h'"),
+        ("XLON", "every", "every = '1d'\noffset = '1000m'"),  # 16:40 UTC is past the close, winter and summer
+        ("XTKS", "every", "every = '1d'\noffset = '3h'"),  # noon in Tokyo is in the break
+        ("XTKS", "every", "every = '1d'\noffset = '150m'"),  # 11:30, when the break begins
+        ("XTKS", "every", "every = '1d'\noffset = '390m'"),  # 15:30, the close
+    ],
+)
+def test_a_schedule_that_never_occurs(tmp_path: Path, calendar: str, key: str, lines: str) -> None:
+    """A schedule without any slot on its calendar is refused, not obeyed."""
+    assert problems(tmp_path, f"{TOP}calendar = '{calendar}'\n{BOT}{lines}\n") == [
+        f"bot[0].{key}: found a schedule that never occurs; allowed: times that fall into sessions of {calendar}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "calendar,lines",
+    [
+        ("24/7", "at = '09:35'\ndays = 'sun'"),
+        ("24/7", "every = '1d'"),
+        ("XNYS", "every = '1d'\noffset = '825m'"),  # 13:45 UTC: in summer only
+        ("XNYS", "every = '1d'\noffset = '1245m'"),  # 20:45 UTC: in winter only
+        ("XTKS", "every = '1d'"),  # 09:00, the open
+        ("XTKS", "every = '1d'\noffset = '210m'"),  # 12:30, when the break ends
+        ("XTKS", "every = '1d'\noffset = '389m'"),
+        ("XNYS", "at = '03:00'"),  # at night, but on a session's date
+    ],
+)
+def test_a_schedule_that_occurs_seldom_is_allowed(tmp_path: Path, calendar: str, lines: str) -> None:
+    """A slot that exists in one half of the year, or only at an edge of the session, is a slot."""
+    path = tmp_path / "strategy.toml"
+    path.write_text(f"{TOP}calendar = '{calendar}'\n{BOT}{lines}\n")
+
+    assert load_named(path, "demo").calendar == calendar
+
+
+@pytest.mark.parametrize(
+    "text,found",
+    [
+        ("", "nothing"),
+        ("bot = []", "[]"),
+        ("bot = 5", "5"),
+        ("bot = ['x']", "['x']"),
+        ("bot = [{ at = '09:35' }, 5]", "[{'at': '09:35'}, 5]"),
+        ("[bot]\nat = '09:35'", "{'at': '09:35'}"),
+    ],
+)
+def test_a_manifest_without_bots(tmp_path: Path, text: str, found: str) -> None:
+    """No bot at all, or one in single brackets, is a problem of its own."""
+    assert problems(tmp_path, TOP + text) == [f"bot: found {found}; allowed: at least one [[bot]] table"]
+
+
+def test_several_bots_need_an_id_each(tmp_path: Path) -> None:
+    """A missing id is said of each bot that lacks it, and not again as a doubled one."""
+    bot = BOT + "at = '09:35'\n"
+
+    assert problems(tmp_path, TOP + bot + bot) == [
+        "bot[0].id: found nothing; allowed: an id for each bot, since the strategy has several",
+        "bot[1].id: found nothing; allowed: an id for each bot, since the strategy has several",
+    ]
+
+
+def test_a_doubled_id(tmp_path: Path) -> None:
+    """The second bot with an id is the one that is wrong, however many there are."""
+    bot = BOT + "at = '09:35'\nid = 'same'\n"
+
+    assert problems(tmp_path, TOP + bot + bot + bot) == [
+        'bot[1].id: found "same"; allowed: an id that no other bot has',
+        'bot[2].id: found "same"; allowed: an id that no other bot has',
+    ]
+
+
+@pytest.mark.parametrize(
+    "stagger,time,number",
+    [("5s", "every = '5s'", 2), ("2s", "every = '5s'", 4), ("8h", "at = '09:35'", 4), ("3650d", "at = '09:35'", 2)],
+)
+def test_a_stagger_beyond_the_next_slot(tmp_path: Path, stagger: str, time: str, number: int) -> None:
+    """A stagger that reaches a bot's next slot is refused, and the message names the first such bot."""
+    bots = "".join(f"{BOT}id = 'bot{index}'\n{time}\n" for index in range(1, 6))
+
+    assert problems(tmp_path, f"{TOP}stagger = '{stagger}'\n{bots}") == [
+        f'stagger: found "{stagger}", which shifts bot bot{number} (number {number}) past its next slot; allowed: {STAGGER}'
+    ]
+
+
+@pytest.mark.parametrize("name", ["Demo", "1demo", "demo-1", "demo 1", "", "d" * 41, "démo"])
+def test_a_wrong_folder_name(tmp_path: Path, name: str) -> None:
+    """The folder's name is the strategy's name in images, services and journals: it must fit all of them."""
+    allowed = "a name such as my_idea: lower-case letters, digits and single _ between them, at most 40"
+
+    assert problems(tmp_path, GOOD + "id = 'x'\n", name) == [f"folder: found {name}; allowed: {allowed}"]
+
+
+@pytest.mark.parametrize(
+    "content,found",
+    [
+        (b"timezone = ", "Invalid value (at end of document)"),
+        (b"timezone = 'UTC", 'Expected "\'" (at end of document)'),
+        (b"[bot\n", "Expected ']' at the end of a table declaration (at line 1, column 5)"),
+        (b"timezone = 'UTC'\ntimezone = 'UTC'\n", "Cannot overwrite a value (at line 2, column 17)"),
+        (b"\xef\xbb\xbftimezone = 'UTC'", "Invalid statement (at line 1, column 1)"),
+        (b"# caf\xe9", "'utf-8' codec can't decode byte 0xe9 in position 5: unexpected end of data"),
+        (b"x = " + b"[" * 5000, ""),  # a RecursionError; the words differ from one Python to the next
+        (b"x = " + b"9" * 5000, ""),  # a plain ValueError
+    ],
+    ids=["no value", "open quote", "open bracket", "doubled key", "byte order mark", "latin-1", "deep", "huge"],
+)
+def test_a_file_that_is_not_toml(tmp_path: Path, content: bytes, found: str) -> None:
+    """What the parser cannot read is one line that says where, whatever it is that the parser raises."""
+    (tmp_path / "strategy.toml").write_bytes(content)
+
+    with pytest.raises(ManifestError) as caught:
+        load_named(tmp_path / "strategy.toml", "demo")
+
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"demo/strategy.toml: file: found {found}")
+    assert str(problem).endswith(f"; allowed: {TOML}")
+    assert "\n" not in str(problem)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    """A folder without a strategy.toml is not a strategy yet."""
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path / "demo")
+
+    assert str(caught.value) == (
+        "demo/strategy.toml: file: found no such file; allowed: a strategy.toml in the strategy's folder"
+    )
+
+
+def test_a_folder_in_the_files_place(tmp_path: Path) -> None:
+    """What cannot be opened is a problem of the file, in the system's words."""
+    (tmp_path / "demo" / "strategy.toml").mkdir(parents=True)
+
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path / "demo")
+
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.key, problem.allowed) == ("demo/strategy.toml", "file", TOML)
+    assert "Is a directory" in problem.found
+
+
+EVERYTHING_WRONG = """
+discription = "x"
+timezone = "Mars/Base"
+calendar = "NYSE"
+market = "moon"
+broker = "none"
+secrets = "KEY"
+start = "cold"
+max_parallel = 0
+stagger = "soon"
+
+[defaults]
+grace = 60
+timeout = "0s"
+retries = -1
+catch_up = "all"
+halt_after = "never"
+patience = 1
+
+[[bot]]
+id = "A"
+symbols = []
+at = "noon"
+days = "someday"
+params = 5
+grace = "x"
+
+[[bot]]
+symbols = ["A", "A"]
+every = "7m"
+offset = "soon"
+
+[[bot]]
+id = "b"
+symbols = ["AAPL"]
+at = "open"
+
+[[bot]]
+id = "b"
+symbols = ["AAPL"]
+
+[[bot]]
+id = "c"
+symbols = ["AAPL"]
+at = "09:35"
+every = "5m"
+"""
+
+
+def test_all_problems_of_a_file_come_at_once(tmp_path: Path) -> None:
+    """A file with an error in every place names them all, each once, in the order of the grammar."""
+    lines = problems(tmp_path, EVERYTHING_WRONG)
+
+    assert [line.partition(":")[0] for line in lines] == [
+        *("discription", "timezone", "calendar", "market", "broker", "secrets", "start", "max_parallel", "stagger"),
+        *("defaults.patience", "defaults.grace", "defaults.timeout", "defaults.retries"),
+        *("defaults.catch_up", "defaults.halt_after"),
+        *("bot[0].id", "bot[0].symbols", "bot[0].params", "bot[0].days", "bot[0].at", "bot[0].grace"),
+        *("bot[1].id", "bot[1].symbols", "bot[1].every", "bot[1].offset"),
+        # Nothing about "open" in bot[2]: the calendar is named, only wrongly.
+        *("bot[3].at", "bot[3].id"),
+        "bot[4].at",
+    ]
+
+
+def test_a_problem_is_one_line_whatever_is_in_it() -> None:
+    """Line breaks, escape sequences and undecodable bytes of a folder's name are shown, not sent to the terminal."""
+    problem = Problem("a\nb", "c\x1b[31m", "d\u2028\udc80", "é €")
+
+    assert str(problem) == "a\\nb: c\\x1b[31m: found d\\u2028\\udc80; allowed: é €"
+
+
+VALUES: st.SearchStrategy[object] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["UTC", "XNYS", "XTKS", "09:35", "open", "15m", "1d", "3h", "mon-fri", "a", "sample", "paper"])
+    | st.sampled_from([datetime(2026, 1, 1), date(2026, 1, 1), time(9, 35)]),  # noqa: DTZ001 - TOML's local date-times
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+).filter(lambda value: value is not None)
+SETTING_TABLES = st.dictionaries(st.sampled_from([*SETTINGS.split(", "), "x"]), VALUES, max_size=4)
+BOT_TABLES = st.dictionaries(st.sampled_from([*BOT_KEYS.split(", "), "x"]), VALUES, max_size=8)
+TABLES = st.tuples(
+    st.dictionaries(st.sampled_from([*TOP_KEYS.split(", "), "x"]), VALUES, max_size=6),
+    st.fixed_dictionaries({}, optional={"defaults": SETTING_TABLES, "bot": st.lists(BOT_TABLES, max_size=3)}),
+).map(lambda both: {**both[0], **both[1]})
+
+
+@given(TABLES)
+@settings(derandomize=True, deadline=None, max_examples=300)
+def test_no_table_breaks_the_reading(table: dict[str, object]) -> None:
+    """Whatever TOML can hold under any key gives a manifest or a ManifestError with one-line problems."""
+    found: tuple[Problem, ...] | None = None
+    try:
+        _Reading("demo/strategy.toml", "demo").manifest(table)
+    except ManifestError as error:
+        found = error.problems
+
+    assert found != ()
+    assert all(len(str(problem).splitlines()) == 1 for problem in found or ())
+    assert len(set(found or ())) == len(found or ())
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_no_file_breaks_the_reading(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """Whatever bytes a file holds, the answer is a ManifestError with one-line problems."""
+    path = tmp_path_factory.mktemp("file") / "strategy.toml"
+    path.write_bytes(content)
+
+    with pytest.raises(ManifestError) as caught:
+        load_named(path, "demo")
+
+    assert all(len(str(problem).splitlines()) == 1 for problem in caught.value.problems)
