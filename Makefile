@@ -39,6 +39,17 @@ run: ## Run a strategy now, inside its container: STRATEGY= [BOT=]
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) run '$(STRATEGY)' $(if $(BOT),--bot '$(BOT)')
 
+.PHONY: pause
+pause: ## Pause a bot; its slots are skipped: BOT= REASON= [FOR=2h]
+	$(call need,BOT,ma_crossover)
+	$(call need,REASON,earnings)
+	$(deploy) pause '$(BOT)' --reason '$(REASON)' $(if $(FOR),--for '$(FOR)')
+
+.PHONY: resume
+resume: ## Let a paused bot run again: BOT=
+	$(call need,BOT,ma_crossover)
+	$(deploy) resume '$(BOT)'
+
 .PHONY: next
 next: ## List the coming slots of every bot: [STRATEGY=]
 	$(deploy) next $(if $(STRATEGY),'$(STRATEGY)')
@@ -61,6 +72,12 @@ new: ## Make a strategy that runs at once, and its service: STRATEGY=my_idea
 test: lint ## Set up what is missing and run the whole test suite
 	@scripts/docker-ready
 	@$(python) -m pytest $(tests)
+
+.PHONY: test-faults
+test-faults: ## Kill real containers in every window for some minutes, and count what is lost or doubled
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m tests.faults
 
 .PHONY: lint
 lint: ## Look at the code without running it: ruff and mypy

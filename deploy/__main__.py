@@ -66,6 +66,30 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     return execute.run(compose.run(options.strategy, options.bot))
 
 
+def pause(settings: Settings, options: argparse.Namespace) -> int:
+    """Pause a bot."""
+    strategy = owner(options.bot)
+    must_run(strategy, engine.services(settings.project))
+    return execute.run(compose.pause(strategy, options.bot, options.length, options.reason))
+
+
+def resume(settings: Settings, options: argparse.Namespace) -> int:
+    """Let a paused bot run again."""
+    strategy = owner(options.bot)
+    must_run(strategy, engine.services(settings.project))
+    return execute.run(compose.resume(strategy, options.bot))
+
+
+def owner(bot: str) -> str:
+    """Return the strategy that has the bot; a Problem that lists the bots if none has."""
+    manifests, _ = load_all(Path("strategies"))
+    owners = {one.id: manifest.name for manifest in manifests for one in manifest.bots}
+    if bot not in owners:
+        msg = f'BOT: found "{bot}"; allowed: one of {", ".join(sorted(owners))}'
+        raise Problem(msg, 2)
+    return owners[bot]
+
+
 def journal(settings: Settings, options: argparse.Namespace) -> int:
     """Print lines of a strategy's journal."""
     must_run(compose.SUPERVISOR, engine.services(settings.project))
@@ -111,6 +135,8 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "down": down,
     "logs": logs,
     "run": run,
+    "pause": pause,
+    "resume": resume,
     "journal": journal,
     "check": check,
     "next": coming,
@@ -132,6 +158,11 @@ def arguments() -> argparse.ArgumentParser:
             command.add_argument("--no-follow", action="store_true", help="print what is there, and end")
         if name == "run":
             command.add_argument("--bot", help="only this bot")
+        if name in {"pause", "resume"}:
+            command.add_argument("bot")
+        if name == "pause":
+            command.add_argument("--for", dest="length", help='how long, such as "2h"')
+            command.add_argument("--reason", required=True)
         if name == "journal":
             command.add_argument("--symbol", help="only lines about this symbol")
             command.add_argument("--since", help='a duration such as "2h", or a date')

@@ -39,6 +39,19 @@ def run(strategy: str, bot: str | None) -> Command:
     return (*COMPOSE, "exec", "-T", strategy, "openbell", "run-now", *(("--bot", bot) if bot else ()))
 
 
+def pause(strategy: str, bot: str, length: str | None, reason: str) -> Command:
+    """Pause a bot, for a while or until it is resumed."""
+    return (
+        *(*COMPOSE, "exec", "-T", strategy, "openbell", "pause", bot, "--reason", reason),
+        *(("--for", length) if length else ()),
+    )
+
+
+def resume(strategy: str, bot: str) -> Command:
+    """Let a paused bot run again."""
+    return (*COMPOSE, "exec", "-T", strategy, "openbell", "resume", bot)
+
+
 def journal(strategy: str, symbol: str | None, since: str | None) -> Command:
     """Print lines of a strategy's journal, as they are."""
     return (

@@ -52,7 +52,12 @@ class State(MutableMapping[str, object]):
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = dict(values)
-        self.changed = False
+        self._before = json.dumps(self._values)
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether the run has changed anything, also inside a list or a mapping that it keeps here."""
+        return json.dumps(self._values) != self._before
 
     def __getitem__(self, key: str) -> object:
         return self._values[key]
@@ -64,11 +69,9 @@ class State(MutableMapping[str, object]):
         except (TypeError, ValueError) as error:
             msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
             raise StrategyError(msg) from None
-        self.changed = True
 
     def __delitem__(self, key: str) -> None:
         del self._values[key]
-        self.changed = True
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -168,8 +171,8 @@ class Context:
         if client_order_id in self._sent:
             msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
             raise StrategyError(msg)
-        self._sent.add(client_order_id)
         placed, repeated = self._send(Order(client_order_id, symbol, side, float(quantity)), leg)
+        self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
         self.decisions[symbol] = side
         self._write(
             "decision",
@@ -203,7 +206,7 @@ class Context:
         """Write a line of the strategy's own into the journal."""
         self._write("note", message=message, **values)
 
-    def _write(self, event: str, **fields: object) -> None:
+    def _write(self, event: str, /, **fields: object) -> None:
         # What identifies the run cannot be overwritten by a strategy's own names.
         clashing = sorted(RESERVED.union(self._fields).intersection(fields))
         if clashing:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from openbell.journal import instant, stamp
 
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(frozen=True)
 class Pause:
@@ -67,16 +69,16 @@ class Control:
         return True
 
     def paused(self, bot: str) -> Pause | None:
-        """Return the bot's pause, expired or not, or None if it has none."""
-        path = self._paused / f"{bot}.json"
-        content = _read(path)
-        if content is None:
+        """Return the bot's pause, expired or not, or None if it has none. One that cannot be read holds all the same."""
+        try:
+            content = json.loads((self._paused / f"{bot}.json").read_text())
+            # A pause that somebody wrote by hand holds from the beginning of time: better paused too much than too little.
+            since, until = instant(content.get("since")) or _ALWAYS, instant(content.get("until"))
+            return Pause(since, until, str(content.get("by", "unknown")), str(content.get("reason", "")))
+        except FileNotFoundError:
             return None
-        # A pause that somebody wrote by hand holds from the beginning of time: better paused too much than too little.
-        since = instant(content.get("since")) or datetime(1970, 1, 1, tzinfo=UTC)
-        return Pause(
-            since, instant(content.get("until")), str(content.get("by", "unknown")), str(content.get("reason", ""))
-        )
+        except (OSError, ValueError, AttributeError) as error:
+            return Pause(_ALWAYS, None, "unknown", f"the pause cannot be read ({error}); resume the bot to remove it")
 
     def request(self, bot: str, by: str, at: datetime) -> Request:
         """Ask for a run of the bot now; the loop takes the request within a second."""
@@ -102,13 +104,23 @@ class Control:
         (self._requests / f"{request.id}.json").unlink(missing_ok=True)
 
     def requests_version(self) -> int:
-        """Return a number that changes whenever a request comes or goes; cheap enough to ask every second."""
-        return self._requests.stat().st_mtime_ns
+        """Return a number that changes whenever a request comes or goes; cheap enough to ask every second.
+
+        Folders that somebody has removed are made again; OSError if that cannot be done.
+        """
+        try:
+            return self._requests.stat().st_mtime_ns
+        except FileNotFoundError:
+            self.prepare()
+            return self._requests.stat().st_mtime_ns
 
 
 def _replace(path: Path, content: Mapping[str, object]) -> None:
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(content) + "\n")
+    with temporary.open("w") as file:
+        file.write(json.dumps(content) + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # after a power cut the old file or the new one is there, never an empty one
     temporary.replace(path)
 
 

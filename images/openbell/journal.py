@@ -7,6 +7,7 @@ file, lines that are not JSON and lines of any length.
 """
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -36,22 +37,26 @@ class Journal:
         self._secrets: tuple[str, ...] = ()
         self._day: date | None = None
         self._file = -1
-        self._torn = False
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Keep these texts out of all lines from now on."""
-        # Only secrets long enough not to be everyday words can be cut out of text without harm.
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+        # A key of several lines is printed line by line. Only what is too long to be an everyday word can be cut out
+        # of text without harm, and the longest first: a secret may begin with another.
+        parts = {part for secret in secrets for part in (secret, *secret.splitlines()) if len(part) >= 6}
+        self._secrets = tuple(sorted(parts, key=len, reverse=True))
 
     def write(
         self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
     ) -> None:
         """Append one line: first what every line has, then what identifies the run, then the event's own fields.
 
-        OSError if it cannot be written whole.
+        OSError if it cannot be written whole, ValueError if it is longer than a reader takes.
         """
         head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
         line = json.dumps({**head, **{name: self._plain(value) for name, value in {**run, **fields}.items()}})
+        if len(line) > LONGEST_LINE:
+            msg = f"a line of the journal holds {LONGEST_LINE} characters, and this {event} has {len(line)}: write less of it"
+            raise ValueError(msg)
         self._append(at.astimezone(UTC).date(), line.encode() + b"\n")
 
     def sync(self) -> None:
@@ -59,28 +64,48 @@ class Journal:
         if self._file >= 0:
             os.fdatasync(self._file)
 
+    def settle(self, first: date) -> None:
+        """Make what is in the files dated `first` or later final, whoever wrote it: torn lines end, and all survive a power cut."""
+        for day, path in days(self.folder):
+            if day >= first:
+                opened = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+                try:
+                    if _is_torn(opened):
+                        os.write(opened, b"\n")
+                    os.fdatasync(opened)
+                finally:
+                    os.close(opened)
+
     def _append(self, day: date, line: bytes) -> None:
         if day != self._day:
             self._open(day)
-        # A line that was cut short (full disk, power cut) must not swallow the one after it.
-        whole = b"\n" + line if self._torn else line
+        if os.fstat(self._file).st_nlink == 0:  # somebody removed the file: nobody would ever read what goes into it
+            self._open(day)
+        # A line that was cut short (full disk, power cut), by this process or another, must not swallow the next one.
+        whole = b"\n" + line if _is_torn(self._file) else line
         written = os.write(self._file, whole)
-        self._torn = written != len(whole)
         if self._echo:
             _echo(line)
-        if written != len(whole):
+        # Without its end the line is there all the same: the next one begins with it. Said to be missing, it would be
+        # written twice.
+        if written < len(whole) - 1:
             msg = f"{self.folder}: only {written} of {len(whole)} bytes could be written (disk full?)"
             raise OSError(msg)
 
     def _open(self, day: date) -> None:
+        self.sync()  # it speaks for all lines so far, also for those in the file of the day before
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{day.isoformat()}.jsonl"
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        if opened <= 2:
+            # A strategy has closed its standard output: what is echoed there must not end up in the journal again.
+            low, opened = opened, fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+            os.close(low)
+        if os.fstat(opened).st_size == 0:
+            _sync_folder(self.folder)
         if self._file >= 0:
             os.close(self._file)
-        self._file, self._day = file, day
-        size = os.fstat(file).st_size
-        self._torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        self._file, self._day = opened, day
 
     def _plain(self, value: object) -> object:
         """Return `value` as JSON can carry it, whatever a strategy hands over, without the secrets."""
@@ -111,6 +136,20 @@ class Journal:
                 + text[-LONGEST_TEXT // 2 :]
             )
         return text
+
+
+def _is_torn(file: int) -> bool:
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
+
+
+def _sync_folder(folder: Path) -> None:
+    # The name of a new file must survive a power cut too, or its lines would go with it.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _echo(line: bytes) -> None:

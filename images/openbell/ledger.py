@@ -14,7 +14,7 @@ from pathlib import Path
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS claims (
     bot TEXT NOT NULL, slot TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, trigger TEXT NOT NULL,
-    started_at TEXT NOT NULL, outcome TEXT, PRIMARY KEY (bot, slot)
+    started_at TEXT NOT NULL, outcome TEXT, completed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bot, slot)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS open_claims ON claims (bot) WHERE outcome IS NULL;
 CREATE TABLE IF NOT EXISTS accounted (bot TEXT PRIMARY KEY, until TEXT NOT NULL) WITHOUT ROWID;
@@ -73,7 +73,10 @@ class Ledger:
         self._database.close()
 
     def claim(self, claims: Iterable[Claim]) -> list[Claim]:
-        """Take slots in one durable step; return the claims that were taken. One that exists is never taken again."""
+        """Take slots in one durable step; return the claims that were taken. One that exists is never taken again.
+
+        A claim that exists under the same run_id is the caller's own, from a step whose commit failed after it was durable.
+        """
         taken: list[Claim] = []
         with self._transaction():
             for claim in claims:
@@ -86,11 +89,17 @@ class Ledger:
                     _text(claim.started_at),
                 )
                 statement = "INSERT OR IGNORE INTO claims (bot, slot, run_id, attempt, trigger, started_at) VALUES (?, ?, ?, ?, ?, ?)"
-                if self._database.execute(statement, row).rowcount == 1:
+                inserted = self._database.execute(statement, row).rowcount == 1
+                if inserted or self._run_id(claim) == claim.run_id:
                     taken.append(claim)
                     if claim.trigger != "manual":
                         self._account(claim.bot, claim.slot)
         return taken
+
+    def _run_id(self, claim: Claim) -> str | None:
+        statement = "SELECT run_id FROM claims WHERE bot = ? AND slot = ?"
+        row = self._database.execute(statement, (claim.bot, _text(claim.slot))).fetchone()
+        return str(row[0]) if row else None
 
     def next_attempt(self, claim: Claim) -> None:
         """Record that the run goes on with the claim's (higher) attempt."""
@@ -114,11 +123,13 @@ class Ledger:
             for bot, slot, run_id, attempt, trigger, at, outcome in rows
         ]
 
-    def failures_in_a_row(self, bot: str, most: int) -> int:
-        """Return how many of the bot's newest runs, up to `most`, ended badly one after the other."""
-        statement = "SELECT outcome FROM claims WHERE bot = ? AND outcome IS NOT NULL ORDER BY slot DESC LIMIT ?"
+    def failures_in_a_row(self, bot: str, most: int, after: datetime | None = None) -> int:
+        """Return how many of the bot's newest runs, up to `most`, ended badly one after the other; only slots later than `after`."""
+        statement = (
+            "SELECT outcome FROM claims WHERE bot = ? AND outcome IS NOT NULL AND slot > ? ORDER BY slot DESC LIMIT ?"
+        )
         count = 0
-        for (outcome,) in self._database.execute(statement, (bot, most)):
+        for (outcome,) in self._database.execute(statement, (bot, _text(after) if after else "", most)):
             if outcome == "succeeded":
                 break
             count += 1
@@ -130,14 +141,10 @@ class Ledger:
         return _instant(row[0]) if row else None
 
     def account(self, slots: Iterable[tuple[str, datetime]]) -> None:
-        """Record, for bots, the newest slot that is accounted for; it moves back in `rewind` only."""
+        """Record, for bots, the newest slot that is accounted for; it never moves back."""
         with self._transaction():
             for bot, slot in slots:
                 self._account(bot, slot)
-
-    def rewind(self, now: datetime) -> None:
-        """Take back what was accounted for beyond `now`: the clock had been ahead. Claims stay."""
-        self._database.execute("UPDATE accounted SET until = min(until, ?)", (_text(now),))
 
     def _account(self, bot: str, slot: datetime) -> None:
         statement = (
@@ -184,12 +191,23 @@ class Ledger:
             for key, value in self._database.execute("SELECT key, value FROM state WHERE bot = ?", (bot,))
         }
 
-    def save_state(self, bot: str, state: Mapping[str, object]) -> None:
-        """Replace the bot's own state; TypeError or ValueError if a value is not JSON."""
+    def save_state(self, bot: str, slot: datetime, state: Mapping[str, object]) -> None:
+        """Replace the bot's own state; TypeError or ValueError if a value is not JSON.
+
+        In the same durable step the slot's run counts as completed: whatever happens to it from here on, it is not
+        tried again on a state that is its own result.
+        """
         rows = [(bot, key, json.dumps(value, allow_nan=False)) for key, value in state.items()]
         with self._transaction():
             self._database.execute("DELETE FROM state WHERE bot = ?", (bot,))
             self._database.executemany("INSERT INTO state VALUES (?, ?, ?)", rows)
+            self._database.execute("UPDATE claims SET completed = 1 WHERE bot = ? AND slot = ?", (bot, _text(slot)))
+
+    def is_completed(self, bot: str, slot: datetime) -> bool:
+        """Tell whether the slot's run has saved its state, and so has done all that it was to do."""
+        statement = "SELECT completed FROM claims WHERE bot = ? AND slot = ?"
+        row = self._database.execute(statement, (bot, _text(slot))).fetchone()
+        return bool(row and row[0])
 
     def fact(self, name: str) -> str | None:
         """Return what `remember` was last told under this name."""

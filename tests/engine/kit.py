@@ -94,12 +94,43 @@ def container_of(client: docker.DockerClient, kit: Kit, service: str) -> Contain
     return client.containers.list(all=True, filters={"label": labels})[0]
 
 
+def start(
+    engine: docker.DockerClient,
+    image: str,
+    name: str,
+    volumes: dict[str, str],
+    *,
+    tmpfs: dict[str, str] | None = None,
+    restart: bool = False,
+) -> Container:
+    """Start a strategy's container outside Compose, with these volumes (name → where) and the memory that Compose gives it."""
+    container = engine.containers.create(
+        image,
+        name=name,
+        init=True,
+        network_mode="none",
+        mem_limit="256m",
+        memswap_limit="256m",
+        tmpfs=tmpfs or {},
+        restart_policy={"Name": "unless-stopped" if restart else "no"},  # type: ignore[arg-type]
+        volumes=[f"{volume}:{where}" for volume, where in volumes.items()],
+    )
+    container.start()
+    return container
+
+
+def ask(container: Container, *command: str) -> str:
+    """Return what a command prints in a container; fail with it if the command fails."""
+    code, output = container.exec_run(list(command))
+    assert isinstance(output, bytes)
+    assert code == 0, output.decode(errors="replace")
+    return output.decode(errors="replace")
+
+
 def journal(engine: docker.DockerClient, kit: Kit, strategy: str) -> list[dict[str, object]]:
     """Return a strategy's journal, as the supervisor's container sees it: the strategy's own may be down."""
-    supervisor = container_of(engine, kit, "supervisor")
-    code, output = supervisor.exec_run(["openbell", "journal", strategy, "--since", "1d"])
-    assert code == 0, output.decode()
-    return [json.loads(line) for line in output.decode().splitlines()]
+    output = ask(container_of(engine, kit, "supervisor"), "openbell", "journal", strategy, "--since", "1d")
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def events(lines: list[dict[str, object]], event: str) -> list[dict[str, object]]:
@@ -113,12 +144,12 @@ def removed_afterwards(client: docker.DockerClient, project: str) -> Iterator[No
     try:
         yield
     finally:
-        label = {"label": f"com.docker.compose.project={project}"}
+        label: dict[str, str | list[str] | bool] = {"label": f"com.docker.compose.project={project}"}
         for container in client.containers.list(all=True, filters=label):
             container.remove(force=True, v=True)
-        for volume in client.volumes.list(filters=label):
+        for volume in client.volumes.list(filters={"label": str(label["label"])}):
             volume.remove(force=True)
-        for network in client.networks.list(filters=label):
+        for network in client.networks.list(filters={"label": str(label["label"])}):
             network.remove()
         for image in client.images.list(filters={"reference": f"{project}/*"}):
-            client.images.remove(image.id, force=True)
+            client.images.remove(str(image.id), force=True)

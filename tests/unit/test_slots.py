@@ -1,19 +1,13 @@
-"""Slots: tables of known instants, and what holds of any schedule. See test_slots_zones, _calendars and _properties too."""
+"""Slots: tables of known instants, and what holds of any schedule. The other test_slots_* files ask more."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from itertools import islice, pairwise
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
-import pytz
 
-from openbell import calendars, slots
-from openbell.calendars import CalendarExpired
 from openbell.manifest import Anchor, Schedule
-from openbell.slots import count_slots, last_slot, local_instant, next_slot, slots_between
-from tests.unit.slot_oracle import DAY, SECOND, TICK, parsed
+from openbell.slots import local_instant, next_slot, slots_between
+from tests.unit.slot_oracle import DAY, parsed
 
 HOUR = timedelta(hours=1)
 EVERY_SECOND = parsed("UTC", every="1s")
@@ -187,114 +181,6 @@ def test_intervals_on_a_calendar(
     assert shown(parsed("UTC", calendar, **keys), after, until) == expected
 
 
-@pytest.mark.parametrize("schedule", [parsed("UTC", at="09:35"), parsed("UTC", every="5m", offset="7s")])
-def test_a_span_has_its_end_but_not_its_beginning(schedule: Schedule) -> None:
-    """A slot at `until` counts and one at `after` does not, to the microsecond, in every question alike."""
-    first = next_slot(schedule, utc("2026-11-20"))
-    assert first is not None
-
-    for after, until, expected in (
-        (first - TICK, first, [first]),
-        (first, first + TICK, []),
-        (first - SECOND, first - TICK, []),
-        (first, first, []),
-        (first + HOUR, first - HOUR, []),
-    ):
-        assert list(slots_between(schedule, after, until)) == expected
-        assert count_slots(schedule, after, until) == len(expected)
-        assert last_slot(schedule, after, until) == (expected[0] if expected else None)
-    assert next_slot(schedule, first - TICK) == first
-    assert next_slot(schedule, first) != first
-
-
-@pytest.mark.parametrize(
-    "schedule", [parsed("UTC", at="09:35"), parsed("UTC", every="1h"), parsed("UTC", "XNYS", every="1h")]
-)
-@pytest.mark.parametrize("ask", [slots_between, last_slot, count_slots])
-def test_the_zone_in_which_an_instant_is_written_changes_nothing(
-    ask: Callable[[Schedule, datetime, datetime], object], schedule: Schedule
-) -> None:
-    """Asked in New York's wall clock, across its clock change, the answer is the same, and it is in UTC."""
-    spans = [
-        [utc(text).astimezone(zone) for text in ("2026-10-30 12:00", "2026-11-03 12:00")]
-        for zone in (UTC, ZoneInfo("America/New_York"), pytz.timezone("America/New_York"))
-    ]
-
-    answers = [ask(schedule, after, until) for after, until in spans]
-    lists = [list(one) if ask is slots_between else [one] for one in answers]  # type: ignore[call-overload]
-
-    assert lists[0] == lists[1] == lists[2]
-    assert all(slot.tzinfo is UTC for one in lists for slot in one if isinstance(slot, datetime))
-    assert getattr(next_slot(schedule, spans[1][0]), "tzinfo", None) is UTC
-
-
-def test_a_naive_time_is_an_error() -> None:
-    """Without a zone nobody knows which instant is meant: every question refuses."""
-    naive, aware = datetime(2026, 11, 20), utc("2026-11-21")  # noqa: DTZ001 - that is the point
-    for schedule in (parsed("UTC", at="09:35"), EVERY_SECOND):
-        for ask in (slots_between, last_slot, count_slots):
-            for after, until in ((naive, aware), (aware, naive)):
-                with pytest.raises(ValueError, match="slots need aware times, got 2026-11-20T00:00:00"):
-                    list(ask(schedule, after, until))  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="slots need aware times"):
-            next_slot(schedule, naive)
-
-
-def test_seven_thousand_years_of_seconds_are_counted_at_once() -> None:
-    """Counting is arithmetic: it does not go through the slots, so a gap of any length costs the same."""
-    first, last = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-
-    assert count_slots(EVERY_SECOND, first, last) == (last - first) // SECOND
-    assert last_slot(EVERY_SECOND, first, last - TICK) == last - SECOND
-    assert next(slots_between(EVERY_SECOND, first, last)) == first + SECOND
-    assert next_slot(EVERY_SECOND, last) == last + SECOND
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [EVERY_SECOND, parsed("America/New_York", every="1s", days="mon-fri"), parsed("UTC", "XTKS", every="1s")],
-)
-def test_counting_yields_no_slots(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten years of seconds, on some days or on a calendar too, are counted without making a slot."""
-
-    def refuse(*_arguments: object) -> None:
-        msg = "count_slots went through the slots"
-        raise AssertionError(msg)
-
-    monkeypatch.setattr(slots, "slots_between", refuse)
-
-    counted = count_slots(schedule, utc("2025-01-01"), utc("2035-01-01"))
-
-    assert counted > 40_000_000
-    assert last_slot(schedule, utc("2025-01-01"), utc("2035-01-01")) is not None
-
-
-def test_counting_seconds_by_hand() -> None:
-    """A week of seconds: five days of New York's, and four and a half sessions."""
-    week = (utc("2026-11-22 05:00") - SECOND, utc("2026-11-29 05:00") - SECOND)
-
-    assert count_slots(parsed("America/New_York", every="1s", days="mon-fri"), *week) == 5 * 86400
-    assert count_slots(parsed("UTC", "XNYS", every="1s"), *week) == 3 * 23400 + 3.5 * 3600
-    assert count_slots(parsed("UTC", "XTKS", every="1s"), *week) == 4 * 5.5 * 3600  # Monday is a holiday
-
-
-def test_slots_come_one_by_one() -> None:
-    """Asking for the first of a huge span does not make the others."""
-    assert list(islice(slots_between(EVERY_SECOND, utc("2020-01-01"), utc("9000-01-01")), 2)) == [
-        utc("2020-01-01 00:00:01"),
-        utc("2020-01-01 00:00:02"),
-    ]
-
-
-def test_next_slot_gives_up_after_a_year() -> None:
-    """A schedule that never occurs, which the manifest would refuse, has no next slot; the search ends."""
-    never = Schedule("UTC", "XNYS", frozenset({5, 6}), (Anchor("open"),))
-
-    assert next_slot(never, utc("2026-01-01")) is None
-    assert last_slot(never, utc("2020-01-01"), utc("2026-01-01")) is None
-    assert count_slots(never, utc("2020-01-01"), utc("2026-01-01")) == 0
-
-
 def test_local_instant_of_known_clock_changes() -> None:
     """A day that Samoa skipped, a gap at midnight, a fold between two offsets that are both standard time."""
 
@@ -311,68 +197,3 @@ def test_an_anchor_without_a_calendar_is_an_error() -> None:
     """The manifest refuses it; whoever builds a schedule by hand is told."""
     with pytest.raises(ValueError, match="an anchor on open or close needs a calendar"):
         next_slot(Schedule("UTC", at=(Anchor("open"),)), utc("2026-01-01"))
-
-
-@pytest.mark.parametrize("keys", [{"at": "09:35"}, {"at": "close-10m"}, {"every": "1h"}])
-def test_past_the_calendars_end_every_question_raises(keys: dict[str, str]) -> None:
-    """A calendar that ends is an error, never a market that is closed for ever; so is a time before its beginning."""
-    schedule = parsed("America/New_York", "XNYS", **keys)
-    for after, until in ((utc("2035-12-28"), utc("2036-01-03")), (utc("2009-12-01"), utc("2010-01-10"))):
-        with pytest.raises(CalendarExpired):
-            list(slots_between(schedule, after, until))
-        with pytest.raises(CalendarExpired):
-            count_slots(schedule, after, until)
-    with pytest.raises(CalendarExpired):
-        last_slot(schedule, utc("2035-12-28"), utc("2036-01-03"))
-    with pytest.raises(CalendarExpired):
-        next_slot(schedule, utc("2036-01-03"))
-    with pytest.raises(CalendarExpired, match="valid from 2010-01-01 through 2035-12-31; update openbell"):
-        next_slot(schedule, utc("2035-12-31 21:00"))
-
-
-@pytest.mark.parametrize(
-    "keys", [{"at": "09:35"}, {"at": "close-10m"}, {"every": "1h"}, {"at": "10:00", "days": "mon"}]
-)
-@pytest.mark.parametrize("day", range(18, 32))
-def test_the_last_slots_of_a_calendar_are_found(keys: dict[str, str], day: int) -> None:
-    """From any day near the calendar's end the next slot is found as long as there is one, not lost to the error."""
-    schedule = parsed("America/New_York", "XNYS", **keys)
-    after = datetime(2035, 12, day, tzinfo=UTC)
-    known = list(slots_between(schedule, after, utc("2036-01-01 04:49")))
-
-    assert next_slot(schedule, after) == known[0]
-    given = slots_between(schedule, after, utc("2036-02-01"))
-    assert list(islice(given, len(known))) == known
-    with pytest.raises(CalendarExpired):
-        next(given)
-
-
-def test_a_session_that_the_calendar_does_not_know_is_never_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slot on the calendar's last day that belongs to a session after it raises; slots before it are given."""
-    tokyo = replace(calendars.load("XTKS"), valid_through=date(2026, 11, 18))
-    monkeypatch.setattr(calendars, "load", lambda _: tokyo)
-    schedule = parsed("Asia/Tokyo", "XTKS", at=["open-11h", "close+11h"])
-    known = [utc("2026-11-17 13:00"), utc("2026-11-17 17:30")]
-
-    # Thursday's first slot would be at 13:00 on Wednesday. It is not known, so Wednesday's at 17:30 is not the next.
-    given = slots_between(schedule, utc("2026-11-17"), utc("2026-11-25"))
-    assert list(islice(given, 2)) == known
-    with pytest.raises(CalendarExpired, match="2026-11-19"):
-        next(given)
-    for until in ("2026-11-18 13:00", "2026-11-18 17:29", "2026-11-18 17:30"):
-        for ask in (last_slot, count_slots):
-            with pytest.raises(CalendarExpired, match="2026-11-19"):
-                ask(schedule, utc("2026-11-17"), utc(until))
-    assert list(slots_between(schedule, utc("2026-11-17"), utc("2026-11-18 03:59"))) == known
-
-
-@pytest.mark.parametrize("timezone", ["Pacific/Pago_Pago", "Asia/Tokyo", "Pacific/Kiritimati"])
-def test_the_end_of_a_calendar_is_a_date_of_its_own_zone(timezone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the manifest's zone, an interval is known until midnight in Tokyo, and an error from then on."""
-    tokyo = replace(calendars.load("XTKS"), valid_through=date(2026, 11, 18))
-    monkeypatch.setattr(calendars, "load", lambda _: tokyo)
-    schedule = parsed(timezone, "XTKS", every="1h")
-
-    assert shown(schedule, "2026-11-18 03:00", "2026-11-18 14:59:59") == ["11-18 04:00", "11-18 05:00", "11-18 06:00"]
-    with pytest.raises(CalendarExpired):
-        count_slots(schedule, utc("2026-11-18"), utc("2026-11-18 15:00"))

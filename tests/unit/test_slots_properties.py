@@ -158,7 +158,7 @@ def test_a_schedule_that_the_manifest_accepts_goes_on(schedule: Schedule, data: 
 
 
 @given(schedules(COARSE), st.data())
-@settings(LIMIT, max_examples=15)
+@settings(LIMIT, max_examples=8)
 def test_counts_over_years_add_up(schedule: Schedule, data: st.DataObject) -> None:
     """The slots of sixteen years are those up to any instant and those after it, however long the spans."""
     middle = data.draw(instants(schedule))

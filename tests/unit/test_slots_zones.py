@@ -23,7 +23,7 @@ from tests.unit.slot_oracle import DAY, FIRST, LAST, SECOND, Change, changes, fi
 HOUR = timedelta(hours=1)
 ZONES = tuple(pytz.all_timezones)
 COMMON = frozenset(pytz.common_timezones)
-REGIONS = tuple(sorted({name.partition("/")[0] for name in ZONES if "/" in name})) + ("",)
+REGIONS = (*sorted({name.partition("/")[0] for name in ZONES if "/" in name}), "")
 
 
 def zones_of(region: str) -> list[str]:
@@ -96,7 +96,7 @@ def test_a_daily_time_at_every_clock_change(region: str) -> None:
 def test_several_daily_times_at_every_clock_change(region: str) -> None:
     """Times on both sides of a gap or a fold come in order, each once, those that a gap moves together as one."""
     for name, change in changes_of(region):
-        dates, clocks = dates_around(change), times_around(change)
+        dates, clocks = dates_around(change)[:2], times_around(change)
         expected = sorted({first_instant(datetime.combine(day, clock), name) for day in dates for clock in clocks})
         schedule = Schedule(name, at=tuple(Anchor("clock", clock) for clock in reversed(clocks)))
 
@@ -110,7 +110,7 @@ def test_an_interval_at_every_clock_change(region: str) -> None:
     """An interval goes on through every gap and fold, and a day that it is limited to is the clock's day."""
     for name, change in changes_of(region):
         schedule = parsed(name, every="30m", offset="5s")
-        after, until = change.at - 36 * HOUR, change.at + 36 * HOUR
+        after, until = change.at - 26 * HOUR, change.at + 26 * HOUR
         grid = [change.at.replace(minute=0, second=5) + timedelta(minutes=30 * number) for number in range(-80, 80)]
         expected = [slot for slot in grid if after < slot <= until]
 
@@ -152,7 +152,7 @@ def test_cron_agrees_over_a_year(name: str, clock: time, days: frozenset[int], s
 
 
 @given(st.sampled_from(ZONES), st.times().map(lambda clock: clock.replace(microsecond=0, fold=0)))
-@settings(derandomize=True, deadline=None, max_examples=30)
+@settings(derandomize=True, deadline=None, max_examples=20)
 def test_a_daily_time_has_one_slot_for_each_date_of_sixteen_years(name: str, clock: time) -> None:
     """From 2020 to 2035 no date of any zone is without its slot, and none has two."""
     dates = [FIRST.date() + number * DAY for number in range((LAST - FIRST).days + 1)]

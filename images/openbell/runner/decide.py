@@ -1,6 +1,6 @@
 """Decide what becomes of the slots that have come due: which one runs, and why the others do not. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -55,6 +55,8 @@ def decide(
     busy: a run of the bot is in progress. pause: the bot's pause, expired or not. draining: the loop is about to end,
     so nothing runs, and slots that may still start in time are left to the loop that follows.
     """
+    if draining and bot.catch_up == "latest":
+        return Decision((), None)  # the loop that follows runs the newest of them, however late
     due = now - bot.shift
     expired = due - bot.grace - _TICK  # slots up to here are past their grace
     until = min(due, expired) if draining else due
@@ -63,20 +65,26 @@ def decide(
         return Decision((), None)
     skips = _passed_over(bot, after, newest - _TICK, expired, pause, draining=draining)
     if pause is not None and pause.covers(newest):
-        return Decision((*skips, Skip(bot.id, newest, newest, 1, "skipped", "paused", pause)), None)
+        return _without(skips, Skip(bot.id, newest, newest, 1, "skipped", "paused", pause))
     if draining:
-        return Decision((*skips, Skip(bot.id, newest, newest, 1, "skipped", "draining")), None)
+        return _without(skips, Skip(bot.id, newest, newest, 1, "skipped", "draining"))
+    if newest <= expired and (busy or bot.catch_up != "latest"):
+        return _without(skips, Skip(bot.id, newest, newest, 1, "missed", "late"))
     if busy:
-        return Decision((*skips, _late_or(bot, newest, expired, "overlap")), None)
-    if newest <= expired and bot.catch_up != "latest":
-        return Decision((*skips, _late_or(bot, newest, expired, "late")), None)
+        return _without(skips, Skip(bot.id, newest, newest, 1, "skipped", "overlap"))
     return Decision(skips, newest)
 
 
-def _late_or(bot: Bot, slot: datetime, expired: datetime, reason: str) -> Skip:
-    if slot <= expired:
-        return Skip(bot.id, slot, slot, 1, "missed", "late")
-    return Skip(bot.id, slot, slot, 1, "skipped", reason)
+def _without(skips: tuple[Skip, ...], newest: Skip) -> Decision:
+    """Return the decision not to run: the newest slot is one line with the range before it if they have one reason."""
+    if skips and (skips[-1].outcome, skips[-1].reason, skips[-1].pause) == (
+        newest.outcome,
+        newest.reason,
+        newest.pause,
+    ):
+        newest = replace(newest, first=skips[-1].first, count=skips[-1].count + 1)
+        skips = skips[:-1]
+    return Decision((*skips, newest), None)
 
 
 def _passed_over(

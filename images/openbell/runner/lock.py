@@ -11,7 +11,8 @@ class LoopLock:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / "loop.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(folder / "loop.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        os.set_inheritable(self._file, True)  # noqa: FBT003 - positional only; by runs in a new interpreter too
 
     def acquire(self, when_held: Callable[[str], None]) -> None:
         """Return once this process holds the lock; `when_held` is told once who holds it if it has to wait."""

@@ -6,13 +6,15 @@ Nothing here runs strategy code, and nothing here waits.
 
 import os
 import sqlite3
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import schedule
 
 from openbell import beat
-from openbell.control import Control
+from openbell.control import Control, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
@@ -21,8 +23,10 @@ from openbell.runner.decide import Decision, Skip, decide
 from openbell.runner.jobs import SlotJob
 from openbell.runner.processes import Launcher
 from openbell.runner.runs import Active, Runs, new_run_id
+from openbell.slots import count_slots, next_slot
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
+TICK = timedelta(microseconds=1)
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
 
 
@@ -48,11 +52,16 @@ class Loop:
         self._bots = {bot.id: bot for bot in manifest.bots}
         self._runs = Runs(clock, ledger, journal, control, launcher, manifest)
         self._decided: dict[str, datetime] = {}  # per bot: slots up to here are decided on
+        # Per bot: slots up to here have their outcome. Later than `_decided` only after the clock was set back: then
+        # such a slot may still run, but is not passed over a second time.
+        self._settled: dict[str, datetime] = {}
         self._skips: list[Skip] = []  # decided, not yet in the journal
         self._unaccounted: list[tuple[str, datetime]] = []  # in the journal, not yet in the ledger
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}
         self._next_due: datetime | None = None
+        self._clock_steps: list[float] = []  # seconds; noticed, not yet in the journal
+        self._refusals: list[tuple[Request, str]] = []  # with the reason; not yet in the journal
         self._requests_version = -1
         self._beat_at = float("-inf")
         self._hold_until = float("-inf")
@@ -68,7 +77,6 @@ class Loop:
     def begin(self, unfinished: list[Claim]) -> None:
         """Take up where the loop before left off; `unfinished` are claims whose run is to be tried once more."""
         now = self._clock.now()
-        self._ledger.rewind(now)
         for bot in self._manifest.bots:
             until = self._ledger.accounted_until(bot.id)
             fact, meaning = f"schedule of {bot.id}", repr(bot.schedule)
@@ -77,7 +85,8 @@ class Loop:
                 until = now
                 self._ledger.account([(bot.id, until)])
                 self._ledger.remember(fact, meaning)
-            self._decided[bot.id] = until
+            self._settled[bot.id] = until
+            self._decided[bot.id] = min(until, now)  # it is later than now if the clock was ahead
             job = SlotJob(bot, partial(self._decided.__getitem__, bot.id), self._clock, self._timetable)
             self._jobs[bot.id] = job.do(self._due, bot)
         for claim in unfinished:
@@ -89,16 +98,18 @@ class Loop:
         now, steady = self._clock.now(), self._clock.elapsed()
         step = (now - self._wall).total_seconds() - (steady - self._steady)
         self._wall, self._steady = now, steady
+        if abs(step) > CLOCK_STEP:
+            self._clock_stepped(now, step)
         self._runs.watch(steady)
-        if not self.draining and self._next_due is not None and now >= self._next_due and abs(step) <= CLOCK_STEP:
+        if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()
             self._find_next_due()
         if steady >= self._hold_until:
             try:
-                if abs(step) > CLOCK_STEP:
-                    self._clock_stepped(now, step)
+                self._write_clock_steps(now)
                 if not self.draining:
                     self._take_requests(now)
+                self._write_refusals(now)
                 self._write_skips()
                 self._runs.end(steady)
                 if not self.draining:
@@ -118,7 +129,8 @@ class Loop:
             decision = decide(
                 bot, self._decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id), draining=True
             )
-            self._skips.extend(decision.skips)
+            self._skip(decision.skips)
+        self._write_refusals(now)
         self._write_skips()
         self._journal.write("service_stop", now, reason=reason)
         self._journal.sync()
@@ -132,9 +144,9 @@ class Loop:
         busy = waiting is not None and waiting.claimed
         decision: Decision = decide(bot, self._decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id))
         if waiting is not None and not waiting.claimed and (decision.run or decision.skips):
-            # A slot that still waits for room gives way to the newer one: one run a bot, on the newest bars.
+            # What still waits for room gives way to the newer slot: one run a bot, on the newest bars.
             self._pass_over(waiting, "coalesced", now)
-        self._skips.extend(decision.skips)
+        self._skip(decision.skips)
         if decision.skips:
             self._decided[bot.id] = decision.skips[-1].last
         if decision.run is not None:
@@ -144,9 +156,23 @@ class Loop:
 
     def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
         bot, slot = waiting.bot, waiting.claim.slot
-        late = now > bot.start_by(slot)
-        self._skips.append(Skip(bot.id, slot, slot, 1, "missed" if late else "skipped", "late" if late else reason))
         self._runs.drop(bot.id)
+        if waiting.request is not None:
+            self._refusals.append((waiting.request, "a slot of this bot came due while the request waited for room"))
+            return
+        late = now > bot.start_by(slot)
+        self._skip([Skip(bot.id, slot, slot, 1, "missed" if late else "skipped", "late" if late else reason)])
+
+    def _skip(self, skips: Iterable[Skip]) -> None:
+        """Take in skips for the journal, without the slots that were passed over already by a clock that was ahead."""
+        for skip in skips:
+            settled = self._settled[skip.bot]
+            if skip.first > settled:
+                self._skips.append(skip)
+            elif skip.last > settled:
+                schedule = self._bots[skip.bot].schedule
+                first, count = next_slot(schedule, settled), count_slots(schedule, settled, skip.last)
+                self._skips.append(replace(skip, first=first or skip.last, count=count))
 
     def _pass_over_late(self, now: datetime) -> None:
         for waiting in self._runs.unclaimed():
@@ -158,15 +184,21 @@ class Loop:
         self._next_due = min((job.next_run for job in self._jobs.values() if job.next_run is not None), default=None)
 
     def _clock_stepped(self, now: datetime, step: float) -> None:
-        if step < 0:
-            # Slots that a clock set too far ahead made us pass over come due after all; what has run stays claimed.
-            for bot_id, decided in self._decided.items():
-                self._decided[bot_id] = min(decided, now)
-            for job in self._jobs.values():
-                job.reschedule()
-            self._find_next_due()
-            self._ledger.rewind(now)
-        self._journal.write("clock_stepped", now, level="warning", by_s=round(step, 3))
+        self._clock_steps.append(step)
+        if step > 0:
+            return
+        # Slots that a clock set too far ahead made us pass over come due after all; what has run stays claimed.
+        for bot_id, decided in self._decided.items():
+            waiting = self._runs.of(bot_id)
+            is_open = waiting is not None and not waiting.claimed and waiting.request is None
+            self._settled[bot_id] = max(self._settled[bot_id], decided - TICK if is_open else decided)
+            self._decided[bot_id] = min(decided, now)
+        for waiting in self._runs.rewind(now):
+            if waiting.request is not None:
+                self._refusals.append((waiting.request, "the clock was set back: ask again"))
+        for job in self._jobs.values():
+            job.reschedule()
+        self._find_next_due()
 
     def _take_requests(self, now: datetime) -> None:
         version = self._control.requests_version()
@@ -189,15 +221,26 @@ class Loop:
                 else None
             )
             if bot is None or refusal is not None:
-                self._journal.write(
-                    "request_refused", now, level="warning", bot=request.bot, request=request.id, reason=refusal
-                )
+                self._refusals.append((request, refusal or ""))
             else:
                 claim = Claim(bot.id, now, new_run_id(), 1, "manual", now)
                 self._runs.queue(claim, bot, request=request)
-        self._requests_version = self._control.requests_version()
+        # The version of before the look: a request that came since changes it, and is found at the next one.
+        self._requests_version = version
 
     # Writing
+
+    def _write_clock_steps(self, now: datetime) -> None:
+        while self._clock_steps:
+            self._journal.write("clock_stepped", now, level="warning", by_s=round(self._clock_steps[0], 3))
+            del self._clock_steps[0]
+
+    def _write_refusals(self, now: datetime) -> None:
+        while self._refusals:
+            request, reason = self._refusals[0]
+            fields = {"bot": request.bot, "request": request.id, "reason": reason}
+            self._journal.write("request_refused", now, fields, level="warning")
+            del self._refusals[0]
 
     def _write_skips(self) -> None:
         while self._skips:

@@ -5,15 +5,15 @@ import faulthandler
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from openbell.context import Run
 
 STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
+LONGEST_REPORT = 20_000  # characters of an error and of a traceback; the loop does not pay for a strategy's megabytes
 SELF_DESTRUCT_MARGIN = 30  # seconds after its time-out at which a run whose loop is gone ends by itself
 
 
@@ -55,24 +55,23 @@ class Launcher(Protocol):
         """Start one attempt in a process of its own; OSError if there can be no process now."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class ForkLauncher:
     """Starts each attempt in a child forked from this process, warm: all imports are there already.
 
-    attempt: what the child does. It returns None, or the failure.
+    attempt: what the child does. It returns None, or the failure. arm_watchdog: called in this process after each fork.
     """
 
-    def __init__(self, attempt: Callable[[Run], Failure | None]) -> None:
+    def __init__(self, attempt: Callable[[Run], Failure | None], arm_watchdog: Callable[[], None] = _nothing) -> None:
         self._attempt = attempt
+        self._arm_watchdog = arm_watchdog
 
     def start(self, run: Run) -> RunProcess:
         """Fork; the child never returns."""
-        report, stack = _scratch("report"), _scratch("stack")
-        # The watchdog is a native thread, which a fork would not carry over; the loop arms it again at its next turn.
-        faulthandler.cancel_dump_traceback_later()
-        pid = os.fork()
-        if pid == 0:
-            _child(report, stack, run, self._attempt)
-        return ChildProcess(pid, report, stack)
+        return _fork(run, lambda _: self._attempt, self._arm_watchdog)
 
 
 class FreshLauncher:
@@ -81,23 +80,55 @@ class FreshLauncher:
     command: returns the argument list that runs one attempt and writes its failure to the file descriptor it is given.
     """
 
-    def __init__(self, command: Callable[[Run, int, int], list[str]]) -> None:
+    def __init__(
+        self, command: Callable[[Run, int, int], list[str]], arm_watchdog: Callable[[], None] = _nothing
+    ) -> None:
         self._command = command
+        self._arm_watchdog = arm_watchdog
 
     def start(self, run: Run) -> RunProcess:
         """Fork and execute the command."""
-        report, stack = _scratch("report"), _scratch("stack")
-        command = self._command(run, report, stack)
 
-        def execute(_: Run) -> Failure | None:
-            os.set_inheritable(report, True)  # noqa: FBT003 - positional only
-            os.set_inheritable(stack, True)  # noqa: FBT003
-            os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell
+        def attempt(files: "_Files") -> Callable[[Run], Failure | None]:
+            command = self._command(run, files.report, files.stack)
 
+            def execute(_: Run) -> Failure | None:
+                os.set_inheritable(files.report, True)  # noqa: FBT003 - positional only
+                os.set_inheritable(files.stack, True)  # noqa: FBT003
+                # Until the new interpreter answers to it, being asked for the stack must not end it.
+                signal.signal(STACK_SIGNAL, signal.SIG_IGN)
+                os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell
+
+            return execute
+
+        return _fork(run, attempt, self._arm_watchdog)
+
+
+class _Files(NamedTuple):
+    """Where an attempt leaves what the loop is to read: file descriptors in memory, since the disk may be full."""
+
+    report: int
+    stack: int
+
+
+def _fork(
+    run: Run, attempt: Callable[[_Files], Callable[[Run], Failure | None]], arm_watchdog: Callable[[], None]
+) -> "ChildProcess":
+    with contextlib.ExitStack() as undo:
+        report = os.memfd_create("openbell-report", os.MFD_CLOEXEC)
+        undo.callback(os.close, report)
+        stack = os.memfd_create("openbell-stack", os.MFD_CLOEXEC)
+        undo.callback(os.close, stack)
+        function = attempt(_Files(report, stack))
+        # The watchdog is a native thread, which a fork would not carry over.
         faulthandler.cancel_dump_traceback_later()
-        pid = os.fork()
-        if pid == 0:
-            _child(report, stack, run, execute)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _child(report, stack, run, function)
+        finally:
+            arm_watchdog()
+        undo.pop_all()
         return ChildProcess(pid, report, stack)
 
 
@@ -182,8 +213,19 @@ def answer_stack(stack: int) -> None:
 
 def write_report(report: int, failure: Failure | None) -> None:
     """Leave the attempt's end for the loop to read."""
-    content = {"failure": None if failure is None else {"error": failure.error, "traceback": failure.traceback}}
+    content = {
+        "failure": None if failure is None else {"error": _cut(failure.error), "traceback": _cut(failure.traceback)}
+    }
+    os.ftruncate(report, 0)
     os.pwrite(report, json.dumps(content).encode(), 0)
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - LONGEST_REPORT
+    if left_out <= 0:
+        return text
+    half = LONGEST_REPORT // 2
+    return f"{text[:half]} [{left_out} characters left out] {text[-half:]}"
 
 
 def _failure(code: int, report: str) -> Failure | None:
@@ -207,15 +249,5 @@ def _failure(code: int, report: str) -> Failure | None:
     return Failure(f"the run's process ended itself with exit code {code} (os._exit) before the strategy returned")
 
 
-def _scratch(name: str) -> int:
-    # Memory, not a file: a report must get through when the disk is full.
-    return os.memfd_create(f"openbell-{name}", os.MFD_CLOEXEC)
-
-
 def _content(file: int) -> str:
     return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
-
-
-def python() -> str:
-    """Return the interpreter to run fresh attempts with: this one."""
-    return sys.executable

@@ -6,17 +6,19 @@ from datetime import datetime
 from openbell import journal as journals
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
-from openbell.manifest import Manifest
+from openbell.manifest import Bot, Manifest
 
 
-def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime) -> list[Claim]:
-    """Settle what a crash left open; return the claims whose run is to be tried once more, with their next attempt.
+def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime, *, clean: bool = False) -> list[Claim]:
+    """Settle what the loop before left open; return the claims whose run is to go on, with the attempt that is to be made.
 
     Call it only under the loop's lock: nothing of the loop before is alive then. The journal is written before the
     ledger, so an end or a skip that the ledger does not know of is looked for in the journal first.
+
+    clean: the loop before stopped in order, so the attempts that are open were never begun.
     """
     claims = ledger.open_claims()
-    ends = _read_ends(manifest, ledger, journal, claims)
+    ends = _read_ends(manifest, ledger, journal, claims, now)
     retry: list[Claim] = []
     ended: list[tuple[Claim, str]] = []
     bots = {bot.id: bot for bot in manifest.bots}
@@ -25,55 +27,86 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime)
             ended.append((claim, ends[claim.run_id]))
             continue
         bot = bots.get(claim.bot)
-        again = (
-            bot is not None
-            and claim.trigger != "manual"
-            and claim.attempt <= bot.retries
-            and claim.slot <= now <= bot.retry_by(claim.slot)
-        )
-        _tell(claim, ledger, journal, now, again=again)
-        if again:
+        if ledger.is_completed(claim.bot, claim.slot):
+            _write_end(claim, "succeeded", ledger, journal, now)
+            ended.append((claim, "succeeded"))
+            continue
+        again = bot is not None and (_may_begin(claim, bot, now) if clean else _may_repeat(claim, bot, now))
+        if not (clean and again):
+            _tell(claim, journal, now, again=again, clean=clean)
+        if not again:
+            _write_end(claim, "interrupted", ledger, journal, now)
+            ended.append((claim, "interrupted"))
+        elif clean:
+            retry.append(claim)
+        else:
             following = replace(claim, attempt=claim.attempt + 1)
             ledger.next_attempt(following)
             retry.append(following)
-        else:
-            ended.append((claim, "interrupted"))
     journal.sync()
     ledger.finish(ended)
     return retry
 
 
-def _tell(claim: Claim, ledger: Ledger, journal: Journal, now: datetime, *, again: bool) -> None:
-    fields: dict[str, object] = {"bot": claim.bot, "slot": claim.slot, "run_id": claim.run_id, "attempt": claim.attempt}
+def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
+    """Tell whether the attempt, which was never begun, may still be."""
+    if claim.trigger == "manual" or now < claim.slot:
+        return False
+    if claim.attempt > 1:
+        return now <= bot.retry_by(claim.slot)
+    return bot.catch_up == "latest" or now <= bot.start_by(claim.slot)
+
+
+def _may_repeat(claim: Claim, bot: Bot, now: datetime) -> bool:
+    """Tell whether the run may have another attempt, after one that was perhaps cut off anywhere."""
+    return claim.trigger != "manual" and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
+
+
+def _tell(claim: Claim, journal: Journal, now: datetime, *, again: bool, clean: bool) -> None:
+    error = (
+        "the strategy was stopped while this run waited for its next attempt, and started again too late for it"
+        if clean
+        else "the loop ended in the middle of this run (crash, kill or power cut)"
+    )
+    journal.write("error", now, _fields(claim), level="error", error=error, traceback="", will_retry=again)
+
+
+def _write_end(claim: Claim, outcome: str, ledger: Ledger, journal: Journal, now: datetime) -> None:
     orders = ledger.orders(claim.bot, claim.slot)
     unsettled = [order.client_order_id for order in orders if order.status == "intended"]
-    error = "the loop ended in the middle of this run (crash, kill or power cut)"
-    journal.write("error", now, fields, level="error", error=error, traceback="", will_retry=again)
-    if not again:
-        journal.write(
-            "run_end",
-            now,
-            fields,
-            level="error",
-            outcome="interrupted",
-            tick_duration_ms=None,
-            signal_generated=bool(orders),
-            orders=len(orders),
-            trigger=claim.trigger,
-            **({"uncertain_orders": unsettled} if unsettled else {}),
-        )
+    journal.write(
+        "run_end",
+        now,
+        _fields(claim),
+        level="info" if outcome == "succeeded" else "error",
+        outcome=outcome,
+        tick_duration_ms=None,
+        signal_generated=bool(orders),
+        orders=len(orders),
+        trigger=claim.trigger,
+        **({"uncertain_orders": unsettled} if unsettled else {}),
+    )
 
 
-def _read_ends(manifest: Manifest, ledger: Ledger, journal: Journal, claims: list[Claim]) -> dict[str, str]:
+def _fields(claim: Claim) -> dict[str, object]:
+    return {"bot": claim.bot, "slot": claim.slot, "run_id": claim.run_id, "attempt": claim.attempt}
+
+
+def _read_ends(
+    manifest: Manifest, ledger: Ledger, journal: Journal, claims: list[Claim], now: datetime
+) -> dict[str, str]:
     """Return the outcomes by run_id that the journal has of open claims; take up skips that the ledger missed."""
     accounted = {bot.id: ledger.accounted_until(bot.id) for bot in manifest.bots}
     known = [claim.started_at for claim in claims] + [until for until in accounted.values() if until is not None]
     if not known:
         return {}
+    known.append(now)  # earlier than all of them if the clock was set back: so are the lines written since
     open_runs = {claim.run_id for claim in claims}
     ends: dict[str, str] = {}
     skipped: list[tuple[str, datetime]] = []
-    for event in journals.since(journal.folder, min(known).date()):
+    first = min(known).date()
+    journal.settle(first)  # the ledger must not rely on lines that the next power cut could take
+    for event in journals.since(journal.folder, first):
         if event["event"] == "run_end" and event.get("run_id") in open_runs:
             ends[str(event["run_id"])] = str(event.get("outcome"))
         elif event["event"] == "slot_skipped":

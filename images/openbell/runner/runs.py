@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from openbell.context import Run
 from openbell.control import Control, Pause, Request
@@ -49,6 +49,13 @@ class Active:
         return self.request is not None or self.bot.catch_up == "latest"
 
     @property
+    def start_by(self) -> datetime | None:
+        """The instant after which the current attempt may not start any more; None if it may at any time."""
+        if self.claim.attempt > 1:
+            return self.bot.retry_by(self.claim.slot)
+        return None if self.may_start_late else self.bot.start_by(self.claim.slot)
+
+    @property
     def outcome(self) -> str:
         """How the slot ends, once `ending` is there and no retry follows."""
         if self.ending is not None and self.ending.failure is None:
@@ -86,6 +93,22 @@ class Runs:
     def drop(self, bot_id: str) -> None:
         """Forget a slot that was not claimed."""
         del self._active[bot_id]
+
+    def rewind(self, now: datetime) -> list[Active]:
+        """Take back, after the clock was set back, what was to start for a time that is yet to come; return the unclaimed."""
+        early = [
+            active
+            for active in self._active.values()
+            if active.process is None and active.ending is None and active.claim.slot > now
+        ]
+        for active in early:
+            if active.claimed:
+                active.ending = Ending(
+                    Failure("the clock was set back to before this run's slot while the run waited to start")
+                )
+            else:
+                self.drop(active.bot.id)
+        return [active for active in early if not active.claimed]
 
     def unclaimed(self) -> list["Active"]:
         """Return the slots that came due and wait for room or for a ledger that can be written."""
@@ -137,16 +160,19 @@ class Runs:
         for active in ready:
             if active.claimed:
                 self._start(active)
+        if len(taken) < len(new):
+            self.start(steady)  # there is room that somebody else may be waiting for
 
     def _start(self, active: Active) -> None:
         now, steady = self._clock.now(), self._clock.elapsed()
-        if (
-            not active.begun
-            and active.claim.attempt == 1
-            and now > active.bot.start_by(active.claim.slot)
-            and not active.may_start_late
-        ):
-            active.ending = Ending(Failure("the run did not start: its heartbeat could not be written in time"))
+        if not active.begun and now < active.claim.slot:
+            return  # the clock was set back by less than a second: no run starts before its slot
+        if not active.begun and active.start_by is not None and now > active.start_by:
+            error = (
+                f"attempt {active.claim.attempt} could not start by {active.start_by:%H:%M:%S} UTC: its heartbeat could not be "
+                "written, there was no room for it, or the machine slept"
+            )
+            active.ending = Ending(Failure(error))
             return
         if not active.begun:
             claim = active.claim
@@ -157,7 +183,7 @@ class Runs:
                 active.run.fields(),
                 symbols=active.bot.symbols,
                 lateness_ms=_milliseconds((now - claim.slot).total_seconds()),
-                queue_wait_ms=_milliseconds(steady - active.queued_at),
+                queue_wait_ms=_milliseconds(steady - max(active.queued_at, active.attempt_at)),
                 trigger=claim.trigger,
                 **self._trade,
                 **request,
@@ -198,18 +224,23 @@ class Runs:
         self._journal.sync()
         self._ledger.finish(ended)
         for claim, outcome in ended:
-            bot = self._active.pop(claim.bot).bot
             if outcome != "succeeded":
-                self._halt(bot)
+                self._halt(self._active[claim.bot])
+            self.drop(claim.bot)
 
     def _tell_failure(self, active: Active) -> None:
         failure = active.ending.failure if active.ending else None
         if failure is None:
             return
+        bot, slot, attempt = active.bot, active.claim.slot, active.claim.attempt
+        if self._ledger.is_completed(bot.id, slot):
+            # It did all that it was to do, and only then its process was lost.
+            active.ending = Ending(None)
+            return
         now = self._clock.now()
-        backoff = min(2.0 ** (active.claim.attempt - 1), BACKOFF_LONGEST)
-        may_retry = active.stack is None and active.claim.attempt <= active.bot.retries and active.request is None
-        if may_retry and now + timedelta(seconds=backoff) <= active.bot.retry_by(active.claim.slot):
+        backoff = min(2.0 ** (attempt - 1), BACKOFF_LONGEST)
+        may_retry = active.begun and active.stack is None and attempt <= bot.retries and active.request is None
+        if may_retry and slot <= now and now + timedelta(seconds=backoff) <= bot.retry_by(slot):
             active.retry_in = backoff
         self._journal.write(
             "error",
@@ -237,13 +268,19 @@ class Runs:
             **({"uncertain_orders": unsettled} if unsettled else {}),
         )
 
-    def _halt(self, bot: Bot) -> None:
-        if bot.halt_after == 0 or self._ledger.failures_in_a_row(bot.id, bot.halt_after) < bot.halt_after:
+    def _halt(self, active: Active) -> None:
+        bot, fact = active.bot, f"halted {active.bot.id}"
+        if bot.halt_after == 0:
+            return
+        before = self._ledger.fact(fact)  # after a resume the failures count anew
+        after = datetime.fromisoformat(before) if before else None
+        if self._ledger.failures_in_a_row(bot.id, bot.halt_after, after) < bot.halt_after:
             return
         now = self._clock.now()
         reason = f"{bot.halt_after} failures in a row"
         self._control.pause(bot.id, Pause(now, None, "openbell", reason))
         self._journal.write("bot_paused", now, level="error", bot=bot.id, by="openbell", reason=reason)
+        self._ledger.remember(fact, active.claim.slot.isoformat())
 
     def waits(self, steady: float) -> Iterable[float]:
         """Yield in how many seconds something is to be done about a run."""
@@ -254,6 +291,8 @@ class Runs:
                 # Waiting for room ends when a child does, which wakes the loop; a backoff ends by itself.
                 if active.attempt_at > steady:
                     yield active.attempt_at - steady
+            elif active.stack is not None:
+                continue  # killed: its end wakes the loop
             elif active.asked_stack_at is not None:
                 yield active.asked_stack_at + STACK_WAIT - steady
             else:

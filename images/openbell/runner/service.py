@@ -9,11 +9,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openbell import journal as journals
 from openbell import strategy
+from openbell.calendars import CalendarExpired
 from openbell.context import Run
 from openbell.control import Control
 from openbell.journal import Journal
@@ -51,10 +52,10 @@ def main(arguments: Sequence[str]) -> int:
         lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends")
     )
     journal = Journal(places.journal, places.strategy, boot_id)
-    faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+    _arm_watchdog()
     try:
         return _serve(places, journal, boot_id)
-    except (ManifestError, PlaceError, strategy.StrategyImportError, sqlite3.Error, OSError) as error:
+    except (ManifestError, PlaceError, strategy.StrategyImportError, CalendarExpired, sqlite3.Error, OSError) as error:
         _cannot_start(journal, error)
         return EXIT_CANNOT_START
 
@@ -76,25 +77,28 @@ def _serve(places: Places, journal: Journal, boot_id: str) -> int:
 
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, drain)
+    previous_stop = ledger.fact("previous stop") or "clean"
     journal.write(
         "service_start",
         clock.now(),
         release=_release(places.folder),
         timezone=manifest.timezone,
         bots=[bot.id for bot in manifest.bots],
-        previous_stop=ledger.fact("previous stop") or "clean",
+        previous_stop=previous_stop,
         start=manifest.start,
     )
     ledger.remember("previous stop", "unclean")
     _warn_of_threads(manifest, journal)
-    loop.begin(recover(manifest, ledger, journal, clock.now()))
-    journals.prune(journal.folder, clock.now().date(), KEEP_DAYS)
+    loop.begin(recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean"))
+    tidied = _tidy(ledger, journal, clock.now())
     # What is there now stays shared with the runs' processes instead of being copied at their first collection.
     gc.collect()
     gc.freeze()
     while not loop.is_drained:
-        faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+        _arm_watchdog()
         clock.wait(min(loop.step(), LONGEST_WAIT))
+        if clock.now() - tidied >= timedelta(days=1):
+            tidied = _tidy(ledger, journal, clock.now())
     try:
         loop.finish(stop[0] if stop else "drained")
     except (OSError, sqlite3.Error) as error:
@@ -105,13 +109,27 @@ def _serve(places: Places, journal: Journal, boot_id: str) -> int:
 def _launcher(manifest: Manifest, places: Places, journal: Journal) -> Launcher:
     """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
     if manifest.start == "fresh":
-        return FreshLauncher(worker.fresh_command)
+        return FreshLauncher(worker.fresh_command, _arm_watchdog)
     function = strategy.load(places.folder)
 
     def attempt(run: Run) -> Failure | None:
         return worker.attempt(manifest, function, places, journal, run)
 
-    return ForkLauncher(attempt)
+    return ForkLauncher(attempt, _arm_watchdog)
+
+
+def _arm_watchdog() -> None:
+    faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+
+
+def _tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
+    """Remove what is too old to be of use, and return when that was; what cannot be removed now is tomorrow."""
+    try:
+        journals.prune(journal.folder, now.date(), KEEP_DAYS)
+        ledger.forget_before(now - timedelta(days=KEEP_DAYS))
+    except (OSError, sqlite3.Error) as error:
+        _say(f"{journal.folder.name}: old lines and claims could not be removed: {error}")
+    return now
 
 
 def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:

@@ -4,13 +4,14 @@ Opens what the strategy needs, calls its `run(ctx)`, and turns whatever happens 
 of the strategy becomes journal lines.
 """
 
+import contextlib
 import io
 import json
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def attempt(
 ) -> Failure | None:
     """Call the strategy once; return None if it succeeded, else what went wrong."""
     fields = run.fields()
-    output = _Output(lambda text: journal.write("output", _now(), fields, text=text))
+    process = os.getpid()
+    output = _Output(lambda text, level: _note(journal, fields, text, level))
     sys.stdout = sys.stderr = output
     try:
         ledger = Ledger(places.state / "ledger.sqlite")
@@ -40,27 +42,42 @@ def attempt(
         broker = open_broker(manifest.broker, places.state, market, run.slot)
         context = Context(manifest, run, market, broker, ledger, journal, _now)
         returned = function(context)
+        _end_copies(process)
         if returned is not None:
             text = f"run() returned {returned!r:.200}; it is not used: order with ctx.order()"
-            journal.write("output", _now(), fields, level="warning", text=text)
+            _note(journal, fields, text, "warning")
         for symbol in run.bot.symbols:
             if symbol not in context.decisions:
                 context.hold(symbol, reason="the strategy decided nothing for this symbol")
         if context.state.changed:
-            ledger.save_state(run.bot.id, context.state)
+            ledger.save_state(run.bot.id, run.slot, context.state)
     except SystemExit as error:
+        _end_copies(process)
         return Failure(
             f"the strategy called sys.exit({error.code!r}): return from run() instead", traceback.format_exc()
         )
     except BaseException as error:  # noqa: BLE001 - whatever a strategy raises ends its run, never more
+        _end_copies(process)
         return Failure(_last_line(error), _strategy_traceback(error))
     finally:
         output.end()
         others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if others:
             text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
-            journal.write("output", _now(), fields, level="warning", text=text)
+            _note(journal, fields, text, "warning")
     return None
+
+
+def _end_copies(process: int) -> None:
+    """End this process if it is a copy that the strategy has forked and let come back from run(): it is no second run."""
+    if os.getpid() != process:
+        os._exit(1)
+
+
+def _note(journal: Journal, fields: Mapping[str, object], text: str, level: str) -> None:
+    # What a strategy prints is a comfort, not the record: that it cannot be written must neither end nor hide anything.
+    with contextlib.suppress(OSError):
+        journal.write("output", _now(), fields, level=level, text=text)
 
 
 def fresh_command(run: Run, report: int, stack: int) -> list[str]:
@@ -114,7 +131,7 @@ def _strategy_traceback(error: BaseException) -> str:
 class _Output(io.TextIOBase):
     """What the strategy prints: whole lines to the journal, until it is too much."""
 
-    def __init__(self, emit: Callable[[str], None]) -> None:
+    def __init__(self, emit: Callable[[str, str], None]) -> None:
         self._emit = emit
         self._line = ""
         self._used = 0
@@ -132,15 +149,15 @@ class _Output(io.TextIOBase):
         self._used += len(text)
         for line in lines:
             if line:
-                self._emit(line)
+                self._emit(line, "info")
         return len(text)
 
     def end(self) -> None:
         """Emit what is left: a last line without an end, and how much was left out."""
         if self._line:
-            self._emit(self._line)
+            self._emit(self._line, "info")
         if self._left_out:
-            self._emit(f"[{self._left_out} more characters were printed and left out]")
+            self._emit(f"[{self._left_out} more characters were printed and left out]", "warning")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The guard: which requests are answered at all, and what no answer goes without."""
 
 import ipaddress
+import re
 from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*?)\.?(?::[0-9]*)?")
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -57,8 +60,11 @@ def is_own(host: str, hosts: Collection[str]) -> bool:
     A name that a stranger can point at this machine (DNS rebinding) would let his page read this one through the user's
     browser. Nobody can own an address, a name without a dot, or one below localhost.
     """
-    name = host.lower().rpartition("]")[0].lstrip("[") if host.startswith("[") else host.lower().partition(":")[0]
-    if "." not in name.rstrip(".") and ":" not in name:
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return False
+    name = match[1].strip("[]")
+    if "." not in name and ":" not in name:
         return True
     if name in hosts or name.endswith(".localhost"):
         return True

@@ -17,6 +17,7 @@ from openbell.journal import stamp
 from openbell.supervisor.guard import Guard
 from openbell.supervisor.records import DecisionRecord, SlotRecord
 from openbell.supervisor.snapshot import Snapshot, as_json, slot_json
+from openbell.supervisor.status import why_not
 from openbell.supervisor.store import Store
 from openbell.supervisor.times import dated, milliseconds
 
@@ -72,7 +73,7 @@ class Page:
             exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
         )
 
-    async def overview(self, _: Request) -> Response:
+    def overview(self, _: Request) -> Response:
         """Answer with all strategies and bots."""
         snapshot = self._snapshot()
         if snapshot is None:
@@ -176,7 +177,7 @@ def slot_title(slot: SlotRecord, timezone: str) -> str:
     outcome = (slot.outcome or "running").replace("_", " ")
     parts = [f"{dated(slot.last, timezone)}: {outcome}"]
     if slot.outcome in {"skipped", "missed"}:
-        parts.append(slot.reason)
+        parts.append(why_not(slot))
     if slot.lateness_ms is not None:
         parts.append(
             f"started {milliseconds(slot.lateness_ms)} after its slot" + (", beyond its grace" if slot.late else "")

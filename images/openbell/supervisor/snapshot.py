@@ -11,7 +11,7 @@ from openbell.slots import slots_between
 from openbell.supervisor.records import DecisionRecord, SlotRecord
 from openbell.supervisor.status import GOOD
 
-SHOWN_SLOTS = 24  # the newest slots of a bot that are shown
+SHOWN_SLOTS = 20  # the newest slots of a bot that are shown
 _TICK = timedelta(milliseconds=1)
 
 

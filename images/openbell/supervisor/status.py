@@ -92,7 +92,7 @@ def _cannot_start(facts: LoopFacts, newest: ServiceEvent, now: datetime) -> Judg
     for event in facts.events:
         if event.boot_id != newest.boot_id:
             break
-        if event.event == "start_failed":
+        if event.event == "start_failed" and event.detail:
             reason = event.detail
             break
     shown = local(newest.at, facts.timezone, now)
@@ -195,9 +195,14 @@ def _gone_wrong(slots: Iterable[SlotRecord], last: SlotRecord, zone: str, now: d
             break
     times = f" ({alike} in a row)" if alike > 1 else ""
     shown = local(last.last, zone, now)
-    why = last.error or last.reason
+    why = last.error or why_not(last)
     outcome = (last.outcome or "").replace("_", " ")
     return f"slot {shown} {outcome}{times}" + (f": {why}" if why else "")
+
+
+def why_not(slot: SlotRecord) -> str:
+    """Return in words why a slot has no run; the journal's own word for "past its grace" is late."""
+    return "not started within its grace" if (slot.outcome, slot.reason) == ("missed", "late") else slot.reason
 
 
 def _newest_of(events: Iterable[ServiceEvent], *kinds: str) -> ServiceEvent | None:

@@ -191,11 +191,12 @@ class Store:
         ).fetchone()
         return RunRecord(*row) if row else None
 
-    def open_runs(self, strategy: str, bot: str = "") -> list[RunRecord]:
+    def open_runs(self, strategy: str, bot: str | None = None) -> list[RunRecord]:
         """Return the runs of a strategy, or of one bot, that have not ended, oldest first."""
+        of_bot, values = ("", (strategy,)) if bot is None else ("AND bot = ?", (strategy, bot))
         rows = self._database.execute(
-            f"SELECT {_RUN} FROM runs WHERE strategy = ? AND outcome IS NULL AND bot = coalesce(nullif(?, ''), bot) ORDER BY slot",
-            (strategy, bot),
+            f"SELECT {_RUN} FROM runs INDEXED BY open_runs WHERE strategy = ? {of_bot} AND outcome IS NULL ORDER BY slot",
+            values,
         )
         return [RunRecord(*row) for row in rows]
 

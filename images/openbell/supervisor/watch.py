@@ -15,7 +15,7 @@ from openbell.supervisor.snapshot import Snapshot, StrategyView, headline
 from openbell.supervisor.store import KEEP_DAYS, Store
 
 LONGEST_WAIT = 1.0  # seconds; new lines in the journals are seen within it
-BATCH = 2000  # lines of one journal that are taken in one step
+BATCH = 500  # lines of one journal that are taken in one step
 GAP = timedelta(seconds=10)  # a step so long after the last one means that the supervisor itself was away
 HOUR = timedelta(hours=1)
 
@@ -52,7 +52,9 @@ class Watch:
 
         Raises sqlite3.Error if the store cannot be read or written; the next step reads again what was not stored.
         """
-        if self._stepped_at is None or self._watched_since is None or not timedelta(0) <= now - self._stepped_at < GAP:
+        was_there = self._stepped_at is not None and timedelta(0) <= now - self._stepped_at < GAP
+        # Whoever still reads the journals of the time before does not watch yet.
+        if self._watched_since is None or self.snapshot is None or not was_there:
             self._watched_since = now
         self._stepped_at = now
         try:

@@ -1,11 +1,10 @@
 """Every expected slot ends exactly once."""
 
 import random
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +14,6 @@ from openbell.manifest import Bot, Schedule
 from openbell.slots import slots_between
 from openbell.supervisor.book import Book
 from openbell.supervisor.store import Store
-
 from tests.unit.supervisor.world import World
 
 CALENDAR = """
@@ -67,9 +65,9 @@ def test_attempts_are_one_run(started: World) -> None:
     started.at("12:01:00")
     fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": "r"}
     for attempt in (1, 2):
-        started.write("run_start", **fields, attempt=attempt, lateness_ms=1.0 if attempt == 1 else 900.0, trigger="loop")
-        started.write("error", **fields, attempt=attempt, error="Boom", traceback="", will_retry=attempt == 1)
-    started.write("run_end", **fields, attempt=2, outcome="failed", tick_duration_ms=3, orders=0, trigger="loop")
+        started.write("run_start", fields, attempt=attempt, lateness_ms=1.0 if attempt == 1 else 900.0, trigger="loop")
+        started.write("error", fields, attempt=attempt, error="Boom", traceback="", will_retry=attempt == 1)
+    started.write("run_end", fields, attempt=2, outcome="failed", tick_duration_ms=3, orders=0, trigger="loop")
     started.see()
     assert started.store is not None
     (run,) = started.store.recent_runs("pulse", "pulse", 10)
@@ -77,11 +75,29 @@ def test_attempts_are_one_run(started: World) -> None:
     assert started.ledger() == [("12:01:00", 1, "failed")]
 
 
+def test_a_start_that_comes_twice_does_not_open_the_run_again(started: World) -> None:
+    """Part of a journal that was read before."""
+    started.at("12:01:00")
+    run_id = started.run(started.now)
+    started.see()
+    fields = {"bot": "pulse", "slot": started.now, "run_id": run_id, "attempt": 1}
+    started.write("run_start", fields, lateness_ms=0.0, trigger="loop")
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "succeeded")]
+
+
 def test_a_skip_settles_a_range_of_slots_in_one_record(started: World) -> None:
     """A pause of half an hour is one record with its reason."""
     started.now = started.slot("12:30")
-    skipped = {"outcome": "skipped", "reason": "paused", "paused_by": "ann", "pause_reason": "holiday"}
-    started.write("slot_skipped", bot="pulse", slot=started.slot("12:29"), first=started.slot("12:01"), count=29, **skipped)
+    skipped: dict[str, object] = {
+        "outcome": "skipped",
+        "reason": "paused",
+        "paused_by": "ann",
+        "pause_reason": "holiday",
+    }
+    started.write(
+        "slot_skipped", bot="pulse", slot=started.slot("12:29"), first=started.slot("12:01"), count=29, **skipped
+    )
     started.see()
     assert started.ledger() == [("12:29:00", 29, "skipped")]
     assert started.bot().slots[0].reason == "paused by ann: holiday"
@@ -92,7 +108,7 @@ def test_the_word_of_the_journal_replaces_a_slot_judged_missed(started: World) -
     started.at("12:03:30")
     assert started.ledger() == [("12:01:00", 1, "missed"), ("12:02:00", 1, "missed"), ("12:03:00", 1, "missed")]
     fields = {"outcome": "missed", "reason": "late", "count": 2}
-    started.write("slot_skipped", bot="pulse", slot=started.slot("12:02"), first=started.slot("12:01"), **fields)
+    started.write("slot_skipped", fields, bot="pulse", slot=started.slot("12:02"), first=started.slot("12:01"))
     started.see()
     assert started.ledger() == [("12:02:00", 2, "missed"), ("12:03:00", 1, "missed")]
 
@@ -123,7 +139,7 @@ def test_a_range_of_skips_leaves_the_runs_within_alone(started: World) -> None:
     started.run(started.slot("12:02"))
     started.now = started.slot("12:05")
     fields = {"outcome": "skipped", "reason": "coalesced", "count": 4}
-    started.write("slot_skipped", bot="pulse", slot=started.slot("12:04"), first=started.slot("12:01"), **fields)
+    started.write("slot_skipped", fields, bot="pulse", slot=started.slot("12:04"), first=started.slot("12:01"))
     started.see()
     assert started.ledger() == [("12:01:00", 1, "skipped"), ("12:02:00", 1, "succeeded"), ("12:04:00", 2, "skipped")]
 
@@ -182,6 +198,15 @@ def test_a_container_that_starts_after_the_first_grace_has_missed_a_slot(world: 
     assert world.ledger() == [("12:01:00", 1, "missed"), ("12:02:00", 1, "missed")]
 
 
+def test_a_start_too_late_is_one_however_late_it_is_read(world: World) -> None:
+    """The same, when start and slot are both over by the time the supervisor looks."""
+    world.see()
+    world.now = world.slot("12:01") + timedelta(seconds=25)
+    world.start()
+    world.see()
+    assert world.ledger() == [("12:01:00", 1, "missed")]
+
+
 def test_a_later_start_excuses_nothing(started: World) -> None:
     """Only the first start ends the deployment: a crash between two slots does not."""
     started.at("12:01:05")
@@ -191,14 +216,16 @@ def test_a_later_start_excuses_nothing(started: World) -> None:
 
 
 def test_a_changed_schedule_starts_anew(started: World) -> None:
-    """The old slots stay as history, the new ones are expected from now on."""
+    """The old slots stay as history, the new ones are expected from now on, not from the old schedule's time."""
     started.at("12:01:30")
     started.restart()
-    started.strategy(manifest='timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "5m"\ngrace = "20s"\n')
-    started.at("12:04:50")
+    manifest = 'timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "5m"\ngrace = "20s"\n'
+    started.strategy(manifest=manifest)
+    started.now = started.slot("12:14") + timedelta(seconds=50)
+    started.see()
     assert started.ledger() == [("12:01:00", 1, "missed")]
-    started.at("12:05:30")
-    assert started.ledger() == [("12:01:00", 1, "missed"), ("12:05:00", 1, "missed")]
+    started.at("12:15:30")
+    assert started.ledger() == [("12:01:00", 1, "missed"), ("12:15:00", 1, "missed")]
 
 
 def test_a_bot_that_comes_back_is_not_owed_the_time_between(started: World) -> None:
@@ -281,7 +308,7 @@ def test_an_end_that_comes_after_all_counts(started: World) -> None:
     run_id = started.run(started.slot("12:01"), outcome=None)
     started.at("12:02:30")
     fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": run_id, "attempt": 1, "trigger": "loop"}
-    started.write("run_end", **fields, outcome="succeeded", tick_duration_ms=1, orders=0)
+    started.write("run_end", fields, outcome="succeeded", tick_duration_ms=1, orders=0)
     started.see()
     assert started.ledger()[0] == ("12:01:00", 1, "succeeded")
 
@@ -307,13 +334,27 @@ def _story(seed: int) -> list[dict[str, object]]:
             lines.append({"event": "run_start", "timestamp": (slot + late).isoformat(), **run})
             if kind == "run":
                 outcome = chance.choice(["succeeded", "failed", "timed_out", "interrupted"])
-                lines.append({"event": "run_end", "timestamp": (slot + late + timedelta(seconds=1)).isoformat(), "outcome": outcome, **run})
+                lines.append(
+                    {
+                        "event": "run_end",
+                        "timestamp": (slot + late + timedelta(seconds=1)).isoformat(),
+                        "outcome": outcome,
+                        **run,
+                    }
+                )
         elif kind != "nothing":
             length = 1 if kind == "skip" else chance.randint(2, 6)
             first, minute = slot, min(minute + length - 1, 30)
             last = BEGIN.replace(minute=minute, second=0)
-            skip = {"outcome": chance.choice(["skipped", "missed"]), "reason": "late", "count": length, "first": first.isoformat()}
-            lines.append({**head, "event": "slot_skipped", "timestamp": last.isoformat(), **skip, "slot": last.isoformat()})
+            skip = {
+                "outcome": chance.choice(["skipped", "missed"]),
+                "reason": "late",
+                "count": length,
+                "first": first.isoformat(),
+            }
+            lines.append(
+                {**head, "event": "slot_skipped", "timestamp": last.isoformat(), **skip, "slot": last.isoformat()}
+            )
         minute += 1
     return sorted(lines, key=lambda line: str(line["timestamp"]))
 
@@ -356,13 +397,55 @@ def test_every_expected_slot_has_exactly_one_outcome(tmp_path: Path, seed: int) 
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes().map(lambda at: f"{at.isoformat()}Z"),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.datetimes().map(lambda at: f"{at.isoformat()}Z"),
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
     max_leaves=4,
 )
-NAMES = ("timestamp", "slot", "first", "bot", "run_id", "attempt", "outcome", "reason", "count", "lateness_ms", "tick_duration_ms")
-MORE = ("orders", "trigger", "stage", "error", "traceback", "bots", "release", "previous_stop", "symbol", "action", "qty", "boot_id", "by_s")
-EVENTS = ("run_start", "run_end", "slot_skipped", "error", "decision", "service_start", "service_stop", "signal", "clock_stepped", "x")
+NAMES = (
+    "timestamp",
+    "slot",
+    "first",
+    "bot",
+    "run_id",
+    "attempt",
+    "outcome",
+    "reason",
+    "count",
+    "lateness_ms",
+    "tick_duration_ms",
+)
+MORE = (
+    "orders",
+    "trigger",
+    "stage",
+    "error",
+    "traceback",
+    "bots",
+    "release",
+    "previous_stop",
+    "symbol",
+    "action",
+    "qty",
+    "boot_id",
+    "by_s",
+)
+EVENTS = (
+    "run_start",
+    "run_end",
+    "slot_skipped",
+    "error",
+    "decision",
+    "service_start",
+    "service_stop",
+    "signal",
+    "clock_stepped",
+    "x",
+)
 LIKELY = {
     "timestamp": "2026-11-20T12:01:00.000Z",
     "slot": "2026-11-20T12:01:00.000Z",
@@ -373,21 +456,36 @@ LIKELY = {
 }
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.sampled_from(EVENTS), st.dictionaries(st.sampled_from(NAMES + MORE), JSON, max_size=6), st.booleans())
-def test_no_line_can_break_the_book(event: str, fields: dict[str, object], likely: bool) -> None:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store that many examples share; each takes back what it wrote."""
+    with closing(Store(tmp_path_factory.mktemp("store") / "store")) as store:
+        yield store
+
+
+class _TakenBackError(Exception):
+    """Ends a transaction without keeping it."""
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    event=st.sampled_from(EVENTS),
+    fields=st.dictionaries(st.sampled_from(NAMES + MORE), JSON, max_size=6),
+    likely=st.booleans(),
+)
+def test_no_line_can_break_the_book(store: Store, event: str, fields: dict[str, object], likely: bool) -> None:
     """Whatever JSON a line holds, it is entered or refused, and what is stored can be read again."""
-    with TemporaryDirectory() as folder, closing(Store(Path(folder) / "store")) as store:
+    line = {"event": event, **(LIKELY if likely else {}), **fields}
+    with suppress(_TakenBackError), store.transaction():
         book = Book(store, [BOT], [], BEGIN)
-        line = {"event": event, **(LIKELY if likely else {}), **fields}
         book.take("pulse", line)
         book.take("pulse", line)
         book.advance(book.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
         store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
-        for decision in store.decisions("pulse", str(fields.get("bot", "pulse")), 10):
-            f"{decision}".encode()
-        store.errors("pulse", 10)
-        store.services("pulse", 10)
+        said = [f"{decision}" for decision in store.decisions("pulse", "pulse", 10)]
+        said += [f"{record}" for record in (*store.errors("pulse", 10), *store.services("pulse", 10))]
+        assert all(text.encode() for text in said)
+        raise _TakenBackError
 
 
 def test_the_same_story_in_two_worlds(make_world: Callable[[], World]) -> None:

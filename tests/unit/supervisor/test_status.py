@@ -17,45 +17,132 @@ LONG_AGO = NOW - timedelta(days=3)
 
 
 def ago(seconds: float) -> datetime:
+    """Return an instant of the past."""
     return NOW - timedelta(seconds=seconds)
 
 
 def start(seconds: float, boot: str = "b", *, unclean: bool = False) -> ServiceEvent:
+    """Return a start."""
     return ServiceEvent(ago(seconds), "service_start", boot, "abc123", unclean)
 
 
 def stop(seconds: float, reason: str = "SIGTERM", boot: str = "b") -> ServiceEvent:
+    """Return a stop."""
     return ServiceEvent(ago(seconds), "service_stop", boot, reason)
 
 
 def fail(seconds: float, error: str, boot: str = "b") -> ServiceEvent:
+    """Return a start that failed."""
     return ServiceEvent(ago(seconds), "start_failed", boot, error)
 
 
 def beat(seconds: float, boot: str = "b") -> Beat:
+    """Return a beat."""
     return Beat(ago(seconds), boot, ())
 
 
 LOOPS = [
     # case, facts, status, condition, in the reason, seconds until it may change
     ("just deployed", LoopFacts(ZONE, ago(10), ago(10)), "new", "", "first start", 50),
-    ("never started", LoopFacts(ZONE, ago(61), LONG_AGO), "down", "never_started", "never started (expected since 09:58:59 EST)", None),
+    (
+        "never started",
+        LoopFacts(ZONE, ago(61), LONG_AGO),
+        "down",
+        "never_started",
+        "never started (expected since 09:58:59 EST)",
+        None,
+    ),
     ("alive", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(3600),), beat(4)), "up", "", "up since 09:00:00 EST", 26),
-    ("alive since yesterday", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(86400),), beat(4)), "up", "", "Thu 19 Nov 10:00:00 EST", 26),
+    (
+        "alive since yesterday",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(86400),), beat(4)),
+        "up",
+        "",
+        "Thu 19 Nov 10:00:00 EST",
+        26,
+    ),
     ("first beat to come", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4),), None), "up", "", "up since", 26),
-    ("beat of the boot before", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4, "c"),), beat(300)), "up", "", "up since", 26),
+    (
+        "beat of the boot before",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4, "c"),), beat(300)),
+        "up",
+        "",
+        "up since",
+        26,
+    ),
     ("a beat, its start lost", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (), beat(4)), "up", "", "alive", 26),
-    ("clock ahead in the beat", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(9),), beat(-300)), "up", "", "up since", 330),
-    ("stalled", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(30)), "down", "stalled", "no sign of life since 09:59:30 EST", None),
-    ("dead before its first beat", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(31),), None), "down", "stalled", "no sign of life", None),
-    ("silent while we were away", LoopFacts(ZONE, LONG_AGO, ago(5), (start(900),), beat(300)), "late", "", "waiting for one", 25),
-    ("stopped a moment ago", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(10), start(900)), beat(11)), "late", "", "(SIGTERM)", 20),
-    ("stopped", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30), start(900)), beat(31)), "down", "stopped", "stopped 09:59:30 EST (SIGTERM)", None),
-    ("stopped while we were away", LoopFacts(ZONE, LONG_AGO, ago(2), (stop(900),), beat(901)), "late", "", "start again", 28),
-    ("running again, its start lost", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30),), beat(2, "c")), "up", "", "alive", 28),
+    (
+        "clock ahead in the beat",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(9),), beat(-300)),
+        "up",
+        "",
+        "up since",
+        330,
+    ),
+    (
+        "stalled",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(30)),
+        "down",
+        "stalled",
+        "no sign of life since 09:59:30 EST",
+        None,
+    ),
+    (
+        "dead before its first beat",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(31),), None),
+        "down",
+        "stalled",
+        "no sign of life",
+        None,
+    ),
+    (
+        "silent while we were away",
+        LoopFacts(ZONE, LONG_AGO, ago(5), (start(900),), beat(300)),
+        "late",
+        "",
+        "waiting for one",
+        25,
+    ),
+    (
+        "stopped a moment ago",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(10), start(900)), beat(11)),
+        "late",
+        "",
+        "(SIGTERM)",
+        20,
+    ),
+    (
+        "stopped",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30), start(900)), beat(31)),
+        "down",
+        "stopped",
+        "stopped 09:59:30 EST (SIGTERM)",
+        None,
+    ),
+    (
+        "stopped while we were away",
+        LoopFacts(ZONE, LONG_AGO, ago(2), (stop(900),), beat(901)),
+        "late",
+        "",
+        "start again",
+        28,
+    ),
+    (
+        "running again, its start lost",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30),), beat(2, "c")),
+        "up",
+        "",
+        "alive",
+        28,
+    ),
     (
         "import error",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(5, "cannot start: No module named x"), fail(5, "strategy.py cannot be imported:\nNo module named x"))),
+        LoopFacts(
+            ZONE,
+            LONG_AGO,
+            LONG_AGO,
+            (stop(5, "cannot start: No module named x"), fail(5, "strategy.py cannot be imported:\nNo module named x")),
+        ),
         "down",
         "cannot_start",
         "cannot start: No module named x (last tried 09:59:55 EST)",
@@ -77,10 +164,19 @@ LOOPS = [
         "no module x",
         None,
     ),
-    ("started after a failure", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(2, "c"), stop(60, "cannot start: x"))), "up", "", "up since", 28),
+    (
+        "started after a failure",
+        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(2, "c"), stop(60, "cannot start: x"))),
+        "up",
+        "",
+        "up since",
+        28,
+    ),
     (
         "crash loop",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 200, 900)), beat(1)),
+        LoopFacts(
+            ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 200, 900)), beat(1)
+        ),
         "down",
         "crash_loop",
         "3 starts after a crash within 5 min",
@@ -88,7 +184,9 @@ LOOPS = [
     ),
     (
         "two crashes",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 300)), beat(1, "3")),
+        LoopFacts(
+            ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 300)), beat(1, "3")
+        ),
         "up",
         "",
         "up since",
@@ -104,7 +202,9 @@ LOOPS = [
     ),
     (
         "bad manifest",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), problems=("x/strategy.toml: days: found 7", "more")),
+        LoopFacts(
+            ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), problems=("x/strategy.toml: days: found 7", "more")
+        ),
         "down",
         "bad_manifest",
         "cannot start: x/strategy.toml: days: found 7",
@@ -112,7 +212,9 @@ LOOPS = [
     ),
     (
         "no access",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"),
+        LoopFacts(
+            ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"
+        ),
         "down",
         "journal_unreadable",
         "Permission denied",
@@ -121,7 +223,9 @@ LOOPS = [
 ]
 
 
-@pytest.mark.parametrize("facts, status, condition, reason, until", [case[1:] for case in LOOPS], ids=[case[0] for case in LOOPS])
+@pytest.mark.parametrize(
+    "facts, status, condition, reason, until", [case[1:] for case in LOOPS], ids=[case[0] for case in LOOPS]
+)
 def test_how_a_loop_is(facts: LoopFacts, status: str, condition: str, reason: str, until: float | None) -> None:
     """Each way to be ill has its own name and evidence."""
     judgement = judge_loop(facts, NOW)
@@ -130,18 +234,27 @@ def test_how_a_loop_is(facts: LoopFacts, status: str, condition: str, reason: st
     assert judgement.until == (None if until is None else NOW + timedelta(seconds=until))
 
 
-BOT = Bot("s", "b", ("AAPL",), Schedule(ZONE, every=timedelta(minutes=5)), grace=timedelta(seconds=60), timeout=timedelta(minutes=2))
+BOT = Bot(
+    "s",
+    "b",
+    ("AAPL",),
+    Schedule(ZONE, every=timedelta(minutes=5)),
+    grace=timedelta(seconds=60),
+    timeout=timedelta(minutes=2),
+)
 UP = Judgement("up", "up since long ago", NOW + timedelta(seconds=20))
 DEAD = Judgement("down", "no sign of life", None, "stalled")
 
 
 def slot(minutes: float, outcome: str | None = "succeeded", reason: str = "", **more: object) -> SlotRecord:
+    """Return a slot of some minutes ago."""
     at = NOW - timedelta(minutes=minutes)
     known = {"lateness_ms": 1.0, "duration_ms": 230.0} if outcome == "succeeded" else {}
     return replace(SlotRecord(at, at, 1, outcome, reason), **{**known, **more})  # type: ignore[arg-type]
 
 
 def opened(minutes: float, attempt: int = 1) -> RunRecord:
+    """Return a run that has not ended."""
     at = NOW - timedelta(minutes=minutes)
     return RunRecord("r", "b", at, "loop", attempt, at, at, 1.0)
 
@@ -151,28 +264,148 @@ BOTS = [
     # case, facts, loop, status, condition, in the reason, seconds until it may change
     ("fresh", BotFacts(BOT, awaited=IN_5), UP, "new", "", "first slot 10:05:00 EST", 302),
     ("no slot ever", BotFacts(BOT), UP, "new", "", "no slot", None),
-    ("ran", BotFacts(BOT, (slot(5), slot(10, "failed")), awaited=IN_5), UP, "up", "", "ran 09:55:00 EST in 230 ms", 302),
-    ("ran late", BotFacts(BOT, (slot(5, late=True, lateness_ms=240_000),), awaited=IN_5), UP, "up", "", "4 min after its slot", 302),
-    ("running", BotFacts(BOT, (slot(1, None),), (opened(1),), awaited=IN_5), UP, "running", "", "since 09:59:00 EST (attempt 1)", 70),
-    ("running after a failure", BotFacts(BOT, (slot(1, None), slot(5, "failed")), (opened(1, 2),)), UP, "running", "", "attempt 2", 70),
-    ("hung", BotFacts(BOT, (slot(3, None),), (opened(3),), awaited=IN_5), UP, "down", "hung", "its timeout is 2 min", None),
-    ("a later good run does not clear a hung one", BotFacts(BOT, (slot(1), slot(9, None)), (opened(9),)), UP, "down", "hung", "09:51:00", None),
-    ("nor does a later open one", BotFacts(BOT, (slot(1, None),), (opened(9), opened(1))), UP, "down", "hung", "09:51:00", None),
+    (
+        "ran",
+        BotFacts(BOT, (slot(5), slot(10, "failed")), awaited=IN_5),
+        UP,
+        "up",
+        "",
+        "ran 09:55:00 EST in 230 ms",
+        302,
+    ),
+    (
+        "ran late",
+        BotFacts(BOT, (slot(5, late=True, lateness_ms=240_000),), awaited=IN_5),
+        UP,
+        "up",
+        "",
+        "4 min after its slot",
+        302,
+    ),
+    (
+        "running",
+        BotFacts(BOT, (slot(1, None),), (opened(1),), awaited=IN_5),
+        UP,
+        "running",
+        "",
+        "since 09:59:00 EST (attempt 1)",
+        70,
+    ),
+    (
+        "running after a failure",
+        BotFacts(BOT, (slot(1, None), slot(5, "failed")), (opened(1, 2),)),
+        UP,
+        "running",
+        "",
+        "attempt 2",
+        70,
+    ),
+    (
+        "hung",
+        BotFacts(BOT, (slot(3, None),), (opened(3),), awaited=IN_5),
+        UP,
+        "down",
+        "hung",
+        "its timeout is 2 min",
+        None,
+    ),
+    (
+        "a later good run does not clear a hung one",
+        BotFacts(BOT, (slot(1), slot(9, None)), (opened(9),)),
+        UP,
+        "down",
+        "hung",
+        "09:51:00",
+        None,
+    ),
+    (
+        "nor does a later open one",
+        BotFacts(BOT, (slot(1, None),), (opened(9), opened(1))),
+        UP,
+        "down",
+        "hung",
+        "09:51:00",
+        None,
+    ),
     ("due", BotFacts(BOT, (slot(5),), awaited=ago(1)), UP, "up", "", "ran", 1),
-    ("late", BotFacts(BOT, (slot(5),), awaited=ago(2)), UP, "late", "", "due 09:59:58 EST, not started yet; must start by 10:00:58 EST", None),
-    ("not late, staggered", BotFacts(replace(BOT, shift=timedelta(seconds=9)), (slot(5),), awaited=ago(5)), UP, "up", "", "ran", 6),
-    ("missed", BotFacts(BOT, (slot(5, "missed", "nothing in the journal"), slot(10))), UP, "down", "missed", "missed: nothing in the journal", None),
-    ("missed again", BotFacts(BOT, (slot(5, "missed", count=3), slot(20, "missed"))), UP, "down", "missed", "missed (4 in a row)", None),
+    (
+        "late",
+        BotFacts(BOT, (slot(5),), awaited=ago(2)),
+        UP,
+        "late",
+        "",
+        "due 09:59:58 EST, not started yet; must start by 10:00:58 EST",
+        None,
+    ),
+    (
+        "not late, staggered",
+        BotFacts(replace(BOT, shift=timedelta(seconds=9)), (slot(5),), awaited=ago(5)),
+        UP,
+        "up",
+        "",
+        "ran",
+        6,
+    ),
+    (
+        "missed",
+        BotFacts(BOT, (slot(5, "missed", "nothing in the journal"), slot(10))),
+        UP,
+        "down",
+        "missed",
+        "missed: nothing in the journal",
+        None,
+    ),
+    (
+        "missed again",
+        BotFacts(BOT, (slot(5, "missed", count=3), slot(20, "missed"))),
+        UP,
+        "down",
+        "missed",
+        "missed (4 in a row)",
+        None,
+    ),
     ("late after a miss", BotFacts(BOT, (slot(5, "missed"),), awaited=ago(9)), UP, "down", "missed", "missed", None),
-    ("failed", BotFacts(BOT, (slot(5, "failed", error="ValueError: no"), slot(9))), UP, "down", "failed", "failed: ValueError: no", None),
+    (
+        "failed",
+        BotFacts(BOT, (slot(5, "failed", error="ValueError: no"), slot(9))),
+        UP,
+        "down",
+        "failed",
+        "failed: ValueError: no",
+        None,
+    ),
     ("timed out", BotFacts(BOT, (slot(5, "timed_out"),)), UP, "down", "timed_out", "timed out", None),
     ("interrupted", BotFacts(BOT, (slot(5, "interrupted"),)), UP, "down", "interrupted", "interrupted", None),
-    ("a skip hides no failure", BotFacts(BOT, (slot(1, "skipped", "overlap"), slot(5, "failed"))), UP, "down", "failed", "failed", None),
-    ("a skip is no failure", BotFacts(BOT, (slot(1, "skipped", "overlap"), slot(5))), UP, "up", "", "ran 09:55:00", None),
+    (
+        "a skip hides no failure",
+        BotFacts(BOT, (slot(1, "skipped", "overlap"), slot(5, "failed"))),
+        UP,
+        "down",
+        "failed",
+        "failed",
+        None,
+    ),
+    (
+        "a skip is no failure",
+        BotFacts(BOT, (slot(1, "skipped", "overlap"), slot(5))),
+        UP,
+        "up",
+        "",
+        "ran 09:55:00",
+        None,
+    ),
     ("only skips", BotFacts(BOT, (slot(1, "skipped", "coalesced"),)), UP, "up", "", "skipped (coalesced)", None),
     ("its loop is dead", BotFacts(BOT, (slot(5),), awaited=IN_5), DEAD, "down", "stalled", "no sign of life", None),
     ("its loop died in mid-run", BotFacts(BOT, (), (opened(1),)), DEAD, "down", "stalled", "no sign of life", None),
-    ("its calendar ended", BotFacts(BOT, trouble="calendar XNYS does not know 2050-01-01"), UP, "down", "calendar_expired", "XNYS", None),
+    (
+        "its calendar ended",
+        BotFacts(BOT, trouble="calendar XNYS does not know 2050-01-01"),
+        UP,
+        "down",
+        "calendar_expired",
+        "XNYS",
+        None,
+    ),
     (
         "paused",
         BotFacts(BOT, (slot(5, "failed"),), pause=Pause(ago(600), NOW + timedelta(hours=1), "ann", "earnings")),
@@ -182,14 +415,34 @@ BOTS = [
         "paused by ann since 09:50:00 EST, until 11:00:00 EST: earnings",
         3600,
     ),
-    ("paused for ever", BotFacts(BOT, pause=Pause(ago(600), None, "ann", "")), UP, "paused", "", "paused by ann since 09:50:00 EST", None),
+    (
+        "paused for ever",
+        BotFacts(BOT, pause=Pause(ago(600), None, "ann", "")),
+        UP,
+        "paused",
+        "",
+        "paused by ann since 09:50:00 EST",
+        None,
+    ),
     ("no longer paused", BotFacts(BOT, (slot(5),), pause=Pause(ago(600), NOW, "ann", "")), UP, "up", "", "ran", None),
-    ("paused by hand", BotFacts(BOT, pause=Pause(datetime(1970, 1, 1, tzinfo=UTC), None, "x", "y")), UP, "paused", "", "paused by x: y", None),
+    (
+        "paused by hand",
+        BotFacts(BOT, pause=Pause(datetime(1970, 1, 1, tzinfo=UTC), None, "x", "y")),
+        UP,
+        "paused",
+        "",
+        "paused by x: y",
+        None,
+    ),
 ]
 
 
-@pytest.mark.parametrize("facts, loop, status, condition, reason, until", [case[1:] for case in BOTS], ids=[case[0] for case in BOTS])
-def test_how_a_bot_is(facts: BotFacts, loop: Judgement, status: str, condition: str, reason: str, until: float | None) -> None:
+@pytest.mark.parametrize(
+    "facts, loop, status, condition, reason, until", [case[1:] for case in BOTS], ids=[case[0] for case in BOTS]
+)
+def test_how_a_bot_is(
+    facts: BotFacts, loop: Judgement, status: str, condition: str, reason: str, until: float | None
+) -> None:
     """One status, one reason, with its evidence."""
     judgement = judge_bot(facts, loop, NOW)
     assert (judgement.status, judgement.condition) == (status, condition)

@@ -1,5 +1,6 @@
 """A supervisor's surroundings in a temporary folder: manifests, journals written by the real writer, and a watch."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -52,24 +53,42 @@ class World:
             self.store.close()
         self._watch = None
 
-    def write(self, event: str, at: datetime | None = None, strategy: str = "pulse", **fields: object) -> None:
-        """Append a line to a strategy's journal."""
-        level = str(fields.pop("level", "info"))
-        Journal(self.journal, strategy, self.boot, echo=False).write(event, at or self.now, level=level, **fields)
+    def write(
+        self, event: str, fields: Mapping[str, object] | None = None, strategy: str = "pulse", /, **more: object
+    ) -> None:
+        """Append a line to a strategy's journal, now."""
+        Journal(self.journal, strategy, self.boot, echo=False).write(event, self.now, {**(fields or {}), **more})
 
     def start(self, strategy: str = "pulse", bots: tuple[str, ...] = ("pulse",), previous_stop: str = "clean") -> None:
         """Let a strategy's loop start."""
         fields = {"release": "abc", "timezone": "UTC", "bots": bots, "previous_stop": previous_stop}
-        self.write("service_start", strategy=strategy, **fields)
+        self.write("service_start", fields, strategy)
 
-    def run(self, slot: datetime, outcome: str | None = "succeeded", *, trigger: str = "loop", bot: str = "pulse", **end: object) -> str:
+    def run(
+        self,
+        slot: datetime,
+        outcome: str | None = "succeeded",
+        *,
+        trigger: str = "loop",
+        bot: str = "pulse",
+        **end: object,
+    ) -> str:
         """Let a bot run for a slot, now; without an outcome the run stays open. Return its id."""
         self._runs += 1
         fields: dict[str, object] = {"bot": bot, "slot": slot, "run_id": f"run-{self._runs}", "attempt": 1}
         lateness = (self.now - slot) / timedelta(milliseconds=1)
-        self.write("run_start", **fields, symbols=["AAPL"], lateness_ms=lateness, queue_wait_ms=0.1, trigger=trigger)
+        self.write("run_start", fields, symbols=["AAPL"], lateness_ms=lateness, queue_wait_ms=0.1, trigger=trigger)
         if outcome is not None:
-            self.write("run_end", **fields, outcome=outcome, tick_duration_ms=12.5, signal_generated=True, orders=1, trigger=trigger, **end)
+            self.write(
+                "run_end",
+                fields,
+                outcome=outcome,
+                tick_duration_ms=12.5,
+                signal_generated=True,
+                orders=1,
+                trigger=trigger,
+                **end,
+            )
         return f"run-{self._runs}"
 
     def beat(self, strategy: str = "pulse", *running: str) -> None:

@@ -1,0 +1,111 @@
+"""The store keeps what it is given, whole or not at all."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from openbell.supervisor.records import ErrorRecord, Expected, RunRecord, ServiceEvent, SlotRecord
+from openbell.supervisor.store import KEEP_DAYS, KEEP_EACH, Store
+
+AT = datetime(2026, 11, 20, 14, 35, 0, 123000, tzinfo=UTC)
+RUN = RunRecord("r", "b", AT, "loop", 2, AT, AT, 0.25, AT, "failed", 12.5, 3, "Boom", judged=True)
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    """Instants to the millisecond, flags as flags, nothing as nothing."""
+    opened = RunRecord("o", "b", AT - timedelta(minutes=1), "manual", 1)
+    slot = SlotRecord(AT - timedelta(minutes=2), AT, 3, None, "why", late=True, judged=True, run_id="r")
+    expected = Expected("s", "b", "daily", AT, AT, started=True)
+    event = ServiceEvent(AT, "service_start", "boot", "abc", unclean=True)
+    with closing(Store(tmp_path / "store")) as store:
+        store.put_run("s", RUN)
+        store.put_run("s", opened)
+        store.put_slot("s", "b", slot)
+        store.expect(expected)
+        store.add_service("s", event, {"event": "x"})
+        store.keep_positions({"s/2026-11-20.jsonl": 7}, {})
+    with closing(Store(tmp_path / "store", read_only=True)) as store:
+        assert store.recent_runs("s", "b", 9) == [RUN, opened]
+        assert store.open_runs("s") == [opened]
+        assert store.slots_within("s", "b", AT, AT) == [slot]
+        full = replace(slot, lateness_ms=0.25, duration_ms=12.5, error="Boom")
+        assert store.recent_slots("s", "b", AT, 9) == [full]
+        assert store.expected() == [expected]
+        assert store.services("s", 9) == [event]
+        assert store.positions() == {"s/2026-11-20.jsonl": 7}
+
+
+def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
+    """What was written before an error is gone."""
+    with closing(Store(tmp_path / "store")) as store:
+        with pytest.raises(sqlite3.IntegrityError):
+            _write_what_cannot_be(store)
+        assert store.positions() == {}
+        with store.transaction():
+            store.keep_positions({"file": 2, "other": 1}, {})
+        with store.transaction():
+            store.keep_positions({"file": 3}, {"file": 2, "other": 1})
+        assert store.positions() == {"file": 3}
+
+
+def _write_what_cannot_be(store: Store) -> None:
+    with store.transaction():
+        store.keep_positions({"file": 1}, {})
+        store.put_run("s", replace(RUN, trigger=None))  # type: ignore[arg-type]
+
+
+def test_records_within_a_span(tmp_path: Path) -> None:
+    """Those that touch it, oldest first."""
+    slots = [SlotRecord(AT + timedelta(minutes=m), AT + timedelta(minutes=m + 3), 4, "missed") for m in (0, 4, 8, 12)]
+    with closing(Store(tmp_path / "store")) as store:
+        for slot in reversed(slots):
+            store.put_slot("s", "b", slot)
+        store.put_slot("s", "other", slots[0])
+        assert store.slots_within("s", "b", AT + timedelta(minutes=5), AT + timedelta(minutes=9)) == slots[1:3]
+        assert store.slots_within("s", "b", AT + timedelta(minutes=16), AT + timedelta(minutes=90)) == []
+        store.drop_slot("s", "b", slots[1])
+        assert store.slots_within("s", "b", AT, AT + timedelta(days=1)) == [slots[0], *slots[2:]]
+
+
+def test_the_store_is_bounded(tmp_path: Path) -> None:
+    """Old slots and runs go by their age, the rest by their number, for each bot."""
+    with closing(Store(tmp_path / "store")) as store:
+        for days in (0, KEEP_DAYS - 1, KEEP_DAYS + 1):
+            at = AT - timedelta(days=days)
+            store.put_slot("s", "b", SlotRecord(at, at, 1, "missed"))
+            store.put_run("s", RunRecord(f"r{days}", "b", at, "loop", 1))
+        for number in range(KEEP_EACH + 50):
+            for bot in ("b", "quiet") if number < 5 else ("b",):
+                store.add_error(
+                    "s",
+                    ErrorRecord(AT, bot, None, "", f"e{number}", "", will_retry=False),
+                    {"number": number, "bot": bot},
+                )
+        store.prune(AT)
+        assert len(store.recent_slots("s", "b", AT, 99)) == 2
+        assert len(store.recent_runs("s", "b", 99)) == 2
+        errors = store.errors("s", 9999)
+        assert [error.bot for error in errors].count("quiet") == 5
+        assert [error.error for error in errors if error.bot == "b"][-1] == "e50"
+
+
+def test_readers_read_while_the_watch_writes(tmp_path: Path) -> None:
+    """The page never waits for the watch, and cannot write."""
+    with closing(Store(tmp_path / "store")) as store, store.transaction():
+        store.keep_positions({"file": 1}, {})
+        with closing(Store(tmp_path / "store", read_only=True)) as reader:
+            assert reader.positions() == {}
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                reader.expect_no_more("s", "b")
+
+
+def test_a_file_of_a_newer_openbell_is_left_alone(tmp_path: Path) -> None:
+    """After a roll back: one clear line, and the file as it was."""
+    with closing(sqlite3.connect(tmp_path / "store")) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(sqlite3.DatabaseError, match="newer openbell"):
+        Store(tmp_path / "store")
