@@ -1,8 +1,14 @@
-"""The beat: a loop's sign of life, a small file beside its journal that is replaced every few seconds."""
+"""The beat: a loop's sign of life, a small file beside its journal that is replaced every few seconds.
 
+A stream has a beat of its own: a file that is touched while its events arrive.
+"""
+
+import contextlib
 import json
-from dataclasses import dataclass
-from datetime import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell.journal import instant, stamp
@@ -18,12 +24,15 @@ class Beat:
     timestamp: datetime
     boot_id: str
     running: tuple[str, ...]  # ids of the bots that have a run in progress
+    streams: Mapping[str, datetime] = field(default_factory=dict)  # the newest beats of streams, by bot
 
 
 def write(folder: Path, beat: Beat) -> None:
     """Replace the beat in a strategy's journal folder; OSError if that cannot be done."""
     temporary = folder / "beat.json.new"
-    content = {"timestamp": stamp(beat.timestamp), "boot_id": beat.boot_id, "running": list(beat.running)}
+    content = {"timestamp": stamp(beat.timestamp), "boot_id": beat.boot_id, "running": list(beat.running)} | (
+        {"streams": {bot: stamp(at) for bot, at in beat.streams.items()}} if beat.streams else {}
+    )
     temporary.write_text(json.dumps(content) + "\n")
     temporary.replace(folder / "beat.json")
 
@@ -37,4 +46,25 @@ def read(folder: Path) -> Beat | None:
         return None
     if timestamp is None or not isinstance(boot_id, str) or not isinstance(running, list):
         return None
-    return Beat(timestamp, boot_id, tuple(str(bot) for bot in running))
+    said = content.get("streams", {})
+    streams = {str(bot): at for bot, text in said.items() if (at := instant(text))} if isinstance(said, dict) else {}
+    return Beat(timestamp, boot_id, tuple(str(bot) for bot in running), streams)
+
+
+def touch_stream(folder: Path, bot: str) -> None:
+    """Leave a stream's sign of life in a strategy's journal folder; a full disk does not stop it."""
+    with contextlib.suppress(OSError):
+        path = folder / "streams" / bot
+        try:
+            os.utime(path)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+
+
+def stream_beat(folder: Path, bot: str) -> datetime | None:
+    """Return when a stream last beat, or None if it never has."""
+    try:
+        return datetime.fromtimestamp((folder / "streams" / bot).stat().st_mtime, UTC)
+    except OSError:
+        return None

@@ -7,7 +7,8 @@
             ctx.signal(symbol, strength, fast=fast, slow=slow)
             ctx.order(symbol, "buy", 10, reason="fast above slow")
 
-Everything that a strategy computes, decides and orders passes through here, and so into the journal.
+Everything that a strategy computes, decides and orders passes through here, and so into the journal. A strategy that is
+always running has `def stream(ctx: StreamContext) -> None` instead, see stream.py.
 """
 
 import json
@@ -54,6 +55,10 @@ class State(MutableMapping[str, object]):
         self._values = dict(values)
         self._before = json.dumps(self._values)
 
+    def kept(self) -> None:
+        """Take the values as they are now for those that the ledger has."""
+        self._before = json.dumps(self._values)
+
     @property
     def changed(self) -> bool:
         """Tell whether the run has changed anything, also inside a list or a mapping that it keeps here."""
@@ -80,11 +85,10 @@ class State(MutableMapping[str, object]):
         return len(self._values)
 
 
-class Context:
-    """One run of one bot, as its strategy sees it.
+class BotContext:
+    """What scheduled and streaming strategies have in common.
 
     bot: the bot's id. symbols: its symbols. params: its [bot.params], read only.
-    slot: the instant for which the run happens, aware UTC. now: the same instant on the strategy's own wall clock.
     state: a mapping that the bot finds again at its next run.
     """
 
@@ -101,10 +105,9 @@ class Context:
         self.bot = run.bot.id
         self.symbols = run.bot.symbols
         self.params = run.bot.params
-        self.slot = run.slot
-        self.now = run.slot.astimezone(pytz.timezone(manifest.timezone))
         self.state = State(ledger.state(run.bot.id))
         self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._zone = pytz.timezone(manifest.timezone)
         self._secrets = manifest.secrets
         self._run = run
         self._market = market
@@ -112,9 +115,17 @@ class Context:
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
-        self._fields = {**run.fields(), **market.provenance(run.slot)}
         self._signals: dict[str, object] = {}
-        self._sent: set[str] = set()
+
+    @property
+    def slot(self) -> datetime:
+        """The instant for which the strategy is asked to decide, aware UTC."""
+        return self._run.slot
+
+    @property
+    def now(self) -> datetime:
+        """The same instant on the strategy's own wall clock."""
+        return self.slot.astimezone(self._zone)
 
     def bars(self, symbol: str, timeframe: str, count: int) -> Bars:
         """Return the last `count` bars that had closed at the slot, oldest first; fewer where there are no more.
@@ -154,25 +165,20 @@ class Context:
         self.decisions.setdefault(symbol, "hold")
         self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self._signals.get(symbol), qty=0)
 
-    def order(self, symbol: str, side: str, quantity: float, *, reason: str, leg: str = "") -> PlacedOrder:
-        """Send an order to buy or sell `quantity` of `symbol`, once, and return the broker's answer.
+    def log(self, message: str, **values: object) -> None:
+        """Write a line of the strategy's own into the journal."""
+        self._write("note", message=message, **values)
 
-        The order's identity is (bot, slot, symbol, side, leg): a retry of the run, or the next run after a crash, finds
-        the order that was sent already and sends no second one. `leg` tells two orders of one side in one run apart.
-        A rejected order is an answer (`status`), not an exception; BrokerError means that the broker gave none.
-        """
+    def _order(
+        self, client_order_id: str, symbol: str, side: str, quantity: float, reason: str, leg: str
+    ) -> PlacedOrder:
         if side not in SIDES:
             msg = f'side is "buy" or "sell", not {side!r}'
             raise StrategyError(msg)
         if isinstance(quantity, bool) or not math.isfinite(quantity) or quantity <= 0:
             msg = f"the quantity of an order is a positive number, not {quantity!r}"
             raise StrategyError(msg)
-        client_order_id = order_identity(self.bot, self.slot, symbol, side, leg)
-        if client_order_id in self._sent:
-            msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
-            raise StrategyError(msg)
         placed, repeated = self._send(Order(client_order_id, symbol, side, float(quantity)), leg)
-        self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
         self.decisions[symbol] = side
         self._write(
             "decision",
@@ -192,7 +198,9 @@ class Context:
         return placed
 
     def _send(self, order: Order, leg: str) -> tuple[PlacedOrder, bool]:
-        record = OrderRecord(order.client_order_id, self.bot, self.slot, order.symbol, order.side, leg, order.quantity)
+        record = OrderRecord(
+            order.client_order_id, self.bot, self._run.slot, order.symbol, order.side, leg, order.quantity
+        )
         before = self._ledger.intend(record)
         # An order that was intended before may have reached the broker although no answer reached us: ask, then send.
         placed = self._broker.find(order.client_order_id) if before else None
@@ -202,22 +210,55 @@ class Context:
         self._ledger.settle(order.client_order_id, placed.status, placed.order_id)
         return placed, repeated
 
-    def log(self, message: str, **values: object) -> None:
-        """Write a line of the strategy's own into the journal."""
-        self._write("note", message=message, **values)
-
     def _write(self, event: str, /, **fields: object) -> None:
         # What identifies the run cannot be overwritten by a strategy's own names.
-        clashing = sorted(RESERVED.union(self._fields).intersection(fields))
+        own = {**self._run.fields(), **self._market.provenance(self.slot)}
+        clashing = sorted(RESERVED.union(own).intersection(fields))
         if clashing:
             msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
             raise StrategyError(msg)
-        self._journal.write(event, self._clock(), {**self._fields, **fields})
+        self._journal.write(event, self._clock(), {**own, **fields})
 
 
-def order_identity(bot: str, slot: datetime, symbol: str, side: str, leg: str) -> str:
-    """Return the client_order_id of an order: a short hash that is the same whenever the same slot decides the same."""
+class Context(BotContext):
+    """One run of one bot, as its strategy sees it. `slot` is the slot of the run."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        run: Run,
+        market: Market,
+        broker: Broker,
+        ledger: Ledger,
+        journal: Journal,
+        clock: Callable[[], datetime],
+    ) -> None:
+        super().__init__(manifest, run, market, broker, ledger, journal, clock)
+        self._sent: set[str] = set()
+
+    def order(self, symbol: str, side: str, quantity: float, *, reason: str, leg: str = "") -> PlacedOrder:
+        """Send an order to buy or sell `quantity` of `symbol`, once, and return the broker's answer.
+
+        The order's identity is (bot, slot, symbol, side, leg): a retry of the run, or the next run after a crash, finds
+        the order that was sent already and sends no second one. `leg` tells two orders of one side in one run apart.
+        A rejected order is an answer (`status`), not an exception; BrokerError means that the broker gave none.
+        """
+        client_order_id = order_identity(self.bot, self.slot, symbol, side, leg)
+        if client_order_id in self._sent:
+            msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
+            raise StrategyError(msg)
+        placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
+        self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
+        return placed
+
+
+def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, leg: str) -> str:
+    """Return the client_order_id of an order: a short hash that is the same whenever the same occasion decides the same.
+
+    occasion: the slot, or the id of the event that a stream answers to.
+    """
     import hashlib  # noqa: PLC0415 - loads OpenSSL, megabytes that the loop does without and a run without orders too
 
-    identity = json.dumps([bot, slot.astimezone(UTC).isoformat(timespec="microseconds"), symbol, side, leg])
+    text = occasion if isinstance(occasion, str) else occasion.astimezone(UTC).isoformat(timespec="microseconds")
+    identity = json.dumps([bot, text, symbol, side, leg])
     return "ob-" + hashlib.sha256(identity.encode()).hexdigest()[:24]

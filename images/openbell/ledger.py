@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS state (bot TEXT NOT NULL, key TEXT NOT NULL, value TE
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
+SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
 
 
@@ -38,7 +39,7 @@ class Claim:
     slot: datetime
     run_id: str
     attempt: int
-    trigger: str  # loop, cron, serverless, manual
+    trigger: str  # loop, cron, serverless, manual, stream
     started_at: datetime
     outcome: str | None = None
 
@@ -92,7 +93,7 @@ class Ledger:
                 inserted = self._database.execute(statement, row).rowcount == 1
                 if inserted or self._run_id(claim) == claim.run_id:
                     taken.append(claim)
-                    if claim.trigger != "manual":
+                    if claim.trigger not in SLOTLESS:
                         self._account(claim.bot, claim.slot)
         return taken
 
@@ -197,11 +198,19 @@ class Ledger:
         In the same durable step the slot's run counts as completed: whatever happens to it from here on, it is not
         tried again on a state that is its own result.
         """
-        rows = [(bot, key, json.dumps(value, allow_nan=False)) for key, value in state.items()]
         with self._transaction():
-            self._database.execute("DELETE FROM state WHERE bot = ?", (bot,))
-            self._database.executemany("INSERT INTO state VALUES (?, ?, ?)", rows)
+            self._replace_state(bot, state)
             self._database.execute("UPDATE claims SET completed = 1 WHERE bot = ? AND slot = ?", (bot, _text(slot)))
+
+    def keep_state(self, bot: str, state: Mapping[str, object]) -> None:
+        """Replace the state of a bot that goes on running, a stream; TypeError or ValueError if a value is not JSON."""
+        with self._transaction():
+            self._replace_state(bot, state)
+
+    def _replace_state(self, bot: str, state: Mapping[str, object]) -> None:
+        rows = [(bot, key, json.dumps(value, allow_nan=False)) for key, value in state.items()]
+        self._database.execute("DELETE FROM state WHERE bot = ?", (bot,))
+        self._database.executemany("INSERT INTO state VALUES (?, ?, ?)", rows)
 
     def is_completed(self, bot: str, slot: datetime) -> bool:
         """Tell whether the slot's run has saved its state, and so has done all that it was to do."""

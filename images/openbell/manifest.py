@@ -76,10 +76,16 @@ class Bot(Settings):
     strategy: str
     id: str
     symbols: tuple[str, ...]
-    schedule: Schedule
+    schedule: Schedule  # of a stream: never due
     # What a value of [bot.params] is, only the strategy knows.
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     shift: timedelta = timedelta(0)  # how long after its slot the bot is dispatched (its share of the stagger)
+    kind: str = "schedule"  # or "stream": always running, watched by its beats; `timeout` is its longest silence
+
+    @property
+    def is_stream(self) -> bool:
+        """Tell whether the bot keeps running instead of being due at slots."""
+        return self.kind == "stream"
 
     def start_by(self, slot: datetime) -> datetime:
         """Return the instant after which the run of `slot` may not start any more."""
@@ -281,7 +287,7 @@ class _Reading:
         calendar: str | None,
         base: Settings,
     ) -> Bot:
-        self.only(table, ("id", "symbols", "at", "every", "offset", "days", "params", *_SETTINGS), key)
+        self.only(table, ("id", "kind", "symbols", *_TIMES, "params", *_SETTINGS), key)
         bot_id = self.take(table, "id", default_id, _matching(_BOT_ID), "lower-case letters, digits, - and _", key)
         if bot_id is None and "id" not in table:
             self.wrong(key + "id", "nothing", "an id for each bot, since the strategy has several")
@@ -291,9 +297,16 @@ class _Reading:
         if not symbols and not self.has_problem(key + "symbols"):
             self.wrong(key + "symbols", _shown(table.get("symbols")), 'at least one symbol such as ["AAPL"]')
         params = self.table(table, "params", key)
-        schedule = self.schedule(table, key, timezone, calendar)
+        kind = self.take(table, "kind", "schedule", _one_of(("schedule", "stream")), "one of schedule, stream", key)
+        if kind == "stream":
+            schedule = Schedule(timezone, calendar)
+            for name in _TIMES:
+                if name in table:
+                    self.wrong(key + name, _shown(table[name]), "no times for a stream: it is always running")
+        else:
+            schedule = self.schedule(table, key, timezone, calendar)
         settings = self.settings(table, base, key)
-        return Bot(self.name, bot_id or "", symbols, schedule, MappingProxyType(params), **vars(settings))
+        return Bot(self.name, bot_id or "", symbols, schedule, MappingProxyType(params), kind=kind, **vars(settings))
 
     def schedule(self, table: dict[str, object], key: str, timezone: str, calendar: str | None) -> Schedule:
         days = self.take(table, "days", EVERY_DAY, _days, '"mon-fri", "mon,wed,fri" or "daily"', key)
@@ -480,6 +493,7 @@ _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "catch_up": (_one_of(("skip", "latest")), "one of skip, latest"),
     "halt_after": (_whole(0, 1000), "a whole number from 0 (never) to 1000"),
 }
+_TIMES = ("at", "every", "offset", "days")
 _TOP_LEVEL = (
     "description",
     "timezone",

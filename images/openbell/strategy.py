@@ -3,14 +3,14 @@
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from openbell.context import Context
 from openbell.manifest import Manifest, load_named
 from openbell.places import PlaceError, Places
 
-StrategyFunction = Callable[[Context], object]
+StrategyFunction = Callable[[Any], object]  # takes a Context, or a StreamContext if it is named stream
 
 
 class StrategyImportError(Exception):
@@ -26,14 +26,20 @@ def manifest(places: Places) -> Manifest:
     return load_named(places.folder / "strategy.toml", places.strategy)
 
 
-def load(folder: Path) -> StrategyFunction:
-    """Import strategy.py and return its `run`; StrategyImportError says what is missing or failed.
+def functions(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the functions that the manifest's bots need: run, stream or both."""
+    kinds = {bot.is_stream for bot in manifest.bots}
+    return tuple(name for name, is_stream in (("run", False), ("stream", True)) if is_stream in kinds)
+
+
+def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, StrategyFunction]:
+    """Import strategy.py and return these functions of it; StrategyImportError says what is missing or failed.
 
     The folder goes on the import path, so that a strategy may have modules of its own beside it.
     """
     path = folder / "strategy.py"
     if not path.is_file():
-        msg = f'{path.name} is missing: write one with a function "def run(ctx)"'
+        msg = f'{path.name} is missing: write one with a function "def {", ".join(names)}(ctx)"'
         raise StrategyImportError(msg)
     spec = importlib.util.spec_from_file_location("strategy", path)
     if spec is None or spec.loader is None:
@@ -50,11 +56,14 @@ def load(folder: Path) -> StrategyFunction:
         line = traceback.format_exception_only(error)[-1].strip()
         msg = f"{path.name} cannot be imported: {line}{_place(error, folder)}"
         raise StrategyImportError(msg, traceback.format_exc()) from None
-    function = getattr(module, "run", None)
-    if not callable(function):
-        msg = f'{path.name} has no function run: write "def run(ctx)"'
-        raise StrategyImportError(msg)
-    return function  # type: ignore[no-any-return]
+    found: dict[str, StrategyFunction] = {}
+    for name in names:
+        function = getattr(module, name, None)
+        if not callable(function):
+            msg = f'{path.name} has no function {name}: write "def {name}(ctx)"'
+            raise StrategyImportError(msg)
+        found[name] = function
+    return found
 
 
 def _place(error: BaseException, folder: Path) -> str:

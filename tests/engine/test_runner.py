@@ -18,7 +18,7 @@ from tests.engine.kit import Kit, ask, events, make_kit, removed_afterwards, sta
 @pytest.fixture(scope="module")
 def images(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """The images of the strategies used here; no service is left running."""
-    kit = make_kit(tmp_path_factory.mktemp("runner"), ["hung_import", "stalled", "ticker", "wild"])
+    kit = make_kit(tmp_path_factory.mktemp("runner"), ["feed", "hung_import", "stalled", "ticker", "wild"])
     with removed_afterwards(engine, kit.project):
         DockerCompose(kit.folder, build=True, wait=False).start()
         DockerCompose(kit.folder).stop()
@@ -202,3 +202,47 @@ def test_wild_strategies_harm_nobody_else(strategies: Strategies) -> None:
     }
     processes = ask(container, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert processes.count("openbell run") <= 3, "nothing is left of the process that one of them forked"
+
+
+def test_a_stream_runs_always_beats_and_orders_once_for_an_event(strategies: Strategies) -> None:
+    """A stream that fails is started again, one that falls silent is killed and started again; its orders stay single."""
+    container = strategies.start("feed")
+
+    def of_stream(event: str) -> list[dict[str, object]]:
+        return [line for line in events(lines(container, "feed"), event) if line["bot"] == "feed"]
+
+    wait_until(lambda: len(of_stream("decision")) >= 3, "three orders", 30, container)
+    assert of_stream("run_start")[0]["trigger"] == "stream"
+    ask(container, "touch", "/control/feed/fail")
+    wait_until(lambda: len(of_stream("decision")) >= 6, "the events to arrive again", 30, container)
+    assert "the feed was cut" in str(of_stream("error")[0]["error"])
+    assert [line.get("repeated", False) for line in of_stream("decision")] == [False] * 3 + [True] * 3
+    assert len({line["order_id"] for line in of_stream("decision")}) == 3
+    ask(container, "touch", "/control/feed/silent")
+    wait_until(
+        lambda: [end for end in of_stream("run_end") if end["outcome"] == "timed_out"], "the kill", 30, container
+    )
+    assert "has not beaten for its timeout of 4 s" in str(of_stream("error")[1]["error"])
+    assert "in numbers" in str(of_stream("error")[1]["traceback"]), "the stack that it was silent in"
+    ask(container, "rm", "/control/feed/silent")
+    wait_until(lambda: len(of_stream("run_start")) >= 3, "the third start", 30, container)
+    ask(container, "openbell", "pause", "feed", "--reason", "maintenance")
+    wait_until(lambda: len(of_stream("run_end")) >= 3, "the pause to end the stream", 30, container)
+    assert of_stream("run_end")[-1]["outcome"] == "succeeded"
+    ask(container, "openbell", "resume", "feed")
+    wait_until(lambda: len(of_stream("run_start")) >= 4, "the stream to go on", 90, container)
+    container.stop(timeout=30)
+    container.reload()
+    assert container.attrs["State"]["ExitCode"] == 0
+    container.start()
+    written = wait_until(
+        lambda: len(of_stream("run_end")) >= 4 and lines(container, "feed"), "the last end", 30, container
+    )
+    assert isinstance(written, list)
+    assert [line["outcome"] for line in of_stream("run_end")] == ["failed", "timed_out", "succeeded", "succeeded"]
+    slots = [
+        datetime.fromisoformat(str(end["slot"])) for end in events(written, "run_end") if end["bot"] == "feed_clock"
+    ]
+    boots = {str(line["boot_id"]) for line in events(written, "service_start")}
+    assert len(boots) == 2
+    assert len(slots) == len(set(slots)), "the bot with slots beside it has one run for each"

@@ -19,6 +19,7 @@ from openbell.manifest import (
     load_named,
     strategy_folders,
 )
+from openbell.slots import next_slot
 from tests.unit.strategy_file import write
 
 MINIMAL = """
@@ -240,3 +241,14 @@ def test_a_manifest_error_is_a_value_error_with_all_its_lines(tmp_path: Path) ->
     assert isinstance(caught.value, ManifestError)
     assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
     assert len(caught.value.problems) == 2
+
+
+def test_a_stream_has_no_times(tmp_path: Path) -> None:
+    """A bot of kind stream is never due, and times on it are mistakes."""
+    stream = 'timezone = "UTC"\n[[bot]]\nkind = "stream"\nsymbols = ["AAPL"]\n'
+    bot = load(write(tmp_path, stream)).bots[0]
+    assert bot.is_stream
+    assert next_slot(bot.schedule, datetime(2026, 1, 1, tzinfo=UTC)) is None
+    with pytest.raises(ManifestError) as error:
+        load(write(tmp_path, stream + 'at = "09:35"\ndays = "mon"\n', "other"))
+    assert [problem.key for problem in error.value.problems] == ["bot[0].at", "bot[0].days"]

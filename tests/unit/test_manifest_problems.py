@@ -10,7 +10,7 @@ from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
 TOP_KEYS = "description, timezone, calendar, market, broker, secrets, start, max_parallel, stagger, defaults, bot"
 SETTINGS = "grace, timeout, retries, catch_up, halt_after"
-BOT_KEYS = f"id, symbols, at, every, offset, days, params, {SETTINGS}"
+BOT_KEYS = f"id, kind, symbols, at, every, offset, days, params, {SETTINGS}"
 CALENDARS = "24/7, XLON, XNYS, XTKS"
 ZONES = 'a zone of the tz database such as "America/New_York"'
 AT = '"09:35", "open+5m", "close-10m" (less than 12h) or a list of them'

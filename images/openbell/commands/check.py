@@ -3,10 +3,11 @@
 import argparse
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from openbell.manifest import load_all, strategy_folders
+from openbell.strategy import functions
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -21,7 +22,10 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     manifests, errors = load_all(folder)
     problems = [str(problem) for error in errors for problem in error.problems]
-    problems += [problem for one in strategy_folders(folder) for problem in code_problems(one)]
+    needed = {manifest.name: functions(manifest) for manifest in manifests}
+    problems += [
+        problem for one in strategy_folders(folder) for problem in code_problems(one, needed.get(one.name, ("run",)))
+    ]
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
@@ -31,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def code_problems(folder: Path) -> list[str]:
+def code_problems(folder: Path, needed: Iterable[str]) -> list[str]:
     """Return what is wrong with a strategy's code as far as can be seen without running it, one line each."""
     shown = f"{folder.name}/strategy.py"
     try:
@@ -51,4 +55,8 @@ def code_problems(folder: Path) -> list[str]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    return [] if "run" in names else [f'{shown}: run: found no function of that name; allowed: "def run(ctx)"']
+    return [
+        f'{shown}: {name}: found no function of that name; allowed: "def {name}(ctx)"'
+        for name in needed
+        if name not in names
+    ]

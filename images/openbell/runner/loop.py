@@ -7,7 +7,7 @@ Nothing here runs strategy code, and nothing here waits.
 import os
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -27,7 +27,23 @@ from openbell.slots import count_slots, next_slot
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
 TICK = timedelta(microseconds=1)
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds from one start of a stream to the next
+RAN_WELL = 300.0  # seconds; a stream that ran so long has recovered
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
+
+
+@dataclass(frozen=True)
+class Revival:
+    """When a stream that has ended may be started again: at once at first, then after pauses that grow."""
+
+    at: float  # elapsed seconds
+    pause: float = 0.0  # seconds
+
+    def next(self, steady: float) -> "Revival":
+        """Return the revival that follows a start now; one that ran for long begins with short pauses again."""
+        ran_well = steady - self.at >= RAN_WELL
+        pause = FIRST_PAUSE if ran_well or self.pause == 0 else min(2 * self.pause, LONGEST_PAUSE)
+        return Revival(steady + pause, pause)
 
 
 class Loop:
@@ -59,6 +75,7 @@ class Loop:
         self._unaccounted: list[tuple[str, datetime]] = []  # in the journal, not yet in the ledger
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}
+        self._streams: dict[str, Revival] = {}
         self._next_due: datetime | None = None
         self._clock_steps: list[float] = []  # seconds; noticed, not yet in the journal
         self._refusals: list[tuple[Request, str]] = []  # with the reason; not yet in the journal
@@ -87,6 +104,9 @@ class Loop:
                 self._ledger.remember(fact, meaning)
             self._settled[bot.id] = until
             self._decided[bot.id] = min(until, now)  # it is later than now if the clock was ahead
+            if bot.is_stream:
+                self._streams[bot.id] = Revival(at=self._clock.elapsed())
+                continue
             job = SlotJob(bot, partial(self._decided.__getitem__, bot.id), self._clock, self._timetable)
             self._jobs[bot.id] = job.do(self._due, bot)
         for claim in unfinished:
@@ -107,6 +127,7 @@ class Loop:
         if steady >= self._hold_until:
             try:
                 self._write_clock_steps(now)
+                self._tend_streams(now, steady)
                 if not self.draining:
                     self._take_requests(now)
                 self._write_refusals(now)
@@ -153,6 +174,16 @@ class Loop:
             self._decided[bot.id] = decision.run
             claim = Claim(bot.id, decision.run, new_run_id(), 1, "loop", now)
             self._runs.queue(claim, bot)
+
+    def _tend_streams(self, now: datetime, steady: float) -> None:
+        """Keep each stream running, unless its bot is paused or the loop is to end."""
+        for bot_id, revival in self._streams.items():
+            pause = self._control.paused(bot_id)
+            if self.draining or (pause is not None and pause.covers(now)):
+                self._runs.stop_stream(bot_id, steady)
+            elif self._runs.of(bot_id) is None and steady >= revival.at:
+                self._streams[bot_id] = revival.next(steady)
+                self._runs.queue(Claim(bot_id, now, new_run_id(), 1, "stream", now), self._bots[bot_id])
 
     def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
         bot, slot = waiting.bot, waiting.claim.slot
@@ -255,7 +286,9 @@ class Loop:
 
     def _beat(self, now: datetime, steady: float) -> None:
         if steady - self._beat_at >= beat.INTERVAL:
-            beat.write(self._journal.folder, beat.Beat(now, self._boot_id, self._runs.bots()))
+            folder = self._journal.folder
+            streams = {bot: at for bot in self._streams if (at := beat.stream_beat(folder, bot))}
+            beat.write(folder, beat.Beat(now, self._boot_id, self._runs.bots(), streams))
             self._beat_at = steady
 
     def _cannot_write(self, error: Exception, steady: float) -> None:
@@ -274,4 +307,5 @@ class Loop:
         if not self.draining and self._next_due is not None:
             waits.append((self._next_due - now).total_seconds())
         waits.extend(self._runs.waits(steady))
+        waits.extend(revival.at - steady for bot, revival in self._streams.items() if self._runs.of(bot) is None)
         return max(0.0, min(waits))

@@ -37,6 +37,9 @@ class RunProcess(Protocol):
     def stack(self) -> str:
         """Return the stack that was asked for, as far as it has come."""
 
+    def terminate(self) -> None:
+        """Ask the process to end by itself."""
+
     def kill(self) -> None:
         """End the process and all that it started."""
 
@@ -166,6 +169,11 @@ class ChildProcess:
         """Return what the child has dumped."""
         return _content(self._stack)
 
+    def terminate(self) -> None:
+        """Send SIGTERM to the child."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
     def kill(self) -> None:
         """Kill the child and its process group; `poll` reaps it."""
         self._kill_group()
@@ -199,9 +207,11 @@ def become_run(stack: int, run: Run) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     answer_stack(stack)
-    # If the loop dies, nobody is left to enforce the time-out: SIGALRM's default ends this process.
+    # If the loop dies, nobody is left to enforce the time-out: SIGALRM's default ends this process. A stream, which
+    # has no end, looks for its loop at every beat.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(int(run.bot.timeout.total_seconds()) + SELF_DESTRUCT_MARGIN)
+    if not run.bot.is_stream:
+        signal.alarm(int(run.bot.timeout.total_seconds()) + SELF_DESTRUCT_MARGIN)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from openbell import journal as journals
 from openbell.journal import Journal
-from openbell.ledger import Claim, Ledger
+from openbell.ledger import SLOTLESS, Claim, Ledger
 from openbell.manifest import Bot, Manifest
 
 
@@ -50,7 +50,7 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime,
 
 def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
     """Tell whether the attempt, which was never begun, may still be."""
-    if claim.trigger == "manual" or now < claim.slot:
+    if claim.trigger in SLOTLESS or now < claim.slot:
         return False
     if claim.attempt > 1:
         return now <= bot.retry_by(claim.slot)
@@ -59,7 +59,9 @@ def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
 
 def _may_repeat(claim: Claim, bot: Bot, now: datetime) -> bool:
     """Tell whether the run may have another attempt, after one that was perhaps cut off anywhere."""
-    return claim.trigger != "manual" and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
+    return (
+        claim.trigger not in SLOTLESS and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
+    )
 
 
 def _tell(claim: Claim, journal: Journal, now: datetime, *, again: bool, clean: bool) -> None:

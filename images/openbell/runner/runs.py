@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from openbell import beat
 from openbell.context import Run
 from openbell.control import Control, Pause, Request
 from openbell.journal import Journal
@@ -13,6 +14,7 @@ from openbell.manifest import Bot, Manifest
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending, Failure, Launcher, RunProcess
 
+STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
 STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack
 BACKOFF_LONGEST = 30.0  # seconds between two attempts
 
@@ -30,6 +32,9 @@ class Active:
     started_at: float = 0.0
     attempt_at: float = 0.0  # elapsed seconds before which the next attempt may not start
     process: RunProcess | None = None
+    beat: datetime | None = None  # of a stream, the newest
+    beat_at: float = 0.0  # elapsed seconds at which it was noticed
+    asked_to_stop_at: float | None = None  # a stream
     asked_stack_at: float | None = None  # the attempt is past its time-out
     stack: str | None = None  # the stack that a timed-out attempt hung in
     ending: Ending | None = None
@@ -46,7 +51,7 @@ class Active:
     @property
     def may_start_late(self) -> bool:
         """Tell whether the slot's grace does not bind the run."""
-        return self.request is not None or self.bot.catch_up == "latest"
+        return self.request is not None or self.bot.is_stream or self.bot.catch_up == "latest"
 
     @property
     def start_by(self) -> datetime | None:
@@ -54,6 +59,11 @@ class Active:
         if self.claim.attempt > 1:
             return self.bot.retry_by(self.claim.slot)
         return None if self.may_start_late else self.bot.start_by(self.claim.slot)
+
+    @property
+    def times_out_at(self) -> float:
+        """The elapsed seconds at which the attempt is hung: after its start, or a stream's last beat."""
+        return max(self.started_at, self.beat_at) + self.bot.timeout.total_seconds()
 
     @property
     def outcome(self) -> str:
@@ -125,7 +135,8 @@ class Runs:
             process = active.process
             if process is None:
                 continue
-            timeout = active.bot.timeout.total_seconds()
+            if active.bot.is_stream:
+                self._watch_stream(active, process, steady)
             if (
                 active.asked_stack_at is not None
                 and steady - active.asked_stack_at >= STACK_WAIT
@@ -137,20 +148,43 @@ class Runs:
             if ending is not None:
                 active.process = None
                 if active.stack is not None:
-                    ending = Ending(
-                        Failure(f"the run took longer than its timeout of {timeout:g} s and was killed", active.stack)
-                    )
+                    ending = Ending(Failure(_timed_out(active.bot), active.stack))
+                elif active.asked_to_stop_at is not None:
+                    ending = Ending(None)  # however it ended: it was to
                 active.ending = ending
                 active.duration = steady - active.started_at
-            elif active.asked_stack_at is None and steady - active.started_at >= timeout:
+            elif active.asked_stack_at is None and steady >= active.times_out_at:
                 active.asked_stack_at = steady
                 process.ask_stack()
 
+    def _watch_stream(self, active: Active, process: RunProcess, steady: float) -> None:
+        newest = beat.stream_beat(self._journal.folder, active.bot.id)
+        if newest != active.beat:
+            active.beat, active.beat_at = newest, steady
+        if active.asked_to_stop_at is not None and steady - active.asked_to_stop_at >= STOP_WAIT:
+            process.kill()
+
+    def stop_stream(self, bot_id: str, steady: float) -> None:
+        """Ask the bot's stream to end, once; it is killed if it does not."""
+        active = self._active.get(bot_id)
+        if active is None or active.asked_to_stop_at is not None:
+            return
+        if active.process is None:
+            if not active.claimed:
+                self.drop(bot_id)
+            return
+        active.asked_to_stop_at = steady
+        active.process.terminate()
+
     def start(self, steady: float) -> None:
         """Claim and start what is due, as far as there is room."""
-        room = self._max_parallel - sum(1 for active in self._active.values() if active.process is not None)
+        # A stream, which never makes room again, takes none.
+        room = self._max_parallel - sum(
+            1 for active in self._active.values() if active.process is not None and not active.bot.is_stream
+        )
         waiting = [active for active in self._active.values() if active.process is None and active.ending is None]
-        ready = [active for active in waiting if active.attempt_at <= steady][:room]
+        ready = [active for active in waiting if active.attempt_at <= steady and not active.bot.is_stream][:room]
+        ready += [active for active in waiting if active.bot.is_stream]
         new = [active for active in ready if not active.claimed]
         taken = {claim.run_id for claim in self._ledger.claim([active.claim for active in new])} if new else set()
         for active in new:
@@ -239,7 +273,13 @@ class Runs:
             return
         now = self._clock.now()
         backoff = min(2.0 ** (attempt - 1), BACKOFF_LONGEST)
-        may_retry = active.begun and active.stack is None and attempt <= bot.retries and active.request is None
+        may_retry = (
+            not bot.is_stream
+            and active.begun
+            and active.stack is None
+            and attempt <= bot.retries
+            and active.request is None
+        )
         if may_retry and slot <= now and now + timedelta(seconds=backoff) <= bot.retry_by(slot):
             active.retry_in = backoff
         self._journal.write(
@@ -296,7 +336,12 @@ class Runs:
             elif active.asked_stack_at is not None:
                 yield active.asked_stack_at + STACK_WAIT - steady
             else:
-                yield active.started_at + active.bot.timeout.total_seconds() - steady
+                yield active.times_out_at - steady
+
+
+def _timed_out(bot: Bot) -> str:
+    timeout = f"its timeout of {bot.timeout.total_seconds():g} s and was killed"
+    return f"the stream has not beaten for {timeout}" if bot.is_stream else f"the run took longer than {timeout}"
 
 
 def new_run_id() -> str:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -109,13 +110,32 @@ def _serve(places: Places, journal: Journal, boot_id: str) -> int:
 def _launcher(manifest: Manifest, places: Places, journal: Journal) -> Launcher:
     """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
     if manifest.start == "fresh":
+        _import_in_child(manifest, places)
         return FreshLauncher(worker.fresh_command, _arm_watchdog)
-    function = strategy.load(places.folder)
+    functions = strategy.load(places.folder, strategy.functions(manifest))
 
     def attempt(run: Run) -> Failure | None:
-        return worker.attempt(manifest, function, places, journal, run)
+        return worker.attempt(manifest, functions, places, journal, run)
 
     return ForkLauncher(attempt, _arm_watchdog)
+
+
+def _import_in_child(manifest: Manifest, places: Places) -> None:
+    """See that the strategy can be imported, without its libraries in this process; StrategyImportError if it cannot."""
+
+    def attempt(_: Run) -> Failure | None:
+        try:
+            strategy.load(places.folder, strategy.functions(manifest))
+        except strategy.StrategyImportError as error:
+            return Failure(str(error), error.traceback)
+        return None
+
+    process = ForkLauncher(attempt).start(Run(manifest.bots[0], datetime.now(UTC), "import", 0))
+    _arm_watchdog()  # it ends a hung import with this process: the container's other processes go with it
+    while (ending := process.poll()) is None:
+        time.sleep(0.02)
+    if ending.failure is not None:
+        raise strategy.StrategyImportError(ending.failure.error, ending.failure.traceback)
 
 
 def _arm_watchdog() -> None:

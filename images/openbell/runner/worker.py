@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -24,14 +25,19 @@ from openbell.manifest import Manifest
 from openbell.market import open_market
 from openbell.places import Places, from_environment
 from openbell.runner.processes import Failure, answer_stack, write_report
+from openbell.strategy import StrategyFunction
+from openbell.stream import StreamContext, StreamStopped
 
 LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
 
 def attempt(
-    manifest: Manifest, function: Callable[[Context], object], places: Places, journal: Journal, run: Run
+    manifest: Manifest, functions: Mapping[str, StrategyFunction], places: Places, journal: Journal, run: Run
 ) -> Failure | None:
-    """Call the strategy once; return None if it succeeded, else what went wrong."""
+    """Call the strategy once; return None if it succeeded, else what went wrong.
+
+    functions: the strategy's `run` and `stream`, as far as its bots need them.
+    """
     fields = run.fields()
     process = os.getpid()
     output = _Output(lambda text, level: _note(journal, fields, text, level))
@@ -40,8 +46,14 @@ def attempt(
         ledger = Ledger(places.state / "ledger.sqlite")
         market = open_market(manifest.market, run.bot)
         broker = open_broker(manifest.broker, places.state, market, run.slot)
+        if run.bot.is_stream:
+            stream = StreamContext(manifest, run, market, broker, ledger, journal, _now, journal.folder)
+            _run_stream(functions["stream"], stream)
+            _end_copies(process)
+            stream.keep_state()
+            return None
         context = Context(manifest, run, market, broker, ledger, journal, _now)
-        returned = function(context)
+        returned = functions["run"](context)
         _end_copies(process)
         if returned is not None:
             text = f"run() returned {returned!r:.200}; it is not used: order with ctx.order()"
@@ -66,6 +78,13 @@ def attempt(
             text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
             _note(journal, fields, text, "warning")
     return None
+
+
+def _run_stream(function: StrategyFunction, context: StreamContext) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: context.stop())
+    with contextlib.suppress(StreamStopped):
+        context.beat()
+        function(context)
 
 
 def _end_copies(process: int) -> None:
@@ -102,11 +121,11 @@ def _main(text: str) -> None:
     journal.redact(strategy.secrets(manifest, os.environ))
     run = Run(manifest.bot(spec["bot"]), datetime.fromisoformat(spec["slot"]), spec["run_id"], spec["attempt"])
     try:
-        function = strategy.load(places.folder)
+        functions = strategy.load(places.folder, strategy.functions(manifest))
     except strategy.StrategyImportError as error:
         failure: Failure | None = Failure(str(error), error.traceback)
     else:
-        failure = attempt(manifest, function, places, journal, run)
+        failure = attempt(manifest, functions, places, journal, run)
     write_report(spec["report"], failure)
     os._exit(0 if failure is None else 1)
 

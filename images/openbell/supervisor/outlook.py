@@ -84,8 +84,9 @@ class BotOutlook:
         )
         self.until = None
 
-    def renew(self, loop: Judgement, now: datetime) -> None:
+    def renew(self, loop: Judgement, beat: beats.Beat | None, now: datetime) -> None:
         """Judge, and make the view."""
+        self.facts = replace(self.facts, stream_beat=beat.streams.get(self.id) if beat else None)
         bot, judgement = self.facts.bot, judge_bot(self.facts, loop, now)
         following = self.facts.awaited
         if following is not None and following <= now:
@@ -160,7 +161,7 @@ class StrategyOutlook:
             if bot.view is None or (self.name, bot.id) in changed:
                 bot.take_stock(now)
             if bot.until is None or now >= bot.until or differs:
-                bot.renew(judgement, now)
+                bot.renew(judgement, self.beat, now)
         if differs or news or self.view is None or before != [bot.view for bot in self.bots]:
             self.view = self._view(judgement, zone, self._events)
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     for rejected in errors:
         for problem in rejected.problems:
             log.error("manifest.rejected", problem=str(problem))
-    with listening:
+    with listening, closing(store):
         return Service(watch, settings, file).run(listening)
 
 

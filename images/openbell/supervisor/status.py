@@ -62,6 +62,7 @@ class BotFacts:
     awaited: datetime | None = None  # the first slot without a record
     pause: Pause | None = None
     trouble: str = ""  # why its slots cannot be known
+    stream_beat: datetime | None = None  # of a stream, the newest
 
 
 def judge_loop(facts: LoopFacts, now: datetime) -> Judgement:
@@ -141,6 +142,8 @@ def judge_bot(facts: BotFacts, loop: Judgement, now: datetime) -> Judgement:
         return Judgement("down", loop.reason, loop.until, loop.condition)
     if facts.trouble:
         return Judgement("down", facts.trouble, condition="calendar_expired")
+    if bot.is_stream:
+        return _stream(facts, now)
     limits = [(run, (run.attempt_at or run.slot) + bot.timeout + HUNG_AFTER) for run in facts.open_runs]
     for run, limit in limits:
         if now >= limit:
@@ -154,6 +157,20 @@ def judge_bot(facts: BotFacts, loop: Judgement, now: datetime) -> Judgement:
             "running", f"running since {local(run.attempt_at or run.slot, zone, now)} (attempt {run.attempt})", until
         )
     return _by_slots(facts, now)
+
+
+def _stream(facts: BotFacts, now: datetime) -> Judgement:
+    """Tell how a stream is: it is to run always, and to beat within its timeout."""
+    bot, zone = facts.bot, facts.bot.schedule.timezone
+    if not facts.open_runs:
+        return Judgement("down", "its stream has ended; the loop starts it again", condition="stream_ended")
+    started = facts.open_runs[-1].attempt_at or facts.open_runs[-1].slot
+    heard = max(started, facts.stream_beat or started)
+    limit = heard + bot.timeout + HUNG_AFTER
+    if now >= limit:
+        reason = f"its stream is silent since {local(heard, zone, now)}, its timeout is {span(bot.timeout)}"
+        return Judgement("down", reason, condition="stream_silent")
+    return Judgement("up", f"streaming since {local(started, zone, now)}", limit)
 
 
 def _paused(pause: Pause, zone: str, now: datetime) -> Judgement:

@@ -48,9 +48,16 @@ class Store:
             check_same_thread=False,
             detect_types=sqlite3.PARSE_DECLTYPES,
         )
-        if read_only:
-            self._database.execute("PRAGMA query_only = ON")
-            return
+        try:
+            if read_only:
+                self._database.execute("PRAGMA query_only = ON")
+            else:
+                self._prepare(path)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             msg = f"{path} was written by a newer openbell (format {version}, this one knows {VERSION}): update, or remove the file"

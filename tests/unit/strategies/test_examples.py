@@ -53,7 +53,7 @@ def rehearse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearse:
     def run_all(name: str, slots: Iterable[datetime]) -> list[Decision]:
         monkeypatch.setattr(sys, "path", list(sys.path))
         monkeypatch.delitem(sys.modules, "strategy", raising=False)
-        read, bot, function = manifest.load(STRATEGIES / name), bot_of(name), strategy.load(STRATEGIES / name)
+        read, bot, function = manifest.load(STRATEGIES / name), bot_of(name), strategy.load(STRATEGIES / name)["run"]
         market = open_market(read.market, bot)
         ledger = Ledger(tmp_path / "ledger.sqlite")
         journal = Journal(tmp_path, name, "boot", echo=False)

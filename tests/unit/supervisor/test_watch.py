@@ -207,6 +207,19 @@ def test_a_history_longer_than_a_batch(started: World) -> None:
     assert started.see().ok
 
 
+def test_whoever_still_reads_does_not_watch_yet(started: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the first reading takes, the loops get their time to beat after it."""
+    for clock in ("12:01", "12:02", "12:03"):
+        started.now = started.slot(clock)
+        started.run(started.now)
+    started.restart()
+    monkeypatch.setattr("openbell.supervisor.watch.BATCH", 1)
+    while started.watch.step(started.now) == 0.0:
+        started.now += timedelta(seconds=9)
+    assert started.watch.snapshot is not None
+    assert started.watch.snapshot.strategies[0].status == "late"
+
+
 def test_torn_and_foreign_lines_are_passed_over(started: World) -> None:
     """A line cut off by a full disk, bytes that are no text, JSON that is no line: counted, and no more."""
     started.at("12:01:00")
