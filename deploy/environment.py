@@ -23,6 +23,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_TAG": (re.compile(r"(?!latest$)\w[\w.-]{0,127}"), "an image tag other than latest"),
     "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
     "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
     "OPENBELL_TIMEZONE": (re.compile(r"\S+"), 'a zone of the tz database such as "Europe/Berlin"'),
     "OPENBELL_JOURNAL_VOLUME": _VOLUME,
     "OPENBELL_STATE_VOLUME": _VOLUME,

@@ -53,7 +53,7 @@ class Journal:
         OSError if it cannot be written whole, ValueError if it is longer than a reader takes.
         """
         head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
-        line = json.dumps({**head, **{name: self._plain(value) for name, value in {**run, **fields}.items()}})
+        line = json.dumps({**head, **{self._text(name): self._plain(value) for name, value in {**run, **fields}.items()}})
         if len(line) > LONGEST_LINE:
             msg = f"a line of the journal holds {LONGEST_LINE} characters, and this {event} has {len(line)}: write less of it"
             raise ValueError(msg)

@@ -1,6 +1,7 @@
 """A strategy's folder: its manifest, its code as a function, and the release that the two are."""
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
@@ -56,6 +57,8 @@ def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, Strategy
         line = traceback.format_exception_only(error)[-1].strip()
         msg = f"{path.name} cannot be imported: {line}{_place(error, folder)}"
         raise StrategyImportError(msg, traceback.format_exc()) from None
+    finally:
+        _reopen_standard_files()
     found: dict[str, StrategyFunction] = {}
     for name in names:
         function = getattr(module, name, None)
@@ -64,6 +67,15 @@ def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, Strategy
             raise StrategyImportError(msg)
         found[name] = function
     return found
+
+
+def _reopen_standard_files() -> None:
+    """Put nothing where the import has closed standard input, output or error: no other file may get their numbers."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
 
 
 def _place(error: BaseException, folder: Path) -> str:

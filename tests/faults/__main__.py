@@ -10,6 +10,7 @@ import docker
 from testcontainers.compose import DockerCompose
 
 from tests.engine.kit import make_kit, removed_afterwards
+from tests.faults.engine_kills import kill_engine_for
 from tests.faults.kills import kill_for
 
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--containers", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine-kills", type=int, default=6, help="of a stand-in machine's engine")
     parser.add_argument("--kills", type=int, default=200, help="fewer kills than this prove too little")
     options = parser.parse_args()
     engine = docker.from_env()
@@ -34,9 +36,13 @@ def main() -> int:
                 f"killing in {options.containers} containers for {options.seconds:.0f} s, seed {options.seed}",
                 flush=True,
             )
+            of_engine = kill_engine_for(
+                engine, kit, options.engine_kills, options.seed, lambda text: print(text, flush=True)
+            )
             count = kill_for(
                 engine, kit, options.seconds, options.containers, options.seed, lambda text: print(text, flush=True)
             )
+    count.add(of_engine)
     print(count.report())
     wrong = count.without_outcome + count.two_outcomes + count.doubled_orders + count.lost_orders
     for line in wrong[:20]:

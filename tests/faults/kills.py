@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import docker
 from docker.models.containers import Container
@@ -23,7 +24,7 @@ from docker.models.containers import Container
 from openbell.journal import Event, instant
 from openbell.manifest import load
 from openbell.slots import slots_between
-from tests.engine.kit import FIXTURES, Kit, ask, start
+from tests.engine.kit import FIXTURES, Kit, ask, start, wait_until
 
 BOT = "chaos"
 AROUND = (-0.005, 0.06)  # seconds around a slot in which a container is killed from outside
@@ -53,6 +54,20 @@ class Count:
     orders: int = 0
     doubled_orders: list[str] = field(default_factory=list)
     lost_orders: list[str] = field(default_factory=list)
+
+    def add(self, other: "Count") -> None:
+        """Add another count to this one."""
+        self.kills += other.kills
+        self.outcomes += other.outcomes
+        self.slots += other.slots
+        self.orders += other.orders
+        for mine, theirs in (
+            (self.without_outcome, other.without_outcome),
+            (self.two_outcomes, other.two_outcomes),
+            (self.doubled_orders, other.doubled_orders),
+            (self.lost_orders, other.lost_orders),
+        ):
+            mine.extend(theirs)
 
     def report(self) -> str:
         """Return the figures, one a line."""
@@ -93,7 +108,8 @@ def kill_for(
         for container in all_of_them:
             settle(container)
         for container in all_of_them:
-            judge(container, count)
+            wait_until(partial(is_up, container), "the container to be up", 30)
+            judge(str(container.name), partial(ask, container), count)
     return count
 
 
@@ -141,18 +157,20 @@ def settle(container: Container) -> None:
     container.start()
 
 
-def judge(container: Container, count: Count) -> None:
-    """Add one container's journal and orders to the count."""
-    deadline = time.monotonic() + 30
-    while container.exec_run(["true"]).exit_code != 0 and time.monotonic() < deadline:
-        time.sleep(0.1)
+def is_up(container: Container) -> bool:
+    """Tell whether commands can be run in the container."""
+    return container.exec_run(["true"]).exit_code == 0
+
+
+def judge(name: str, inside: Callable[..., str], count: Count) -> None:
+    """Add one container's journal and orders to the count; `inside` runs a command in it and returns what it prints."""
     events: list[Event] = []
-    for line in ask(container, "sh", "-c", "cat /journal/chaos/*.jsonl").splitlines():
+    for line in inside("sh", "-c", "cat /journal/chaos/*.jsonl").splitlines():
         try:
             events.append(json.loads(line))
         except ValueError:
             continue  # torn by a kill
-    orders = json.loads(ask(container, "python", "-c", ORDERS))
+    orders = json.loads(inside("python", "-c", ORDERS))
     count.kills.update(
         str(event["text"]).removeprefix("killing the ")
         for event in events
@@ -168,7 +186,7 @@ def judge(container: Container, count: Count) -> None:
         found = outcomes.get(slot, [])
         count.slots += 1
         count.outcomes.update(found[:1])
-        where = f"{container.name} {slot.isoformat()}: {found}"
+        where = f"{name} {slot.isoformat()}: {found}"
         if not found:
             count.without_outcome.append(where)
         elif len(found) > 1:
@@ -177,11 +195,11 @@ def judge(container: Container, count: Count) -> None:
     count.orders += len(orders["broker"])
     by_slot = collections.Counter(slot_of.get(order, order) for order in orders["broker"])
     count.doubled_orders += [
-        f"{container.name} {slot}" for slot, number in by_slot.items() if number > 1 or slot not in slot_of.values()
+        f"{name} {slot}" for slot, number in by_slot.items() if number > 1 or slot not in slot_of.values()
     ]
     ordered = {datetime.fromisoformat(slot) for slot in by_slot if slot in slot_of.values()}
     count.lost_orders += [
-        f"{container.name} {slot}" for slot, found in outcomes.items() if found == ["succeeded"] and slot not in ordered
+        f"{name} {slot}" for slot, found in outcomes.items() if found == ["succeeded"] and slot not in ordered
     ]
 
 

@@ -123,6 +123,8 @@ def _fork(
         stack = os.memfd_create("openbell-stack", os.MFD_CLOEXEC)
         undo.callback(os.close, stack)
         function = attempt(_Files(report, stack))
+        # Until the child answers to it, being asked for its stack must not end it. The loop has no use for it itself.
+        signal.signal(STACK_SIGNAL, signal.SIG_IGN)
         # The watchdog is a native thread, which a fork would not carry over.
         faulthandler.cancel_dump_traceback_later()
         try:
@@ -155,10 +157,10 @@ class ChildProcess:
         if pid == 0:
             return None
         self._kill_group()
-        report = _content(self._report)
+        report, stack = _content(self._report), _content(self._stack)
         os.close(self._report)
         os.close(self._stack)
-        return Ending(_failure(os.waitstatus_to_exitcode(status), report))
+        return Ending(_failure(os.waitstatus_to_exitcode(status), report, stack))
 
     def ask_stack(self) -> None:
         """Send the signal on which the child dumps the stacks of all its threads."""
@@ -217,7 +219,8 @@ def become_run(stack: int, run: Run) -> None:
 
 
 def answer_stack(stack: int) -> None:
-    """Dump all stacks into the file descriptor when the loop asks; this works while C code runs too."""
+    """Dump all stacks into the file descriptor when the loop asks, also while C code runs, and when the process crashes."""
+    faulthandler.enable(file=stack, all_threads=True)
     faulthandler.register(STACK_SIGNAL, file=stack, all_threads=True)
 
 
@@ -238,8 +241,8 @@ def _cut(text: str) -> str:
     return f"{text[:half]} [{left_out} characters left out] {text[-half:]}"
 
 
-def _failure(code: int, report: str) -> Failure | None:
-    """Tell how the attempt ended from its exit code (negative: a signal) and its report (empty: it left none)."""
+def _failure(code: int, report: str, stack: str) -> Failure | None:
+    """Tell how the attempt ended: its exit code (negative: a signal), its report and the stack of its crash, or none."""
     try:
         content = json.loads(report)
         failure = content["failure"]
@@ -254,7 +257,8 @@ def _failure(code: int, report: str) -> Failure | None:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)
         return Failure(
             f"the run's process crashed with {name}"
-            + (" (a segmentation fault in native code)" if name == "SIGSEGV" else "")
+            + (" (a segmentation fault in native code)" if name == "SIGSEGV" else ""),
+            _cut(stack),
         )
     return Failure(f"the run's process ended itself with exit code {code} (os._exit) before the strategy returned")
 

@@ -1,0 +1,1 @@
+"""A stand-in for a small server: a container with an engine of its own, which may be killed."""
