@@ -11,6 +11,7 @@ import fcntl
 import json
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -53,7 +54,9 @@ class Journal:
         OSError if it cannot be written whole, ValueError if it is longer than a reader takes.
         """
         head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
-        line = json.dumps({**head, **{self._text(name): self._plain(value) for name, value in {**run, **fields}.items()}})
+        line = json.dumps(
+            {**head, **{self._text(name): self._plain(value) for name, value in {**run, **fields}.items()}}
+        )
         if len(line) > LONGEST_LINE:
             msg = f"a line of the journal holds {LONGEST_LINE} characters, and this {event} has {len(line)}: write less of it"
             raise ValueError(msg)
@@ -82,7 +85,9 @@ class Journal:
         if os.fstat(self._file).st_nlink == 0:  # somebody removed the file: nobody would ever read what goes into it
             self._open(day)
         # A line that was cut short (full disk, power cut), by this process or another, must not swallow the next one.
-        whole = b"\n" + line if _is_torn(self._file) else line
+        # One that another process is still writing only looks so, and not for long.
+        torn = all(_is_torn(self._file) for _ in _looks())
+        whole = b"\n" + line if torn else line
         written = os.write(self._file, whole)
         if self._echo:
             _echo(line)
@@ -136,6 +141,13 @@ class Journal:
                 + text[-LONGEST_TEXT // 2 :]
             )
         return text
+
+
+def _looks() -> Iterator[None]:
+    for pause in (0.0, 0.001, 0.002):
+        if pause:
+            time.sleep(pause)
+        yield
 
 
 def _is_torn(file: int) -> bool:
@@ -256,8 +268,8 @@ class Follower:
             size = path.stat().st_size
             if size == offset:
                 return
-            if size < offset:
-                offset = 0  # the file was truncated or replaced: read it anew, events are told apart by their content
+            if size < offset or not _ends_line(path, offset):
+                offset = 0  # the file was cut short and goes on: read it anew, events are told apart by their content
             for position, event in read(path, offset):
                 self.positions[name] = position
                 if event is None:
@@ -266,3 +278,12 @@ class Follower:
                     yield event
         except FileNotFoundError:
             self.positions.pop(name, None)
+
+
+def _ends_line(path: Path, offset: int) -> bool:
+    """Tell whether a line ends at the offset, as it did when a reader was there."""
+    if offset == 0:
+        return True
+    with path.open("rb") as file:
+        file.seek(offset - 1)
+        return file.read(1) == b"\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from openbell import beat
-from openbell.brokers import Broker, PlacedOrder
+from openbell.brokers import Account, Broker, Order, PlacedOrder, Position
 from openbell.context import BotContext, Run, order_identity
 from openbell.journal import Journal
 from openbell.ledger import Ledger
@@ -104,3 +104,31 @@ class StreamContext(BotContext):
         self._stopping = True
         if not self._in_order:
             raise StreamStopped
+
+
+class BrokerNow:
+    """A broker that is asked about the present each time: a stream outlives the instant at which it began."""
+
+    def __init__(self, open_at: Callable[[datetime], Broker], clock: Callable[[], datetime]) -> None:
+        self._open_at = open_at
+        self._clock = clock
+
+    def account(self) -> Account:
+        """Return the account as it is now."""
+        return self._open_at(self._clock()).account()
+
+    def positions(self) -> dict[str, Position]:
+        """Return the open positions by symbol."""
+        return self._open_at(self._clock()).positions()
+
+    def find(self, client_order_id: str) -> PlacedOrder | None:
+        """Return the order of that id, or None if it never arrived."""
+        return self._open_at(self._clock()).find(client_order_id)
+
+    def submit(self, order: Order) -> PlacedOrder:
+        """Place an order now, at the price of now."""
+        return self._open_at(self._clock()).submit(order)
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel the order of that id."""
+        self._open_at(self._clock()).cancel(client_order_id)

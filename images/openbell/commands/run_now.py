@@ -12,8 +12,9 @@ from openbell.control import Control
 from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError
 from openbell.places import PlaceError, Places, from_environment
+from openbell.runner.lock import ask_to_look
 
-START_WITHIN = 15.0  # seconds; the loop looks for requests every second
+START_WITHIN = 15.0  # seconds; the loop looks for requests when it is asked to, and at every beat
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,6 +47,7 @@ def _run(places: Places, bot: str, wait: float) -> int:
     except OSError as error:
         print(f"the request could not be written: {error}; is the strategy's container running?", file=sys.stderr)
         return 1
+    ask_to_look(places.state)
     run_id = None
     for event in _events(follower, time.monotonic() + wait):
         if event.get("request") == request.id and event["event"] == "request_refused":

@@ -1,13 +1,21 @@
 """Time, as the loop sees it. The one place of the runner that reads a clock or waits."""
 
+import contextlib
 import os
 import select
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-LONGEST_WAIT = 1.0  # seconds; a clock step or a resume from suspend is noticed within it
+from openbell import beat
+from openbell.runner.lock import LOOK
+
+# A timer of the kernel's ends a wait as soon as the clock is set or the machine resumes. Without it (before Python 3.13,
+# or elsewhere than on Linux) the loop looks every second. Waking is what an idle loop costs, so with it the loop wakes no
+# more often than it has to beat.
+LONGEST_WAIT = beat.INTERVAL if sys.version_info >= (3, 13) and sys.platform == "linux" else 1.0  # seconds
 
 
 class Clock(Protocol):
@@ -29,8 +37,10 @@ class SystemClock:
     def __init__(self) -> None:
         self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        # Without a handler SIGCHLD is ignored and wakes nobody.
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # Without a handler SIGCHLD is ignored and wakes nobody; LOOK is sent by whoever has left a request.
+        for number in (signal.SIGCHLD, LOOK):
+            signal.signal(number, lambda *_: None)
+        self._timer = _Timer()
 
     def now(self) -> datetime:
         """Return the wall clock's instant, aware UTC."""
@@ -42,10 +52,27 @@ class SystemClock:
 
     def wait(self, seconds: float) -> None:
         """Wait on the pipe that signals write to: select takes fractions of a millisecond, unlike poll."""
-        readable, _, _ = select.select([self._wake], [], [], max(0.0, seconds))
-        if readable:
-            try:
+        seconds = max(0.0, seconds)
+        readable, _, _ = select.select([self._wake, *self._timer.set(seconds)], [], [], seconds)
+        if self._wake in readable:
+            with contextlib.suppress(BlockingIOError):
                 while os.read(self._wake, 512):
                     pass
-            except BlockingIOError:
-                pass
+
+
+class _Timer:
+    """A timer on the wall clock that is due at once when that clock is set (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET)."""
+
+    def __init__(self) -> None:
+        if sys.version_info >= (3, 13) and sys.platform == "linux":
+            self._file = os.timerfd_create(time.CLOCK_REALTIME, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+
+    def set(self, seconds: float) -> list[int]:
+        """Make the timer due in so many seconds; return the file descriptors to wait on, none where there is no timer."""
+        if sys.version_info >= (3, 13) and sys.platform == "linux":
+            flags = os.TFD_TIMER_ABSTIME | os.TFD_TIMER_CANCEL_ON_SET
+            # The error says that the clock was set since the last time: the loop sees that by itself.
+            with contextlib.suppress(OSError):
+                os.timerfd_settime(self._file, flags=flags, initial=time.time() + seconds)
+            return [self._file]
+        return []

@@ -124,16 +124,19 @@ class Loop:
         if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()
             self._find_next_due()
+        if self.draining:
+            for bot_id in self._streams:
+                self._runs.stop_stream(bot_id, steady)
         if steady >= self._hold_until:
             try:
                 self._write_clock_steps(now)
-                self._tend_streams(now, steady)
                 if not self.draining:
                     self._take_requests(now)
                 self._write_refusals(now)
                 self._write_skips()
                 self._runs.end(steady)
                 if not self.draining:
+                    self._tend_streams(now, steady)
                     self._pass_over_late(now)
                     self._runs.start(steady)
                 self._beat(now, steady)
@@ -176,10 +179,10 @@ class Loop:
             self._runs.queue(claim, bot)
 
     def _tend_streams(self, now: datetime, steady: float) -> None:
-        """Keep each stream running, unless its bot is paused or the loop is to end."""
+        """Keep each stream running, unless its bot is paused."""
         for bot_id, revival in self._streams.items():
             pause = self._control.paused(bot_id)
-            if self.draining or (pause is not None and pause.covers(now)):
+            if pause is not None and pause.covers(now):
                 self._runs.stop_stream(bot_id, steady)
             elif self._runs.of(bot_id) is None and steady >= revival.at:
                 self._streams[bot_id] = revival.next(steady)
@@ -307,5 +310,6 @@ class Loop:
         if not self.draining and self._next_due is not None:
             waits.append((self._next_due - now).total_seconds())
         waits.extend(self._runs.waits(steady))
-        waits.extend(revival.at - steady for bot, revival in self._streams.items() if self._runs.of(bot) is None)
+        # A stream that could be started and is not running is paused: whoever resumes it waits for the next look.
+        waits.extend(revival.at - steady for revival in self._streams.values() if revival.at > steady)
         return max(0.0, min(waits))

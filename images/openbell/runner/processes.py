@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from openbell.context import Run
+from openbell.runner.lock import LOOK
 
 STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
 LONGEST_REPORT = 20_000  # characters of an error and of a traceback; the loop does not pay for a strategy's megabytes
@@ -206,7 +207,7 @@ def become_run(stack: int, run: Run) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, LOOK):
         signal.signal(number, signal.SIG_DFL)
     answer_stack(stack)
     # If the loop dies, nobody is left to enforce the time-out: SIGALRM's default ends this process. A stream, which

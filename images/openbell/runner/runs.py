@@ -191,39 +191,44 @@ class Runs:
             active.claimed = active.claim.run_id in taken
             if not active.claimed:  # the slot has had its run already, before the clock was set back
                 del self._active[active.claim.bot]
-        for active in ready:
-            if active.claimed:
-                self._start(active)
+        # All heartbeats first: they are a matter of microseconds, a process takes a millisecond.
+        claimed = [active for active in ready if active.claimed]
+        for active in claimed:
+            self._begin(active)
+        for active in claimed:
+            if active.begun and active.ending is None:
+                self._launch(active)
         if len(taken) < len(new):
             self.start(steady)  # there is room that somebody else may be waiting for
 
-    def _start(self, active: Active) -> None:
+    def _begin(self, active: Active) -> None:
         now, steady = self._clock.now(), self._clock.elapsed()
-        if not active.begun and now < active.claim.slot:
+        if active.begun or now < active.claim.slot:
             return  # the clock was set back by less than a second: no run starts before its slot
-        if not active.begun and active.start_by is not None and now > active.start_by:
+        if active.start_by is not None and now > active.start_by:
             error = (
                 f"attempt {active.claim.attempt} could not start by {active.start_by:%H:%M:%S} UTC: its heartbeat could not be "
                 "written, there was no room for it, or the machine slept"
             )
             active.ending = Ending(Failure(error))
             return
-        if not active.begun:
-            claim = active.claim
-            request = {"request": active.request.id, "by": active.request.by} if active.request else {}
-            self._journal.write(
-                "run_start",
-                now,
-                active.run.fields(),
-                symbols=active.bot.symbols,
-                lateness_ms=_milliseconds((now - claim.slot).total_seconds()),
-                queue_wait_ms=_milliseconds(steady - max(active.queued_at, active.attempt_at)),
-                trigger=claim.trigger,
-                **self._trade,
-                **request,
-            )
-            active.begun = True
-        active.started_at, active.asked_stack_at, active.stack = steady, None, None
+        claim = active.claim
+        request = {"request": active.request.id, "by": active.request.by} if active.request else {}
+        self._journal.write(
+            "run_start",
+            now,
+            active.run.fields(),
+            symbols=active.bot.symbols,
+            lateness_ms=_milliseconds((now - claim.slot).total_seconds()),
+            queue_wait_ms=_milliseconds(steady - max(active.queued_at, active.attempt_at)),
+            trigger=claim.trigger,
+            **self._trade,
+            **request,
+        )
+        active.begun = True
+
+    def _launch(self, active: Active) -> None:
+        active.started_at, active.asked_stack_at, active.stack = self._clock.elapsed(), None, None
         try:
             active.process = self._launcher.start(active.run)
         except OSError as error:

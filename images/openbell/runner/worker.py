@@ -14,19 +14,20 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from openbell import strategy
-from openbell.brokers import open_broker
+from openbell.brokers import BrokerError, open_broker
 from openbell.context import Context, Run
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.market import open_market
+from openbell.market import MarketError, open_market
 from openbell.places import Places, from_environment
 from openbell.runner.processes import Failure, answer_stack, write_report
 from openbell.strategy import StrategyFunction
-from openbell.stream import StreamContext, StreamStopped
+from openbell.stream import BrokerNow, StreamContext, StreamStopped
 
 LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
@@ -45,14 +46,15 @@ def attempt(
     try:
         ledger = Ledger(places.state / "ledger.sqlite")
         market = open_market(manifest.market, run.bot)
-        broker = open_broker(manifest.broker, places.state, market, run.slot)
+        open_at = partial(open_broker, manifest.broker, places.state, market)
         if run.bot.is_stream:
-            stream = StreamContext(manifest, run, market, broker, ledger, journal, _now, journal.folder)
+            now = BrokerNow(open_at, _now)
+            stream = StreamContext(manifest, run, market, now, ledger, journal, _now, journal.folder)
             _run_stream(functions["stream"], stream)
             _end_copies(process)
             stream.keep_state()
             return None
-        context = Context(manifest, run, market, broker, ledger, journal, _now)
+        context = Context(manifest, run, market, open_at(run.slot), ledger, journal, _now)
         returned = functions["run"](context)
         _end_copies(process)
         if returned is not None:
@@ -78,6 +80,15 @@ def attempt(
             text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
             _note(journal, fields, text, "warning")
     return None
+
+
+def warm_up(manifest: Manifest, places: Places) -> None:
+    """Load what every run needs, so that forked runs find it there; no market or broker connects before it is asked."""
+    for bot in manifest.bots:
+        # A symbol that the market does not have is told by the run of the bot that has it.
+        with contextlib.suppress(MarketError, BrokerError):
+            market = open_market(manifest.market, bot)
+            open_broker(manifest.broker, places.state, market, _now())
 
 
 def _run_stream(function: StrategyFunction, context: StreamContext) -> None:
