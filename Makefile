@@ -79,6 +79,11 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 	@scripts/python-ready dev
 	@$(python) -m tests.faults
 
+.PHONY: test-year
+test-year: ## Simulate a year of bad luck on the real loop: [SEED=1]
+	@scripts/python-ready dev
+	@$(python) -m tests.unit.runner.simulation --year --seed $(or $(SEED),1)
+
 .PHONY: lint
 lint: ## Look at the code without running it: ruff and mypy
 	@scripts/python-ready dev

@@ -111,7 +111,7 @@ def _report(before: Mapping[str, Usage], after: Mapping[str, Usage], checks: Che
         rows.append((name, f"{per_hour[name]:.2f} s", shim))
     notes = (
         f"CPU seconds in an hour, from {seconds:.0f} s in which nothing was due; beside it those of the engine's processes over the container (shim, runc)",
-        "schedule with sleep(n) wakes every n seconds, openbell every second so that it notices a changed clock, APScheduler for its job only",
+        "schedule with sleep(n) wakes every n seconds, openbell every 5 s for its beat (the kernel tells it of a changed clock), APScheduler for its job only",
         f"a health check, every {checks.interval:g} s, takes {checks.whole * 1000:.1f} ms inside the container; {checks.entry * 1000:.1f} ms of them the engine needs to enter it, whatever is run",
     )
     budgets = (

@@ -305,6 +305,8 @@ class Loop:
     def _idle(self) -> float:
         now, steady = self._clock.now(), self._clock.elapsed()
         waits = [LONGEST_WAIT]
+        if self.is_drained:
+            return 0.0  # nothing to wait for any more
         if steady < self._hold_until:
             return min(LONGEST_WAIT, self._hold_until - steady)
         if not self.draining and self._next_due is not None:

@@ -139,7 +139,7 @@ class Runs:
                 self._watch_stream(active, process, steady)
             if (
                 active.asked_stack_at is not None
-                and steady - active.asked_stack_at >= STACK_WAIT
+                and steady >= active.asked_stack_at + STACK_WAIT
                 and active.stack is None
             ):
                 active.stack = process.stack()
@@ -161,7 +161,7 @@ class Runs:
         newest = beat.stream_beat(self._journal.folder, active.bot.id)
         if newest != active.beat:
             active.beat, active.beat_at = newest, steady
-        if active.asked_to_stop_at is not None and steady - active.asked_to_stop_at >= STOP_WAIT:
+        if active.asked_to_stop_at is not None and steady >= active.asked_to_stop_at + STOP_WAIT:
             process.kill()
 
     def stop_stream(self, bot_id: str, steady: float) -> None:
@@ -338,6 +338,8 @@ class Runs:
                     yield active.attempt_at - steady
             elif active.stack is not None:
                 continue  # killed: its end wakes the loop
+            elif active.asked_to_stop_at is not None and steady < active.asked_to_stop_at + STOP_WAIT:
+                yield active.asked_to_stop_at + STOP_WAIT - steady
             elif active.asked_stack_at is not None:
                 yield active.asked_stack_at + STACK_WAIT - steady
             else:

@@ -1,0 +1,132 @@
+"""A clock that is set ahead, set back, or behind at the boot."""
+
+from datetime import timedelta
+
+import pytest
+
+from openbell import beat
+from tests.unit.runner.fakes import FAILS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
+
+
+def test_a_clock_set_ahead_is_told_and_made_up_for(rig: NewRig) -> None:
+    """The slots that the clock jumped over are missed, the newest runs if it still may, and the step is told."""
+    one = rig()
+    one.run_until("09:06")
+    one.clock.step(24 * 60 + 15)
+    one.run_for(1)
+    assert one.outcomes() == [("09:05", "succeeded"), ("09:25", "missed: late x4"), ("09:30", "succeeded")]
+    assert [line["by_s"] for line in one.events("clock_stepped")] == [1455.0]
+
+
+def test_a_clock_set_back_runs_no_slot_twice(rig: NewRig) -> None:
+    """Slots that have run do not run again when the clock shows their time a second time."""
+    one = rig()
+    one.run_until("09:21")
+    one.clock.step(-15 * 60)
+    one.run_until("09:31")
+    assert one.outcomes() == [(f"09:{minute:02}", "succeeded") for minute in (5, 10, 15, 20, 25, 30)]
+
+
+def test_slots_passed_over_by_a_clock_that_was_ahead_run_after_all(rig: NewRig) -> None:
+    """A clock that was an hour ahead for a minute costs no run: what it passed over runs when its time really comes."""
+    one = rig()
+    one.run_until("09:04")
+    one.clock.step(3600)
+    one.run_for(30)
+    one.clock.step(-3600)
+    one.run_until("09:21")
+    assert one.outcomes() == [("10:00", "missed: late x12")] + [
+        (f"09:{minute:02}", "succeeded") for minute in (5, 10, 15, 20)
+    ]
+
+
+def test_nothing_is_passed_over_twice(rig: NewRig) -> None:
+    """Slots that a clock ahead has passed over already get no second skip, and those that have run get none at all."""
+    one = rig()
+    one.run_until("09:04")
+    one.clock.step(3600 + 60)  # 10:05
+    one.run_for(30)
+    one.clock.step(-3600 - 60)
+    one.run_until("09:06")
+    one.kill()
+    one.run_clock_to("10:12")
+    one.boot()
+    one.run_until("10:16")
+    assert one.outcomes() == [
+        ("10:00", "missed: late x12"),
+        ("10:05", "succeeded"),
+        ("09:05", "succeeded"),
+        ("10:10", "missed: late"),
+        ("10:15", "succeeded"),
+    ]
+
+
+def test_a_boot_with_a_clock_far_behind_tells_nothing_twice(rig: NewRig) -> None:
+    """A machine that boots in the past and is then set right has told no slot a second time."""
+    one = rig()
+    one.run_until("10:01")
+    told = one.outcomes()
+    one.kill()
+    one.clock.step(-timedelta(days=30).total_seconds())
+    one.boot()
+    one.run_for(10)
+    one.clock.step(timedelta(days=30).total_seconds())
+    one.run_for(10)
+    assert one.outcomes() == told
+
+
+def test_a_waiting_slot_is_taken_back_when_the_clock_is(rig: NewRig) -> None:
+    """A slot that waited for room while the clock was ahead comes due again, and has one outcome."""
+    one = rig(TWO_BOTS, top="max_parallel = 1", defaults='timeout = "4m"')
+    one.launcher.plan = lambda run: Plan(seconds=40) if run.bot.id == "b" else SUCCEEDS
+    one.run_until("09:05:05")  # c waits for room
+    one.clock.step(-120)
+    one.run_until("09:06")
+    assert [(line["bot"], line["outcome"]) for line in one.events("run_end")] == [
+        ("b", "succeeded"),
+        ("c", "succeeded"),
+    ]
+    assert one.events("slot_skipped") == []
+    assert one.starts()[-1] == ("09:05", 1, 0.0)
+
+
+def test_a_retry_for_a_time_to_come_is_given_up(rig: NewRig) -> None:
+    """A run that waits for its next attempt when the clock is set back to before its slot ends, and blocks nothing."""
+    one = rig(defaults="retries = 2")
+    one.launcher.plan = lambda run: FAILS if run.slot.hour == 9 else SUCCEEDS
+    one.run_until("09:05")
+    one.run_for(0.5)
+    one.clock.step(-3600)
+    one.run_until("08:16")
+    assert one.outcomes()[0] == ("09:05", "failed")
+    assert "the clock was set back" in str(one.events("error")[-1]["error"])
+    assert [outcome for _, outcome in one.outcomes()[1:]] == ["succeeded", "succeeded"]
+
+
+def test_lateness_is_never_negative(rig: NewRig) -> None:
+    """A clock set back by less than a second between the slot and its start lets the run wait for its slot."""
+    one = rig(defaults="retries = 1")
+    one.launcher.plan = lambda run: FAILS if run.attempt == 1 else SUCCEEDS
+    one.run_until("09:05")
+    one.run_for(0.9)
+    one.clock.step(-0.99)
+    one.clock.step(-0.99)
+    one.run_for(5)
+    assert all(late >= 0 for _, _, late in one.starts())
+
+
+def test_a_step_during_trouble_is_not_lost(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock set back while the disk is full is acted on and told when it can be."""
+    one = rig()
+    one.run_until("09:04")
+    one.clock.step(3600)
+    one.run_for(5)
+    with monkeypatch.context() as full:
+        full.setattr(one.journal, "write", failing(OSError(28, "No space left on device")))
+        full.setattr(beat, "write", failing(OSError(28, "No space left on device")))
+        one.run_for(7)
+        one.clock.step(-3600)
+        one.run_for(10)
+    one.run_until("09:06")
+    assert [line["by_s"] for line in one.events("clock_stepped")] == [3600.0, -3600.0]
+    assert one.outcomes()[-1] == ("09:05", "succeeded")
