@@ -35,6 +35,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_SUPERVISOR_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
     "OPENBELL_PIDS_LIMIT": _NUMBER,
     "OPENBELL_STOP_GRACE": _DURATION,
+    "OPENBELL_HEALTH_INTERVAL": _DURATION,
     "OPENBELL_LOG_MAX_SIZE": _SIZE,
     "OPENBELL_LOG_MAX_FILE": _NUMBER,
     "OPENBELL_LOG": (re.compile(r"text|json"), "text or json"),

@@ -43,13 +43,18 @@ def main(arguments: Sequence[str]) -> int:
     faulthandler.enable()
     try:
         places = from_environment(os.environ)
-        for folder in (places.journal / places.strategy, places.state, places.control / places.strategy):
-            prepare(folder)
+        prepare(places.journal / places.strategy)
     except PlaceError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         return EXIT_CANNOT_START
     boot_id = os.urandom(4).hex()
     os.environ["OPENBELL_BOOT_ID"] = boot_id
+    try:
+        for folder in (places.state, places.control / places.strategy):
+            prepare(folder)
+    except PlaceError as error:
+        _cannot_start(Journal(places.journal, places.strategy, boot_id), error)
+        return EXIT_CANNOT_START
     LoopLock(places.state).acquire(
         lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends")
     )

@@ -30,7 +30,8 @@ from openbell.runner import loop as loops
 from openbell.runner.loop import Loop
 from openbell.runner.recovery import recover
 from tests.unit.runner.checks import Record, problems
-from tests.unit.runner.simulated import CountingBroker, Fate, Killed, SimulatedLauncher, Time, Workshop
+from tests.unit.runner.simulated import CountingBroker, Fate, Killed, Time
+from tests.unit.runner.simulated_runs import SimulatedLauncher, Workshop
 
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 STOP_GRACE = 330.0  # seconds between SIGTERM and SIGKILL
@@ -168,7 +169,7 @@ class Simulation:
             self.fate.kill_in = None
             self._end(how, launcher)
             self.started += launcher.started
-            self.found += [f"a bot with two runs at once: {run}" for run in launcher.overlaps]
+            self.found += launcher.problems
             for one in (ledger, side_ledger):
                 one.close()
             for lines in (journal, side_journal):

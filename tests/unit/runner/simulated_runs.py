@@ -1,0 +1,265 @@
+"""The runs of a simulation: processes that work with the real context, and slow down, break, hang or die at any step."""
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from openbell import beat
+from openbell.context import Context, Run
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Manifest
+from openbell.runner.processes import SELF_DESTRUCT_MARGIN, Ending, Failure
+from tests.unit.runner.simulated import CountingBroker, Fate, NoMarket, Time
+
+
+class RunKilledError(BaseException):
+    """A run's process ends here."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run's process does: how long it takes, when it does its work, and at which of its steps it ends early."""
+
+    seconds: float
+    works_after: float
+    ends_at_step: int | None = None
+    is_killed: bool = False  # at that step, rather than raising
+
+
+class Workshop:
+    """Where the processes of runs do their work: the real context, with a ledger and a journal that are not the loop's."""
+
+    def __init__(
+        self, manifest: Manifest, time: Time, broker: CountingBroker, ledger: Ledger, journal: Journal
+    ) -> None:
+        self._manifest = manifest
+        self._time = time
+        self._broker = broker
+        self._ledger = ledger
+        self._journal = journal
+        self._steps_left: int | None = None
+        self._is_killed = False
+        self.folder = journal.folder
+        for owner, names in ((ledger, ("intend", "settle", "save_state")), (journal, ("write",))):
+            for name in names:
+                setattr(owner, name, self._watched(getattr(owner, name)))
+        self._submit = self._watched(broker.submit)
+
+    def work(self, run: Run, plan: Plan) -> Ending:
+        """Do the strategy's work up to the step at which the plan ends it; what was written stays."""
+        self._steps_left, self._is_killed = plan.ends_at_step, plan.is_killed
+        try:
+            context = Context(
+                self._manifest, run, NoMarket(), self._watching(), self._ledger, self._journal, self._time.now
+            )
+            strategy(context)
+            if context.state.changed:
+                self._ledger.save_state(run.bot.id, run.slot, context.state)
+        except RunKilledError:
+            return Ending(Failure("the run was killed by SIGKILL"))
+        except Exception as error:  # noqa: BLE001 - as the worker does
+            return Ending(Failure(f"{type(error).__name__}: {error}", "Traceback"))
+        finally:
+            self._steps_left = None
+        return Ending(None)
+
+    def _watching(self) -> CountingBroker:
+        return _Watched(self._broker, self._submit)
+
+    def _watched(self, method: Callable[..., object]) -> Callable[..., object]:
+        def act(*args: object, **fields: object) -> object:
+            self._step()
+            result = method(*args, **fields)
+            self._step()
+            return result
+
+        return act
+
+    def _step(self) -> None:
+        if self._steps_left is None:
+            return
+        self._steps_left -= 1
+        if self._steps_left <= 0:
+            self._steps_left = None
+            if self._is_killed:
+                raise RunKilledError
+            msg = "the strategy broke"
+            raise RuntimeError(msg)
+
+
+class _Watched(CountingBroker):
+    """The broker as one run sees it."""
+
+    def __init__(self, broker: CountingBroker, submit: Callable[..., object]) -> None:
+        self.__dict__.update(broker.__dict__)
+        self.submit = submit  # type: ignore[assignment, method-assign]
+
+
+def strategy(context: Context) -> None:
+    """Order as the slot says: the same slot always decides the same."""
+    number = int(context.slot.timestamp()) // 60
+    for index, symbol in enumerate(context.symbols):
+        context.signal(symbol, number % 7, minute=number)
+        if (number + index) % 3:
+            context.order(symbol, "buy" if number % 2 else "sell", 1 + number % 5, reason="the minute says so")
+        else:
+            context.hold(symbol, reason="the minute says nothing")
+    runs = context.state.get("runs", 0)
+    context.state["runs"] = runs + 1 if isinstance(runs, int) else 1
+
+
+class SimulatedProcess:
+    """A run's process: works and ends when its time has come."""
+
+    def __init__(self, run: Run, plan: Plan, time: Time, workshop: Workshop) -> None:
+        self.run = run
+        self.plan = plan
+        self._time = time
+        self._workshop = workshop
+        now = time.elapsed()
+        self.ends_at = now + plan.seconds
+        self._works_at = now + plan.works_after
+        self._alarm_at = now + run.bot.timeout.total_seconds() + SELF_DESTRUCT_MARGIN
+        self._ending: Ending | None = None
+        self.is_alive = True
+        self.wakes = False  # it was killed, which the loop has not seen yet
+
+    def next_moment(self) -> float:
+        """Return the elapsed seconds at which the process does its next thing."""
+        return min(self.ends_at, self._alarm_at) if self._ending else min(self._works_at, self._alarm_at)
+
+    def poll(self) -> Ending | None:
+        """Do what is due, and tell how the process ended if it has."""
+        now = self._time.elapsed()
+        if self.is_alive and self._ending is None and now >= self._works_at:
+            self._ending = self._workshop.work(self.run, self.plan)
+            if self._ending.failure is not None:
+                self.ends_at = now
+        if self.is_alive and (now >= self._alarm_at or (self._ending is not None and now >= self.ends_at)):
+            self.is_alive = False
+        if self.is_alive:
+            return None
+        self.wakes = False
+        return self._ending or Ending(Failure("the run was killed"))
+
+    def ask_stack(self) -> None:
+        """Do nothing: there is no stack."""
+
+    def stack(self) -> str:
+        """Return a stack."""
+        return "File strategy.py, line 7, in run"
+
+    def terminate(self) -> None:
+        """Do nothing: no bot of the simulation is a stream."""
+
+    def kill(self) -> None:
+        """End at once; that wakes the loop."""
+        self.is_alive = False
+        self.wakes = True
+
+    def die(self, rng: random.Random) -> None:
+        """End with the container, perhaps in the middle of the work."""
+        if self.is_alive and self._ending is None and rng.random() < 0.5:
+            self._workshop.work(self.run, Plan(0, 0, rng.randint(1, 14), is_killed=True))
+        self.is_alive = False
+
+
+class SimulatedStream(SimulatedProcess):
+    """A stream's process: beats until it breaks, falls silent or is asked to end."""
+
+    def __init__(self, run: Run, plan: Plan, time: Time, workshop: Workshop) -> None:
+        super().__init__(run, plan, time, workshop)
+        self._folder = workshop.folder
+        self._every = run.bot.timeout.total_seconds() / 3
+        self._beats_at = time.elapsed()
+        self._is_stubborn = plan.ends_at_step is not None
+
+    def next_moment(self) -> float:
+        """Return the elapsed seconds at which the stream beats or ends."""
+        return min(self.ends_at, self._beats_at)
+
+    def poll(self) -> Ending | None:
+        """Beat if it is time to, and tell how the stream ended if it has."""
+        now = self._time.elapsed()
+        if self.is_alive and now >= self._beats_at:
+            beat.touch_stream(self._folder, self.run.bot.id)
+            at = self._time.wall.timestamp()
+            os.utime(self._folder / "streams" / self.run.bot.id, (at, at))
+            # Silent from some beat on: the loop has to notice.
+            self._beats_at = now + self._every if now < self.ends_at - self.plan.works_after else float("inf")
+        if self.is_alive and now >= self.ends_at:
+            self.is_alive = False
+        if self.is_alive:
+            return None
+        self.wakes = False
+        return Ending(Failure("the feed was cut"))
+
+    def terminate(self) -> None:
+        """End soon, or not at all."""
+        if not self._is_stubborn:
+            self.ends_at = min(self.ends_at, self._time.elapsed() + 0.2)
+
+    def die(self, rng: random.Random) -> None:
+        """End with the container, or, if only the loop is gone, at the next beat."""
+        self.is_alive = False
+
+
+class SimulatedLauncher:
+    """Starts simulated processes and notes those that are too late, or not alone."""
+
+    def __init__(self, rng: random.Random, time: Time, workshop: Workshop, fate: Fate) -> None:
+        self._rng = rng
+        self._time = time
+        self._workshop = workshop
+        self._fate = fate
+        self.alive: list[SimulatedProcess] = []
+        self.problems: list[str] = []
+        self.started = 0
+        self.calm = False  # in calm all runs succeed
+
+    def start(self, run: Run) -> SimulatedProcess:
+        """Start one, unless there are no processes now."""
+        self._fate.tick()
+        if self._fate.in_trouble and self._rng.random() < 0.2:
+            raise OSError(11, "Resource temporarily unavailable")
+        self.alive = [process for process in self.alive if process.is_alive]
+        if any(process.run.bot.id == run.bot.id for process in self.alive):
+            self.problems.append(f"a bot with two runs at once: {run}")
+        by = run.bot.start_by(run.slot) if run.attempt == 1 else run.bot.retry_by(run.slot)
+        if self._time.wall > by + timedelta(seconds=1) and not (run.bot.catch_up == "latest" and run.attempt == 1):
+            self.problems.append(f"a process started past its time: {run} at {self._time.wall}")
+        self.started += 1
+        kind = SimulatedStream if run.bot.is_stream else SimulatedProcess
+        process = kind(run, self._plan(run), self._time, self._workshop)
+        self.alive.append(process)
+        self._fate.tick()
+        return process
+
+    def next_moment(self) -> float:
+        """Return the elapsed seconds at which the next of the processes does something."""
+        moments = (process.next_moment() for process in self.alive if process.is_alive)
+        return (
+            self._time.elapsed() if any(process.wakes for process in self.alive) else min(moments, default=float("inf"))
+        )
+
+    def _plan(self, run: Run) -> Plan:
+        rng, timeout = self._rng, run.bot.timeout.total_seconds()
+        if run.bot.is_stream:
+            hours = rng.choice((0.001, 0.1, 5.0, 50.0)) * rng.random()
+            silent, stubborn = rng.random() < 0.3, rng.random() < 0.2
+            return Plan(hours * 3600, 10 * timeout if silent else 0.0, 1 if stubborn else None)
+        seconds = rng.choice((0.01, 0.5, 3.0, timeout * 0.9)) * rng.random()
+        if self.calm:
+            return Plan(seconds, seconds / 2)
+        kind = rng.random()
+        if kind < 0.80:
+            return Plan(seconds, seconds * rng.random())
+        if kind < 0.88:
+            return Plan(seconds, seconds * rng.random(), rng.randint(1, 16))
+        if kind < 0.95:
+            return Plan(seconds, seconds * rng.random(), rng.randint(1, 16), is_killed=True)
+        # Hangs, before its work or after it; or overruns its slot's successor.
+        return Plan(1e9, rng.choice((0.1, 1e9)))
