@@ -116,6 +116,7 @@ class BotContext:
         self._journal = journal
         self._clock = clock
         self._signals: dict[str, object] = {}
+        self._sent: set[str] = set()  # client_order_ids of this run
 
     @property
     def slot(self) -> datetime:
@@ -222,19 +223,6 @@ class BotContext:
 
 class Context(BotContext):
     """One run of one bot, as its strategy sees it. `slot` is the slot of the run."""
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        run: Run,
-        market: Market,
-        broker: Broker,
-        ledger: Ledger,
-        journal: Journal,
-        clock: Callable[[], datetime],
-    ) -> None:
-        super().__init__(manifest, run, market, broker, ledger, journal, clock)
-        self._sent: set[str] = set()
 
     def order(self, symbol: str, side: str, quantity: float, *, reason: str, leg: str = "") -> PlacedOrder:
         """Send an order to buy or sell `quantity` of `symbol`, once, and return the broker's answer.

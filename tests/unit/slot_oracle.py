@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import pytz
 
 from openbell import calendars
-from openbell.manifest import Anchor, Schedule, _Reading
+from openbell.manifest import Anchor, Schedule
+from openbell.manifest.reading import read
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -44,7 +45,7 @@ def parsed(timezone: str, calendar: str | None = None, **keys: object) -> Schedu
     table: dict[str, object] = {"timezone": timezone, "bot": [{"symbols": ["AAPL"], **keys}]}
     if calendar is not None:
         table["calendar"] = calendar
-    return _Reading("demo/strategy.toml", "demo").manifest(table).bots[0].schedule
+    return read(table, "demo/strategy.toml", "demo").bots[0].schedule
 
 
 @cache

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openbell.manifest import ManifestError, Problem, _Reading, load, load_named
+from openbell.manifest import ManifestError, Problem, load, load_named
+from openbell.manifest.reading import read
 from tests.unit.strategy_file import problems
 
 TOML = "a readable TOML file in UTF-8"
@@ -162,7 +163,7 @@ def test_no_table_breaks_the_reading(table: dict[str, object]) -> None:
     """Whatever TOML can hold under any key gives a manifest or a ManifestError with one-line problems."""
     found: tuple[Problem, ...] | None = None
     try:
-        _Reading("demo/strategy.toml", "demo").manifest(table)
+        read(table, "demo/strategy.toml", "demo")
     except ManifestError as error:
         found = error.problems
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openbell import calendars
-from openbell.manifest import EVERY_DAY, Anchor, Schedule, _occurs
+from openbell.manifest import EVERY_DAY, Anchor, Schedule
+from openbell.manifest.reading import occurs
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
 from tests.unit.slot_oracle import DAY, FIRST, LAST, SECOND, TICK, brute_force, changes
 
@@ -62,7 +63,7 @@ def schedules(draw: st.DrawFn, intervals: Sequence[timedelta] = INTERVALS) -> Sc
         every = draw(st.sampled_from(intervals))
         offset = draw(st.just(0) | st.integers(0, every // MILLISECOND - 1)) * MILLISECOND
         schedule = Schedule(zone, calendar, days, every=every, offset=offset)
-    if calendar is not None and not _occurs(schedule, calendars.load(calendar)):
+    if calendar is not None and not occurs(schedule, calendars.load(calendar)):
         return Schedule(zone, calendar, EVERY_DAY, (Anchor("open"),))
     return schedule
 

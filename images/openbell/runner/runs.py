@@ -193,11 +193,14 @@ class Runs:
                 del self._active[active.claim.bot]
         # All heartbeats first: they are a matter of microseconds, a process takes a millisecond.
         claimed = [active for active in ready if active.claimed]
-        for active in claimed:
-            self._begin(active)
-        for active in claimed:
-            if active.begun and active.ending is None:
-                self._launch(active)
+        try:
+            for active in claimed:
+                self._begin(active)
+        finally:
+            # A heartbeat that cannot be written holds nobody up whose heartbeat is there.
+            for active in claimed:
+                if active.begun and active.ending is None:
+                    self._launch(active)
         if len(taken) < len(new):
             self.start(steady)  # there is room that somebody else may be waiting for
 

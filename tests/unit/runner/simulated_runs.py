@@ -227,10 +227,11 @@ class SimulatedLauncher:
             raise OSError(11, "Resource temporarily unavailable")
         self.alive = [process for process in self.alive if process.is_alive]
         if any(process.run.bot.id == run.bot.id for process in self.alive):
-            self.problems.append(f"a bot with two runs at once: {run}")
+            self.problems.append(f"a bot with two runs at once: {run.bot.id} {run.slot}")
         by = run.bot.start_by(run.slot) if run.attempt == 1 else run.bot.retry_by(run.slot)
         if self._time.wall > by + timedelta(seconds=1) and not (run.bot.catch_up == "latest" and run.attempt == 1):
-            self.problems.append(f"a process started past its time: {run} at {self._time.wall}")
+            told = f"{run.bot.id} {run.slot}, attempt {run.attempt} at {self._time.wall}"
+            self.problems.append(f"a process started past its time: {told}")
         self.started += 1
         kind = SimulatedStream if run.bot.is_stream else SimulatedProcess
         process = kind(run, self._plan(run), self._time, self._workshop)

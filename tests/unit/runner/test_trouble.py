@@ -1,14 +1,15 @@
 """A full or broken disk: nothing runs that cannot be accounted for, and the loop recovers by itself."""
 
 import sqlite3
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 
 import pytest
 
 from openbell import beat
+from openbell.journal import NO_FIELDS
 from openbell.ledger import Claim
-from tests.unit.runner.fakes import HANGS, SUCCEEDS, NewRig, Plan, failing
+from tests.unit.runner.fakes import HANGS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
 
 
 def test_without_a_journal_nothing_starts(
@@ -131,3 +132,24 @@ def test_the_beat_names_the_boot_and_the_runs(rig: NewRig) -> None:
     assert seen is not None
     assert (seen.boot_id, seen.running) == ("boot1", ("b",))
     assert one.clock.now() - seen.timestamp <= timedelta(seconds=beat.INTERVAL)
+
+
+def test_a_heartbeat_that_cannot_be_written_holds_nobody_else_up(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full after the first of two heartbeats: that run starts on time, the other one when it is told."""
+    one = rig(TWO_BOTS)
+    one.run_until("09:04:59")
+    write = one.journal.write
+
+    def full_for_c(event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, **fields: object) -> None:
+        if run.get("bot") == "c":
+            raise OSError(28, "No space left on device")
+        write(event, at, run, **fields)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as full:
+        full.setattr(one.journal, "write", full_for_c)
+        one.run_until("09:05:20")
+        assert [(process.run.bot.id, f"{process.started_at:%H:%M:%S}") for process in one.launcher.processes] == [
+            ("b", "09:05:00")
+        ]
+    one.run_until("09:05:40")
+    assert [process.run.bot.id for process in one.launcher.processes] == ["b", "c"]

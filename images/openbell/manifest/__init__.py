@@ -1,0 +1,89 @@
+"""The manifest: one strategy.toml, parsed, validated and defaulted once.
+
+Every configuration error of openbell is raised here, all errors of a file at once, each as one line that names the
+file, the key, what was found and what is allowed. What `load` returns is frozen and needs no further checks.
+"""
+
+import tomllib
+from pathlib import Path
+
+from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
+from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Manifest, Schedule, Settings
+from openbell.manifest.reading import BROKERS, MARKETS, ManifestError, Problem, read
+
+__all__ = [
+    "BROKERS",
+    "DAY_NAMES",
+    "EVERY_DAY",
+    "LONGEST",
+    "MARKETS",
+    "Anchor",
+    "Bot",
+    "Manifest",
+    "ManifestError",
+    "Problem",
+    "Schedule",
+    "Settings",
+    "load",
+    "load_all",
+    "load_named",
+    "parse_duration",
+    "strategy_folders",
+]
+
+
+def load(folder: Path) -> Manifest:
+    """Return the manifest of the strategy in `folder`; ManifestError names everything that is wrong with it."""
+    path = folder / "strategy.toml"
+    # The folder's name is the strategy's, wherever it is mounted; inside an image the folder is /strategy and the
+    # name comes with it (see `load_named`).
+    return load_named(path, folder.name)
+
+
+def load_named(path: Path, name: str) -> Manifest:
+    """Return the manifest in the file `path` of the strategy `name`; ManifestError as in `load`."""
+    shown = f"{name}/{path.name}"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ManifestError(
+            [Problem(shown, "file", "no such file", "a strategy.toml in the strategy's folder")]
+        ) from None
+    # A huge number is a plain ValueError to tomllib, and deep nesting a RecursionError.
+    except (OSError, ValueError, RecursionError) as error:
+        raise ManifestError([Problem(shown, "file", str(error), "a readable TOML file in UTF-8")]) from None
+    return read(table, shown, name)
+
+
+def load_all(root: Path) -> tuple[tuple[Manifest, ...], tuple[ManifestError, ...]]:
+    """Return the manifests of all strategy folders below `root`, and the errors of those that have none that is valid."""
+    manifests: list[Manifest] = []
+    errors: list[ManifestError] = []
+    owners: dict[str, str] = {}
+    for folder in strategy_folders(root):
+        try:
+            manifest = load(folder)
+        except ManifestError as error:
+            errors.append(error)
+            continue
+        doubled = [
+            Problem(
+                f"{manifest.name}/strategy.toml",
+                "bot.id",
+                f'"{bot.id}", which {owners[bot.id]} has too',
+                "an id that no other bot has",
+            )
+            for bot in manifest.bots
+            if bot.id in owners
+        ]
+        if doubled:
+            errors.append(ManifestError(doubled))
+            continue
+        owners.update({bot.id: manifest.name for bot in manifest.bots})
+        manifests.append(manifest)
+    return tuple(manifests), tuple(errors)
+
+
+def strategy_folders(root: Path) -> list[Path]:
+    """Return the strategy folders below `root`, by name; hidden ones and plain files do not count."""
+    return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))

@@ -1,0 +1,126 @@
+"""The words of a manifest: each function turns one value of the file into what it stands for, or into None if it does not."""
+
+import re
+from collections.abc import Callable
+from datetime import time, timedelta
+
+import pytz
+
+from openbell import calendars
+from openbell.manifest.model import EVERY_DAY, Anchor
+
+DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAY = timedelta(days=1)
+LONGEST = 3650 * DAY  # of any duration: no instant reckoned from one leaves what a datetime can hold
+
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
+_ANCHOR = re.compile(r"(open|close)(?:([+-])([0-9]+(?:ms|s|m|h|d)))?")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(text: object) -> timedelta | None:
+    """Return the duration that `text` ("90s", "2m", "1h") stands for, or None if it is not one or longer than LONGEST."""
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    try:
+        duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        return None
+    return duration if duration <= LONGEST else None
+
+
+def text(value: object) -> str | None:
+    """Return a text as it is."""
+    return value if isinstance(value, str) else None
+
+
+def zone(value: object) -> str | None:
+    """Return the name of a zone of the tz database."""
+    return value if isinstance(value, str) and value in pytz.all_timezones_set else None
+
+
+def calendar(value: object) -> str | None:
+    """Return the name of a calendar that there is."""
+    return value if isinstance(value, str) and value in calendars.names() else None
+
+
+def one_of(allowed: tuple[str, ...]) -> Callable[[object], str | None]:
+    """Return a reader of one of these words."""
+    return lambda value: value if isinstance(value, str) and value in allowed else None
+
+
+def matching(pattern: re.Pattern[str]) -> Callable[[object], str | None]:
+    """Return a reader of a text that matches a pattern as a whole."""
+    return lambda value: value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+def list_of(pattern: re.Pattern[str]) -> Callable[[object], tuple[str, ...] | None]:
+    """Return a reader of a list of different texts that match a pattern."""
+
+    def parse(value: object) -> tuple[str, ...] | None:
+        if not isinstance(value, list) or not all(isinstance(one, str) and pattern.fullmatch(one) for one in value):
+            return None
+        return tuple(value) if len(set(value)) == len(value) else None
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[object], int | None]:
+    """Return a reader of a whole number within these bounds."""
+
+    def parse(value: object) -> int | None:
+        return value if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high else None
+
+    return parse
+
+
+def positive(value: object) -> timedelta | None:
+    """Return a duration longer than zero."""
+    duration = parse_duration(value)
+    return duration or None
+
+
+def interval(value: object) -> timedelta | None:
+    """Return a duration that divides a day."""
+    # Only an interval that divides a day keeps one grid for ever: no hole and no double at midnight.
+    duration = parse_duration(value)
+    return duration if duration and duration >= timedelta(seconds=1) and DAY % duration == timedelta(0) else None
+
+
+def days(value: object) -> frozenset[int] | None:
+    """Return the days of the week that "mon-fri", "mon,wed" or "daily" stand for; Monday is 0."""
+    if not isinstance(value, str):
+        return None
+    if value == "daily":
+        return EVERY_DAY
+    days: set[int] = set()
+    for part in value.split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if first not in DAY_NAMES or last not in DAY_NAMES:
+            return None
+        start, length = DAY_NAMES.index(first), (DAY_NAMES.index(last) - DAY_NAMES.index(first)) % 7
+        days.update((start + step) % 7 for step in range(length + 1))
+    return frozenset(days)
+
+
+def anchors(value: object) -> tuple[Anchor, ...] | None:
+    """Return the times of day that a text, or a list of texts, stands for."""
+    texts = value if isinstance(value, list) else [value]
+    anchors = [_anchor(text) for text in texts]
+    found = tuple(anchor for anchor in anchors if anchor is not None)
+    return found if found and len(found) == len(texts) == len(set(found)) else None
+
+
+def _anchor(value: object) -> Anchor | None:
+    if not isinstance(value, str):
+        return None
+    if clock := _CLOCK.fullmatch(value):
+        return Anchor("clock", time(int(clock[1]), int(clock[2]), int(clock[3] or 0)))
+    match = _ANCHOR.fullmatch(value)
+    shift = (parse_duration(match[3]) if match[3] else timedelta(0)) if match else None
+    if match is None or shift is None or shift >= DAY / 2:
+        return None
+    return Anchor(match[1], None, -shift if match[2] == "-" else shift)

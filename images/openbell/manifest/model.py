@@ -1,0 +1,91 @@
+"""What a manifest is once it is read: frozen values, with their defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from types import MappingProxyType
+from typing import Any
+
+EVERY_DAY = frozenset(range(7))
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One time of day: a clock time, or a distance from the session's open or close."""
+
+    kind: str  # "clock", "open" or "close"
+    clock: time | None = None  # local
+    shift: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a bot is due: times of day (`at`) or an interval (`every`), on some days, on a calendar's sessions if it has one."""
+
+    timezone: str
+    calendar: str | None = None
+    days: frozenset[int] = EVERY_DAY  # Monday is 0
+    at: tuple[Anchor, ...] = ()
+    every: timedelta | None = None
+    offset: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What may be set for all bots under [defaults] and for one bot."""
+
+    grace: timedelta = timedelta(seconds=60)
+    timeout: timedelta = timedelta(minutes=2)
+    retries: int = 2
+    catch_up: str = "skip"  # or "latest"
+    halt_after: int = 0  # failures in a row after which the bot pauses itself; 0 is never
+
+
+@dataclass(frozen=True)
+class Bot(Settings):
+    """One scheduled unit of a strategy."""
+
+    strategy: str
+    id: str
+    symbols: tuple[str, ...]
+    schedule: Schedule  # of a stream: never due
+    # What a value of [bot.params] is, only the strategy knows.
+    params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    shift: timedelta = timedelta(0)  # how long after its slot the bot is dispatched (its share of the stagger)
+    kind: str = "schedule"  # or "stream": always running, watched by its beats; `timeout` is its longest silence
+
+    @property
+    def is_stream(self) -> bool:
+        """Tell whether the bot keeps running instead of being due at slots."""
+        return self.kind == "stream"
+
+    def start_by(self, slot: datetime) -> datetime:
+        """Return the instant after which the run of `slot` may not start any more."""
+        return slot + self.shift + self.grace
+
+    def retry_by(self, slot: datetime) -> datetime:
+        """Return the instant after which no further attempt of the run of `slot` may start."""
+        return slot + self.shift + max(self.grace, self.timeout)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One strategy: its folder's name, where its bars come from, where its orders go, and its bots."""
+
+    name: str
+    description: str
+    timezone: str
+    calendar: str | None
+    market: str
+    broker: str
+    secrets: tuple[str, ...]  # names of the environment variables that the strategy may read
+    start: str  # "warm": runs are forked from the loop; "fresh": each in a new interpreter
+    max_parallel: int  # runs at the same time
+    bots: tuple[Bot, ...]
+
+    def bot(self, bot_id: str) -> Bot:
+        """Return the bot of that id; KeyError if there is none."""
+        for bot in self.bots:
+            if bot.id == bot_id:
+                return bot
+        raise KeyError(bot_id)
