@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from openbell.control import Control, Pause
@@ -35,6 +36,7 @@ from tests.unit.runner.simulated_runs import SimulatedLauncher, Workshop
 
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 STOP_GRACE = 330.0  # seconds between SIGTERM and SIGKILL
+TELL_EVERY = 8.0  # seconds
 LONGEST_WAIT = 60.0  # the loop's own second would cost a year thirty million turns
 
 MINUTE = timedelta(minutes=1)
@@ -105,6 +107,7 @@ class Simulation:
         self.fate = Fate(self.rng, self.time)
         self.events: Counter[str] = Counter()
         self.boots = 0
+        self.say: Callable[[str], None] = lambda _: None  # told where the history is, now and then
         self.started = 0
         self.found: list[str] = []
         self._mean = between
@@ -116,10 +119,13 @@ class Simulation:
 
     def run(self) -> Result:
         """Live through it all, then check."""
-        began = real_time.monotonic()
+        began = told = real_time.monotonic()
         with self._longer_waits(), self._watched_syncs():
             while not self._is_long_enough():
                 self._life()
+                if real_time.monotonic() - told > TELL_EVERY:
+                    told = real_time.monotonic()
+                    self.say(f"{self.time.now():%Y-%m-%d}, boot {self.boots}")
             self._calm_down()
             self._life()
         end = self._over_at
@@ -354,12 +360,16 @@ class Simulation:
             loops.LONGEST_WAIT = before  # type: ignore[attr-defined]
 
 
-def simulate(seed: int, length: timedelta, *, between: float = 3 * 3600) -> Result:
+def simulate(
+    seed: int, length: timedelta, *, between: float = 3 * 3600, say: Callable[[str], None] | None = None
+) -> Result:
     """Run one history in a folder of its own, in memory where there is room for that."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made below
     folder = Path(tempfile.mkdtemp(prefix="openbell-simulation-", dir=memory if memory.is_dir() else None))
     try:
-        return Simulation(seed, folder, length, between=between).run()
+        simulation = Simulation(seed, folder, length, between=between)
+        simulation.say = say or simulation.say
+        return simulation.run()
     finally:
         shutil.rmtree(folder)
 
@@ -377,7 +387,7 @@ def main() -> int:
     found = 0
     for seed in range(options.seed, options.seed + options.seeds):
         with quiet():
-            result = simulate(seed, length, between=options.between)
+            result = simulate(seed, length, between=options.between, say=partial(print, flush=True))
         print(result, flush=True)
         found += len(result.problems)
     return 1 if found else 0
