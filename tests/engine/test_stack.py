@@ -117,9 +117,9 @@ def test_an_idle_strategy_stops_at_once(engine: docker.DockerClient, kit: Kit) -
 def test_a_stop_waits_for_the_run(engine: docker.DockerClient, kit: Kit) -> None:
     """SIGTERM in the middle of a run: the run ends by itself with its order, then the loop does."""
     slow = container_of(engine, kit, "slow")
+    begun = len(events(journal(engine, kit, "slow"), "run_start"))
     asked = threading.Thread(target=lambda: slow.exec_run(["openbell", "run-now"]))
     asked.start()
-    begun = len(events(journal(engine, kit, "slow"), "run_start"))
     wait_until(
         lambda: len(events(journal(engine, kit, "slow"), "run_start")) > begun or None, "the run's start", 20, slow
     )

@@ -208,12 +208,7 @@ class Runs:
         now, steady = self._clock.now(), self._clock.elapsed()
         if active.begun or now < active.claim.slot:
             return  # the clock was set back by less than a second: no run starts before its slot
-        if active.start_by is not None and now > active.start_by:
-            error = (
-                f"attempt {active.claim.attempt} could not start by {active.start_by:%H:%M:%S} UTC: its heartbeat could not be "
-                "written, there was no room for it, or the machine slept"
-            )
-            active.ending = Ending(Failure(error))
+        if self._is_too_late(active, now):
             return
         claim = active.claim
         request = {"request": active.request.id, "by": active.request.by} if active.request else {}
@@ -230,7 +225,21 @@ class Runs:
         )
         active.begun = True
 
+    def _is_too_late(self, active: Active, now: datetime) -> bool:
+        """Tell whether the attempt may not start any more, and end it if so."""
+        if active.start_by is None or now <= active.start_by:
+            return False
+        error = (
+            f"attempt {active.claim.attempt} could not start by {active.start_by:%H:%M:%S} UTC: its heartbeat could not be "
+            "written, there was no room for it, or the machine slept"
+        )
+        active.ending = Ending(Failure(error))
+        return True
+
     def _launch(self, active: Active) -> None:
+        # Another run's heartbeat that could not be written may have kept this one waiting since its own.
+        if self._is_too_late(active, self._clock.now()):
+            return
         active.started_at, active.asked_stack_at, active.stack = self._clock.elapsed(), None, None
         try:
             active.process = self._launcher.start(active.run)

@@ -165,8 +165,12 @@ def _tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
 def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:
     if manifest.start == "fresh":
         return
-    faulthandler.cancel_dump_traceback_later()  # its own thread does not count
-    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    faulthandler.cancel_dump_traceback_later()  # its own thread does not count, and takes a moment to be gone
+    for _ in range(20):
+        threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+        if threads == 1:
+            break
+        time.sleep(0.01)
     if threads > 1:
         names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
         text = f'importing strategy.py started {threads - 1} threads ({names or "native"}), which runs do not inherit: set start = "fresh" in strategy.toml if they are needed'

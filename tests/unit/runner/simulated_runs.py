@@ -12,7 +12,8 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.runner.processes import SELF_DESTRUCT_MARGIN, Ending, Failure
-from tests.unit.runner.simulated import CountingBroker, Fate, NoMarket, Time
+from openbell.slots import next_slot
+from tests.unit.runner.simulated import TICK, CountingBroker, Fate, NoMarket, Time
 
 
 class RunKilledError(BaseException):
@@ -228,8 +229,7 @@ class SimulatedLauncher:
         self.alive = [process for process in self.alive if process.is_alive]
         if any(process.run.bot.id == run.bot.id for process in self.alive):
             self.problems.append(f"a bot with two runs at once: {run.bot.id} {run.slot}")
-        by = run.bot.start_by(run.slot) if run.attempt == 1 else run.bot.retry_by(run.slot)
-        if self._time.wall > by + timedelta(seconds=1) and not (run.bot.catch_up == "latest" and run.attempt == 1):
+        if self._is_late(run):
             told = f"{run.bot.id} {run.slot}, attempt {run.attempt} at {self._time.wall}"
             self.problems.append(f"a process started past its time: {told}")
         self.started += 1
@@ -238,6 +238,12 @@ class SimulatedLauncher:
         self.alive.append(process)
         self._fate.tick()
         return process
+
+    def _is_late(self, run: Run) -> bool:
+        by = run.bot.start_by(run.slot) if run.attempt == 1 else run.bot.retry_by(run.slot)
+        if self._time.wall <= by + timedelta(seconds=1) or (run.bot.catch_up == "latest" and run.attempt == 1):
+            return False
+        return next_slot(run.bot.schedule, run.slot - TICK) == run.slot  # else a request, which no grace binds
 
     def next_moment(self) -> float:
         """Return the elapsed seconds at which the next of the processes does something."""
