@@ -98,7 +98,8 @@ def _read_ends(
     manifest: Manifest, ledger: Ledger, journal: Journal, claims: list[Claim], now: datetime
 ) -> dict[str, str]:
     """Return the outcomes by run_id that the journal has of open claims; take up skips that the ledger missed."""
-    accounted = {bot.id: ledger.accounted_until(bot.id) for bot in manifest.bots}
+    # A stream has no slots to account for: its account stays where it began, months of journal ago.
+    accounted = {bot.id: ledger.accounted_until(bot.id) for bot in manifest.bots if not bot.is_stream}
     known = [claim.started_at for claim in claims] + [until for until in accounted.values() if until is not None]
     if not known:
         return {}

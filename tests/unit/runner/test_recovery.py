@@ -1,14 +1,16 @@
 """What a loop that was killed left behind gets its outcome, or goes on, whichever write was its last."""
 
 import os
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from openbell import journal as journals
 from openbell.control import Pause
 from openbell.ledger import Claim, OrderRecord
-from tests.unit.runner.fakes import FAILS, HANGS, START, SUCCEEDS, NewRig, Plan, Rig
+from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, NewRig, Plan, Rig
 
 
 class Killed(BaseException):
@@ -245,3 +247,25 @@ def test_other_peoples_claims_are_left_alone(rig: NewRig) -> None:
     one.boot()
     assert one.events("run_end") == []
     assert one.ledger.failures_in_a_row("b", 5) == 1
+
+
+def test_a_boot_reads_no_more_than_it_has_to(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days that are accounted for are not read again, also by a strategy whose stream has no slots to account for."""
+    one = rig(FIVE_MINUTES + '[[bot]]\nid = "s"\nkind = "stream"\nsymbols = ["AAPL"]\n')
+    one.launcher.plan = lambda run: HANGS if run.bot.is_stream else SUCCEEDS
+    for _ in range(3):
+        one.run_for(600)
+        one.kill()
+        one.clock.advance(86400)
+        one.boot()
+        one.run_for(600)
+    one.kill()
+    asked: list[date] = []
+
+    def since(folder: Path, first: date) -> Iterator[journals.Event]:
+        asked.append(first)
+        yield from ()
+
+    monkeypatch.setattr(journals, "since", since)
+    one.boot()
+    assert asked == [one.clock.now().date()]
