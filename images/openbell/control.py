@@ -1,7 +1,8 @@
 """What people want of a bot: desired state and requests, as small files that survive every restart.
 
 `<root>/<strategy>/paused/<bot>.json` is a pause; `<root>/<strategy>/requests/<id>.json` asks for a run now. Both are
-written by the command line and by the status page, and obeyed by the strategy's loop.
+written by the command line and by the status page, and obeyed by the strategy's loop. `<root>/deployment.json` tells the
+supervisor of a deployment.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 from openbell.journal import instant, stamp
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+_DEPLOYMENT = "deployment.json"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,40 @@ class Request:
     bot: str
     by: str
     requested_at: datetime
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A release that is being put in place: these strategies are stopped and started, and nothing is wrong until `until`."""
+
+    release: str
+    strategies: tuple[str, ...]
+    since: datetime
+    until: datetime
+    by: str
+
+
+def announce(root: Path, deployment: Deployment) -> None:
+    """Say that a deployment is under way; one that was announced before is replaced."""
+    content = {
+        "release": deployment.release,
+        "strategies": list(deployment.strategies),
+        "since": stamp(deployment.since),
+        "until": stamp(deployment.until),
+        "by": deployment.by,
+    }
+    _replace(root / _DEPLOYMENT, content)
+
+
+def deployment(root: Path) -> Deployment | None:
+    """Return the deployment that was announced last, over or not, or None; one that cannot be read counts as none."""
+    content = _read(root / _DEPLOYMENT) or {}
+    since, until = instant(content.get("since")), instant(content.get("until"))
+    strategies = content.get("strategies")
+    if since is None or until is None or not isinstance(strategies, list):
+        return None
+    names = tuple(str(name) for name in strategies)
+    return Deployment(str(content.get("release", "")), names, since, until, str(content.get("by", "unknown")))
 
 
 class Control:

@@ -8,6 +8,7 @@ from itertools import islice
 from openbell.journal import stamp
 from openbell.manifest import Schedule
 from openbell.slots import slots_between
+from openbell.supervisor.conditions import Condition
 from openbell.supervisor.records import DecisionRecord, SlotRecord
 from openbell.supervisor.status import GOOD
 
@@ -60,6 +61,7 @@ class Snapshot:
     ok: bool
     headline: str
     strategies: tuple[StrategyView, ...]
+    conditions: tuple[Condition, ...] = ()  # all that is wrong now
 
     def strategy(self, name: str) -> StrategyView | None:
         """Return the strategy of that name, or None."""
