@@ -27,37 +27,52 @@ down: ## Stop everything; journals and state stay
 	$(deploy) down
 
 .PHONY: ps
-ps: ## Show services, bots and their slots
-	$(deploy) ps
+ps: ## Show services, bots and their slots: [HOST=]
+	$(deploy) ps $(if $(HOST),--host='$(HOST)')
+
+.PHONY: status
+status: ps ## The same as ps, of a server: HOST=vps
+
+.PHONY: stats
+stats: ## Show memory, CPU, disk and restarts of each container, once: [HOST=]
+	$(deploy) stats $(if $(HOST),--host='$(HOST)')
 
 .PHONY: logs
-logs: ## Follow the output of all containers, or of one: STRATEGY=
-	$(deploy) logs $(if $(STRATEGY),'$(STRATEGY)')
+logs: ## Follow the output of all containers, or of one: STRATEGY= [HOST=]
+	$(deploy) logs $(if $(HOST),--host='$(HOST)') $(if $(STRATEGY),'$(STRATEGY)')
 
 .PHONY: run
-run: ## Run a strategy now, inside its container: STRATEGY= [BOT=]
+run: ## Run a strategy now, inside its container: STRATEGY= [BOT=] [HOST=]
 	$(call need,STRATEGY,ma_crossover)
-	$(deploy) run '$(STRATEGY)' $(if $(BOT),--bot '$(BOT)')
+	$(deploy) run $(if $(HOST),--host='$(HOST)') '$(STRATEGY)' $(if $(BOT),--bot '$(BOT)')
 
 .PHONY: pause
-pause: ## Pause a bot; its slots are skipped: BOT= REASON= [FOR=2h]
+pause: ## Pause a bot; its slots are skipped: BOT= REASON= [FOR=2h] [HOST=]
 	$(call need,BOT,ma_crossover)
 	$(call need,REASON,earnings)
-	$(deploy) pause '$(BOT)' --reason '$(REASON)' $(if $(FOR),--for '$(FOR)')
+	$(deploy) pause $(if $(HOST),--host='$(HOST)') '$(BOT)' --reason '$(REASON)' $(if $(FOR),--for '$(FOR)')
 
 .PHONY: resume
-resume: ## Let a paused bot run again: BOT=
+resume: ## Let a paused bot run again: BOT= [HOST=]
 	$(call need,BOT,ma_crossover)
-	$(deploy) resume '$(BOT)'
+	$(deploy) resume $(if $(HOST),--host='$(HOST)') '$(BOT)'
 
 .PHONY: next
 next: ## List the coming slots of every bot: [STRATEGY=]
 	$(deploy) next $(if $(STRATEGY),'$(STRATEGY)')
 
 .PHONY: journal
-journal: ## Print a strategy's journal: STRATEGY= [SYMBOL=] [SINCE=2h]
+journal: ## Print a strategy's journal: STRATEGY= [SYMBOL=] [SINCE=2h] [HOST=]
 	$(call need,STRATEGY,ma_crossover)
-	$(deploy) journal '$(STRATEGY)' $(if $(SYMBOL),--symbol '$(SYMBOL)') $(if $(SINCE),--since '$(SINCE)')
+	$(deploy) journal $(if $(HOST),--host='$(HOST)') '$(STRATEGY)' $(if $(SYMBOL),--symbol '$(SYMBOL)') $(if $(SINCE),--since '$(SINCE)')
+
+.PHONY: alert-test
+alert-test: ## Send one message to each channel, and say which failed and why: [HOST=]
+	$(deploy) alert-test $(if $(HOST),--host='$(HOST)')
+
+.PHONY: canary
+canary: ## Miss a slot on purpose, and follow the alert to the channels: [HOST=]
+	$(deploy) canary $(if $(HOST),--host='$(HOST)')
 
 .PHONY: check
 check: ## Validate all strategies, without running any
@@ -68,10 +83,63 @@ new: ## Make a strategy that runs at once, and its service: STRATEGY=my_idea
 	$(call need,STRATEGY,my_idea)
 	$(deploy) new '$(STRATEGY)'
 
+.PHONY: backtest
+backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10,20 slow=50"] [OPTIONS=]
+	$(call need,STRATEGY,ma_crossover)
+	@scripts/python-ready host
+	@$(python) -m openbell backtest '$(STRATEGY)' $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
+		$(foreach choice,$(SET),--set '$(choice)') --out 'backtests/$(STRATEGY)' $(OPTIONS)
+
+.PHONY: local
+local: ## Run everything here without Docker, in the foreground, until Ctrl-C
+	$(deploy) local
+
+.PHONY: crontab
+crontab: ## Print the lines that let cron run strategies instead of containers: [STRATEGY=]
+	@scripts/python-ready host
+	@$(python) -m deploy crontab $(if $(STRATEGY),'$(STRATEGY)')
+
+.PHONY: provision
+provision: ## Make a bare Debian or Ubuntu server ready for deploys: HOST=vps [YES=1]
+	$(call need,HOST,vps)
+	$(deploy) provision '$(HOST)' $(if $(YES),--yes)
+
+.PHONY: dashboard
+dashboard: ## Open a tunnel to a server's status page, until Ctrl-C: HOST=vps
+	$(call need,HOST,vps)
+	$(deploy) dashboard '$(HOST)'
+
+.PHONY: audit
+audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
+	$(call need,HOST,vps)
+	$(deploy) audit '$(HOST)' $(if $(JSON),--json)
+
+.PHONY: deploy
+deploy: ## Bring what is here to a server, between runs, and back if it fails there: HOST=vps [STRATEGY=] [DRY_RUN=1] [WAIT=idle]
+	$(call need,HOST,vps)
+	@scripts/docker-ready
+	$(deploy) deploy '$(HOST)' $(if $(STRATEGY),--strategy '$(STRATEGY)') $(if $(DRY_RUN),--dry-run) $(if $(WAIT),--wait '$(WAIT)')
+
+.PHONY: rollback
+rollback: ## Put the release of before in place again: HOST=vps [TO=release] [DRY_RUN=1] [WAIT=idle]
+	$(call need,HOST,vps)
+	$(deploy) rollback '$(HOST)' $(if $(TO),--to '$(TO)') $(if $(DRY_RUN),--dry-run) $(if $(WAIT),--wait '$(WAIT)')
+
+.PHONY: releases
+releases: ## List the releases that a server keeps: HOST=vps
+	$(call need,HOST,vps)
+	$(deploy) releases '$(HOST)'
+
 .PHONY: test
 test: lint ## Set up what is missing and run the whole test suite
 	@scripts/docker-ready
-	@$(python) -m pytest $(tests)
+	@$(python) -m pytest -m 'not deploy_long' $(tests)
+
+.PHONY: test-deploy
+test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (many minutes)
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m pytest tests/deploy
 
 .PHONY: test-faults
 test-faults: ## Kill real containers in every window for some minutes, and count what is lost or doubled
@@ -96,6 +164,12 @@ bench: ## Measure lateness, memory and image sizes, beside peers
 	@scripts/docker-ready
 	@scripts/python-ready dev
 	@$(python) -m tests.bench
+
+.PHONY: bench-deploy
+bench-deploy: ## Measure a deploy's bytes and seconds beside docker save and a registry, on a stand-in server
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m tests.bench.deploy
 
 .PHONY: lock
 lock: ## Lock all dependencies anew, with hashes

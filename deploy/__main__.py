@@ -3,13 +3,18 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy import bots, compose, engine, environment, execute, grace, new, services, table
+from deploy import compose, environment, execute, grace, hosts, new, running, services
+from deploy.arguments import parser
 from deploy.environment import Settings
+from deploy.local import main as local
+from deploy.local.processes import Places
+from deploy.place import Here
 from deploy.problem import Problem
 from deploy.progress import log_to_stdout
+from deploy.release import commands as releases
 from openbell.manifest import load_all, strategy_folders
 
 PATIENCE = 10.0  # seconds for the supervisor's first answer
@@ -30,78 +35,16 @@ def up(settings: Settings, options: argparse.Namespace) -> int:
         raise Problem(msg, code)
     log.info("starting the containers and waiting until they are healthy")
     code = execute.long(compose.up(), log)
-    show(settings, PATIENCE)
+    running.show(Here(settings), settings, PATIENCE)
     if code:
         msg = "not everything is healthy: see above, and `make logs STRATEGY=...` for the rest of a container's output"
         raise Problem(msg, code)
     return 0
 
 
-def ps(settings: Settings, _options: argparse.Namespace) -> int:
-    """Show services and bots; 1 if something is not well."""
-    return show(settings, 0)
-
-
-def show(settings: Settings, patience: float) -> int:
-    """Print the overview; return 1 if a service is not well, or none is there."""
-    found = engine.services(settings.project)
-    known = bots.fetch(settings.page, patience) if found else None
-    print("\n" + table.overview(found, known, settings.page, settings.timezone) + "\n", flush=True)
-    return 0 if found and all(service.well for service in found) else 1
-
-
 def down(_settings: Settings, _options: argparse.Namespace) -> int:
     """Stop and remove the containers; what they wrote stays."""
     return execute.run(compose.down())
-
-
-def logs(_settings: Settings, options: argparse.Namespace) -> int:
-    """Follow what a container writes."""
-    return execute.run(compose.logs(options.strategy, follow=not options.no_follow))
-
-
-def run(settings: Settings, options: argparse.Namespace) -> int:
-    """Run a strategy now, in its container."""
-    must_run(options.strategy, engine.services(settings.project))
-    return execute.run(compose.run(options.strategy, options.bot))
-
-
-def pause(settings: Settings, options: argparse.Namespace) -> int:
-    """Pause a bot."""
-    strategy = owner(options.bot)
-    must_run(strategy, engine.services(settings.project))
-    return execute.run(compose.pause(strategy, options.bot, options.length, options.reason))
-
-
-def resume(settings: Settings, options: argparse.Namespace) -> int:
-    """Let a paused bot run again."""
-    strategy = owner(options.bot)
-    must_run(strategy, engine.services(settings.project))
-    return execute.run(compose.resume(strategy, options.bot))
-
-
-def owner(bot: str) -> str:
-    """Return the strategy that has the bot; a Problem that lists the bots if none has."""
-    manifests, _ = load_all(Path("strategies"))
-    owners = {one.id: manifest.name for manifest in manifests for one in manifest.bots}
-    if bot not in owners:
-        msg = f'BOT: found "{bot}"; allowed: one of {", ".join(sorted(owners))}'
-        raise Problem(msg, 2)
-    return owners[bot]
-
-
-def journal(settings: Settings, options: argparse.Namespace) -> int:
-    """Print lines of a strategy's journal."""
-    must_run(compose.SUPERVISOR, engine.services(settings.project))
-    return execute.run(compose.journal(options.strategy, options.symbol, options.since))
-
-
-def must_run(name: str, found: Sequence[engine.Service]) -> None:
-    """Raise Problem if there is no container of that name that runs."""
-    running = [service.name for service in found if service.state == "running"]
-    if name not in running:
-        msg = f"{name} does not run: start it with `make up`; what runs: {', '.join(running) or 'nothing'}"
-        raise Problem(msg)
 
 
 def check(settings: Settings, _options: argparse.Namespace) -> int:
@@ -129,44 +72,71 @@ def make(_settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def deploy(settings: Settings, options: argparse.Namespace) -> int:
+    """Bring what is here to a host and put it in place, between runs; or everything back."""
+    if code := check(settings, options):
+        msg = "nothing was deployed: mend what the lines above name, and try again"
+        raise Problem(msg, code)
+    wishes = releases.Wishes(options.strategy, dry_run=options.dry_run, idle=options.wait == "idle")
+    return releases.deploy(hosts.find(options.host, settings), log_to_stdout(settings.log), wishes, STRATEGIES)
+
+
+def rollback(settings: Settings, options: argparse.Namespace) -> int:
+    """Put a release of before in place on a host."""
+    wishes = releases.Wishes(dry_run=options.dry_run, idle=options.wait == "idle", to=options.to)
+    return releases.rollback(hosts.find(options.host, settings), log_to_stdout(settings.log), wishes)
+
+
+def list_releases(settings: Settings, options: argparse.Namespace) -> int:
+    """List the releases that a host keeps."""
+    return releases.releases(hosts.find(options.host, settings))
+
+
+def run_local(settings: Settings, options: argparse.Namespace) -> int:
+    """Run the strategies and the supervisor as processes of this machine, without Docker, until Ctrl-C."""
+    if code := check(settings, options):
+        msg = "nothing was started: mend what the lines above name, and try again"
+        raise Problem(msg, code)
+    given = environment.values(Path(".env"), os.environ)
+    places = Places(STRATEGIES.absolute(), local.data_folder(settings.project, given))
+    return local.run(load_all(STRATEGIES)[0], places, settings, given)
+
+
+def crontab(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the lines for cron."""
+    data = local.data_folder(settings.project, environment.values(Path(".env"), os.environ))
+    return execute.run(compose.crontab(options.strategy, data))
+
+
 COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "up": up,
-    "ps": ps,
+    "ps": running.ps,
     "down": down,
-    "logs": logs,
-    "run": run,
-    "pause": pause,
-    "resume": resume,
-    "journal": journal,
+    "logs": running.logs,
+    "run": running.run,
+    "pause": running.pause,
+    "resume": running.resume,
+    "journal": running.journal,
     "check": check,
+    "alert-test": running.alert_test,
+    "canary": running.canary,
     "next": coming,
     "new": make,
+    "local": run_local,
+    "deploy": deploy,
+    "rollback": rollback,
+    "releases": list_releases,
+    "crontab": crontab,
+    "provision": running.provision,
+    "stats": running.take,
+    "dashboard": running.open_dashboard,
+    "audit": running.show_audit,
 }
 
 
 def arguments() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m deploy", description="the host's side of openbell")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, function in COMMANDS.items():
-        command = commands.add_parser(name, help=function.__doc__)
-        if name in {"run", "journal", "new"}:
-            command.add_argument("strategy")
-        if name in {"logs", "next"}:
-            command.add_argument("strategy", nargs="?")
-        if name == "logs":
-            command.add_argument("--no-follow", action="store_true", help="print what is there, and end")
-        if name == "run":
-            command.add_argument("--bot", help="only this bot")
-        if name in {"pause", "resume"}:
-            command.add_argument("bot")
-        if name == "pause":
-            command.add_argument("--for", dest="length", help='how long, such as "2h"')
-            command.add_argument("--reason", required=True)
-        if name == "journal":
-            command.add_argument("--symbol", help="only lines about this symbol")
-            command.add_argument("--since", help='a duration such as "2h", or a date')
-    return parser
+    return parser(COMMANDS)
 
 
 def main() -> int:

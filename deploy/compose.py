@@ -15,6 +15,11 @@ def build() -> Command:
     return (*COMPOSE, "build")
 
 
+def configuration() -> Command:
+    """Print the whole configuration with all values filled in, as JSON."""
+    return (*COMPOSE, "config", "--format", "json")
+
+
 def up() -> Command:
     """Start what is not running as it should be, drop what has no service any more, and wait until all is healthy."""
     return (*COMPOSE, "up", "--detach", "--remove-orphans", "--wait", "--wait-timeout", str(WAIT))
@@ -61,6 +66,22 @@ def journal(strategy: str, symbol: str | None, since: str | None) -> Command:
     )
 
 
+def alert_test() -> Command:
+    """Send one message to each channel, from where alerts are sent."""
+    return (*COMPOSE, "exec", "-T", SUPERVISOR, "openbell", "alert-test")
+
+
+def canary() -> Command:
+    """Miss a slot on purpose in the running supervisor, and follow it to the channels."""
+    return (*COMPOSE, "exec", "-T", SUPERVISOR, "openbell", "canary")
+
+
+def elsewhere(command: Command, project: str) -> Command:
+    """Return the same command of Compose for a place where the project's files are not, only its containers."""
+    options = (*COMPOSE, "--project-name", project, *command[len(COMPOSE) :])
+    return ("sh", "-c", 'cd / && exec "$@"', "sh", *options)  # a compose.yaml that lies about is not ours
+
+
 def check() -> Command:
     """Validate all manifests, and that every strategy has a service."""
     return (*_openbell(), "check", "--strategies", "strategies")
@@ -69,6 +90,12 @@ def check() -> Command:
 def coming(strategy: str | None) -> Command:
     """List the coming slots of every bot, or of one strategy's."""
     return (*_openbell(), "next", "--strategies", "strategies", *(("--strategy", strategy) if strategy else ()))
+
+
+def crontab(strategy: str | None, data: Path) -> Command:
+    """Print the lines that let cron run all strategies, or one."""
+    where = ("--strategies", "strategies", "--data", str(data))
+    return (*_openbell(), "crontab", *where, *(("--strategy", strategy) if strategy else ()))
 
 
 def _openbell() -> Command:

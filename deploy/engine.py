@@ -35,10 +35,10 @@ class Service:
         return self.state == "running" and self.health in {"healthy", ""}
 
 
-def services(project: str) -> tuple[Service, ...]:
-    """Return the project's containers by name; Problem if no engine answers."""
+def services(project: str, at: str | None = None) -> tuple[Service, ...]:
+    """Return the project's containers by name; Problem if no engine answers at the address, which is ours by default."""
     try:
-        client = docker.DockerClient(base_url=_address(), timeout=20)
+        client = docker.DockerClient(base_url=at or address(), timeout=20)
         try:
             containers = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
             found = [service(container.attrs, _last_line(container)) for container in _services_only(containers)]
@@ -89,6 +89,6 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _address() -> str | None:
+def address() -> str | None:
     """Return the engine's address as Docker's own client finds it: DOCKER_HOST, then the context in use."""
     return os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host

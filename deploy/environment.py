@@ -17,6 +17,10 @@ _NUMBER = (re.compile(r"[1-9]\d{0,6}"), "a whole number above 0")
 _DURATION = (re.compile(r"(\d+h)?(\d+m)?(\d+s)?(?<=[hms])"), 'a duration such as "130s" or "2m10s"')
 _VOLUME = (re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"), "a volume's name: letters, digits, _ . and -")
 
+# What these may be, the supervisor says at its start, in one line: it knows zones, channels and bots.
+_SUPERVISORS = (re.compile(r"\S[\s\S]*"), "what .env.example says")
+_FILE = (re.compile(r"\S.*"), "a file")
+
 # Every key that openbell knows, with what it may be. .env.example explains each of them; a test holds the two together.
 KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "COMPOSE_PROJECT_NAME": (re.compile(r"[a-z0-9][a-z0-9_-]*"), "lower-case letters, digits, _ and -"),
@@ -38,7 +42,22 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_HEALTH_INTERVAL": _DURATION,
     "OPENBELL_LOG_MAX_SIZE": _SIZE,
     "OPENBELL_LOG_MAX_FILE": _NUMBER,
+    "OPENBELL_ALERT_URLS": _SUPERVISORS,
+    "OPENBELL_ALERT_URLS_FILE": _FILE,
+    "OPENBELL_ALERT_FALLBACK": _SUPERVISORS,
+    "OPENBELL_ALERT_FALLBACK_FAILURES": _NUMBER,
+    "OPENBELL_ALERT_FALLBACK_TIME": _SUPERVISORS,
+    "OPENBELL_ALERT_AFTER": _SUPERVISORS,
+    "OPENBELL_RECOVER_AFTER": _SUPERVISORS,
+    "OPENBELL_REMIND": _SUPERVISORS,
+    "OPENBELL_QUIET_HOURS": _SUPERVISORS,
+    "OPENBELL_DIGEST_MORNING": _SUPERVISORS,
+    "OPENBELL_DIGEST_EVENING": _SUPERVISORS,
+    "OPENBELL_DEADMAN_URL": _SUPERVISORS,
+    "OPENBELL_DEADMAN_URL_FILE": _FILE,
+    "OPENBELL_DEADMAN_EVERY": _SUPERVISORS,
     "OPENBELL_LOG": (re.compile(r"text|json"), "text or json"),
+    "OPENBELL_SSH_CONFIG": (re.compile(r".+"), "a file that `ssh -F` reads"),
 }
 
 
@@ -52,6 +71,7 @@ class Settings:
     timezone: BaseTzInfo | None = None  # the user's; None is this machine's own
     stop_grace: int = 130  # seconds
     log: str = "text"
+    ssh_config: Path | None = None  # None is the user's own
 
     @property
     def page(self) -> str:
@@ -64,21 +84,28 @@ class Settings:
 
 def read(file: Path, environment: Mapping[str, str]) -> Settings:
     """Return the settings; Problem names the key, what was found and what is allowed."""
-    from_file = {key: value or "" for key, value in dotenv_values(file).items()} if file.is_file() else {}
-    for key in from_file:
+    for key in _from_file(file):
         if key.startswith("OPENBELL_") and key not in KEYS:
             msg = f"{file.name}: {key}: an unknown key; known: {', '.join(KEYS)}"
             raise Problem(msg)
-    return settings({**from_file, **environment}, file.name)
+    return settings(values(file, environment), file.name)
+
+
+def values(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return all that is set, secrets too: the shell's environment before the file."""
+    return {**_from_file(file), **environment}
+
+
+def _from_file(file: Path) -> dict[str, str]:
+    return {key: value or "" for key, value in dotenv_values(file).items()} if file.is_file() else {}
 
 
 def settings(values: Mapping[str, str], file: str) -> Settings:
     """Return the settings that the values stand for; an empty value is one that is not set, as it is for Compose."""
     given = {key: values[key] for key in KEYS if values.get(key)}
     for key, value in given.items():
-        pattern, allowed = KEYS[key]
-        if not pattern.fullmatch(value) or not _exists(key, value):
-            msg = f'{file} or the environment: {key}: found "{value}"; allowed: {allowed}'
+        if problem := wrong(key, value):
+            msg = f"{file} or the environment: {key}: {problem}"
             raise Problem(msg)
     zone = given.get("OPENBELL_TIMEZONE")
     return Settings(
@@ -88,7 +115,14 @@ def settings(values: Mapping[str, str], file: str) -> Settings:
         timezone=pytz.timezone(zone) if zone else None,
         stop_grace=seconds(given.get("OPENBELL_STOP_GRACE", f"{Settings.stop_grace}s")),
         log=given.get("OPENBELL_LOG", Settings.log),
+        ssh_config=Path(given["OPENBELL_SSH_CONFIG"]).expanduser() if "OPENBELL_SSH_CONFIG" in given else None,
     )
+
+
+def wrong(key: str, value: str) -> str | None:
+    """Return what was found and what is allowed, or None if the key may have this value."""
+    pattern, allowed = KEYS[key]
+    return None if pattern.fullmatch(value) and _exists(key, value) else f'found "{value}"; allowed: {allowed}'
 
 
 def seconds(duration: str) -> int:

@@ -22,6 +22,19 @@ def run(command: Sequence[str]) -> int:
         raise Problem(msg) from None
 
 
+def output(command: Sequence[str]) -> str:
+    """Run a command that must succeed and return what it prints; Problem with what it said if it does not."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        msg = f"{command[0]} is not installed: run `make up`, which sets up what is missing"
+        raise Problem(msg) from None
+    if done.returncode:
+        msg = f"`{' '.join(command)}` failed: {done.stderr.strip()}"
+        raise Problem(msg, done.returncode)
+    return done.stdout
+
+
 def long(command: Sequence[str], log: Log) -> int:
     """Run a command that may take minutes, with a sign of life where its own output may pause."""
     with _signs_of_life(log):

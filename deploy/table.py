@@ -1,6 +1,7 @@
 """What `make up` and `make ps` end with: the services, the bots with their slots, and where the status page is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import pytz
@@ -15,18 +16,30 @@ BOT_HEADINGS = ("BOT", "STATUS", "LAST SLOT", "OUTCOME", "NEXT SLOT")
 WELL = ("new", "up", "running")  # statuses that need no explanation
 
 
-def overview(services: Sequence[Service], bots: Sequence[BotStatus] | None, page: str, zone: BaseTzInfo | None) -> str:
+@dataclass(frozen=True)
+class Hints:
+    """What a person does next, in the words for the machine that the table is about."""
+
+    page: str  # where the status page is, or the command that leads to it
+    start: str = "make up"
+    option: str = ""  # of every other command: empty, or " HOST=vps"
+
+
+def overview(
+    services: Sequence[Service], bots: Sequence[BotStatus] | None, hints: Hints, zone: BaseTzInfo | None
+) -> str:
     """Return the whole text. `zone` is the user's; None is this machine's own. `bots` is None if nobody could tell."""
     if not services:
-        return "Nothing runs: start it with `make up`."
+        return f"Nothing runs: start it with `{hints.start}`."
     parts = [aligned([SERVICE_HEADINGS, *(_service(service) for service in services)])]
     parts += [f"{one.name}: {_state(one)}; it wrote last: {one.last_line}" for one in services if one.last_line]
     if bots is None:
-        parts.append(f"The supervisor does not answer at {page}: see `make logs STRATEGY=supervisor`.")
+        where = "" if hints.option else f" at {hints.page}"
+        parts.append(f"The supervisor does not answer{where}: see `make logs STRATEGY=supervisor{hints.option}`.")
     else:
         parts.append(aligned([BOT_HEADINGS, *(_bot(bot, zone) for bot in bots)]))
         parts += [f"{bot.id}: {bot.status}: {bot.reason}" for bot in bots if bot.reason and bot.status not in WELL]
-        parts.append(f"Status page: {page}")
+        parts.append(f"Status page: {hints.page}")
     return "\n\n".join(parts)
 
 

@@ -29,18 +29,24 @@ debian_sources() {
 }
 
 # install_from_release SUITE PACKAGE: the package alone from another release of Debian, what it needs from this one.
-# apt has checked its signature; its lists are put aside, so that nothing else is ever taken from that release.
 install_from_release() {
-    local suite=$1 package=$2 aside
+    local aside
     aside=$(mktemp -d)
+    fetch_from_release "$1" "$2" "$aside"
+    step "Installing $2 of Debian $1" 300 apt_quietly install --no-install-recommends "$aside"/*.deb
+    rm -rf "$aside"
+}
+
+# fetch_from_release SUITE PACKAGE FOLDER: the package's file from another release of Debian.
+# apt has checked its signature; its lists are put aside, so that nothing else is ever taken from that release.
+fetch_from_release() {
+    local suite=$1 package=$2 aside=$3
     mkdir "$aside/lists"
     debian_sources "$suite" >"$aside/sources.list"
     [ -s "$aside/sources.list" ] || give_up "Install $package by hand: this machine's apt sources name no Debian archive to take it from."
     local apart=(-o "Dir::Etc::SourceList=$aside/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$aside/lists")
     step "Reading the package lists of Debian $suite" 300 apt_quietly "${apart[@]}" update
     step "Fetching $package of Debian $suite" 300 fetch_into "$aside" "${apart[@]}" download "$package"
-    step "Installing $package of Debian $suite" 300 apt_quietly install --no-install-recommends "$aside"/*.deb
-    rm -rf "$aside"
 }
 
 fetch_into() {

@@ -6,7 +6,12 @@ import sys
 # name → (module with `main(arguments) -> exit code`, one line of help)
 COMMANDS = {
     "run": ("openbell.runner.service", "run the strategy of this container until it is stopped"),
+    "once": ("openbell.runner.once", "run the slots of a strategy that are due now, and end (for cron)"),
+    "backtest": ("openbell.backtest.main", "run a strategy over every slot of the past"),
+    "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),
     "supervise": ("openbell.supervisor.service", "watch all strategies and serve the status page"),
+    "alert-test": ("openbell.commands.alert_test", "send one message to each channel"),
+    "canary": ("openbell.commands.canary", "miss a slot on purpose, and follow the alert to the channels"),
     "status": ("openbell.commands.status", "say whether all is well, bot by bot"),
     "check": ("openbell.commands.check", "validate strategies without importing them"),
     "next": ("openbell.commands.next", "list the coming slots of every bot"),
@@ -14,6 +19,10 @@ COMMANDS = {
     "run-now": ("openbell.commands.run_now", "run a bot of this container now and print what it decided"),
     "pause": ("openbell.commands.pause", "pause a bot of this container"),
     "resume": ("openbell.commands.resume", "let a paused bot of this container run again"),
+    "preflight": ("openbell.commands.preflight", "see whether this image will work here (used by deploys)"),
+    "idle": ("openbell.commands.idle", "wait for a moment in which no run would be crossed (used by deploys)"),
+    "gate": ("openbell.commands.gate", "wait until this container has shown that it works (used by deploys)"),
+    "deployment": ("openbell.commands.deployment", "tell the supervisor of a deployment (used by deploys)"),
     "pin": ("openbell.commands.pin", "fix an image's time zone and release (used by the image build)"),
 }
 

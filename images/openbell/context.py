@@ -11,6 +11,7 @@ Everything that a strategy computes, decides and orders passes through here, and
 always running has `def stream(ctx: StreamContext) -> None` instead, see stream.py.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -20,11 +21,12 @@ from datetime import UTC, datetime
 
 import pytz
 
-from openbell.brokers import Broker, Order, PlacedOrder
+from openbell.brokers import Broker, Order, OrderRefusedError, PlacedOrder
+from openbell.guard import Guard
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Manifest
-from openbell.market import Bars, Market
+from openbell.market import Bars, Market, Series
 
 SIDES = ("buy", "sell")
 RESERVED = frozenset({"timestamp", "event", "level", "strategy", "boot_id"})
@@ -101,6 +103,7 @@ class BotContext:
         ledger: Ledger,
         journal: Journal,
         clock: Callable[[], datetime],
+        halted: Callable[[], str] = str,
     ) -> None:
         self.bot = run.bot.id
         self.symbols = run.bot.symbols
@@ -115,6 +118,7 @@ class BotContext:
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
+        self._guard = Guard(manifest, run.bot, market, broker, ledger, halted)
         self._signals: dict[str, object] = {}
         self._sent: set[str] = set()  # client_order_ids of this run
 
@@ -133,7 +137,16 @@ class BotContext:
 
         Prices are adjusted for splits and dividends. MarketError if the market has no such symbol or timeframe.
         """
-        return self._market.bars(symbol, timeframe, count, self.slot)
+        at = self.slot
+        bars = self._market.bars(symbol, timeframe, count, at)
+        stale = self._guard.stale(symbol, timeframe, bars, at)
+        if stale is not None:
+            self._warn("stale_data", **stale)
+        return bars
+
+    def series(self, name: str, count: int) -> Series:
+        """Return the last `count` values of a named series that were known at the slot, oldest first; MarketError if none."""
+        return self._market.series(name, count, self.slot)
 
     def price(self, symbol: str) -> float:
         """Return the price at which an order sent now would fill, as far as the market knows."""
@@ -155,6 +168,10 @@ class BotContext:
             msg = f'{name} is not in the manifest: add it, as in secrets = ["{name}"]'
             raise StrategyError(msg)
         return os.environ[name]
+
+    def look_at_equity(self) -> None:
+        """Take the day's first look at the account, if a limit of the manifest counts from there."""
+        self._guard.look_at_equity(self.slot, self._clock())
 
     def signal(self, symbol: str, value: float, **values: object) -> None:
         """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
@@ -179,7 +196,12 @@ class BotContext:
         if isinstance(quantity, bool) or not math.isfinite(quantity) or quantity <= 0:
             msg = f"the quantity of an order is a positive number, not {quantity!r}"
             raise StrategyError(msg)
-        placed, repeated = self._send(Order(client_order_id, symbol, side, float(quantity)), leg)
+        order = Order(client_order_id, symbol, side, float(quantity))
+        with self._ledger.one_at_a_time() if self._guard.keeps_order else contextlib.nullcontext():
+            placed, repeated = self._send(order, leg)
+        if placed.status == "refused":
+            self._write_refusal(placed, reason)
+            return placed
         self.decisions[symbol] = side
         self._write(
             "decision",
@@ -198,27 +220,74 @@ class BotContext:
         )
         return placed
 
+    def _write_refusal(self, placed: PlacedOrder, wanted: str) -> None:
+        self.decisions[placed.symbol] = "refused"
+        self._warn(
+            "decision",
+            symbol=placed.symbol,
+            action="refused",
+            reason=placed.reason,
+            signal=self._signals.get(placed.symbol),
+            qty=0,
+            side=placed.side,
+            wanted_qty=placed.quantity,
+            wanted_reason=wanted,
+        )
+
     def _send(self, order: Order, leg: str) -> tuple[PlacedOrder, bool]:
+        before = self._ledger.order(order.client_order_id)
+        if before is not None:
+            # It may have reached the broker although no answer reached us: ask, then send.
+            placed = self._broker.find(order.client_order_id)
+            if placed is None and before.status == "rejected":  # a no stays a no, also where the broker keeps none
+                placed = _of(order, "rejected", before.reason, before.at or self._clock())
+            if placed is not None:
+                self._settle(placed)
+                return placed, True
+        now = self._clock()
+        if reason := self._guard.refusal(order, self.slot, now):
+            return self._refused(order, reason), False
         record = OrderRecord(
             order.client_order_id, self.bot, self._run.slot, order.symbol, order.side, leg, order.quantity
         )
-        before = self._ledger.intend(record)
-        # An order that was intended before may have reached the broker although no answer reached us: ask, then send.
-        placed = self._broker.find(order.client_order_id) if before else None
-        repeated = placed is not None
-        if placed is None:
+        if self._ledger.intend(record, now) is not None:
+            self._ledger.send_again(order.client_order_id, now)
+        try:
             placed = self._broker.submit(order)
-        self._ledger.settle(order.client_order_id, placed.status, placed.order_id)
-        return placed, repeated
+        except OrderRefusedError as refused:
+            return self._refused(order, str(refused)), False
+        self._settle(placed)
+        return placed, False
+
+    def _settle(self, placed: PlacedOrder) -> None:
+        self._ledger.settle(
+            placed.client_order_id,
+            placed.status,
+            placed.order_id,
+            placed.filled_quantity,
+            placed.filled_price,
+            placed.reason,
+            placed.fee_quantity,
+        )
+
+    def _refused(self, order: Order, reason: str) -> PlacedOrder:
+        self._ledger.settle(order.client_order_id, "refused", "", reason=reason)  # if it was intended before
+        return _of(order, "refused", reason, self._clock())
 
     def _write(self, event: str, /, **fields: object) -> None:
+        self._line(event, "info", fields)
+
+    def _warn(self, event: str, /, **fields: object) -> None:
+        self._line(event, "warning", fields)
+
+    def _line(self, event: str, level: str, fields: Mapping[str, object]) -> None:
         # What identifies the run cannot be overwritten by a strategy's own names.
         own = {**self._run.fields(), **self._market.provenance(self.slot)}
         clashing = sorted(RESERVED.union(own).intersection(fields))
         if clashing:
             msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
             raise StrategyError(msg)
-        self._journal.write(event, self._clock(), {**own, **fields})
+        self._journal.write(event, self._clock(), {**own, **fields}, level=level)
 
 
 class Context(BotContext):
@@ -229,7 +298,8 @@ class Context(BotContext):
 
         The order's identity is (bot, slot, symbol, side, leg): a retry of the run, or the next run after a crash, finds
         the order that was sent already and sends no second one. `leg` tells two orders of one side in one run apart.
-        A rejected order is an answer (`status`), not an exception; BrokerError means that the broker gave none.
+        A rejected order is an answer (`status`), and so is one that openbell refuses to send (a limit of the manifest, a
+        halt, stale data: `status` is "refused", `reason` says which). BrokerError means that the broker gave no answer.
         """
         client_order_id = order_identity(self.bot, self.slot, symbol, side, leg)
         if client_order_id in self._sent:
@@ -238,6 +308,11 @@ class Context(BotContext):
         placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
         self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
         return placed
+
+
+def _of(order: Order, status: str, reason: str, at: datetime) -> PlacedOrder:
+    named = (order.client_order_id, order.symbol, order.side, order.quantity)
+    return PlacedOrder("", *named, status, 0.0, None, at, reason)
 
 
 def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, leg: str) -> str:

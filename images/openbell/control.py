@@ -16,6 +16,7 @@ from openbell.journal import instant, stamp
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT = "deployment.json"
+_HALT = "halt.json"
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,56 @@ def deployment(root: Path) -> Deployment | None:
     return Deployment(str(content.get("release", "")), names, since, until, str(content.get("by", "unknown")))
 
 
+@dataclass(frozen=True)
+class Halt:
+    """No strategy sends an order until somebody lifts this."""
+
+    since: datetime
+    by: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Say it as the reason of a decision."""
+        return f"halted: {self.reason} (by {self.by} since {stamp(self.since)})"
+
+
+def halt(root: Path, halt: Halt) -> None:
+    """Stop all orders everywhere; a halt that is there is replaced."""
+    _replace(root / _HALT, {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason})
+
+
+def unhalt(root: Path) -> bool:
+    """Let orders be sent again; tell whether they were halted."""
+    try:
+        (root / _HALT).unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def halted(root: Path) -> Halt | None:
+    """Return the halt, or None if orders may be sent. One that cannot be read holds all the same."""
+    try:
+        content = json.loads((root / _HALT).read_text())
+        since = instant(content.get("since")) or _ALWAYS
+        return Halt(since, str(content.get("by", "unknown")), str(content.get("reason", "")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError) as error:
+        return Halt(_ALWAYS, "unknown", f"{_HALT} cannot be read ({error}); make unhalt removes it")
+
+
 class Control:
     """Desired state and requests of one strategy."""
 
     def __init__(self, root: Path, strategy: str) -> None:
+        self._root = root
         self._paused = root / strategy / "paused"
         self._requests = root / strategy / "requests"
+
+    def halted(self) -> Halt | None:
+        """Return the halt of all strategies, or None."""
+        return halted(self._root)
 
     def prepare(self) -> None:
         """Make the folders; OSError if that cannot be done."""

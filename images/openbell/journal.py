@@ -67,6 +67,12 @@ class Journal:
         if self._file >= 0:
             os.fdatasync(self._file)
 
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file, self._day = -1, None
+
     def settle(self, first: date) -> None:
         """Make what is in the files dated `first` or later final, whoever wrote it: torn lines end, and all survive a power cut."""
         for day, path in days(self.folder):
@@ -181,9 +187,9 @@ def instant(text: object) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # no instant, or one whose year in UTC is 0 or 10000
         return None
-    return at.astimezone(UTC) if at.tzinfo else None
 
 
 def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Event | None]]:
@@ -258,10 +264,14 @@ class Follower:
     def poll(self) -> Iterator[Event]:
         """Yield what is new, file by file, oldest day first within a strategy."""
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir()):
-            for _, path in days(folder):
-                yield from self._poll_file(path)
+            yield from self.follow(path for _, path in days(folder))
 
-    def _poll_file(self, path: Path) -> Iterator[Event]:
+    def follow(self, paths: Iterable[Path]) -> Iterator[Event]:
+        """Yield what is new in these files of the root, in their order."""
+        for path in paths:
+            yield from self._follow_file(path)
+
+    def _follow_file(self, path: Path) -> Iterator[Event]:
         name = str(path.relative_to(self.root))
         offset = self.positions.get(name, 0)
         try:

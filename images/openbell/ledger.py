@@ -1,15 +1,19 @@
-"""The ledger: what must survive a crash. Claims of slots, orders, a bot's own state and how far its slots are accounted for.
+"""The ledger: what must survive a crash. Claims of slots, orders and what they bought, a bot's own state, what is accounted for.
 
 One SQLite file for a strategy, written durably (a commit survives a power cut). The loop and the runs' processes each
 open their own: a connection must not be carried over a fork.
 """
 
+import fcntl
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS claims (
@@ -23,12 +27,23 @@ CREATE TABLE IF NOT EXISTS orders (
     leg TEXT NOT NULL, quantity REAL NOT NULL, status TEXT NOT NULL, order_id TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS orders_of_a_slot ON orders (bot, slot);
+CREATE TABLE IF NOT EXISTS sent (
+    client_order_id TEXT PRIMARY KEY, at TEXT NOT NULL, filled REAL NOT NULL DEFAULT 0, fee REAL NOT NULL DEFAULT 0, price REAL,
+    reason TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS holdings (symbol TEXT PRIMARY KEY, quantity REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (bot TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (bot, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
+FINAL = ("filled", "rejected", "cancelled", "expired", "refused", "lost")  # of an order: nothing more becomes of it
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
+_NAMED = (
+    "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason"
+)
+_BOTH = "orders LEFT JOIN sent ON sent.client_order_id = orders.client_order_id"
+_DUST = 1e-9  # what adding and taking away binary fractions leaves of nothing
 
 
 @dataclass(frozen=True)
@@ -57,18 +72,26 @@ class OrderRecord:
     quantity: float
     status: str = "intended"
     order_id: str | None = None
+    at: datetime | None = field(default=None, compare=False)  # when it was about to be sent
+    filled: float = 0.0
+    fee: float = 0.0  # how much of what was bought was kept
+    price: float | None = None
+    reason: str = ""
 
 
 class Ledger:
     """The ledger of one strategy. Every method raises sqlite3.Error if the file cannot be read or written."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, in_memory: bool = False) -> None:
+        """in_memory: nothing is kept beyond this object, for a backtest."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path, timeout=10, isolation_level=None)
+        self._path = path
+        self._database = sqlite3.connect(":memory:" if in_memory else path, timeout=10, isolation_level=None)
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(_SCHEMA)
+            self._begin_holdings()
         except sqlite3.Error:
             self._database.close()
             raise
@@ -157,8 +180,31 @@ class Ledger:
         )
         self._database.execute(statement, (bot, _text(slot)))
 
-    def intend(self, order: OrderRecord) -> OrderRecord | None:
-        """Record durably that an order is about to be sent; return the record of before if there is one."""
+    def _begin_holdings(self) -> None:
+        """Count what the orders of a ledger from before there were holdings have bought and sold."""
+        if self.fact("holdings since") is not None:
+            return
+        with self._transaction():
+            if self.fact("holdings since") is None:
+                signed = "SUM(CASE side WHEN 'buy' THEN quantity ELSE -quantity END)"
+                statement = (
+                    f"INSERT INTO holdings SELECT symbol, {signed} FROM orders WHERE status = 'filled' GROUP BY symbol"
+                )
+                self._database.execute(statement)
+                self.remember("holdings since", _text(datetime.now(UTC)))
+
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Let no other run of the strategy decide on an order until this one is sent; a run that dies lets go."""
+        file = os.open(self._path.with_name("orders.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+    def intend(self, order: OrderRecord, now: datetime | None = None) -> OrderRecord | None:
+        """Record durably that an order is about to be sent `now`; return the record of before if there is one."""
         row = (
             order.client_order_id,
             order.bot,
@@ -169,25 +215,82 @@ class Ledger:
             order.quantity,
             order.status,
         )
-        if (
+        with self._transaction():
+            statement = f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+            is_new = self._database.execute(statement, row).rowcount == 1
+            statement = "INSERT OR IGNORE INTO sent (client_order_id, at) VALUES (?, ?)"
+            self._database.execute(statement, (order.client_order_id, _text(now or datetime.now(UTC))))
+        return None if is_new else self.order(order.client_order_id)
+
+    def send_again(self, client_order_id: str, now: datetime) -> None:
+        """Record durably that an order of before, which never arrived, is about to be sent `now`."""
+        with self._transaction():
             self._database.execute(
-                f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", row
-            ).rowcount
-            == 1
-        ):
-            return None
-        statement = f"SELECT {_ORDER} FROM orders WHERE client_order_id = ?"
-        return _order(self._database.execute(statement, (order.client_order_id,)).fetchone())
+                "UPDATE orders SET status = 'intended' WHERE client_order_id = ?", (client_order_id,)
+            )
+            self._database.execute("UPDATE sent SET at = ? WHERE client_order_id = ?", (_text(now), client_order_id))
+
+    def order(self, client_order_id: str) -> OrderRecord | None:
+        """Return what is known of an order, or None if it was never intended."""
+        statement = f"SELECT {_NAMED} FROM {_BOTH} WHERE orders.client_order_id = ?"
+        row = self._database.execute(statement, (client_order_id,)).fetchone()
+        return _order(row) if row else None
+
+    def open_orders(self) -> list[OrderRecord]:
+        """Return the orders of which more may become, and those whose answer is not known."""
+        marks = ", ".join("?" for _ in FINAL)
+        rows = self._database.execute(f"SELECT {_NAMED} FROM {_BOTH} WHERE status NOT IN ({marks})", FINAL)
+        return [_order(row) for row in rows]
+
+    def sent_since(self, at: datetime) -> int:
+        """Return how many orders went to the broker from then on."""
+        statement = f"SELECT COUNT(*) FROM {_BOTH} WHERE at >= ? AND status NOT IN ('refused', 'lost')"
+        return int(self._database.execute(statement, (_text(at),)).fetchone()[0])
+
+    def holdings(self) -> dict[str, float]:
+        """Return what the strategy's own orders have bought and not sold, by symbol."""
+        rows = self._database.execute("SELECT symbol, quantity FROM holdings ORDER BY symbol")
+        return {symbol: quantity for symbol, quantity in rows if abs(quantity) > _DUST}
+
+    def hold(self, quantities: Mapping[str, float]) -> None:
+        """Replace what is held of these symbols: somebody has looked, and takes the broker's word for it."""
+        statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity"
+        with self._transaction():
+            self._database.executemany(statement, list(quantities.items()))
 
     def orders(self, bot: str, slot: datetime) -> list[OrderRecord]:
         """Return the orders that were decided on for one slot."""
-        rows = self._database.execute(f"SELECT {_ORDER} FROM orders WHERE bot = ? AND slot = ?", (bot, _text(slot)))
+        rows = self._database.execute(f"SELECT {_NAMED} FROM {_BOTH} WHERE bot = ? AND slot = ?", (bot, _text(slot)))
         return [_order(row) for row in rows]
 
-    def settle(self, client_order_id: str, status: str, order_id: str) -> None:
-        """Record the broker's answer to an order."""
-        statement = "UPDATE orders SET status = ?, order_id = ? WHERE client_order_id = ?"
-        self._database.execute(statement, (status, order_id, client_order_id))
+    def settle(
+        self,
+        client_order_id: str,
+        status: str,
+        order_id: str,
+        filled: float = 0.0,
+        price: float | None = None,
+        reason: str = "",
+        fee: float = 0.0,
+    ) -> None:
+        """Record the broker's answer to an order; what it has filled since the last answer is held from now on.
+
+        filled: how much in all so far. fee: how much of what was bought was kept as a fee. An answer that knows of less than an
+        earlier one, or that an order is open which was done, came out of order and changes nothing.
+        """
+        with self._transaction():
+            before = self.order(client_order_id)
+            if before is None or filled < before.filled or (before.status in FINAL and status not in FINAL):
+                return
+            statement = "UPDATE orders SET status = ?, order_id = ? WHERE client_order_id = ?"
+            self._database.execute(statement, (status, order_id, client_order_id))
+            fee = max(fee, before.fee)  # not every answer tells it
+            statement = "UPDATE sent SET filled = ?, fee = ?, price = ?, reason = ? WHERE client_order_id = ?"
+            self._database.execute(statement, (filled, fee, price, reason, client_order_id))
+            change = (filled - fee - before.filled + before.fee) * (1 if before.side == "buy" else -1)
+            if change:
+                statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = quantity + excluded.quantity"
+                self._database.execute(statement, (before.symbol, change))
 
     def state(self, bot: str) -> dict[str, object]:
         """Return the bot's own state."""
@@ -238,6 +341,7 @@ class Ledger:
         with self._transaction():
             self._database.execute("DELETE FROM claims WHERE outcome IS NOT NULL AND slot < ?", (_text(slot),))
             self._database.execute("DELETE FROM orders WHERE status <> 'intended' AND slot < ?", (_text(slot),))
+            self._database.execute("DELETE FROM sent WHERE client_order_id NOT IN (SELECT client_order_id FROM orders)")
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._database)
@@ -261,9 +365,10 @@ class _Transaction:
             raise
 
 
-def _order(row: tuple[str, str, str, str, str, str, float, str, str | None]) -> OrderRecord:
-    client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id = row
-    return OrderRecord(client_order_id, bot, _instant(slot), symbol, side, leg, quantity, status, order_id)
+def _order(row: tuple[Any, ...]) -> OrderRecord:
+    client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason = row
+    told = (_instant(at) if at else None, filled or 0.0, fee or 0.0, price, reason or "")
+    return OrderRecord(client_order_id, bot, _instant(slot), symbol, side, leg, quantity, status, order_id, *told)
 
 
 def _text(at: datetime) -> str:

@@ -46,8 +46,9 @@ class StreamContext(BotContext):
         journal: Journal,
         clock: Callable[[], datetime],
         folder: Path,
+        halted: Callable[[], str] = str,
     ) -> None:
-        super().__init__(manifest, run, market, broker, ledger, journal, clock)
+        super().__init__(manifest, run, market, broker, ledger, journal, clock, halted)
         self._folder = folder  # where beats are left
         self._loop = os.getppid()
         self._beat_at = float("-inf")

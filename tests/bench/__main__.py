@@ -8,7 +8,18 @@ from collections.abc import Callable
 
 from docker.errors import DockerException
 
-from tests.bench import cpu, crowd, idle_pass, imports, lateness, machine, memory, sizes
+from tests.bench import (
+    cpu,
+    crowd,
+    idle_pass,
+    imports,
+    lateness,
+    machine,
+    memory,
+    sizes,
+    supervisor_history,
+    supervisor_latency,
+)
 from tests.bench.containers import Bench, bench
 from tests.bench.figures import Budget, Report, Table, budget_table
 from tests.bench.progress import say, wait_until
@@ -21,6 +32,8 @@ TOPICS = {
     "cpu": "CPU time of an idle container",
     "imports": "what the loop's imports cost",
     "sizes": "sizes of the images",
+    "history": "the supervisor of 1,000 bots: its starts, memory and CPU time",
+    "alerts": "from a missed slot's deadline to the channel, with 1,000 bots",
 }
 
 
@@ -56,7 +69,7 @@ def _options() -> argparse.Namespace:
         epilog=f"topics:\n{topics}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--quick", action="store_true", help="short times, without what needs minutes (90 s in all)")
+    parser.add_argument("--quick", action="store_true", help="short times, without what needs minutes (5 min in all)")
     parser.add_argument(
         "--only", nargs="+", metavar="TOPIC", choices=TOPICS, default=list(TOPICS), help="these topics alone"
     )
@@ -81,6 +94,8 @@ def _measure(stand: Bench, topics: list[str], *, quick: bool) -> list[Budget]:
         "pass": lambda: idle_pass.measure(stand, quick=quick),
         "imports": lambda: imports.measure(stand),
         "sizes": lambda: sizes.measure(stand),
+        "history": lambda: supervisor_history.measure(stand, quick=quick),
+        "alerts": lambda: supervisor_latency.measure(stand, quick=quick),
     }
     for name, measure in alone.items():
         if name in topics:

@@ -36,7 +36,7 @@ def why_unreadable(container: Container) -> str:
 def of_container(container: Container) -> Memory:
     """Return the memory of all processes of a container, its init included."""
     total = Memory(0, 0, 0)
-    for pid in _tree(_main(container)):
+    for pid in tree(_main(container)):
         total += of_process(pid)
     return total
 
@@ -73,8 +73,9 @@ def _main(container: Container) -> int:
     return int(container.attrs["State"]["Pid"])
 
 
-def _tree(pid: int) -> Iterator[int]:
+def tree(pid: int) -> Iterator[int]:
+    """Yield a process and all that it has started."""
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield from _tree(int(child))
+            yield from tree(int(child))

@@ -3,7 +3,7 @@
 from docker.models.images import Image
 
 from tests.bench.containers import Bench
-from tests.bench.figures import Report, Table
+from tests.bench.figures import Budget, Report, Table
 
 BASE = "python:3.13-slim-trixie"
 
@@ -24,11 +24,13 @@ def measure(bench: Bench) -> Report:
         rows.append(
             (label, _megabytes(_size(image)), _kilobytes(_size(image) - _size(below)), str(_layers(image, below)))
         )
+    added = _size(bench.client.images.get(bench.kit.image("supervisor"))) - _size(runtime)
+    budget = Budget("the supervisor's image over the runtime", _megabytes(added), "<= 40 MB", added <= 40e6)
     notes = ["own: what its layers add to the base, a strategy's to the runtime; uncompressed"]
     title = str((base.attrs["Config"].get("Labels") or {}).get("org.opencontainers.image.title", ""))
     if title:
         notes.append(f"the base image here is a {title}; the real one's size differs, the layers on it do not")
-    return Report((Table("Image sizes", ("", "in all", "own", "own layers"), tuple(rows), tuple(notes)),))
+    return Report((Table("Image sizes", ("", "in all", "own", "own layers"), tuple(rows), tuple(notes)),), (budget,))
 
 
 UNSHARED = ""

@@ -1,1 +1,1 @@
-"""A stand-in for a small server: a container with an engine of its own, which may be killed."""
+"""A stand-in for a small server: a container with sshd and an engine of its own, which may be killed."""

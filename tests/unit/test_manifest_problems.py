@@ -8,7 +8,14 @@ import pytest
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = "description, timezone, calendar, market, broker, secrets, start, max_parallel, stagger, defaults, bot"
+TOP_KEYS = (
+    "description, timezone, calendar, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
+)
+NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
+MARKETS = NAMED.format("sample, alpaca", "market:Market")
+BROKERS = NAMED.format("paper, alpaca", "broker:Broker")
+ALPACA_KEYS = "ALPACA_API_KEY, ALPACA_SECRET_KEY"
+LIMITS = "max_order_value, max_position, max_orders_per_day, max_daily_loss, allowed_symbols"
 SETTINGS = "grace, timeout, retries, catch_up, halt_after"
 BOT_KEYS = f"id, kind, symbols, at, every, offset, days, params, {SETTINGS}"
 CALENDARS = "24/7, XLON, XNYS, XTKS"
@@ -40,7 +47,7 @@ def expected(case: Case) -> list[str]:
     return [f"{case.key}: found {case.found}; allowed: {case.allowed}"]
 
 
-TOP_CASES = [
+TOP_CASES = [  # fmt: skip
     Case("description = 5", "description", "5", "a sentence in quotes"),
     Case("discription = 'x'", "discription", "an unknown key", TOP_KEYS),
     Case("Market = 'sample'", "Market", "an unknown key", TOP_KEYS),
@@ -51,10 +58,34 @@ TOP_CASES = [
     Case("calendar = 'xnys'", "calendar", '"xnys"', f"one of {CALENDARS}"),
     Case("calendar = ''", "calendar", '""', f"one of {CALENDARS}"),
     Case("calendar = ['XNYS']", "calendar", "['XNYS']", f"one of {CALENDARS}"),
-    Case("market = 'nasdaq'", "market", '"nasdaq"', "one of sample"),
-    Case("market = 1", "market", "1", "one of sample"),
-    Case("broker = 'alpaca'", "broker", '"alpaca"', "one of paper"),
-    Case("broker = true", "broker", "True", "one of paper"),
+    Case("market = 'nasdaq'", "market", '"nasdaq"', MARKETS),
+    Case("market = 1", "market", "1", MARKETS),
+    Case("market = 'ccxt:'", "market", '"ccxt:"', MARKETS),
+    Case("market = 'my_market'", "market", '"my_market"', MARKETS),
+    Case("market = '../market:Market'", "market", '"../market:Market"', MARKETS),
+    Case("market = 'alpaca'", "secrets", "nothing", f'also {ALPACA_KEYS}, which market = "alpaca" needs in the environment'),
+    Case("broker = 'ib'", "broker", '"ib"', BROKERS),
+    Case("broker = true", "broker", "True", BROKERS),
+    Case("broker = 'alpaca'", "secrets", "nothing", f'also {ALPACA_KEYS}, which broker = "alpaca" needs in the environment'),
+    Case(
+        "broker = 'alpaca'\nsecrets = ['ALPACA_API_KEY']", "secrets", "['ALPACA_API_KEY']",
+        'also ALPACA_SECRET_KEY, which broker = "alpaca" needs in the environment',
+    ),
+    Case(
+        "broker = 'ccxt:kraken'\nlive = true", "secrets", "nothing",
+        'also KRAKEN_API_KEY, KRAKEN_SECRET_KEY, which broker = "ccxt:kraken" needs in the environment',
+    ),
+    Case("live = true", "live", "true", 'live = true only with a broker that has real money; broker is "paper"'),
+    Case("live = 'yes'", "live", '"yes"', "true or false"),
+    Case("stale = 'ignore'", "stale", '"ignore"', "one of refuse, trade"),
+    Case("limits = 5", "limits", "5", "a table, [limits] or limits = { ... }"),
+    Case("limits = { max_value = 1 }", "limits.max_value", "an unknown key", LIMITS),
+    Case("limits = { max_order_value = 0 }", "limits.max_order_value", "0", "an amount above zero"),
+    Case("limits = { max_position = -5.0 }", "limits.max_position", "-5.0", "an amount above zero"),
+    Case("limits = { max_daily_loss = inf }", "limits.max_daily_loss", "inf", "an amount above zero"),
+    Case("limits = { max_daily_loss = true }", "limits.max_daily_loss", "True", "an amount above zero"),
+    Case("limits = { max_orders_per_day = 1.5 }", "limits.max_orders_per_day", "1.5", "a whole number from 1 to 1000000"),
+    Case("limits = { allowed_symbols = 'AAPL' }", "limits.allowed_symbols", '"AAPL"', SYMBOLS),
     Case("secrets = 'KEY'", "secrets", '"KEY"', SECRETS),
     Case("secrets = ['key']", "secrets", "['key']", SECRETS),
     Case("secrets = ['KEY', 'KEY']", "secrets", "['KEY', 'KEY']", SECRETS),

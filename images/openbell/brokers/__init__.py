@@ -4,12 +4,18 @@ Quantities are in units of the symbol (shares, coins), prices and cash in the ac
 names an order for ever: submitted twice it is one order, so an attempt may repeat what an earlier one already did.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from openbell.desk import Desk
+from openbell.imported import ImportPathError, imported
 from openbell.market import Market
+
+FINAL = frozenset(
+    {"filled", "rejected", "cancelled", "expired", "refused", "lost"}
+)  # nothing more becomes of the order
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,12 @@ class PlacedOrder:
     symbol: str
     side: str
     quantity: float
-    status: str  # "filled", "rejected" or what else the broker says
+    status: str  # filled, partially_filled, accepted, rejected, cancelled, expired or refused (by openbell: never sent)
     filled_quantity: float
     filled_price: float | None  # the average; None while nothing is filled
     placed_at: datetime  # aware UTC
-    reason: str  # why it was rejected, else empty
+    reason: str  # why it was rejected or waits, else empty
+    fee_quantity: float = 0.0  # how much of what was bought the broker kept as its fee
 
 
 @dataclass(frozen=True)
@@ -44,19 +51,25 @@ class Position:
 
     symbol: str
     quantity: float
-    average_price: float
+    average_price: float  # 0 where the broker does not say
+    price: float | None = None  # the newest, where the broker says
 
 
 @dataclass(frozen=True)
 class Account:
-    """The money that is not in positions."""
+    """The money that is not in positions, and what all of it is worth."""
 
     cash: float
     currency: str
+    equity: float | None = None  # cash and positions, where the broker says
 
 
 class BrokerError(Exception):
-    """The broker could not do what it was asked, and did nothing; its text is one line. A rejected order is not one."""
+    """The broker could not do what it was asked, or gave no answer; its text is one line. A rejected order is not one."""
+
+
+class OrderRefusedError(BrokerError):
+    """An order that openbell itself did not send, for the reason that is its text."""
 
 
 class Broker(Protocol):
@@ -83,16 +96,32 @@ class Broker(Protocol):
         ...
 
 
-def open_broker(name: str, folder: Path, market: Market, at: datetime) -> Broker:
+def open_broker(name: str, folder: Path, market: Market, at: datetime, desk: Desk | None = None) -> Broker:
     """Return the broker that manifests call `name`, for one run; BrokerError if there is none of that name.
 
     `folder` is where the strategy's state is kept (made when it is needed), `market` gives the prices, and `at` (aware
-    UTC) is the instant at which the run's orders are placed.
+    UTC) is the instant at which the run's orders are placed. `desk` is the rest of what a broker outside may need. A name
+    such as "my_broker:MyBroker" is a class of the strategy's own, which is called with (desk, market, at).
     """
-    match name:
-        case "paper":
+    desk = replace(desk or Desk(), state=folder)
+    match name.partition(":"):
+        case ("paper", "", ""):
             from openbell.brokers.paper import PaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
 
             return PaperBroker(folder, market, at)
-    msg = f'no broker is called "{name}"; there is: paper'
+        case ("alpaca", "", ""):
+            from openbell.brokers.alpaca import AlpacaBroker  # noqa: PLC0415 - as above
+
+            return AlpacaBroker(desk, at)
+        case ("ccxt", ":", exchange):
+            from openbell.brokers.exchange import open_exchange  # noqa: PLC0415 - as above
+
+            return open_exchange(exchange, desk, market, at)
+        case (module, ":", name_in_module):
+            try:
+                made: Broker = imported(module, name_in_module, desk.folder)(desk, market, at)
+            except ImportPathError as error:
+                raise BrokerError(str(error)) from error
+            return made
+    msg = f'no broker is called "{name}"; there is: paper, alpaca, ccxt:EXCHANGE, or your own as "my_broker:MyBroker"'
     raise BrokerError(msg)

@@ -8,8 +8,9 @@ import tomllib
 from pathlib import Path
 
 from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
-from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Manifest, Schedule, Settings
-from openbell.manifest.reading import BROKERS, MARKETS, ManifestError, Problem, read
+from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Limits, Manifest, Schedule, Settings
+from openbell.manifest.reading import ManifestError, Problem, read
+from openbell.manifest.trading import BROKERS, MARKETS
 
 __all__ = [
     "BROKERS",
@@ -19,6 +20,7 @@ __all__ = [
     "MARKETS",
     "Anchor",
     "Bot",
+    "Limits",
     "Manifest",
     "ManifestError",
     "Problem",

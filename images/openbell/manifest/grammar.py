@@ -13,6 +13,7 @@ DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
 LONGEST = 3650 * DAY  # of any duration: no instant reckoned from one leaves what a datetime can hold
 
+SYMBOL = re.compile(r"[^\s\x00-\x1f]{1,40}")
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 _ANCHOR = re.compile(r"(open|close)(?:([+-])([0-9]+(?:ms|s|m|h|d)))?")
@@ -74,6 +75,18 @@ def whole(low: int, high: int) -> Callable[[object], int | None]:
         return value if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high else None
 
     return parse
+
+
+def flag(value: object) -> bool | None:
+    """Return true or false as it is."""
+    return value if isinstance(value, bool) else None
+
+
+def amount(value: object) -> float | None:
+    """Return a number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < float("inf") else None
 
 
 def positive(value: object) -> timedelta | None:

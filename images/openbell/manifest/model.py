@@ -69,6 +69,22 @@ class Bot(Settings):
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How far a strategy may go; None is no limit. Amounts are in the account's currency."""
+
+    max_order_value: float | None = None  # of one order
+    max_position: float | None = None  # what is held of one symbol may be worth
+    max_orders_per_day: int | None = None  # of all bots together, by the date of the strategy's timezone
+    max_daily_loss: float | None = None  # of the account's equity since the day's first look at it
+    allowed_symbols: tuple[str, ...] | None = None
+
+    @property
+    def are_set(self) -> bool:
+        """Tell whether there is any limit."""
+        return self != Limits()
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One strategy: its folder's name, where its bars come from, where its orders go, and its bots."""
 
@@ -82,6 +98,19 @@ class Manifest:
     start: str  # "warm": runs are forked from the loop; "fresh": each in a new interpreter
     max_parallel: int  # runs at the same time
     bots: tuple[Bot, ...]
+    live: bool = False  # real money; otherwise the broker's paper endpoint
+    limits: Limits = Limits()
+    stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old
+
+    @property
+    def money(self) -> str:
+        """Return "live" if orders move real money, else "paper"."""
+        return "live" if self.live else "paper"
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols of all bots, each once."""
+        return tuple(dict.fromkeys(symbol for bot in self.bots for symbol in bot.symbols))
 
     def bot(self, bot_id: str) -> Bot:
         """Return the bot of that id; KeyError if there is none."""

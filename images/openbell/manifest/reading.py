@@ -8,12 +8,9 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from openbell import calendars
-from openbell.manifest import grammar
+from openbell.manifest import grammar, trading
 from openbell.manifest.grammar import DAY
-from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Manifest, Schedule, Settings
-
-MARKETS = ("sample",)
-BROKERS = ("paper",)
+from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Limits, Manifest, Schedule, Settings
 
 T = TypeVar("T")
 
@@ -21,7 +18,6 @@ T = TypeVar("T")
 _NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _BOT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 _SECRET = re.compile(r"[A-Z][A-Z0-9_]*")
-_SYMBOL = re.compile(r"[^\s\x00-\x1f]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -75,11 +71,15 @@ class _Reading:
             table, "timezone", "UTC", grammar.zone, 'a zone of the tz database such as "America/New_York"'
         )
         calendar = self.take(table, "calendar", None, grammar.calendar, "one of " + ", ".join(calendars.names()))
-        market = self.take(table, "market", "sample", grammar.one_of(MARKETS), "one of " + ", ".join(MARKETS))
-        broker = self.take(table, "broker", "paper", grammar.one_of(BROKERS), "one of " + ", ".join(BROKERS))
+        market = self.take(table, "market", "sample", trading.market, trading.MARKET)
+        broker = self.take(table, "broker", "paper", trading.broker, trading.BROKER)
         secrets: tuple[str, ...] = self.take(
             table, "secrets", (), grammar.list_of(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]'
         )
+        live = self.take(table, "live", False, grammar.flag, "true or false")  # noqa: FBT003 - a default like any other
+        self.money(table, market, broker, secrets, live=live)
+        limits = self.limits(table)
+        stale = self.take(table, "stale", "refuse", grammar.one_of(("refuse", "trade")), "one of refuse, trade")
         start = self.take(table, "start", "warm", grammar.one_of(("warm", "fresh")), "one of warm, fresh")
         max_parallel = self.take(table, "max_parallel", 64, grammar.whole(1, 256), "a whole number from 1 to 256")
         stagger = self.take(table, "stagger", timedelta(0), grammar.parse_duration, 'a duration such as "2s"')
@@ -106,7 +106,34 @@ class _Reading:
             start=start,
             max_parallel=max_parallel,
             bots=bots,
+            live=live,
+            limits=limits,
+            stale=stale,
         )
+
+    def money(
+        self, table: dict[str, object], market: str, broker: str, secrets: tuple[str, ...], *, live: bool
+    ) -> None:
+        """See that what moves money says so, and that the keys it needs are named."""
+        if live and broker == "paper":
+            self.wrong("live", "true", 'live = true only with a broker that has real money; broker is "paper"')
+        if "secrets" in table and self.has_problem("secrets"):
+            return
+        missing = [name for name in trading.keys_of(market, broker, live=live) if name not in secrets]
+        if missing:
+            whose = f'market = "{market}"' if broker == "paper" else f'broker = "{broker}"'
+            found = _shown(table["secrets"]) if "secrets" in table else "nothing"
+            self.wrong("secrets", found, f"also {', '.join(missing)}, which {whose} needs in the environment")
+
+    def limits(self, table: dict[str, object]) -> Limits:
+        given = self.table(table, "limits")
+        self.only(given, trading.LIMITS, "limits.")
+        found = {
+            name: self.take(given, name, None, *trading.LIMITS[name], "limits.")
+            for name in trading.LIMITS
+            if name in given
+        }
+        return replace(Limits(), **found)  # type: ignore[arg-type] # each reader returns what its field is
 
     def bots(self, table: dict[str, object], timezone: str, calendar: str | None, base: Settings) -> tuple[Bot, ...]:
         tables = table.get("bot")
@@ -137,7 +164,7 @@ class _Reading:
         if bot_id is None and "id" not in table:
             self.wrong(key + "id", "nothing", "an id for each bot, since the strategy has several")
         symbols: tuple[str, ...] = self.take(
-            table, "symbols", (), grammar.list_of(_SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key
+            table, "symbols", (), grammar.list_of(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key
         )
         if not symbols and not self.has_problem(key + "symbols"):
             self.wrong(key + "symbols", _shown(table.get("symbols")), 'at least one symbol such as ["AAPL"]')
@@ -265,6 +292,9 @@ _TOP_LEVEL = (
     "calendar",
     "market",
     "broker",
+    "live",
+    "limits",
+    "stale",
     "secrets",
     "start",
     "max_parallel",

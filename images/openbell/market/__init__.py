@@ -1,12 +1,14 @@
 """Sources of bars and prices: the protocol that a run meets, and `open_market` that opens one by its name.
 
-A market is always asked about an instant (`at`, aware UTC) and never reads a clock, so a run that is repeated for the
-same slot sees the same bars and the same price.
+A market is always asked about an instant (`at`, aware UTC), so a run that is repeated for the same slot sees the same
+bars; the price of a market of today is the newest, whenever it is asked for.
 """
 
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from openbell.desk import Desk
+from openbell.imported import ImportPathError, imported
 from openbell.manifest import Bot
 
 
@@ -52,6 +54,24 @@ class Bars(tuple[Bar, ...]):
         return tuple(bar.volume for bar in self)
 
 
+class Value(NamedTuple):
+    """One value of a named series."""
+
+    timestamp: datetime  # from when on it was known, aware UTC
+    value: float
+
+
+class Series(tuple[Value, ...]):
+    """Values of one named series, oldest first."""
+
+    __slots__ = ()
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Return the bare values."""
+        return tuple(one.value for one in self)
+
+
 class MarketError(Exception):
     """A question that the market cannot answer; its text is one line that says what it can."""
 
@@ -70,17 +90,45 @@ class Market(Protocol):
         """Return the next known price at `at`, which is what an order sent now fills at; MarketError if there is none."""
         ...
 
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Return the last `count` values of a named series (a figure that is no price) that were known at `at`.
+
+        MarketError if there is no such series.
+        """
+        ...
+
     def provenance(self, at: datetime) -> dict[str, str]:
-        """Return the fields that say where the prices seen at `at` come from; every journal line of a run carries them."""
+        """Return the fields that say where the prices seen at `at` come from; every journal line of a run carries them.
+
+        A market of the past says so with `historical_day`; its bars are as old as they should be.
+        """
         ...
 
 
-def open_market(name: str, bot: Bot) -> Market:
-    """Return the market that manifests call `name`, as `bot` sees it; MarketError if the bot's symbols are not in it."""
-    match name:
-        case "sample":
+def open_market(name: str, bot: Bot, desk: Desk | None = None) -> Market:
+    """Return the market that manifests call `name`, as `bot` sees it; MarketError if the bot's symbols are not in it.
+
+    A name such as "my_market:MyMarket" is a class of the strategy's own, which is called with (desk, bot).
+    """
+    desk = desk or Desk()
+    match name.partition(":"):
+        case ("sample", "", ""):
             from openbell.market.sample import SampleMarket  # noqa: PLC0415 - only what the strategy uses is loaded
 
-            return SampleMarket(bot.symbols, bot.schedule)
-    msg = f'no market is called "{name}"; there is: sample'
+            return SampleMarket(bot.symbols, bot.schedule, desk.folder)
+        case ("alpaca", "", ""):
+            from openbell.market.alpaca import AlpacaMarket  # noqa: PLC0415 - as above
+
+            return AlpacaMarket(desk)
+        case ("ccxt", ":", exchange):
+            from openbell.market.exchange import ExchangeMarket  # noqa: PLC0415 - as above
+
+            return ExchangeMarket(exchange, desk)
+        case (module, ":", name_in_module):
+            try:
+                made: Market = imported(module, name_in_module, desk.folder)(desk, bot)
+            except ImportPathError as error:
+                raise MarketError(str(error)) from error
+            return made
+    msg = f'no market is called "{name}"; there is: sample, alpaca, ccxt:EXCHANGE, or your own as "my_market:MyMarket"'
     raise MarketError(msg)

@@ -8,12 +8,14 @@ Past the last day the sample begins again, and prices jump (see README.md in the
 """
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytz
 
 from openbell import calendars
 from openbell.manifest import Schedule
-from openbell.market import Bars, MarketError
+from openbell.market import Bars, MarketError, Series
+from openbell.market import series as files
 from openbell.market.history import common_days, load
 
 TIMEFRAME = "1d"
@@ -27,8 +29,9 @@ _A_MONDAY = date(2000, 1, 3)
 class SampleMarket:
     """The sample as one bot sees it: its days are those on which all its symbols have prices."""
 
-    def __init__(self, symbols: tuple[str, ...], schedule: Schedule) -> None:
+    def __init__(self, symbols: tuple[str, ...], schedule: Schedule, folder: Path = Path()) -> None:
         days = common_days(symbols)
+        self._folder = folder
         self._schedule = schedule
         self._days = days[min(WARM_UP, len(days) // 3) :]
 
@@ -45,6 +48,11 @@ class SampleMarket:
     def price(self, symbol: str, at: datetime) -> float:
         """Return the adjusted opening price of the historical day."""
         return load(symbol).opening(self.historical_day(at))
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Return values of a series of the strategy's own as they were known on the historical day."""
+        day = datetime.fromisoformat(self.historical_day(at)).replace(tzinfo=UTC)
+        return files.read(self._folder, name, count, day)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source and the historical day that stands for `at`."""

@@ -20,11 +20,21 @@ class LoopLock:
 
     def acquire(self, when_held: Callable[[str], None]) -> None:
         """Return once this process holds the lock; `when_held` is told once who holds it if it has to wait."""
+        if (holder := self.try_to_acquire()) is not None:
+            when_held(holder)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self._sign()
+
+    def try_to_acquire(self) -> str | None:
+        """Take the lock and return None, or return who holds it."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            when_held(os.pread(self._file, 200, 0).decode(errors="replace").strip() or "a process that left no name")
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            return os.pread(self._file, 200, 0).decode(errors="replace").strip() or "a process that left no name"
+        self._sign()
+        return None
+
+    def _sign(self) -> None:
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
 

@@ -14,7 +14,7 @@ from functools import partial
 import schedule
 
 from openbell import beat
-from openbell.control import Control, Request
+from openbell.control import Control, Halt, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
@@ -58,6 +58,7 @@ class Loop:
         control: Control,
         launcher: Launcher,
         boot_id: str,
+        trigger: str = "loop",
     ) -> None:
         self._manifest = manifest
         self._clock = clock
@@ -65,6 +66,8 @@ class Loop:
         self._journal = journal
         self._control = control
         self._boot_id = boot_id
+        self._trigger = trigger
+        self._halt: Halt | None = None
         self._bots = {bot.id: bot for bot in manifest.bots}
         self._runs = Runs(clock, ledger, journal, control, launcher, manifest)
         self._decided: dict[str, datetime] = {}  # per bot: slots up to here are decided on
@@ -91,15 +94,22 @@ class Loop:
         """Tell whether a draining loop has nothing left to wait for: no process, and no end that is not yet written."""
         return self.draining and self._runs.is_idle
 
-    def begin(self, unfinished: list[Claim]) -> None:
-        """Take up where the loop before left off; `unfinished` are claims whose run is to be tried once more."""
+    def is_settled(self, until: datetime) -> bool:
+        """Tell whether no run is on its way and no slot comes due until then."""
+        return not self._runs.bots() and (self._next_due is None or self._next_due > until)
+
+    def begin(self, unfinished: list[Claim], *, reach_back: bool = False) -> None:
+        """Take up where the loop before left off; `unfinished` are claims whose run is to be tried once more.
+
+        reach_back: a new bot owes the slots that are still within their grace, since this loop was started for them.
+        """
         now = self._clock.now()
         for bot in self._manifest.bots:
             until = self._ledger.accounted_until(bot.id)
             fact, meaning = f"schedule of {bot.id}", repr(bot.schedule)
             # A new bot, or one with a new schedule, owes no slot of the time before.
             if until is None or self._ledger.fact(fact) != meaning:
-                until = now
+                until = now - bot.shift - bot.grace - TICK if reach_back else now
                 self._ledger.account([(bot.id, until)])
                 self._ledger.remember(fact, meaning)
             self._settled[bot.id] = until
@@ -130,6 +140,7 @@ class Loop:
         if steady >= self._hold_until:
             try:
                 self._write_clock_steps(now)
+                self._write_halt(now)
                 if not self.draining:
                     self._take_requests(now)
                 self._write_refusals(now)
@@ -175,7 +186,7 @@ class Loop:
             self._decided[bot.id] = decision.skips[-1].last
         if decision.run is not None:
             self._decided[bot.id] = decision.run
-            claim = Claim(bot.id, decision.run, new_run_id(), 1, "loop", now)
+            claim = Claim(bot.id, decision.run, new_run_id(), 1, self._trigger, now)
             self._runs.queue(claim, bot)
 
     def _tend_streams(self, now: datetime, steady: float) -> None:
@@ -268,6 +279,17 @@ class Loop:
         while self._clock_steps:
             self._journal.write("clock_stepped", now, level="warning", by_s=round(self._clock_steps[0], 3))
             del self._clock_steps[0]
+
+    def _write_halt(self, now: datetime) -> None:
+        """Say when all orders are halted, and when they are not any more. The runs look for themselves before each order."""
+        halt = self._control.halted()
+        if halt == self._halt:
+            return
+        if halt is not None:
+            self._journal.write("trading_halted", now, level="warning", by=halt.by, reason=halt.reason, since=halt.since)
+        else:
+            self._journal.write("trading_resumed", now)
+        self._halt = halt
 
     def _write_refusals(self, now: datetime) -> None:
         while self._refusals:

@@ -85,7 +85,8 @@ class Runs:
         self._control = control
         self._launcher = launcher
         self._max_parallel = manifest.max_parallel
-        self._trade = {"market": manifest.market, "broker": manifest.broker}  # which money a run is about
+        # Which money a run is about.
+        self._trade = {"market": manifest.market, "broker": manifest.broker, "money": manifest.money}
         self._active: dict[str, Active] = {}
 
     def of(self, bot_id: str) -> Active | None:

@@ -18,13 +18,15 @@ from functools import partial
 from pathlib import Path
 
 from openbell import strategy
-from openbell.brokers import BrokerError, open_broker
+from openbell.brokers import BrokerError
 from openbell.context import Context, Run
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.market import MarketError, open_market
+from openbell.market import MarketError
 from openbell.places import Places, from_environment
+from openbell.runner.account import tell_account
+from openbell.runner.desks import desk_of, halted, look, look_at_start, open_for
 from openbell.runner.processes import Failure, answer_stack, write_report
 from openbell.strategy import StrategyFunction
 from openbell.stream import BrokerNow, StreamContext, StreamStopped
@@ -45,16 +47,20 @@ def attempt(
     sys.stdout = sys.stderr = output
     try:
         ledger = Ledger(places.state / "ledger.sqlite")
-        market = open_market(manifest.market, run.bot)
-        open_at = partial(open_broker, manifest.broker, places.state, market)
+        market, open_at = open_for(manifest, run.bot, desk_of(manifest, run.bot, places, ledger))
+        may_not = partial(halted, places)
+        look(manifest, open_at(run.slot), ledger, journal, _now())
         if run.bot.is_stream:
             now = BrokerNow(open_at, _now)
-            stream = StreamContext(manifest, run, market, now, ledger, journal, _now, journal.folder)
+            stream = StreamContext(manifest, run, market, now, ledger, journal, _now, journal.folder, may_not)
+            stream.look_at_equity()
             _run_stream(functions["stream"], stream)
             _end_copies(process)
             stream.keep_state()
             return None
-        context = Context(manifest, run, market, open_at(run.slot), ledger, journal, _now)
+        broker = open_at(run.slot)
+        context = Context(manifest, run, market, broker, ledger, journal, _now, may_not)
+        context.look_at_equity()
         returned = functions["run"](context)
         _end_copies(process)
         if returned is not None:
@@ -65,6 +71,10 @@ def attempt(
                 context.hold(symbol, reason="the strategy decided nothing for this symbol")
         if context.state.changed:
             ledger.save_state(run.bot.id, run.slot, context.state)
+        ordered = any(action != "hold" for action in context.decisions.values())
+        tell_account(
+            manifest.broker, broker, market, run.slot, places.state, journal, _now(), fields, ordered=ordered
+        )
     except SystemExit as error:
         _end_copies(process)
         return Failure(
@@ -87,8 +97,17 @@ def warm_up(manifest: Manifest, places: Places) -> None:
     for bot in manifest.bots:
         # A symbol that the market does not have is told by the run of the bot that has it.
         with contextlib.suppress(MarketError, BrokerError):
-            market = open_market(manifest.market, bot)
-            open_broker(manifest.broker, places.state, market, _now())
+            _, open_at = open_for(manifest, bot, desk_of(manifest, bot, places))
+            open_at(_now())
+
+
+def reconcile_at_start(manifest: Manifest, places: Places, journal: Journal) -> Failure | None:
+    """Compare the account with the ledger before the first run; whatever goes wrong is told, and keeps nothing from starting."""
+    try:
+        look_at_start(manifest, places, journal, _now())
+    except Exception as error:  # noqa: BLE001 - a third party's broker may raise anything
+        return Failure(_last_line(error), traceback.format_exc())
+    return None
 
 
 def _run_stream(function: StrategyFunction, context: StreamContext) -> None:

@@ -11,18 +11,18 @@ from datetime import datetime, timedelta
 
 from openbell.beat import Beat
 from openbell.calendars import CalendarExpired
-from openbell.journal import Event
+from openbell.journal import stamp
 from openbell.manifest import Bot
 from openbell.slots import count_slots, last_slot, next_slot
-from openbell.supervisor import lines
-from openbell.supervisor.records import Expected, RunRecord, SlotRecord
+from openbell.supervisor.conditions import Condition
+from openbell.supervisor.instants import TICK
+from openbell.supervisor.records import Expected, RunRecord, SlotRecord, why_not
 from openbell.supervisor.store import Store
 
 SETTLING = timedelta(seconds=1)  # after the last instant at which a run may start, for its first line to be written
 LOST_AFTER = timedelta(seconds=60)  # a run that its loop no longer has, and whose end has not come by then, has lost it
-_TICK = timedelta(milliseconds=1)
-_SKIPS = ("skipped", "missed")
-_OUTCOMES = ("succeeded", "failed", "timed_out", "interrupted")
+UNHEARD = "nothing in the journal"
+BAD = frozenset({"missed", "failed", "timed_out", "interrupted"})
 
 
 @dataclass
@@ -54,7 +54,9 @@ class Book:
         self._store = store
         self.expectations = {(bot.strategy, bot.id): _expectation(bot, now) for bot in bots}
         self.changed: set[tuple[str, str]] = set()  # bots whose records have changed since this was last cleared
+        self.found: set[tuple[str, str]] = set()  # bots with new findings, likewise
         self.services_changed: set[str] = set()  # strategies with news of their loop, likewise
+        self.heard: dict[str, datetime] = {}  # when the newest line of each strategy's journal was written
         without_manifest = frozenset(unknown)
         for stored in store.expected():
             known = self.expectations.get((stored.strategy, stored.bot))
@@ -65,134 +67,73 @@ class Book:
                 known.stored, known.settled_until = stored, stored.settled_until
         self.keep_progress()
 
+    @property
+    def touched(self) -> frozenset[str]:
+        """The strategies with news of any sort."""
+        return frozenset(self.services_changed).union(strategy for strategy, _ in self.changed)
+
+    def forget_news(self) -> None:
+        """Begin to collect news anew."""
+        self.changed.clear()
+        self.found.clear()
+        self.services_changed.clear()
+
     def keep_progress(self) -> None:
         """Store up to where slots are settled. Not after each slot: what was settled twice is settled the same."""
         for expectation in self.expectations.values():
             expectation.stored = replace(expectation.stored, settled_until=expectation.settled_until)
             self._store.expect(expectation.stored)
 
-    # What the journals say
+    def timeout(self, strategy: str, bot: str) -> timedelta | None:
+        """Return how long a run of the bot may take; None for a bot that is not known, or a stream."""
+        expectation = self.expectations.get((strategy, bot))
+        return None if expectation is None or expectation.bot.is_stream else expectation.bot.timeout
 
-    def take(self, strategy: str, line: Event) -> bool:
-        """Enter one line of a strategy's journal; tell whether it could be understood."""
-        match line["event"]:
-            case "run_start" | "run_end":
-                return self._take_run(strategy, line)
-            case "slot_skipped":
-                return self._take_skip(strategy, line)
-            case "error" if line.get("stage") == "start":
-                return self._take_error(strategy, line) and self._take_service(strategy, line)
-            case "error":
-                return self._take_error(strategy, line)
-            case "decision":
-                return self._take_decision(strategy, line)
-            case "service_start" | "service_stop" | "clock_stepped" | "bot_paused" | "request_refused":
-                return self._take_service(strategy, line)
-        return True  # signals, notes and output are the strategy page's affair, which does not show them yet
+    # What runs and skips say
 
-    def _take_run(self, strategy: str, line: Event) -> bool:
-        at, slot, bot, run_id = (
-            lines.at(line),
-            lines.at(line, "slot"),
-            lines.name(line, "bot"),
-            lines.name(line, "run_id"),
-        )
-        outcome = lines.text(line, "outcome") if line["event"] == "run_end" else None
-        if at is None or slot is None or not bot or not run_id or (outcome is not None and outcome not in _OUTCOMES):
-            return False
-        known = self._store.run(strategy, run_id)
-        if known is not None and known.outcome is not None and not known.judged:
-            return True  # a line that came twice
-        attempt = lines.whole(line, "attempt", 1)
-        run = known or RunRecord(run_id, bot, slot, lines.text(line, "trigger"), attempt)
-        run = replace(run, attempt=max(run.attempt, attempt))
-        if outcome is None:
-            lateness = lines.number(line, "lateness_ms") if run.started_at is None else run.lateness_ms
-            run = replace(
-                run, started_at=run.started_at or at, attempt_at=at, lateness_ms=lateness, outcome=None, judged=False
-            )
-        else:
-            duration, orders = lines.number(line, "tick_duration_ms"), lines.whole(line, "orders", 0)
-            run = replace(run, ended_at=at, outcome=outcome, duration_ms=duration, orders=orders, judged=False)
-        self._enter(strategy, run)
-        return True
-
-    def _enter(self, strategy: str, run: RunRecord, reason: str = "") -> None:
+    def enter(self, strategy: str, run: RunRecord, reason: str = "") -> None:
+        """Enter a run, or what is new of it; its slot gets its outcome."""
         self._store.put_run(strategy, run)
         self.changed.add((strategy, run.bot))
-        if run.trigger != "manual":
+        if run.trigger not in {"manual", "stream"}:
             self._bind(strategy, run, reason)
 
     def _bind(self, strategy: str, run: RunRecord, reason: str) -> None:
-        expectation = self._owes(strategy, run.bot, run.slot)
-        if expectation is not None and not _is_slot(expectation.bot, run.slot):
+        expectation = self.owes(strategy, run.bot, run.slot)
+        if expectation is not None and not is_slot(expectation.bot, run.slot):
             return  # a run for no slot (of an old schedule, on a holiday): shown among the runs, settles nothing
+        before = None
         for record in self._store.slots_within(strategy, run.bot, run.slot, run.slot):
             if record.run_id not in {None, run.run_id}:
                 return  # the slot has its run
+            before = record.outcome
             self._cut(strategy, run.bot, record, run.slot, run.slot)
         started = run.started_at or run.slot
         late = expectation is not None and started > expectation.bot.start_by(run.slot)
         record = SlotRecord(run.slot, run.slot, 1, run.outcome, reason, late, run.judged, run.run_id)
         self._store.put_slot(strategy, run.bot, record)
+        if expectation is not None and run.outcome != before:
+            self._log(expectation.bot, record, run.error or reason)
 
-    def _take_skip(self, strategy: str, line: Event) -> bool:
-        last, bot, outcome = lines.at(line, "slot"), lines.name(line, "bot"), lines.text(line, "outcome") or "skipped"
-        first = lines.at(line, "first") or last
-        if first is None or last is None or first > last or not bot or outcome not in _SKIPS:
-            return False
-        reason = lines.text(line, "reason")
-        if paused_by := lines.text(line, "paused_by"):
-            reason += f" by {paused_by}: {lines.text(line, 'pause_reason')}"
+    def skip(self, strategy: str, bot: str, skip: SlotRecord) -> None:
+        """Enter that the bot's loop has passed over a slot or a range; a slot that has its run keeps it."""
         self.changed.add((strategy, bot))
-        for record in self._store.slots_within(strategy, bot, first, last):
+        known = False
+        for record in self._store.slots_within(strategy, bot, skip.first, skip.last):
             if record.run_id is None:
-                self._cut(strategy, bot, record, first, last)
-        skip = SlotRecord(first, last, lines.whole(line, "count", 1), outcome, reason)
-        expectation = self._owes(strategy, bot, last)
+                known = known or record.outcome == skip.outcome
+                self._cut(strategy, bot, record, skip.first, skip.last)
+        expectation = self.owes(strategy, bot, skip.last)
         try:
             if expectation is not None:
-                self._fill(expectation, first - _TICK, last, skip)
-                return True
+                self._fill(expectation, skip.first - TICK, skip.last, skip, log=not known)
+                return
         except CalendarExpired:
             pass  # the runner's calendar reaches further than ours: its word stands
         self._store.put_slot(strategy, bot, skip)
-        return True
 
-    def _take_error(self, strategy: str, line: Event) -> bool:
-        error = lines.error(line)
-        if error is None:
-            return False
-        self._store.add_error(strategy, error, line)
-        self.changed.add((strategy, error.bot))
-        run = self._store.run(strategy, error.run_id)
-        if run is not None and (run.outcome is None or not run.error):
-            self._store.put_run(strategy, replace(run, error=lines.last_line(error.error)))
-        return True
-
-    def _take_decision(self, strategy: str, line: Event) -> bool:
-        decision = lines.decision(line)
-        if decision is None:
-            return False
-        self._store.add_decision(strategy, decision, line)
-        self.changed.add((strategy, decision.bot))
-        return True
-
-    def _take_service(self, strategy: str, line: Event) -> bool:
-        event = lines.service(line)
-        if event is None:
-            return False
-        self._store.add_service(strategy, event, line)
-        self.services_changed.add(strategy)
-        if event.event == "service_start":
-            bots = line.get("bots")
-            for bot in bots if isinstance(bots, list) else []:
-                expectation = self.expectations.get((strategy, str(bot)))
-                if expectation is not None and not expectation.stored.started:
-                    self._first_start(expectation, event.at)
-        return True
-
-    def _first_start(self, expectation: Expectation, at: datetime) -> None:
+    def first_start(self, expectation: Expectation, at: datetime) -> None:
+        """Enter that the bot's container was seen to start for the first time."""
         # A new bot is expected from its deployment on, which is not over before its container starts, unless that took
         # so long that a slot was missed meanwhile. Its own loop owes nothing of the time before its start either.
         since = expectation.since
@@ -222,7 +163,7 @@ class Book:
                     expectation.settled_until = max(record.last for record in records)
                 elif now >= bot.start_by(expectation.awaited) + SETTLING:
                     until = now - SETTLING - (bot.start_by(now) - now)
-                    missed = SlotRecord(until, until, 1, "missed", "nothing in the journal", judged=True)
+                    missed = SlotRecord(until, until, 1, "missed", UNHEARD, judged=True)
                     self._fill(expectation, expectation.settled_until, until, missed)
                     expectation.settled_until = until
                     self.changed.add((bot.strategy, bot.id))
@@ -237,26 +178,40 @@ class Book:
             begun = run.attempt_at or run.slot
             if run.bot not in beat.running and beat.timestamp > begun + LOST_AFTER:
                 lost = replace(run, outcome="interrupted", ended_at=beat.timestamp, judged=True)
-                self._enter(strategy, lost, "its end is missing from the journal")
+                self.enter(strategy, lost, "its end is missing from the journal")
 
-    def _owes(self, strategy: str, bot: str, slot: datetime) -> Expectation | None:
+    def owes(self, strategy: str, bot: str, slot: datetime) -> Expectation | None:
         """Return the bot's expectation if the slot lies in its time."""
         expectation = self.expectations.get((strategy, bot))
         return expectation if expectation is not None and slot > expectation.since else None
 
-    def _fill(self, expectation: Expectation, after: datetime, until: datetime, like: SlotRecord) -> None:
+    def _log(self, bot: Bot, slot: SlotRecord, why: str) -> None:
+        """Log a slot or a range that went wrong: it may be mended before anybody has looked."""
+        if slot.outcome in BAD:
+            expected = (
+                f"a start by {stamp(bot.start_by(slot.last))}" if slot.outcome == "missed" else "a run that succeeds"
+            )
+            condition = Condition(slot.outcome, bot.strategy, bot.id, slot.first, why, expected, slot.count)
+            self._store.add_fault(condition, slot.last)
+
+    def _fill(
+        self, expectation: Expectation, after: datetime, until: datetime, like: SlotRecord, *, log: bool = True
+    ) -> None:
         """Give all slots with after < slot <= until that have no record one like `like`, as few ranges."""
         bot = expectation.bot
-        for record in self._store.slots_within(bot.strategy, bot.id, after + _TICK, until):
-            self._put_range(bot, after, record.first - _TICK, like)
+        for record in self._store.slots_within(bot.strategy, bot.id, after + TICK, until):
+            self._put_range(bot, after, record.first - TICK, like, log=log)
             after = max(after, record.last)
-        self._put_range(bot, after, until, like)
+        self._put_range(bot, after, until, like, log=log)
 
-    def _put_range(self, bot: Bot, after: datetime, until: datetime, like: SlotRecord) -> None:
+    def _put_range(self, bot: Bot, after: datetime, until: datetime, like: SlotRecord, *, log: bool = False) -> None:
         count = count_slots(bot.schedule, after, until) if until > after else 0
         first, last = (next_slot(bot.schedule, after), last_slot(bot.schedule, after, until)) if count else (None, None)
         if first is not None and last is not None:
-            self._store.put_slot(bot.strategy, bot.id, replace(like, first=first, last=last, count=count))
+            record = replace(like, first=first, last=last, count=count)
+            self._store.put_slot(bot.strategy, bot.id, record)
+            if log:
+                self._log(bot, record, why_not(record))
 
     def _cut(self, strategy: str, bot_id: str, record: SlotRecord, first: datetime, last: datetime) -> None:
         """Take first..last out of a record; what is left of a range on either side stays."""
@@ -265,8 +220,8 @@ class Book:
         if expectation is None or record.count == 1:
             return
         try:
-            self._put_range(expectation.bot, record.first - _TICK, min(first - _TICK, record.last), record)
-            self._put_range(expectation.bot, max(last, record.first - _TICK), record.last, record)
+            self._put_range(expectation.bot, record.first - TICK, min(first - TICK, record.last), record)
+            self._put_range(expectation.bot, max(last, record.first - TICK), record.last, record)
         except CalendarExpired:
             pass  # nobody can say what else was in the range
 
@@ -276,8 +231,9 @@ def _expectation(bot: Bot, now: datetime) -> Expectation:
     return Expectation(bot, Expected(bot.strategy, bot.id, repr(bot.schedule), now, now), now)
 
 
-def _is_slot(bot: Bot, slot: datetime) -> bool:
+def is_slot(bot: Bot, slot: datetime) -> bool:
+    """Tell whether a bot is due at an instant; yes if nobody can tell."""
     try:
-        return next_slot(bot.schedule, slot - _TICK) == slot
+        return next_slot(bot.schedule, slot - TICK) == slot
     except CalendarExpired:
-        return True  # who can tell
+        return True

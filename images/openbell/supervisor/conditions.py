@@ -45,22 +45,36 @@ KINDS: Mapping[str, Kind] = {
     "cannot_start": Kind("cannot start", "Mend what the error names and deploy again"),
     "bad_manifest": Kind("has a manifest that is not valid", "`make check` names the line; mend it and deploy again"),
     "crash_loop": Kind("is in a crash loop", "`make logs STRATEGY={strategy}` shows why its container dies"),
-    "stalled": Kind("shows no sign of life", "`make logs STRATEGY={strategy}`; `docker restart` its container if it hangs"),
+    "stalled": Kind(
+        "shows no sign of life", "`make logs STRATEGY={strategy}`; `docker restart` its container if it hangs"
+    ),
     "stopped": Kind("was stopped and not started again", "`make up` starts it"),
     "journal_unreadable": Kind("cannot be watched", "Look at the journal volume: its permissions, its disk"),
-    "missed": Kind("missed a slot", "`make logs STRATEGY={strategy}`; `make run STRATEGY={strategy} BOT={bot}` runs it now"),
+    "missed": Kind(
+        "missed a slot", "`make logs STRATEGY={strategy}`; `make run STRATEGY={strategy} BOT={bot}` runs it now"
+    ),
     "failed": Kind("failed", "Its page shows the traceback; `make run STRATEGY={strategy} BOT={bot}` tries it again"),
-    "timed_out": Kind("ran out of its timeout", "Its page shows where it hung; raise `timeout` if it only needs longer"),
+    "timed_out": Kind(
+        "ran out of its timeout", "Its page shows where it hung; raise `timeout` if it only needs longer"
+    ),
     "interrupted": Kind("was interrupted in mid-run", "Look at its orders before the next slot"),
     "hung": Kind("hangs", "`docker restart` its container if it does not end by itself"),
     "calendar_expired": Kind("has a calendar that has run out", "Update openbell: its calendars reach further"),
     "calendar_ending": Kind("has a calendar that runs out soon", "Update openbell in time", critical=False),
     "stream_ended": Kind("has lost its stream", "Its page shows why; its loop starts it again"),
     "stream_silent": Kind("has a silent stream", "Look at its data source"),
-    "stale_data": Kind("ran on old bars", "Look at its data source; its orders were held back unless it says otherwise"),
+    "stale_data": Kind(
+        "ran on old bars", "Look at its data source; its orders were held back unless it says otherwise"
+    ),
     "broker_differs": Kind("does not hold what its ledger says", "Compare the broker's account with its page"),
     "unexpected_run": Kind("ran where no slot was", "Look at its schedule and its calendar", critical=False),
-    "slower": Kind("takes longer from week to week", "Its page shows the line; mend it before it meets its timeout", critical=False),
-    "volume_full": Kind("has hardly any room left on its disk", "Free some: old journals, unused images (`docker system df`)"),
+    "slower": Kind(
+        "takes longer from week to week", "Its page shows the line; mend it before it meets its timeout", critical=False
+    ),
+    "volume_full": Kind(
+        "has hardly any room left on its disk", "Free some: old journals, unused images (`docker system df`)"
+    ),
+    "not_written": Kind("does not write its journal", "Look at the journal volume: its permissions, its disk"),
+    "store_failed": Kind("cannot keep its records", "Look at the supervisor's volume: its permissions, its disk"),
     "clock_wrong": Kind("has a clock that is wrong", "Look at the machine's time synchronisation (`timedatectl`)"),
 }

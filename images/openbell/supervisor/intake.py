@@ -4,7 +4,7 @@ Trouble with one strategy's journal is kept apart from the others': a folder tha
 written faster than it can be read, delays nobody else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from openbell.journal import Event, Follower, days
 FULL_LOOK = timedelta(
     seconds=60
 )  # between two looks at all files; in between only the newest days' files are asked for
+MOST = 5_000  # events of all strategies that are taken at once, so that nobody else waits long
 _DAY = timedelta(days=1)
 
 
@@ -25,10 +26,11 @@ class Intake:
         self.trouble = ""  # why no journal can be read at all
         self.troubles: dict[str, str] = {}  # strategy → why its journal cannot be read
         self.behind: set[str] = set()  # strategies with lines that wait for the next batch
-        self._follower = _Follower(root, positions)
+        self._follower = Follower(root, positions)
         self._keep = timedelta(days=keep_days)
         self._looked_at: datetime | None = None
         self._unfinished: set[str] = set()  # strategies whose older files are not read to their end
+        self._waiting: set[str] = set()  # strategies that the last batch had no time for
 
     @property
     def positions(self) -> dict[str, int]:
@@ -48,11 +50,14 @@ class Intake:
         """Return why the strategy's journal cannot be read, or an empty text."""
         return self.trouble or self.troubles.get(strategy, "")
 
-    def batch(self, strategies: Iterable[str], now: datetime, limit: int) -> list[tuple[str, Event]]:
-        """Return new events with the strategy whose journal they are in, at most `limit` of each strategy."""
-        full = self._looked_at is None or not _DAY * 0 <= now - self._looked_at < FULL_LOOK
-        events: list[tuple[str, Event]] = []
-        self.trouble, self.troubles, self.behind = "", {}, set()
+    def batch(self, strategies: Iterable[str], now: datetime, limit: int, ears: Ears | None = None) -> Iterator[tuple[str, Event]]:
+        """Yield new events with the strategy whose journal they are in.
+
+        At most `limit` of each strategy and MOST of all; the strategies that had to wait come first the next time. What
+        is said of strategies holds when all is taken. Where there are ears, silent strategies are looked at seldom.
+        """
+        full = not _is_within(self._looked_at, now, FULL_LOOK)
+        self.trouble, self.troubles = "", {}
         try:
             present = {path.name for path in self.root.iterdir() if path.is_dir()} if full else set()
             if not full:
@@ -60,25 +65,44 @@ class Intake:
         except OSError as error:
             self.trouble = f"{self.root} cannot be read ({error.strerror})"
             self._looked_at = None
-            return events
-        for strategy in sorted(present.union(strategies)):
-            folder = self.root / strategy
-            try:
-                everything = full or strategy in self._unfinished
-                paths = self._all(folder, now) if everything else self._newest(folder, now)
-                new = list(islice(self._follower.follow(paths), limit))
-            except OSError as error:
-                self.troubles[strategy] = f"{error.filename or folder} cannot be read ({error.strerror})"
+            return
+        everyone = present.union(strategies)
+        silent = self._silent(everyone, now, ears)
+        waiting, self._waiting = self._waiting, set()
+        self.behind = set()
+        taken = 0
+        for strategy in sorted(everyone - silent, key=lambda name: (name not in waiting, name)):
+            if full:
+                self._unfinished.add(strategy)
+            if taken >= MOST:
+                self.behind.add(strategy)
+                self._waiting.add(strategy)
                 continue
-            events.extend((strategy, event) for event in new)
+            count = 0
+            try:
+                for event in islice(self._follower.follow(self._paths(strategy, now)), limit):
+                    count += 1
+                    yield strategy, event
+            except OSError as error:
+                self._read_once.add(strategy)
+                self.troubles[strategy] = f"{error.filename or self.root / strategy} cannot be read ({error.strerror})"
+                continue
+            taken += count
+            if count and strategy in self._unheard:
+                self._suspects.add(strategy)
             self._unfinished.discard(strategy)
-            if len(new) == limit:
+            self._read_once.add(strategy)
+            if count == limit:
+                self._read_once.discard(strategy)
                 self.behind.add(strategy)
                 self._unfinished.add(strategy)
         if full:
             self._looked_at = now
             self._forget(now)
-        return events
+
+    def _paths(self, strategy: str, now: datetime) -> list[Path]:
+        folder = self.root / strategy
+        return self._all(folder, now) if strategy in self._unfinished else self._newest(folder, now)
 
     def _all(self, folder: Path, now: datetime) -> list[Path]:
         oldest = (now - self._keep).date()
@@ -94,11 +118,3 @@ class Intake:
         oldest = (now - self._keep - _DAY).date().isoformat()
         for name in [name for name in self.positions if Path(name).stem < oldest]:
             del self.positions[name]
-
-
-class _Follower(Follower):
-    """A follower that is told which files to look at."""
-
-    def follow(self, paths: Iterable[Path]) -> Iterable[Event]:
-        for path in paths:
-            yield from self._poll_file(path)

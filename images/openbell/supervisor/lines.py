@@ -2,15 +2,30 @@
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime
 
 from openbell.journal import Event, instant
-from openbell.supervisor.records import DecisionRecord, ErrorRecord, ServiceEvent
+from openbell.supervisor.records import (
+    AccountRecord,
+    DecisionRecord,
+    ErrorRecord,
+    Finding,
+    NoteRecord,
+    ServiceEvent,
+    SignalRecord,
+)
 
 LONGEST_NAME = 200  # characters of what should be an identity; anything longer is none
+LONGEST_TEXT = 8_000  # characters of one text that are kept; a writer of ours writes no longer ones
+LONGEST_VALUES = 4_000  # characters of a line's other values that are kept
+MOST_POSITIONS = 500
 _YEARS = (1971, 2500)
 _HEAD = {"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt"}
 _DECISION = {"symbol", "action", "qty", "reason"}
+_SIGNAL = {"symbol", "signal"}
+_NOTE = {"output": "text", "note": "message"}
+_POSITION = ("qty", "average_price", "price", "value")
 _SERVICE = {
     "service_start": "release",
     "service_stop": "reason",
@@ -31,7 +46,7 @@ def text(line: Event, name: str) -> str:
 
 def _whole(content: str) -> str:
     # Half a surrogate pair is valid in JSON, and nowhere else.
-    return content.encode("utf-8", "replace").decode()
+    return content[:LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 def name(line: Event, field: str) -> str:
@@ -56,10 +71,7 @@ def whole(line: Event, name: str, default: int) -> int:
 
 def at(line: Event, name: str = "timestamp") -> datetime | None:
     """Return a field's instant, or None; one outside our times counts as none, so that calculating with it cannot fail."""
-    try:
-        found = instant(line.get(name))
-    except OverflowError:  # in the year 0 or 10000 of another zone
-        return None
+    found = instant(line.get(name))
     return found if found is not None and _YEARS[0] <= found.year <= _YEARS[1] else None
 
 
@@ -68,7 +80,6 @@ def decision(line: Event) -> DecisionRecord | None:
     when = at(line)
     if when is None:
         return None
-    about = {key: value for key, value in line.items() if key not in _HEAD | _DECISION and value is not None}
     return DecisionRecord(
         at=when,
         bot=name(line, "bot"),
@@ -78,8 +89,95 @@ def decision(line: Event) -> DecisionRecord | None:
         action=text(line, "action"),
         quantity=number(line, "qty"),
         reason=text(line, "reason"),
-        about=json.loads(_whole(json.dumps(about, ensure_ascii=False))),
+        about=_values(line, _DECISION),
     )
+
+
+def signal(line: Event) -> SignalRecord | None:
+    """Return the signal that a line records."""
+    when = at(line)
+    if when is None:
+        return None
+    return SignalRecord(
+        at=when,
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        symbol=text(line, "symbol"),
+        signal=text(line, "signal"),
+        values=_values(line, _SIGNAL),
+    )
+
+
+def note(line: Event) -> NoteRecord | None:
+    """Return what a line says that the strategy printed or noted."""
+    when = at(line)
+    if when is None:
+        return None
+    kind = str(line["event"])
+    return NoteRecord(
+        at=when,
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        kind=kind,
+        level=text(line, "level"),
+        text=text(line, _NOTE[kind]),
+        values=_values(line, {_NOTE[kind]}),
+    )
+
+
+def account(line: Event) -> AccountRecord | None:
+    """Return the account that a line records."""
+    when, positions = at(line), line.get("positions")
+    if when is None or not isinstance(positions, dict):
+        return None
+    held = {_whole(symbol): _figures(position) for symbol, position in list(positions.items())[:MOST_POSITIONS]}
+    return AccountRecord(
+        at=when,
+        bot=name(line, "bot"),
+        broker=text(line, "broker"),
+        cash=number(line, "cash"),
+        equity=number(line, "equity"),
+        currency=text(line, "currency"),
+        positions=held,
+        day_profit_loss=number(line, "day_profit_loss"),
+    )
+
+
+def finding(line: Event) -> Finding | None:
+    """Return what a line says that a run or a loop found about the world outside."""
+    when = at(line)
+    if when is None:
+        return None
+    return Finding(
+        at=when,
+        kind=str(line["event"]),
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        detail=_values(line, frozenset()),
+    )
+
+
+def _figures(position: object) -> dict[str, float]:
+    if not isinstance(position, dict):
+        return {}
+    return {key: value for key in _POSITION if (value := number(position, key)) is not None}
+
+
+def _values(line: Event, known: frozenset[str] | set[str]) -> Mapping[str, object]:
+    """Return what else a line says, as far as there is room for it."""
+    kept: dict[str, object] = {}
+    room = LONGEST_VALUES
+    for key, value in line.items():
+        if key in _HEAD or key in known or value is None:
+            continue
+        said = json.dumps({key: value}, ensure_ascii=False)
+        room -= len(said)
+        if room >= 0:
+            kept.update(json.loads(said.encode("utf-8", "replace")))
+    return kept
 
 
 def error(line: Event) -> ErrorRecord | None:

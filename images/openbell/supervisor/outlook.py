@@ -1,119 +1,36 @@
-"""The outlook: what is known of one strategy and its bots, judged, as views. Made anew only where something has changed."""
+"""The outlook: what is known of one strategy and its bots, judged, as a view. Made anew only where something has changed."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell import beat as beats
-from openbell.calendars import CalendarExpired
-from openbell.control import Control, Pause
-from openbell.manifest import Bot, Manifest
-from openbell.slots import count_slots, next_slot
-from openbell.supervisor.book import Expectation
-from openbell.supervisor.records import ServiceEvent
-from openbell.supervisor.snapshot import SHOWN_SLOTS, BotView, StrategyView, single_slots
-from openbell.supervisor.status import BotFacts, Judgement, LoopFacts, judge_bot, judge_loop
+from openbell import calendars
+from openbell.control import Deployment
+from openbell.manifest import Manifest
+from openbell.supervisor.book import SETTLING, UNHEARD, Book, Expectation
+from openbell.supervisor.bots import BotOutlook
+from openbell.supervisor.conditions import Condition
+from openbell.supervisor.desired import Pauses
+from openbell.supervisor.facts import Judgement, LoopFacts
+from openbell.supervisor.loops import judge_loop
+from openbell.supervisor.records import Finding, ServiceEvent
+from openbell.supervisor.snapshot import StrategyView
 from openbell.supervisor.store import Store
-from openbell.supervisor.times import midnight, next_midnight
 
 EVENTS = 50  # the newest events of a loop that its status is judged by
-AHEAD = timedelta(hours=1)  # slots further in the future are a wrong clock's, and not shown
-_TICK = timedelta(milliseconds=1)
-_FRESH = 2.0  # seconds
+BEAT = timedelta(seconds=beats.INTERVAL)  # between two looks at the beat while runs go on
+RARELY = timedelta(seconds=beats.OLD / 2)  # and while nothing goes on
+FINDINGS = 20  # the newest comparisons with the broker that it is judged by
 
 
-class Pauses:
-    """The pauses of one strategy's bots, read again only when their folder has changed."""
+@dataclass(frozen=True)
+class Watched:
+    """Since when the supervisor watches without a gap, and when it judged for the last time before that gap."""
 
-    def __init__(self, root: Path, strategy: str, bots: Iterable[str]) -> None:
-        self._folder = root / strategy / "paused"
-        self._control = Control(root, strategy)
-        self._bots = tuple(bots)
-        self._version = 0
-        self._found: dict[str, Pause | None] = {}
-
-    def of(self, bot: str) -> Pause | None:
-        """Return the bot's pause, expired or not, or None if it has none."""
-        return self._found.get(bot)
-
-    def look(self, now: datetime) -> None:
-        """Read what has changed."""
-        try:
-            version = self._folder.stat().st_mtime_ns
-        except OSError:
-            version = 0  # there is no pause where there is no folder
-        # Two changes within one tick of the file system's clock look like one.
-        recent = abs(now.timestamp() - version / 1e9) < _FRESH
-        if version != self._version or recent:
-            self._version = version
-            self._found = {bot: self._read(bot) for bot in self._bots} if version else {}
-
-    def _read(self, bot: str) -> Pause | None:
-        try:
-            return self._control.paused(bot)
-        except OSError:  # removed between two looks, or not readable: the journal will tell what was skipped
-            return None
-
-
-class BotOutlook:
-    """One bot under watch."""
-
-    def __init__(self, expectation: Expectation, store: Store) -> None:
-        self.expectation = expectation
-        self.facts = BotFacts(expectation.bot)
-        self.view: BotView | None = None
-        self.until: datetime | None = None  # the view is to be made anew then; None: now
-        self._store = store
-
-    @property
-    def id(self) -> str:
-        """The bot's id."""
-        return self.facts.bot.id
-
-    def take_stock(self, now: datetime) -> None:
-        """Fetch the facts from the store."""
-        bot = self.facts.bot
-        records = self._store.recent_slots(bot.strategy, bot.id, now + AHEAD, SHOWN_SLOTS)
-        self.facts = replace(
-            self.facts,
-            slots=single_slots(records, bot.schedule, SHOWN_SLOTS),
-            open_runs=tuple(self._store.open_runs(bot.strategy, bot.id)),
-            awaited=self.expectation.awaited,
-            trouble=self.expectation.trouble,
-        )
-        self.until = None
-
-    def renew(self, loop: Judgement, beat: beats.Beat | None, now: datetime) -> None:
-        """Judge, and make the view."""
-        self.facts = replace(self.facts, stream_beat=beat.streams.get(self.id) if beat else None)
-        bot, judgement = self.facts.bot, judge_bot(self.facts, loop, now)
-        following = self.facts.awaited
-        if following is not None and following <= now:
-            following = _next_slot(bot, now)
-        self.view = BotView(
-            id=bot.id,
-            symbols=bot.symbols,
-            timezone=bot.schedule.timezone,
-            status=judgement.status,
-            reason=judgement.reason,
-            condition=judgement.condition,
-            slots=self.facts.slots,
-            next_slot=following,
-            last_decision=next(iter(self._store.decisions(bot.strategy, bot.id, 1)), None),
-            missed_today=self._missed_today(now),
-        )
-        ends = (judgement.until, following, next_midnight(now, bot.schedule.timezone))
-        self.until = min(at for at in ends if at is not None)
-
-    def _missed_today(self, now: datetime) -> int:
-        bot = self.facts.bot
-        start = midnight(now, bot.schedule.timezone)
-        count = self._store.count_missed(bot.strategy, bot.id, start)
-        for record in self._store.slots_within(bot.strategy, bot.id, start, start):
-            if record.outcome == "missed" and record.first < start:
-                count += count_slots(bot.schedule, start - _TICK, record.last)
-        return count
+    since: datetime
+    judged_before: datetime | None
 
 
 class StrategyOutlook:
@@ -122,76 +39,172 @@ class StrategyOutlook:
     def __init__(
         self,
         name: str,
+        journal: Path,
         manifest: Manifest | None,
         problems: tuple[str, ...],
         expectations: Iterable[Expectation],
         pauses: Pauses,
         store: Store,
     ) -> None:
-        """`manifest` is None if it is not valid; `problems` says why then."""
+        """journal: its folder. `manifest` is None if it is not valid; `problems` says why then."""
         self.name = name
         self.bots = tuple(BotOutlook(expectation, store) for expectation in expectations)
         self.beat: beats.Beat | None = None
         self.view: StrategyView | None = None
+        self.conditions: tuple[Condition, ...] = ()
+        self.due: datetime | None = None  # when something has to be done without any news
+        self._folder = journal
         self._manifest = manifest
         self._problems = problems
         self._pauses = pauses
         self._store = store
         self._events: tuple[ServiceEvent, ...] | None = None
+        self._reconciled: tuple[Finding, ...] = ()
         self._judgement: Judgement | None = None
+        self._deployment: Deployment | None = None
+        self._known_since: datetime | None = None
+        self._trouble_since: datetime | None = None
+        self._heard: datetime | None = None  # the newest line of its journal
+        self._beat_at: datetime | None = None  # when the beat was read
+        self._seen: object = None  # what was judged last, beside what the store and the pauses say
+
+    def look(self, now: datetime) -> None:
+        """Read the beat, if anything depends on it now."""
+        judgement = self._judgement
+        alive = judgement is not None and judgement.status == "up" and (judgement.until is None or now < judgement.until)
+        begun = any(bot.facts.open_runs or bot.facts.bot.is_stream for bot in self.bots)
+        if alive and self._beat_at is not None and timedelta(0) <= now - self._beat_at < (BEAT if begun else RARELY):
+            return
+        self.beat, self._beat_at = beats.read(self._folder), now
+
+    def demand(self, book: Book, now: datetime) -> None:
+        """See what the slots demand now; the journal is known up to now."""
+        if self.beat is not None and self._beat_at == now:
+            book.settle_lost(self.name, self.beat)
+        if self.name in book.touched or self.due is None or now >= self.due:
+            for bot in self.bots:
+                deadline = bot.expectation.deadline
+                passed = deadline is not None and now >= deadline
+                if bot.view is None or passed or (self.name, bot.id) in book.changed:
+                    book.advance(bot.expectation, now)
 
     def renew(
-        self, now: datetime, watched_since: datetime, trouble: str, changed: set[tuple[str, str]], *, news: bool
+        self, now: datetime, watched: Watched, trouble: str, book: Book, deployment: Deployment | None
     ) -> None:
-        """Judge at `now`. changed: (strategy, bot) with new records. news: there are new events of the loop."""
-        if news or self._events is None:
+        """Judge at `now`, if there is news or it is time. trouble: why the journal cannot be read."""
+        deployment = deployment if deployment is not None and self.name in deployment.strategies else None
+        seen = (watched, trouble, deployment, self.beat if self._judgement and self._judgement.status != "up" else None)
+        pauses_changed = self._pauses.look(now)
+        news = self.name in book.touched or pauses_changed or seen != self._seen or self._judgement is None
+        if not news and (self.due is None or now < self.due):
+            return
+        self._seen = seen
+        self._known_since = self._known_since or now
+        self._trouble_since = (self._trouble_since or now) if trouble else None
+        self._heard = book.heard.get(self.name)
+        has_events = self.name in book.services_changed or self._events is None
+        if has_events:
             self._events = tuple(self._store.services(self.name, EVENTS))
-        zone = self._manifest.timezone if self._manifest else "UTC"
-        since = min((bot.expectation.since for bot in self.bots), default=watched_since)
-        facts = LoopFacts(zone, since, watched_since, self._events, self.beat, self._problems, trouble)
-        judgement = judge_loop(facts, now)
-        differs = self._judgement is None or _said(judgement) != _said(self._judgement)
-        self._judgement = judgement
-        self._pauses.look(now)
-        before = [bot.view for bot in self.bots]
+            self._reconciled = tuple(self._store.comparisons(self.name, FINDINGS))
         for bot in self.bots:
-            if self._pauses.of(bot.id) != bot.facts.pause:
-                bot.facts = replace(bot.facts, pause=self._pauses.of(bot.id))
-                bot.until = now
-            if bot.view is None or (self.name, bot.id) in changed:
-                bot.take_stock(now)
-            if bot.until is None or now >= bot.until or differs:
-                bot.renew(judgement, self.beat, now)
-        if differs or news or self.view is None or before != [bot.view for bot in self.bots]:
-            self.view = self._view(judgement, zone, self._events)
+            key = self.name, bot.id
+            if bot.view is None or key in book.changed:
+                bot.take_stock(now, findings=bot.view is None or key in book.found)
+        judgement = self._judge(now, watched, trouble, deployment)
+        differs = self._judgement is None or _said(judgement) != _said(self._judgement)
+        differs = differs or deployment != self._deployment
+        self._judgement, self._deployment = judgement, deployment
+        self._renew_bots(now, judgement, everything=differs or has_events)
+        if differs or has_events or self.view is None or self._is_outdated(self.view):
+            self.view = self._view(judgement)
+        self.conditions = (*judgement.conditions, *(one for bot in self.bots for one in bot.conditions))
+        self.due = min(self._ends(now), default=None)
 
-    def ends(self, now: datetime) -> Iterable[datetime]:
-        """Yield the instants to come at which something has to be judged anew."""
+    def _judge(self, now: datetime, watched: Watched, trouble: str, deployment: Deployment | None) -> Judgement:
+        calendar = self._manifest.calendar if self._manifest else None
+        facts = LoopFacts(
+            strategy=self.name,
+            timezone=self._zone,
+            since=min((bot.expectation.since for bot in self.bots), default=self._known_since or now),
+            watched_since=watched.since,
+            judged_before=watched.judged_before,
+            events=self._events or (),
+            beat=self.beat,
+            problems=self._problems,
+            trouble=trouble,
+            trouble_since=self._trouble_since,
+            deployment=deployment,
+            calendar=calendar or "",
+            calendar_ends=calendars.load(calendar).valid_through if calendar else None,
+            reconciled=self._reconciled,
+            unwritten=self._unwritten(watched.since),
+        )
+        return judge_loop(facts, now)
+
+    def _unwritten(self, watched_since: datetime) -> datetime | None:
+        """Return the first slot of those missed last that a loop wrote nothing about though it was there and alive."""
+        start = next((event for event in self._events or () if event.event == "service_start"), None)
+        if self.beat is None or start is None or start.boot_id != self.beat.boot_id:
+            return None
+        silent = []
+        for bot in self.bots:
+            slot = next(iter(bot.facts.slots), None)
+            if slot is None or slot.reason != UNHEARD or not bot.expectation.stored.started or bot.facts.pause:
+                continue
+            there = max(start.at, watched_since) < slot.last
+            if there and self.beat.timestamp > bot.facts.bot.start_by(slot.last) + SETTLING:
+                silent.append(slot.last)
+        first = min(silent, default=None)
+        return first if first is not None and (self._heard is None or self._heard < first) else None
+
+    def _renew_bots(self, now: datetime, judgement: Judgement, *, everything: bool) -> None:
+        for bot in self.bots:
+            pause = self._pauses.of(bot.id)
+            if everything or pause != bot.facts.pause:
+                bot.facts = replace(
+                    bot.facts, pause=pause, deployment=self._deployment, loop_started=self._loop_started()
+                )
+                bot.until = now
+            if bot.until is None or now >= bot.until:
+                bot.renew(judgement, self.beat, now)
+
+    def _loop_started(self) -> datetime | None:
+        return next((event.at for event in self._events or () if event.event == "service_start"), None)
+
+    def wait(self, now: datetime, megabytes: float) -> None:
+        """Say that nothing is known yet: a journal that has so much left to read is no ground for a judgement."""
+        if self.view is None or self._judgement is not None:
+            self._judgement = None
+            self.conditions = ()
+            reason = f"its journal is being read, {megabytes:.0f} MB to go"
+            self.view = self._view(Judgement("new", reason))
+
+    @property
+    def _zone(self) -> str:
+        return self._manifest.timezone if self._manifest else "UTC"
+
+    def _ends(self, now: datetime) -> Iterator[datetime]:
         ends = [self._judgement.until] if self._judgement else []
         for bot in self.bots:
             ends += [bot.until, bot.expectation.deadline]
         return (at for at in ends if at is not None and at > now)
 
-    def _view(self, judgement: Judgement, zone: str, events: Iterable[ServiceEvent]) -> StrategyView:
+    def _is_outdated(self, view: StrategyView) -> bool:
+        return any(shown is not bot.view for shown, bot in zip(view.bots, self.bots, strict=True))
+
+    def _view(self, judgement: Judgement) -> StrategyView:
         return StrategyView(
             name=self.name,
             description=self._manifest.description if self._manifest else "",
-            timezone=zone,
+            timezone=self._zone,
             status=judgement.status,
             reason=judgement.reason,
             condition=judgement.condition,
-            release=next((event.detail for event in events if event.event == "service_start"), ""),
+            release=next((event.detail for event in self._events or () if event.event == "service_start"), ""),
             problems=self._problems,
             bots=tuple(bot.view for bot in self.bots if bot.view is not None),
         )
 
 
-def _said(judgement: Judgement) -> tuple[str, str, str]:
-    return judgement.status, judgement.reason, judgement.condition
-
-
-def _next_slot(bot: Bot, now: datetime) -> datetime | None:
-    try:
-        return next_slot(bot.schedule, now)
-    except CalendarExpired:
-        return None
+def _said(judgement: Judgement) -> tuple[object, ...]:
+    return judgement.status, judgement.reason, judgement.condition, judgement.conditions

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+
+from openbell.supervisor.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,16 @@ class SlotRecord:
     lateness_ms: float | None = None
     duration_ms: float | None = None
     error: str = ""  # the last line of its run's last error
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The slots with one bad outcome since the last good one. They need not be neighbours."""
+
+    outcome: str
+    count: int
+    first: datetime
+    last: datetime
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,59 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True)
+class SignalRecord:
+    """What a run computed for one symbol: the signal as text, and the values that it was computed from."""
+
+    at: datetime
+    bot: str
+    slot: datetime | None
+    run_id: str
+    symbol: str
+    signal: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class NoteRecord:
+    """A line that a run has printed (`kind` is output), or written with ctx.log (note)."""
+
+    at: datetime
+    bot: str
+    slot: datetime | None
+    run_id: str
+    kind: str
+    level: str
+    text: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class AccountRecord:
+    """What an account held at the end of a run. Positions: symbol → qty, average_price, price, value, as far as known."""
+
+    at: datetime
+    bot: str
+    broker: str
+    cash: float | None
+    equity: float | None
+    currency: str
+    positions: Mapping[str, Mapping[str, float]]
+    day_profit_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run or a loop found about the world outside: stale_data, reconciled. `detail` is what the line said of it."""
+
+    at: datetime
+    kind: str
+    bot: str
+    slot: datetime | None
+    run_id: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class ErrorRecord:
     """An error of a run, or of a start (`bot` is empty then)."""
 
@@ -82,6 +147,25 @@ class ServiceEvent:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """An entry in the log of what went wrong, in the order in which it became known. `last` is the last slot concerned."""
+
+    id: int
+    condition: Condition
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Day:
+    """How long a bot's runs took on one day in UTC."""
+
+    day: date
+    runs: int
+    median_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
 class Expected:
     """From when on a bot's slots are expected, and up to where each of them has a record."""
 
@@ -91,3 +175,8 @@ class Expected:
     since: datetime
     settled_until: datetime
     started: bool = False  # its container was seen to start
+
+
+def why_not(slot: SlotRecord) -> str:
+    """Return in words why a slot has no run; the journal's own word for "past its grace" is late."""
+    return "not started within its grace" if (slot.outcome, slot.reason) == ("missed", "late") else slot.reason

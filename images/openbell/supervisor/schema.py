@@ -1,6 +1,10 @@
-"""The store's tables. Instants are whole milliseconds since 1970 in UTC, as exact as the journal's; flags are 0 or 1."""
+"""The store's tables. Instants are whole milliseconds since 1970 in UTC, as exact as the journal's; flags are 0 or 1.
 
-VERSION = 1  # of the tables below; a file of a newer one is not touched
+A file of version 1 has the tables up to `positions`, exactly as they are here: it is carried over by making the others.
+Those begin empty, since what the journals say is read once.
+"""
+
+VERSION = 2  # of the tables below; a file of a newer one is not touched
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS expected (
@@ -37,4 +41,38 @@ CREATE TABLE IF NOT EXISTS services (
 );
 CREATE INDEX IF NOT EXISTS services_of_a_strategy ON services (strategy, id);
 CREATE TABLE IF NOT EXISTS positions (file TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS signals (
+    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    slot INSTANT, run_id TEXT NOT NULL, symbol TEXT NOT NULL, signal TEXT NOT NULL, about TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS signals_of_a_bot ON signals (strategy, bot, id);
+CREATE TABLE IF NOT EXISTS notes (
+    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    slot INSTANT, run_id TEXT NOT NULL, kind TEXT NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL, about TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS notes_of_a_bot ON notes (strategy, bot, id);
+CREATE TABLE IF NOT EXISTS accounts (
+    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    broker TEXT NOT NULL, cash REAL, equity REAL, currency TEXT NOT NULL, positions TEXT NOT NULL, day_profit_loss REAL
+);
+CREATE INDEX IF NOT EXISTS accounts_of_a_strategy ON accounts (strategy, id);
+CREATE TABLE IF NOT EXISTS findings (
+    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    kind TEXT NOT NULL, slot INSTANT, run_id TEXT NOT NULL, about TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS findings_of_a_bot ON findings (strategy, bot, kind, id);
+CREATE TABLE IF NOT EXISTS faults (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, strategy TEXT NOT NULL, bot TEXT NOT NULL,
+    since INSTANT NOT NULL, reason TEXT NOT NULL, expected TEXT NOT NULL, count INTEGER NOT NULL, last INSTANT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS days (
+    strategy TEXT NOT NULL, bot TEXT NOT NULL, day TEXT NOT NULL, runs INTEGER NOT NULL, median_ms REAL NOT NULL,
+    p95_ms REAL NOT NULL, PRIMARY KEY (strategy, bot, day)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, at INSTANT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS trends (
+    strategy TEXT NOT NULL, bot TEXT NOT NULL, creep REAL NOT NULL, limit_at INSTANT, since INSTANT NOT NULL,
+    PRIMARY KEY (strategy, bot)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS comparisons ON findings (strategy, id) WHERE kind = 'reconciled';
 """

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,9 +22,12 @@ from starlette.types import ASGIApp
 
 from openbell.manifest import load_all
 from openbell.places import PlaceError, prepare
-from openbell.supervisor.page import Page
-from openbell.supervisor.snapshot import Snapshot, changes
-from openbell.supervisor.store import Store
+from openbell.supervisor.alerts import settings as alert_settings
+from openbell.supervisor.alerts.alerts import Alerts
+from openbell.supervisor.alerts.check import check_channels
+from openbell.supervisor.page import Page, Sources, token_from_environment
+from openbell.supervisor.snapshot import Snapshot
+from openbell.supervisor.tally import CountingStore
 from openbell.supervisor.watch import Watch
 
 EXIT_CANNOT_START = 3
@@ -46,6 +49,7 @@ class Settings:
     host: str
     port: int
     hosts: tuple[str, ...]  # names beside this machine's own under which the page answers
+    token: str = field(default="", repr=False)  # what a change through the page must carry; without one there is none
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,23 +63,31 @@ def main(arguments: Sequence[str]) -> int:
     _log_as_json()
     try:
         settings = from_environment(os.environ)
+        about_alerts = alert_settings.from_environment(os.environ)
+        check_channels(about_alerts.channels)
         manifests, errors = load_all(settings.strategies)
         prepare(settings.state)
         file = settings.state / "supervisor.sqlite"
-        store = Store(file)
+        store = CountingStore(file)
+        watch = Watch(manifests, errors, settings.journal, settings.control, store)
+
+        def heard(skew: float) -> None:
+            watch.clock_skew_s = skew
+
+        alerts = Alerts(about_alerts, manifests, settings.state, settings.control, store, _now, heard)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
     except (PlaceError, ValueError, sqlite3.Error, OSError) as error:
         print(f"the supervisor cannot start: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
-    watch = Watch(manifests, errors, settings.journal, settings.control, store)
     names, bots = [manifest.name for manifest in manifests], sum(len(manifest.bots) for manifest in manifests)
-    log.info("supervisor.started", strategies=names, bots=bots, port=settings.port)
+    channels = [channel.name for channel in about_alerts.channels]
+    log.info("supervisor.started", strategies=names, bots=bots, port=settings.port, channels=channels)
     for rejected in errors:
         for problem in rejected.problems:
             log.error("manifest.rejected", problem=str(problem))
-    with listening, closing(store):
-        return Service(watch, settings, file).run(listening)
+    with listening, closing(store), closing(alerts):
+        return Service(watch, alerts, settings, file).run(listening)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -94,19 +106,32 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         host.strip("[]"),
         int(port),
         tuple(name.strip() for name in names if name.strip()),
+        token_from_environment(environment),
     )
 
 
 class Service:
-    """The watch's thread and the page's server."""
+    """The watch's thread, which shows the alerts each snapshot, and the page's server."""
 
-    def __init__(self, watch: Watch, settings: Settings, store: Path) -> None:
+    def __init__(self, watch: Watch, alerts: Alerts, settings: Settings, store: Path) -> None:
         self._watch = watch
+        self._alerts = alerts
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
         page = Page(
-            lambda: self._watch.snapshot, lambda: time.monotonic() - self._progress, _now, store, settings.hosts
+            Sources(
+                snapshot=lambda: self._watch.snapshot,
+                idle=lambda: time.monotonic() - self._progress,
+                now=_now,
+                store=store,
+                journal=settings.journal,
+                control=settings.control,
+                alerts=settings.state / "alerts.sqlite",
+                hosts=settings.hosts,
+                token=settings.token,
+                passed_over=lambda: self._watch.passed_over,
+            )
         )
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -129,6 +154,7 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._end())
         thread = threading.Thread(target=self._turn, name="watch")
+        self._alerts.start()
         thread.start()
         try:
             if not self._stop.is_set():
@@ -157,33 +183,31 @@ class Service:
             faulthandler.cancel_dump_traceback_later()
 
     def _step(self) -> float:
+        """Judge, alert, tell: a whole cycle, or no progress."""
         before, passed_over = self._watch.snapshot, self._watch.passed_over
+        failed, wait = "", RETRY
         try:
             wait = self._watch.step(_now())
         except sqlite3.Error as error:
-            log.error("store.failed", error=str(error))  # noqa: TRY400 - the reason is the disk, not the code
+            failed = str(error)
+            log.error("store.failed", error=failed)  # noqa: TRY400 - the reason is the disk, not the code
+        try:
+            # What the watch could not store is something to be told of.
+            soon = self._alerts.see(self._watch.snapshot, _now())
+        except sqlite3.Error as error:
+            log.error("alerts.failed", error=str(error))  # noqa: TRY400 - as above
+            return RETRY
+        if failed:
             return RETRY
         self._progress = time.monotonic()
         _tell(before, self._watch.snapshot)
         if self._watch.passed_over != passed_over:
             log.warning("lines.passed_over", count=self._watch.passed_over - passed_over)
-        return wait
+        return wait if soon is None else min(wait, soon)
 
 
 def _tell(before: Snapshot | None, after: Snapshot | None) -> None:
-    if after is None or (before is not None and before.version == after.version):
-        return
-    for change in changes(before, after):
-        write = log.warning if change.after == "down" else log.info
-        write(
-            "status.changed",
-            strategy=change.strategy,
-            bot=change.bot,
-            before=change.before,
-            after=change.after,
-            reason=change.reason,
-        )
-    if before is None or before.headline != after.headline:
+    if after is not None and (before is None or before.headline != after.headline):
         log.info("headline.changed", ok=after.ok, headline=after.headline)
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
+from openbell.control import Deployment
 from openbell.journal import stamp
 from openbell.manifest import Schedule
 from openbell.slots import slots_between
 from openbell.supervisor.conditions import Condition
+from openbell.supervisor.durations import Durations
 from openbell.supervisor.records import DecisionRecord, SlotRecord
 from openbell.supervisor.status import GOOD
 
@@ -30,6 +32,7 @@ class BotView:
     next_slot: datetime | None
     last_decision: DecisionRecord | None
     missed_today: int
+    durations: Durations | None = None
 
     @property
     def last(self) -> SlotRecord | None:
@@ -62,6 +65,9 @@ class Snapshot:
     headline: str
     strategies: tuple[StrategyView, ...]
     conditions: tuple[Condition, ...] = ()  # all that is wrong now
+    last_fault: int = 0  # the newest entry in the store's log of faults: what came and went is found there
+    deployment: Deployment | None = None  # under way now
+    reading: tuple[str, ...] = ()  # strategies whose journals are not read up to now: nothing is known of them yet
 
     def strategy(self, name: str) -> StrategyView | None:
         """Return the strategy of that name, or None."""

@@ -6,29 +6,41 @@ repeats anything.
 
 # ruff: noqa: S608 - the lists of columns are constants of the module
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import starmap, takewhile
 from pathlib import Path
 
 from openbell.journal import Event
-from openbell.supervisor.records import DecisionRecord, ErrorRecord, Expected, RunRecord, ServiceEvent, SlotRecord
+from openbell.supervisor import housekeeping, shelves
+from openbell.supervisor.conditions import Condition
+from openbell.supervisor.durations import Trend
+from openbell.supervisor.housekeeping import Timeouts
+from openbell.supervisor.instants import from_milliseconds, milliseconds
+from openbell.supervisor.records import (
+    AccountRecord,
+    Day,
+    DecisionRecord,
+    ErrorRecord,
+    Expected,
+    Fault,
+    Finding,
+    NoteRecord,
+    Row,
+    RunRecord,
+    ServiceEvent,
+    SignalRecord,
+    SlotRecord,
+)
 from openbell.supervisor.schema import SCHEMA, VERSION
-
-KEEP_DAYS = 30  # days of slots and runs that stay in the store
-KEEP_EACH = 200  # decisions and errors of a bot, and events of a strategy's loop, that stay
 
 _SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
 _RUN = "run_id, bot, slot, trigger, attempt, started_at, attempt_at, lateness_ms, ended_at, outcome, duration_ms, orders, error, judged"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(milliseconds=1)
 
 # How the columns of these types in schema.py become values.
-sqlite3.register_converter("INSTANT", lambda number: _EPOCH + int(number) * _TICK)
+sqlite3.register_converter("INSTANT", lambda number: from_milliseconds(int(number)))
 sqlite3.register_converter("FLAG", lambda number: number != b"0")
 
 
@@ -39,6 +51,7 @@ class Store:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.folder = path.parent
         target = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         self._database = sqlite3.connect(
             target,
@@ -97,6 +110,17 @@ class Store:
         gone = [(file,) for file in before if file not in positions]
         self._database.executemany("DELETE FROM positions WHERE file = ?", gone)
 
+    # When something was done last
+
+    def mark(self, name: str, at: datetime) -> None:
+        """Remember an instant under a name."""
+        self._database.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, milliseconds(at)))
+
+    def marked(self, name: str) -> datetime | None:
+        """Return the instant that was remembered under a name, or None."""
+        row = self._database.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
     # What is expected
 
     def expected(self) -> list[Expected]:
@@ -110,8 +134,8 @@ class Store:
             expected.strategy,
             expected.bot,
             expected.schedule,
-            _ms(expected.since),
-            _ms(expected.settled_until),
+            milliseconds(expected.since),
+            milliseconds(expected.settled_until),
             expected.started,
         )
         self._database.execute("INSERT OR REPLACE INTO expected VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -127,8 +151,8 @@ class Store:
         row = (
             strategy,
             bot,
-            _ms(slot.last),
-            _ms(slot.first),
+            milliseconds(slot.last),
+            milliseconds(slot.first),
             slot.count,
             slot.outcome,
             slot.reason,
@@ -141,14 +165,14 @@ class Store:
     def drop_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Remove a record."""
         self._database.execute(
-            "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, _ms(slot.last))
+            "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
         )
 
     def slots_within(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
         """Return the records that touch first <= slot <= last, oldest first, without their runs' figures."""
         rows = self._database.execute(
             f"SELECT {_SLOT} FROM slots WHERE strategy = ? AND bot = ? AND last >= ? ORDER BY last",
-            (strategy, bot, _ms(first)),
+            (strategy, bot, milliseconds(first)),
         )
         # Records do not overlap: the first one beyond the end ends the search, which SQL could not know.
         return list(takewhile(lambda slot: slot.first <= last, starmap(SlotRecord, rows)))
@@ -158,15 +182,33 @@ class Store:
         rows = self._database.execute(
             f"SELECT {_SLOT}, runs.lateness_ms, runs.duration_ms, coalesce(runs.error, '') FROM slots LEFT JOIN runs USING (strategy, run_id) "
             "WHERE slots.strategy = ? AND slots.bot = ? AND slots.last <= ? ORDER BY slots.last DESC LIMIT ?",
-            (strategy, bot, _ms(until), limit),
+            (strategy, bot, milliseconds(until), limit),
         )
         return [SlotRecord(*row) for row in rows]
+
+    def rows_gone_wrong(self, strategy: str, bot: str, until: datetime) -> list[Row]:
+        """Return the slots up to `until` that went wrong since the last good one, a row for each outcome."""
+        whose, end = (strategy, bot), milliseconds(until)
+        good = self._database.execute(
+            "SELECT coalesce(max(last), -1) FROM (SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? "
+            "AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1)",
+            (*whose, end),
+        ).fetchone()[0]
+        rows = self._database.execute(
+            "SELECT outcome, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? AND last > ? "
+            "AND last <= ? AND outcome IN ('missed', 'failed', 'timed_out', 'interrupted') GROUP BY outcome ORDER BY max(last) DESC",
+            (*whose, good, end),
+        )
+        return [
+            Row(outcome, int(count), from_milliseconds(first), from_milliseconds(last))
+            for outcome, count, first, last in rows
+        ]
 
     def count_missed(self, strategy: str, bot: str, since: datetime) -> int:
         """Return how many slots from `since` on were missed; a range that began before does not count."""
         (count,) = self._database.execute(
             "SELECT total(count) FROM slots WHERE strategy = ? AND bot = ? AND last >= ? AND first >= ? AND outcome = 'missed'",
-            (strategy, bot, _ms(since), _ms(since)),
+            (strategy, bot, milliseconds(since), milliseconds(since)),
         ).fetchone()
         return int(count)
 
@@ -174,13 +216,13 @@ class Store:
 
     def put_run(self, strategy: str, run: RunRecord) -> None:
         """Store a run; what was stored of it is replaced."""
-        instants = [_maybe_ms(at) for at in (run.started_at, run.attempt_at, run.ended_at)]
+        instants = [_maybe(at) for at in (run.started_at, run.attempt_at, run.ended_at)]
         row = (
             *(
                 strategy,
                 run.run_id,
                 run.bot,
-                _ms(run.slot),
+                milliseconds(run.slot),
                 run.trigger,
                 run.attempt,
                 instants[0],
@@ -214,78 +256,90 @@ class Store:
         )
         return [RunRecord(*row) for row in rows]
 
-    # Decisions, errors, events of the loops. A line that comes twice is kept once.
+    # Records that are only ever added: what runs said, and what happened to loops
 
-    def add_decision(self, strategy: str, decision: DecisionRecord, line: Event) -> None:
-        """Store a decision."""
-        row = (
-            *(_digest(line), strategy, decision.bot, _ms(decision.at), _maybe_ms(decision.slot), decision.run_id),
-            *(decision.symbol, decision.action, decision.quantity, decision.reason, json.dumps(decision.about)),
-        )
-        self._database.execute("INSERT OR IGNORE INTO decisions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-    def add_error(self, strategy: str, error: ErrorRecord, line: Event) -> None:
-        """Store an error."""
-        row = (
-            *(_digest(line), strategy, error.bot, _ms(error.at), _maybe_ms(error.slot), error.run_id),
-            *(error.error, error.traceback, error.will_retry),
-        )
-        self._database.execute("INSERT OR IGNORE INTO errors VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-    def add_service(self, strategy: str, event: ServiceEvent, line: Event) -> None:
-        """Store what happened to a strategy's loop."""
-        row = (_digest(line), strategy, _ms(event.at), event.event, event.boot_id, event.detail, event.unclean)
-        self._database.execute("INSERT OR IGNORE INTO services VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", row)
+    def add(self, strategy: str, record: object, line: Event) -> bool:
+        """Store one of the shelves' records, read from `line`; tell whether it was not there before."""
+        return shelves.add(self._database, strategy, record, line)
 
     def decisions(self, strategy: str, bot: str, limit: int) -> list[DecisionRecord]:
         """Return a bot's newest decisions, newest first."""
-        rows = self._database.execute(
-            "SELECT at, bot, slot, run_id, symbol, action, quantity, reason, about FROM decisions WHERE strategy = ? AND bot = ? "
-            "ORDER BY id DESC LIMIT ?",
-            (strategy, bot, limit),
-        )
-        return [
-            DecisionRecord(at, of, slot, run_id, symbol, action, quantity, reason, json.loads(about))
-            for at, of, slot, run_id, symbol, action, quantity, reason, about in rows
-        ]
+        return shelves.newest(self._database, shelves.DECISIONS, limit, strategy=strategy, bot=bot)
+
+    def signals(self, strategy: str, bot: str, limit: int) -> list[SignalRecord]:
+        """Return a bot's newest signals, newest first."""
+        return shelves.newest(self._database, shelves.SIGNALS, limit, strategy=strategy, bot=bot)
 
     def errors(self, strategy: str, limit: int) -> list[ErrorRecord]:
         """Return the newest errors of a strategy's runs and starts, newest first."""
-        rows = self._database.execute(
-            "SELECT at, bot, slot, run_id, error, traceback, will_retry FROM errors WHERE strategy = ? ORDER BY id DESC LIMIT ?",
-            (strategy, limit),
-        )
-        return [ErrorRecord(*row) for row in rows]
+        return shelves.newest(self._database, shelves.ERRORS, limit, strategy=strategy)
+
+    def notes(self, strategy: str, limit: int) -> list[NoteRecord]:
+        """Return what a strategy's runs printed and noted last, newest first."""
+        return shelves.newest(self._database, shelves.NOTES, limit, strategy=strategy)
+
+    def accounts(self, strategy: str, limit: int) -> list[AccountRecord]:
+        """Return what a strategy's account held at the ends of its newest runs, newest first."""
+        return shelves.newest(self._database, shelves.ACCOUNTS, limit, strategy=strategy)
 
     def services(self, strategy: str, limit: int) -> list[ServiceEvent]:
         """Return what happened to a strategy's loop, newest first."""
+        return shelves.newest(self._database, shelves.SERVICES, limit, strategy=strategy)
+
+    def findings(self, strategy: str, bot: str, kind: str, limit: int) -> list[Finding]:
+        """Return what a bot found of one kind (stale_data, reconciled), newest first; a loop's own have no bot."""
+        return shelves.newest(self._database, shelves.FINDINGS, limit, strategy=strategy, bot=bot, kind=kind)
+
+    def comparisons(self, strategy: str, limit: int) -> list[Finding]:
+        """Return the newest comparisons of a strategy's account with its ledger, whichever bot made them, newest first."""
+        return shelves.newest(self._database, shelves.FINDINGS, limit, strategy=strategy, kind="reconciled")
+
+    # How long runs take
+
+    def durations(self, strategy: str, bot: str, limit: int) -> list[tuple[datetime, float]]:
+        """Return slot and duration in milliseconds of a bot's newest runs that succeeded, newest first."""
         rows = self._database.execute(
-            "SELECT at, event, boot_id, detail, unclean FROM services WHERE strategy = ? ORDER BY id DESC LIMIT ?",
-            (strategy, limit),
+            "SELECT slot, duration_ms FROM runs WHERE strategy = ? AND bot = ? AND outcome = 'succeeded' AND duration_ms IS NOT NULL "
+            "ORDER BY slot DESC LIMIT ?",
+            (strategy, bot, limit),
         )
-        return [ServiceEvent(*row) for row in rows]
+        return list(rows)
 
-    def prune(self, now: datetime) -> None:
-        """Remove what is older or more than is kept."""
-        cut = _ms(now - timedelta(days=KEEP_DAYS))
-        self._database.execute("DELETE FROM slots WHERE last < ?", (cut,))
-        self._database.execute("DELETE FROM runs WHERE slot < ?", (cut,))
-        for table, owner in (("decisions", "strategy, bot"), ("errors", "strategy, bot"), ("services", "strategy")):
-            self._database.execute(
-                f"DELETE FROM {table} WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER "
-                f"(PARTITION BY {owner} ORDER BY id DESC) AS place FROM {table}) WHERE place > ?)",
-                (KEEP_EACH,),
-            )
+    def days(self, strategy: str, bot: str) -> list[Day]:
+        """Return how long a bot's runs took day by day, oldest first."""
+        return housekeeping.days(self._database, strategy, bot)
+
+    def trend(self, strategy: str, bot: str) -> Trend | None:
+        """Return how a bot's durations creep, or None if they do not."""
+        return housekeeping.trend(self._database, strategy, bot)
+
+    def sweep(self, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
+        """Remove what is older or more than is kept, and sum up the days, see housekeeping.py."""
+        return housekeeping.sweep(self._database, now, timeouts)
+
+    # The log of faults
+
+    def add_fault(self, condition: Condition, last: datetime) -> None:
+        """Log what went wrong, whether or not it is still so."""
+        row = (
+            *(condition.kind, condition.strategy, condition.bot, milliseconds(condition.since)),
+            *(condition.reason, condition.expected, condition.count, milliseconds(last)),
+        )
+        self._database.execute("INSERT INTO faults VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def faults(self, after: int, limit: int = 1000) -> list[Fault]:
+        """Return what was logged behind the entry `after`, oldest first."""
+        rows = self._database.execute(
+            "SELECT id, kind, strategy, bot, since, reason, expected, count, last FROM faults WHERE id > ? ORDER BY id LIMIT ?",
+            (after, limit),
+        )
+        return [Fault(number, Condition(*condition), last) for number, *condition, last in rows]
+
+    def last_fault(self) -> int:
+        """Return the number of the newest entry in the log of faults, 0 if there is none."""
+        (number,) = self._database.execute("SELECT coalesce(max(id), 0) FROM faults").fetchone()
+        return int(number)
 
 
-def _digest(line: Event) -> int:
-    content = json.dumps(line, sort_keys=True).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // _TICK
-
-
-def _maybe_ms(at: datetime | None) -> int | None:
-    return None if at is None else _ms(at)
+def _maybe(at: datetime | None) -> int | None:
+    return None if at is None else milliseconds(at)

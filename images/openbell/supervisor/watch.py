@@ -1,23 +1,33 @@
 """The watch: read the journals, keep the book, judge, publish. `step()` does all that is to be done at one instant."""
 
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
-from openbell import beat as beats
 from openbell.manifest import Manifest, ManifestError
 from openbell.supervisor.book import Book
+from openbell.supervisor.bulletin import next_snapshot
+from openbell.supervisor.desired import Deployments, Pauses
+from openbell.supervisor.ears import Ears
+from openbell.supervisor.housekeeping import KEEP_DAYS
 from openbell.supervisor.intake import Intake
-from openbell.supervisor.outlook import Pauses, StrategyOutlook
-from openbell.supervisor.snapshot import Snapshot, StrategyView, headline
-from openbell.supervisor.store import KEEP_DAYS, Store
+from openbell.supervisor.machine import Machine
+from openbell.supervisor.outlook import StrategyOutlook, Watched
+from openbell.supervisor.presence import Presence
+from openbell.supervisor.scribe import Scribe
+from openbell.supervisor.snapshot import Snapshot
+from openbell.supervisor.store import Store
 
 LONGEST_WAIT = 1.0  # seconds; new lines in the journals are seen within it
+LONGEST_LISTENING = 5.0  # seconds, where new lines are heard
 BATCH = 500  # lines of one journal that are taken in one step
-GAP = timedelta(seconds=10)  # a step so long after the last one means that the supervisor itself was away
+PATIENCE = timedelta(seconds=10)  # for all journals to be read before the first snapshot; then the others' are waited for
 HOUR = timedelta(hours=1)
+SLICE = 5  # pieces of housekeeping that are done in one step
+BREATH = 0.1  # seconds between two slices
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class _Desk:
 
     intake: Intake
     book: Book
+    scribe: Scribe
     outlooks: tuple[StrategyOutlook, ...]
 
 
@@ -37,44 +48,72 @@ class Watch:
     ) -> None:
         self.snapshot: Snapshot | None = None  # None until the journals have been read once
         self.passed_over = 0  # lines of the journals that could not be read or understood
+        # Seconds that our clock is ahead of another machine's, as somebody has found out.
+        self.clock_skew_s: float | None = None
         self._manifests = {manifest.name: manifest for manifest in manifests}
         self._problems = {_strategy_of(error): tuple(str(problem) for problem in error.problems) for error in errors}
         self._journal = journal
         self._control = control
         self._store = store
         self._desk: _Desk | None = None
-        self._stepped_at: datetime | None = None
-        self._watched_since: datetime | None = None
-        self._housekeeping_at: datetime | None = None
+        self._began_at: datetime | None = None
+        self._presence = Presence()
+        self._swept_at: datetime | None = None
+        self._sweep: Iterator[tuple[str, str]] | None = None
+        self._last_fault = 0
+        self._kept = 0  # the version of the snapshot that the store knows of
+        self._deployments = Deployments(control)
+        self._machine = Machine({"journal": journal, "control": control, "the supervisor's own volume": store.folder})
+        self._ears: Ears | None = None
+
+    def listen(self) -> None:
+        """Hear of new lines instead of looking for them each second; `wait` then waits for them."""
+        self._ears = Ears()
+
+    def wait(self, seconds: float) -> None:
+        """Return when there is something new in a journal, when `wake` was called, or after so many seconds."""
+        if self._ears is not None:
+            self._ears.wait(seconds)
+
+    def wake(self) -> None:
+        """End the waiting."""
+        if self._ears is not None:
+            self._ears.wake()
 
     def step(self, now: datetime) -> float:
-        """Do what is to be done now; return the seconds until the next thing, at most one.
+        """Do what is to be done now; return the seconds until the next thing.
 
         Raises sqlite3.Error if the store cannot be read or written; the next step reads again what was not stored.
         """
-        was_there = self._stepped_at is not None and timedelta(0) <= now - self._stepped_at < GAP
-        # Whoever still reads the journals of the time before does not watch yet.
-        if self._watched_since is None or self.snapshot is None or not was_there:
-            self._watched_since = now
-        self._stepped_at = now
+        self._began_at = self._began_at or now
         try:
+            watched = self._presence.at(now, self._store, reading=self.snapshot is None)
             desk = self._desk = self._desk or self._sit_down(now)
             with self._store.transaction():
                 self._read(desk, now)
-                if self.snapshot is None and desk.intake.behind:
+                if self.snapshot is None and desk.intake.behind and now - self._began_at < PATIENCE:
                     return 0.0
                 self._look(desk, now)
                 self._keep_house(desk, now)
-            self._judge(desk, now, self._watched_since)
+            self._judge(desk, now, watched)
         except sqlite3.Error as error:
-            self._desk = None  # what is in memory may be ahead of what is stored
-            self._publish(
+            self._desk = self._sweep = None  # what is in memory may be ahead of what is stored
+            trouble = f"The supervisor cannot keep its records: {error}"
+            self._machine.look(now, self.clock_skew_s, store_trouble=trouble)
+            known = self.snapshot
+            conditions = [one for one in known.conditions if one.strategy] if known else []
+            self.snapshot = next_snapshot(
+                known,
                 now,
-                self.snapshot.strategies if self.snapshot else (),
-                f"The supervisor cannot keep its records: {error}",
+                known.strategies if known else (),
+                (*self._machine.conditions, *conditions),
+                trouble=trouble,
+                last_fault=self._last_fault,
+                deployment=self._deployments.look(now),
+                reading=known.reading if known else (),
             )
             raise
-        return 0.0 if desk.intake.behind else self._wait(desk, now)
+        return 0.0 if desk.intake.behind else self._wait_after(desk, now)
 
     def _sit_down(self, now: datetime) -> _Desk:
         bots = [bot for manifest in self._manifests.values() for bot in manifest.bots]
@@ -86,67 +125,71 @@ class Watch:
             known = manifest.bots if manifest else ()
             expectations = [book.expectations[name, bot.id] for bot in known]
             pauses = Pauses(self._control, name, [bot.id for bot in known])
-            outlooks.append(
-                StrategyOutlook(name, manifest, self._problems.get(name, ()), expectations, pauses, self._store)
-            )
-        return _Desk(Intake(self._journal, self._store.positions(), KEEP_DAYS), book, tuple(outlooks))
+            folder, problems = self._journal / name, self._problems.get(name, ())
+            outlooks.append(StrategyOutlook(name, folder, manifest, problems, expectations, pauses, self._store))
+        intake = Intake(self._journal, self._store.positions(), KEEP_DAYS)
+        return _Desk(intake, book, Scribe(book, self._store), tuple(outlooks))
 
     def _read(self, desk: _Desk, now: datetime) -> None:
         before, unreadable = dict(desk.intake.positions), desk.intake.unreadable
-        for strategy, line in desk.intake.batch([outlook.name for outlook in desk.outlooks], now, BATCH):
-            if not desk.book.take(strategy, line):
+        names = [outlook.name for outlook in desk.outlooks]
+        for strategy, line in desk.intake.batch(names, now, BATCH, self._ears):
+            if not desk.scribe.take(strategy, line, now):
                 self.passed_over += 1
         self.passed_over += desk.intake.unreadable - unreadable
         self._store.keep_positions(desk.intake.positions, before)
+        self._presence.keep(self._store, news=self.snapshot is not None and self.snapshot.version != self._kept)
+        self._kept = self.snapshot.version if self.snapshot else 0
 
     def _look(self, desk: _Desk, now: datetime) -> None:
         """See what the slots demand, wherever the journal is known up to now."""
         for outlook in desk.outlooks:
-            outlook.beat = beats.read(self._journal / outlook.name)
-            if not desk.intake.is_up_to_date(outlook.name):
-                continue
-            if outlook.beat is not None:
-                desk.book.settle_lost(outlook.name, outlook.beat)
-            for bot in outlook.bots:
-                deadline = bot.expectation.deadline
-                if (
-                    bot.view is None
-                    or (outlook.name, bot.id) in desk.book.changed
-                    or (deadline is not None and now >= deadline)
-                ):
-                    desk.book.advance(bot.expectation, now)
+            outlook.look(now)
+            if desk.intake.is_up_to_date(outlook.name):
+                outlook.demand(desk.book, now)
 
-    def _judge(self, desk: _Desk, now: datetime, watched_since: datetime) -> None:
+    def _judge(self, desk: _Desk, now: datetime, watched: Watched) -> None:
+        deployment = self._deployments.look(now)
+        self._machine.look(now, self.clock_skew_s, journal_trouble=desk.intake.trouble)
         for outlook in desk.outlooks:
-            news = outlook.name in desk.book.services_changed
-            outlook.renew(now, watched_since, desk.intake.trouble_of(outlook.name), desk.book.changed, news=news)
-        desk.book.changed.clear()
-        desk.book.services_changed.clear()
-        self._publish(now, [outlook.view for outlook in desk.outlooks if outlook.view is not None], desk.intake.trouble)
-
-    def _publish(self, now: datetime, strategies: Iterable[StrategyView], trouble: str) -> None:
-        before, strategies = self.snapshot, tuple(strategies)
-        ok, text = headline(strategies, trouble)
-        if before is not None and (before.ok, before.headline) == (ok, text) and _same(before.strategies, strategies):
-            self.snapshot = replace(before, judged_at=now)
-        else:
-            self.snapshot = Snapshot(now, before.version + 1 if before else 1, ok, text, strategies)
+            if outlook.name in desk.intake.never_read:
+                outlook.wait(desk.intake.left_of(outlook.name))
+            else:
+                outlook.renew(now, watched, desk.intake.trouble_of(outlook.name), desk.book, deployment)
+        desk.book.forget_news()
+        self.snapshot = next_snapshot(
+            self.snapshot,
+            now,
+            [outlook.view for outlook in desk.outlooks if outlook.view is not None],
+            (*self._machine.conditions, *(one for outlook in desk.outlooks for one in outlook.conditions)),
+            trouble=desk.intake.trouble,
+            last_fault=self._last_fault,
+            deployment=deployment,
+            reading=desk.intake.never_read.intersection(outlook.name for outlook in desk.outlooks),
+        )
+        self._presence.judged(now)
 
     def _keep_house(self, desk: _Desk, now: datetime) -> None:
-        if self._housekeeping_at is None or not timedelta(0) <= now - self._housekeeping_at < HOUR:
-            self._housekeeping_at = now
+        self._last_fault = self._store.last_fault()
+        if self._sweep is None:
+            if self._swept_at is not None and timedelta(0) <= now - self._swept_at < HOUR:
+                return
+            self._swept_at = now
             desk.book.keep_progress()
-            self._store.prune(now)
+            self._sweep = self._store.sweep(now, desk.book.timeout)
+        pieces = list(islice(self._sweep, SLICE))
+        desk.book.changed.update(piece for piece in pieces if piece[0])
+        if len(pieces) < SLICE:
+            self._sweep = None
 
-    def _wait(self, desk: _Desk, now: datetime) -> float:
-        nearest = min((at for outlook in desk.outlooks for at in outlook.ends(now)), default=None)
-        return LONGEST_WAIT if nearest is None else min(LONGEST_WAIT, (nearest - now).total_seconds())
+    def _wait_after(self, desk: _Desk, now: datetime) -> float:
+        hears = self._ears is not None and self._ears.works and desk.intake.trusts_ears
+        waits = [LONGEST_LISTENING if hears else LONGEST_WAIT]
+        if self._sweep is not None:
+            waits.append(BREATH)
+        waits += [(at - now).total_seconds() for outlook in desk.outlooks if (at := outlook.due) is not None and at > now]
+        return min(waits)
 
 
 def _strategy_of(error: ManifestError) -> str:
     return error.problems[0].file.split("/")[0]
-
-
-def _same(before: tuple[StrategyView, ...], after: tuple[StrategyView, ...]) -> bool:
-    # Views are made anew only when something has changed: identity is enough, and quick.
-    return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))

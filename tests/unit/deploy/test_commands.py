@@ -2,9 +2,12 @@
 
 import pytest
 
-from deploy.__main__ import COMMANDS, arguments, must_run
+from deploy.__main__ import COMMANDS, arguments
 from deploy.engine import Service
+from deploy.environment import Settings
+from deploy.place import Here
 from deploy.problem import Problem
+from deploy.running import must_run
 
 PULSE = Service("pulse", "openbell/pulse:local", "running", "starting", 0, 0)
 GONE = Service("gone", "openbell/gone:local", "exited", "", 0, 0)

@@ -88,7 +88,8 @@ def test_the_example_explains_every_key_and_is_valid(tmp_path: Path) -> None:
     assert sorted(re.findall(r"^([A-Z_]+)=", taken_in, re.MULTILINE)) == sorted(KEYS)
     settings = read(tmp_path / ".env", {})
     assert settings.timezone is not None
-    assert Settings(timezone=settings.timezone) == settings, "the example shows the defaults"
+    defaults = Settings(timezone=settings.timezone, ssh_config=Path("~/.ssh/config").expanduser())
+    assert defaults == settings, "the example shows the defaults"
 
 
 def test_what_compose_asks_for_is_what_the_example_offers() -> None:
@@ -98,4 +99,4 @@ def test_what_compose_asks_for_is_what_the_example_offers() -> None:
         for file in [ROOT / "compose.yaml", *(ROOT / "compose").glob("*.yaml")]
         for key in re.findall(r"\$\{([A-Z_]+)", file.read_text())
     }
-    assert asked | {"OPENBELL_TIMEZONE", "OPENBELL_LOG"} == set(KEYS)
+    assert asked | {"OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"} == set(KEYS)

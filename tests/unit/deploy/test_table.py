@@ -8,9 +8,9 @@ import pytz
 
 from deploy.bots import BotStatus, parse
 from deploy.engine import Service, in_words, service
-from deploy.table import aligned, overview, slot
+from deploy.table import Hints, aligned, overview, slot
 
-PAGE = "http://127.0.0.1:8080"
+PAGE = Hints("http://127.0.0.1:8080")
 WELL = Service("pulse", "openbell/pulse:local", "running", "healthy", 0, 0)
 CRASHING = Service("broken", "openbell/broken:local", "restarting", "unhealthy", 7, 3, "no such zone")
 BOT = BotStatus(
@@ -58,6 +58,15 @@ def test_a_supervisor_that_does_not_answer_hides_nothing() -> None:
     text = overview([WELL], None, PAGE, None)
     assert "pulse" in text
     assert "does not answer" in text
+
+
+def test_the_hints_are_for_the_machine_that_is_shown() -> None:
+    """What is on a host is started and looked into with HOST, and its page is behind a tunnel."""
+    hints = Hints("make dashboard HOST=vps", "make deploy HOST=vps", " HOST=vps")
+    assert overview([], None, hints, None) == "Nothing runs: start it with `make deploy HOST=vps`."
+    unanswered = "The supervisor does not answer: see `make logs STRATEGY=supervisor HOST=vps`."
+    assert overview([WELL], None, hints, None).endswith(unanswered)
+    assert overview([WELL], [BOT], hints, None).endswith("\n\nStatus page: make dashboard HOST=vps")
 
 
 def test_nothing_runs() -> None:

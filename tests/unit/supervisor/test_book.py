@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from openbell.manifest import Bot, Schedule
 from openbell.slots import slots_between
 from openbell.supervisor.book import Book
+from openbell.supervisor.scribe import Scribe
 from openbell.supervisor.store import Store
 from tests.unit.supervisor.world import World
 
@@ -373,11 +374,12 @@ def _keep(path: Path, lines: list[dict[str, object]], looks: random.Random | Non
     store = Store(path)
     try:
         book = Book(store, [BOT], [], BEGIN)
+        scribe = Scribe(book, store)
         expectation = book.expectations["pulse", "pulse"]
         for line in lines:
             if looks is not None and looks.random() < 0.5:
                 book.advance(expectation, datetime.fromisoformat(str(line["timestamp"])))
-            assert book.take("pulse", line)
+            assert scribe.take("pulse", line, END)
         book.advance(expectation, END)
         return _slots(store)
     finally:
@@ -478,8 +480,9 @@ def test_no_line_can_break_the_book(store: Store, event: str, fields: dict[str, 
     line = {"event": event, **(LIKELY if likely else {}), **fields}
     with suppress(_TakenBackError), store.transaction():
         book = Book(store, [BOT], [], BEGIN)
-        book.take("pulse", line)
-        book.take("pulse", line)
+        scribe = Scribe(book, store)
+        scribe.take("pulse", line, END)
+        scribe.take("pulse", line, END)
         book.advance(book.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
         store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
         said = [f"{decision}" for decision in store.decisions("pulse", "pulse", 10)]

@@ -9,7 +9,9 @@ from openbell.beat import Beat
 from openbell.control import Pause
 from openbell.manifest import Bot, Schedule
 from openbell.supervisor.records import RunRecord, ServiceEvent, SlotRecord
-from openbell.supervisor.status import BotFacts, Judgement, LoopFacts, judge_bot, judge_loop
+from openbell.supervisor.facts import BotFacts, Judgement, LoopFacts
+from openbell.supervisor.loops import judge_loop
+from openbell.supervisor.status import judge_bot
 
 NOW = datetime(2026, 11, 20, 15, 0, 0, tzinfo=UTC)  # 10:00 in New York
 ZONE = "America/New_York"
@@ -43,37 +45,37 @@ def beat(seconds: float, boot: str = "b") -> Beat:
 
 LOOPS = [
     # case, facts, status, condition, in the reason, seconds until it may change
-    ("just deployed", LoopFacts(ZONE, ago(10), ago(10)), "new", "", "first start", 50),
+    ("just deployed", LoopFacts("s", ZONE, ago(10), ago(10)), "new", "", "first start", 50),
     (
         "never started",
-        LoopFacts(ZONE, ago(61), LONG_AGO),
+        LoopFacts("s", ZONE, ago(61), LONG_AGO),
         "down",
         "never_started",
         "never started (expected since 09:58:59 EST)",
         None,
     ),
-    ("alive", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(3600),), beat(4)), "up", "", "up since 09:00:00 EST", 26),
+    ("alive", LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(3600),), beat(4)), "up", "", "up since 09:00:00 EST", 26),
     (
         "alive since yesterday",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(86400),), beat(4)),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(86400),), beat(4)),
         "up",
         "",
         "Thu 19 Nov 10:00:00 EST",
         26,
     ),
-    ("first beat to come", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4),), None), "up", "", "up since", 26),
+    ("first beat to come", LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(4),), None), "up", "", "up since", 26),
     (
         "beat of the boot before",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(4, "c"),), beat(300)),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(4, "c"),), beat(300)),
         "up",
         "",
         "up since",
         26,
     ),
-    ("a beat, its start lost", LoopFacts(ZONE, LONG_AGO, LONG_AGO, (), beat(4)), "up", "", "alive", 26),
+    ("a beat, its start lost", LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (), beat(4)), "up", "", "alive", 26),
     (
         "clock ahead in the beat",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(9),), beat(-300)),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(9),), beat(-300)),
         "up",
         "",
         "up since",
@@ -81,7 +83,7 @@ LOOPS = [
     ),
     (
         "stalled",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(30)),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(30)),
         "down",
         "stalled",
         "no sign of life since 09:59:30 EST",
@@ -89,7 +91,7 @@ LOOPS = [
     ),
     (
         "dead before its first beat",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(31),), None),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(31),), None),
         "down",
         "stalled",
         "no sign of life",
@@ -97,7 +99,7 @@ LOOPS = [
     ),
     (
         "silent while we were away",
-        LoopFacts(ZONE, LONG_AGO, ago(5), (start(900),), beat(300)),
+        LoopFacts("s", ZONE, LONG_AGO, ago(5), (start(900),), beat(300)),
         "late",
         "",
         "waiting for one",
@@ -105,7 +107,7 @@ LOOPS = [
     ),
     (
         "stopped a moment ago",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(10), start(900)), beat(11)),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (stop(10), start(900)), beat(11)),
         "late",
         "",
         "(SIGTERM)",
@@ -113,7 +115,7 @@ LOOPS = [
     ),
     (
         "stopped",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30), start(900)), beat(31)),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (stop(30), start(900)), beat(31)),
         "down",
         "stopped",
         "stopped 09:59:30 EST (SIGTERM)",
@@ -121,7 +123,7 @@ LOOPS = [
     ),
     (
         "stopped while we were away",
-        LoopFacts(ZONE, LONG_AGO, ago(2), (stop(900),), beat(901)),
+        LoopFacts("s", ZONE, LONG_AGO, ago(2), (stop(900),), beat(901)),
         "late",
         "",
         "start again",
@@ -129,7 +131,7 @@ LOOPS = [
     ),
     (
         "running again, its start lost",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(30),), beat(2, "c")),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (stop(30),), beat(2, "c")),
         "up",
         "",
         "alive",
@@ -137,7 +139,7 @@ LOOPS = [
     ),
     (
         "import error",
-        LoopFacts(
+        LoopFacts("s", 
             ZONE,
             LONG_AGO,
             LONG_AGO,
@@ -150,7 +152,7 @@ LOOPS = [
     ),
     (
         "its stop lost",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (fail(5, "no module x"), start(900, "a")), beat(400, "a")),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (fail(5, "no module x"), start(900, "a")), beat(400, "a")),
         "down",
         "cannot_start",
         "no module x",
@@ -158,7 +160,7 @@ LOOPS = [
     ),
     (
         "its error lost",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (stop(5, "cannot start: no module x"), fail(900, "old", "a"))),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (stop(5, "cannot start: no module x"), fail(900, "old", "a"))),
         "down",
         "cannot_start",
         "no module x",
@@ -166,7 +168,7 @@ LOOPS = [
     ),
     (
         "started after a failure",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, (start(2, "c"), stop(60, "cannot start: x"))),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, (start(2, "c"), stop(60, "cannot start: x"))),
         "up",
         "",
         "up since",
@@ -174,7 +176,7 @@ LOOPS = [
     ),
     (
         "crash loop",
-        LoopFacts(
+        LoopFacts("s", 
             ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 200, 900)), beat(1)
         ),
         "down",
@@ -184,7 +186,7 @@ LOOPS = [
     ),
     (
         "two crashes",
-        LoopFacts(
+        LoopFacts("s", 
             ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 300)), beat(1, "3")
         ),
         "up",
@@ -194,7 +196,7 @@ LOOPS = [
     ),
     (
         "many deployments",
-        LoopFacts(ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at)) for at in (3, 60, 90, 120)), beat(1, "3")),
+        LoopFacts("s", ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at)) for at in (3, 60, 90, 120)), beat(1, "3")),
         "up",
         "",
         "up since",
@@ -202,7 +204,7 @@ LOOPS = [
     ),
     (
         "bad manifest",
-        LoopFacts(
+        LoopFacts("s", 
             ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), problems=("x/strategy.toml: days: found 7", "more")
         ),
         "down",
@@ -212,7 +214,7 @@ LOOPS = [
     ),
     (
         "no access",
-        LoopFacts(
+        LoopFacts("s", 
             ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"
         ),
         "down",
@@ -325,7 +327,7 @@ BOTS = [
         "down",
         "hung",
         "09:51:00",
-        None,
+        70,
     ),
     ("due", BotFacts(BOT, (slot(5),), awaited=ago(1)), UP, "up", "", "ran", 1),
     (

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from openbell.supervisor.records import ErrorRecord, Expected, RunRecord, ServiceEvent, SlotRecord
-from openbell.supervisor.store import KEEP_DAYS, KEEP_EACH, Store
+from openbell.supervisor.shelves import KEEP_EACH
+from openbell.supervisor.housekeeping import KEEP_DAYS
+from openbell.supervisor.store import Store
 
 AT = datetime(2026, 11, 20, 14, 35, 0, 123000, tzinfo=UTC)
 RUN = RunRecord("r", "b", AT, "loop", 2, AT, AT, 0.25, AT, "failed", 12.5, 3, "Boom", judged=True)
@@ -26,7 +28,7 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
         store.put_run("s", opened)
         store.put_slot("s", "b", slot)
         store.expect(expected)
-        store.add_service("s", event, {"event": "x"})
+        store.add("s", event, {"event": "x"})
         store.keep_positions({"s/2026-11-20.jsonl": 7}, {})
     with closing(Store(tmp_path / "store", read_only=True)) as store:
         assert store.recent_runs("s", "b", 9) == [RUN, opened]
@@ -80,12 +82,12 @@ def test_the_store_is_bounded(tmp_path: Path) -> None:
             store.put_run("s", RunRecord(f"r{days}", "b", at, "loop", 1))
         for number in range(KEEP_EACH + 50):
             for bot in ("b", "quiet") if number < 5 else ("b",):
-                store.add_error(
+                store.add(
                     "s",
                     ErrorRecord(AT, bot, None, "", f"e{number}", "", will_retry=False),
                     {"number": number, "bot": bot},
                 )
-        store.prune(AT)
+        list(store.sweep(AT, lambda *_: None))
         assert len(store.recent_slots("s", "b", AT, 99)) == 2
         assert len(store.recent_runs("s", "b", 99)) == 2
         errors = store.errors("s", 9999)

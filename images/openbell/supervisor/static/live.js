@@ -1,63 +1,81 @@
-"use strict";
-// Keeps the page fresh: fetches it again every few seconds and takes over what has changed, without touching what the
-// reader has opened or selected. Without this script the page reloads itself.
+// Keeps the page fresh: asks every other second whether there is a newer version (mostly there is none, and the answer
+// is a few bytes), and changes only what differs, so that focus, selection and opened details stay.
+// Without this script the page reloads itself.
 
-const EVERY = 5000; // milliseconds
+import { morph } from "./morph.js";
+import { prepare } from "./look.js";
+import "./change.js";
+
+const EVERY = 2000; // milliseconds
 const silent = document.getElementById("silent");
+let version = "";
+let ahead = 0; // milliseconds by which the server's clock is ahead of ours
+let asking = false;
 
 function span(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  const units = [["d", 86400, "h", 3600], ["h", 3600, "min", 60], ["min", 60, "s", 1]];
-  for (const [unit, size, below, smaller] of units) {
+  for (const [unit, size, below, smaller] of [["d", 86400, "h", 3600], ["h", 3600, "min", 60], ["min", 60, "s", 1]]) {
     if (seconds >= size) {
       const rest = Math.floor((seconds % size) / smaller);
-      return Math.floor(seconds / size) + " " + unit + (rest ? " " + rest + " " + below : "");
+      return seconds < 600 || size > 60 ? `${Math.floor(seconds / size)} ${unit}${rest ? ` ${rest} ${below}` : ""}` : `${Math.floor(seconds / size)} min`;
     }
   }
-  return seconds + " s";
+  return `${seconds} s`;
 }
 
 function count() {
+  const now = Date.now() + ahead;
   for (const element of document.querySelectorAll("[data-until]")) {
-    element.textContent = "in " + span(new Date(element.dataset.until) - Date.now());
+    const left = new Date(element.dataset.until) - now;
+    const text = left <= 0 ? "due now" : `in ${span(left)}`;
+    if (element.textContent !== text) element.textContent = text;
+    element.classList.toggle("soon", left < 60000);
   }
 }
 
-function take(fresh) {
-  const opened = [...document.querySelectorAll("details[open]")].map((element) => element.id);
-  const focused = document.activeElement ? document.activeElement.getAttribute("href") : null;
-  for (const element of document.querySelectorAll("[data-live]")) {
-    const other = fresh.getElementById(element.id);
-    if (!other || (element.served === other.innerHTML && element.className === other.className)) continue;
-    element.served = other.innerHTML;
-    element.className = other.className;
-    element.replaceChildren(...other.childNodes);
-  }
-  for (const id of opened) {
-    const element = document.getElementById(id);
-    if (element) element.open = true;
-  }
-  if (focused && document.activeElement === document.body) {
-    const again = [...document.querySelectorAll("main a")].find((link) => link.getAttribute("href") === focused);
-    if (again) again.focus();
-  }
-  document.title = fresh.title;
+function compareClocks(document) {
+  const when = document.querySelector("#live time");
+  if (!when) return;
+  const difference = new Date(when.dateTime) - Date.now();
+  ahead = Math.abs(difference) < 1500 ? 0 : difference;
 }
 
-async function refresh() {
-  const reading = String(getSelection()) !== "";
-  if (document.hidden || reading) return;
+function sayWhen() {
+  const when = document.querySelector("#live");
+  when.className = "alive";
+  when.textContent = `live · ${new Date(Date.now() + ahead).toLocaleTimeString([], { hour12: false })}`;
+}
+
+export async function refresh() {
+  if (document.hidden || asking) return;
+  asking = true;
   try {
-    const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(EVERY) });
-    take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    const headers = version ? { "If-None-Match": version } : {};
+    const answer = await fetch(location.pathname + location.search, { headers, cache: "no-store", signal: AbortSignal.timeout(5000) });
+    if (answer.status !== 304) {
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      version = answer.headers.get("ETag") || "";
+      compareClocks(fresh);
+      for (const id of ["top", "main"]) morph(document.getElementById(id), fresh.getElementById(id));
+      document.title = fresh.title;
+      prepare();
+    }
     silent.hidden = true;
+    sayWhen();
   } catch {
     silent.hidden = false;
+    document.getElementById("live").className = "";
+  } finally {
+    asking = false;
   }
   count();
 }
 
+document.documentElement.classList.add("scripted");
+compareClocks(document);
+prepare();
 count();
 setInterval(count, 1000);
 setInterval(refresh, EVERY);
 document.addEventListener("visibilitychange", refresh);
+document.addEventListener("openbell:changed", () => [300, 900, 1500].forEach((after) => setTimeout(refresh, after)));

@@ -1,0 +1,49 @@
+"""`make audit HOST=`: what was done to a host, by whom. The lines are written by release/ and never changed."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from deploy.ssh import Connection
+from deploy.table import aligned
+
+HEADINGS = ("WHEN", "WHAT", "OUTCOME", "BY", "ON", "WHY")
+_READ = 'cat "$1/audit.jsonl" 2>/dev/null || test ! -e "$1/audit.jsonl"'
+_SHOWN_APART = frozenset({"at", "action", "outcome", "by", "host", "reason"})
+
+
+def read(connection: Connection) -> str:
+    """Return the audit's lines as they are; nothing if nothing was done yet."""
+    host = connection.host
+    command = ("sh", "-c", _READ, "sh", f"{host.folder}/{host.project}")
+    return connection.check(command, timeout=60, doing="reading the audit").text
+
+
+def shown(text: str) -> str:
+    """Return the lines as a table, oldest first."""
+    rows = [_row(line) for line in _lines(text)]
+    return aligned([HEADINGS, *rows]) if rows else "Nothing was done there yet."
+
+
+def _lines(text: str) -> Iterable[Mapping[str, object]]:
+    for line in text.splitlines():
+        try:
+            content = json.loads(line)
+        except ValueError:  # torn by a power cut; `--json` shows it
+            content = None
+        yield content if isinstance(content, Mapping) else {"action": "?", "reason": f"not readable: {line[:60]}"}
+
+
+def _row(line: Mapping[str, object]) -> tuple[str, ...]:
+    rest = [_text(value) for key, value in line.items() if key not in _SHOWN_APART and value]
+    what = " ".join((_text(line.get("action")), *rest))
+    return (
+        _text(line.get("at")).replace("T", " ").replace("Z", " UTC"),
+        what,
+        *(_text(line.get(key)) or "-" for key in ("outcome", "by", "host", "reason")),
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)

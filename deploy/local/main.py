@@ -1,0 +1,101 @@
+"""`python -m deploy local`: run everything here, in the foreground, until Ctrl-C."""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from deploy import execute
+from deploy.environment import Settings
+from deploy.local.keeper import Keeper, now
+from deploy.local.processes import SUPERVISOR, Places, install, processes
+from deploy.problem import Problem
+from deploy.progress import Log, log_to_stdout
+from openbell.manifest import Manifest
+
+TURN = 0.1  # seconds between two looks
+LAST_WAIT = 10.0  # seconds that the supervisor is given to end
+
+
+def data_folder(project: str, environment: Mapping[str, str]) -> Path:
+    """Return where everything is kept: OPENBELL_DATA, or the project's folder below the user's state."""
+    state = Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return Path(environment.get("OPENBELL_DATA") or state / project).expanduser().absolute()
+
+
+def run(manifests: Sequence[Manifest], places: Places, settings: Settings, environment: Mapping[str, str]) -> int:
+    """Start all, keep all alive, and end all in order on Ctrl-C or SIGTERM."""
+    log = log_to_stdout(settings.log)
+    lock = _lock(places)
+    try:
+        _install(manifests, places, log)
+        keeper = Keeper(log)
+        for process in processes(manifests, places, settings, environment):
+            keeper.keep(process, places.log(process.name))
+        _serve(keeper, log, settings)
+    finally:
+        os.close(lock)
+    return 0
+
+
+def _lock(places: Places) -> int:
+    places.data.mkdir(parents=True, exist_ok=True)
+    lock = os.open(places.data / "local.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        msg = f"everything runs here already, with its data in {places.data}: end that one with Ctrl-C, or set OPENBELL_DATA"
+        raise Problem(msg) from None
+    return lock
+
+
+def _install(manifests: Sequence[Manifest], places: Places, log: Log) -> None:
+    for manifest in manifests:
+        if command := install(manifest.name, places):
+            log.info("installing the packages that only this strategy asks for", strategy=manifest.name)
+            if code := execute.long(command, log):
+                msg = f"strategies/{manifest.name}/requirements.txt could not be installed: the reason is above"
+                raise Problem(msg, code)
+
+
+def _serve(keeper: Keeper, log: Log, settings: Settings) -> None:
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        log.info("the page will be there in a moment; Ctrl-C ends everything in order", page=settings.page)
+        while not asked:
+            keeper.step(now())
+            time.sleep(TURN)
+        _end(keeper, log, asked, settings.stop_grace)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(keeper: Keeper, log: Log, asked: list[int], grace: int) -> None:
+    """Let runs that are under way end by themselves; a second Ctrl-C kills. The supervisor sees it all, and goes last."""
+    strategies = [name for name in keeper.running() if name != SUPERVISOR]
+    log.info("stopping: runs that are under way still end by themselves (Ctrl-C again kills them)")
+    keeper.end(strategies)
+    until = now() + grace
+    while set(keeper.running()) - {SUPERVISOR} and now() < until and len(asked) < 2:
+        keeper.step(now())
+        time.sleep(TURN)
+    keeper.end(strategies, signal.SIGKILL)
+    keeper.end([SUPERVISOR])
+    until = now() + LAST_WAIT
+    while not keeper.are_all_gone and now() < until:
+        keeper.step(now())
+        time.sleep(TURN)
+    keeper.end(keeper.running(), signal.SIGKILL)
+    while not keeper.are_all_gone:
+        keeper.step(now())
+        time.sleep(TURN)

@@ -1,0 +1,85 @@
+"""What runs: one process a strategy and the supervisor's, as values. Nothing is started here."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.environment import Settings
+from openbell.manifest import Manifest
+
+# What a process needs of the machine to run at all. Everything else of the user's environment stays with the user.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+SUPERVISOR = "supervisor"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie; all that is written is below `data`."""
+
+    strategies: Path
+    data: Path
+
+    def environment(self) -> dict[str, str]:
+        """Return how openbell's processes are told."""
+        folders = {name: str(self.data / name) for name in ("journal", "state", "control")}
+        return {f"OPENBELL_{name.upper()}": path for name, path in folders.items()}
+
+    def log(self, name: str) -> Path:
+        """Return the file that a process's output goes to."""
+        return self.data / "logs" / f"{name}.log"
+
+    def packages(self, strategy: str) -> Path:
+        """Return the folder of the packages that only this strategy asks for."""
+        return self.data / "packages" / strategy
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process to keep alive: its name, its command and its whole environment."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+
+
+def processes(
+    manifests: Iterable[Manifest], places: Places, settings: Settings, environment: Mapping[str, str]
+) -> list[Process]:
+    """Return what runs. Each process gets what it needs of `environment`: a strategy only the secrets that it names."""
+    inherited = {name: environment[name] for name in INHERITED if name in environment}
+    common = {**inherited, **places.environment(), "PYTHONUNBUFFERED": "1", **_clock(environment)}
+    openbell = str(Path(sys.executable).parent / "openbell")
+    found = []
+    for manifest in manifests:
+        own = {name: environment[name] for name in manifest.secrets if name in environment}
+        packages = places.packages(manifest.name)
+        own |= {
+            "OPENBELL_STRATEGY": manifest.name,
+            "OPENBELL_FOLDER": str(places.strategies / manifest.name),
+            "TZ": manifest.timezone,
+            **({"PYTHONPATH": str(packages)} if packages.is_dir() else {}),
+        }
+        found.append(Process(manifest.name, (openbell, "run"), {**common, **own}))
+    listen = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
+    own = {
+        **{name: value for name, value in environment.items() if name.startswith("OPENBELL_") and value},
+        **common,
+        "OPENBELL_STRATEGIES": str(places.strategies),
+        "OPENBELL_SUPERVISOR_STATE": str(places.data / SUPERVISOR),
+        "OPENBELL_LISTEN": f"{listen}:{settings.port}",
+    }
+    return [*found, Process(SUPERVISOR, (openbell, "supervise"), own)]
+
+
+def install(strategy: str, places: Places) -> tuple[str, ...] | None:
+    """Return the command that installs a strategy's own packages, or None if it has none or they are there."""
+    locked, target = places.strategies / strategy / "requirements.txt", places.packages(strategy)
+    if not locked.is_file() or (target.is_dir() and target.stat().st_mtime > locked.stat().st_mtime):
+        return None
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--quiet")
+    return (*pip, "--upgrade", "--require-hashes", "--no-deps", "--target", str(target), "--requirement", str(locked))
+
+
+def _clock(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in ("OPENBELL_CLOCK",) if environment.get(name)}

@@ -1,0 +1,55 @@
+"""`make provision HOST=`: shows what a host lacks, asks, and makes it ready."""
+
+import sys
+from collections.abc import Sequence
+
+from deploy import readiness, survey
+from deploy.problem import Problem
+from deploy.provision.carry_out import carry_out
+from deploy.provision.plan import Step, described, plan
+from deploy.ssh import Connection, Host
+from deploy.table import aligned
+
+HEADINGS = ("PART", "NOW", "TO BE DONE")
+
+
+def provision(host: Host, *, yes: bool) -> int:
+    """Make a host ready for deploys; one that is ready stays as it is."""
+    with Connection(host) as connection:
+        facts = survey.look(connection)
+        steps = plan(host, facts)
+        print(shown(described(host, facts), steps), flush=True)
+        if not any(step.script for step in steps):
+            print(f"{host.name} is ready: nothing to be done.")
+            return 0
+        _ask(host, yes=yes)
+        carry_out(steps, connection, root=facts.root)
+    # Another login: only that one belongs to a group that the user was added to.
+    with Connection(host) as connection:
+        facts = survey.look(connection)
+    left = [step.part for step in plan(host, facts) if step.script]
+    if problem := readiness.unready(host, facts):
+        raise Problem(problem)
+    if left:
+        msg = f"{host.name}: still not as it should be: {', '.join(left)}: look there with `{host.ssh}`"
+        raise Problem(msg)
+    print(f"{host.name} is ready: `make deploy HOST={host.name}` brings the strategies there.")
+    return 0
+
+
+def shown(title: str, steps: Sequence[Step]) -> str:
+    """Return the plan as a person reads it before saying yes."""
+    rows = [(step.part, step.now, step.then or "nothing") for step in steps]
+    return f"{title}\n\n{aligned([HEADINGS, *rows])}\n"
+
+
+def _ask(host: Host, *, yes: bool) -> None:
+    """Return if the plan may be carried out; Problem if not."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"nothing was changed: nobody can be asked here; `make provision HOST={host.name} YES=1` carries the plan out"
+        raise Problem(msg, 2)
+    if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+        msg = "nothing was changed"
+        raise Problem(msg)

@@ -1,0 +1,268 @@
+"""`make deploy`, `make rollback` and `make releases`: in the order in which things happen."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy import readiness, shipping, survey
+from deploy.problem import Problem
+from deploy.progress import Log
+from deploy.release import build, deployed, origin, resolve, secret, transaction
+from deploy.release import plan as plans
+from deploy.release.build import Draft
+from deploy.release.deployed import Deployed
+from deploy.release.plan import Plan
+from deploy.release.record import Release
+from deploy.release.session import Held, Session
+from deploy.shipping import Inventory, Shipment
+from deploy.ssh import Connection, Host
+from deploy.table import aligned
+from openbell.manifest import load_all
+
+MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
+MEMORY_SPARE = 64 * 2**20  # bytes that a rehearsal may take beside it
+SOON = 60  # seconds; the plan tells of slots that are due within them
+HEADINGS = ("RELEASE", "", "MADE", "BY", "SOURCES", "SERVICES")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks for."""
+
+    strategy: str | None = None  # only this one
+    dry_run: bool = False
+    idle: bool = False  # wait until nothing runs or is due soon
+    to: str | None = None  # the release to go back to
+
+
+def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
+    """Build what the checkout has, bring it to the host and put it in place; return the exit code."""
+    build.use(host)
+    secret.of(load_all(strategies)[0], build.values())  # what is missing is told before a long build
+    with Connection(host) as connection:
+        facts = survey.look(connection)
+        _must_be_ready(host, facts, 0)
+        try:
+            # Now rather than after a long build: whether somebody else is at it, or our own is still under way.
+            with _lock(connection, "looking at what is there", "", wishes) as session:
+                if session:
+                    _tell_of_the_last(connection, deployed.look(connection), log)
+        except Held as held:
+            return _attach(connection, held, log)
+        configuration = build.images(log)
+        references = list(resolve.images(configuration).values())
+        inventory = shipping.inventory.read(connection)
+        with shipping.prepared(references, inventory, log) as shipment:
+            whole = build.draft(configuration, shipment.images, strategies)
+            try:
+                with _lock(connection, f"deploying {whole.release.id}", whole.release.id, wishes) as session:
+                    there = deployed.look(connection)
+                    draft = _narrowed(connection, whole, there, wishes.strategy)
+                    plan = plans.plan(draft.release, there)
+                    _show(connection, plan, there, shipment, f"{facts.engine.version if facts.engine else '?'}")
+                    _must_be_ready(host, facts, shipment.disk_bytes)
+                    _must_have_memory(host, facts, plan)
+                    if not plan.changes:
+                        log.info("nothing to do: this is what runs there")
+                        return 0
+                    if session is None:
+                        return 0
+                    return _put_in_place(connection, session, draft, plan, there, shipment, inventory, log, wishes)
+            except Held as held:
+                return _attach(connection, held, log)
+
+
+def rollback(host: Host, log: Log, wishes: Wishes) -> int:
+    """Put a release of before in place, through the same gate; return the exit code."""
+    with Connection(host) as connection:
+        _must_be_ready(host, survey.look(connection), 0)
+        name = origin.new_id(origin.here().at)
+        try:
+            with _lock(connection, f"rolling back{f' to {wishes.to}' if wishes.to else ''}", name, wishes) as session:
+                there = deployed.look(connection)
+                _tell_of_the_last(connection, there, log)
+                release = plans.back(there, wishes.to)
+                plan = plans.plan(release, there)
+                _show(connection, plan, there, None, "")
+                if not plan.changes and release == there.current:
+                    log.info("nothing to do: this is what runs there")
+                    return 0
+                if session is None:
+                    return 0
+                files = _transaction(plan, there, host, "rollback", wishes)
+                transaction.upload(connection, files, release.id, name, ())
+                return _run(connection, session, name, release, there, log)
+        except Held as held:
+            return _attach(connection, held, log)
+
+
+def releases(host: Host) -> int:
+    """List the releases that the host keeps, the newest first."""
+    with Connection(host) as connection:
+        there = deployed.look(connection)
+    if not there.releases:
+        print(f"Nothing was deployed to {host.name}: `make deploy HOST={host.name}` does.")
+        return 0
+    rows = [
+        (one.id, "runs" if one == there.current else "", one.at, one.by, one.sources, ", ".join(sorted(one.services)))
+        for one in reversed(there.releases)
+    ]
+    print(aligned([HEADINGS, *rows]))
+    return 0
+
+
+@contextmanager
+def _lock(connection: Connection, purpose: str, name: str, wishes: Wishes) -> Iterator[Session | None]:
+    """Hold the lock; a dry run changes nothing, and needs none."""
+    if wishes.dry_run:
+        yield None
+        return
+    with Session(connection, origin.who(), purpose, name) as session:
+        yield session
+
+
+def _narrowed(connection: Connection, whole: Draft, there: Deployed, strategy: str | None) -> Draft:
+    if strategy is None:
+        return whole
+    path = f"{deployed.folder(connection.host)}/current/compose.yaml"
+    theirs = connection.run(("cat", path)).text if there.current else "{}"
+    return build.only(strategy, whole, there.current, theirs)
+
+
+def _show(connection: Connection, plan: Plan, there: Deployed, shipment: Shipment | None, engine: str) -> None:
+    """Print what will be done, before it is."""
+    current = there.current.id if there.current else "nothing"
+    print(
+        f"\n{connection.host.name}{f' (engine {engine})' if engine else ''}: {current} -> {plan.release.id} ({plan.release.sources})"
+    )
+    lines = [*plan.lines(), *_under_way(connection, plan, there)]
+    if shipment is not None:
+        lines += [f"ship      {line.strip()}" for line in shipment.lines()]
+    print("\n".join(f"  {line}" for line in lines) + "\n", flush=True)
+
+
+def _under_way(connection: Connection, plan: Plan, there: Deployed) -> list[str]:
+    """Return the runs in flight and the slots due soon of what will be stopped."""
+    stopped = [name for name in (*plan.recreate, *plan.remove) if name != plans.SUPERVISOR]
+    ids = [there.containers[name].id for name in stopped if name in there.containers]
+    ask = f'for id; do docker exec "$id" openbell idle --look --within {SOON} 2>/dev/null; done; exit 0'
+    said = connection.run(("sh", "-c", ask, "openbell", *ids), timeout=60).text if ids else ""
+    return [f"mind      {line}" for line in said.splitlines() if line]
+
+
+def _put_in_place(
+    connection: Connection,
+    session: Session,
+    draft: Draft,
+    plan: Plan,
+    there: Deployed,
+    shipment: Shipment,
+    inventory: Inventory,
+    log: Log,
+    wishes: Wishes,
+) -> int:
+    release = draft.release
+    files = transaction.release_files(release, draft.compose, draft.environment, draft.files)
+    files |= _transaction(plan, there, connection.host, "deploy", wishes)
+    transaction.upload(connection, files, release.id, release.id, draft.inherit)
+    if not _bring(connection, shipment, log):
+        log.warning("what arrived is not whole: sending everything")
+        references = [image.reference for image in shipment.images]
+        with shipping.prepared(references, inventory.nothing(), log) as everything:
+            if not _bring(connection, everything, log):
+                msg = f"{connection.host.name}: the images do not arrive whole: see the lines above, and the disk and engine there"
+                raise Problem(msg)
+    return _run(connection, session, release.id, release, there, log)
+
+
+def _bring(connection: Connection, shipment: Shipment, log: Log) -> bool:
+    """Send the layers that are missing, and have all images checked on the host; tell whether they are whole."""
+    if shipment.wire_bytes:
+        process = connection.start(_remotely(shipping.remote.receive(shipment)))
+        assert process.stdin  # noqa: S101 - a pipe
+        try:
+            shipping.write(shipment, process.stdin, log)
+            process.stdin.close()
+        except OSError:
+            connection.must_live(process.wait(), ("sending the images",))
+            return False
+        if code := process.wait():
+            connection.must_live(code, ("sending the images",))
+            return False
+    return connection.run(_remotely(shipping.remote.verify(shipment)), timeout=300).code == 0
+
+
+def _remotely(words: Sequence[str]) -> tuple[str, ...]:
+    return ("sh", "-c", f"{shipping.remote.FUNCTIONS}\n{shlex.join(words)}")
+
+
+def _transaction(plan: Plan, there: Deployed, host: Host, action: str, wishes: Wishes) -> dict[str, str]:
+    who = origin.who()
+    return transaction.transaction_files(plan, there.current, host.name, host.project, who, action, idle=wishes.idle)
+
+
+def _run(connection: Connection, session: Session, name: str, release: Release, there: Deployed, log: Log) -> int:
+    """Start the transaction and follow it to its end."""
+    session.start(name)
+    ending = _follow(connection, name, log)
+    problem = transaction.explain(ending, release.id, there.current.id if there.current else None, connection.host.name)
+    if problem:
+        raise problem
+    log.info("the release runs", release=release.id, host=connection.host.name)
+    return 0
+
+
+def _follow(connection: Connection, name: str, log: Log) -> transaction.Ending:
+    """Follow a transaction; one that is left alone goes on."""
+    host = connection.host.name
+    goes_on = (
+        f"{host}: the deployment goes on there by itself; `make deploy HOST={host}` attaches to it or says how it ended"
+    )
+    try:
+        return transaction.follow(connection, name, log.info)
+    except KeyboardInterrupt:
+        raise Problem(goes_on, 130) from None
+    except Problem as problem:
+        msg = f"{problem}\nopenbell: {goes_on}"
+        raise Problem(msg) from None
+
+
+def _attach(connection: Connection, held: Held, log: Log) -> int:
+    """Follow the transaction that holds the lock if it is this user's own; otherwise say who has it."""
+    host = connection.host.name
+    pid = f"{deployed.folder(connection.host)}/transactions/{held.transaction}/pid"
+    if held.by != origin.who() or not held.transaction or connection.run(("test", "-e", pid)).code:
+        msg = f"{host}: {held}: wait until it is done, and try again"
+        raise Problem(msg)
+    log.info("attached to the deployment that is in progress", purpose=held.purpose, since=held.since)
+    ending = _follow(connection, held.transaction, log)
+    if problem := transaction.explain(ending, held.transaction, None, host):
+        raise problem
+    log.info("it succeeded; for what has changed here since, run the command again", purpose=held.purpose)
+    return 0
+
+
+def _tell_of_the_last(connection: Connection, there: Deployed, log: Log) -> None:
+    """Say how the last transaction ended, if nobody was there to hear it."""
+    if there.untold is None:
+        return
+    name, state = there.untold
+    ending = transaction.parse(f"state {state}")
+    said = f"{ending.outcome} {ending.reason}".strip() if ending else f"was cut off ({state or 'at its start'})"
+    log.info("the last one, which nobody followed to its end", release=name, ended=said)
+    connection.check(("touch", f"{deployed.folder(connection.host)}/transactions/{name}/told"), timeout=30)
+
+
+def _must_be_ready(host: Host, facts: survey.Facts, needed: int) -> None:
+    if problem := readiness.unready(host, facts, needed):
+        raise Problem(problem)
+
+
+def _must_have_memory(host: Host, facts: survey.Facts, plan: Plan) -> None:
+    new = sum(1 for why in plan.recreate.values() if why == "new")
+    needed = new * MEMORY_EACH + (MEMORY_SPARE if plan.recreate else 0)
+    if 0 < facts.memory_available < needed:
+        msg = f"{host.name}: {readiness.megabytes(facts.memory_available)} of memory are free there, {readiness.megabytes(needed)} are needed for {new} more containers: see `make stats HOST={host.name}`"
+        raise Problem(msg)

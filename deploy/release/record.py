@@ -1,0 +1,56 @@
+"""The record of a release, as it lies on the host."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ServiceRecord:
+    """One service of a release. Equal fingerprints are containers that need not be touched."""
+
+    image: str  # openbell/pulse:0123456789ab
+    image_id: str  # where it was built
+    fingerprint: str  # of all three below
+    configuration: str  # version of what Compose is told, without the environment
+    secrets: str  # version of the environment's values
+    names: tuple[str, ...] = ()  # of the variables in the environment; their values are never in a record
+    manifest: str = ""  # version of strategy.toml
+
+
+@dataclass(frozen=True)
+class Release:
+    """What was deployed: when, by whom, and from which sources."""
+
+    id: str  # 20261121-091500-3f2a: they sort as they were made
+    at: str  # ISO 8601, UTC
+    by: str  # alice@laptop
+    commit: str  # of git; empty if there is none
+    dirty: bool  # whether the sources differed from the commit
+    services: Mapping[str, ServiceRecord]
+
+    @property
+    def sources(self) -> str:
+        """The commit as people write it."""
+        return f"{self.commit[:10] or 'no commit'}{', changed since' if self.dirty else ''}"
+
+    def to_json(self) -> str:
+        """Return one line."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def from_json(text: str) -> Release | None:
+    """Return the release of a record's line, or None if it is none."""
+    try:
+        content = json.loads(text)
+        services = {str(name): _service(one) for name, one in content["services"].items()}
+        texts = [str(content[key]) for key in ("id", "at", "by", "commit")]
+        return Release(*texts, bool(content["dirty"]), services)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _service(content: Mapping[str, Any]) -> ServiceRecord:
+    texts = [str(content[key]) for key in ("image", "image_id", "fingerprint", "configuration", "secrets")]
+    return ServiceRecord(*texts, tuple(map(str, content["names"])), str(content.get("manifest", "")))

@@ -1,0 +1,154 @@
+"""The commands for what runs, on this machine or, with HOST, on another: the same commands, and place.py knows where."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy import audit, bots, compose, dashboard, engine, hosts, place, stats, table
+from deploy.compose import Command
+from deploy.environment import Settings
+from deploy.place import Place, There
+from deploy.problem import Problem
+from deploy.progress import log_to_stdout
+from deploy.provision.command import provision as make_ready
+from deploy.release import audit as release_audit
+from deploy.release import deployed, origin
+from deploy.ssh import Connection
+from openbell.manifest import load_all
+
+STRATEGIES = Path("strategies")
+ANSWER = 5.0  # seconds for a page at the other end of a tunnel
+
+
+def ps(settings: Settings, options: argparse.Namespace) -> int:
+    """Show services and bots; 1 if something is not well."""
+    with place.place(options.host, settings) as where:
+        return show(where, settings, 0)
+
+
+def show(where: Place, settings: Settings, patience: float) -> int:
+    """Print the overview; return 1 if a service is not well, or none is there."""
+    found = where.services()
+    known = bots.fetch(where.page, patience) if found else None
+    page = where.page if isinstance(where, place.Here) or not found else f"make dashboard{where.option}"
+    text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
+    if isinstance(where, There) and (release := deployed.look(where.connection).current):
+        text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
+    print(f"\n{text}\n", flush=True)
+    return 0 if found and all(service.well for service in found) else 1
+
+
+def logs(settings: Settings, options: argparse.Namespace) -> int:
+    """Follow what a container writes."""
+    with place.place(options.host, settings) as where:
+        return where.run(compose.logs(options.strategy, follow=not options.no_follow))
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Run a strategy now, in its container."""
+    with place.place(options.host, settings) as where:
+        must_run(options.strategy, where)
+        return _audited(where, compose.run(options.strategy, options.bot), "run", strategy=options.strategy)
+
+
+def pause(settings: Settings, options: argparse.Namespace) -> int:
+    """Pause a bot."""
+    with place.place(options.host, settings) as where:
+        strategy = _owner(options.bot, where)
+        must_run(strategy, where)
+        command = compose.pause(strategy, options.bot, options.length, options.reason)
+        return _audited(where, command, "pause", bot=options.bot, reason=options.reason)
+
+
+def resume(settings: Settings, options: argparse.Namespace) -> int:
+    """Let a paused bot run again."""
+    with place.place(options.host, settings) as where:
+        strategy = _owner(options.bot, where)
+        must_run(strategy, where)
+        return _audited(where, compose.resume(strategy, options.bot), "resume", bot=options.bot)
+
+
+def journal(settings: Settings, options: argparse.Namespace) -> int:
+    """Print lines of a strategy's journal."""
+    return _ask_supervisor(settings, options, compose.journal(options.strategy, options.symbol, options.since))
+
+
+def alert_test(settings: Settings, options: argparse.Namespace) -> int:
+    """Send one message to each channel and say which failed and why."""
+    return _ask_supervisor(settings, options, compose.alert_test())
+
+
+def canary(settings: Settings, options: argparse.Namespace) -> int:
+    """Miss a slot on purpose and follow the alert to the channels."""
+    return _ask_supervisor(settings, options, compose.canary())
+
+
+def take(settings: Settings, options: argparse.Namespace) -> int:
+    """Show what the containers take: memory, CPU, disk, restarts."""
+    with place.place(options.host, settings) as where:
+        if not where.services():
+            msg = f"nothing runs: start it with `{where.start}`"
+            raise Problem(msg)
+        print("\n" + stats.shown(stats.read(where.engine, where.project), where.facts()) + "\n", flush=True)
+    return 0
+
+
+def open_dashboard(settings: Settings, options: argparse.Namespace) -> int:
+    """Lead a port of this machine to a host's status page, until Ctrl-C."""
+    return dashboard.serve(hosts.find(options.host, settings), log_to_stdout(settings.log))
+
+
+def show_audit(settings: Settings, options: argparse.Namespace) -> int:
+    """Show what was done to a host, and by whom."""
+    with Connection(hosts.find(options.host, settings)) as connection:
+        text = audit.read(connection)
+    print(text if options.json else audit.shown(text))
+    return 0
+
+
+def provision(settings: Settings, options: argparse.Namespace) -> int:
+    """Make a bare Debian or Ubuntu host ready for deploys."""
+    return make_ready(hosts.find(options.host, settings), yes=options.yes)
+
+
+def must_run(name: str, where: Place) -> None:
+    """Raise Problem if there is no container of that name that runs."""
+    running = _running(where.services())
+    if name not in running:
+        msg = f"{name} does not run: start it with `{where.start}`; what runs: {', '.join(running) or 'nothing'}"
+        raise Problem(msg)
+
+
+def _running(found: Sequence[engine.Service]) -> list[str]:
+    return [service.name for service in found if service.state == "running"]
+
+
+def _ask_supervisor(settings: Settings, options: argparse.Namespace, command: Command) -> int:
+    with place.place(options.host, settings) as where:
+        must_run(compose.SUPERVISOR, where)
+        return where.run(command)
+
+
+def _owner(bot: str, where: Place) -> str:
+    """Return the strategy that has the bot; a Problem that lists the bots if none has."""
+    # What runs elsewhere need not be what is here.
+    known = bots.fetch(where.page, ANSWER) if isinstance(where, There) and where.services() else None
+    if known is None:
+        manifests, _ = load_all(STRATEGIES)
+        owners = {one.id: manifest.name for manifest in manifests for one in manifest.bots}
+    else:
+        owners = {one.id: one.strategy for one in known}
+    if bot not in owners:
+        msg = f'BOT: found "{bot}"; allowed: one of {", ".join(sorted(owners))}'
+        raise Problem(msg, 2)
+    return owners[bot]
+
+
+def _audited(where: Place, command: Command, action: str, **what: str) -> int:
+    """Run a command that changes something; on a host that is a line of its audit."""
+    code = where.run(command)
+    if isinstance(where, There):
+        outcome = "failed" if code else "succeeded"
+        line = {"action": action, "by": origin.who(), "host": where.host.name, "outcome": outcome, **what}
+        release_audit.append(where.connection, line)
+    return code

@@ -1,0 +1,62 @@
+# Functions for a host's own sh. Both print a line for each trouble on standard error, and return 0 if all is well.
+# Their variables stay in subshells, and they rely on no shell option.
+
+# openbell_receive COMPRESSION BYTES: loads the images that the next so many bytes of standard input are. It reads all of
+# them and none more, even if the load fails, so that what follows them is still in step.
+openbell_receive() (
+    case $1 in
+    zstd) unpack=zstd ;;
+    gzip) unpack=gzip ;;
+    *) echo "openbell: cannot unpack $1" >&2 && exit 1 ;;
+    esac
+    # The engine is never given packed bytes: of zstd some ages know nothing, and others fall over.
+    said=$(head -c "$2" | {
+        $unpack -dc 2>&3 | docker load 2>&1
+        code=$?
+        cat >/dev/null
+        exit $code
+    } 3>&1)
+    code=$?
+    # Its exit code says too little: some engines return 0 for a layer that was not there. What it prints counts as well.
+    said=$(printf '%s\n' "$said" | grep -v '^Loaded image' | grep -i 'error\|fail\|invalid\|unexpected\|no such\|not found\|denied\|space\|zstd:\|gzip:\|cannot' | tail -n 3)
+    if [ $code != 0 ] || [ -n "$said" ]; then
+        echo "openbell: the images could not be loaded: ${said:-exit code $code}" >&2
+        exit 1
+    fi
+)
+
+# openbell_verify TAG IDS new|kept [TAG IDS new|kept ...]: tells whether the engine has these images whole. IDS are those
+# that an image may have there, with commas between them. A new one that is not whole loses its tag.
+openbell_verify() (
+    checks=
+    while [ $# -gt 2 ]; do
+        openbell_verify_one "$1" "$2" "$3" &
+        checks="$checks $!"
+        shift 3
+    done
+    broken=0
+    for check in $checks; do
+        wait "$check" || broken=1
+    done
+    exit $broken
+)
+
+openbell_verify_one() (
+    found=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null) || found=nothing
+    case ",$2," in
+    *",$found,"*)
+        # Whether all of its layers are there shows when a container is made of it. One may be left from a crash.
+        name=openbell-verify-${1##*:}
+        if said=$(openbell_make "$name" "$1") || { docker rm --force --volumes "$name" >/dev/null 2>&1 && said=$(openbell_make "$name" "$1"); }; then
+            docker rm --force --volumes "$name" >/dev/null 2>&1
+            exit 0
+        fi
+        ;;
+    *) said="the engine has $found by this name, and not $2" ;;
+    esac
+    [ "$3" = kept ] || docker image rm "$1" >/dev/null 2>&1
+    echo "openbell: image $1 is not whole: $said" >&2
+    exit 1
+)
+
+openbell_make() { docker create --name "$1" --network none "$2" true 2>&1; }

@@ -1,0 +1,60 @@
+"""Ships images to a host, in one go."""
+
+import contextlib
+import shlex
+import subprocess
+from collections.abc import Sequence
+
+from deploy.problem import Problem
+from deploy.progress import Log
+from deploy.shipping import inventory, remote
+from deploy.shipping.sending import write
+from deploy.shipping.shipment import Shipment, prepared
+from deploy.ssh import Connection
+
+_LOADED_WITHIN = 900  # seconds after the last byte
+
+
+def ship(connection: Connection, references: Sequence[str], log: Log) -> tuple[Shipment, ...]:
+    """Bring these images of the local engine to the host and see that they are whole there; Problem if they are not.
+
+    What the host says it has is believed once: if the images are not whole afterwards, everything is sent. Returns what was
+    sent, the last of it holding the images as they are called on the host.
+    """
+    has = inventory.read(connection)
+    with prepared(references, has, log) as first:
+        said = deliver(connection, first, log)
+    if not said:
+        return (first,)
+    log.info("the host lacks what it said it has: sending everything", because=said)
+    with prepared(references, has.nothing(), log) as second:
+        said = deliver(connection, second, log)
+    if said:
+        msg = f"{connection.host.name}: the images did not arrive whole: {said}"
+        raise Problem(msg)
+    return first, second
+
+
+def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
+    """Send a shipment and check it; return what the host has against it, or nothing."""
+    steps = [remote.verify(shipment)]
+    if shipment.moved:
+        steps.insert(0, remote.receive(shipment))
+    script = f"{remote.FUNCTIONS}\n{' && '.join(shlex.join(step) for step in steps)} 2>&1"
+    command = ("sh", "-c", script)
+    process = connection.start(command)
+    assert process.stdin  # noqa: S101 - a pipe
+    with contextlib.suppress(BrokenPipeError):  # what the other end said before it went is read below
+        write(shipment, process.stdin, log)
+        process.stdin.close()
+    process.stdin = None  # or communicate would want to write to it
+    try:
+        output, _ = process.communicate(timeout=_LOADED_WITHIN)
+    except subprocess.TimeoutExpired:
+        msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: look at it with `{connection.host.ssh}`"
+        raise Problem(msg) from None
+    connection.must_live(process.returncode, command)
+    if process.returncode == 0:
+        return ""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {process.returncode}"

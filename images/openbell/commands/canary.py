@@ -1,0 +1,79 @@
+"""`openbell canary`: miss a slot on purpose in the running supervisor, and follow it to the channels."""
+
+import argparse
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from openbell.supervisor.alerts.alerts import FILE
+from openbell.supervisor.alerts.canary import GRACE, Request, ask
+from openbell.supervisor.alerts.trace import Trace, trace
+
+PAUSE = 0.1  # seconds between two looks
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step on the way: what it is, and when it was done, once it was."""
+
+    name: str
+    at: Callable[[Trace], datetime | None]
+
+
+STEPS = (
+    Step("found missing: the flip is stored", lambda found: found.flip_at),
+    Step("the message is stored", lambda found: found.message_at),
+    Step("handed to the first channel", lambda found: found.handed_at),
+    Step("taken by every channel", lambda found: found.sent_at),
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if the canary's message was taken by every channel within the limit, 1 if not."""
+    parser = argparse.ArgumentParser(prog="openbell canary", description="miss a slot on purpose and follow the alert")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds until it must have arrived (default: %(default)g)")
+    limit: float = parser.parse_args(arguments).limit
+    file = Path(os.environ.get("OPENBELL_SUPERVISOR_STATE", "/var/lib/openbell")) / FILE
+    control = Path(os.environ.get("OPENBELL_CONTROL", "/control"))
+    now = datetime.now(UTC)
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            request = ask(control, now, os.environ.get("OPENBELL_USER", "make canary"))
+            return follow(database, request, time.monotonic() + limit)
+    except (OSError, sqlite3.Error) as error:
+        print(f"the canary could not be sent: {error}; is the supervisor running?", file=sys.stderr)
+        return 1
+
+
+def follow(database: sqlite3.Connection, request: Request, until: float) -> int:
+    """Print each step as it is done, with its distance from the deadline; return the exit code."""
+    deadline = request.slot + GRACE
+    print(f"{_clock(request.requested_at)}           a canary is asked for: due {_clock(request.slot)}, grace {GRACE.seconds} s")
+    waiting = list(STEPS)
+    found = trace(database, request.requested_at)
+    while waiting and time.monotonic() < until:
+        found = trace(database, request.requested_at)
+        while waiting and (at := waiting[0].at(found)) is not None:
+            late = (at - deadline) / timedelta(seconds=1)
+            print(f"{_clock(at)} {late:+8.3f} s  {waiting.pop(0).name}", flush=True)
+        time.sleep(PAUSE if waiting else 0)
+    for channel, state, error in found.channels:
+        print(f"  {channel}: {state}{': ' + error if error else ''}")
+    if not waiting:
+        print("The path from a missed slot to you works.")
+        return 0
+    if found.message_at is not None and not found.channels:
+        print("no channel is set: OPENBELL_ALERT_URLS in .env names them (.env.example says how)", file=sys.stderr)
+    else:
+        print(f"it did not get as far as: {waiting[0].name}; see `make logs STRATEGY=supervisor`", file=sys.stderr)
+    return 1
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"

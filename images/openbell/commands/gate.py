@@ -1,0 +1,187 @@
+"""`openbell gate`: wait in a new container until it has shown that it works: it beats, and what is due soon succeeds."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from openbell import beat, journal, strategy
+from openbell.calendars import CalendarExpired
+from openbell.control import Control
+from openbell.journal import Event
+from openbell.manifest import Manifest, ManifestError
+from openbell.places import PlaceError, Places, from_environment
+from openbell.slots import next_slot
+
+LOOK_EVERY = 0.1  # seconds
+FAILED = 3  # exit code: it was judged; any other means that it could not be asked
+FAR_BACK = 1_000_000  # bytes of a day's journal in which a boot of some seconds ago is found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if the container is well, and 3 with the reason if it is not, or not in time."""
+    parser = argparse.ArgumentParser(
+        prog="openbell gate", description="wait until this container has shown that it works"
+    )
+    parser.add_argument("--beat", type=float, default=30.0, help="seconds for its first sign of life")
+    parser.add_argument("--runs", action="store_true", help="also wait for the first run of every bot that is due soon")
+    parser.add_argument(
+        "--within", type=float, default=15.0, help="a bot that is due within so many seconds is due soon"
+    )
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds for these runs")
+    options = parser.parse_args(arguments)
+    if not os.environ.get("OPENBELL_STRATEGY"):
+        port = int(os.environ.get("OPENBELL_LISTEN", ":8080").rpartition(":")[2])
+        return _supervisor(port, options.beat)
+    try:
+        places = from_environment(os.environ)
+        boot = _wait_for_beat(places, started(), options.beat)
+        if boot is None:
+            return _fail(f"{places.strategy}: no sign of life within {options.beat:g} s")
+        if not options.runs:
+            return 0
+        manifest = strategy.manifest(places)
+        now = datetime.now(UTC)
+        reason = _wait_for_runs(places, manifest, boot, now + timedelta(seconds=options.within), options.limit)
+    except (PlaceError, ManifestError, CalendarExpired, OSError) as error:
+        return _fail(str(error))
+    return _fail(reason) if reason else 0
+
+
+def started() -> float:
+    """Return when this container was started last: the engine makes its /dev anew at each start."""
+    return os.lstat("/dev/ptmx").st_mtime
+
+
+@dataclass
+class Watched:
+    """What the journal says of the bots since the boot: how their first run ended, and their last error."""
+
+    boot: str
+    outcomes: dict[str, str] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Take in lines of the journal; those of other boots, and runs that somebody asked for, are passed over."""
+        for event in events:
+            if event.get("boot_id") != self.boot or event.get("trigger") == "manual":
+                continue
+            bot = str(event.get("bot", ""))
+            match event["event"]:
+                case "run_start":
+                    self.begun.add(bot)
+                case "error":
+                    self.errors[bot] = str(event.get("error", ""))
+                case "run_end":
+                    self.outcomes.setdefault(bot, str(event.get("outcome")))
+
+    def failure(self, bots: Iterable[str]) -> str | None:
+        """Return what is wrong with the first of the bots whose run did not succeed, or None."""
+        for bot in bots:
+            if self.outcomes.get(bot, "succeeded") != "succeeded":
+                error = self.errors.get(bot)
+                return f"{bot}: its first run {self.outcomes[bot].replace('_', ' ')}{f': {error}' if error else ''}"
+        return None
+
+
+def _wait_for_beat(places: Places, since: float, limit: float) -> str | None:
+    """Return the boot of a loop of this container, which has beaten since then; None if none did in time."""
+    path = places.journal / places.strategy / "beat.json"
+    end = time.monotonic() + limit
+    while True:
+        sign = beat.read(path.parent)
+        if sign is not None and path.stat().st_mtime > since:
+            return sign.boot_id
+        if time.monotonic() >= end:
+            return None
+        time.sleep(LOOK_EVERY)
+
+
+def _wait_for_runs(places: Places, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
+    control, watched = Control(places.control, manifest.name), Watched(boot)
+    free = {bot.id for bot in manifest.bots if not _is_paused(control, bot.id)}
+    streams = {bot.id for bot in manifest.bots if bot.is_stream} & free
+    now = datetime.now(UTC)
+    due = {
+        bot.id
+        for bot in manifest.bots
+        if bot.id in free - streams and (slot := next_slot(bot.schedule, now)) is not None and slot + bot.shift <= soon
+    }
+    tail, end = _Tail(places.journal / places.strategy), time.monotonic() + limit
+    while True:
+        watched.take(tail.poll())
+        due |= (watched.begun & free) - streams
+        if reason := watched.failure(sorted(due | streams)):
+            return reason
+        silent = {bot for bot in streams if not _stream_beats(places, bot)}
+        if due <= watched.outcomes.keys() and not silent:
+            print(_told(due, streams), flush=True)
+            return None
+        if time.monotonic() >= end:
+            waiting = ", ".join(sorted((due - watched.outcomes.keys()) | silent))
+            error = next((watched.errors[bot] for bot in sorted(watched.errors)), "")
+            return f"{waiting}: no run succeeded within {limit:g} s{f': {error}' if error else ''}"
+        time.sleep(LOOK_EVERY)
+
+
+def _told(due: set[str], streams: set[str]) -> str:
+    parts = [f"the first run of {bot} succeeded" for bot in sorted(due)] + [f"{bot} streams" for bot in sorted(streams)]
+    return "; ".join(parts) or "nothing is due soon: its rehearsal counts"
+
+
+def _is_paused(control: Control, bot: str) -> bool:
+    pause = control.paused(bot)
+    return pause is not None and pause.covers(datetime.now(UTC))
+
+
+def _stream_beats(places: Places, bot: str) -> bool:
+    at = beat.stream_beat(places.journal / places.strategy, bot)
+    return at is not None and at.timestamp() > started()
+
+
+class _Tail:
+    """The new lines of a strategy's journal, from some way back on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+
+    def poll(self) -> list[Event]:
+        events = []
+        for _, path in journal.days(self._folder)[-2:]:
+            start = self._read.setdefault(path, max(0, path.stat().st_size - FAR_BACK))
+            for position, event in journal.read(path, start):
+                self._read[path] = position
+                if event is not None:
+                    events.append(event)
+        return events
+
+
+def _supervisor(port: int, limit: float) -> int:
+    """Wait until the status page says that the supervisor is well."""
+    end, said = time.monotonic() + limit, "it does not answer"
+    while time.monotonic() < end:
+        connection = HTTPConnection("127.0.0.1", port, timeout=4)
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            if answer.status == 200:
+                return 0
+            said = f"it answers {answer.status}"
+        except (OSError, HTTPException) as error:
+            said = str(error)
+        finally:
+            connection.close()
+        time.sleep(LOOK_EVERY)
+    return _fail(f"supervisor: not well within {limit:g} s: {said}")
+
+
+def _fail(reason: str) -> int:
+    print(reason, file=sys.stderr)
+    return FAILED

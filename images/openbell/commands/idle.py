@@ -1,0 +1,127 @@
+"""`openbell idle`: wait in a strategy's container for a moment in which it can be stopped without crossing a run."""
+
+import argparse
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from openbell import beat, strategy
+from openbell.calendars import CalendarExpired
+from openbell.ledger import Ledger
+from openbell.manifest import Bot, Manifest, ManifestError
+from openbell.places import PlaceError, Places, from_environment
+from openbell.slots import next_slot
+
+LOOK_EVERY = 0.05  # seconds
+BUSY = 75  # exit code
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a strategy is about: runs in progress with their begin, and for each bot its first slot without an outcome."""
+
+    running: tuple[tuple[str, datetime], ...]
+    coming: tuple[tuple[str, datetime], ...]  # when the loop would start the run, soonest first
+
+    def due(self, until: datetime) -> tuple[tuple[str, datetime], ...]:
+        """Return the bots that are due until then."""
+        return tuple((bot, at) for bot, at in self.coming if at <= until)
+
+    def lines(self, now: datetime, until: datetime) -> list[str]:
+        """Return what a person wants to know before the strategy is stopped."""
+        return [
+            *(f"{bot}: a run is in progress since {at:%H:%M:%S} UTC" for bot, at in self.running),
+            *(
+                f"{bot}: due at {at:%H:%M:%S} UTC, in {max(0, (at - now).total_seconds()):.0f} s"
+                for bot, at in self.due(until)
+            ),
+        ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 at the quiet moment, or if there is nothing to wait for; 75 if it did not come in time."""
+    parser = argparse.ArgumentParser(
+        prog="openbell idle", description="wait until no run is in progress or about to be"
+    )
+    parser.add_argument(
+        "--within", type=float, default=5.0, help="a slot that is due within so many seconds is let pass"
+    )
+    parser.add_argument("--for", dest="patience", type=float, default=0.0, help="how many seconds to wait at most")
+    parser.add_argument("--strict", action="store_true", help="only a moment with no slot that near is quiet")
+    parser.add_argument("--look", action="store_true", help="only say what is in progress and due, and do not wait")
+    options = parser.parse_args(arguments)
+    try:
+        places = from_environment(os.environ)
+        manifest = strategy.manifest(places)
+        path = places.state / "ledger.sqlite"
+        if not path.is_file():
+            return 0  # it has never run
+        with closing(Ledger(path)) as ledger:
+            if options.look:
+                now = datetime.now(UTC)
+                print("\n".join(look(manifest, ledger, now).lines(now, now + timedelta(seconds=options.within))))
+                return 0
+            return _wait(places, manifest, ledger, options)
+    except (PlaceError, ManifestError, CalendarExpired, sqlite3.Error) as error:
+        # A strategy in such a state starts no run: there is nothing to cross.
+        print(error, file=sys.stderr)
+        return 0
+
+
+def look(manifest: Manifest, ledger: Ledger, now: datetime) -> Look:
+    """Return what the ledger and the schedules say. A stream is no run to wait for: it ends when it is asked to."""
+    streams = {bot.id for bot in manifest.bots if bot.is_stream}
+    running = tuple((claim.bot, claim.started_at) for claim in ledger.open_claims() if claim.bot not in streams)
+    coming = [(bot.id, at) for bot in manifest.bots if (at := _next(bot, ledger, now)) is not None]
+    return Look(running, tuple(sorted(coming, key=lambda one: one[1])))
+
+
+def is_quiet(now: Look, first: Look, until: datetime, strict_until: datetime | None) -> bool:
+    """Tell whether the strategy may be stopped.
+
+    first: the look at the beginning; what was due then until `until` is waited for. A bot that is due every few seconds
+    is quiet between two runs. strict_until: no slot at all may be due until then.
+    """
+    if now.running:
+        return False
+    if strict_until is not None:
+        return not now.due(strict_until)
+    later = dict(now.coming)
+    return all(bot not in later or later[bot] > at for bot, at in first.due(until))
+
+
+def _wait(places: Places, manifest: Manifest, ledger: Ledger, options: argparse.Namespace) -> int:
+    within, end = timedelta(seconds=options.within), time.monotonic() + options.patience
+    began = datetime.now(UTC)
+    first = look(manifest, ledger, began)
+    told: list[str] = []
+    while True:
+        now = datetime.now(UTC)
+        seen = look(manifest, ledger, now)
+        if is_quiet(seen, first, began + within, now + within if options.strict else None):
+            return 0
+        sign = beat.read(places.journal / places.strategy)
+        if sign is None or (now - sign.timestamp).total_seconds() > beat.OLD:
+            print(f"{manifest.name}: its loop does not beat: there is nothing to wait for", flush=True)
+            return 0
+        if time.monotonic() >= end:
+            print(f"{manifest.name}: no quiet moment within {options.patience:g} s: {'; '.join(told)}", flush=True)
+            return BUSY
+        if not told:
+            told = seen.lines(now, now + within)
+            print("\n".join(told), flush=True)
+        time.sleep(LOOK_EVERY)
+
+
+def _next(bot: Bot, ledger: Ledger, now: datetime) -> datetime | None:
+    if bot.is_stream:
+        return None
+    # Slots of a time that is long gone are the loop's to account for at its next turn, and are no run to come.
+    accounted = max(ledger.accounted_until(bot.id) or now, now - bot.grace - bot.shift)
+    slot = next_slot(bot.schedule, accounted)
+    return slot + bot.shift if slot else None

@@ -1,0 +1,141 @@
+"""`openbell preflight`: see in a throw-away container of a new release whether it will work, before the old one is touched.
+
+Nothing of the strategy's own is written: its state is copied, orders go to a paper account of the copy, and the journal
+of the rehearsal is thrown away.
+"""
+
+import argparse
+import faulthandler
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openbell import calendars, strategy
+from openbell.calendars import CalendarExpired
+from openbell.context import Run
+from openbell.journal import Journal
+from openbell.manifest import Bot, Manifest, ManifestError, load_all
+from openbell.places import PlaceError, Places, from_environment, prepare
+from openbell.runner import worker
+from openbell.runner.processes import Failure, ForkLauncher
+from openbell.slots import next_slot
+
+LONGEST = 60.0  # seconds for the import and each rehearsed run
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 if all is well; otherwise print what is wrong, one line each, and return 1."""
+    parser = argparse.ArgumentParser(prog="openbell preflight", description="see whether this image will work here")
+    parser.add_argument("--rehearse", action="store_true", help="also run every bot once, on copies, with paper orders")
+    parser.add_argument("--root", type=Path, default=Path("/"), help="where etc/localtime is")
+    options = parser.parse_args(arguments)
+    if not os.environ.get("OPENBELL_STRATEGY"):
+        return _report(list(_of_all(Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies")))))
+    try:
+        places = from_environment(os.environ)
+        manifest = strategy.manifest(places)
+        strategy.secrets(manifest, os.environ)
+        for folder in (places.journal / places.strategy, places.state, places.control / places.strategy):
+            prepare(folder)
+    except (PlaceError, ManifestError) as error:
+        return _report(str(error).splitlines())
+    problems = [*_calendar(manifest), *_zone(manifest, options.root)]
+    return _report(problems or list(_rehearse(manifest, places, runs=options.rehearse)))
+
+
+def _of_all(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the manifests that the supervisor watches."""
+    manifests, errors = load_all(folder)
+    for error in errors:
+        yield from map(str, error.problems)
+    for manifest in manifests:
+        yield from _calendar(manifest)
+
+
+def _calendar(manifest: Manifest) -> Iterator[str]:
+    for bot in manifest.bots:
+        if bot.is_stream:
+            continue
+        try:
+            if next_slot(bot.schedule, datetime.now(UTC)) is None:
+                yield f"{manifest.name}: bot {bot.id} is never due within 400 days: change its schedule"
+        except CalendarExpired as error:
+            yield f"{manifest.name}: bot {bot.id}: {error}"
+    if manifest.calendar:
+        calendars.load(manifest.calendar)
+
+
+def _zone(manifest: Manifest, root: Path) -> Iterator[str]:
+    local = root / "etc/localtime"
+    wanted = root / f"usr/share/zoneinfo/{manifest.timezone}"
+    if not wanted.is_file():
+        yield f"{manifest.name}: the image does not know the zone {manifest.timezone}: build it again"
+    elif not local.exists() or local.read_bytes() != wanted.read_bytes():
+        yield f"{manifest.name}: the image's clock is not at {manifest.timezone}: build it again"
+
+
+def _rehearse(manifest: Manifest, places: Places, *, runs: bool) -> Iterator[str]:
+    """Import the strategy and, if `runs`, call it once for every bot, each time in a child that may take only so long."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        copy = replace(places, state=folder / "state", journal=folder / "journal", control=folder / "control")
+        _copy_state(places.state, copy.state)
+        journal = Journal(copy.journal, manifest.name, "preflight", echo=False)
+        # Whatever the broker is, no order of a rehearsal leaves this process.
+        on_paper = replace(manifest, broker="paper")
+
+        def attempt(run: Run) -> Failure | None:
+            try:
+                functions = strategy.load(copy.folder, strategy.functions(manifest))
+            except strategy.StrategyImportError as error:
+                return Failure(str(error), error.traceback)
+            if run.bot.is_stream or not runs:
+                return None
+            return worker.attempt(on_paper, functions, copy, journal, run)
+
+        scheduled = [bot for bot in manifest.bots if not bot.is_stream] if runs else []
+        for bot in scheduled or manifest.bots[:1]:
+            if failure := _run(bot, ForkLauncher(attempt)):
+                yield f"{manifest.name}: bot {bot.id}: {failure.error}"
+                return
+
+
+def _run(bot: Bot, launcher: ForkLauncher) -> Failure | None:
+    process = launcher.start(Run(bot, datetime.now(UTC), "preflight", 1))
+    limit = min(LONGEST, bot.timeout.total_seconds()) if not bot.is_stream else LONGEST
+    end = time.monotonic() + limit
+    late = False
+    while (ending := process.poll()) is None:
+        if not late and time.monotonic() > end:
+            process.kill()
+            late = True
+        time.sleep(0.01)
+    return Failure(f"its rehearsal did not end within {limit:g} s") if late else ending.failure
+
+
+def _copy_state(state: Path, copy: Path) -> None:
+    """Copy what a run may read; a state that cannot be read is left out: a rehearsal is no reason to stop anything."""
+    copy.mkdir(parents=True)
+    for file in state.glob("*.sqlite"):
+        try:
+            with (
+                closing(sqlite3.connect(file, timeout=5)) as theirs,
+                closing(sqlite3.connect(copy / file.name)) as ours,
+            ):
+                theirs.backup(ours)
+        except sqlite3.Error:
+            (copy / file.name).unlink(missing_ok=True)
+
+
+def _report(problems: list[str]) -> int:
+    faulthandler.disable()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0

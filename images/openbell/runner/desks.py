@@ -1,0 +1,91 @@
+"""What a run's market and broker are given, and the look at the account before anything is decided."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+
+from openbell import control
+from openbell.brokers import Broker, BrokerError, open_broker
+from openbell.desk import Desk, Intent
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Bot, Manifest
+from openbell.market import Market, open_market
+from openbell.places import Places
+from openbell.reconcile import reconcile
+
+STREAM_PATIENCE = 0.5  # of a stream's timeout: it must beat again before that is over
+
+
+def desk_of(manifest: Manifest, bot: Bot, places: Places, ledger: Ledger | None = None) -> Desk:
+    """Return the desk of one run that starts now."""
+    return Desk(
+        symbols=manifest.symbols,
+        folder=places.folder,
+        state=places.state,
+        live=manifest.live,
+        secrets=_secrets(manifest, os.environ),
+        addresses=MappingProxyType({name: value for name, value in os.environ.items() if name.endswith("_URL")}),
+        remaining=_remaining(bot),
+        halted=partial(halted, places),
+        intended=partial(_intended, ledger),
+    )
+
+
+def open_for(manifest: Manifest, bot: Bot, desk: Desk) -> tuple[Market, partial[Broker]]:
+    """Return the bot's market, and what opens its broker for an instant."""
+    market = open_market(manifest.market, bot, desk)
+    return market, partial(open_broker, manifest.broker, desk.state, market, desk=desk)
+
+
+def halted(places: Places) -> str:
+    """Return why no order may be sent now, or an empty string."""
+    halt = control.halted(places.control)
+    return str(halt) if halt else ""
+
+
+def look(manifest: Manifest, broker: Broker, ledger: Ledger, journal: Journal, now: datetime) -> None:
+    """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
+    try:
+        reconcile(
+            manifest.broker, broker, ledger, manifest.symbols, journal, now, os.environ.get("OPENBELL_BOOT_ID", "")
+        )
+    except BrokerError as error:
+        text = f"what the broker holds could not be compared with the ledger: {error}"
+        journal.write("output", now, level="warning", text=text)
+
+
+def look_at_start(manifest: Manifest, places: Places, journal: Journal, now: datetime) -> None:
+    """Reconcile the account when the strategy's container starts, in a process of its own."""
+    ledger = Ledger(places.state / "ledger.sqlite")
+    bot = manifest.bots[0]
+    desk = replace(desk_of(manifest, bot, places, ledger), remaining=_countdown(8.0))
+    _, open_at = open_for(manifest, bot, desk)
+    look(manifest, open_at(now), ledger, journal, now)
+    ledger.close()
+
+
+def _secrets(manifest: Manifest, environment: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({name: environment[name] for name in manifest.secrets if name in environment})
+
+
+def _remaining(bot: Bot) -> "partial[float]":
+    seconds = bot.timeout.total_seconds()
+    return partial(_left, None, STREAM_PATIENCE * seconds) if bot.is_stream else _countdown(seconds)
+
+
+def _countdown(seconds: float) -> "partial[float]":
+    return partial(_left, time.monotonic() + seconds, seconds)
+
+
+def _left(until: float | None, seconds: float) -> float:
+    return seconds if until is None else until - time.monotonic()
+
+
+def _intended(ledger: Ledger | None, client_order_id: str) -> Intent | None:
+    record = ledger.order(client_order_id) if ledger is not None else None
+    return Intent(record.symbol, record.at or record.slot) if record else None

@@ -1,0 +1,133 @@
+"""What every way of running a strategy begins with: its code is imported, its launcher made, its release known."""
+
+import faulthandler
+import sqlite3
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from openbell import journal as journals
+from openbell import strategy
+from openbell.calendars import CalendarExpired
+from openbell.context import Run
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Manifest, ManifestError
+from openbell.places import PlaceError, Places
+from openbell.runner import worker
+from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher
+
+EXIT_CANNOT_START = 3
+WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
+RECONCILE = 12.0  # seconds that the look at the account may hold up the start
+KEEP_DAYS = 90  # days of journal and of claims that stay
+# Whatever keeps a strategy from starting; each says in its text what to do.
+CANNOT_START = (ManifestError, PlaceError, strategy.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
+
+
+def arm_watchdog() -> None:
+    """Let this process end itself unless it is armed again in time: a hung import or a hung loop does no good."""
+    faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+
+
+def launcher_of(manifest: Manifest, places: Places, journal: Journal) -> Launcher:
+    """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
+    if manifest.start == "fresh":
+        _import_in_child(manifest, places)
+        return FreshLauncher(worker.fresh_command, arm_watchdog)
+    functions = strategy.load(places.folder, strategy.functions(manifest))
+    worker.warm_up(manifest, places)
+
+    def attempt(run: Run) -> Failure | None:
+        return worker.attempt(manifest, functions, places, journal, run)
+
+    return ForkLauncher(attempt, arm_watchdog)
+
+
+def _import_in_child(manifest: Manifest, places: Places) -> None:
+    """See that the strategy can be imported, without its libraries in this process; StrategyImportError if it cannot."""
+
+    def attempt(_: Run) -> Failure | None:
+        try:
+            strategy.load(places.folder, strategy.functions(manifest))
+        except strategy.StrategyImportError as error:
+            return Failure(str(error), error.traceback)
+        return None
+
+    process = ForkLauncher(attempt).start(Run(manifest.bots[0], datetime.now(UTC), "import", 0))
+    arm_watchdog()  # it ends a hung import with this process: the container's other processes go with it
+    while (ending := process.poll()) is None:
+        time.sleep(0.02)
+    if ending.failure is not None:
+        raise strategy.StrategyImportError(ending.failure.error, ending.failure.traceback)
+
+
+def reconcile(manifest: Manifest, places: Places, journal: Journal) -> None:
+    """Compare the account with the ledger, in a process of its own that has as long as RECONCILE."""
+
+    def attempt(_: Run) -> Failure | None:
+        return worker.reconcile_at_start(manifest, places, journal)
+
+    process = ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], datetime.now(UTC), "reconcile", 0))
+    until = time.monotonic() + RECONCILE
+    while (ending := process.poll()) is None:
+        if time.monotonic() > until:
+            process.kill()
+        time.sleep(0.005)
+    if ending.failure is not None:
+        text = f"what the broker holds could not be compared with the ledger: {ending.failure.error}"
+        journal.write("output", datetime.now(UTC), level="warning", text=text)
+
+
+def tell_start(journal: Journal, manifest: Manifest, places: Places, previous_stop: str) -> None:
+    """Write service_start."""
+    journal.write(
+        "service_start",
+        datetime.now(UTC),
+        release=_release(places.folder),
+        timezone=manifest.timezone,
+        bots=[bot.id for bot in manifest.bots],
+        previous_stop=previous_stop,
+        start=manifest.start,
+    )
+
+
+def _release(folder: Path) -> str:
+    """Return the release that the image's build has written into the strategy's folder."""
+    try:
+        return (folder / "release").read_text().strip()
+    except OSError:
+        return "unreleased"
+
+
+def reasons(error: Exception) -> list[str]:
+    """Return why a strategy cannot start, one line each."""
+    if isinstance(error, ManifestError):
+        return str(error).splitlines()
+    return [f"{type(error).__name__}: {error}" if isinstance(error, sqlite3.Error) else str(error)]
+
+
+def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
+    """Leave the reason where the supervisor reads it; on standard error if that cannot be written."""
+    now = datetime.now(UTC)
+    trace = error.traceback if isinstance(error, strategy.StrategyImportError) else ""
+    lines = reasons(error)
+    try:
+        for line in lines:
+            journal.write("error", now, level="error", stage="start", error=line, traceback=trace, will_retry=True)
+        journal.write("service_stop", now, level="error", reason=f"cannot start: {lines[0]}")
+        journal.sync()
+    except OSError as journal_error:
+        print("\n".join([*lines, str(journal_error)]), file=sys.stderr, flush=True)
+
+
+def tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
+    """Remove what is too old to be of use, and return when that was; what cannot be removed now is tomorrow."""
+    try:
+        journals.prune(journal.folder, now.date(), KEEP_DAYS)
+        ledger.forget_before(now - timedelta(days=KEEP_DAYS))
+    except (OSError, sqlite3.Error) as error:
+        line = f"{journal.folder.name}: old lines and claims could not be removed: {error}"
+        print(line, file=sys.stderr, flush=True)
+    return now

@@ -1,0 +1,153 @@
+"""Deliveries: a worker for each channel, so that one that hangs or is dead delays no other."""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from openbell.supervisor.alerts.outbox import Outbox
+from openbell.supervisor.alerts.post import Sent
+from openbell.supervisor.alerts.records import Delivery, Message
+from openbell.supervisor.alerts.settings import AlertSettings, Channel
+
+FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
+LONGEST_RETRY = timedelta(minutes=10)
+GIVE_UP = timedelta(days=1)  # of a message about which nothing is open any more
+LONGEST_WAIT = 30.0  # seconds without a look at what is stored
+
+log = structlog.get_logger()
+
+
+class Sends(Protocol):
+    """What sends a message to a channel."""
+
+    def send(self, channel: Channel, message: Message) -> Sent:
+        """Send a message and return what became of it."""
+
+
+@dataclass(frozen=True)
+class Next:
+    """What follows a failure: another attempt then (None: given up), and whether the fallback gets the message too."""
+
+    at: datetime | None
+    hand_over: bool
+
+
+def after_failure(
+    delivery: Delivery, failures: int, failing_since: datetime | None, settings: AlertSettings, now: datetime
+) -> Next:
+    """Return what follows when a delivery has failed once more; `failures` are the channel's in a row, this one included. Pure."""
+    dead = failures >= settings.fallback_failures or (
+        failing_since is not None and now - failing_since >= settings.fallback_time
+    )
+    if not delivery.incident_open and now - delivery.stored_at >= GIVE_UP:
+        return Next(None, hand_over=False)
+    return Next(now + min(FIRST_RETRY * 3 ** min(delivery.attempts, 10), LONGEST_RETRY), hand_over=dead)
+
+
+class Worker:
+    """Sends what waits for one channel. `step` does one piece of work; the thread calls it until it is told to stop."""
+
+    def __init__(
+        self, channel: Channel, settings: AlertSettings, path: Path, sender: Sends, clock: Callable[[], datetime]
+    ) -> None:
+        self.channel = channel
+        self._settings = settings
+        self._outbox = Outbox(path, channel.name)
+        self._sender = sender
+        self._clock = clock
+        self._fallbacks = [] if channel.fallback else [one.name for one in settings.channels if one.fallback]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._outbox.close()
+
+    def step(self) -> float:
+        """Send what is due first, if it is due; return the seconds until there may be more to do."""
+        found = self._outbox.next()
+        if found is None:
+            return LONGEST_WAIT
+        at, delivery = found
+        now = self._clock()
+        if at > now:
+            return min(LONGEST_WAIT, (at - now).total_seconds())
+        self._conclude(delivery, self._sender.send(self.channel, delivery.message))
+        return 0.0
+
+    def _conclude(self, delivery: Delivery, sent: Sent) -> None:
+        now = self._clock()
+        about = {"channel": self.channel.name, "delivery": delivery.id, "attempt": delivery.attempts + 1}
+        if not sent.error:
+            self._outbox.sent(delivery, sent.handed_at or now, now)
+            seconds = round((now - delivery.stored_at).total_seconds(), 3)
+            log.info("delivery.sent", sort=delivery.message.sort, seconds=seconds, **about)
+            return
+        failures, since = self._outbox.failing()
+        following = after_failure(delivery, failures + 1, since, self._settings, now)
+        fallbacks = self._fallbacks if following.hand_over else []
+        self._outbox.failed(delivery, sent.error, now, following.at, fallbacks)
+        log.warning(
+            "delivery.failed" if following.at else "delivery.given_up",
+            error=sent.error,
+            retry_s=round((following.at - now).total_seconds()) if following.at else None,
+            fallback=fallbacks,
+            **about,
+        )
+
+
+class Workers:
+    """The workers' threads."""
+
+    def __init__(self, workers: Sequence[Worker]) -> None:
+        self._stop = threading.Event()
+        self._news = [threading.Event() for _ in workers]
+        self._threads = [
+            # A send has its own limit; a stop does not wait for it, since what is not marked is sent again.
+            threading.Thread(target=self._run, args=(worker, news), name=f"channel {worker.channel.name}", daemon=True)
+            for worker, news in zip(workers, self._news, strict=True)
+        ]
+
+    def start(self) -> None:
+        """Begin to send."""
+        for thread in self._threads:
+            thread.start()
+
+    def look(self) -> None:
+        """Something new may wait."""
+        for news in self._news:
+            news.set()
+
+    def stop(self, seconds: float) -> None:
+        """Ask the threads to end, and wait for them together for so long."""
+        self._stop.set()
+        self.look()
+        for thread in self._threads:
+            thread.join(seconds / max(1, len(self._threads)))
+
+    def _run(self, worker: Worker, news: threading.Event) -> None:
+        try:
+            while not self._stop.is_set():
+                news.clear()
+                wait = self._step(worker)
+                if wait:
+                    news.wait(wait)
+                else:
+                    self.look()  # a fallback may have got something
+        finally:
+            worker.close()
+
+    def _step(self, worker: Worker) -> float:
+        try:
+            return worker.step()
+        except sqlite3.Error as error:
+            log.error("outbox.failed", channel=worker.channel.name, error=str(error))  # noqa: TRY400 - the disk, not the code
+        except Exception:
+            # One channel's trouble, whatever it is, is tried again and stays its own.
+            log.exception("worker.failed", channel=worker.channel.name)
+        self._stop.wait(FIRST_RETRY.total_seconds())
+        return FIRST_RETRY.total_seconds()

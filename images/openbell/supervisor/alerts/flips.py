@@ -1,0 +1,70 @@
+"""Flips: what came and what went between the conditions that are stored open and those that a snapshot names. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from openbell.supervisor.alerts.records import Member
+from openbell.supervisor.alerts.settings import COUNTED, Thresholds
+from openbell.supervisor.conditions import Condition
+from openbell.supervisor.snapshot import BotView, Snapshot
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A condition that is gone: mended, or paused and not mended; `remedy` says more."""
+
+    member: Member
+    ended: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What differs: conditions that came, members that are gone, members with newer evidence."""
+
+    came: tuple[Condition, ...]
+    gone: tuple[Gone, ...]
+    changed: tuple[tuple[Member, Condition], ...]
+
+
+def turn(stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Thresholds, recover_after: Thresholds) -> Turn:
+    """Return what differs. A condition comes when it has lasted for as many slots as are set, and goes after as many good ones."""
+    seen = {condition.key: condition for condition in snapshot.conditions}
+    came = tuple(
+        condition
+        for key, condition in seen.items()
+        if key not in stored and condition.count >= alert_after.of(condition.kind, condition.bot)
+    )
+    changed = tuple(
+        (member, seen[key]) for key, member in stored.items() if key in seen and seen[key] != member.condition
+    )
+    missing = [member for key, member in stored.items() if key not in seen]
+    return Turn(came, tuple(_gone(missing, snapshot, recover_after)) if missing else (), changed)
+
+
+def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Thresholds) -> Iterable[Gone]:
+    views = {(strategy.name, bot.id): bot for strategy in snapshot.strategies for bot in strategy.bots}
+    for member in missing:
+        condition = member.condition
+        view = views.get((condition.strategy, condition.bot))
+        if view is not None and view.status == "paused":
+            yield Gone(member, "paused", view.reason)
+        elif view is not None and condition.kind in COUNTED:
+            if good_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
+                yield Gone(member, "mended")
+        else:
+            yield Gone(member, "mended")
+
+
+def good_in_a_row(view: BotView) -> int:
+    """Return how many of a bot's newest slots succeeded in a row; those that were skipped count neither way."""
+    count = 0
+    for slot in view.slots:
+        if slot.outcome == "succeeded":
+            count += 1
+        elif slot.outcome not in {"skipped", None}:
+            break
+    # The condition is gone, which says that the newest one succeeded, shown or not.
+    return max(count, 1)

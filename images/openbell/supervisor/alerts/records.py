@@ -1,0 +1,86 @@
+"""What the alerts remember, as values. Every instant is aware UTC."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from openbell.supervisor.conditions import KINDS, Condition
+
+
+@dataclass(frozen=True)
+class Member:
+    """A condition as part of an incident: open, or closed at `closed_at`.
+
+    timezone: the bot's, in which people are told of it. ended: "mended", or "paused" with the pause in `remedy`.
+    told: whether a message has named it. last: the last slot that went this way, of one that came and went.
+    """
+
+    id: int
+    incident: int
+    condition: Condition
+    timezone: str
+    opened_at: datetime
+    closed_at: datetime | None = None
+    ended: str = ""
+    remedy: str = ""
+    last: datetime | None = None
+    told: bool = False
+
+    @property
+    def critical(self) -> bool:
+        """Whether it is told in quiet hours too; what nobody knows is."""
+        kind = KINDS.get(self.condition.kind)
+        return kind is None or kind.critical
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Conditions with one cause. It is over when all its members are closed and that has been said.
+
+    joined_at: when its newest member came. told_at: its first message; said_at: its newest. hold_until: nothing is said before.
+    """
+
+    id: int
+    cause: str
+    opened_at: datetime
+    joined_at: datetime
+    told_at: datetime | None = None
+    said_at: datetime | None = None
+    updates: int = 0
+    reminders: int = 0
+    hold_until: datetime | None = None
+    note: str = ""  # a sentence before all others: of the supervisor's own absence
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A condition that came (`wrong`) or went, as it is stored."""
+
+    at: datetime
+    condition: Condition
+    wrong: bool
+    ended: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is said to a person. sort: alert, update, reminder, recovery, summary, digest or canary."""
+
+    sort: str
+    severity: str  # critical, warning, good or info
+    title: str
+    body: str
+    incident: int | None = None
+    key: str = ""  # one with the same key is never stored twice
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message on its way to one channel."""
+
+    id: int
+    message: Message
+    channel: str
+    stored_at: datetime
+    attempts: int
+    incident_open: bool

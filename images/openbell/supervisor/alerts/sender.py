@@ -1,0 +1,149 @@
+"""The sender: a process of its own that has Apprise loaded and forks a child for each message.
+
+It is started when there is something to send and ends by itself when nothing has been sent for a while: Apprise would
+cost the supervisor more memory than all else that it does. A child that hangs is ended by its own alarm, whatever it hangs
+in, and holds up nobody. What is secret comes over a socket, never in an argument or in the environment.
+"""
+
+import importlib
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    import apprise
+
+_SECRET = 4  # characters from which on a part of a URL is hidden in what is said about it
+_HIDDEN = "***"
+_LONGEST = 400  # characters of a reason
+_DETAILS = ("Socket Exception", "Response Details")
+
+
+def main() -> int:
+    """Serve the socket that is our standard input until it closes or nothing comes any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who started us decides
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
+    control = socket.socket(fileno=os.dup(0))
+    control.settimeout(float(sys.argv[1]))  # so long without a request, and it ends
+    import apprise  # noqa: F401, PLC0415 - loaded once, shared by all children
+
+    while True:
+        try:
+            word, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+        except TimeoutError:
+            return 0
+        if not word:
+            return 0
+        for descriptor in descriptors:
+            if os.fork() == 0:
+                control.close()
+                _serve(socket.socket(fileno=descriptor))
+            os.close(descriptor)
+
+
+def _serve(connection: socket.socket) -> None:
+    """Answer one request in a child: a line when it begins, a line with how it went."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with connection, connection.makefile("rw") as stream:
+            request = json.loads(stream.readline())
+            # The default action ends the process, even one that hangs where no Python code runs.
+            signal.setitimer(signal.ITIMER_REAL, float(request["limit"]))
+            stream.write("begun\n")
+            stream.flush()
+            stream.write(json.dumps(answer(request)) + "\n")
+            stream.flush()
+    finally:
+        os._exit(0)
+
+
+def answer(request: Mapping[str, str]) -> dict[str, str]:
+    """Return what became of a request: `error` is empty if all went well; `module` is the plugin's, to load only that next time."""
+    url = request["url"]
+    try:
+        import apprise  # noqa: PLC0415 - in the sender only
+        from apprise.logger import logger  # noqa: PLC0415 - as above
+
+        logger.propagate = False  # what it says is caught here, and goes nowhere else
+        with apprise.LogCapture(level=logging.DEBUG, fmt="%(levelname)s %(message)s") as captured:  # type: ignore[no-untyped-call]
+            service = _service(url, request.get("module", ""))
+            if service is None:
+                return {
+                    "error": hide(_reasons(captured.getvalue()), url) or "it is no URL that Apprise takes",
+                    "module": "",
+                }
+            module = type(service).__module__
+            if request["do"] == "check":
+                return {"error": "", "module": module}
+            post = apprise.Apprise()
+            post.add(service)
+            gone = post.notify(
+                body=request["body"],
+                title=request["title"],
+                notify_type=apprise.NotifyType(request["type"]),
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+            why = _reasons(captured.getvalue())
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is a reason, told by its channel's name
+        return {"error": hide(f"{type(error).__name__}: {error}", url), "module": ""}
+    return {"error": "" if gone else hide(why, url) or "the service refused it", "module": module}
+
+
+def _service(url: str, module: str) -> "apprise.NotifyBase | None":
+    import apprise  # noqa: PLC0415 - in the sender only
+
+    # Apprise itself would load all its 140 plugins to find the one.
+    for plugin in vars(importlib.import_module(module)).values() if module else ():
+        if isinstance(plugin, type) and plugin.__module__ == module and _takes(plugin, url.partition("://")[0].lower()):
+            parts = plugin.parse_url(url)  # type: ignore[attr-defined]
+            return plugin(**parts) if parts else None
+    return apprise.Apprise.instantiate(url, suppress_exceptions=True)
+
+
+def _takes(plugin: type, scheme: str) -> bool:
+    words = (getattr(plugin, name, None) for name in ("protocol", "secure_protocol"))
+    return any(word == scheme if isinstance(word, str) else scheme in (word or ()) for word in words)
+
+
+def _reasons(log: str) -> str:
+    """Return what Apprise's log says of a failure: its warnings, and of the rest what the network or the service answered."""
+    lines = [line.partition(" ") for line in log.splitlines()]
+    told = [
+        text.strip()
+        for level, _, text in lines
+        if level in {"WARNING", "ERROR", "CRITICAL"} or text.startswith(_DETAILS)
+    ]
+    return "; ".join(dict.fromkeys(told[-3:]))[:_LONGEST]
+
+
+def hide(text: str, url: str) -> str:
+    """Return a text without any part of a URL that could be a token; its host is left."""
+    rest = url.partition("://")[2]
+    before, at, after = rest.rpartition("@")
+    host = re.split(r"[/:?]", after, maxsplit=1)[0]
+    tail = re.sub(r"^:\d{1,5}(?=[/?]|$)", "", after[len(host) :])  # a port is none
+    if not at and not re.search(r"[/?:]", rest):
+        host, tail = "", rest  # nothing but a token
+    parts = {part for part in re.split(r"[/:@?&=,;]+", f"{before}/{tail}") if len(part) >= _SECRET}
+    if not _looks_like_a_host(host):
+        parts.add(host)
+    hidden = text.replace(url, _HIDDEN)
+    for part in sorted(parts | {unquote(part) for part in parts}, key=len, reverse=True):
+        if part:
+            hidden = hidden.replace(part, _HIDDEN)
+    return hidden
+
+
+def _looks_like_a_host(text: str) -> bool:
+    return "." in text or text == "localhost" or text.startswith("[")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Desired state as the supervisor sees it: the pauses of bots and the deployment under way."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from openbell import control
+from openbell.control import Control, Deployment, Pause
+
+_FRESH = 2.0  # seconds; two changes within one tick of the file system's clock look like one
+
+
+class Pauses:
+    """The pauses of one strategy's bots, read again only when their folder has changed."""
+
+    def __init__(self, root: Path, strategy: str, bots: Iterable[str]) -> None:
+        self.folder = root / strategy / "paused"
+        self._control = Control(root, strategy)
+        self._bots = tuple(bots)
+        self._version = 0
+        self._found: dict[str, Pause | None] = {}
+
+    def of(self, bot: str) -> Pause | None:
+        """Return the bot's pause, expired or not, or None if it has none."""
+        return self._found.get(bot)
+
+    def look(self, now: datetime) -> bool:
+        """Read what has changed; tell whether anything has."""
+        version = _version(self.folder)  # there is no pause where there is no folder
+        if version == self._version and not _is_recent(version, now):
+            return False
+        before, self._version = self._found, version
+        self._found = {bot: self._read(bot) for bot in self._bots} if version else {}
+        return self._found != before
+
+    def _read(self, bot: str) -> Pause | None:
+        try:
+            return self._control.paused(bot)
+        except OSError:  # removed between two looks, or not readable: the journal will tell what was skipped
+            return None
+
+
+class Deployments:
+    """The deployment that was announced last."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._version = -1
+        self._found: Deployment | None = None
+
+    def look(self, now: datetime) -> Deployment | None:
+        """Return the deployment under way now, or None."""
+        version = _version(self._root)
+        if version != self._version or _is_recent(version, now):
+            self._version = version
+            self._found = control.deployment(self._root)
+        found = self._found
+        return found if found is not None and found.since <= now < found.until else None
+
+
+def _version(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _is_recent(version: int, now: datetime) -> bool:
+    return abs(now.timestamp() - version / 1e9) < _FRESH

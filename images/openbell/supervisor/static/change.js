@@ -1,0 +1,94 @@
+// Pause, resume, run now. The token is typed once and stays in this tab; it travels as a header, which no other site's
+// page can send.
+
+const KEY = "openbell-token";
+const said = document.getElementById("said");
+const askPause = document.getElementById("ask-pause");
+const askToken = document.getElementById("ask-token");
+const forget = document.getElementById("forget");
+
+function say(text, wrong = false) {
+  said.textContent = text;
+  said.className = wrong ? "wrong" : "ok";
+}
+
+// Opens a dialog; resolves to what was typed, or to null if it was closed.
+function ask(dialog) {
+  const form = dialog.querySelector("form");
+  form.reset();
+  dialog.showModal();
+  form.querySelector("input").focus();
+  return new Promise((resolve) => {
+    let answer = null;
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      answer = Object.fromEntries(new FormData(form));
+      dialog.close();
+    };
+    dialog.querySelector("[data-close]").onclick = () => dialog.close();
+    dialog.onclose = () => resolve(answer);
+  });
+}
+
+async function token() {
+  const kept = sessionStorage.getItem(KEY);
+  if (kept) return kept;
+  const typed = await ask(askToken);
+  if (typed) sessionStorage.setItem(KEY, typed.token.trim());
+  tellForget();
+  return sessionStorage.getItem(KEY);
+}
+
+function tellForget() {
+  if (forget) forget.hidden = !sessionStorage.getItem(KEY);
+}
+
+async function send(method, path, body) {
+  const key = await token();
+  if (!key) return null;
+  const headers = { Authorization: `Bearer ${key}` };
+  if (body) headers["Content-Type"] = "application/json";
+  try {
+    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(5000) });
+    const content = await answer.json();
+    if (answer.ok) return content;
+    if (answer.status === 401) {
+      sessionStorage.removeItem(KEY);
+      tellForget();
+    }
+    say(content.error, true);
+  } catch {
+    say("The supervisor did not answer: nothing may have changed", true);
+  }
+  return null;
+}
+
+const ACTS = {
+  async pause(bot, path) {
+    askPause.querySelector("[data-name]").textContent = bot;
+    const wanted = await ask(askPause);
+    if (!wanted) return;
+    const body = { paused: true, reason: wanted.reason };
+    if (wanted.for) body.for = wanted.for;
+    if (await send("PATCH", path, body)) say(`${bot} is paused${wanted.for ? ` for ${wanted.for}` : ""}`);
+  },
+  async resume(bot, path) {
+    if (await send("PATCH", path, { paused: false })) say(`${bot} runs again from its next slot on`);
+  },
+  async run(bot, path) {
+    if (await send("POST", `${path}/run`)) say(`${bot}: a run is asked for`);
+  },
+};
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-act]");
+  if (!button) return;
+  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot)}`);
+  document.dispatchEvent(new Event("openbell:changed"));
+});
+forget?.addEventListener("click", () => {
+  sessionStorage.removeItem(KEY);
+  tellForget();
+  say("The token is forgotten");
+});
+tellForget();

@@ -1,0 +1,131 @@
+"""Binance's spot REST as far as ccxt asks for it: signatures, timestamps and ids are checked as Binance does."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import datetime
+
+from tests.brokers.book import Book, Booked, DoubledError, RejectedError
+from tests.brokers.server import Answer, Request, Venue
+
+SECRET = "binance secret"
+STATUS = {"filled": "FILLED", "open": "NEW", "cancelled": "CANCELED"}
+FILTERS = [
+    {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+    {"filterType": "LOT_SIZE", "minQty": "0.00010", "maxQty": "9000", "stepSize": "0.00010"},
+    {"filterType": "NOTIONAL", "minNotional": "10", "applyMinToMarket": True},
+]
+
+
+def binance(book: Book) -> Callable[[Callable[[], datetime]], Venue]:
+    """Return the venue over a book."""
+
+    def made(clock: Callable[[], datetime]) -> Venue:
+        return lambda request: _answer(request, book, clock)
+
+    return made
+
+
+def _answer(request: Request, book: Book, clock: Callable[[], datetime]) -> Answer:
+    given = {**request.query, **request.body}
+    now = int(clock().timestamp() * 1000)
+    match request.method, request.path:
+        case "GET", "/api/v3/time":
+            return Answer(200, {"serverTime": now})
+        case "GET", "/api/v3/exchangeInfo":
+            return Answer(200, {"symbols": [_symbol(symbol) for symbol in book.prices if "/" in symbol]})
+        case "GET", "/api/v3/ticker/24hr":
+            symbol = _named(book, given["symbol"])
+            return Answer(200, {"symbol": given["symbol"], "lastPrice": str(book.prices[symbol]), "closeTime": now})
+        case "GET", "/api/v3/klines":
+            return Answer(200, _bars(given, book, now))
+    if refusal := _unsigned(request, given, now):
+        return refusal
+    match request.method, request.path:
+        case "GET", "/api/v3/account":
+            coins = {symbol.partition("/")[0]: held for symbol, held in book.held.items()}
+            balances = {"USDT": book.cash, **coins}
+            return Answer(200, {"balances": [{"asset": name, "free": str(n), "locked": "0"} for name, n in balances.items()]})
+        case "POST", "/api/v3/order":
+            return _place(given, book, now)
+        case "GET", "/api/v3/order":
+            known = book.known(given["origClientOrderId"])
+            return Answer(200, _order(known, now)) if known else Answer(400, {"code": -2013, "msg": "Order does not exist."})
+        case "DELETE", "/api/v3/order":
+            order = book.numbered(int(given["orderId"]))
+            order.status = "cancelled"
+            return Answer(200, _order(order, now))
+    return Answer(404, {"code": -1, "msg": f"no route {request.method} {request.path}"})
+
+
+def _unsigned(request: Request, given: dict[str, str], now: int) -> Answer | None:
+    signed, _, signature = request.raw.rpartition("&signature=")
+    expected = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).hexdigest()
+    if request.headers.get("x-mbx-apikey") != "key" or signature != expected:
+        return Answer(401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."})
+    at, window = int(given["timestamp"]), int(given.get("recvWindow", "5000"))
+    if not now - window <= at <= now + 1000:
+        return Answer(400, {"code": -1021, "msg": "Timestamp for this request is outside of the recvWindow."})
+    return None
+
+
+def _named(book: Book, name: str) -> str:
+    return next(symbol for symbol in book.prices if symbol.replace("/", "") == name)
+
+
+def _symbol(symbol: str) -> dict[str, object]:
+    base, quote = symbol.split("/")
+    return {
+        "symbol": base + quote,
+        "status": "TRADING",
+        "baseAsset": base,
+        "quoteAsset": quote,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "isSpotTradingAllowed": True,
+        "permissions": ["SPOT"],
+        "filters": FILTERS,
+        "orderTypes": ["LIMIT", "MARKET"],
+    }
+
+
+def _place(given: dict[str, str], book: Book, now: int) -> Answer:
+    try:
+        order = book.place(given["newClientOrderId"], _named(book, given["symbol"]), given["side"].lower(), float(given["quantity"]))
+    except DoubledError:
+        return Answer(400, {"code": -2010, "msg": "Duplicate order sent."})
+    except RejectedError:
+        return Answer(400, {"code": -2010, "msg": "Account has insufficient balance for requested action."})
+    fill = {
+        "price": str(order.price),
+        "qty": str(order.filled),
+        "commission": str(order.fee),
+        "commissionAsset": order.symbol.partition("/")[0],
+    }
+    return Answer(200, {**_order(order, now), "transactTime": now, "fills": [fill] if order.filled else []})
+
+
+def _order(order: Booked, now: int) -> dict[str, object]:
+    status = "PARTIALLY_FILLED" if order.status == "open" and order.filled else STATUS[order.status]
+    return {
+        "symbol": order.symbol.replace("/", ""),
+        "orderId": order.number,
+        "clientOrderId": order.client_id,
+        "price": "0.00",
+        "origQty": str(order.quantity),
+        "executedQty": str(order.filled),
+        "cummulativeQuoteQty": str(order.filled * order.price),
+        "status": status,
+        "type": "MARKET",
+        "side": order.side.upper(),
+        "time": now,
+        "updateTime": now,
+    }
+
+
+def _bars(given: dict[str, str], book: Book, now: int) -> list[list[object]]:
+    length = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}[given["interval"][-1]] * int(given["interval"][:-1])
+    first = -(-int(given.get("startTime", str(now - 10 * length))) // length) * length
+    price = str(book.prices[_named(book, given["symbol"])])
+    times = range(first, now + 1, length)[: int(given["limit"])]
+    return [[at, price, price, price, price, "3", at + length - 1, "0", 1, "0", "0", "0"] for at in times]

@@ -1,0 +1,81 @@
+"""A venue's books, behind every stub: orders by our id, what is held, and how orders fill."""
+
+import threading
+from dataclasses import dataclass, field
+
+
+class RejectedError(Exception):
+    """The venue does not take the order; the text is its reason."""
+
+
+class DoubledError(Exception):
+    """There is an order under this id already."""
+
+
+@dataclass
+class Booked:
+    """One order as the venue has it."""
+
+    number: int
+    client_id: str
+    symbol: str
+    side: str
+    quantity: float
+    filled: float
+    price: float
+    status: str  # filled, open or cancelled
+    fee: float = 0.0  # in units of the symbol
+
+
+@dataclass
+class Book:
+    """One account. `fill` says how much of the next orders fills at once: 1 is all, 0 nothing."""
+
+    cash: float = 100_000.0
+    prices: dict[str, float] = field(default_factory=lambda: {"AAPL": 100.0, "BTC/USDT": 50_000.0, "BTC/USD": 50_000.0})
+    held: dict[str, float] = field(default_factory=dict)
+    fill: float = 1.0
+    fee: float = 0.0  # part of what is bought
+    forgets_ids: bool = False  # of orders that are done: an exchange's, unlike a broker's
+    orders: list[Booked] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def place(self, client_id: str, symbol: str, side: str, quantity: float) -> Booked:
+        """Take a market order, or raise why not."""
+        with self.lock:
+            if any(one.client_id == client_id and not (self.forgets_ids and one.status != "open") for one in self.orders):
+                raise DoubledError
+            if symbol not in self.prices:
+                msg = f"unknown symbol {symbol}"
+                raise RejectedError(msg)
+            if side == "buy" and quantity * self.prices[symbol] > self.cash:
+                msg = "insufficient balance"
+                raise RejectedError(msg)
+            if side == "sell" and quantity > self.held.get(symbol, 0.0) + 1e-12:
+                msg = "insufficient balance"
+                raise RejectedError(msg)
+            order = Booked(len(self.orders) + 1, client_id, symbol, side, quantity, 0.0, self.prices[symbol], "open")
+            self.orders.append(order)
+            self.execute(order, quantity * self.fill)
+            return order
+
+    def execute(self, order: Booked, quantity: float) -> None:
+        """Fill so much more of an order."""
+        with self.lock:
+            fee = quantity * self.fee if order.side == "buy" else 0.0
+            sign = 1 if order.side == "buy" else -1
+            order.filled += quantity
+            order.fee += fee
+            self.cash -= sign * quantity * order.price
+            self.held[order.symbol] = self.held.get(order.symbol, 0.0) + sign * quantity - fee
+            if order.filled >= order.quantity - 1e-12:
+                order.status = "filled"
+
+    def known(self, client_id: str) -> Booked | None:
+        """Return the newest order of that id."""
+        with self.lock:
+            return next((one for one in reversed(self.orders) if one.client_id == client_id), None)
+
+    def numbered(self, number: int) -> Booked:
+        """Return the order of that number."""
+        return self.orders[number - 1]

@@ -1,0 +1,171 @@
+"""What all tests of brokers share: a broker of each kind, against its stub where it has one."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openbell.brokers import Broker, open_broker
+from openbell.desk import Desk, Intent
+from openbell.manifest import Bot, Schedule
+from openbell.market import Market, open_market
+from openbell.venues import alpaca as alpaca_venue
+from openbell.venues import gate, wire
+from tests.brokers.alpaca_stub import alpaca
+from tests.brokers.binance_stub import SECRET, binance
+from tests.brokers.book import Book
+from tests.brokers.kraken_stub import kraken
+from tests.brokers.server import Stub, running
+
+# alpaca-py imports what its own dependency calls deprecated.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    alpaca_venue.load()
+
+OWN = '''
+from datetime import UTC, datetime
+
+from openbell.brokers import Account, BrokerError, PlacedOrder, Position
+
+BOOKS = {}
+
+
+class MyBroker:
+    """The smallest broker that conforms: everything costs a hundred."""
+
+    def __init__(self, desk, market, at):
+        self.book = BOOKS.setdefault(str(desk.state), {"cash": 100_000.0, "held": {}, "orders": {}})
+
+    def account(self):
+        return Account(self.book["cash"], "USD")
+
+    def positions(self):
+        return {symbol: Position(symbol, held, 100.0) for symbol, held in self.book["held"].items() if held}
+
+    def find(self, client_order_id):
+        return self.book["orders"].get(client_order_id)
+
+    def submit(self, order):
+        if known := self.find(order.client_order_id):
+            return known
+        amount = order.quantity if order.side == "buy" else -order.quantity
+        held = self.book["held"].get(order.symbol, 0.0) + amount
+        reason = "" if held >= 0 and amount * 100 <= self.book["cash"] else "not enough"
+        if not reason:
+            self.book["held"][order.symbol] = held
+            self.book["cash"] -= amount * 100
+        placed = PlacedOrder(
+            str(len(self.book["orders"])), order.client_order_id, order.symbol, order.side, order.quantity,
+            "rejected" if reason else "filled", 0.0 if reason else order.quantity, None if reason else 100.0,
+            datetime.now(UTC), reason,
+        )
+        self.book["orders"][order.client_order_id] = placed
+        return placed
+
+    def cancel(self, client_order_id):
+        raise BrokerError(f"order {client_order_id} cannot be cancelled")
+'''
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of broker, and how to reach its stub."""
+
+    name: str
+    market: str
+    symbol: str
+    quantity: float
+    venue: Callable[[Book], Callable[[Callable[[], datetime]], Callable[..., object]]] | None = None
+    prefix: str = ""
+    secret: str = "secret"
+    live: bool = True
+
+
+KINDS = (
+    Kind("paper", "sample", "AAPL", 2.0),
+    Kind("my_broker:MyBroker", "sample", "AAPL", 2.0),
+    Kind("alpaca", "alpaca", "AAPL", 2.0, alpaca, "ALPACA", live=False),
+    Kind("ccxt:binance", "ccxt:binance", "BTC/USDT", 0.5, binance, "BINANCE", SECRET),
+    Kind("ccxt:kraken", "ccxt:kraken", "BTC/USD", 0.5, kraken, "KRAKEN", "c2VjcmV0"),
+)
+
+
+@dataclass
+class Bench:
+    """One account of one kind of broker; each `broker()` is another run's."""
+
+    kind: Kind
+    desk: Desk
+    book: Book
+    stub: Stub | None
+    intents: dict[str, Intent]
+
+    def market(self) -> Market:
+        """Return the market that goes with the broker."""
+        return open_market(self.kind.market, Bot("idea", "b", (self.kind.symbol,), Schedule("UTC")), self.desk)
+
+    def broker(self, **changes: object) -> Broker:
+        """Open the broker as a new run does."""
+        desk = replace(self.desk, **changes)  # type: ignore[arg-type]
+        return open_broker(self.kind.name, desk.state, self.market(), datetime.now(UTC), desk)
+
+    @property
+    def wire(self) -> Stub:
+        """The stub, of a kind that has one."""
+        assert self.stub is not None
+        return self.stub
+
+
+def environment(kind: Kind, address: str) -> Mapping[str, str]:
+    """Return the variables that lead to the stub, keys included."""
+    key = f"{kind.prefix}_SECRET_KEY"
+    return {f"{kind.prefix}_API_KEY": "key", key: kind.secret, f"{kind.prefix}_URL": address, "ALPACA_DATA_URL": address}
+
+
+@contextmanager
+def bench_of(kind: Kind, tmp_path: Path) -> Iterator[Bench]:
+    """Set a bench up: the stub runs, the strategy's folder has the broker of its own."""
+    folder = tmp_path / "strategy"
+    folder.mkdir(exist_ok=True)
+    (folder / "my_broker.py").write_text(OWN)
+    book = Book(forgets_ids=kind.name.startswith("ccxt:"))
+    intents: dict[str, Intent] = {}
+    desk = Desk((kind.symbol,), folder, tmp_path / "state", kind.live, intended=intents.get)
+    if kind.venue is None:
+        yield Bench(kind, desk, book, None, intents)
+        return
+    with running(kind.venue(book)) as stub:  # type: ignore[arg-type]
+        given = environment(kind, stub.address)
+        secrets = {name: value for name, value in given.items() if name.endswith("_KEY")}
+        addresses = {name: value for name, value in given.items() if name.endswith("_URL")}
+        yield Bench(kind, replace(desk, secrets=secrets, addresses=addresses), book, stub, intents)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten what the product waits for: silence on the wire, the time an order may take, the pauses between looks."""
+    monkeypatch.setattr(wire, "SILENCE", 0.5)
+    monkeypatch.setattr(wire, "WHOLE", 2.0)
+    monkeypatch.setattr(gate, "HOLD_LONGEST", 900.0)
+    monkeypatch.setattr("openbell.brokers.exchange.WINDOW", 1.5)
+    monkeypatch.setattr("openbell.brokers.alpaca.FILL_WAITS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("openbell.brokers.exchange.FILL_WAITS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("openbell.venues.exchange.BURST", 1000)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench of every kind."""
+    with bench_of(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind.venue], ids=lambda kind: kind.name)
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """A bench of every kind that is reached over the wire."""
+    with bench_of(request.param, tmp_path) as made:
+        yield made

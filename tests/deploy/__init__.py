@@ -1,0 +1,1 @@
+"""Deployments over real ssh to real engines, which are containers."""

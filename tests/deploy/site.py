@@ -1,0 +1,139 @@
+"""What the tests of deployments work with: a copy of the project, a stand-in server, and what one sees there."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import docker
+
+from tests.engine.kit import ROOT, Kit, make_kit, removed_afterwards
+from tests.machine.machine import Machine
+
+SECRET = "deploy$'\"\\ secret 4c1e7f"
+LONGEST = 240  # seconds for one command
+
+
+@dataclass(frozen=True)
+class Site:
+    """A copy of the project and the server that it is deployed to."""
+
+    kit: Kit
+    machine: Machine
+
+    @property
+    def root(self) -> str:
+        """The folder of records on the server."""
+        return f"/root/.openbell/{self.kit.project}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which a person would call the command."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBELL_", "COMPOSE_"))}
+        return ours | {"OPENBELL_SSH_CONFIG": str(self.machine.ssh_config), "PYTHONPATH": str(self.kit.folder)}
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start a command of the host's side, such as deploy, in a process group of its own."""
+        return subprocess.Popen(
+            (sys.executable, "-m", "deploy", words[0], self.machine.host, *words[1:]),
+            cwd=self.kit.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Run a command of the host's side; return its exit code and all that it said."""
+        process = self.start(*words)
+        try:
+            said, _ = process.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said, _ = process.communicate()
+            msg = f"{words} did not end within {LONGEST} s\n{said}\n{self.log()}"
+            raise AssertionError(msg) from None
+        return process.returncode, said
+
+    def must(self, *words: str) -> str:
+        """Run a command that must succeed, and return what it said."""
+        code, said = self.run(*words)
+        assert code == 0, f"{words}: exit code {code}\n{said}\n{self.log()}"
+        return said
+
+    def log(self) -> str:
+        """Return the log of the transaction that was started last."""
+        return self.machine.shell(
+            f"cd {self.root}/transactions 2>/dev/null && cd $(ls -d */ | tail -n 1) && tail -n 40 plan log output state; true"
+        )
+
+    def containers(self) -> dict[str, str]:
+        """Return the ids of the containers that run, by service."""
+        form = '{{index .Config.Labels "com.docker.compose.service"}} {{.Id}}'
+        label = f"label=com.docker.compose.project={self.kit.project}"
+        lines = self.machine.shell(f"docker ps -q --filter {label} | xargs -r docker inspect --format '{form}'")
+        return dict(line.split(" ", 1) for line in lines.splitlines())
+
+    def current(self) -> str:
+        """Return the id of the release that runs, or an empty text."""
+        return self.machine.shell(f"readlink {self.root}/current || true").strip().removeprefix("releases/")
+
+    def audit(self) -> list[dict[str, object]]:
+        """Return the lines of the audit."""
+        return [json.loads(line) for line in self.machine.shell(f"cat {self.root}/audit.jsonl").splitlines()]
+
+    def journal(self, strategy: str) -> list[dict[str, object]]:
+        """Return all that a strategy has written."""
+        supervisor = self.containers()["supervisor"]
+        lines = self.machine.docker("exec", supervisor, "openbell", "journal", strategy, "--since", "1d")
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def change(self, strategy: str, before: str, after: str) -> None:
+        """Change the strategy's code."""
+        path = self.kit.folder / "strategies" / strategy / "strategy.py"
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+
+
+@contextmanager
+def site(engine: docker.DockerClient, machine: Machine, folder: Path, strategies: Sequence[str]) -> Iterator[Site]:
+    """Give a copy of the project with these strategies; what it leaves on the engine here is removed."""
+    kit = make_kit(folder, list(strategies))
+    if os.environ.get("TX_SNAP"):
+        shutil.rmtree(folder / "images")
+        shutil.copytree(os.environ["TX_SNAP"], folder / "images")
+    ignore = shutil.ignore_patterns("__pycache__", "hosts.toml")
+    shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=ignore)
+    quoted = SECRET.replace("\\", "\\\\").replace("'", "\\'")
+    with (folder / ".env").open("a") as file:
+        file.write(f"DAILY_KEY='{quoted}'\n")
+    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.org")
+    for command in (("init", "--quiet"), ("add", "strategies"), ("commit", "--quiet", "--message", "first")):
+        subprocess.run((*git, *command), cwd=folder, check=True)
+    with removed_afterwards(engine, kit.project):
+        yield Site(kit, machine)
+
+
+def assert_no_slot_is_lost_or_doubled(lines: Sequence[dict[str, object]], every: timedelta) -> int:
+    """Every slot between the first run and the last has one run that succeeded; return how many there were."""
+    ends = [line for line in lines if line["event"] == "run_end" and line["trigger"] == "loop"]
+    slots = sorted(datetime.fromisoformat(str(line["slot"])) for line in ends)
+    assert {line["outcome"] for line in ends} == {"succeeded"}, ends
+    assert len(slots) == len(set(slots)), "a slot was run twice"
+    holes = [str(slot) for slot, following in zip(slots, slots[1:], strict=False) if following - slot != every]
+    assert not holes, f"after these slots one is missing: {holes}"
+    assert not [line for line in lines if line["event"] == "slot_skipped"]
+    return len(slots)
+
+
+def words_of(site: Site) -> str:
+    """Return what the strategy `fives` gives as its reason now, in the project's copy."""
+    text = (site.kit.folder / "strategies/fives/strategy.py").read_text()
+    return text.split('WORDS = "')[1].split('"')[0]

@@ -1,0 +1,25 @@
+"""Releases and hosts as the tests need them."""
+
+from deploy.release.deployed import Deployed, Running
+from deploy.release.record import Release, ServiceRecord
+
+
+def record(image: str, *, configuration: str = "c1", secrets: str = "", manifest: str = "m1") -> ServiceRecord:
+    """Return a service's record; everything that it is made of is in its fingerprint."""
+    return ServiceRecord(
+        f"openbell/x:{image}", f"sha256:{image}", f"{image}-{configuration}-{secrets}", configuration, secrets, (), manifest
+    )
+
+
+def release(name: str, **services: ServiceRecord) -> Release:
+    """Return a release."""
+    return Release(name, "2026-11-21T09:15:00Z", "alice@laptop", "8b50d2b7a1c0ffee", False, services)
+
+
+def host(current: Release, *before: Release, **states: str) -> Deployed:
+    """Return a host on which all services of a release run, but those whose state is given."""
+    containers = {
+        name: Running(f"id-{name}", states.get(name, "running"), service.fingerprint)
+        for name, service in current.services.items()
+    }
+    return Deployed(containers, (*before, current), current)

@@ -1,0 +1,112 @@
+"""What a deployment will do, and which release a rollback goes back to."""
+
+import pytest
+
+from deploy.problem import Problem
+from deploy.release.deployed import Deployed, Running
+from deploy.release.plan import back, only, plan
+from tests.unit.deploy.release.releases import host, record, release
+
+OLD = release("20261101-000000-aaaa", pulse=record("p1"), slow=record("s1"), supervisor=record("v1"))
+
+
+def test_only_what_differs_is_touched() -> None:
+    """A new image, a new configuration and new secrets are reasons; the supervisor is last; the rest stays."""
+    new = release("b", pulse=record("p2"), slow=record("s1", secrets="x"), supervisor=record("v1", configuration="c2"))
+    found = plan(new, host(OLD))
+    assert list(found.recreate.items()) == [
+        ("pulse", "changed: image"),
+        ("slow", "changed: secrets"),
+        ("supervisor", "changed: configuration"),
+    ]
+    assert (found.keep, found.remove) == ((), ())
+
+
+def test_the_same_release_again_changes_nothing() -> None:
+    """Another commit with the same images, configuration and secrets touches no container."""
+    found = plan(release("b", **OLD.services), host(OLD))
+    assert not found.changes
+    assert found.keep == ("pulse", "slow", "supervisor")
+    assert found.lines() == ["untouched pulse, slow, supervisor"]
+
+
+@pytest.mark.parametrize("state", ["exited", "restarting", "created"])
+def test_what_does_not_run_is_started(state: str) -> None:
+    """A container that is what it should be, and does not run."""
+    assert plan(release("b", **OLD.services), host(OLD, pulse=state)).recreate == {"pulse": f"it is {state}"}
+
+
+def test_what_is_new_is_started_and_what_is_gone_removed() -> None:
+    """A strategy that came, and one that went."""
+    found = plan(release("b", other=record("o1"), slow=record("s1"), supervisor=record("v1")), host(OLD))
+    assert (dict(found.recreate), found.keep, found.remove) == ({"other": "new"}, ("slow", "supervisor"), ("pulse",))
+    assert found.lines()[1] == "remove    pulse (it is not in this release)"
+
+
+def test_what_runs_counts_and_not_what_the_record_says() -> None:
+    """A container that another deployment left half-way is made anew, though its record says that it is right."""
+    there = host(OLD)
+    containers = {**there.containers, "pulse": Running("id", "running", "p9-c1-")}
+    found = plan(release("b", **OLD.services), Deployed(containers, there.releases, there.current))
+    assert found.recreate == {"pulse": "it is not what the last deployment started"}
+
+
+def test_a_first_deployment_starts_everything() -> None:
+    """Where nothing is."""
+    assert list(plan(OLD, Deployed()).recreate.values()) == ["new", "new", "new"]
+
+
+def test_a_rollback_goes_to_the_release_before() -> None:
+    """Of three, the one in the middle runs: the first is before it; TO= takes any."""
+    first, last = release("20261001-000000-0000"), release("20261201-000000-ffff")
+    there = Deployed({}, (first, OLD, last), OLD)
+    assert back(there, None) == first
+    assert back(there, last.id) == last
+
+
+@pytest.mark.parametrize(
+    "there,to,said",
+    [
+        (Deployed(), None, "nothing was deployed there"),
+        (host(OLD), None, f"there is no release before {OLD.id}"),
+        (host(OLD), "x", f'TO: found "x"; allowed: one of {OLD.id}'),
+    ],
+)
+def test_a_rollback_to_nowhere_says_why(there: Deployed, to: str | None, said: str) -> None:
+    """One line."""
+    with pytest.raises(Problem, match=said):
+        back(there, to)
+
+
+def test_one_strategy_alone() -> None:
+    """The others stay as they run, also where they have changed here; the supervisor's image is not taken either."""
+    new = release("b", pulse=record("p2"), slow=record("s2"), supervisor=record("v2"))
+    merged, stay = only("pulse", new, OLD)
+    assert {name: service.image_id for name, service in merged.services.items()} == {
+        "pulse": "sha256:p2",
+        "slow": "sha256:s1",
+        "supervisor": "sha256:v1",
+    }
+    assert stay == ["slow", "supervisor"]
+
+
+def test_one_strategy_with_a_new_manifest_takes_the_supervisor_with_it() -> None:
+    """Which must know when it is due."""
+    new = release("b", pulse=record("p2", manifest="m2"), slow=record("s1"), supervisor=record("v2"))
+    assert only("pulse", new, OLD)[0].services["supervisor"].image_id == "sha256:v2"
+
+
+@pytest.mark.parametrize(
+    "strategy,there,said",
+    [
+        ("nope", OLD, 'STRATEGY: found "nope"; allowed: one of pulse, slow'),
+        ("supervisor", OLD, 'STRATEGY: found "supervisor"; allowed: one of pulse, slow'),
+        ("pulse", None, "deploy everything first"),
+        ("pulse", OLD, "would learn of slow too"),
+    ],
+)
+def test_one_strategy_that_cannot_be_alone(strategy: str, there: None, said: str) -> None:
+    """It is not there, nothing was deployed, or the supervisor would learn of more than the one."""
+    new = release("b", pulse=record("p2", manifest="m2"), slow=record("s2", manifest="m2"), supervisor=record("v2"))
+    with pytest.raises(Problem, match=said):
+        only(strategy, new, there)

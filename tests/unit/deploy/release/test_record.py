@@ -1,0 +1,116 @@
+"""Records, what a host says, and how a transaction ended."""
+
+import io
+import json
+import tarfile
+
+import pytest
+
+from deploy.release.deployed import Running, parse
+from deploy.release.plan import plan
+from deploy.release.record import from_json
+from deploy.release.session import Held
+from deploy.release.transaction import Ending, explain, packed, release_files, transaction_files
+from deploy.release.transaction import parse as parse_ending
+from tests.unit.deploy.release.releases import host, record, release
+
+ONE = release("20261121-091500-3f2a", pulse=record("p1", secrets="s1"), supervisor=record("v1"))
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    """In one line."""
+    assert from_json(ONE.to_json()) == ONE
+    assert "\n" not in ONE.to_json()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"id": 1}', '{"services": []}'])
+def test_what_is_no_record_is_passed_over(text: str) -> None:
+    """A torn or foreign file is not an error of the deployment at hand."""
+    assert from_json(text) is None
+
+
+def test_what_a_host_says() -> None:
+    """Containers with their fingerprints, releases, the one that runs, and what nobody was told."""
+    labels = {"com.docker.compose.service": "pulse", "openbell.fingerprint": "f1"}
+    found = parse(
+        "\n".join(
+            [
+                f"container {json.dumps({'id': 'a', 'state': 'running', 'labels': labels})}",
+                f"container {json.dumps({'id': 'b', 'state': 'created', 'labels': labels})}",
+                f"container {json.dumps({'id': 'c', 'state': 'exited', 'labels': {'com.docker.compose.service': 'old'}})}",
+                f"current {ONE.id}",
+                f"release {ONE.to_json()}",
+                "release torn",
+                "untold 20261121-091500-3f2a ended returned pulse: it failed",
+            ]
+        )
+    )
+    assert found.containers == {"pulse": Running("a", "running", "f1"), "old": Running("c", "exited", "")}
+    assert (found.current, found.releases) == (ONE, (ONE,))
+    assert found.untold == (ONE.id, "ended returned pulse: it failed")
+
+
+def test_the_files_of_a_release() -> None:
+    """The environment's values are in their own service's file, and nowhere else; all are for their owner alone."""
+    files = release_files(ONE, {"services": {}}, {"pulse": {"KEY": "s3cret"}, "supervisor": {}}, {"abc": "s3cret"})
+    assert [path for path, text in files.items() if "s3cret" in text] == ["files/abc", "release/secrets/pulse.json"]
+    assert "release/secrets/supervisor.json" not in files
+    with tarfile.open(fileobj=io.BytesIO(packed(files))) as tar:
+        assert {entry.mode for entry in tar} == {0o600}
+        assert tar.getnames() == list(files)
+
+
+def test_the_plan_that_the_host_is_given() -> None:
+    """Words and values, and the beginning of the audit's line."""
+    new = release("20261122-000000-0001", pulse=record("p2"), supervisor=record("v1"))
+    files = transaction_files(plan(new, host(ONE)), ONE, "vps", "bells", "alice@laptop", "deploy", idle=True)
+    assert files["transaction/plan"].splitlines() == [
+        "project bells",
+        "release 20261122-000000-0001",
+        "by alice@laptop",
+        "wait idle",
+        "previous 20261121-091500-3f2a",
+        "recreate pulse",
+    ]
+    line = json.loads(files["transaction/audit"] + ', "outcome": "succeeded"}')
+    assert (line["action"], line["host"], line["services"]) == ("deploy", "vps", ["pulse"])
+
+
+@pytest.mark.parametrize(
+    "line,expected",
+    [
+        ("state ended succeeded ", Ending("succeeded", "")),
+        ("state ended returned pulse: ValueError: no", Ending("returned", "pulse: ValueError: no")),
+        ("state running starting pulse", None),
+        ("state ", None),
+        ("ended succeeded", None),
+    ],
+)
+def test_how_a_transaction_ended(line: str, expected: Ending | None) -> None:
+    """Only the last line says it; a line of the log does not."""
+    assert parse_ending(line) == expected
+
+
+@pytest.mark.parametrize(
+    "outcome,previous,said",
+    [
+        ("refused", "a", "vps: b was not deployed, and nothing was touched: why"),
+        ("returned", "a", "vps: b did not pass its gate, and a runs again: why"),
+        ("returned", None, "vps: b did not pass its gate, and nothing runs there, as before: why"),
+        ("failed", "a", "vps: b: why; look there with `make status HOST=vps`, and deploy again"),
+        ("interrupted", "a", "vps: b: why; look there with `make status HOST=vps`, and deploy again"),
+    ],
+)
+def test_an_ending_that_is_not_good_is_one_line(outcome: str, previous: str | None, said: str) -> None:
+    """It says what runs now, and why."""
+    problem = explain(Ending(outcome, "why"), "b", previous, "vps")
+    assert problem is not None
+    assert (str(problem), problem.exit_code) == (said, 1)
+    assert explain(Ending("succeeded", ""), "b", previous, "vps") is None
+
+
+def test_who_holds_the_lock() -> None:
+    """As the holder wrote it; a line that cannot be read is no reason to fail."""
+    holder = {"by": "bob@desk", "purpose": "deploying x", "since": "2026-11-21 09:15:00 UTC", "transaction": "x"}
+    assert str(Held(json.dumps(holder))) == "bob@desk holds the lock since 2026-11-21 09:15:00 UTC: deploying x"
+    assert str(Held("")) == "somebody holds the lock since some time ago: something"

@@ -1,0 +1,52 @@
+"""What a host says about itself."""
+
+import pytest
+
+from deploy.shipping.images import Local
+from deploy.shipping.inventory import Inventory, chains, parse
+
+CLASSIC = '20.10.24+dfsg1|linux/x86_64|[["Backing Filesystem","extfs"]]|/var/lib/docker'
+CONTAINERD = '26.1.5|linux/aarch64|[["driver-type","io.containerd.snapshotter.v1"]]|/var/lib/docker'
+DISK = "/dev/vda1  10000 4000 6000 40% /var/lib/docker"
+IMAGE = 'sha256:aa|["openbell/pulse:0123456789ab","openbell/pulse:other"]|["sha256:1","sha256:2"]'
+
+
+def test_a_host_with_images() -> None:
+    """Every beginning of every chain is known, and every tag leads to an id."""
+    inventory = parse([CLASSIC, DISK, "/usr/bin/zstd", IMAGE, "sha256:bb|[]|null", 'sha256:cc|null|["sha256:9"]'])
+    assert inventory == Inventory(
+        chains=frozenset({("sha256:1",), ("sha256:1", "sha256:2"), ("sha256:9",)}),
+        tags={"openbell/pulse:0123456789ab": "sha256:aa", "openbell/pulse:other": "sha256:aa"},
+        platform="linux/amd64",
+        engine="20.10.24+dfsg1",
+        containerd=False,
+        zstd=True,
+        free_bytes=6000 * 1024,
+    )
+
+
+def test_a_host_without_anything() -> None:
+    """No image, no zstd, and a disk that says nothing."""
+    inventory = parse([CONTAINERD, "unknown", "none"])
+    assert (inventory.chains, inventory.zstd, inventory.free_bytes) == (frozenset(), False, None)
+    assert (inventory.platform, inventory.containerd) == ("linux/arm64", True)
+
+
+@pytest.mark.parametrize(
+    "host_id,containerd,layers,expected",
+    [
+        ("sha256:aa", False, "12", True),
+        ("sha256:bb", False, "12", False),  # by our name, and another image
+        ("sha256:bb", True, "12", True),  # there, an id is that of a manifest
+        ("sha256:bb", True, "19", False),  # its layers tell
+        ("sha256:aa", False, "1", False),
+    ],
+)
+def test_an_image_is_there_if_its_tag_id_and_layers_are(
+    host_id: str, containerd: bool, layers: str, expected: bool
+) -> None:
+    """One of them alone is not enough."""
+    inventory = Inventory(chains=chains([tuple(layers)]), tags={"a:x": host_id}, containerd=containerd)
+    image = Local("a:local", "sha256:aa", ("1", "2"), "linux/amd64")
+    assert inventory.has(image, "a:x") is expected
+    assert not inventory.has(image, "a:y")

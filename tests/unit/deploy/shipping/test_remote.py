@@ -1,0 +1,164 @@
+"""The host's half, run by this machine's sh beside an engine that does what the test says."""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from deploy.shipping import remote
+from deploy.shipping.images import Image
+from deploy.shipping.shipment import Shipment
+
+TAG, ID = "openbell/pulse:0123456789ab", "sha256:0123456789abcdef"
+PACKED = zstandard.compress(b"the images" * 50_000)
+
+
+class Host:
+    """A folder with a `docker` of its own; what it was told is in `calls`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calls = folder / "calls"
+
+    def docker(self, **answers: str) -> None:
+        """Let `docker load`, `docker image inspect` and so on do this, in sh; anything else succeeds."""
+        cases = "".join(f'"{name.replace("_", " ")}"*) {script} ;;\n' for name, script in answers.items())
+        program = f'#!/bin/sh\necho "$@" >>{self.calls}\ncase "$*" in\n{cases}load*) cat >/dev/null ;;\nesac\n'
+        (self.folder / "docker").write_text(program)
+        (self.folder / "docker").chmod(0o755)
+
+    def run(self, script: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        """Run a script that knows the functions."""
+        environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
+        words = ("sh", "-c", f"{remote.FUNCTIONS}\n{script}")
+        return subprocess.run(words, input=given, capture_output=True, env=environment, check=False, timeout=30)
+
+    def receive(self, given: bytes = PACKED) -> "subprocess.CompletedProcess[bytes]":
+        """Receive these bytes, and print what follows them."""
+        return self.run(f"openbell_receive zstd {len(PACKED)}; code=$?; cat; exit $code", given)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host whose engine loads whatever it is given."""
+    host = Host(tmp_path)
+    host.docker()
+    return host
+
+
+def test_the_engine_is_given_the_unpacked_bytes_and_the_rest_is_left(host: Host) -> None:
+    """What follows the shipment on the channel is not touched."""
+    host.docker(load=f"cat >{host.folder}/loaded; echo Loaded image: {TAG}")
+    done = host.receive(PACKED + b"what follows")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"what follows", b"")
+    assert (host.folder / "loaded").read_bytes() == b"the images" * 50_000
+
+
+def test_an_engine_that_gives_up_early_leaves_the_channel_in_step(host: Host) -> None:
+    """All bytes of the shipment are read all the same, and the engine's words are passed on."""
+    host.docker(load="echo write /blob: no space left on device >&2; exit 1")
+    done = host.receive(PACKED + b"what follows")
+    assert (done.returncode, done.stdout) == (1, b"what follows")
+    assert b"openbell: the images could not be loaded: write /blob: no space left on device" in done.stderr
+
+
+def test_an_exit_code_of_0_is_not_believed(host: Host) -> None:
+    """Some engines return it for a layer that was not there."""
+    host.docker(load="cat >/dev/null; echo failed to extract layer: not found; exit 0")
+    assert host.receive().returncode == 1
+
+
+@pytest.mark.parametrize("name", ["openbell/error_trader", "openbell/no_space_not_found"])
+def test_an_images_name_is_no_error(host: Host, name: str) -> None:
+    """Whatever a strategy is called."""
+    host.docker(load=f"cat >/dev/null; echo Loaded image: {name}:0123456789ab")
+    assert host.receive().returncode == 0
+
+
+def test_a_channel_that_ends_early_is_an_error(host: Host) -> None:
+    """The engine may be content with half a tar; the unpacking is not."""
+    done = host.receive(PACKED[:-10])
+    assert done.returncode == 1
+    assert b"could not be loaded" in done.stderr
+
+
+def test_a_byte_that_has_changed_is_an_error(host: Host) -> None:
+    """The packed form has a checksum."""
+    with_sum = zstandard.ZstdCompressor(write_checksum=True).compress(b"the images" * 50_000)
+    wrong = bytes([*with_sum[:-1], with_sum[-1] ^ 1])
+    done = host.run(f"openbell_receive zstd {len(wrong)}", wrong)
+    assert done.returncode == 1
+
+
+def shipment(*, moved: bool = True, host_ids: tuple[str, ...] = ()) -> Shipment:
+    """Return a shipment of one image, which travels or was there before."""
+    image = Image("openbell/pulse:local", "openbell/pulse", ID, (), host_ids)
+    return Shipment((image,), (), 1 if moved else 0, "zstd", None, (TAG,) if moved else ())
+
+
+def verify(host: Host, one: Shipment) -> "subprocess.CompletedProcess[bytes]":
+    """Verify a shipment on the host."""
+    return host.run(shlex.join((*remote.verify(one),)))
+
+
+def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Host) -> None:
+    """And no container is left."""
+    host.docker(image_inspect=f"echo {ID}")
+    done = verify(host, shipment())
+    assert (done.returncode, done.stderr) == (0, b"")
+    calls = host.calls.read_text().splitlines()
+    assert calls[-2:] == [
+        f"create --name openbell-verify-0123456789ab --network none {TAG} true",
+        "rm --force --volumes openbell-verify-0123456789ab",
+    ]
+
+
+def test_the_id_may_be_that_of_the_manifest(host: Host) -> None:
+    """Where the engine keeps images in containerd."""
+    host.docker(image_inspect="echo sha256:ffff")
+    assert verify(host, shipment(host_ids=("sha256:ffff",))).returncode == 0
+    assert verify(host, shipment(host_ids=("sha256:fff",))).returncode == 1
+
+
+@pytest.mark.parametrize(
+    "answers,why",
+    [
+        ({"image_inspect": "exit 1"}, "the engine has nothing by this name"),
+        ({"image_inspect": "echo sha256:9"}, "the engine has sha256:9 by this name"),
+        ({"image_inspect": f"echo {ID}", "create": "echo layer does not exist; exit 1"}, "layer does not exist"),
+    ],
+)
+def test_a_new_image_that_is_not_whole_loses_its_tag(host: Host, answers: dict[str, str], why: str) -> None:
+    """So a tag that is there can be relied upon."""
+    host.docker(**answers)
+    done = verify(host, shipment())
+    assert done.returncode == 1
+    assert f"openbell: image {TAG} is not whole: {why}" in done.stderr.decode()
+    assert f"image rm {TAG}" in host.calls.read_text().splitlines()
+
+
+def test_an_image_that_was_there_before_keeps_its_tag(host: Host) -> None:
+    """A release that runs, or that one may want to return to, is called by it."""
+    host.docker(image_inspect="exit 1")
+    assert verify(host, shipment(moved=False)).returncode == 1
+    assert "image rm" not in host.calls.read_text()
+
+
+def test_a_container_that_was_left_by_a_crash_is_in_nobodys_way(host: Host) -> None:
+    """It is removed, and made anew."""
+    script = f'if [ -e {host.folder}/removed ]; then :; else echo name is in use >&2; exit 1; fi'
+    host.docker(image_inspect=f"echo {ID}", create=script, rm=f"touch {host.folder}/removed")
+    assert verify(host, shipment()).returncode == 0
+
+
+def test_every_image_is_looked_at(host: Host) -> None:
+    """One that is whole does not hide one that is not."""
+    host.docker(**{f"image_inspect --format {{{{.Id}}}} {TAG}": f"echo {ID}", "image_inspect": "exit 1"})
+    images = (shipment().images[0], Image("b:local", "b", "sha256:bbbbbbbbbbbbbb", ()))
+    done = verify(host, Shipment(images, (), 0, "zstd"))
+    assert done.returncode == 1
+    assert b"image b:bbbbbbbbbbbb is not whole" in done.stderr
+    assert TAG.encode() not in done.stderr

@@ -1,0 +1,109 @@
+"""The policy as a table: of an incident, what is said when."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+
+from openbell.supervisor.alerts.causes import ABSENCE, CANARY
+from openbell.supervisor.alerts.policy import Verdict, decide
+from openbell.supervisor.alerts.records import Incident
+from openbell.supervisor.alerts.settings import AlertSettings
+from openbell.supervisor.alerts.times import Quiet
+from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND, incident, member
+
+TICK = timedelta(milliseconds=1)
+PLAIN = AlertSettings()
+NIGHT = AlertSettings(quiet=Quiet(time(22), time(7), "Europe/Berlin"))
+MISSED, STALLED = member(), member(bot="", kind="stalled")
+SLOWER = member(kind="slower")  # not critical
+TOLD = {"told_at": NOW, "said_at": NOW}
+ABSENT = incident(cause=ABSENCE, opened_at=NOW - 4 * MINUTE, hold_until=NOW)
+
+
+def known(*members: object, **more: object) -> Incident:
+    """Return an incident that was told at NOW, with members that were named."""
+    return incident(*members, **(TOLD | more))  # type: ignore[arg-type]
+
+
+NAMED = member(told=True)
+OVER = member(told=True, closed=MINUTE)
+
+
+@pytest.mark.parametrize(
+    "about,after,expected",
+    [
+        # The first message: after a moment in which others may join.
+        (incident(MISSED), timedelta(0), Verdict(until=NOW + 150 * TICK)),
+        (incident(MISSED), 150 * TICK, Verdict("alert")),
+        (incident(MISSED, joined_at=NOW + 300 * TICK), 350 * TICK, Verdict(until=NOW + 400 * TICK)),
+        (incident(MISSED, joined_at=NOW + 300 * TICK), 400 * TICK, Verdict("alert")),
+        (incident(STALLED), 5 * SECOND, Verdict(until=NOW + 5.5 * SECOND)),
+        (incident(STALLED), 6 * SECOND, Verdict("alert")),
+        (incident(STALLED, joined_at=NOW + 11 * SECOND), 11.5 * SECOND, Verdict(until=NOW + 12 * SECOND)),
+        (incident(STALLED, MISSED), 150 * TICK, Verdict("alert")),
+        (incident(member(closed=SECOND)), 2 * SECOND, Verdict("alert", over=True)),
+        # Then: silence, reminders at growing distances, the last one again and again.
+        (known(NAMED), 59 * MINUTE, Verdict(until=NOW + HOUR)),
+        (known(NAMED), HOUR, Verdict("reminder")),
+        (known(NAMED, reminders=1), HOUR, Verdict(until=NOW + 4 * HOUR)),
+        (known(NAMED, reminders=1), 4 * HOUR, Verdict("reminder")),
+        (known(NAMED, reminders=9), 23 * HOUR, Verdict(until=NOW + 24 * HOUR)),
+        (known(NAMED, reminders=9), 24 * HOUR, Verdict("reminder")),
+        # More of the same: together, and less and less often.
+        (known(NAMED, MISSED), 59 * SECOND, Verdict(until=NOW + MINUTE)),
+        (known(NAMED, MISSED), MINUTE, Verdict("update")),
+        (known(NAMED, MISSED, updates=2), 8 * MINUTE, Verdict(until=NOW + 9 * MINUTE)),
+        (known(NAMED, MISSED, updates=2), 9 * MINUTE, Verdict("update")),
+        (known(NAMED, MISSED, updates=30), HOUR, Verdict("update")),
+        # The end: when all of it is over, at once.
+        (known(NAMED, OVER), MINUTE, Verdict(until=NOW + HOUR)),
+        (known(OVER), MINUTE, Verdict("recovery", over=True)),
+        # The supervisor's own absence: one summary, when the loops have shown themselves; of a short one without harm nothing.
+        (incident(cause=ABSENCE, hold_until=NOW + MINUTE), SECOND, Verdict(until=NOW + MINUTE)),
+        (ABSENT, SECOND, Verdict(over=True)),
+        (incident(cause=ABSENCE, opened_at=NOW - 5 * MINUTE, hold_until=NOW), SECOND, Verdict("summary", over=True)),
+        (incident(MISSED, cause=ABSENCE, opened_at=NOW - MINUTE, hold_until=NOW), SECOND, Verdict("summary")),
+        (incident(OVER, cause=ABSENCE, opened_at=NOW - MINUTE, hold_until=NOW), SECOND, Verdict("summary", over=True)),
+        # The canary: said once, never again.
+        (incident(MISSED, cause=CANARY), SECOND, Verdict("canary")),
+        (known(NAMED, cause=CANARY), 24 * HOUR, Verdict()),
+        (known(OVER, cause=CANARY), SECOND, Verdict(over=True)),
+    ],
+)  # fmt: skip
+def test_what_is_said_when(about: Incident, after: timedelta, expected: Verdict) -> None:
+    """Of this incident, so long after it began, the policy says this."""
+    assert decide(about, PLAIN, NOW + after) == expected
+
+
+EVENING = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)  # 23:30 in Berlin
+MORNING = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)  # 07:00 in Berlin
+
+
+@pytest.mark.parametrize(
+    "about,expected",
+    [
+        (incident(MISSED), Verdict("alert")),
+        (known(NAMED), Verdict("reminder")),
+        (known(NAMED, SLOWER, reminders=3, said_at=EVENING - HOUR), Verdict(until=MORNING)),
+        (incident(SLOWER), Verdict(until=MORNING)),
+        (known(member(kind="slower", told=True)), Verdict(until=MORNING)),
+        (known(OVER), Verdict(until=MORNING)),
+        (incident(cause=ABSENCE, opened_at=NOW - HOUR, hold_until=NOW), Verdict(until=MORNING)),
+        (incident(MISSED, cause=ABSENCE, hold_until=NOW), Verdict("summary")),
+        (incident(MISSED, cause=CANARY), Verdict("canary")),
+    ],
+)
+def test_quiet_hours_delay_nothing_critical(about: Incident, expected: Verdict) -> None:
+    """At night only what is critical is told, with its reminders; the rest waits for the morning in the zone that was named."""
+    assert decide(about, NIGHT, EVENING) == expected
+
+
+def test_what_waited_is_said_when_the_quiet_hours_end() -> None:
+    """A recovery of the night is told at seven, not a moment later."""
+    assert decide(known(OVER), NIGHT, MORNING - TICK) == Verdict(until=MORNING)
+    assert decide(known(OVER), NIGHT, MORNING) == Verdict("recovery", over=True)
+
+
+def test_reminders_can_be_switched_off() -> None:
+    """Who wants none gets none, however long it lasts."""
+    assert decide(known(NAMED), AlertSettings(remind=()), NOW + 9000 * HOUR) == Verdict()

@@ -1,0 +1,141 @@
+"""The post and the sender's process: real sends to a real server, one that hangs, secrets that stay secret."""
+
+import os
+import signal
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openbell.supervisor.alerts.post import Post
+from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.sender import hide
+from openbell.supervisor.alerts.settings import Channel
+from tests.unit.supervisor.alerts.hook import Hook, wait_until
+
+NEWS = Message("alert", "critical", "CRITICAL: alpha missed a slot", "What: alpha\nDo: this")
+TOKEN = "s3cr3t-t0k3n"
+
+
+def test_a_message_arrives_as_it_is(webhook: Hook, post: Post) -> None:
+    """Title, lines and kind reach the service."""
+    sent = post.send(Channel("hook", webhook.url("ok/a")), NEWS)
+    assert sent.error == ""
+    assert sent.handed_at is not None
+    (received,) = webhook.received["ok/a"]
+    assert (received["title"], received["message"], received["type"]) == (NEWS.title, NEWS.body, "failure")
+
+
+@pytest.mark.parametrize(
+    "path,said",
+    [
+        ("fail", "error=500"),
+        ("refuse", "error=401"),
+        ("enough", "error=429"),
+        ("hang", "no answer within 3 s"),
+    ],
+)
+def test_a_failure_says_why(webhook: Hook, post: Post, path: str, said: str) -> None:
+    """What Apprise knows of it is the reason; a service that hangs is given up after the limit."""
+    sent = post.send(Channel("hook", webhook.url(f"{path}/{TOKEN}")), NEWS)
+    assert said in sent.error
+    assert TOKEN not in sent.error
+
+
+def test_a_service_that_is_not_there(post: Post) -> None:
+    """The reason is the network's, not only Apprise's word that there was one."""
+    sent = post.send(Channel("hook", f"json://127.0.0.1:1/{TOKEN}"), NEWS)
+    assert "refused" in sent.error
+    assert TOKEN not in sent.error
+
+
+def test_a_channel_that_hangs_delays_no_other(webhook: Hook, post: Post) -> None:
+    """While one waits for its limit, others are served."""
+    hanging = threading.Thread(target=post.send, args=(Channel("dead", webhook.url("hang")), NEWS))
+    hanging.start()
+    wait_until(lambda: webhook.received["hang"], "the hanging send to begin", 20)
+    for number in range(5):
+        assert post.send(Channel("hook", webhook.url(f"ok/{number}")), NEWS).error == ""
+    assert hanging.is_alive(), "the others were served before it was given up"
+    hanging.join()
+
+
+def test_a_sender_that_died_is_replaced(webhook: Hook, post: Post) -> None:
+    """kill -9 of the sender's process costs no message."""
+    channel = Channel("hook", webhook.url("ok"))
+    assert post.send(channel, NEWS).error == ""
+    assert post._process is not None
+    os.kill(post._process.pid, signal.SIGKILL)
+    assert post.send(channel, NEWS).error == ""
+    assert len(webhook.received["ok"]) == 2
+
+
+def test_a_sender_without_work_ends_by_itself(webhook: Hook) -> None:
+    """Apprise's memory is given back when nothing has been sent for a while, and the next message starts it anew."""
+    with closing(Post(lambda: datetime.now(UTC), limit=3.0, idle=0.2)) as post:
+        channel = Channel("hook", webhook.url("ok"))
+        assert post.send(channel, NEWS).error == ""
+        process = post._process
+        assert process is not None
+        wait_until(lambda: process.poll() is not None, "the sender to end", 30)
+        assert post.send(channel, NEWS).error == ""
+        assert len(webhook.received["ok"]) == 2
+
+
+def test_neither_arguments_nor_environment_hold_a_secret(
+    webhook: Hook, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL reaches the sender's process over its socket alone."""
+    url = webhook.url(f"hang/{TOKEN}")
+    monkeypatch.setenv("OPENBELL_ALERT_URLS", url)
+    sending = threading.Thread(target=post.send, args=(Channel("hook", url), NEWS))
+    sending.start()
+    wait_until(lambda: webhook.received[f"hang/{TOKEN}"], "the send to begin", 20)
+    assert post._process is not None
+    children = Path(f"/proc/{post._process.pid}/task/{post._process.pid}/children").read_text().split()
+    assert children, "the child that sends"
+    for pid in [str(post._process.pid), *children]:
+        for file in ("cmdline", "environ"):
+            assert TOKEN not in Path(f"/proc/{pid}/{file}").read_text(errors="replace")
+    sending.join()
+
+
+@pytest.mark.parametrize(
+    "url", [f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}", "json://", f"mailtos://{TOKEN}"]
+)
+def test_a_url_that_apprise_does_not_take(post: Post, url: str) -> None:
+    """It is found without sending anything, and shown to nobody."""
+    said = post.check(Channel("phone", url))
+    assert said
+    assert TOKEN not in said
+    assert "\n" not in said
+
+
+def test_a_url_that_apprise_takes(webhook: Hook, post: Post) -> None:
+    """Nothing is sent by a check."""
+    assert post.check(Channel("hook", webhook.url("ok"))) == ""
+    assert not webhook.received
+
+
+@pytest.mark.parametrize(
+    "url,text,expected",
+    [
+        ("tgram://12345:AAbbCC/chat99", "POST /bot12345:AAbbCC/send", "POST /bot***:***/send"),
+        ("ntfy://my-topic", "404 for https://ntfy.sh/my-topic", "404 for https://ntfy.sh/***"),
+        ("mailtos://me:pass%21word@mail.example.org?to=you", "bad pass!word at mail.example.org", "bad *** at mail.example.org"),
+        ("json://localhost:8080/hooks/xyz", "http://localhost:8080/hooks/xyz gave 500", "http://localhost:8080/***/xyz gave 500"),
+        ("slack://T0001/B0002/secret3", "T0001/B0002/secret3", "***/***/***"),
+    ],
+)  # fmt: skip
+def test_what_could_be_a_token_is_hidden(url: str, text: str, expected: str) -> None:
+    """Every part of a URL that could be one, quoted or not; the service's host is left, for it says which it is."""
+    assert hide(text, url) == expected
+
+
+def test_the_wrong_plugin_is_not_used(webhook: Hook, post: Post) -> None:
+    """The name of a plugin only saves time: where it does not take the URL, Apprise looks for one that does."""
+    post._modules["json"] = "apprise.plugins.ntfy"
+    assert post.send(Channel("hook", webhook.url("ok")), NEWS).error == ""
+    assert post._modules["json"] == "apprise.plugins.custom_json"

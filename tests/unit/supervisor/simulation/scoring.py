@@ -1,0 +1,162 @@
+"""The score: each trouble said once, in its time, and nothing else said."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from openbell.supervisor.store import Store
+from tests.unit.supervisor.simulation.observed import Alarm, Record
+from tests.unit.supervisor.simulation.truth import Key, Trouble, Truth
+
+SLACK = timedelta(seconds=8)  # between the truth and the look after it
+PATIENCE = timedelta(seconds=45)  # after an absence, loops get their time to beat
+Span = tuple[datetime, datetime]
+
+
+@dataclass
+class Score:
+    """What a history came to."""
+
+    seed: int = 0
+    seconds: float = 0
+    slots: int = 0
+    steps: int = 0
+    injected: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)  # troubles that were said, by kind
+    unseen: int = 0  # troubles that came and went while nobody watched
+    outcomes: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)  # troubles that were not said
+    false: list[str] = field(default_factory=list)  # what was said without a trouble, or said twice
+    wrong_slots: list[str] = field(default_factory=list)
+
+    @property
+    def precision(self) -> float:
+        """Of what was said, which part was true."""
+        right = self.found.total()
+        return right / (right + len(self.false)) if right else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Of what was wrong, which part was said."""
+        right = self.found.total()
+        return right / (right + len(self.missing)) if right else 0.0
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether there is no mistake."""
+        return not (self.missing or self.false or self.wrong_slots)
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {name}" for name, count in self.found.most_common())
+        injected = ", ".join(f"{count} {name}" for name, count in sorted(self.injected.items()))
+        outcomes = ", ".join(f"{count} {name}" for name, count in self.outcomes.most_common())
+        lines = [
+            f"seed {self.seed}: {self.slots} slots, {self.injected.total()} happenings, {self.steps} steps in {self.seconds:.0f} s",
+            f"  happened: {injected}",
+            f"  slots: {outcomes}; {len(self.wrong_slots)} wrong",
+            f"  alarms: {told}; {self.unseen} came and went while the supervisor was away",
+            f"  precision {self.precision:.4f} ({len(self.false)} false alarms), recall {self.recall:.4f} ({len(self.missing)} not said)",
+        ]
+        for title, mistakes in (("false", self.false), ("not said", self.missing), ("slot", self.wrong_slots)):
+            lines += [f"    {title}: {one}" for one in mistakes[:15]]
+        return "\n".join(lines)
+
+
+def compare_slots(score: Score, truth: Truth, store: Store, after: datetime, until: datetime) -> None:
+    """Compare each slot's outcome in the store with the truth, for after < slot <= until."""
+    for (strategy, bot), outcomes in truth.outcomes.items():
+        expected = {slot: outcome for slot, outcome in outcomes.items() if after < slot <= until}
+        for slot in expected:
+            del outcomes[slot]
+        seen: dict[datetime, str | None] = {}
+        ranges = []
+        for record in store.slots_within(strategy, bot, after + timedelta(milliseconds=1), until):
+            if record.count == 1:
+                seen[record.last] = record.outcome
+            else:
+                ranges.append(record)
+        for record in ranges:
+            within = [slot for slot in expected if record.first <= slot <= record.last and slot not in seen]
+            whole = after < record.first and record.last <= until
+            if whole and len(within) != record.count:
+                score.wrong_slots.append(
+                    f"{bot}: a range of {record.count} from {record.first} holds {len(within)} slots"
+                )
+            seen.update(dict.fromkeys(within, record.outcome))
+        for slot, outcome in expected.items():
+            score.outcomes[outcome or "none"] += 1
+            if seen.get(slot, "nothing") != outcome:
+                score.wrong_slots.append(
+                    f"{bot} {slot:%Y-%m-%d %H:%M:%S}: {outcome}, the store says {seen.get(slot, 'nothing')}"
+                )
+        score.wrong_slots += [
+            f"{bot} {slot:%Y-%m-%d %H:%M:%S}: no slot, the store says {outcome}"
+            for slot, outcome in seen.items()
+            if slot not in expected
+        ]
+
+
+def compare(score: Score, truth: Truth, record: Record, away: Sequence[Span], end: datetime) -> None:
+    """Match alarms with troubles, one to one."""
+    alarms: dict[Key, list[Alarm]] = defaultdict(list)
+    for alarm in record.alarms:
+        alarms[alarm.key].append(alarm)
+    wanted: dict[Key, list[Trouble]] = defaultdict(list)
+    for trouble in truth.troubles:
+        wanted[trouble.key].append(trouble)
+    for key in wanted.keys() | alarms.keys():
+        _match(score, wanted.get(key, []), alarms.get(key, []), away, end)
+
+
+def _match(score: Score, wanted: Iterable[Trouble], alarms: list[Alarm], away: Sequence[Span], end: datetime) -> None:
+    left = list(alarms)
+    for trouble in wanted:
+        finish = trouble.end or end
+        fitting = [alarm for alarm in left if alarm.begin <= finish + SLACK and (alarm.end or end) >= trouble.begin]
+        if not fitting:
+            if finish - trouble.begin < SLACK or any(
+                begin - SLACK <= trouble.begin and finish <= back + PATIENCE for begin, back in away
+            ):
+                score.unseen += 1
+            else:
+                score.missing.append(
+                    f"{' '.join(trouble.key)}: {trouble.begin:%Y-%m-%d %H:%M:%S} to {finish:%m-%d %H:%M:%S} ({trouble.cause})"
+                )
+            continue
+        first, *more = fitting
+        left.remove(first)
+        complaint = _timing(trouble, first, away, end)
+        if complaint:
+            score.false.append(complaint)
+        else:
+            score.found[trouble.kind] += 1
+        for alarm in more:
+            left.remove(alarm)
+            score.false.append(
+                f"{' '.join(alarm.key)} said again at {alarm.begin:%Y-%m-%d %H:%M:%S} ({trouble.cause}): {alarm.condition.reason}"
+            )
+    score.false += [
+        f"{' '.join(alarm.key)} said from {alarm.begin:%Y-%m-%d %H:%M:%S} to {alarm.end or end:%m-%d %H:%M:%S}: {alarm.condition.reason}"
+        for alarm in left
+    ]
+
+
+def _timing(trouble: Trouble, alarm: Alarm, away: Sequence[Span], end: datetime) -> str:
+    """Return what is wrong with the time in which a trouble was said, or an empty text."""
+    finish, ended = trouble.end or end, alarm.end or end
+    begin_by, end_by = trouble.begin + SLACK, finish + SLACK
+    for left, back in away:
+        if left - SLACK <= trouble.begin <= back + PATIENCE:
+            begin_by = max(begin_by, back + PATIENCE)
+        if left - SLACK <= finish <= back + PATIENCE:
+            end_by = max(end_by, back + PATIENCE)
+    if alarm.begin > begin_by:
+        return f"{' '.join(alarm.key)} said at {alarm.begin:%Y-%m-%d %H:%M:%S}, {alarm.begin - trouble.begin} late ({trouble.cause})"
+    if ended > end_by:
+        return f"{' '.join(alarm.key)} taken back at {ended:%Y-%m-%d %H:%M:%S}, {ended - finish} late ({trouble.cause})"
+    if ended < finish - SLACK:
+        return (
+            f"{' '.join(alarm.key)} taken back at {ended:%Y-%m-%d %H:%M:%S}, {finish - ended} early ({trouble.cause})"
+        )
+    return ""
