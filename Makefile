@@ -57,6 +57,20 @@ resume: ## Let a paused bot run again: BOT= [HOST=]
 	$(call need,BOT,ma_crossover)
 	$(deploy) resume $(if $(HOST),--host='$(HOST)') '$(BOT)'
 
+.PHONY: halt
+halt: ## Stop all orders of all strategies, at once: REASON= [HOST=]
+	$(call need,REASON,"odd fills")
+	$(deploy) halt $(if $(HOST),--host='$(HOST)') --reason '$(REASON)'
+
+.PHONY: unhalt
+unhalt: ## Let strategies send orders again: [HOST=]
+	$(deploy) unhalt $(if $(HOST),--host='$(HOST)')
+
+.PHONY: reconcile
+reconcile: ## Compare a broker's account with the strategy's orders: STRATEGY= [ADOPT=1] [HOST=]
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) reconcile $(if $(HOST),--host='$(HOST)') '$(STRATEGY)' $(if $(ADOPT),--adopt)
+
 .PHONY: next
 next: ## List the coming slots of every bot: [STRATEGY=]
 	$(deploy) next $(if $(STRATEGY),'$(STRATEGY)')

@@ -57,6 +57,21 @@ def resume(strategy: str, bot: str) -> Command:
     return (*COMPOSE, "exec", "-T", strategy, "openbell", "resume", bot)
 
 
+def halt(service: str, reason: str) -> Command:
+    """Stop all orders of all strategies; any service has the volume that tells them."""
+    return (*COMPOSE, "exec", "-T", service, "openbell", "halt", "--reason", reason)
+
+
+def unhalt(service: str) -> Command:
+    """Let strategies send orders again."""
+    return (*COMPOSE, "exec", "-T", service, "openbell", "unhalt")
+
+
+def reconcile(strategy: str, *, adopt: bool) -> Command:
+    """Compare a strategy's account with its ledger."""
+    return (*COMPOSE, "exec", "-T", strategy, "openbell", "reconcile", *(("--adopt",) if adopt else ()))
+
+
 def journal(strategy: str, symbol: str | None, since: str | None) -> Command:
     """Print lines of a strategy's journal, as they are."""
     return (

@@ -68,6 +68,35 @@ def resume(settings: Settings, options: argparse.Namespace) -> int:
         return _audited(where, compose.resume(strategy, options.bot), "resume", bot=options.bot)
 
 
+def halt(settings: Settings, options: argparse.Namespace) -> int:
+    """Stop all orders of all strategies, at once."""
+    with place.place(options.host, settings) as where:
+        return _audited(where, compose.halt(_any_service(where), options.reason), "halt", reason=options.reason)
+
+
+def unhalt(settings: Settings, options: argparse.Namespace) -> int:
+    """Let strategies send orders again."""
+    with place.place(options.host, settings) as where:
+        return _audited(where, compose.unhalt(_any_service(where)), "unhalt")
+
+
+def reconcile(settings: Settings, options: argparse.Namespace) -> int:
+    """Compare what a strategy's broker holds with what its orders say."""
+    with place.place(options.host, settings) as where:
+        must_run(options.strategy, where)
+        command = compose.reconcile(options.strategy, adopt=options.adopt)
+        return _audited(where, command, "reconcile", strategy=options.strategy) if options.adopt else where.run(command)
+
+
+def _any_service(where: Place) -> str:
+    """Return a service that runs, the supervisor if it does: each of them has the volume with what people want."""
+    names = [service.name for service in where.services() if service.state == "running"]
+    if not names:
+        msg = "nothing runs here, so nothing can order"
+        raise Problem(msg)
+    return compose.SUPERVISOR if compose.SUPERVISOR in names else names[0]
+
+
 def journal(settings: Settings, options: argparse.Namespace) -> int:
     """Print lines of a strategy's journal."""
     return _ask_supervisor(settings, options, compose.journal(options.strategy, options.symbol, options.since))

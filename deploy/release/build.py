@@ -10,12 +10,12 @@ from pathlib import Path
 from deploy import compose, environment, execute
 from deploy.problem import Problem
 from deploy.progress import Log
-from deploy.release import origin, plan, resolve, secret
+from deploy.release import origin, resolve, secret
 from deploy.release.record import Release
 from deploy.release.resolve import Tree
 from deploy.shipping import Image
 from deploy.ssh import Host
-from openbell.manifest import load_all
+from openbell.manifest import load_all, strategy_folders
 
 
 @dataclass(frozen=True)
@@ -44,38 +44,41 @@ def images(log: Log) -> Tree:
     return configuration if isinstance(configuration, dict) else {}
 
 
-def draft(configuration: Tree, shipped: Sequence[Image], strategies: Path) -> Draft:
+def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: Path) -> Draft:
     """Return the release that these images, this configuration and the secrets of this machine make."""
-    manifests, _ = load_all(strategies)
+    wanted = [manifest for manifest in load_all(strategies)[0] if manifest.name in configuration["services"]]
     by_reference = {image.reference: (image.tag, image.id) for image in shipped}
-    tags = {name: by_reference[reference] for name, reference in resolve.images(configuration).items()}
-    resolved = resolve.resolve(configuration, tags, secret.of(manifests, values()), Path.cwd())
+    tags = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
+    resolved = resolve.resolve(configuration, tags, secret.of(wanted, values()), Path.cwd())
+    versions = manifests(strategies)
     services = {
-        name: replace(record, manifest=_version(strategies / name / "strategy.toml"))
-        for name, record in resolved.services.items()
+        service: replace(record, manifest=versions.get(service, "")) for service, record in resolved.services.items()
     }
     made = origin.here()
-    release = Release(
-        origin.new_id(made.at), f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, services
-    )
+    release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, services)
     return Draft(release, resolved.compose, resolved.environment, resolved.files)
 
 
-def only(strategy: str, whole: Draft, current: Release | None, its_compose: str) -> Draft:
-    """Return the draft in which nothing but this strategy differs from the release that runs."""
-    release, stay = plan.only(strategy, whole.release, current)
-    theirs = json.loads(its_compose)
-    services = {name: (theirs if name in stay else whole.compose)["services"][name] for name in release.services}
-    environment = {name: given for name, given in whole.environment.items() if name not in stay}
-    secrets = {**theirs.get("secrets", {}), **whole.compose.get("secrets", {})}
-    compose = {**whole.compose, "services": services, "secrets": secrets}
-    return Draft(release, compose, environment, whole.files, tuple(stay))
+def within(current: Release, its_compose: Tree, part: Draft) -> Draft:
+    """Return the draft in which nothing but a part differs from the release that runs."""
+    stay = tuple(sorted(current.services.keys() - part.release.services.keys()))
+    release = replace(part.release, services={**current.services, **part.release.services})
+    compose = {
+        **part.compose,
+        "services": {**its_compose["services"], **part.compose["services"]},
+        "secrets": {**its_compose.get("secrets", {}), **part.compose["secrets"]},
+    }
+    return replace(part, release=release, compose=compose, inherit=stay)
+
+
+def manifests(strategies: Path) -> dict[str, str]:
+    """Return the versions of all strategy.toml, by strategy."""
+    return {
+        folder.name: hashlib.sha256((folder / "strategy.toml").read_bytes()).hexdigest()[:12]
+        for folder in strategy_folders(strategies)
+    }
 
 
 def values() -> dict[str, str]:
     """Return what .env and the environment say, the environment in front."""
     return environment.values(Path(".env"), os.environ)
-
-
-def _version(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12] if file.is_file() else ""

@@ -1,7 +1,7 @@
 """`make deploy`, `make rollback` and `make releases`: in the order in which things happen."""
 
-import shlex
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from deploy.release.build import Draft
 from deploy.release.deployed import Deployed
 from deploy.release.plan import Plan
 from deploy.release.record import Release
+from deploy.release.resolve import Tree
 from deploy.release.session import Held, Session
-from deploy.shipping import Inventory, Shipment
+from deploy.shipping import Inventory, Shipment, delivery
 from deploy.ssh import Connection, Host
 from deploy.table import aligned
 from openbell.manifest import load_all
@@ -40,7 +41,8 @@ class Wishes:
 def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
     """Build what the checkout has, bring it to the host and put it in place; return the exit code."""
     build.use(host)
-    secret.of(load_all(strategies)[0], build.values())  # what is missing is told before a long build
+    wanted = [one for one in load_all(strategies)[0] if wishes.strategy in {None, one.name}]
+    secret.of(wanted, build.values())  # what is missing is told before a long build
     with Connection(host) as connection:
         facts = survey.look(connection)
         _must_be_ready(host, facts, 0)
@@ -52,26 +54,29 @@ def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
         except Held as held:
             return _attach(connection, held, log)
         configuration = build.images(log)
-        references = list(resolve.images(configuration).values())
-        inventory = shipping.inventory.read(connection)
-        with shipping.prepared(references, inventory, log) as shipment:
-            whole = build.draft(configuration, shipment.images, strategies)
-            try:
-                with _lock(connection, f"deploying {whole.release.id}", whole.release.id, wishes) as session:
-                    there = deployed.look(connection)
-                    draft = _narrowed(connection, whole, there, wishes.strategy)
+        name = origin.new_id(origin.here().at)
+        try:
+            with _lock(connection, f"deploying {name}", name, wishes) as session:
+                there = deployed.look(connection)
+                part = _part(configuration, there, wishes.strategy, strategies)
+                references = list(resolve.images(part).values())
+                inventory = shipping.inventory.read(connection)
+                with shipping.prepared(references, inventory, log) as shipment:
+                    draft = build.draft(name, part, shipment.images, strategies)
+                    if wishes.strategy and there.current:
+                        draft = build.within(there.current, _its_compose(connection), draft)
                     plan = plans.plan(draft.release, there)
-                    _show(connection, plan, there, shipment, f"{facts.engine.version if facts.engine else '?'}")
+                    _show(connection, plan, there, shipment)
                     _must_be_ready(host, facts, shipment.disk_bytes)
                     _must_have_memory(host, facts, plan)
                     if not plan.changes:
                         log.info("nothing to do: this is what runs there")
-                        return 0
-                    if session is None:
-                        return 0
-                    return _put_in_place(connection, session, draft, plan, there, shipment, inventory, log, wishes)
-            except Held as held:
-                return _attach(connection, held, log)
+                    elif session:
+                        _bring_all(connection, draft, plan, there, shipment, inventory, log, wishes)
+                        return _run(connection, session, name, draft.release, there, log)
+                    return 0
+        except Held as held:
+            return _attach(connection, held, log)
 
 
 def rollback(host: Host, log: Log, wishes: Wishes) -> int:
@@ -85,7 +90,7 @@ def rollback(host: Host, log: Log, wishes: Wishes) -> int:
                 _tell_of_the_last(connection, there, log)
                 release = plans.back(there, wishes.to)
                 plan = plans.plan(release, there)
-                _show(connection, plan, there, None, "")
+                _show(connection, plan, there, None)
                 if not plan.changes and release == there.current:
                     log.info("nothing to do: this is what runs there")
                     return 0
@@ -123,20 +128,26 @@ def _lock(connection: Connection, purpose: str, name: str, wishes: Wishes) -> It
         yield session
 
 
-def _narrowed(connection: Connection, whole: Draft, there: Deployed, strategy: str | None) -> Draft:
+def _part(configuration: Tree, there: Deployed, strategy: str | None, strategies: Path) -> Tree:
+    """Return the configuration of what is made from this checkout: everything, or one strategy."""
     if strategy is None:
-        return whole
+        return configuration
+    taken = plans.taken(strategy, build.manifests(strategies), there.current)
+    services = {name: service for name, service in configuration["services"].items() if name in taken}
+    return {**configuration, "services": services}
+
+
+def _its_compose(connection: Connection) -> Tree:
+    """Return the Compose file of the release that runs."""
     path = f"{deployed.folder(connection.host)}/current/compose.yaml"
-    theirs = connection.run(("cat", path)).text if there.current else "{}"
-    return build.only(strategy, whole, there.current, theirs)
+    content = json.loads(connection.check(("cat", path), doing="reading what runs there").text)
+    return content if isinstance(content, dict) else {}
 
 
-def _show(connection: Connection, plan: Plan, there: Deployed, shipment: Shipment | None, engine: str) -> None:
+def _show(connection: Connection, plan: Plan, there: Deployed, shipment: Shipment | None) -> None:
     """Print what will be done, before it is."""
     current = there.current.id if there.current else "nothing"
-    print(
-        f"\n{connection.host.name}{f' (engine {engine})' if engine else ''}: {current} -> {plan.release.id} ({plan.release.sources})"
-    )
+    print(f"\n{connection.host.name}: {current} -> {plan.release.id} ({plan.release.sources})")
     lines = [*plan.lines(), *_under_way(connection, plan, there)]
     if shipment is not None:
         lines += [f"ship      {line.strip()}" for line in shipment.lines()]
@@ -152,9 +163,8 @@ def _under_way(connection: Connection, plan: Plan, there: Deployed) -> list[str]
     return [f"mind      {line}" for line in said.splitlines() if line]
 
 
-def _put_in_place(
+def _bring_all(
     connection: Connection,
-    session: Session,
     draft: Draft,
     plan: Plan,
     there: Deployed,
@@ -162,40 +172,21 @@ def _put_in_place(
     inventory: Inventory,
     log: Log,
     wishes: Wishes,
-) -> int:
+) -> None:
+    """Store the release and the transaction on the host, and bring the images; nothing that runs is touched by it."""
     release = draft.release
     files = transaction.release_files(release, draft.compose, draft.environment, draft.files)
     files |= _transaction(plan, there, connection.host, "deploy", wishes)
     transaction.upload(connection, files, release.id, release.id, draft.inherit)
-    if not _bring(connection, shipment, log):
-        log.warning("what arrived is not whole: sending everything")
-        references = [image.reference for image in shipment.images]
-        with shipping.prepared(references, inventory.nothing(), log) as everything:
-            if not _bring(connection, everything, log):
-                msg = f"{connection.host.name}: the images do not arrive whole: see the lines above, and the disk and engine there"
-                raise Problem(msg)
-    return _run(connection, session, release.id, release, there, log)
-
-
-def _bring(connection: Connection, shipment: Shipment, log: Log) -> bool:
-    """Send the layers that are missing, and have all images checked on the host; tell whether they are whole."""
-    if shipment.wire_bytes:
-        process = connection.start(_remotely(shipping.remote.receive(shipment)))
-        assert process.stdin  # noqa: S101 - a pipe
-        try:
-            shipping.write(shipment, process.stdin, log)
-            process.stdin.close()
-        except OSError:
-            connection.must_live(process.wait(), ("sending the images",))
-            return False
-        if code := process.wait():
-            connection.must_live(code, ("sending the images",))
-            return False
-    return connection.run(_remotely(shipping.remote.verify(shipment)), timeout=300).code == 0
-
-
-def _remotely(words: Sequence[str]) -> tuple[str, ...]:
-    return ("sh", "-c", f"{shipping.remote.FUNCTIONS}\n{shlex.join(words)}")
+    said = delivery.deliver(connection, shipment, log)
+    if not said:
+        return
+    log.info("the host lacks what it said it has: sending everything", because=said)
+    references = [image.reference for image in shipment.images]
+    with shipping.prepared(references, inventory.nothing(), log) as everything:
+        if said := delivery.deliver(connection, everything, log):
+            msg = f"{connection.host.name}: the images did not arrive whole: {said}"
+            raise Problem(msg)
 
 
 def _transaction(plan: Plan, there: Deployed, host: Host, action: str, wishes: Wishes) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a deployment or a rollback will do, decided before anything is done. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.problem import Problem
@@ -34,7 +34,15 @@ class Plan:
 
 
 def plan(release: Release, deployed: Deployed) -> Plan:
-    """Compare a release with what runs. Only what differs is touched; the supervisor is last."""
+    """Compare a release with what runs. Only what differs is touched; the supervisor is last.
+
+    Problem if there are containers that are nobody's release: a gate that fails must have something to return to.
+    """
+    if foreign := sorted(
+        name for name, one in deployed.containers.items() if not one.fingerprint and not deployed.current
+    ):
+        msg = f"{', '.join(foreign)}: no deployment has started what runs there, and none could bring it back: remove it first (`make down` where it was started), or set another project in deploy/hosts.toml"
+        raise Problem(msg)
     recreate = {}
     for name, wanted in sorted(release.services.items(), key=lambda one: (one[0] == SUPERVISOR, one[0])):
         before = deployed.current.services.get(name) if deployed.current else None
@@ -83,34 +91,25 @@ def back(deployed: Deployed, to: str | None) -> Release:
     return before[-1]
 
 
-def only(strategy: str, release: Release, current: Release | None) -> tuple[Release, Sequence[str]]:
-    """Return the release in which only one strategy is new, and which services stay as they are in the one that runs.
+def taken(strategy: str, manifests: Mapping[str, str], current: Release | None) -> frozenset[str]:
+    """Return which services are made from this checkout if only one strategy is wanted; the others stay as they run.
 
-    The supervisor reads all manifests, so it may only change with this strategy's. Problem if that cannot be told apart.
+    manifests: versions of strategy.toml here, by strategy. The supervisor reads all of them, so it may only change with
+    this one's; Problem if the two cannot be told apart.
     """
-    if strategy not in release.services or strategy == SUPERVISOR:
-        names = ", ".join(sorted(release.services.keys() - {SUPERVISOR}))
-        msg = f'STRATEGY: found "{strategy}"; allowed: one of {names}'
+    if strategy not in manifests:
+        msg = f'STRATEGY: found "{strategy}"; allowed: one of {", ".join(sorted(manifests))}'
         raise Problem(msg, 2)
     if current is None:
         msg = "nothing was deployed there: deploy everything first, without STRATEGY="
         raise Problem(msg)
-    taken = {strategy}
-    before = current.services.get(strategy)
-    if before is None or before.manifest != release.services[strategy].manifest:
-        others = sorted(_other_manifests(strategy, release, current))
-        if others:
-            msg = f"the supervisor must learn of {strategy}'s new manifest, and would learn of {', '.join(others)} too: deploy without STRATEGY="
-            raise Problem(msg)
-        taken.add(SUPERVISOR)
-    services = dict(current.services) | {name: release.services[name] for name in taken}
-    stay = sorted(services.keys() - taken)
-    return Release(release.id, release.at, release.by, release.commit, release.dirty, services), stay
-
-
-def _other_manifests(strategy: str, release: Release, current: Release) -> Iterable[str]:
-    names = (release.services.keys() | current.services.keys()) - {strategy, SUPERVISOR}
-    for name in names:
-        ours, theirs = release.services.get(name), current.services.get(name)
-        if ours is None or theirs is None or ours.manifest != theirs.manifest:
-            yield name
+    theirs = {name: service.manifest for name, service in current.services.items() if name != SUPERVISOR}
+    if theirs.get(strategy) == manifests[strategy]:
+        return frozenset({strategy})
+    others = {
+        name for name in (manifests.keys() | theirs.keys()) - {strategy} if manifests.get(name) != theirs.get(name)
+    }
+    if others:
+        msg = f"the supervisor must learn of {strategy}'s new manifest, and would learn of {', '.join(sorted(others))} too: deploy without STRATEGY="
+        raise Problem(msg)
+    return frozenset({strategy, SUPERVISOR})

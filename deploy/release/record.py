@@ -45,12 +45,25 @@ def from_json(text: str) -> Release | None:
     try:
         content = json.loads(text)
         services = {str(name): _service(one) for name, one in content["services"].items()}
-        texts = [str(content[key]) for key in ("id", "at", "by", "commit")]
-        return Release(*texts, bool(content["dirty"]), services)
+        return Release(
+            id=str(content["id"]),
+            at=str(content["at"]),
+            by=str(content["by"]),
+            commit=str(content["commit"]),
+            dirty=bool(content["dirty"]),
+            services=services,
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _service(content: Mapping[str, Any]) -> ServiceRecord:
-    texts = [str(content[key]) for key in ("image", "image_id", "fingerprint", "configuration", "secrets")]
-    return ServiceRecord(*texts, tuple(map(str, content["names"])), str(content.get("manifest", "")))
+    return ServiceRecord(
+        image=str(content["image"]),
+        image_id=str(content["image_id"]),
+        fingerprint=str(content["fingerprint"]),
+        configuration=str(content["configuration"]),
+        secrets=str(content["secrets"]),
+        names=tuple(map(str, content["names"])),
+        manifest=str(content.get("manifest", "")),
+    )

@@ -41,7 +41,7 @@ def resolve(
     Problem if a service needs files of the checkout, which would not be there.
     """
     environment = {
-        name: _environment(service) | secrets.get(name, {}) for name, service in configuration["services"].items()
+        name: {**_environment(service), **secrets.get(name, {})} for name, service in configuration["services"].items()
     }
     shared = {key: configuration[key] for key in ("networks", "volumes") if key in configuration}
     if "configs" in configuration:

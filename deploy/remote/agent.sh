@@ -22,8 +22,13 @@ while line=$(timeout 30 sh -c 'IFS= read -r line && printf "%s\n" "$line"'); do
     'start '*)
         folder=$root/transactions/${line#start }
         # The transaction has this process's lock, and nothing else of it: it goes on whatever becomes of the connection.
-        setsid sh "$folder/transaction.sh" "$folder" </dev/null >"$folder/log" 2>&1 &
-        printf '%s\n' "$!" >"$folder/pid"
+        # shellcheck disable=SC2016 # for the inner shell
+        setsid sh -c 'echo $$ >"$1/pid.new" && mv "$1/pid.new" "$1/pid" && exec sh "$1/transaction.sh" "$1"' \
+            openbell "$folder" </dev/null >"$folder/log" 2>&1 &
+        for _ in $(seq 100); do
+            [ -e "$folder/pid" ] && break
+            sleep 0.05
+        done
         printf 'started\n'
         ;;
     end) exit 0 ;;

@@ -100,6 +100,13 @@ containers() {
         ${2:+--filter "status=$2"}
 }
 
+# inside SECONDS CONTAINER COMMAND...: one of our commands in a container; an engine that hangs does not hold everything up.
+inside() {
+    seconds=$1 where=$2
+    shift 2
+    timeout --kill-after=5 "$seconds" docker exec "$where" openbell "$@" </dev/null
+}
+
 has() { grep -qxF "$2" "$root/releases/$1/services" 2>/dev/null; }
 
 is_strategy() { [ "$1" != supervisor ]; }
@@ -113,6 +120,11 @@ stop_and_remove() {
 # The steps; each leaves the reason if it fails
 
 preflight() {
+    # shellcheck disable=SC2046 # tags have no spaces
+    if ! patiently docker image inspect $(cat "$root/releases/$release/images"); then
+        reason="an image is not there any more ($(last_line)): deploy its sources again"
+        return 1
+    fi
     for service in $recreate; do
         step "preflight of $service"
         rehearse=
@@ -136,7 +148,7 @@ all_idle() {
             for service in $recreate $remove; do
                 id=$(containers "$service" running)
                 if [ -n "$id" ] && is_strategy "$service"; then
-                    docker exec "$id" openbell idle --strict --within "$away" --for "$round" || busy=$service
+                    inside "$((round + 30))" "$id" idle --strict --within "$away" --for "$round" || busy=$service
                 fi
             done
         done
@@ -150,7 +162,7 @@ quiet() {
     id=$(containers "$1" running)
     [ -n "$id" ] && is_strategy "$1" || return 0
     step "waiting for a quiet moment of $1"
-    docker exec "$id" openbell idle --within "$soon" --for "$patience" || say "$1 is stopped when its runs have ended"
+    inside "$((patience + 30))" "$id" idle --within "$soon" --for "$patience" || say "$1 is stopped when its runs have ended"
 }
 
 # gate SERVICE ARGUMENTS...: waits until the new container has shown that it works.
@@ -160,7 +172,7 @@ gate() {
     end=$(($(date +%s) + beat))
     while :; do
         id=$(containers "$service")
-        docker exec "$id" openbell gate "$@" >"$output" 2>&1 </dev/null && return 0
+        inside 180 "$id" gate "$@" >"$output" 2>&1 && return 0
         code=$?
         reason="$service: $(last_line)"
         [ "$code" = 3 ] && return 1
@@ -217,7 +229,7 @@ announce() {
         [ -n "$id" ] || continue
         # shellcheck disable=SC2086 # a number of words
         set -- "$1" "$2" $recreate $remove
-        docker exec "$id" openbell deployment "$1" --release "$2" --strategies "${strategies%,}" --by "$by" \
+        inside 60 "$id" deployment "$1" --release "$2" --strategies "${strategies%,}" --by "$by" \
             --for "$((300 * ($# - 1)))" && return 0
     done
     [ -z "$previous" ] || say 'nobody could be told of the deployment: the supervisor may report a gap'

@@ -23,6 +23,9 @@ COMMANDS = {
     "idle": ("openbell.commands.idle", "wait for a moment in which no run would be crossed (used by deploys)"),
     "gate": ("openbell.commands.gate", "wait until this container has shown that it works (used by deploys)"),
     "deployment": ("openbell.commands.deployment", "tell the supervisor of a deployment (used by deploys)"),
+    "halt": ("openbell.commands.halt", "stop all orders of all strategies"),
+    "unhalt": ("openbell.commands.unhalt", "let strategies send orders again"),
+    "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
     "pin": ("openbell.commands.pin", "fix an image's time zone and release (used by the image build)"),
 }
 

@@ -9,6 +9,7 @@ The runner and the supervisor ask the same functions, so they agree on which run
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 import pytz
 
@@ -129,6 +130,8 @@ def _instant(anchor: Anchor, day: date, session: calendars.Session | None, timez
     return (session.open if anchor.kind == "open" else session.close) + anchor.shift
 
 
+# Bots that are due together ask for the same few instants, and the zone arithmetic is the costly part.
+@lru_cache(maxsize=256)
 def local_instant(wall: datetime, timezone: str) -> datetime:
     """Return the first UTC instant at which the zone's wall clock shows `wall` (naive) or has just passed it."""
     zone = pytz.timezone(timezone)

@@ -26,7 +26,11 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
             return _place(request, book, clock())
         case "GET", "/v2/orders:by_client_order_id":
             known = book.known(request.query["client_order_id"])
-            return Answer(200, _order(known, clock())) if known else Answer(404, {"code": 40410000, "message": "order not found"})
+            return (
+                Answer(200, _order(known, clock()))
+                if known
+                else Answer(404, {"code": 40410000, "message": "order not found"})
+            )
         case "DELETE", path if path.startswith("/v2/orders/"):
             book.numbered(int(path.rpartition("-")[2])).status = "cancelled"
             return Answer(204)
@@ -62,7 +66,7 @@ def _place(request: Request, book: Book, now: datetime) -> Answer:
 def _order(order: Booked, now: datetime) -> dict[str, object]:
     status = "partially_filled" if order.status == "open" and order.filled else STATUS[order.status]
     return {
-        "id": f"904837e3-{order.number}",
+        "id": f"904837e3-3b76-47ec-b432-{order.number:012d}",
         "client_order_id": order.client_id,
         "symbol": order.symbol,
         "side": order.side,
@@ -91,7 +95,9 @@ def _bars(request: Request, book: Book) -> dict[str, list[dict[str, object]]]:
     if symbol not in book.prices:
         return {}
     start, end = (datetime.fromisoformat(request.query[name]) for name in ("start", "end"))
-    length = {"Min": timedelta(minutes=1), "Hour": timedelta(hours=1), "Day": timedelta(days=1)}[unit.lstrip("0123456789")]
+    length = {"Min": timedelta(minutes=1), "Hour": timedelta(hours=1), "Day": timedelta(days=1)}[
+        unit.lstrip("0123456789")
+    ]
     length *= int("".join(one for one in unit if one.isdigit()) or 1)
     first = start.replace(hour=5, minute=0, second=0, microsecond=0)  # a day's bar begins at midnight in New York
     count = int((end - first) / length) + 1

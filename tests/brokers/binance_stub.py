@@ -45,12 +45,18 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime]) -> Answ
         case "GET", "/api/v3/account":
             coins = {symbol.partition("/")[0]: held for symbol, held in book.held.items()}
             balances = {"USDT": book.cash, **coins}
-            return Answer(200, {"balances": [{"asset": name, "free": str(n), "locked": "0"} for name, n in balances.items()]})
+            return Answer(
+                200, {"balances": [{"asset": name, "free": str(n), "locked": "0"} for name, n in balances.items()]}
+            )
         case "POST", "/api/v3/order":
             return _place(given, book, now)
         case "GET", "/api/v3/order":
             known = book.known(given["origClientOrderId"])
-            return Answer(200, _order(known, now)) if known else Answer(400, {"code": -2013, "msg": "Order does not exist."})
+            return (
+                Answer(200, _order(known, now))
+                if known
+                else Answer(400, {"code": -2013, "msg": "Order does not exist."})
+            )
         case "DELETE", "/api/v3/order":
             order = book.numbered(int(given["orderId"]))
             order.status = "cancelled"
@@ -91,7 +97,9 @@ def _symbol(symbol: str) -> dict[str, object]:
 
 def _place(given: dict[str, str], book: Book, now: int) -> Answer:
     try:
-        order = book.place(given["newClientOrderId"], _named(book, given["symbol"]), given["side"].lower(), float(given["quantity"]))
+        order = book.place(
+            given["newClientOrderId"], _named(book, given["symbol"]), given["side"].lower(), float(given["quantity"])
+        )
     except DoubledError:
         return Answer(400, {"code": -2010, "msg": "Duplicate order sent."})
     except RejectedError:

@@ -43,7 +43,9 @@ class Book:
     def place(self, client_id: str, symbol: str, side: str, quantity: float) -> Booked:
         """Take a market order, or raise why not."""
         with self.lock:
-            if any(one.client_id == client_id and not (self.forgets_ids and one.status != "open") for one in self.orders):
+            if any(
+                one.client_id == client_id and not (self.forgets_ids and one.status != "open") for one in self.orders
+            ):
                 raise DoubledError
             if symbol not in self.prices:
                 msg = f"unknown symbol {symbol}"

@@ -123,7 +123,12 @@ class Bench:
 def environment(kind: Kind, address: str) -> Mapping[str, str]:
     """Return the variables that lead to the stub, keys included."""
     key = f"{kind.prefix}_SECRET_KEY"
-    return {f"{kind.prefix}_API_KEY": "key", key: kind.secret, f"{kind.prefix}_URL": address, "ALPACA_DATA_URL": address}
+    return {
+        f"{kind.prefix}_API_KEY": "key",
+        key: kind.secret,
+        f"{kind.prefix}_URL": address,
+        "ALPACA_DATA_URL": address,
+    }
 
 
 @contextmanager

@@ -42,7 +42,9 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], nonces:
     match name:
         case "BalanceEx":
             coins = {"XXBT": held for held in book.held.values()}
-            return _told({code: {"balance": str(n), "hold_trade": "0"} for code, n in {"ZUSD": book.cash, **coins}.items()})
+            return _told(
+                {code: {"balance": str(n), "hold_trade": "0"} for code, n in {"ZUSD": book.cash, **coins}.items()}
+            )
         case "AddOrder":
             return _place(given, book, clock())
         case "OpenOrders":
@@ -66,13 +68,19 @@ def _public(name: str, given: dict[str, str], book: Book, now: datetime) -> Answ
             return _told({})
         case "Ticker":
             price = str(book.prices[PAIRS[given["pair"]][2]])
-            ticker = {"c": [price, "1"], **{key: [price, "1", "1"] for key in ("a", "b", "v", "p", "l", "h")}, "o": price}
+            ticker = {
+                "c": [price, "1"],
+                **{key: [price, "1", "1"] for key in ("a", "b", "v", "p", "l", "h")},
+                "o": price,
+            }
             return _told({given["pair"]: ticker})
         case "OHLC":
             length = int(given["interval"]) * 60
             first = -(-(int(given.get("since", "0")) or int(now.timestamp()) - 10 * length) // length) * length
             price = str(book.prices[PAIRS[given["pair"]][2]])
-            rows = [[at, price, price, price, price, price, "3", 1] for at in range(first, int(now.timestamp()) + 1, length)]
+            rows = [
+                [at, price, price, price, price, price, "3", 1] for at in range(first, int(now.timestamp()) + 1, length)
+            ]
             return _told({given["pair"]: rows[:720], "last": rows[-1][0]})
     return _wrong("EGeneral:Unknown method")
 

@@ -34,7 +34,9 @@ def test_an_order_fills_and_is_held(bench: Bench) -> None:
     assert (placed.client_order_id, placed.symbol, placed.side) == (ID, bench.kind.symbol, "buy")
     assert placed.placed_at.utcoffset() == timedelta(0)
     positions = bench.broker().positions()
-    assert {symbol: position.quantity for symbol, position in positions.items()} == {bench.kind.symbol: bench.kind.quantity}
+    assert {symbol: position.quantity for symbol, position in positions.items()} == {
+        bench.kind.symbol: bench.kind.quantity
+    }
     spent = 100_000 - bench.broker().account().cash
     assert spent == pytest.approx(placed.filled_quantity * placed.filled_price)
 

@@ -21,7 +21,7 @@ class Supervisor:
 
     def __init__(self, root: Path, *, port: int = 0, token: str = "") -> None:
         self.root = root
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.page = f"http://127.0.0.1:{self.port}"
         self._log = root / f"supervisor-{self.port}.log"
         self.environment = {
@@ -68,6 +68,7 @@ class Supervisor:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])

@@ -152,13 +152,22 @@ def test_a_secret_reaches_only_the_strategy_that_names_it(deployed: Site) -> Non
     assert "4c1e7f" not in images
 
 
+def test_a_moment_without_runs_can_be_waited_for(deployed: Site) -> None:
+    """Of the strategies that are to be stopped; the others may be as busy as they like."""
+    daily = deployed.kit.folder / "strategies/daily/strategy.py"
+    daily.write_text(daily.read_text().replace("a quiet day", "a very quiet day"))
+    said = deployed.must("deploy", "--wait", "idle")
+    assert "waiting until no run is in progress and no slot is due soon" in said
+    assert "untouched fives, supervisor" in said
+
+
 def test_one_strategy_alone_is_deployed(deployed: Site) -> None:
     """What else has changed here stays as it is there."""
     before = deployed.containers()
     deployed.change("fives", words_of(deployed), "alone")
     daily = deployed.kit.folder / "strategies/daily/strategy.py"
     text = daily.read_text()
-    daily.write_text(text.replace("a quiet day", "another day"))
+    daily.write_text(text.replace("quiet day", "noisy day"))
     deployed.must("deploy", "--strategy", "fives")
     daily.write_text(text)
     after = deployed.containers()
@@ -181,6 +190,22 @@ def test_a_second_deployment_is_told_who_is_at_it(deployed: Site) -> None:
     assert "vps: bob@desk holds the lock since now: deploying something: wait until it is done" in said
     deployed.machine.shell("kill -9 $(cat /tmp/holder)")
     assert "nothing to do" in deployed.must("deploy")
+
+
+def test_a_rollback_without_its_images_touches_nothing(deployed: Site) -> None:
+    """Somebody has removed one by hand."""
+    before, release = deployed.containers(), deployed.current()
+    records = deployed.machine.shell(f"ls {deployed.root}/releases").split()
+    other = next(record for record in records if record != release)
+    compose = deployed.machine.shell(f"cat {deployed.root}/releases/{other}/compose.yaml")
+    images = f"{deployed.root}/releases/{other}/images"
+    deployed.machine.shell(f"cp {images} /tmp/images; echo {deployed.kit.project}/fives:ffffffffffff >>{images}")
+    code, said = deployed.run("rollback", "--to", other)
+    deployed.machine.shell(f"mv /tmp/images {images}")
+    assert code == 1
+    assert "an image is not there any more" in said
+    assert deployed.machine.shell(f"cat {deployed.root}/releases/{other}/compose.yaml") == compose
+    assert (deployed.containers(), deployed.current()) == (before, release)
 
 
 def test_a_strategy_that_is_gone_is_removed(deployed: Site) -> None:
@@ -220,7 +245,7 @@ def test_old_releases_go_and_what_is_used_or_not_ours_stays(deployed: Site) -> N
     ours = {tag for tag in there if tag.startswith(deployed.kit.project)} - {theirs}
     assert ours == wanted
     assert [line for line in deployed.audit() if line["action"] == "prune"]
-    assert_no_slot_is_lost_or_doubled(deployed.journal("fives"), EVERY)
+    assert_no_slot_is_lost_or_doubled(deployed.journal("fives"), EVERY, ("succeeded", "failed"))
 
 
 def tag_of(site: Site, service: str) -> str:

@@ -152,7 +152,11 @@ def running_machine(
                 wait_until(machine.engine_answers, "the machine's engine", 60, container)
             container.reload()
             port = int(container.attrs["NetworkSettings"]["Ports"]["22/tcp"][0]["HostPort"])
-            keys.know(port, machine.shell("cat /etc/ssh/ssh_host_ed25519_key.pub"))
+            # Asked until there is an answer: an engine under load has been seen to give the output of a command as empty.
+            host_key = wait_until(
+                lambda: machine.shell("cat /etc/ssh/ssh_host_ed25519_key.pub"), "its key", 30, container
+            )
+            keys.know(port, host_key)
             yield machine
         finally:
             container.remove(force=True, v=True)

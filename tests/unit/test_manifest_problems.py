@@ -5,15 +5,14 @@ from typing import NamedTuple
 
 import pytest
 
+from openbell import manifest as manifests
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = (
-    "description, timezone, calendar, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
-)
+TOP_KEYS = "description, timezone, calendar, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
 NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
-MARKETS = NAMED.format("sample, alpaca", "market:Market")
-BROKERS = NAMED.format("paper, alpaca", "broker:Broker")
+MARKETS = NAMED.format(", ".join(manifests.MARKETS), "market:Market")
+BROKERS = NAMED.format(", ".join(manifests.BROKERS), "broker:Broker")
 ALPACA_KEYS = "ALPACA_API_KEY, ALPACA_SECRET_KEY"
 LIMITS = "max_order_value, max_position, max_orders_per_day, max_daily_loss, allowed_symbols"
 SETTINGS = "grace, timeout, retries, catch_up, halt_after"
@@ -63,16 +62,30 @@ TOP_CASES = [  # fmt: skip
     Case("market = 'ccxt:'", "market", '"ccxt:"', MARKETS),
     Case("market = 'my_market'", "market", '"my_market"', MARKETS),
     Case("market = '../market:Market'", "market", '"../market:Market"', MARKETS),
-    Case("market = 'alpaca'", "secrets", "nothing", f'also {ALPACA_KEYS}, which market = "alpaca" needs in the environment'),
+    Case(
+        "market = 'alpaca'",
+        "secrets",
+        "nothing",
+        f'also {ALPACA_KEYS}, which market = "alpaca" needs in the environment',
+    ),
     Case("broker = 'ib'", "broker", '"ib"', BROKERS),
     Case("broker = true", "broker", "True", BROKERS),
-    Case("broker = 'alpaca'", "secrets", "nothing", f'also {ALPACA_KEYS}, which broker = "alpaca" needs in the environment'),
     Case(
-        "broker = 'alpaca'\nsecrets = ['ALPACA_API_KEY']", "secrets", "['ALPACA_API_KEY']",
+        "broker = 'alpaca'",
+        "secrets",
+        "nothing",
+        f'also {ALPACA_KEYS}, which broker = "alpaca" needs in the environment',
+    ),
+    Case(
+        "broker = 'alpaca'\nsecrets = ['ALPACA_API_KEY']",
+        "secrets",
+        "['ALPACA_API_KEY']",
         'also ALPACA_SECRET_KEY, which broker = "alpaca" needs in the environment',
     ),
     Case(
-        "broker = 'ccxt:kraken'\nlive = true", "secrets", "nothing",
+        "broker = 'ccxt:kraken'\nlive = true",
+        "secrets",
+        "nothing",
         'also KRAKEN_API_KEY, KRAKEN_SECRET_KEY, which broker = "ccxt:kraken" needs in the environment',
     ),
     Case("live = true", "live", "true", 'live = true only with a broker that has real money; broker is "paper"'),
@@ -84,7 +97,9 @@ TOP_CASES = [  # fmt: skip
     Case("limits = { max_position = -5.0 }", "limits.max_position", "-5.0", "an amount above zero"),
     Case("limits = { max_daily_loss = inf }", "limits.max_daily_loss", "inf", "an amount above zero"),
     Case("limits = { max_daily_loss = true }", "limits.max_daily_loss", "True", "an amount above zero"),
-    Case("limits = { max_orders_per_day = 1.5 }", "limits.max_orders_per_day", "1.5", "a whole number from 1 to 1000000"),
+    Case(
+        "limits = { max_orders_per_day = 1.5 }", "limits.max_orders_per_day", "1.5", "a whole number from 1 to 1000000"
+    ),
     Case("limits = { allowed_symbols = 'AAPL' }", "limits.allowed_symbols", '"AAPL"', SYMBOLS),
     Case("secrets = 'KEY'", "secrets", '"KEY"', SECRETS),
     Case("secrets = ['key']", "secrets", "['key']", SECRETS),

@@ -19,12 +19,14 @@ from openbell.context import Context, Run
 from openbell.journal import NO_FIELDS, Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
+from openbell.market import Market
+from openbell.market.synthetic import SyntheticMarket
 from openbell.slots import slots_between
 from openbell.strategy import StrategyFunction
 
 BOOT_ID = "backtest"
 TRIGGER = "backtest"
-SAMPLE = "sample"
+SAMPLE, SYNTHETIC = "sample", "synthetic"
 TELL_EVERY = 500  # slots
 
 
@@ -55,6 +57,7 @@ class Point:
 class Outcome:
     """What a backtest came to. `failures` are (slot, bot, error) of runs that raised."""
 
+    market: str  # where the prices came from, as the manifest names it
     slots: int
     curve: tuple[Point, ...]
     fills: tuple[Fill, ...]
@@ -83,8 +86,7 @@ def run(setup: Setup, function: StrategyFunction, tell: Callable[[int], None] = 
     manifest = manifests.load(setup.folder)
     bots = bots_of(manifest, setup)
     symbols = sorted({symbol for bot in bots for symbol in bot.symbols})
-    source = SAMPLE if setup.prices is None else setup.prices.name
-    market = PastMarket(load(symbols, setup.prices), source, setup.folder)
+    market = market_of(manifest, setup, symbols)
     broker = BacktestBroker(market, Decimal(str(setup.cash)), setup.costs)
     with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
         # In memory: a backtest that is cut off is run again from its beginning.
@@ -97,6 +99,14 @@ def run(setup: Setup, function: StrategyFunction, tell: Callable[[int], None] = 
         finally:
             ledger.close()
             journal.close()
+
+
+def market_of(manifest: Manifest, setup: Setup, symbols: Iterable[str]) -> Market:
+    """Return the prices of the past; a strategy on made-up prices is backtested on them too, unless files are named."""
+    if manifest.market == SYNTHETIC and setup.prices is None:
+        return SyntheticMarket(setup.folder)
+    source = SAMPLE if setup.prices is None else setup.prices.name
+    return PastMarket(load(symbols, setup.prices), source, setup.folder)
 
 
 def bots_of(manifest: Manifest, setup: Setup) -> list[Bot]:
@@ -119,7 +129,7 @@ def _run(
     manifest: Manifest,
     bots: list[Bot],
     symbols: list[str],
-    market: PastMarket,
+    market: Market,
     broker: BacktestBroker,
     ledger: Ledger,
     journal: Journal,
@@ -145,13 +155,13 @@ def _run(
         if number % TELL_EVERY == 0:
             tell(number)
     tell(number)
-    return Outcome(number, tuple(curve), tuple(broker.fills), tuple(failures), tuple(held))
+    return Outcome(manifest.market, number, tuple(curve), tuple(broker.fills), tuple(failures), tuple(held))
 
 
 def _one(
     manifest: Manifest,
     one: Run,
-    market: PastMarket,
+    market: Market,
     broker: BacktestBroker,
     ledger: Ledger,
     journal: Journal,
@@ -167,7 +177,7 @@ def _one(
         lateness_ms=0.0,
         queue_wait_ms=0.0,
         trigger=TRIGGER,
-        market=SAMPLE if manifest.market == SAMPLE else "past",
+        market=manifest.market if manifest.market in {SAMPLE, SYNTHETIC} else "past",
         broker="backtest",
     )
     printed = io.StringIO()

@@ -16,7 +16,7 @@ import pytz
 from openbell import calendars, strategy
 from openbell.backtest import report, sweep
 from openbell.backtest.account import Costs
-from openbell.backtest.engine import SAMPLE, Outcome, Setup, bots_of, slots_of
+from openbell.backtest.engine import SAMPLE, SYNTHETIC, Outcome, Setup, bots_of, slots_of
 from openbell.backtest.figures import figures, trade_figures, trades
 from openbell.backtest.past import PastMarket, load
 from openbell.calendars import CalendarExpired
@@ -24,6 +24,7 @@ from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
 from openbell.market import MarketError
 
+MONTH = timedelta(days=30)
 BAR = 30  # characters
 TELL_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
@@ -104,8 +105,13 @@ def _count(setup: Setup, manifest: Manifest) -> int:
 
 
 def _span(options: argparse.Namespace, manifest: Manifest, folder: Path) -> tuple[datetime, datetime]:
-    symbols = {symbol for bot in manifest.bots for symbol in bot.symbols}
-    first, last = PastMarket(load(symbols, options.prices), SAMPLE, folder).span()
+    if manifest.market == SYNTHETIC and options.prices is None:
+        # Made-up prices have neither a beginning nor an end: by default the newest month is enough to look at.
+        last = datetime.now(UTC)
+        first = last - MONTH if options.first is None else datetime.min.replace(tzinfo=UTC)
+    else:
+        symbols = {symbol for bot in manifest.bots for symbol in bot.symbols}
+        first, last = PastMarket(load(symbols, options.prices), SAMPLE, folder).span()
     known = [calendars.load(bot.schedule.calendar).valid_from for bot in manifest.bots if bot.schedule.calendar]
     if known:  # a calendar may begin later than the prices do
         first = max(first, datetime.combine(max(known) + timedelta(days=1), datetime.min.time(), UTC))

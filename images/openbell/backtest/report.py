@@ -29,9 +29,9 @@ def write(path: Path, setup: Setup, outcome: Outcome, sweep: Swept = ()) -> None
         if outcome.curve
         else "a span without slots"
     )
-    source = "shipped sample" if setup.prices is None else setup.prices.name
+    source = setup.prices.name if setup.prices is not None else f"market {outcome.market}"
     subtitle = (
-        f"{days}, {outcome.slots:,} slots on prices of the {source}; begins with {setup.cash:,.0f}; "
+        f"{days}, {outcome.slots:,} slots on prices of {source}; begins with {setup.cash:,.0f}; "
         f"commission {setup.costs.commission} and slippage {setup.costs.slippage} basis points"
     )
     text = environment.get_template("report.html").render(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from openbell.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
@@ -19,7 +20,7 @@ from openbell.brokers.paper import PaperBroker
 from openbell.desk import Desk
 from openbell.market import Market
 from openbell.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError
-from openbell.venues.exchange import NO_SANDBOX, WINDOW, WINDOWED, Venue, has_keys
+from openbell.venues.exchange import NO_SANDBOX, VERIFIED, WINDOW, Venue, has_keys
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
 _STATUS = {"closed": "filled", "canceled": "cancelled", "expired": "expired", "rejected": "rejected"}
@@ -62,7 +63,7 @@ class ExchangeBroker:
                 return None
             while (found := self._find(client_order_id, intent.symbol)) is None:
                 left = WINDOW + 1 - (datetime.now(UTC) - intent.at).total_seconds()
-                if self._name not in WINDOWED or not 0 < left <= WINDOW + 1:
+                if self._name not in VERIFIED or not 0 < left <= WINDOW + 1:
                     return None
                 self._pause(min(left, 1.0))
             return found
@@ -134,8 +135,9 @@ class ExchangeBroker:
         try:
             if self._name == "kraken":
                 for listing in (venue.client.fetch_open_orders, venue.client.fetch_closed_orders):
-                    for answer in venue.calls.ask(lambda listing=listing: listing(symbol, None, None, known)):  # type: ignore[misc]
-                        return self._placed(answer, client_order_id)
+                    # Not by symbol: an order whose pair the library cannot name would be left out, and sent again.
+                    for answer in venue.calls.ask(partial(listing, None, None, None, known)):
+                        return self._placed({**answer, "symbol": symbol}, client_order_id)
                 return None
             answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, known))
             return self._placed(answer, client_order_id)
@@ -180,7 +182,9 @@ class ExchangeBroker:
         def create() -> Any:
             known: dict[str, object] = {"clientOrderId": self._id(order.client_order_id)}
             if self._name == "kraken":
-                known["deadline"] = f"{datetime.now(UTC) + timedelta(seconds=WINDOW):%Y-%m-%dT%H:%M:%SZ}"
+                # By the exchange's clock: an order that comes later than that is turned away.
+                until = datetime.now(UTC) + timedelta(seconds=venue.skew() + WINDOW)
+                known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             return venue.client.create_order(order.symbol, "market", order.side, quantity, None, known)
 
         answer = venue.calls.send(create)

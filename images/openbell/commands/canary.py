@@ -37,7 +37,9 @@ STEPS = (
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if the canary's message was taken by every channel within the limit, 1 if not."""
     parser = argparse.ArgumentParser(prog="openbell canary", description="miss a slot on purpose and follow the alert")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds until it must have arrived (default: %(default)g)")
+    parser.add_argument(
+        "--limit", type=float, default=60.0, help="seconds until it must have arrived (default: %(default)g)"
+    )
     limit: float = parser.parse_args(arguments).limit
     file = Path(os.environ.get("OPENBELL_SUPERVISOR_STATE", "/var/lib/openbell")) / FILE
     control = Path(os.environ.get("OPENBELL_CONTROL", "/control"))
@@ -54,7 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 def follow(database: sqlite3.Connection, request: Request, until: float) -> int:
     """Print each step as it is done, with its distance from the deadline; return the exit code."""
     deadline = request.slot + GRACE
-    print(f"{_clock(request.requested_at)}           a canary is asked for: due {_clock(request.slot)}, grace {GRACE.seconds} s")
+    print(
+        f"{_clock(request.requested_at)}           a canary is asked for: due {_clock(request.slot)}, grace {GRACE.seconds} s"
+    )
     waiting = list(STEPS)
     found = trace(database, request.requested_at)
     while waiting and time.monotonic() < until:

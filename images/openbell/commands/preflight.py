@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     except (PlaceError, ManifestError) as error:
         return _report(str(error).splitlines())
     problems = [*_calendar(manifest), *_zone(manifest, options.root)]
-    return _report(problems or list(_rehearse(manifest, places, runs=options.rehearse)))
+    problems = problems or list(_rehearse(manifest, places, runs=options.rehearse))
+    return _report([_without(strategy.secrets(manifest, os.environ), problem) for problem in problems])
 
 
 def _of_all(folder: Path) -> Iterator[str]:
@@ -132,6 +133,13 @@ def _copy_state(state: Path, copy: Path) -> None:
                 theirs.backup(ours)
         except sqlite3.Error:
             (copy / file.name).unlink(missing_ok=True)
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    """Return a text that goes into logs, without the secrets that a strategy's error may quote."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***") if len(secret) >= 6 else text
+    return text
 
 
 def _report(problems: list[str]) -> int:

@@ -100,6 +100,7 @@ class Manifest:
     bots: tuple[Bot, ...]
     live: bool = False  # real money; otherwise the broker's paper endpoint
     limits: Limits = Limits()
+    profile: str = ""  # of Compose: runs only where it is asked for
     stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old
 
     @property

@@ -80,6 +80,7 @@ class _Reading:
         self.money(table, market, broker, secrets, live=live)
         limits = self.limits(table)
         stale = self.take(table, "stale", "refuse", grammar.one_of(("refuse", "trade")), "one of refuse, trade")
+        profile = self.take(table, "profile", "", grammar.matching(_PROFILE), 'a name such as "portfolio"')
         start = self.take(table, "start", "warm", grammar.one_of(("warm", "fresh")), "one of warm, fresh")
         max_parallel = self.take(table, "max_parallel", 64, grammar.whole(1, 256), "a whole number from 1 to 256")
         stagger = self.take(table, "stagger", timedelta(0), grammar.parse_duration, 'a duration such as "2s"')
@@ -109,6 +110,7 @@ class _Reading:
             live=live,
             limits=limits,
             stale=stale,
+            profile=profile,
         )
 
     def money(
@@ -285,11 +287,13 @@ _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "catch_up": (grammar.one_of(("skip", "latest")), "one of skip, latest"),
     "halt_after": (grammar.whole(0, 1000), "a whole number from 0 (never) to 1000"),
 }
+_PROFILE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TIMES = ("at", "every", "offset", "days")
 _TOP_LEVEL = (
     "description",
     "timezone",
     "calendar",
+    "profile",
     "market",
     "broker",
     "live",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from openbell.manifest import grammar
 
-MARKETS = ("sample", "alpaca")
+MARKETS = ("sample", "synthetic", "alpaca")
 BROKERS = ("paper", "alpaca")
 _NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
 MARKET = _NAMED.format(", ".join(MARKETS), "market:Market")

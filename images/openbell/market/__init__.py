@@ -116,6 +116,10 @@ def open_market(name: str, bot: Bot, desk: Desk | None = None) -> Market:
             from openbell.market.sample import SampleMarket  # noqa: PLC0415 - only what the strategy uses is loaded
 
             return SampleMarket(bot.symbols, bot.schedule, desk.folder)
+        case ("synthetic", "", ""):
+            from openbell.market.synthetic import SyntheticMarket  # noqa: PLC0415 - as above
+
+            return SyntheticMarket(desk.folder)
         case ("alpaca", "", ""):
             from openbell.market.alpaca import AlpacaMarket  # noqa: PLC0415 - as above
 
@@ -130,5 +134,5 @@ def open_market(name: str, bot: Bot, desk: Desk | None = None) -> Market:
             except ImportPathError as error:
                 raise MarketError(str(error)) from error
             return made
-    msg = f'no market is called "{name}"; there is: sample, alpaca, ccxt:EXCHANGE, or your own as "my_market:MyMarket"'
+    msg = f'no market is called "{name}"; there is: sample, synthetic, alpaca, ccxt:EXCHANGE, or your own as "my_market:MyMarket"'
     raise MarketError(msg)

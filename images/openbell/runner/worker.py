@@ -30,6 +30,8 @@ from openbell.runner.desks import desk_of, halted, look, look_at_start, open_for
 from openbell.runner.processes import Failure, answer_stack, write_report
 from openbell.strategy import StrategyFunction
 from openbell.stream import BrokerNow, StreamContext, StreamStopped
+from openbell.venues import VenueError
+from openbell.venues.preload import LibraryMissingError, preload
 
 LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
@@ -72,9 +74,7 @@ def attempt(
         if context.state.changed:
             ledger.save_state(run.bot.id, run.slot, context.state)
         ordered = any(action != "hold" for action in context.decisions.values())
-        tell_account(
-            manifest.broker, broker, market, run.slot, places.state, journal, _now(), fields, ordered=ordered
-        )
+        tell_account(manifest.broker, broker, market, run.slot, places.state, journal, _now(), fields, ordered=ordered)
     except SystemExit as error:
         _end_copies(process)
         return Failure(
@@ -93,7 +93,14 @@ def attempt(
 
 
 def warm_up(manifest: Manifest, places: Places) -> None:
-    """Load what every run needs, so that forked runs find it there; no market or broker connects before it is asked."""
+    """Load what every run needs, so that forked runs find it there; no market or broker connects before it is asked.
+
+    StrategyImportError if a library is missing.
+    """
+    try:
+        preload(manifest)
+    except (LibraryMissingError, VenueError) as error:
+        raise strategy.StrategyImportError(str(error)) from None
     for bot in manifest.bots:
         # A symbol that the market does not have is told by the run of the bot that has it.
         with contextlib.suppress(MarketError, BrokerError):

@@ -13,14 +13,15 @@ from openbell.beat import Beat
 from openbell.calendars import CalendarExpired
 from openbell.journal import stamp
 from openbell.manifest import Bot
-from openbell.slots import count_slots, last_slot, next_slot
 from openbell.supervisor.conditions import Condition
 from openbell.supervisor.instants import TICK
 from openbell.supervisor.records import Expected, RunRecord, SlotRecord, why_not
 from openbell.supervisor.store import Store
+from openbell.supervisor.timetable import count_slots, last_slot, next_slot
 
 SETTLING = timedelta(seconds=1)  # after the last instant at which a run may start, for its first line to be written
 LOST_AFTER = timedelta(seconds=60)  # a run that its loop no longer has, and whose end has not come by then, has lost it
+HEARD = "heard "
 UNHEARD = "nothing in the journal"
 BAD = frozenset({"missed", "failed", "timed_out", "interrupted"})
 
@@ -55,8 +56,9 @@ class Book:
         self.expectations = {(bot.strategy, bot.id): _expectation(bot, now) for bot in bots}
         self.changed: set[tuple[str, str]] = set()  # bots whose records have changed since this was last cleared
         self.found: set[tuple[str, str]] = set()  # bots with new findings, likewise
+        self.touched: set[str] = set()  # strategies with news of any sort, likewise
         self.services_changed: set[str] = set()  # strategies with news of their loop, likewise
-        self.heard: dict[str, datetime] = {}  # when the newest line of each strategy's journal was written
+        self.heard = store.marks(HEARD)  # when the newest line of each strategy's journal was written
         without_manifest = frozenset(unknown)
         for stored in store.expected():
             known = self.expectations.get((stored.strategy, stored.bot))
@@ -67,16 +69,24 @@ class Book:
                 known.stored, known.settled_until = stored, stored.settled_until
         self.keep_progress()
 
-    @property
-    def touched(self) -> frozenset[str]:
-        """The strategies with news of any sort."""
-        return frozenset(self.services_changed).union(strategy for strategy, _ in self.changed)
+    def note(self, strategy: str, bot: str, *, found: bool = False) -> None:
+        """Note that there are new records of a bot; found: findings too."""
+        self.changed.add((strategy, bot))
+        self.touched.add(strategy)
+        if found:
+            self.found.add((strategy, bot))
+
+    def note_loop(self, strategy: str) -> None:
+        """Note that there is news of a strategy's loop."""
+        self.services_changed.add(strategy)
+        self.touched.add(strategy)
 
     def forget_news(self) -> None:
         """Begin to collect news anew."""
         self.changed.clear()
         self.found.clear()
         self.services_changed.clear()
+        self.touched.clear()
 
     def keep_progress(self) -> None:
         """Store up to where slots are settled. Not after each slot: what was settled twice is settled the same."""
@@ -94,7 +104,7 @@ class Book:
     def enter(self, strategy: str, run: RunRecord, reason: str = "") -> None:
         """Enter a run, or what is new of it; its slot gets its outcome."""
         self._store.put_run(strategy, run)
-        self.changed.add((strategy, run.bot))
+        self.note(strategy, run.bot)
         if run.trigger not in {"manual", "stream"}:
             self._bind(strategy, run, reason)
 
@@ -117,7 +127,7 @@ class Book:
 
     def skip(self, strategy: str, bot: str, skip: SlotRecord) -> None:
         """Enter that the bot's loop has passed over a slot or a range; a slot that has its run keeps it."""
-        self.changed.add((strategy, bot))
+        self.note(strategy, bot)
         known = False
         for record in self._store.slots_within(strategy, bot, skip.first, skip.last):
             if record.run_id is None:
@@ -145,7 +155,7 @@ class Book:
             expectation.stored, since=since, settled_until=expectation.settled_until, started=True
         )
         self._store.expect(expectation.stored)
-        self.changed.add((expectation.bot.strategy, expectation.bot.id))
+        self.note(expectation.bot.strategy, expectation.bot.id)
 
     # What the slots demand
 
@@ -166,7 +176,7 @@ class Book:
                     missed = SlotRecord(until, until, 1, "missed", UNHEARD, judged=True)
                     self._fill(expectation, expectation.settled_until, until, missed)
                     expectation.settled_until = until
-                    self.changed.add((bot.strategy, bot.id))
+                    self.note(bot.strategy, bot.id)
                 else:
                     return
         except CalendarExpired as error:

@@ -8,7 +8,6 @@ from openbell import beat as beats
 from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Bot
-from openbell.slots import count_slots, next_slot
 from openbell.supervisor.book import Expectation
 from openbell.supervisor.conditions import Condition
 from openbell.supervisor.durations import SAMPLE, Durations, usual
@@ -19,6 +18,7 @@ from openbell.supervisor.snapshot import SHOWN_SLOTS, BotView, single_slots
 from openbell.supervisor.status import judge_bot
 from openbell.supervisor.store import Store
 from openbell.supervisor.times import midnight, next_midnight
+from openbell.supervisor.timetable import count_slots, next_slot
 
 AHEAD = timedelta(hours=1)  # slots further in the future are a wrong clock's, and not shown
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by

@@ -1,6 +1,6 @@
 """The bulletin: puts the newest snapshot together, and tells whether it says anything new."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,36 +13,39 @@ def next_snapshot(
     before: Snapshot | None,
     now: datetime,
     strategies: Iterable[StrategyView],
-    conditions: Iterable[Condition],
+    conditions: Iterable[Iterable[Condition]],
     *,
     trouble: str = "",
     last_fault: int = 0,
     deployment: Deployment | None = None,
     reading: Iterable[str] = (),
 ) -> Snapshot:
-    """Return the snapshot that follows `before`. trouble: the supervisor's own, if it has any."""
-    views = tuple(strategies)
+    """Return the snapshot that follows `before`.
+
+    conditions: those of the machine, and of each strategy. trouble: the supervisor's own, if it has any.
+    """
+    views, parts, waiting = tuple(strategies), tuple(conditions), tuple(sorted(reading))
+    facts = (parts, trouble, last_fault, deployment, waiting)
+    if before is not None and _same(before.strategies, views) and facts == before.facts:
+        return replace(before, judged_at=now)
+    every = [one for part in parts for one in part]
     if trouble:  # it is told once, and not for each strategy
-        conditions = [one for one in conditions if one.kind != "journal_unreadable" or not one.strategy]
+        every = [one for one in every if one.kind != "journal_unreadable" or not one.strategy]
     ok, text = headline(views, trouble)
-    new = Snapshot(
+    return Snapshot(
         judged_at=now,
-        version=before.version if before else 1,
+        version=before.version + 1 if before else 1,
         ok=ok,
         headline=text,
         strategies=views,
-        conditions=tuple(sorted(conditions, key=lambda one: (one.strategy, one.bot, one.kind))),
+        conditions=tuple(sorted(every, key=lambda one: (one.strategy, one.bot, one.kind))),
         last_fault=last_fault,
         deployment=deployment,
-        reading=tuple(sorted(reading)),
+        reading=waiting,
+        facts=facts,
     )
-    return new if before is None or _same(before, new) else replace(new, version=before.version + 1)
 
 
-def _same(before: Snapshot, after: Snapshot) -> bool:
+def _same(before: Sequence[StrategyView], after: Sequence[StrategyView]) -> bool:
     # Views are made anew only when something has changed: identity is enough, and quick.
-    if len(before.strategies) != len(after.strategies):
-        return False
-    if any(one is not other for one, other in zip(before.strategies, after.strategies, strict=True)):
-        return False
-    return replace(before, judged_at=after.judged_at, strategies=after.strategies) == after
+    return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))

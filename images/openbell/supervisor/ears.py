@@ -22,7 +22,7 @@ class Ears:
     def __init__(self) -> None:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._notify = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._notify: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         self._names: dict[int, str] = {}  # watch → name
         self._heard: set[str] = set()
         self._poll = select.poll()

@@ -34,12 +34,12 @@ class LoopFacts:
     timezone: str
     since: datetime  # the supervisor knows of the strategy since
     watched_since: datetime  # the supervisor watches without a gap since; silence from before proves nothing
-    judged_before: datetime | None = None  # the last judgement before the last gap: what was wrong then was told
     events: tuple[ServiceEvent, ...] = ()  # newest first
     beat: Beat | None = None
     problems: tuple[str, ...] = ()  # of the manifest
     trouble: str = ""  # why the journal cannot be read
     trouble_since: datetime | None = None
+    judged_before: datetime | None = None  # the last judgement before the last gap: what was wrong then was told
     deployment: Deployment | None = None  # that concerns this strategy
     calendar: str = ""
     calendar_ends: date | None = None  # the last day that the calendar knows

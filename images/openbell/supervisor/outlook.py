@@ -66,14 +66,18 @@ class StrategyOutlook:
         self._trouble_since: datetime | None = None
         self._heard: datetime | None = None  # the newest line of its journal
         self._beat_at: datetime | None = None  # when the beat was read
+        self._begun = False  # there are runs in progress
+        self._doubtful = False  # the next beat says more than that the loop is as it was
         self._seen: object = None  # what was judged last, beside what the store and the pauses say
 
     def look(self, now: datetime) -> None:
         """Read the beat, if anything depends on it now."""
         judgement = self._judgement
-        alive = judgement is not None and judgement.status == "up" and (judgement.until is None or now < judgement.until)
-        begun = any(bot.facts.open_runs or bot.facts.bot.is_stream for bot in self.bots)
-        if alive and self._beat_at is not None and timedelta(0) <= now - self._beat_at < (BEAT if begun else RARELY):
+        alive = (
+            judgement is not None and judgement.status == "up" and (judgement.until is None or now < judgement.until)
+        )
+        often = BEAT if self._begun or self._doubtful else RARELY
+        if alive and self._beat_at is not None and timedelta(0) <= now - self._beat_at < often:
             return
         self.beat, self._beat_at = beats.read(self._folder), now
 
@@ -88,18 +92,18 @@ class StrategyOutlook:
                 if bot.view is None or passed or (self.name, bot.id) in book.changed:
                     book.advance(bot.expectation, now)
 
-    def renew(
-        self, now: datetime, watched: Watched, trouble: str, book: Book, deployment: Deployment | None
-    ) -> None:
+    def renew(self, now: datetime, watched: Watched, trouble: str, book: Book, deployment: Deployment | None) -> None:
         """Judge at `now`, if there is news or it is time. trouble: why the journal cannot be read."""
+        # Silence proves nothing before its journal was read.
+        self._known_since = self._known_since or now
+        watched = replace(watched, since=max(watched.since, self._known_since))
         deployment = deployment if deployment is not None and self.name in deployment.strategies else None
-        seen = (watched, trouble, deployment, self.beat if self._judgement and self._judgement.status != "up" else None)
+        seen = (watched, trouble, deployment, self.beat if self._doubtful else None)
         pauses_changed = self._pauses.look(now)
         news = self.name in book.touched or pauses_changed or seen != self._seen or self._judgement is None
         if not news and (self.due is None or now < self.due):
             return
         self._seen = seen
-        self._known_since = self._known_since or now
         self._trouble_since = (self._trouble_since or now) if trouble else None
         self._heard = book.heard.get(self.name)
         has_events = self.name in book.services_changed or self._events is None
@@ -119,6 +123,8 @@ class StrategyOutlook:
             self.view = self._view(judgement)
         self.conditions = (*judgement.conditions, *(one for bot in self.bots for one in bot.conditions))
         self.due = min(self._ends(now), default=None)
+        self._begun = any(bot.facts.open_runs or bot.facts.bot.is_stream for bot in self.bots)
+        self._doubtful = judgement.status != "up" or any(_is_unheard(bot) for bot in self.bots)
 
     def _judge(self, now: datetime, watched: Watched, trouble: str, deployment: Deployment | None) -> Judgement:
         calendar = self._manifest.calendar if self._manifest else None
@@ -137,25 +143,23 @@ class StrategyOutlook:
             calendar=calendar or "",
             calendar_ends=calendars.load(calendar).valid_through if calendar else None,
             reconciled=self._reconciled,
-            unwritten=self._unwritten(watched.since),
+            unwritten=self._unwritten(),
         )
         return judge_loop(facts, now)
 
-    def _unwritten(self, watched_since: datetime) -> datetime | None:
+    def _unwritten(self) -> datetime | None:
         """Return the first slot of those missed last that a loop wrote nothing about though it was there and alive."""
         start = next((event for event in self._events or () if event.event == "service_start"), None)
         if self.beat is None or start is None or start.boot_id != self.beat.boot_id:
             return None
         silent = []
         for bot in self.bots:
-            slot = next(iter(bot.facts.slots), None)
-            if slot is None or slot.reason != UNHEARD or not bot.expectation.stored.started or bot.facts.pause:
+            if not _is_unheard(bot) or not bot.expectation.stored.started or bot.facts.pause:
                 continue
-            there = max(start.at, watched_since) < slot.last
-            if there and self.beat.timestamp > bot.facts.bot.start_by(slot.last) + SETTLING:
+            slot = bot.facts.slots[0]
+            if start.at < slot.last and self.beat.timestamp > bot.facts.bot.start_by(slot.last) + SETTLING:
                 silent.append(slot.last)
-        first = min(silent, default=None)
-        return first if first is not None and (self._heard is None or self._heard < first) else None
+        return min((slot for slot in silent if self._heard is not None and slot > self._heard), default=None)
 
     def _renew_bots(self, now: datetime, judgement: Judgement, *, everything: bool) -> None:
         for bot in self.bots:
@@ -171,12 +175,10 @@ class StrategyOutlook:
     def _loop_started(self) -> datetime | None:
         return next((event.at for event in self._events or () if event.event == "service_start"), None)
 
-    def wait(self, now: datetime, megabytes: float) -> None:
-        """Say that nothing is known yet: a journal that has so much left to read is no ground for a judgement."""
-        if self.view is None or self._judgement is not None:
-            self._judgement = None
-            self.conditions = ()
-            reason = f"its journal is being read, {megabytes:.0f} MB to go"
+    def wait(self, left: int) -> None:
+        """Judge nothing: a journal of which so many bytes are not read yet is no ground for a judgement."""
+        reason = f"its journal is being read, {left / 1e6:.0f} MB to go"
+        if self.view is None or self.view.reason != reason:
             self.view = self._view(Judgement("new", reason))
 
     @property
@@ -203,7 +205,13 @@ class StrategyOutlook:
             release=next((event.detail for event in self._events or () if event.event == "service_start"), ""),
             problems=self._problems,
             bots=tuple(bot.view for bot in self.bots if bot.view is not None),
+            broker=self._manifest.broker if self._manifest else "",
+            money=self._manifest.money if self._manifest else "",
         )
+
+
+def _is_unheard(bot: BotOutlook) -> bool:
+    return bool(bot.facts.slots) and bot.facts.slots[0].reason == UNHEARD
 
 
 def _said(judgement: Judgement) -> tuple[object, ...]:

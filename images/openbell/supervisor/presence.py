@@ -19,6 +19,7 @@ class Presence:
         self._judged_at: datetime | None = None
         self._marked_at: datetime | None = None
         self._watched: Watched | None = None
+        self._has_judged = False
 
     def at(self, now: datetime, store: Store, *, reading: bool) -> Watched:
         """Note that the supervisor is there. reading: it reads the journals of the time before, and does not watch yet."""
@@ -30,9 +31,11 @@ class Presence:
         self._stepped_at = now
         return self._watched
 
-    def judged(self, now: datetime) -> None:
-        """Note that everything was judged and published."""
-        self._judged_at = now
+    def judged(self, now: datetime) -> bool:
+        """Note that everything was judged and published; tell whether it was for the first time."""
+        self._judged_at, is_first = now, not self._has_judged
+        self._has_judged = True
+        return is_first
 
     def keep(self, store: Store, *, news: bool) -> None:
         """Store when the last judgement was, if it had news; if not, once in a while."""

@@ -84,7 +84,7 @@ class Scribe:
         if record is None:
             return False
         self._store.add(strategy, record, line)
-        self._book.changed.add((strategy, record.bot))
+        self._book.note(strategy, record.bot)
         return True
 
     def _run(self, strategy: str, line: Event) -> bool:
@@ -140,7 +140,7 @@ class Scribe:
         if error is None:
             return False
         self._store.add(strategy, error, line)
-        self._book.changed.add((strategy, error.bot))
+        self._book.note(strategy, error.bot)
         run = self._store.run(strategy, error.run_id)
         if run is not None and (run.outcome is None or not run.error):
             self._store.put_run(strategy, replace(run, error=lines.last_line(error.error)))
@@ -150,10 +150,9 @@ class Scribe:
         if finding is None:
             return False
         is_new = self._store.add(strategy, finding, line)
-        self._book.changed.add((strategy, finding.bot))
-        self._book.found.add((strategy, finding.bot))
+        self._book.note(strategy, finding.bot, found=True)
         if finding.kind == "reconciled":
-            self._book.services_changed.add(strategy)
+            self._book.note_loop(strategy)
         harmless = finding.kind == "reconciled" and not finding.detail.get("differences")
         if is_new and not harmless and self._is_watched(strategy, finding.at):
             kind, bot = ("broker_differs", "") if finding.kind == "reconciled" else (finding.kind, finding.bot)
@@ -165,7 +164,7 @@ class Scribe:
         if event is None:
             return False
         is_new = self._store.add(strategy, event, line)
-        self._book.services_changed.add(strategy)
+        self._book.note_loop(strategy)
         if event.event == "service_start":
             bots = line.get("bots")
             for bot in bots if isinstance(bots, list) else []:

@@ -160,20 +160,22 @@ class Service:
             if not self._stop.is_set():
                 self._server.run(sockets=[listening])
         finally:
-            self._stop.set()
+            self._end()
             thread.join()
         log.info("supervisor.stopped", exit_code=self._exit_code)
         return self._exit_code
 
     def _end(self) -> None:
         self._stop.set()
+        self._watch.wake()
         self._server.should_exit = True
 
     def _turn(self) -> None:
         try:
+            self._watch.listen()
             while not self._stop.is_set():
                 faulthandler.dump_traceback_later(WATCHDOG, exit=True)
-                self._stop.wait(self._step())
+                self._watch.wait(self._step())
         except Exception:
             # Whatever this is, a watch that does not watch must not look alive: the restart policy revives it.
             log.exception("watch.died")

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from openbell.journal import Event
@@ -37,7 +38,7 @@ class Shelf(Generic[Record]):
     owner: tuple[str, ...] = ("strategy", "bot")
     about: str = "about"  # the field that is stored in the column `about`
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns in the order of the record's fields."""
         names = [field.name for field in fields(self.record)]  # type: ignore[arg-type]

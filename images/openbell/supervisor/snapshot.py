@@ -1,7 +1,7 @@
 """The snapshot: all that the page, the API and `openbell status` say at one moment, frozen."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -53,6 +53,8 @@ class StrategyView:
     release: str
     problems: tuple[str, ...]
     bots: tuple[BotView, ...]
+    broker: str = ""
+    money: str = ""  # live or paper
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ class Snapshot:
     last_fault: int = 0  # the newest entry in the store's log of faults: what came and went is found there
     deployment: Deployment | None = None  # under way now
     reading: tuple[str, ...] = ()  # strategies whose journals are not read up to now: nothing is known of them yet
+    facts: object = field(
+        default=None, compare=False, repr=False
+    )  # what it was made of, to tell whether that has changed
 
     def strategy(self, name: str) -> StrategyView | None:
         """Return the strategy of that name, or None."""

@@ -6,7 +6,6 @@ repeats anything.
 
 # ruff: noqa: S608 - the lists of columns are constants of the module
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,7 +13,7 @@ from itertools import starmap, takewhile
 from pathlib import Path
 
 from openbell.journal import Event
-from openbell.supervisor import housekeeping, shelves
+from openbell.supervisor import database, housekeeping, shelves
 from openbell.supervisor.conditions import Condition
 from openbell.supervisor.durations import Trend
 from openbell.supervisor.housekeeping import Timeouts
@@ -34,14 +33,9 @@ from openbell.supervisor.records import (
     SignalRecord,
     SlotRecord,
 )
-from openbell.supervisor.schema import SCHEMA, VERSION
 
 _SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
 _RUN = "run_id, bot, slot, trigger, attempt, started_at, attempt_at, lateness_ms, ended_at, outcome, duration_ms, orders, error, judged"
-
-# How the columns of these types in schema.py become values.
-sqlite3.register_converter("INSTANT", lambda number: from_milliseconds(int(number)))
-sqlite3.register_converter("FLAG", lambda number: number != b"0")
 
 
 class Store:
@@ -52,34 +46,7 @@ class Store:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.folder = path.parent
-        target = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        self._database = sqlite3.connect(
-            target,
-            uri=True,
-            timeout=5,
-            isolation_level=None,
-            check_same_thread=False,
-            detect_types=sqlite3.PARSE_DECLTYPES,
-        )
-        try:
-            if read_only:
-                self._database.execute("PRAGMA query_only = ON")
-            else:
-                self._prepare(path)
-        except BaseException:
-            self._database.close()
-            raise
-
-    def _prepare(self, path: Path) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            msg = f"{path} was written by a newer openbell (format {version}, this one knows {VERSION}): update, or remove the file"
-            raise sqlite3.DatabaseError(msg)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        # A power cut may take the last moments with it: the positions go with them, and the journal is read again.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(SCHEMA)
-        self._database.execute(f"PRAGMA user_version = {VERSION}")
+        self._database = database.opened(path, read_only=read_only)
 
     def close(self) -> None:
         """Close the file."""
@@ -88,14 +55,8 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep all that is written within, or nothing of it."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
+        with database.transaction(self._database):
             yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
 
     # How far the journals are read
 
@@ -121,6 +82,11 @@ class Store:
         row = self._database.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
+    def marks(self, prefix: str) -> dict[str, datetime]:
+        """Return the instants whose names begin with `prefix`, by the rest of their names."""
+        rows = self._database.execute("SELECT name, at FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        return {name[len(prefix) :]: at for name, at in rows}
+
     # What is expected
 
     def expected(self) -> list[Expected]:
@@ -130,14 +96,8 @@ class Store:
 
     def expect(self, expected: Expected) -> None:
         """Store from when on a bot's slots are expected; what was stored is replaced."""
-        row = (
-            expected.strategy,
-            expected.bot,
-            expected.schedule,
-            milliseconds(expected.since),
-            milliseconds(expected.settled_until),
-            expected.started,
-        )
+        instants = milliseconds(expected.since), milliseconds(expected.settled_until)
+        row = (expected.strategy, expected.bot, expected.schedule, *instants, expected.started)
         self._database.execute("INSERT OR REPLACE INTO expected VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def expect_no_more(self, strategy: str, bot: str) -> None:
@@ -216,20 +176,10 @@ class Store:
 
     def put_run(self, strategy: str, run: RunRecord) -> None:
         """Store a run; what was stored of it is replaced."""
-        instants = [_maybe(at) for at in (run.started_at, run.attempt_at, run.ended_at)]
+        started, attempted, ended = (_maybe(at) for at in (run.started_at, run.attempt_at, run.ended_at))
         row = (
-            *(
-                strategy,
-                run.run_id,
-                run.bot,
-                milliseconds(run.slot),
-                run.trigger,
-                run.attempt,
-                instants[0],
-                instants[1],
-                run.lateness_ms,
-            ),
-            *(instants[2], run.outcome, run.duration_ms, run.orders, run.error, run.judged),
+            *(strategy, run.run_id, run.bot, milliseconds(run.slot), run.trigger, run.attempt, started, attempted),
+            *(run.lateness_ms, ended, run.outcome, run.duration_ms, run.orders, run.error, run.judged),
         )
         self._database.execute(f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * len(row))})", row)
 

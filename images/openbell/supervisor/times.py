@@ -1,6 +1,7 @@
 """Times and durations as a person reads them, in the zone of the strategy."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 import pytz
 
@@ -33,7 +34,11 @@ def midnight(now: datetime, timezone: str) -> datetime:
 
 
 def _midnight(now: datetime, timezone: str, days: int) -> datetime:
-    day = now.astimezone(pytz.timezone(timezone)).date() + timedelta(days=days)
+    return _begin(now.astimezone(pytz.timezone(timezone)).date() + timedelta(days=days), timezone)
+
+
+@lru_cache(64)  # a thousand bots ask for the same few days
+def _begin(day: date, timezone: str) -> datetime:
     return local_instant(datetime.combine(day, datetime.min.time()), timezone)
 
 

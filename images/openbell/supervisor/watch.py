@@ -1,6 +1,7 @@
 """The watch: read the journals, keep the book, judge, publish. `step()` does all that is to be done at one instant."""
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from openbell.manifest import Manifest, ManifestError
-from openbell.supervisor.book import Book
+from openbell.supervisor import memory
+from openbell.supervisor.book import HEARD, Book
 from openbell.supervisor.bulletin import next_snapshot
 from openbell.supervisor.desired import Deployments, Pauses
 from openbell.supervisor.ears import Ears
@@ -24,9 +26,11 @@ from openbell.supervisor.store import Store
 LONGEST_WAIT = 1.0  # seconds; new lines in the journals are seen within it
 LONGEST_LISTENING = 5.0  # seconds, where new lines are heard
 BATCH = 500  # lines of one journal that are taken in one step
-PATIENCE = timedelta(seconds=10)  # for all journals to be read before the first snapshot; then the others' are waited for
+PATIENCE = timedelta(
+    seconds=10
+)  # for all journals to be read before the first snapshot; then the others' are waited for
 HOUR = timedelta(hours=1)
-SLICE = 5  # pieces of housekeeping that are done in one step
+SLICE = 20  # pieces of housekeeping that are done in one step
 BREATH = 0.1  # seconds between two slices
 
 
@@ -65,18 +69,22 @@ class Watch:
         self._deployments = Deployments(control)
         self._machine = Machine({"journal": journal, "control": control, "the supervisor's own volume": store.folder})
         self._ears: Ears | None = None
+        self._bell = threading.Event()
 
     def listen(self) -> None:
         """Hear of new lines instead of looking for them each second; `wait` then waits for them."""
         self._ears = Ears()
 
     def wait(self, seconds: float) -> None:
-        """Return when there is something new in a journal, when `wake` was called, or after so many seconds."""
+        """Return when there is something new in a journal, after `wake`, or after so many seconds."""
         if self._ears is not None:
             self._ears.wait(seconds)
+        else:
+            self._bell.wait(seconds)
 
     def wake(self) -> None:
-        """End the waiting."""
+        """End the waiting for good; any thread and any signal handler may."""
+        self._bell.set()
         if self._ears is not None:
             self._ears.wake()
 
@@ -101,12 +109,12 @@ class Watch:
             trouble = f"The supervisor cannot keep its records: {error}"
             self._machine.look(now, self.clock_skew_s, store_trouble=trouble)
             known = self.snapshot
-            conditions = [one for one in known.conditions if one.strategy] if known else []
+            conditions = tuple(one for one in known.conditions if one.strategy) if known else ()
             self.snapshot = next_snapshot(
                 known,
                 now,
                 known.strategies if known else (),
-                (*self._machine.conditions, *conditions),
+                (self._machine.conditions, conditions),
                 trouble=trouble,
                 last_fault=self._last_fault,
                 deployment=self._deployments.look(now),
@@ -133,11 +141,15 @@ class Watch:
     def _read(self, desk: _Desk, now: datetime) -> None:
         before, unreadable = dict(desk.intake.positions), desk.intake.unreadable
         names = [outlook.name for outlook in desk.outlooks]
+        heard = set()
         for strategy, line in desk.intake.batch(names, now, BATCH, self._ears):
+            heard.add(strategy)
             if not desk.scribe.take(strategy, line, now):
                 self.passed_over += 1
         self.passed_over += desk.intake.unreadable - unreadable
         self._store.keep_positions(desk.intake.positions, before)
+        for strategy in heard & desk.book.heard.keys():
+            self._store.mark(HEARD + strategy, desk.book.heard[strategy])
         self._presence.keep(self._store, news=self.snapshot is not None and self.snapshot.version != self._kept)
         self._kept = self.snapshot.version if self.snapshot else 0
 
@@ -152,7 +164,7 @@ class Watch:
         deployment = self._deployments.look(now)
         self._machine.look(now, self.clock_skew_s, journal_trouble=desk.intake.trouble)
         for outlook in desk.outlooks:
-            if outlook.name in desk.intake.never_read:
+            if not desk.intake.is_read(outlook.name):
                 outlook.wait(desk.intake.left_of(outlook.name))
             else:
                 outlook.renew(now, watched, desk.intake.trouble_of(outlook.name), desk.book, deployment)
@@ -161,13 +173,14 @@ class Watch:
             self.snapshot,
             now,
             [outlook.view for outlook in desk.outlooks if outlook.view is not None],
-            (*self._machine.conditions, *(one for outlook in desk.outlooks for one in outlook.conditions)),
+            (self._machine.conditions, *(outlook.conditions for outlook in desk.outlooks)),
             trouble=desk.intake.trouble,
             last_fault=self._last_fault,
             deployment=deployment,
-            reading=desk.intake.never_read.intersection(outlook.name for outlook in desk.outlooks),
+            reading=[outlook.name for outlook in desk.outlooks if not desk.intake.is_read(outlook.name)],
         )
-        self._presence.judged(now)
+        if self._presence.judged(now) and self._ears is not None:
+            memory.give_back()
 
     def _keep_house(self, desk: _Desk, now: datetime) -> None:
         self._last_fault = self._store.last_fault()
@@ -178,7 +191,9 @@ class Watch:
             desk.book.keep_progress()
             self._sweep = self._store.sweep(now, desk.book.timeout)
         pieces = list(islice(self._sweep, SLICE))
-        desk.book.changed.update(piece for piece in pieces if piece[0])
+        for strategy, bot in pieces:
+            if strategy:
+                desk.book.note(strategy, bot)
         if len(pieces) < SLICE:
             self._sweep = None
 
@@ -187,7 +202,9 @@ class Watch:
         waits = [LONGEST_LISTENING if hears else LONGEST_WAIT]
         if self._sweep is not None:
             waits.append(BREATH)
-        waits += [(at - now).total_seconds() for outlook in desk.outlooks if (at := outlook.due) is not None and at > now]
+        waits += [
+            (at - now).total_seconds() for outlook in desk.outlooks if (at := outlook.due) is not None and at > now
+        ]
         return min(waits)
 
 

@@ -33,7 +33,7 @@ _OPTIONS: dict[str, dict[str, object]] = {
     },
     "kraken": {"fetchCurrencies": False},
 }
-WINDOWED = frozenset({"binance", "kraken"})
+VERIFIED = frozenset({"binance", "kraken"})  # against stubs; both turn away an order that is older than WINDOW
 NO_SANDBOX = frozenset({"kraken"})
 
 
@@ -95,8 +95,13 @@ class Venue:
 
     def _take(self, markets: dict[str, Any]) -> None:
         self.client.set_markets(list(markets.values()))
+        # What ccxt remembers beside the markets when it fetches them: Kraken's orders name their pair by it.
+        by_name = {market["altname"]: market for market in markets.values() if "altname" in market}
+        self.client.options["marketsByAltname"] = by_name
 
     def _kept(self, wanted: tuple[str, ...]) -> dict[str, Any] | None:
+        if self.name not in VERIFIED:
+            return None  # what else ccxt remembers of that exchange's markets is not known here
         try:
             if time.time() - self._symbols.stat().st_mtime > SYMBOLS_AGE:
                 return None

@@ -13,16 +13,31 @@ PULSE = Service("pulse", "openbell/pulse:local", "running", "starting", 0, 0)
 GONE = Service("gone", "openbell/gone:local", "exited", "", 0, 0)
 
 
+class Two(Here):
+    """A machine with one container that runs and one that does not."""
+
+    def services(self) -> tuple[Service, ...]:
+        """No engine is asked."""
+        return (GONE, PULSE)
+
+
+class TwoThere(Two):
+    """The same on a host."""
+
+    option, start = " HOST=vps", "make deploy HOST=vps"
+
+
 def test_what_runs_may_be_asked() -> None:
     """A container that is not healthy yet can be run in."""
-    must_run("pulse", [GONE, PULSE])
+    must_run("pulse", Two(Settings()))
 
 
 @pytest.mark.parametrize("name", ["gone", "never_was"])
-def test_what_does_not_run_is_one_clear_line(name: str) -> None:
-    """It says what to do, and what runs."""
-    with pytest.raises(Problem, match=f"^{name} does not run: start it with `make up`; what runs: pulse$"):
-        must_run(name, [GONE, PULSE])
+@pytest.mark.parametrize("where,start", [(Two(Settings()), "make up"), (TwoThere(Settings()), "make deploy HOST=vps")])
+def test_what_does_not_run_is_one_clear_line(name: str, where: Here, start: str) -> None:
+    """It says what to do there, and what runs."""
+    with pytest.raises(Problem, match=f"^{name} does not run: start it with `{start}`; what runs: pulse$"):
+        must_run(name, where)
 
 
 def test_every_command_says_what_it_does() -> None:

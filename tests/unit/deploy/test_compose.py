@@ -33,6 +33,14 @@ def test_a_value_with_spaces_stays_one_argument() -> None:
     assert compose.journal("pulse", "BRK B", "2026-11-20 10:00")[-3:] == ("BRK B", "--since", "2026-11-20 10:00")
 
 
+def test_elsewhere_the_project_is_known_by_its_name() -> None:
+    """There are only its containers: no file is read, not even one that happens to lie where the shell starts."""
+    assert compose.elsewhere(compose.resume("pulse", "a b"), "bells") == (
+        *("sh", "-c", 'cd / && exec "$@"', "sh"),
+        *("docker", "compose", "--project-name", "bells", "exec", "-T", "pulse", "openbell", "resume", "a b"),
+    )
+
+
 def test_down_keeps_the_volumes() -> None:
     """Journals and state outlive the containers."""
     assert not {"--volumes", "-v", "--rmi"} & set(compose.down())

@@ -12,7 +12,7 @@ import pytest
 
 from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.journal import Event, Journal, since
-from openbell.market import Bars, MarketError
+from openbell.market import Bars, MarketError, Series
 from openbell.runner import account
 from openbell.runner.account import tell_account
 
@@ -37,6 +37,10 @@ class FakeMarket:
         if symbol not in self.prices:
             raise MarketError(symbol)
         return self.prices[symbol]
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """No series."""
+        return Series()
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Nothing to say."""

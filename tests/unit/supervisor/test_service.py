@@ -136,7 +136,7 @@ def test_the_command_says_the_same(supervisor: Supervisor, world: World) -> None
     command = [sys.executable, "-m", "openbell", "status"]
     well = subprocess.run(command, env=supervisor.environment, capture_output=True, text=True, check=False)
     assert well.returncode == 0, well.stderr
-    first, _, titles, row = well.stdout.splitlines()
+    first, *_, titles, row = well.stdout.splitlines()
     assert first == "All is well: 1 strategy, 1 bot (1 new)"
     assert titles.split()[:3] == ["STRATEGY", "BOT", "STATUS"]
     assert row.split()[:3] == ["pulse", "pulse", "new"]

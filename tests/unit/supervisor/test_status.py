@@ -8,9 +8,9 @@ import pytest
 from openbell.beat import Beat
 from openbell.control import Pause
 from openbell.manifest import Bot, Schedule
-from openbell.supervisor.records import RunRecord, ServiceEvent, SlotRecord
 from openbell.supervisor.facts import BotFacts, Judgement, LoopFacts
 from openbell.supervisor.loops import judge_loop
+from openbell.supervisor.records import RunRecord, ServiceEvent, SlotRecord
 from openbell.supervisor.status import judge_bot
 
 NOW = datetime(2026, 11, 20, 15, 0, 0, tzinfo=UTC)  # 10:00 in New York
@@ -139,7 +139,8 @@ LOOPS = [
     ),
     (
         "import error",
-        LoopFacts("s", 
+        LoopFacts(
+            "s",
             ZONE,
             LONG_AGO,
             LONG_AGO,
@@ -176,8 +177,8 @@ LOOPS = [
     ),
     (
         "crash loop",
-        LoopFacts("s", 
-            ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 200, 900)), beat(1)
+        LoopFacts(
+            "s", ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 200, 900)), beat(1)
         ),
         "down",
         "crash_loop",
@@ -186,8 +187,8 @@ LOOPS = [
     ),
     (
         "two crashes",
-        LoopFacts("s", 
-            ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 300)), beat(1, "3")
+        LoopFacts(
+            "s", ZONE, LONG_AGO, LONG_AGO, tuple(start(at, str(at), unclean=True) for at in (3, 60, 300)), beat(1, "3")
         ),
         "up",
         "",
@@ -204,8 +205,8 @@ LOOPS = [
     ),
     (
         "bad manifest",
-        LoopFacts("s", 
-            ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), problems=("x/strategy.toml: days: found 7", "more")
+        LoopFacts(
+            "s", ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), problems=("x/strategy.toml: days: found 7", "more")
         ),
         "down",
         "bad_manifest",
@@ -214,8 +215,8 @@ LOOPS = [
     ),
     (
         "no access",
-        LoopFacts("s", 
-            ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"
+        LoopFacts(
+            "s", ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"
         ),
         "down",
         "journal_unreadable",

@@ -8,11 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.records import ErrorRecord, Expected, RunRecord, ServiceEvent, SlotRecord
-from openbell.supervisor.shelves import KEEP_EACH
+from openbell.supervisor.conditions import Condition
 from openbell.supervisor.housekeeping import KEEP_DAYS
+from openbell.supervisor.records import (
+    AccountRecord,
+    ErrorRecord,
+    Expected,
+    Finding,
+    NoteRecord,
+    Row,
+    RunRecord,
+    ServiceEvent,
+    SignalRecord,
+    SlotRecord,
+)
+from openbell.supervisor.shelves import KEEP_EACH
 from openbell.supervisor.store import Store
 
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "supervisor"
 AT = datetime(2026, 11, 20, 14, 35, 0, 123000, tzinfo=UTC)
 RUN = RunRecord("r", "b", AT, "loop", 2, AT, AT, 0.25, AT, "failed", 12.5, 3, "Boom", judged=True)
 
@@ -111,3 +124,59 @@ def test_a_file_of_a_newer_openbell_is_left_alone(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(sqlite3.DatabaseError, match="newer openbell"):
         Store(tmp_path / "store")
+
+
+def test_a_file_of_the_first_format_is_carried_over(tmp_path: Path) -> None:
+    """The ledger of expected slots goes on where it was; what the new tables hold begins now."""
+    file = tmp_path / "supervisor.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript((FIXTURES / "version-1.sql").read_text())
+    now = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+    with closing(Store(file)) as store:
+        outcomes = [slot.outcome for slot in store.recent_slots("pulse", "pulse", now, 99)]
+        assert outcomes == ["missed", *["succeeded"] * 2, "missed", *["succeeded"] * 5]
+        (expected,) = store.expected()
+        assert (expected.since, expected.settled_until) == (now - timedelta(minutes=10), now.replace(second=0))
+        assert [one.reason for one in store.decisions("pulse", "pulse", 9)] == ["flat"]
+        assert [one.event for one in store.services("pulse", 9)] == ["service_start"]
+        assert store.positions() == {"pulse/2026-11-20.jsonl": 7}
+        assert len(store.durations("pulse", "pulse", 99)) == 7
+        assert (store.signals("pulse", "pulse", 9), store.last_fault()) == ([], 0)
+        store.add_fault(Condition("missed", "pulse", "pulse", AT, "why"), AT)
+    with closing(Store(file)) as store:
+        assert store.last_fault() == 1
+
+
+def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Signals, notes, accounts, findings, newest first, each line once."""
+    signal = SignalRecord(AT, "b", AT, "r", "AAPL", "0.25", {"fast": 1.5})
+    note = NoteRecord(AT, "b", None, "r", "note", "info", "hello", {"weight": 2})
+    account = AccountRecord(AT, "b", "paper", 1000.5, None, "USD", {"AAPL": {"qty": 2.0}}, -3.5)
+    finding = Finding(AT, "stale_data", "b", AT, "r", {"symbol": "AAPL"})
+    compared = replace(finding, kind="reconciled", bot="other")
+    with closing(Store(tmp_path / "store")) as store:
+        for number, record in enumerate((signal, note, account, finding, compared)):
+            assert store.add("s", record, {"number": number})
+            assert not store.add("s", record, {"number": number})
+        store.add("s", replace(signal, signal="0.5"), {"number": 9})
+        assert store.signals("s", "b", 9) == [replace(signal, signal="0.5"), signal]
+        assert store.signals("s", "b", 1) == [replace(signal, signal="0.5")]
+        assert store.notes("s", 9) == [note]
+        assert store.accounts("s", 9) == [account]
+        assert store.findings("s", "b", "stale_data", 9) == [finding]
+        assert store.comparisons("s", 9) == [compared]
+
+
+def test_slots_gone_wrong_since_the_last_good_one(tmp_path: Path) -> None:
+    """A row for each outcome; what lies before the last success, and in the future, is not asked for."""
+    outcomes = ["failed", "succeeded", "missed", "skipped", "failed", "failed", None, "missed", "failed"]
+    with closing(Store(tmp_path / "store")) as store:
+        for number, outcome in enumerate(outcomes):
+            at = AT + timedelta(minutes=number)
+            store.put_slot("s", "b", SlotRecord(at, at, 1, outcome))
+        until = AT + timedelta(minutes=7)
+        assert store.rows_gone_wrong("s", "b", until) == [
+            Row("missed", 2, AT + timedelta(minutes=2), AT + timedelta(minutes=7)),
+            Row("failed", 2, AT + timedelta(minutes=4), AT + timedelta(minutes=5)),
+        ]
+        assert store.rows_gone_wrong("s", "other", until) == []

@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.control import Control, Pause
+from openbell import control
+from openbell.control import Control, Deployment, Pause
+from openbell.supervisor.records import RunRecord
 from openbell.supervisor.watch import BATCH
-from tests.unit.supervisor.world import World
+from tests.unit.supervisor.world import PULSE, World
 
 
 def test_a_good_day(started: World) -> None:
@@ -80,20 +82,20 @@ def test_late_is_not_yet_wrong(started: World) -> None:
 
 def test_a_pause_is_seen_and_ends(started: World) -> None:
     """It takes a second to be seen, and ends by itself."""
-    control = Control(started.control, "pulse")
-    control.prepare()
+    desired = Control(started.control, "pulse")
+    desired.prepare()
     started.see()
-    control.pause("pulse", Pause(started.now, started.slot("12:02"), "ann", "tea"))
+    desired.pause("pulse", Pause(started.now, started.slot("12:02"), "ann", "tea"))
     assert "1 paused" in started.see().headline
     assert started.bot().reason == "paused by ann since 12:00:30 UTC, until 12:02:00 UTC: tea"
     started.now = started.slot("12:01")
     started.write("slot_skipped", bot="pulse", slot=started.now, count=1, outcome="skipped", reason="paused")
     started.at("12:02:01")
     assert started.bot().status == "up"
-    control.pause("pulse", Pause(started.now, None, "ann", "tea"))
+    desired.pause("pulse", Pause(started.now, None, "ann", "tea"))
     started.see()
     assert started.bot().status == "paused"
-    control.resume("pulse")
+    desired.resume("pulse")
     started.see()
     assert started.bot().status == "up"
 
@@ -376,3 +378,125 @@ def test_what_is_old_is_forgotten(started: World) -> None:
     assert started.store is not None
     assert started.store.recent_runs("pulse", "pulse", 10) == []
     assert [slot.outcome for slot in started.store.recent_slots("pulse", "pulse", started.now, 10)] == ["missed"]
+
+
+def test_a_loop_that_beats_and_writes_nothing_is_told(started: World) -> None:
+    """The slot is missed, and the reason is the journal; that stays so over a restart, and ends with the next line."""
+    started.at("12:01:00")
+    started.run(started.now)
+    started.see()
+    assert [one.kind for one in started.at("12:02:35").conditions] == ["not_written", "missed"]
+    started.restart()
+    started.see()
+    assert [one.kind for one in started.at("12:02:40").conditions] == ["not_written", "missed"]
+    started.at("12:03:00")
+    started.run(started.now)
+    assert started.see().conditions == ()
+
+
+def test_a_planned_deployment_is_no_alarm(started: World) -> None:
+    """Stopped and silent as announced, until the announcement's end; other strategies are judged as ever."""
+    started.at("12:01:00")
+    started.run(started.now)
+    until = started.now + timedelta(minutes=2)
+    control.announce(started.control, Deployment("r2", ("pulse",), started.now, until, "ann"))
+    started.write("service_stop", reason="SIGTERM")
+    started.silent = True
+    snapshot = started.at("12:02:50")
+    assert snapshot.deployment is not None
+    assert snapshot.deployment.release == "r2"
+    assert snapshot.strategies[0].status == "new"
+    assert [one.kind for one in snapshot.conditions] == ["missed"]
+    snapshot = started.at("12:03:05")
+    assert snapshot.deployment is None
+    assert [one.kind for one in snapshot.conditions] == ["stopped", "missed"]
+
+
+def test_what_was_wrong_before_a_restart_is_wrong_after_it(started: World) -> None:
+    """No condition goes and comes back only because the supervisor was started anew."""
+    started.write("service_stop", reason="SIGTERM")
+    started.silent = True
+    before = started.at("12:05:00")
+    assert [one.kind for one in before.conditions] == ["stopped", "missed"]
+    started.restart()
+    started.now += timedelta(seconds=5)
+    after = started.see()
+    assert [(one.key, one.since) for one in after.conditions] == [(one.key, one.since) for one in before.conditions]
+
+
+def test_a_condition_keeps_its_beginning(started: World) -> None:
+    """Forty missed slots later, and after a restart, it still began with the first."""
+    started.at("12:41:30")
+    started.restart()
+    (missed,) = [one for one in started.see().conditions if one.kind == "missed"]
+    assert (missed.since, missed.count) == (started.slot("12:01"), 41)
+
+
+def test_a_huge_journal_is_read_while_the_others_are_watched(started: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After ten seconds of reading the rest is judged; of the huge one nothing is said until it is read."""
+    started.strategy("huge", PULSE)
+    started.start("huge", ("huge",))
+    started.beat("huge")
+    for number in range(60):
+        started.write("note", None, "huge", message=f"{number}")
+    started.restart()
+    monkeypatch.setattr("openbell.supervisor.watch.BATCH", 1)
+    while started.watch.snapshot is None:
+        started.watch.step(started.now)
+        started.now += timedelta(seconds=1)
+        started.beat()
+    snapshot = started.watch.snapshot
+    assert snapshot.reading == ("huge",)
+    assert [(one.name, one.status) for one in snapshot.strategies] == [("huge", "new"), ("pulse", "up")]
+    assert "being read" in snapshot.strategies[0].reason
+    snapshot = started.see()
+    assert snapshot.reading == ()
+    assert snapshot.strategies[0].status == "up"
+
+
+def test_lines_from_the_future_are_a_wrong_clock(started: World) -> None:
+    """Told by the strategy whose journal has them."""
+    started.now += timedelta(minutes=10)
+    started.write("note", message="from the future")
+    started.now -= timedelta(minutes=10)
+    (condition,) = started.see().conditions
+    assert (condition.kind, condition.strategy) == ("clock_wrong", "pulse")
+    assert "600 s in the future" in condition.reason
+
+
+def test_another_machines_clock_is_listened_to(started: World) -> None:
+    """What the dead-man ping heard becomes a condition of the machine."""
+    started.watch.clock_skew_s = 3.0
+    assert [one.key for one in started.see().conditions] == [("clock_wrong", "", "")]
+    started.watch.clock_skew_s = 0.4
+    assert started.see().conditions == ()
+
+
+def test_a_line_of_ten_megabytes_is_passed_over(started: World) -> None:
+    """It is counted, and costs neither the others nor the slot its outcome."""
+    started.at("12:01:00")
+    with (started.journal / "pulse" / "2026-11-20.jsonl").open("ab") as file:
+        file.write(b'{"event": "note", "message": "' + b"x" * 10_000_000 + b'"}\n')
+    started.run(started.now)
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "succeeded")]
+    assert started.watch.passed_over == 1
+
+
+def test_what_runs_take_is_summed_up_day_by_day(started: World) -> None:
+    """From the journal over the days to the trend; the newest are in the view."""
+    assert started.store is not None
+    with started.store.transaction():
+        for day in range(20, 0, -1):
+            at = started.now - timedelta(days=day)
+            run = RunRecord(f"r{day}", "pulse", at, "loop", 1, at, at, 1.0, at, "succeeded", 20_000.0 - 500 * day)
+            started.store.put_run("pulse", run)
+    started.restart()
+    for _ in range(50):
+        started.see()
+    durations = started.bot().durations
+    assert durations is not None
+    assert durations.creep == pytest.approx(3500)
+    assert durations.recent[-1] == 19_500.0
+    assert [one.kind for one in started.watch.snapshot.conditions] == ["slower"]  # type: ignore[union-attr]
+    assert started.store.days("pulse", "pulse")[-1].median_ms == 19_500.0

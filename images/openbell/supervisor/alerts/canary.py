@@ -26,7 +26,7 @@ from openbell.supervisor.watch import Watch
 
 REQUEST = "canary.json"  # in the control folder
 GRACE = timedelta(seconds=1)
-AHEAD = timedelta(seconds=2)  # from the request to the slot
+AHEAD = timedelta(seconds=7)  # from the request to the slot: the watch looks every five seconds at least
 KEPT = timedelta(seconds=15)  # after the slot; what was to be said has been said by then
 FRESH = timedelta(seconds=30)  # an older request is nobody's any more
 

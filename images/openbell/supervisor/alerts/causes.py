@@ -51,28 +51,43 @@ def _alike(reason: str) -> str:
     return _DETAIL.sub("#", _PLACE.sub("", reason).strip())[:200]
 
 
-def incident_for(condition: Condition, incidents: Iterable[Incident], now: datetime) -> Incident | None:
-    """Return the open incident that a new condition belongs to, or None if it is a cause of its own."""
-    incidents = tuple(incidents)
-    cause = cause_of(condition)
-    if cause == CANARY:
-        return None
-    for incident in incidents:
-        if incident.cause == ABSENCE and incident.hold_until is not None and now < incident.hold_until:
-            return incident
-        if any(member.condition.key == condition.key for member in incident.members):
-            return incident  # it went for a moment and came back
-    if condition.bot:
+class Gathering:
+    """The open incidents, and which of them a new condition belongs to. Made anew for each look."""
+
+    def __init__(self, incidents: Iterable[Incident], now: datetime) -> None:
+        self._absence: int | None = None
+        self._by_key: dict[tuple[str, str, str], int] = {}
+        self._by_loop: dict[str, int] = {}  # the strategies whose loop is in trouble
+        self._by_cause: dict[str, int] = {}
         for incident in incidents:
-            if any(
-                _is_loop_of(member.condition, condition.strategy) for member in incident.members if not member.closed_at
-            ):
-                return incident  # what is wrong with its strategy's loop explains it
-    found = [incident for incident in incidents if incident.cause == cause]
-    if cause == "outage" or condition.kind not in BY_ERROR:
-        found = [incident for incident in found if now - incident.joined_at <= JOIN]
-    return found[-1] if found else None
+            if incident.cause == ABSENCE and incident.hold_until is not None and now < incident.hold_until:
+                self._absence = incident.id
+            is_fresh = now - incident.joined_at <= JOIN or incident.cause.partition(":")[0] in BY_ERROR
+            if incident.cause != CANARY and is_fresh:
+                self._by_cause[incident.cause] = incident.id
+            for member in incident.members:
+                if incident.cause != CANARY:
+                    self.join(incident.id, member.condition, is_open=member.closed_at is None)
 
+    def place(self, condition: Condition) -> int | None:
+        """Return the id of the incident that explains a condition, or None if it is a cause of its own."""
+        cause = cause_of(condition)
+        if cause == CANARY:
+            return None
+        if self._absence is not None:
+            return self._absence
+        if condition.key in self._by_key:
+            return self._by_key[condition.key]  # it went for a moment and came back
+        if condition.bot and condition.strategy in self._by_loop:
+            return self._by_loop[condition.strategy]
+        return self._by_cause.get(cause)
 
-def _is_loop_of(condition: Condition, strategy: str) -> bool:
-    return condition.strategy == strategy and not condition.bot
+    def add(self, incident: int, cause: str) -> None:
+        """Take up a new incident."""
+        self._by_cause[cause] = incident
+
+    def join(self, incident: int, condition: Condition, *, is_open: bool = True) -> None:
+        """Take up a condition as part of an incident."""
+        self._by_key[condition.key] = incident
+        if is_open and condition.strategy and not condition.bot:
+            self._by_loop[condition.strategy] = incident

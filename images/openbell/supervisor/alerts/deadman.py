@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.error import HTTPError
 
 import structlog
 
@@ -36,6 +37,9 @@ def ping(url: str, clock: Callable[[], datetime], timeout: float = TIMEOUT) -> A
         request = urllib.request.Request(url, headers={"User-Agent": "openbell"})  # noqa: S310 - settings.py lets http(s) through only
         with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310 - as above
             after, date, age = clock(), response.headers.get("Date"), response.headers.get("Age")
+    except HTTPError as error:
+        with error:
+            return Answer(f"it answered {error.code} {error.reason}")
     except (OSError, ValueError) as error:
         return Answer(hide(str(getattr(error, "reason", "") or error), url)[:200] or type(error).__name__)
     except Exception as error:  # noqa: BLE001 - http.client has its own; whatever it is, a ping never ends its thread

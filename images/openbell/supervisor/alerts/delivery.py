@@ -105,6 +105,7 @@ class Workers:
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self._stop = threading.Event()
+        self._workers = workers
         self._news = [threading.Event() for _ in workers]
         self._threads = [
             # A send has its own limit; a stop does not wait for it, since what is not marked is sent again.
@@ -126,8 +127,11 @@ class Workers:
         """Ask the threads to end, and wait for them together for so long."""
         self._stop.set()
         self.look()
-        for thread in self._threads:
-            thread.join(seconds / max(1, len(self._threads)))
+        for worker, thread in zip(self._workers, self._threads, strict=True):
+            if thread.ident is None:
+                worker.close()  # it was never started
+            else:
+                thread.join(seconds / len(self._threads))
 
     def _run(self, worker: Worker, news: threading.Event) -> None:
         try:

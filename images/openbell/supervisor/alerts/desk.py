@@ -1,13 +1,13 @@
 """The desk: each judged snapshot becomes flips, incidents and messages, each stored before anything is sent."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from openbell.supervisor.alerts import causes, words
-from openbell.supervisor.alerts.flips import Key, turn
+from openbell.supervisor.alerts.flips import turn
 from openbell.supervisor.alerts.memory import Memory
 from openbell.supervisor.alerts.policy import decide
 from openbell.supervisor.alerts.records import Flip, Incident, Member, Message
@@ -38,6 +38,7 @@ class Desk:
         self._noted_at: datetime | None = None
         self._pruned_at: datetime | None = None
         self._stale = False  # what is held here may be ahead of what is stored
+        self._flips: list[Flip] = []  # of this look
         self._remember()
 
     def _remember(self) -> None:
@@ -56,6 +57,7 @@ class Desk:
         if self._stale:
             self._remember()
         self._stale = True
+        self._flips.clear()
         wait = self._see(snapshot, now)
         self._stale = False
         return wait
@@ -82,13 +84,17 @@ class Desk:
                     self._flip(Flip(now, gone.member.condition, wrong=False, ended=gone.ended))
                 for member, condition in difference.changed:
                     self._memory.put_evidence(member.id, condition)
-                self._incidents = self._memory.incidents()
-                zones = _zones(snapshot)
+                gathering = causes.Gathering(self._memory.incidents(), now)
+                zones = {strategy.name: strategy.timezone for strategy in snapshot.strategies}
                 for condition in difference.came:
-                    self._open(condition, zones, now)
+                    self._open(gathering, Member(0, 0, condition, zones.get(condition.strategy, "UTC"), now))
                 seen = {condition.key for condition in snapshot.conditions}
                 for fault in faults:
-                    self._came_and_went(fault, seen, stored, zones, now)
+                    condition = fault.condition
+                    known = condition.key in seen or condition.key in stored
+                    if not known and condition.count >= settings.alert_after.of(condition.kind, condition.bot):
+                        zone = zones.get(condition.strategy, "UTC")
+                        self._open(gathering, Member(0, 0, condition, zone, now, now, "mended", last=fault.last))
                 self._fault = faults[-1].id if faults else max(self._fault or 0, snapshot.last_fault)
                 self._memory.put_mark("fault", self._fault)
                 self._memory.put_instant("seen_at", now)
@@ -96,52 +102,45 @@ class Desk:
         self._seen_at = now
         self._note(now)
         self._release(snapshot, now)
-        return self._speak(now)
+        wait = self._speak(now)
+        self._tell_flips()
+        return wait
 
     # What came and went
 
-    def _open(self, condition: Condition, zones: Mapping[str, str], now: datetime) -> None:
-        incident = self._incident_for(condition, now)
-        member = Member(0, incident.id, condition, zones.get(condition.strategy, "UTC"), now)
-        self._join(incident, member, now)
+    def _open(self, gathering: causes.Gathering, member: Member) -> None:
+        """Store a condition that came, or that came and went, where it belongs."""
+        condition, now = member.condition, member.opened_at
+        incident = gathering.place(condition)
+        if incident is None:
+            cause = causes.cause_of(condition)
+            incident = self._add(Incident(0, cause, now, now))
+            gathering.add(incident, cause)
+        gathering.join(incident, condition, is_open=member.closed_at is None)
+        self._memory.add_member(replace(member, incident=incident))
         self._flip(Flip(now, condition, wrong=True))
+        if member.closed_at is not None:
+            self._flip(Flip(now, condition, wrong=False, ended=member.ended))
 
-    def _came_and_went(
-        self, fault: Fault, seen: set[Key], stored: Mapping[Key, Member], zones: Mapping[str, str], now: datetime
-    ) -> None:
-        condition = fault.condition
-        known = condition.key in seen or condition.key in stored
-        if known or condition.count < self._settings.alert_after.of(condition.kind, condition.bot):
-            return
-        incident = self._incident_for(condition, now)
-        zone = zones.get(condition.strategy, "UTC")
-        self._join(incident, Member(0, incident.id, condition, zone, now, now, "mended", last=fault.last), now)
-        self._flip(Flip(now, condition, wrong=True))
-        self._flip(Flip(now, condition, wrong=False, ended="mended"))
-
-    def _incident_for(self, condition: Condition, now: datetime) -> Incident:
-        found = causes.incident_for(condition, self._incidents, now)
-        return found or self._add(Incident(0, causes.cause_of(condition), now, now))
-
-    def _add(self, incident: Incident) -> Incident:
-        incident = replace(incident, id=self._memory.add_incident(incident))
-        self._incidents = (*self._incidents, incident)
-        log.info("incident.opened", incident=incident.id, cause=incident.cause)
-        return incident
-
-    def _join(self, incident: Incident, member: Member, now: datetime) -> None:
-        member = replace(member, id=self._memory.add_member(member))
-        joined = replace(incident, joined_at=now, members=(*incident.members, member))
-        self._memory.put_incident(joined)
-        self._incidents = tuple(joined if one.id == joined.id else one for one in self._incidents)
+    def _add(self, incident: Incident) -> int:
+        number = self._memory.add_incident(incident)
+        log.info("incident.opened", incident=number, cause=incident.cause)
+        return number
 
     def _flip(self, flip: Flip) -> None:
         self._memory.add_flip(flip)
-        about = {"kind": flip.condition.kind, "strategy": flip.condition.strategy, "bot": flip.condition.bot}
-        if flip.wrong:
-            log.warning("flip.stored", wrong=True, reason=flip.condition.reason, **about)
-        else:
-            log.info("flip.stored", wrong=False, ended=flip.ended, **about)
+        self._flips.append(flip)
+
+    def _tell_flips(self) -> None:
+        """Log what is stored by now."""
+        flips, self._flips = self._flips, []
+        for flip in flips:
+            condition = flip.condition
+            about = {"kind": condition.kind, "strategy": condition.strategy, "bot": condition.bot}
+            if flip.wrong:
+                log.warning("flip.stored", wrong=True, reason=condition.reason, **about)
+            else:
+                log.info("flip.stored", wrong=False, ended=flip.ended, **about)
 
     # The supervisor's own absence
 
@@ -223,7 +222,3 @@ class Desk:
                 "message.stored", message=number, sort=message.sort, incident=message.incident, title=message.title
             )
         return number is not None
-
-
-def _zones(snapshot: Snapshot) -> dict[str, str]:
-    return {strategy.name: strategy.timezone for strategy in snapshot.strategies}

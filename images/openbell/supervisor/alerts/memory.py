@@ -123,13 +123,13 @@ class Memory:
         return int(self.database.execute(statement, row).lastrowid or 0)
 
     def put_incident(self, incident: Incident) -> None:
-        """Store what has been said about an incident, and when its newest member came."""
+        """Store what has been said about an incident."""
         row = (
-            *(ms(incident.joined_at), _maybe_ms(incident.told_at), _maybe_ms(incident.said_at)),
+            *(_maybe_ms(incident.told_at), _maybe_ms(incident.said_at)),
             *(incident.updates, incident.reminders, _maybe_ms(incident.hold_until), incident.id),
         )
         self.database.execute(
-            "UPDATE incidents SET joined_at = ?, told_at = ?, said_at = ?, updates = ?, reminders = ?, hold_until = ? WHERE id = ?",
+            "UPDATE incidents SET told_at = ?, said_at = ?, updates = ?, reminders = ?, hold_until = ? WHERE id = ?",
             row,
         )
 
@@ -137,8 +137,8 @@ class Memory:
         """Store that an incident is over."""
         self.database.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", (ms(at), incident))
 
-    def add_member(self, member: Member) -> int:
-        """Store a new member of an incident and return its id."""
+    def add_member(self, member: Member) -> None:
+        """Store a new member of an incident, which is the newest to join it."""
         condition = member.condition
         row = (
             *(
@@ -152,14 +152,13 @@ class Memory:
             *(member.timezone, ms(member.opened_at), _maybe_ms(member.closed_at), member.ended, member.remedy),
             _maybe_ms(member.last),
         )
-        return int(
-            self.database.execute(
-                "INSERT INTO members (incident, kind, strategy, bot, since, reason, expected, count, timezone, opened_at, closed_at, ended, "
-                "remedy, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            ).lastrowid
-            or 0
+        self.database.execute(
+            "INSERT INTO members (incident, kind, strategy, bot, since, reason, expected, count, timezone, opened_at, closed_at, ended, "
+            "remedy, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
         )
+        joined = (ms(member.opened_at), member.incident)
+        self.database.execute("UPDATE incidents SET joined_at = ? WHERE id = ?", joined)
 
     def put_evidence(self, member: int, condition: Condition) -> None:
         """Store what is known by now of an open condition."""

@@ -82,7 +82,8 @@ def from_environment(environment: Mapping[str, str]) -> AlertSettings:
             if (digest := _digest(given, name, f"OPENBELL_DIGEST_{name.upper()}"))
         ),
         deadman_url=_deadman(given),
-        deadman_every=_duration(given, "OPENBELL_DEADMAN_EVERY", default.deadman_every),
+        # The watch takes its time when nothing happens: more often, and there is no new cycle to tell of.
+        deadman_every=_duration(given, "OPENBELL_DEADMAN_EVERY", default.deadman_every, timedelta(seconds=10)),
     )
 
 
@@ -150,12 +151,14 @@ def _number(given: Mapping[str, str], variable: str, default: int) -> int:
     return int(text)
 
 
-def _duration(given: Mapping[str, str], variable: str, default: timedelta) -> timedelta:
+def _duration(
+    given: Mapping[str, str], variable: str, default: timedelta, least: timedelta = timedelta(seconds=1)
+) -> timedelta:
     if variable not in given:
         return default
     duration = parse_duration(given[variable])
-    if duration is None or not timedelta(seconds=1) <= duration <= timedelta(days=365):
-        msg = f'{variable}: found "{given[variable]}"; allowed: a duration from 1s to 365d such as "60s" or "5m"'
+    if duration is None or not least <= duration <= timedelta(days=365):
+        msg = f'{variable}: found "{given[variable]}"; allowed: a duration from {least.seconds}s to 365d such as "60s" or "5m"'
         raise ValueError(msg)
     return duration
 

@@ -44,6 +44,8 @@ def strategy(view: StrategyView) -> Answer:
         "name": view.name,
         "description": view.description,
         "timezone": view.timezone,
+        "broker": view.broker,
+        "money": view.money,
         "status": view.status,
         "reason": view.reason,
         "condition": view.condition,

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from openbell.control import halted
 from openbell.journal import stamp
 from openbell.supervisor.guard import Guard
 from openbell.supervisor.page.api import Api
@@ -56,7 +57,7 @@ class Page:
         snapshot = self._sources.snapshot()
         if snapshot is None:
             return self._waiting(503, READING)
-        key = (snapshot.version, page, self._sources.alive)
+        key = (snapshot.version, page, self._sources.alive, str(halted(self._sources.control)))
         document = self._kept.get(key)
         if document is None:
             shown: Overview = overview(snapshot, page)
@@ -112,7 +113,7 @@ class Page:
 
     def _waiting(self, status: int, text: str) -> Response:
         content = self._templates.get_template("waiting.html").render(
-            title="openbell", ok=False, headline=text, can_change=False, deployment=None, when=""
+            title="openbell", ok=False, headline=text, can_change=False, deployment=None, halt=None, when=""
         )
         return HTMLResponse(content, status)
 
@@ -125,6 +126,7 @@ class Page:
             headline=text,
             snapshot=snapshot,
             deployment=snapshot.deployment,
+            halt=halted(self._sources.control),
             can_change=bool(self._sources.token),
             when=_WHEN.decode(),
             **values,

@@ -41,6 +41,8 @@ _STRATEGY = {
     "name": TEXT,
     "description": TEXT,
     "timezone": TEXT,
+    "broker": TEXT,
+    "money": {**TEXT, "description": "live or paper"},
     "status": STATUS,
     "reason": TEXT,
     "condition": TEXT,

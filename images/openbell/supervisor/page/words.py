@@ -57,4 +57,3 @@ def kind_of(condition: Condition) -> Kind:
 def advice(condition: Condition) -> str:
     """Return what a person can do about a condition."""
     return kind_of(condition).advice.replace("{strategy}", condition.strategy).replace("{bot}", condition.bot)
-

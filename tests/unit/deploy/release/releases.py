@@ -7,7 +7,13 @@ from deploy.release.record import Release, ServiceRecord
 def record(image: str, *, configuration: str = "c1", secrets: str = "", manifest: str = "m1") -> ServiceRecord:
     """Return a service's record; everything that it is made of is in its fingerprint."""
     return ServiceRecord(
-        f"openbell/x:{image}", f"sha256:{image}", f"{image}-{configuration}-{secrets}", configuration, secrets, (), manifest
+        f"openbell/x:{image}",
+        f"sha256:{image}",
+        f"{image}-{configuration}-{secrets}",
+        configuration,
+        secrets,
+        (),
+        manifest,
     )
 
 

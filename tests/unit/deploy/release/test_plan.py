@@ -4,7 +4,8 @@ import pytest
 
 from deploy.problem import Problem
 from deploy.release.deployed import Deployed, Running
-from deploy.release.plan import back, only, plan
+from deploy.release.plan import back, plan, taken
+from deploy.release.record import Release
 from tests.unit.deploy.release.releases import host, record, release
 
 OLD = release("20261101-000000-aaaa", pulse=record("p1"), slow=record("s1"), supervisor=record("v1"))
@@ -51,6 +52,15 @@ def test_what_runs_counts_and_not_what_the_record_says() -> None:
     assert found.recreate == {"pulse": "it is not what the last deployment started"}
 
 
+def test_what_nobody_deployed_is_not_taken_over() -> None:
+    """It could not be brought back. Beside a record it is: the record says what to return to."""
+    theirs = {"pulse": Running("id", "running", "")}
+    with pytest.raises(Problem, match="pulse: no deployment has started what runs there"):
+        plan(OLD, Deployed(theirs))
+    found = plan(release("b", **OLD.services), Deployed({**host(OLD).containers, **theirs}, (OLD,), OLD))
+    assert found.recreate == {"pulse": "it is not what the last deployment started"}
+
+
 def test_a_first_deployment_starts_everything() -> None:
     """Where nothing is."""
     assert list(plan(OLD, Deployed()).recreate.values()) == ["new", "new", "new"]
@@ -79,25 +89,19 @@ def test_a_rollback_to_nowhere_says_why(there: Deployed, to: str | None, said: s
 
 
 def test_one_strategy_alone() -> None:
-    """The others stay as they run, also where they have changed here; the supervisor's image is not taken either."""
-    new = release("b", pulse=record("p2"), slow=record("s2"), supervisor=record("v2"))
-    merged, stay = only("pulse", new, OLD)
-    assert {name: service.image_id for name, service in merged.services.items()} == {
-        "pulse": "sha256:p2",
-        "slow": "sha256:s1",
-        "supervisor": "sha256:v1",
-    }
-    assert stay == ["slow", "supervisor"]
+    """Nothing else is made from this checkout, also where it has changed here."""
+    assert taken("pulse", {"pulse": "m1", "slow": "m2"}, OLD) == {"pulse"}
 
 
-def test_one_strategy_with_a_new_manifest_takes_the_supervisor_with_it() -> None:
-    """Which must know when it is due."""
-    new = release("b", pulse=record("p2", manifest="m2"), slow=record("s1"), supervisor=record("v2"))
-    assert only("pulse", new, OLD)[0].services["supervisor"].image_id == "sha256:v2"
+@pytest.mark.parametrize("name", ["pulse", "other"])
+def test_one_strategy_with_a_new_manifest_takes_the_supervisor_with_it(name: str) -> None:
+    """Which must know when it is due, be it changed or new."""
+    manifests = {"pulse": "m1", "slow": "m1", name: "m2"}
+    assert taken(name, manifests, OLD) == {name, "supervisor"}
 
 
 @pytest.mark.parametrize(
-    "strategy,there,said",
+    "strategy,current,said",
     [
         ("nope", OLD, 'STRATEGY: found "nope"; allowed: one of pulse, slow'),
         ("supervisor", OLD, 'STRATEGY: found "supervisor"; allowed: one of pulse, slow'),
@@ -105,8 +109,7 @@ def test_one_strategy_with_a_new_manifest_takes_the_supervisor_with_it() -> None
         ("pulse", OLD, "would learn of slow too"),
     ],
 )
-def test_one_strategy_that_cannot_be_alone(strategy: str, there: None, said: str) -> None:
+def test_one_strategy_that_cannot_be_alone(strategy: str, current: Release | None, said: str) -> None:
     """It is not there, nothing was deployed, or the supervisor would learn of more than the one."""
-    new = release("b", pulse=record("p2", manifest="m2"), slow=record("s2", manifest="m2"), supervisor=record("v2"))
     with pytest.raises(Problem, match=said):
-        only(strategy, new, there)
+        taken(strategy, {"pulse": "m2", "slow": "m2"}, current)

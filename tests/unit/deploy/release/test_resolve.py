@@ -41,7 +41,11 @@ def test_nothing_is_left_of_the_checkout() -> None:
     assert ":local" not in text
     assert "s3cret-value" not in text
     service = found.compose["services"]["pulse"]
-    assert (service["image"], service["pull_policy"], service["restart"]) == (TAGS["pulse"][0], "never", "unless-stopped")
+    assert (service["image"], service["pull_policy"], service["restart"]) == (
+        TAGS["pulse"][0],
+        "never",
+        "unless-stopped",
+    )
     assert "build" not in service
     assert service["labels"] == {FINGERPRINT: found.services["pulse"].fingerprint}
     assert found.environment == {"pulse": {"SHOWN": "a$b", "EMPTY": "", "KEY": "s3cret-value"}}
@@ -68,7 +72,7 @@ def test_what_a_container_is_made_of_is_its_fingerprint() -> None:
 def test_a_folder_of_the_checkout_is_refused() -> None:
     """It would not be there; a folder of the host is its owner's choice."""
     bind = {"type": "bind", "source": f"{ROOT}/data", "target": "/data"}
-    with pytest.raises(Problem, match="compose: pulse: .*data is a folder of this machine"):
+    with pytest.raises(Problem, match=r"compose: pulse: .*data is a folder of this machine"):
         resolve(with_service(volumes=[bind]), TAGS, {}, ROOT)
     resolve(with_service(volumes=[{**bind, "source": "/srv/data"}]), TAGS, {}, ROOT)
 

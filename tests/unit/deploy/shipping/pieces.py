@@ -35,4 +35,6 @@ def layer(name: str, content: bytes = b"content") -> bytes:
 
 def configuration(*layers: bytes) -> bytes:
     """Return the configuration of an image of these layers."""
-    return json.dumps({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [identity(one) for one in layers]}}).encode()
+    return json.dumps(
+        {"os": "linux", "rootfs": {"type": "layers", "diff_ids": [identity(one) for one in layers]}}
+    ).encode()

@@ -31,7 +31,11 @@ def spool(tmp_path: Path) -> Spool:
 def unpacked(file: Path, compression: str) -> dict[str, bytes]:
     """Return the files of a packed tar."""
     content = file.read_bytes()
-    plain = gzip.decompress(content) if compression == "gzip" else zstandard.ZstdDecompressor().stream_reader(content).read()
+    plain = (
+        gzip.decompress(content)
+        if compression == "gzip"
+        else zstandard.ZstdDecompressor().stream_reader(content).read()
+    )
     with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
         found = {member.name: tar.extractfile(member) for member in tar.getmembers()}
         return {name: file.read() for name, file in found.items() if file}

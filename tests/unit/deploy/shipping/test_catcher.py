@@ -20,13 +20,13 @@ def catcher(tmp_path: Path) -> Iterator[Catcher]:
         yield one
 
 
-def ask(
-    catcher: Catcher, method: str, path: str, body: bytes | list[bytes] | None = None
-) -> http.client.HTTPResponse:
+def ask(catcher: Catcher, method: str, path: str, body: bytes | list[bytes] | None = None) -> http.client.HTTPResponse:
     """Return the answer to one request; a list is sent in chunks. "~" stands for the catcher's own path."""
     connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
     where = path.replace("~", f"/v2/{catcher.secret}/openbell/pulse")
-    connection.request(method, where, iter(body) if isinstance(body, list) else body, encode_chunked=isinstance(body, list))
+    connection.request(
+        method, where, iter(body) if isinstance(body, list) else body, encode_chunked=isinstance(body, list)
+    )
     answer = connection.getresponse()
     answer.read()
     connection.close()

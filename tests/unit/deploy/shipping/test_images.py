@@ -45,6 +45,11 @@ def test_containerd_calls_an_image_by_its_whole_name(reference: str, whole: str)
 
 def test_an_inspection_says_what_an_image_is_made_of() -> None:
     """An image without layers is one, too."""
-    attributes: dict[str, object] = {"Id": "sha256:a", "Os": "linux", "Architecture": "arm64", "RootFS": {"Layers": ["1"]}}
+    attributes: dict[str, object] = {
+        "Id": "sha256:a",
+        "Os": "linux",
+        "Architecture": "arm64",
+        "RootFS": {"Layers": ["1"]},
+    }
     assert from_inspection("a:local", attributes) == Local("a:local", "sha256:a", ("1",), "linux/arm64")
     assert from_inspection("a:local", attributes | {"RootFS": {"Type": "layers"}}).layers == ()

@@ -149,7 +149,7 @@ def test_an_image_that_was_there_before_keeps_its_tag(host: Host) -> None:
 
 def test_a_container_that_was_left_by_a_crash_is_in_nobodys_way(host: Host) -> None:
     """It is removed, and made anew."""
-    script = f'if [ -e {host.folder}/removed ]; then :; else echo name is in use >&2; exit 1; fi'
+    script = f"if [ -e {host.folder}/removed ]; then :; else echo name is in use >&2; exit 1; fi"
     host.docker(image_inspect=f"echo {ID}", create=script, rm=f"touch {host.folder}/removed")
     assert verify(host, shipment()).returncode == 0
 

@@ -26,18 +26,20 @@ def old_form() -> bytes:
         {"Config": "pulse.json", "RepoTags": ["openbell/pulse:local"], "Layers": ["1/layer.tar", "2/layer.tar"]},
         {"Config": "cross.json", "RepoTags": ["openbell/cross:local"], "Layers": ["3/layer.tar", "4/layer.tar"]},
     ]
-    return archive({
-        "1/VERSION": b"1.0",
-        "1/json": b"{}",
-        "1/layer.tar": BASE,
-        "2/layer.tar": TOP,
-        "3/layer.tar": ("symlink", "../1/layer.tar"),
-        "4/layer.tar": OTHER,
-        "pulse.json": PULSE,
-        "cross.json": CROSS,
-        "manifest.json": json.dumps(listed).encode(),
-        "repositories": b"{}",
-    })
+    return archive(
+        {
+            "1/VERSION": b"1.0",
+            "1/json": b"{}",
+            "1/layer.tar": BASE,
+            "2/layer.tar": TOP,
+            "3/layer.tar": ("symlink", "../1/layer.tar"),
+            "4/layer.tar": OTHER,
+            "pulse.json": PULSE,
+            "cross.json": CROSS,
+            "manifest.json": json.dumps(listed).encode(),
+            "repositories": b"{}",
+        }
+    )
 
 
 def new_form(*, packed: bool) -> bytes:
@@ -52,14 +54,16 @@ def new_form(*, packed: bool) -> bytes:
         }
         for image, config, top in zip(IMAGES, (PULSE, CROSS), (TOP, OTHER), strict=True)
     ]
-    return archive({
-        "blobs/sha256/ffff": b'{"schemaVersion": 2}',
-        **{paths[one]: blob for one, blob in blobs.items()},
-        **{f"blobs/sha256/{identity(config)[7:]}": config for config in (PULSE, CROSS)},
-        "index.json": b"{}",
-        "manifest.json": json.dumps(listed).encode(),
-        "oci-layout": b"{}",
-    })
+    return archive(
+        {
+            "blobs/sha256/ffff": b'{"schemaVersion": 2}',
+            **{paths[one]: blob for one, blob in blobs.items()},
+            **{f"blobs/sha256/{identity(config)[7:]}": config for config in (PULSE, CROSS)},
+            "index.json": b"{}",
+            "manifest.json": json.dumps(listed).encode(),
+            "oci-layout": b"{}",
+        }
+    )
 
 
 FORMS = {"old": old_form(), "new": new_form(packed=False), "packed": new_form(packed=True)}

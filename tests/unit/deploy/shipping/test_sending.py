@@ -18,6 +18,7 @@ class Clock:
         self.now = 100.0
 
     def __call__(self) -> float:
+        """Return the time."""
         return self.now
 
 
@@ -38,7 +39,9 @@ def test_before_the_first_byte_nobody_knows_how_long_it_takes() -> None:
     assert meter.bar().endswith("0 B of 1.0 kB  0 B/s")
 
 
-@pytest.mark.parametrize("count,text", [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_340_000, "12.3 MB"), (2 * 10**9, "2.0 GB")])
+@pytest.mark.parametrize(
+    "count,text", [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_340_000, "12.3 MB"), (2 * 10**9, "2.0 GB")]
+)
 def test_bytes_for_a_person(count: int, text: str) -> None:
     """In steps of a thousand, as networks count."""
     assert size(count) == text

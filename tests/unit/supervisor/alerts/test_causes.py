@@ -2,12 +2,14 @@
 
 import pytest
 
-from openbell.supervisor.alerts.causes import ABSENCE, CANARY, CANARY_STRATEGY, cause_of, incident_for
+from openbell.supervisor.alerts.causes import ABSENCE, CANARY, CANARY_STRATEGY, Gathering, cause_of
 from openbell.supervisor.alerts.records import Incident
 from openbell.supervisor.conditions import Condition
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND, condition, incident, member
 
-REFUSED = "slot 09:35:00 EST failed (3 in a row): ConnectionError: HTTPConnectionPool(host='api', port=443): <0x7f1a> refused"
+REFUSED = (
+    "slot 09:35:00 EST failed (3 in a row): ConnectionError: HTTPConnectionPool(host='api', port=443): <0x7f1a> refused"
+)
 REFUSED_TOO = "slot 14:35:00 UTC failed: ConnectionError: HTTPConnectionPool(host='api', port=443): <0x7f2b> refused"
 
 
@@ -19,7 +21,9 @@ REFUSED_TOO = "slot 14:35:00 UTC failed: ConnectionError: HTTPConnectionPool(hos
         (condition("a", "failed", reason=REFUSED), condition("b", "failed", reason=REFUSED_TOO)),
         (
             condition("", "cannot_start", reason="cannot start: ImportError: no numpy (last tried 09:35:00 EST)"),
-            condition("", "cannot_start", "other", reason="cannot start: ImportError: no numpy (last tried 14:35:07 UTC)"),
+            condition(
+                "", "cannot_start", "other", reason="cannot start: ImportError: no numpy (last tried 14:35:07 UTC)"
+            ),
         ),
         (condition("", "volume_full", ""), condition("", "volume_full", "", reason="2 % left")),
     ],
@@ -55,7 +59,11 @@ ERROR = incident(member("a", "failed"), cause=cause_of(condition("a", "failed"))
         (condition("", "stopped", "other"), OUTAGE, True),
         (condition("b", strategy="other"), incident(member("a"), joined_at=NOW - 3 * MINUTE), False),
         (condition("b", "failed"), ERROR, True),
-        (condition("b", "failed"), incident(member("a", "failed"), cause=ERROR.cause, joined_at=NOW - 99 * MINUTE), True),
+        (
+            condition("b", "failed"),
+            incident(member("a", "failed"), cause=ERROR.cause, joined_at=NOW - 99 * MINUTE),
+            True,
+        ),
         (condition("b", "failed", reason="KeyError"), ERROR, False),
         (condition("a", "interrupted"), incident(member("", "stalled"), joined_at=NOW - 99 * MINUTE), True),
         (condition("a", "failed"), incident(member("", "stalled", closed=SECOND), joined_at=NOW - 99 * MINUTE), False),
@@ -68,4 +76,4 @@ ERROR = incident(member("a", "failed"), cause=cause_of(condition("a", "failed"))
 )
 def test_a_new_condition_joins_what_explains_it(new: Condition, there: Incident, *, joins: bool) -> None:
     """It joins an incident of its cause, of its strategy's dead loop, or of the supervisor's own absence; an old outage is over for it."""
-    assert (incident_for(new, [there], NOW) is there) is joins
+    assert (Gathering([there], NOW).place(new) == there.id) is joins

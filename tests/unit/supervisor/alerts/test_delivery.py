@@ -15,7 +15,11 @@ from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from tests.unit.supervisor.alerts.hook import Hook, wait_until
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND
 
-FIRST, SECOND_ONE, SPARE = Channel("first", "json://a"), Channel("second", "json://b"), Channel("spare", "json://c", fallback=True)
+FIRST, SECOND_ONE, SPARE = (
+    Channel("first", "json://a"),
+    Channel("second", "json://b"),
+    Channel("spare", "json://c", fallback=True),
+)
 SETTINGS = AlertSettings(channels=(FIRST, SECOND_ONE, SPARE))
 
 
@@ -43,9 +47,7 @@ def delivery(attempts: int = 0, *, age: timedelta = timedelta(0), open_: bool = 
         (delivery(200, age=23 * HOUR, open_=False), 201, HOUR, Next(NOW + 10 * MINUTE, hand_over=True)),
     ],
 )
-def test_what_follows_a_failure(
-    about: Delivery, failures: int, failing_for: timedelta | None, expected: Next
-) -> None:
+def test_what_follows_a_failure(about: Delivery, failures: int, failing_for: timedelta | None, expected: Next) -> None:
     """Longer and longer pauses, the fallback after some failures or some time, and no end while the thing is open."""
     since = None if failing_for is None else NOW - failing_for
     assert after_failure(about, failures, since, SETTINGS, NOW) == expected

@@ -150,7 +150,9 @@ def test_quiet_hours_keep_a_short_trouble_for_the_morning(tmp_path: Path) -> Non
         here.during(30 * MINUTE, step=50 * SECOND)
         here.during(10 * MINUTE, condition(kind="unexpected_run"), step=10 * SECOND)
         here.during(50 * MINUTE, step=10 * SECOND)
-        assert [(sort, title) for sort, title in here.said()] == [("alert", "WARNING: alpha ran where no slot was (over)")]
+        assert [(sort, title) for sort, title in here.said()] == [
+            ("alert", "WARNING: alpha ran where no slot was (over)")
+        ]
         ((at,),) = here.rows('SELECT at AS "at [INSTANT]" FROM messages')
         assert at == NOW.replace(hour=16, minute=0, second=1)
 

@@ -102,9 +102,7 @@ def test_neither_arguments_nor_environment_hold_a_secret(
     sending.join()
 
 
-@pytest.mark.parametrize(
-    "url", [f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}", "json://", f"mailtos://{TOKEN}"]
-)
+@pytest.mark.parametrize("url", [f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}", "json://", f"mailtos://{TOKEN}"])
 def test_a_url_that_apprise_does_not_take(post: Post, url: str) -> None:
     """It is found without sending anything, and shown to nobody."""
     said = post.check(Channel("phone", url))

@@ -26,7 +26,9 @@ def test_one_bot() -> None:
 def test_many_bots_are_a_list_that_fits_a_phone() -> None:
     """A thousand bots are named as the first few and a number, by kind; the first reason stands for all."""
     late = [member(f"b{number}") for number in range(1000)]
-    dead = [member("", "stalled", condition=condition("", "stalled", "fund", reason="no sign of life since 09:34:00 EST"))]
+    dead = [
+        member("", "stalled", condition=condition("", "stalled", "fund", reason="no sign of life since 09:34:00 EST"))
+    ]
     said = message(incident(*late, *dead), "alert", NOW)
     assert said.title == "CRITICAL: 1 strategy and 1000 bots: shows no sign of life, missed a slot"
     lines = said.body.splitlines()

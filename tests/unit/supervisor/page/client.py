@@ -11,6 +11,25 @@ from tests.unit.supervisor.world import World
 TOKEN = "a-token-for-these-tests"
 
 
+def ask(
+    page: Page,
+    path: str,
+    method: str = "GET",
+    *,
+    headers: Mapping[str, str] | None = None,
+    json: object = None,
+    content: bytes | None = None,
+) -> httpx.Response:
+    """Return a page's answer to one request."""
+
+    async def answer() -> httpx.Response:
+        transport = httpx.ASGITransport(page.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
+            return await client.request(method, path, headers=headers, json=json, content=content)
+
+    return asyncio.run(answer())
+
+
 class Client:
     """A page over a world."""
 
@@ -41,19 +60,11 @@ class Client:
         content: bytes | None = None,
     ) -> httpx.Response:
         """Return the answer to one request."""
-
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(self.page.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
-                return await client.request(method, path, headers=headers, json=json, content=content)
-
-        return asyncio.run(ask())
+        return ask(self.page, path, method, headers=headers, json=json, content=content)
 
     def change(
         self, path: str, method: str = "PATCH", *, json: object = None, content: bytes | None = None, **headers: str
     ) -> httpx.Response:
         """Return the answer to a request that carries the token."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.ask(
-            path, method, headers={"Authorization": f"Bearer {TOKEN}", **named}, json=json, content=content
-        )
+        return self.ask(path, method, headers={"Authorization": f"Bearer {TOKEN}", **named}, json=json, content=content)

@@ -24,9 +24,7 @@ def client(started: World) -> Client:
         source="sample",
     )
     held = {"AAPL": {"qty": 3.0, "average_price": 9.5, "price": 10.0, "value": 30.0}}
-    started.write(
-        "account", fields, broker="paper", cash=99_970.0, equity=100_000.0, currency="USD", positions=held
-    )
+    started.write("account", fields, broker="paper", cash=99_970.0, equity=100_000.0, currency="USD", positions=held)
     started.write("output", fields, text="<i>looked</i> at AAPL")
     started.write("run_end", fields, outcome="succeeded", tick_duration_ms=12.5, orders=1, trigger="loop")
     started.at("12:02:00")

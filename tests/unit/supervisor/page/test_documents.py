@@ -12,7 +12,9 @@ import openbell.supervisor
 from openbell.control import Deployment, announce
 from openbell.supervisor.guard import HEADERS
 from openbell.supervisor.page.documents import coded
+from openbell.supervisor.page.overview import Overview, overview
 from openbell.supervisor.page.words import MARKS
+from openbell.supervisor.snapshot import Snapshot
 from tests.unit.supervisor.page.client import Client
 from tests.unit.supervisor.world import World
 
@@ -87,7 +89,7 @@ def test_without_a_token_the_page_is_read_only(client: Client) -> None:
     """The buttons are there, disabled, and say why; what does the same is named."""
     reading = Client(client.world, token="")
     text = reading.ask("/strategies/pulse").text
-    assert "<button type=\"button\" disabled>Pause …</button>" in text
+    assert '<button type="button" disabled>Pause …</button>' in text
     assert "make pause BOT=pulse" in text
     assert "data-act" not in text
     assert "<dialog" not in text
@@ -225,25 +227,21 @@ def test_who_has_the_newest_version_is_told_so(client: Client, path: str) -> Non
 def test_the_overview_is_made_anew_only_when_something_changed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """With many bots and many readers that matters."""
     made: list[int] = []
-    monkeypatch.setattr("openbell.supervisor.page.app.overview", _counting(made))
+
+    def counted(snapshot: Snapshot, page: int) -> Overview:
+        made.append(page)
+        return overview(snapshot, page)
+
+    monkeypatch.setattr("openbell.supervisor.page.app.overview", counted)
+    client.world.at("12:03:30")
     client.ask("/")
     client.world.now += timedelta(seconds=1)
     client.world.see()
-    assert "12:03:26" in client.ask("/").text
+    assert "12:03:31" in client.ask("/").text
     assert len(made) == 1
     client.world.at("12:04:30")
     client.ask("/")
     assert len(made) == 2
-
-
-def _counting(made: list[int]) -> object:
-    from openbell.supervisor.page.overview import overview  # noqa: PLC0415 - the one that is replaced
-
-    def counted(*arguments: object) -> object:
-        made.append(1)
-        return overview(*arguments)  # type: ignore[arg-type]
-
-    return counted
 
 
 def test_records_that_cannot_be_read_are_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--year", action="store_true", help="the same as --days 365")
     options = parser.parse_args()
     length = timedelta(days=365 if options.year else options.days)
-    size = Size(options.bots, length, options.faults or options.bots / 50, dense=options.dense)
+    size = Size(options.bots, length, options.faults or options.bots / 80, dense=options.dense)
     clean = True
     for seed in range(options.seed, options.seed + options.seeds):
         score = simulate(seed, size, partial(print, flush=True))

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+QUICK = 'every = "30m"'
 # Share of the fleet's bots, timezone, calendar, lines of a bot's schedule of which one is drawn for each bot. Times lie
 # on a grid: a year has fewer instants at which anything happens, and more bots that are due in the same one.
 KINDS: tuple[tuple[str, float, str, str | None, tuple[str, ...]], ...] = (
@@ -19,11 +20,12 @@ KINDS: tuple[tuple[str, float, str, str | None, tuple[str, ...]], ...] = (
     ("crypto", 6, "UTC", None, ('every = "4h"\noffset = "5s"', 'every = "6h"', 'every = "1h"', 'every = "12h"')),
     ("always", 2, "UTC", "24/7", ('every = "8h"', 'at = "00:00"')),
     ("stream", 1.6, "UTC", None, ('kind = "stream"',)),
-    ("quick", 0.4, "UTC", None, ('every = "15m"',)),
+    ("quick", 0.4, "UTC", None, (QUICK,)),
 )  # fmt: skip
 # A calendar whose table runs out in the middle of the year, until somebody updates it.
 SHORT = "XSHORT"
-LARGEST = 45  # bots of one strategy
+SIZES = (1, 2, 5, 10, 20, 45)  # bots of one strategy
+MANY = 500  # bots from which on only large strategies keep their number down
 
 
 def write_fleet(root: Path, bots: int, rng: random.Random) -> None:
@@ -33,7 +35,7 @@ def write_fleet(root: Path, bots: int, rng: random.Random) -> None:
         left, number = max(1, round(weight * share)), 0
         while left > 0:
             number += 1
-            size = min(left, rng.choice((1, 2, 5, 10, 20, LARGEST)))
+            size = min(left, rng.choice(SIZES if bots < MANY else SIZES[-3:]))
             left -= size
             _write(root, f"{name}_{number}", manifest(f"{name}_{number}", size, zone, calendar, schedules, rng))
     _write(root, "short_calendar", manifest("short_calendar", 3, "America/New_York", SHORT, ('at = "11:00"',), rng))
@@ -43,7 +45,7 @@ def manifest(
     name: str, size: int, zone: str, calendar: str | None, schedules: tuple[str, ...], rng: random.Random
 ) -> str:
     """Return the text of a strategy's manifest."""
-    stagger = "0s" if size > 10 or schedules == ('every = "15m"',) else rng.choice(("0s", "0s", "2s"))
+    stagger = "0s" if size > 10 or schedules == (QUICK,) else rng.choice(("0s", "0s", "2s"))
     lines = [f'description = "Simulated"\ntimezone = "{zone}"\nstagger = "{stagger}"']
     if calendar is not None:
         lines.append(f'calendar = "{calendar}"')

@@ -83,7 +83,7 @@ def had_its_clock_set(loop: Loop, rng: random.Random) -> None:
 def ran_where_no_slot_was(loop: Loop, rng: random.Random) -> None:
     """Run for an instant that is none of its slots, as a loop with another calendar would on a holiday."""
     one, at = _any_bot(loop, rng), loop.agenda.now
-    slot = at.replace(minute=41, second=0, microsecond=0) - timedelta(hours=1)
+    slot = at.replace(second=at.second // 10 * 10 + 3, microsecond=0) - 10 * SECOND  # no schedule has such seconds
     loop.run_aside(one, slot, at)
     key = "unexpected_run", loop.name, one.bot.id
     loop.truth.begin(at, *key, loop.cause)

@@ -1,15 +1,25 @@
 """The score: each trouble said once, in its time, and nothing else said."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from openbell.supervisor.records import Fault
 from openbell.supervisor.store import Store
 from tests.unit.supervisor.simulation.observed import Alarm, Record
-from tests.unit.supervisor.simulation.truth import Key, Trouble, Truth
+from tests.unit.supervisor.simulation.truth import CALENDAR_RAN_OUT, Key, Trouble, Truth
 
 SLACK = timedelta(seconds=8)  # between the truth and the look after it
+SLACKS = {  # what is looked at more rarely, or cannot be known at once
+    "volume_full": timedelta(seconds=40),
+    "slower": timedelta(days=40),
+    "not_written": timedelta(seconds=75),
+}
+LOGGED = {"missed", "failed", "timed_out", "interrupted", "stale_data", "unexpected_run", "cannot_start", "crash_loop"}
+LONGEST_DELAY = timedelta(minutes=15)  # between a slot and the instant at which its trouble can be known
+UNPROVEN = {"stream_ended"}  # logged at each end of a stream's run
+SAME = {"timed_out": "hung"}  # what is logged of a run that hung, when it ends behind good ones at last
 PATIENCE = timedelta(seconds=45)  # after an absence, loops get their time to beat
 Span = tuple[datetime, datetime]
 
@@ -25,6 +35,7 @@ class Score:
     injected: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)  # troubles that were said, by kind
     unseen: int = 0  # troubles that came and went while nobody watched
+    logged: int = 0  # entries in the log of faults
     outcomes: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)  # troubles that were not said
     false: list[str] = field(default_factory=list)  # what was said without a trouble, or said twice
@@ -55,7 +66,7 @@ class Score:
             f"seed {self.seed}: {self.slots} slots, {self.injected.total()} happenings, {self.steps} steps in {self.seconds:.0f} s",
             f"  happened: {injected}",
             f"  slots: {outcomes}; {len(self.wrong_slots)} wrong",
-            f"  alarms: {told}; {self.unseen} came and went while the supervisor was away",
+            f"  alarms: {told}; {self.unseen} came and went while the supervisor was away; {self.logged} entries in its log",
             f"  precision {self.precision:.4f} ({len(self.false)} false alarms), recall {self.recall:.4f} ({len(self.missing)} not said)",
         ]
         for title, mistakes in (("false", self.false), ("not said", self.missing), ("slot", self.wrong_slots)):
@@ -97,55 +108,85 @@ def compare_slots(score: Score, truth: Truth, store: Store, after: datetime, unt
         ]
 
 
-def compare(score: Score, truth: Truth, record: Record, away: Sequence[Span], end: datetime) -> None:
-    """Match alarms with troubles, one to one."""
+def compare(score: Score, truth: Truth, record: Record, away: Sequence[Span], end: datetime) -> list[Trouble]:
+    """Match alarms with troubles, one to one; return the troubles that came and went while nobody watched."""
     alarms: dict[Key, list[Alarm]] = defaultdict(list)
     for alarm in record.alarms:
         alarms[alarm.key].append(alarm)
     wanted: dict[Key, list[Trouble]] = defaultdict(list)
     for trouble in truth.troubles:
         wanted[trouble.key].append(trouble)
+    unseen: list[Trouble] = []
     for key in wanted.keys() | alarms.keys():
-        _match(score, wanted.get(key, []), alarms.get(key, []), away, end)
+        unseen += _match(score, wanted.get(key, []), alarms.get(key, []), away, end)
+    score.unseen = len(unseen)
+    return unseen
 
 
-def _match(score: Score, wanted: Iterable[Trouble], alarms: list[Alarm], away: Sequence[Span], end: datetime) -> None:
+def _match(
+    score: Score, wanted: Iterable[Trouble], alarms: list[Alarm], away: Sequence[Span], end: datetime
+) -> Iterator[Trouble]:
     left = list(alarms)
     for trouble in wanted:
         finish = trouble.end or end
         fitting = [alarm for alarm in left if alarm.begin <= finish + SLACK and (alarm.end or end) >= trouble.begin]
         if not fitting:
-            if finish - trouble.begin < SLACK or any(
-                begin - SLACK <= trouble.begin and finish <= back + PATIENCE for begin, back in away
-            ):
-                score.unseen += 1
+            hidden = any(begin - SLACK <= trouble.begin and finish <= back + PATIENCE for begin, back in away)
+            if hidden or finish - trouble.begin < SLACK:
+                yield trouble
             else:
-                score.missing.append(
-                    f"{' '.join(trouble.key)}: {trouble.begin:%Y-%m-%d %H:%M:%S} to {finish:%m-%d %H:%M:%S} ({trouble.cause})"
-                )
+                score.missing.append(_told(trouble, end))
             continue
         first, *more = fitting
         left.remove(first)
-        complaint = _timing(trouble, first, away, end)
-        if complaint:
+        if complaint := _timing(trouble, first, away, end):
             score.false.append(complaint)
         else:
             score.found[trouble.kind] += 1
         for alarm in more:
             left.remove(alarm)
-            score.false.append(
-                f"{' '.join(alarm.key)} said again at {alarm.begin:%Y-%m-%d %H:%M:%S} ({trouble.cause}): {alarm.condition.reason}"
-            )
-    score.false += [
-        f"{' '.join(alarm.key)} said from {alarm.begin:%Y-%m-%d %H:%M:%S} to {alarm.end or end:%m-%d %H:%M:%S}: {alarm.condition.reason}"
-        for alarm in left
-    ]
+            again = f"{' '.join(alarm.key)} said again at {alarm.begin:%Y-%m-%d %H:%M:%S}"
+            score.false.append(f"{again} ({trouble.cause}): {alarm.condition.reason}")
+    for alarm in left:
+        span = f"{alarm.begin:%Y-%m-%d %H:%M:%S} to {alarm.end or end:%m-%d %H:%M:%S}"
+        score.false.append(f"{' '.join(alarm.key)} said from {span}: {alarm.condition.reason}")
+
+
+def _told(trouble: Trouble, end: datetime) -> str:
+    finish = trouble.end or end
+    return f"{' '.join(trouble.key)}: {trouble.begin:%Y-%m-%d %H:%M:%S} to {finish:%m-%d %H:%M:%S} ({trouble.cause})"
+
+
+def compare_log(score: Score, truth: Truth, faults: Iterable[Fault], unseen: Iterable[Trouble], end: datetime) -> None:
+    """See that the log of faults has what came and went while nobody watched, and nothing that never was."""
+    entries: dict[Key, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        entries[fault.condition.key].append(fault)
+    troubles: dict[Key, list[Trouble]] = defaultdict(list)
+    for trouble in truth.troubles:
+        troubles[trouble.key].append(trouble)
+    for trouble in unseen:
+        if trouble.kind in LOGGED and not any(_fits(fault, trouble, end) for fault in entries[trouble.key]):
+            score.missing.append(f"log: {_told(trouble, end)}")
+    for key, found in entries.items():
+        for fault in found:
+            score.logged += 1
+            of_it = troubles[key] + troubles[(SAME.get(key[0], ""), *key[1:])]
+            if key[0] not in UNPROVEN and not any(_fits(fault, trouble, end) for trouble in of_it):
+                span = f"{fault.condition.since} to {fault.last}"
+                score.false.append(f"log: {' '.join(key)} {span}: {fault.condition.reason}")
+
+
+def _fits(fault: Fault, trouble: Trouble, end: datetime) -> bool:
+    known = trouble.begin - (timedelta(days=9) if trouble.cause == CALENDAR_RAN_OUT else LONGEST_DELAY)
+    return known <= fault.last and fault.condition.since <= (trouble.end or end) + SLACK
 
 
 def _timing(trouble: Trouble, alarm: Alarm, away: Sequence[Span], end: datetime) -> str:
     """Return what is wrong with the time in which a trouble was said, or an empty text."""
     finish, ended = trouble.end or end, alarm.end or end
-    begin_by, end_by = trouble.begin + SLACK, finish + SLACK
+    slack = SLACKS.get(trouble.kind, SLACK)
+    begin_by, end_by = trouble.begin + slack, finish + slack
     for left, back in away:
         if left - SLACK <= trouble.begin <= back + PATIENCE:
             begin_by = max(begin_by, back + PATIENCE)
@@ -155,7 +196,7 @@ def _timing(trouble: Trouble, alarm: Alarm, away: Sequence[Span], end: datetime)
         return f"{' '.join(alarm.key)} said at {alarm.begin:%Y-%m-%d %H:%M:%S}, {alarm.begin - trouble.begin} late ({trouble.cause})"
     if ended > end_by:
         return f"{' '.join(alarm.key)} taken back at {ended:%Y-%m-%d %H:%M:%S}, {ended - finish} late ({trouble.cause})"
-    if ended < finish - SLACK:
+    if ended < finish - slack:
         return (
             f"{' '.join(alarm.key)} taken back at {ended:%Y-%m-%d %H:%M:%S}, {finish - ended} early ({trouble.cause})"
         )

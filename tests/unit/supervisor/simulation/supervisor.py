@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell.manifest import load_all
-from openbell.supervisor import intake, volumes, watch
+from openbell.supervisor import intake, presence, volumes, watch
 from openbell.supervisor.records import Fault
 from openbell.supervisor.store import Store
 from openbell.supervisor.watch import Watch
@@ -95,9 +95,9 @@ def simulated_disk() -> Iterator[list[volumes.Room]]:
 @contextmanager
 def longer_waits() -> Iterator[None]:
     """Let the watch believe in a clock that jumps: what it does each second or minute, it does whenever it is asked."""
-    before = watch.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK
-    watch.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK = LONG, LONG.total_seconds(), LONG / 8
+    before = presence.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK
+    presence.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK = LONG, LONG.total_seconds(), LONG / 8
     try:
         yield
     finally:
-        watch.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK = before
+        presence.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK = before

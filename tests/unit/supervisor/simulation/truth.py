@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+CALENDAR_RAN_OUT = "its calendar had run out"  # a cause: slots of the past become known
 Key = tuple[str, str, str]  # kind, strategy, bot
 
 

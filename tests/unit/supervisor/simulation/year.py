@@ -25,7 +25,7 @@ from tests.unit.supervisor.simulation.loops import SECOND, Loop, SimulatedBot
 from tests.unit.supervisor.simulation.scoring import Score, compare, compare_log, compare_slots
 from tests.unit.supervisor.simulation.supervisor import ROOMY, SHORT_OF_ROOM, Supervisor, longer_waits, simulated_disk
 from tests.unit.supervisor.simulation.troubles import never_started
-from tests.unit.supervisor.simulation.truth import Truth
+from tests.unit.supervisor.simulation.truth import CALENDAR_RAN_OUT, Truth
 
 START = datetime(2026, 2, 2, 6, 10, tzinfo=UTC)
 MONTH = timedelta(days=28)
@@ -333,7 +333,7 @@ class Year:
                 if slot not in self.truth.outcomes[loop.name, one.bot.id]:
                     self.slots += 1
                     self.truth.expect(loop.name, one.bot.id, slot)
-                    self.truth.outcome(now, loop.name, one.bot.id, slot, "missed", "the calendar had run out")
+                    self.truth.outcome(now, loop.name, one.bot.id, slot, "missed", CALENDAR_RAN_OUT)
             self._feed(loop, [one], self._slots(one, now - timedelta(hours=1)))
 
     # Housekeeping

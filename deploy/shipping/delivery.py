@@ -40,19 +40,20 @@ def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
     steps = [remote.verify(shipment)]
     if shipment.moved:
         steps.insert(0, remote.receive(shipment))
-    script = f"{remote.FUNCTIONS}\n{' && '.join(shlex.join(step) for step in steps)} 2>&1"
+    script = f"{remote.FUNCTIONS}\n{{ {' && '.join(shlex.join(step) for step in steps)}; }} 2>&1"
     command = ("sh", "-c", script)
-    process = connection.start(command)
-    assert process.stdin  # noqa: S101 - a pipe
-    with contextlib.suppress(BrokenPipeError):  # what the other end said before it went is read below
-        write(shipment, process.stdin, log)
-        process.stdin.close()
-    process.stdin = None  # or communicate would want to write to it
-    try:
-        output, _ = process.communicate(timeout=_LOADED_WITHIN)
-    except subprocess.TimeoutExpired:
-        msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: look at it with `{connection.host.ssh}`"
-        raise Problem(msg) from None
+    with connection.start(command) as process:
+        stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
+        assert stdin  # noqa: S101 - a pipe
+        # If it breaks, what the other end said before it went is read below.
+        with contextlib.suppress(BrokenPipeError), contextlib.closing(stdin):
+            write(shipment, stdin, log)
+        try:
+            output, _ = process.communicate(timeout=_LOADED_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: look at it with `{connection.host.ssh}`"
+            raise Problem(msg) from None
     connection.must_live(process.returncode, command)
     if process.returncode == 0:
         return ""

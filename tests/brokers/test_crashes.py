@@ -1,0 +1,281 @@
+"""A run that is killed, in every window around an order: the next attempt leaves exactly one, and the ledger knows of it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openbell import manifest as manifests
+from openbell import strategy
+from openbell.context import Run
+from openbell.control import Halt, halt, unhalt
+from openbell.journal import Event, Journal, since
+from openbell.ledger import Claim, Ledger
+from openbell.places import Places, from_environment
+from openbell.runner import worker
+from openbell.runner.processes import ChildProcess, Failure, ForkLauncher
+from tests.brokers.conftest import KINDS, Bench, bench_of, environment
+from tests.brokers.server import Fault
+from tests.brokers.test_wire import ORDERS
+from tests.unit.runner.fakes import wait_for
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+SLOT = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
+TOML = """timezone = "UTC"
+market = "{market}"
+broker = "{broker}"
+live = {live}
+stale = "trade"
+secrets = ["{prefix}_API_KEY", "{prefix}_SECRET_KEY"]
+{more}
+[[bot]]
+id = "b"
+symbols = ["{symbol}"]
+every = "5m"
+"""
+BUY = """
+def run(ctx):
+    symbol = ctx.symbols[0]
+    {before}
+    ctx.order(symbol, "buy", ctx.price(symbol) and {quantity}, reason="it rose")
+    {after}
+"""
+DIE = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+# While the order is being settled, before the ledger has it.
+DIE_SETTLING = f"""
+    from openbell.ledger import Ledger
+    def die(*_, **__):
+        {DIE}
+    Ledger.settle = die
+"""
+
+
+@dataclass
+class Strategy:
+    """A strategy's folder, journal and state, and the stub of its broker."""
+
+    bench: Bench
+    places: Places
+    attempts: int = 0
+
+    def write(self, code: str, more: str = "") -> None:
+        """Write the manifest and the code."""
+        kind = self.bench.kind
+        live = str(kind.live).lower()
+        toml = TOML.format(
+            market=kind.market, broker=kind.name, live=live, prefix=kind.prefix, symbol=kind.symbol, more=more
+        )
+        (self.places.folder / "strategy.toml").write_text(toml)
+        (self.places.folder / "strategy.py").write_text(code)
+
+    def start(self) -> ChildProcess:
+        """Start the next attempt of the same slot in a child, as the loop does."""
+        self.attempts += 1
+        manifest = manifests.load_named(self.places.folder / "strategy.toml", "demo")
+        run = Run(manifest.bots[0], SLOT, "r1", self.attempts)
+        with closing(Ledger(self.places.state / "ledger.sqlite")) as ledger:
+            ledger.claim([Claim("b", SLOT, "r1", 1, "loop", SLOT)])
+        journal = Journal(self.places.journal, "demo", "boot", echo=False)
+
+        def attempt(run: Run) -> Failure | None:
+            functions = strategy.load(self.places.folder)
+            return worker.attempt(manifest, functions, self.places, journal, run)
+
+        return ForkLauncher(attempt).start(run)
+
+    def attempt(self, process: ChildProcess | None = None) -> Failure | None:
+        """Make one attempt, or see one to its end."""
+        running = process or self.start()
+        endings: list[Failure | None] = []
+
+        def has_ended() -> bool:
+            ending = running.poll()
+            endings.extend([ending.failure] if ending else [])
+            return bool(endings)
+
+        wait_for(has_ended, "the end of the attempt", 60)
+        return endings[0]
+
+    def lines(self, event: str) -> list[Event]:
+        """Return the journal's lines of one event."""
+        lines = since(self.places.journal / "demo", datetime(2000, 1, 1, tzinfo=UTC).date())
+        return [line for line in lines if line["event"] == event]
+
+    def ledger(self) -> Ledger:
+        """Open the ledger."""
+        return Ledger(self.places.state / "ledger.sqlite")
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind.venue], ids=lambda kind: kind.name)
+def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
+    """A strategy that trades at a stub."""
+    with bench_of(request.param, tmp_path) as bench:
+        for name, value in {
+            "OPENBELL_STRATEGY": "demo",
+            "OPENBELL_FOLDER": str(tmp_path / "strategy"),
+            "OPENBELL_JOURNAL": str(tmp_path / "journal"),
+            "OPENBELL_STATE": str(tmp_path / "state"),
+            "OPENBELL_CONTROL": str(tmp_path / "control"),
+            "OPENBELL_BOOT_ID": "boot",
+            **environment(bench.kind, bench.wire.address),
+        }.items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "control").mkdir()
+        yield Strategy(bench, from_environment(os.environ))
+
+
+def buy(desk: Strategy, before: str = "", after: str = "") -> str:
+    """Return the code of a strategy that buys, and does something before and after."""
+    return BUY.format(before=before.strip() or "pass", after=after.strip() or "pass", quantity=desk.bench.kind.quantity)
+
+
+def at_the_wire(kind: str) -> Callable[[Strategy], None]:
+    """Kill the run while its order is on the wire."""
+
+    def window(desk: Strategy) -> None:
+        victim: list[int] = []
+        path = ORDERS[desk.bench.kind.name]
+        desk.write(buy(desk))
+        desk.bench.wire.faults.append(Fault("POST", path, kind, victim=lambda: victim[0]))
+        process = desk.start()
+        victim.append(process.pid)
+        assert desk.attempt(process) is not None
+
+    return window
+
+
+def in_the_run(before: str = "", after: str = "") -> Callable[[Strategy], None]:
+    """Let the run kill itself before its order or after it."""
+
+    def window(desk: Strategy) -> None:
+        desk.write(buy(desk, before, after))
+        assert desk.attempt() is not None
+
+    return window
+
+
+@pytest.mark.parametrize("window", [
+    pytest.param(in_the_run(before=DIE), id="before the intent is recorded"),
+    pytest.param(at_the_wire("kill before"), id="after the intent, before the order arrives"),
+    pytest.param(at_the_wire("kill after"), id="after the order, before its answer"),
+    pytest.param(in_the_run(before=DIE_SETTLING), id="after the answer, before it is recorded"),
+    pytest.param(in_the_run(after=DIE), id="after the answer is recorded"),
+])  # fmt: skip
+def test_a_killed_run_leaves_one_order(desk: Strategy, window: Callable[[Strategy], None]) -> None:
+    """Whatever the moment: the next attempt succeeds, the broker has one order, the ledger has it filled, nothing differs."""
+    window(desk)
+    desk.write(buy(desk))
+    assert desk.attempt() is None
+    (booked,) = desk.bench.book.orders
+    assert booked.status == "filled"
+    with closing(desk.ledger()) as ledger:
+        assert [(record.status, record.filled) for record in ledger.orders("b", SLOT)] == [
+            ("filled", desk.bench.kind.quantity)
+        ]
+        assert ledger.holdings() == {desk.bench.kind.symbol: desk.bench.kind.quantity}
+    assert [line["differences"] for line in desk.lines("reconciled")] == [[]]
+
+
+def test_an_order_that_fills_between_runs_is_counted(desk: Strategy) -> None:
+    """Half of it filled in the run, the rest before the next: the ledger holds all of it, and the broker does not differ."""
+    desk.bench.book.fill = 0.5
+    desk.write(buy(desk))
+    assert desk.attempt() is None
+    with closing(desk.ledger()) as ledger:
+        assert ledger.holdings() == {desk.bench.kind.symbol: desk.bench.kind.quantity / 2}
+    desk.bench.book.execute(desk.bench.book.orders[0], desk.bench.kind.quantity / 2)
+    desk.write("def run(ctx): pass")
+    assert desk.attempt() is None
+    with closing(desk.ledger()) as ledger:
+        assert ledger.holdings() == {desk.bench.kind.symbol: desk.bench.kind.quantity}
+        assert ledger.open_orders() == []
+    assert [line["differences"] for line in desk.lines("reconciled")] == [[]]
+
+
+def test_what_the_ledger_does_not_know_of_is_told_and_not_taken_over(desk: Strategy) -> None:
+    """Somebody has traded by hand: every run goes on, one line tells of the difference, and it stays one."""
+    desk.write("def run(ctx): pass")
+    assert desk.attempt() is None
+    symbol = desk.bench.kind.symbol
+    desk.bench.book.held[symbol] = 3.0
+    for _ in range(2):
+        with closing(desk.ledger()) as ledger:
+            ledger.remember("reconciled at", "2026-01-01T00:00:00+00:00")
+        assert desk.attempt() is None
+        with closing(desk.ledger()) as ledger:
+            assert ledger.holdings() == {}
+    first, second = desk.lines("reconciled")
+    assert first["differences"] == []
+    assert second["differences"] == [{"symbol": symbol, "kind": "unexpected", "ours": 0.0, "theirs": 3.0}]
+    assert second["level"] == "error"
+
+
+def test_nothing_is_ordered_while_trading_is_halted(desk: Strategy) -> None:
+    """The decision is refused with who halted and why; after the halt the same run orders."""
+    halt(desk.places.control, Halt(SLOT, "me", "odd fills"))
+    desk.write(buy(desk))
+    assert desk.attempt() is None
+    (line,) = desk.lines("decision")
+    assert (line["action"], line["reason"]) == ("refused", "halted: odd fills (by me since 2026-03-02T09:05:00.000Z)")
+    assert (line["side"], line["wanted_qty"], line["wanted_reason"]) == ("buy", desk.bench.kind.quantity, "it rose")
+    assert desk.bench.book.orders == []
+    unhalt(desk.places.control)
+    assert desk.attempt() is None
+    assert len(desk.bench.book.orders) == 1
+
+
+@pytest.mark.parametrize("limits, reason", [
+    ("max_order_value = 10", "max_order_value: the order is worth "),
+    ("max_position = 10", "max_position: "),
+    ("allowed_symbols = ['ELSE']", "allowed_symbols: "),
+])  # fmt: skip
+def test_an_order_beyond_a_limit_is_refused(desk: Strategy, limits: str, reason: str) -> None:
+    """The broker is never asked to do it; the run succeeds, and the decision names the limit."""
+    desk.write(buy(desk), f"[limits]\n{limits}")
+    assert desk.attempt() is None
+    (line,) = desk.lines("decision")
+    assert line["action"] == "refused"
+    assert str(line["reason"]).startswith(reason)
+    assert desk.bench.book.orders == []
+
+
+def test_a_day_has_so_many_orders(desk: Strategy) -> None:
+    """The second order of the day is one too many for a limit of one."""
+    code = 'def run(ctx):\n for leg in "12":\n  ctx.order(ctx.symbols[0], "buy", 0.1, reason="x", leg=leg)\n'
+    desk.write(code, "[limits]\nmax_orders_per_day = 1")
+    assert desk.attempt() is None
+    assert [line["action"] for line in desk.lines("decision")] == ["buy", "refused"]
+    assert desk.lines("decision")[1]["reason"] == "max_orders_per_day: 1 orders were sent today, and 1 are allowed"
+    assert len(desk.bench.book.orders) == 1
+
+
+def test_a_day_that_has_lost_enough_buys_no_more(desk: Strategy) -> None:
+    """Equity has fallen by more than is allowed since the day's first look: no new risk, but a way out."""
+    book, symbol = desk.bench.book, desk.bench.kind.symbol
+    limit = "[limits]\nmax_daily_loss = 50"
+    desk.write(buy(desk), limit)
+    assert desk.attempt() is None
+    book.prices[symbol] /= 2
+    order = f'ctx.order(ctx.symbols[0], "{{}}", {desk.bench.kind.quantity}, reason="x", leg="2")'
+    desk.write("def run(ctx):\n " + order.format("buy") + "\n " + order.format("sell"), limit)
+    assert desk.attempt() is None
+    assert [line["action"] for line in desk.lines("decision")] == ["buy", "refused", "sell"]
+    assert str(desk.lines("decision")[1]["reason"]).startswith("max_daily_loss: ")
+
+
+def test_no_secret_is_in_the_journal_or_the_state(desk: Strategy, tmp_path: Path) -> None:
+    """Keys reach the broker and nothing that is written down."""
+    desk.write(buy(desk))
+    assert desk.attempt() is None
+    desk.bench.wire.faults.append(Fault("GET", "/", "lost request", 9))
+    desk.write("def run(ctx): ctx.price(ctx.symbols[0])")
+    assert desk.attempt() is not None
+    secret = desk.bench.kind.secret.encode()
+    for path in [*(tmp_path / "journal").rglob("*"), *(tmp_path / "state").rglob("*")]:
+        if path.is_file() and secret != b"secret":
+            assert secret not in path.read_bytes(), path

@@ -1,0 +1,190 @@
+"""What goes wrong on the way to a broker and back: no order is doubled, and none is lost without a word."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from openbell.brokers import BrokerError, OrderRefusedError
+from openbell.market import MarketError
+from tests.brokers.conftest import Bench
+from tests.brokers.server import Answer, Fault
+from tests.brokers.test_conformance import ID, order
+
+ORDERS = {"alpaca": "/v2/orders", "ccxt:binance": "/api/v3/order", "ccxt:kraken": "/AddOrder"}
+ACCOUNT = {
+    "alpaca": ("GET", "/v2/account"),
+    "ccxt:binance": ("GET", "/api/v3/account"),
+    "ccxt:kraken": ("POST", "/BalanceEx"),
+}
+BARS = {"alpaca": "/v2/stocks/bars", "ccxt:binance": "/klines", "ccxt:kraken": "/OHLC"}
+
+
+def on_order(remote: Bench, kind: str, answer: Answer = Answer(500), times: int = 1) -> None:
+    """Let an order go wrong."""
+    remote.wire.faults.append(Fault("POST", ORDERS[remote.kind.name], kind, times, answer))
+
+
+def posts(remote: Bench) -> int:
+    """Return how often an order came over the wire."""
+    return remote.wire.count("POST", ORDERS[remote.kind.name])
+
+
+@pytest.mark.parametrize("kind, answer", [
+    ("lost answer", Answer(0)),
+    ("cut answer", Answer(0)),
+    ("slow answer", Answer(0)),
+    ("late answer", Answer(504, {"message": "gateway timed out"})),
+    ("late answer", Answer(500, {"message": "oops"})),
+])  # fmt: skip
+def test_an_order_whose_answer_is_lost_is_looked_up(remote: Bench, kind: str, answer: Answer) -> None:
+    """It was accepted: one order at the broker, sent once, and the run knows that it filled."""
+    on_order(remote, kind, answer)
+    placed = remote.broker().submit(order(remote))
+    assert (placed.status, placed.filled_quantity) == ("filled", remote.kind.quantity)
+    assert (len(remote.book.orders), posts(remote)) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["lost request", "answer"])
+def test_an_order_that_never_arrived_is_an_error_and_may_be_sent_again(remote: Bench, kind: str) -> None:
+    """The run hears that there was no answer; the same id sent by the next attempt is one order."""
+    on_order(remote, kind, Answer(503, {"message": "try later"}))
+    with pytest.raises(BrokerError, match="next attempt sends it") as caught:
+        remote.broker().submit(order(remote))
+    assert "\n" not in str(caught.value)
+    assert (len(remote.book.orders), posts(remote)) == (0, 1)
+    assert remote.broker().find(ID) is None
+    assert remote.broker().submit(order(remote)).status == "filled"
+    assert len(remote.book.orders) == 1
+
+
+def test_an_order_that_was_turned_away_unread_is_sent_again(remote: Bench) -> None:
+    """429 with Retry-After: after the wait it goes out, and is one."""
+    on_order(remote, "answer", Answer(429, {"message": "too many requests"}, {"Retry-After": "1"}))
+    assert remote.broker().submit(order(remote)).status == "filled"
+    assert (len(remote.book.orders), posts(remote)) == (1, 2)
+
+
+def test_a_run_does_not_wait_longer_than_it_has(remote: Bench) -> None:
+    """Retry-After beyond the run's time-out is an error at once; nothing was ordered."""
+    remote.broker().account()
+    on_order(remote, "answer", Answer(429, {"message": "too many requests"}, {"Retry-After": "600"}))
+    with pytest.raises(BrokerError, match=r"the next request may be sent in \d+\.\d s, and the run has 58\.0 s left"):
+        remote.broker().submit(order(remote))
+    assert remote.book.orders == []
+
+
+def test_bots_share_what_the_broker_has_asked_for(remote: Bench) -> None:
+    """A Retry-After that one run was told keeps the others from asking too."""
+    method, path = ACCOUNT[remote.kind.name]
+    remote.broker().account()
+    remote.wire.faults.append(
+        Fault(method, path, "answer", 1, Answer(429, {"message": "slow down"}, {"Retry-After": "600"}))
+    )
+    with pytest.raises(BrokerError):
+        remote.broker().account()
+    asked = len(remote.wire.seen)
+    with pytest.raises(BrokerError, match="the next request may be sent in"):
+        remote.broker().account()
+    assert len(remote.wire.seen) == asked
+
+
+@pytest.mark.parametrize("kind", ["lost answer", "cut answer", "slow answer"])
+def test_a_question_is_asked_again(remote: Bench, kind: str) -> None:
+    """What only asks may be asked twice: the account comes with the second answer."""
+    method, path = ACCOUNT[remote.kind.name]
+    remote.wire.faults.append(Fault(method, path, kind))
+    assert remote.broker().account().cash == 100_000
+    assert remote.wire.count(method, path) == 2
+
+
+def test_a_broker_that_never_answers_is_an_error(remote: Bench) -> None:
+    """After three tries the run hears of it in one line."""
+    method, path = ACCOUNT[remote.kind.name]
+    remote.wire.faults.append(Fault(method, path, "lost request", 9))
+    with pytest.raises(BrokerError) as caught:
+        remote.broker().account()
+    assert "\n" not in str(caught.value)
+    assert remote.wire.count(method, path) == 3
+
+
+def test_wrong_keys_are_named(remote: Bench) -> None:
+    """The message says which variables to look at, and none of their values."""
+    name = f"{remote.kind.prefix}_API_KEY"
+    with pytest.raises(BrokerError, match=f"check {name} and") as caught:
+        remote.broker(secrets={**remote.desk.secrets, name: "stolen-key"}).account()
+    assert "stolen-key" not in str(caught.value)
+    assert remote.kind.secret not in str(caught.value).replace("SECRET", "")
+
+
+@pytest.mark.parametrize("ahead", [-45, 45])
+def test_a_wrong_clock_keeps_no_order_from_its_place(remote: Bench, ahead: int) -> None:
+    """Binance turns away what its clock does not like, Kraken what is past its deadline: both go by the exchange's time."""
+    remote.wire.ahead = timedelta(seconds=ahead)
+    placed = remote.broker().submit(order(remote))
+    assert placed.status == "filled", placed.reason
+    assert len(remote.book.orders) == 1
+
+
+def test_a_partial_fill_is_told_and_grows(remote: Bench) -> None:
+    """Part of an order is part of it; what fills later is found under the same id."""
+    remote.book.fill = 0.5
+    placed = remote.broker().submit(order(remote))
+    half = remote.kind.quantity / 2
+    assert (placed.status, placed.filled_quantity, placed.quantity) == ("partially_filled", half, 2 * half)
+    remote.book.execute(remote.book.orders[0], half)
+    found = remote.broker().find(ID)
+    assert found is not None
+    assert (found.status, found.filled_quantity) == ("filled", 2 * half)
+
+
+def test_an_open_order_can_be_cancelled(remote: Bench) -> None:
+    """It waits, it is cancelled, and it says so."""
+    remote.book.fill = 0.0
+    assert remote.broker().submit(order(remote)).status == "accepted"
+    remote.broker().cancel(ID)
+    found = remote.broker().find(ID)
+    assert found is not None
+    assert (found.status, found.filled_quantity) == ("cancelled", 0.0)
+
+
+def test_a_halt_is_obeyed_at_the_last_moment(remote: Bench) -> None:
+    """An order that waited for its turn is not sent after somebody has halted trading."""
+    broker = remote.broker(halted=lambda: "halted: look into it")
+    with pytest.raises(OrderRefusedError, match="halted: look into it"):
+        broker.submit(order(remote))
+    assert posts(remote) == 0
+    assert broker.account().cash == 100_000
+
+
+def test_bars_have_closed_and_come_again_after_a_lost_answer(remote: Bench) -> None:
+    """The newest bar is the one that closed last, by the time of the question."""
+    remote.wire.faults.append(Fault("GET", BARS[remote.kind.name], "lost answer"))
+    at = datetime.now(UTC)
+    bars = remote.market().bars(remote.kind.symbol, "15m", 5, at)
+    assert len(bars) == 5
+    assert at - timedelta(minutes=15) < bars[-1].timestamp <= at
+    assert all(
+        later.timestamp - earlier.timestamp == timedelta(minutes=15)
+        for earlier, later in zip(bars, bars[1:], strict=False)
+    )
+    assert remote.wire.count("GET", BARS[remote.kind.name]) == 2
+    assert remote.market().price(remote.kind.symbol, at) == remote.book.prices[remote.kind.symbol]
+
+
+@pytest.mark.parametrize("question", [
+    lambda market: market.bars("GONE/GONE", "15m", 5, datetime.now(UTC)),
+    lambda market: market.price("GONE/GONE", datetime.now(UTC)),
+])  # fmt: skip
+def test_a_symbol_that_was_renamed_is_named(remote: Bench, question: Callable[[object], object]) -> None:
+    """A symbol that the venue does not know (any more) is an error that says which."""
+    with pytest.raises(MarketError, match="GONE/GONE"):
+        question(remote.market())
+
+
+@pytest.mark.parametrize("timeframe, count", [("2w", 5), ("15m", 0)])
+def test_a_question_that_cannot_be_meant_is_not_asked(remote: Bench, timeframe: str, count: int) -> None:
+    """A timeframe that is not offered and a count below one cost no request."""
+    with pytest.raises(MarketError):
+        remote.market().bars(remote.kind.symbol, timeframe, count, datetime.now(UTC))
+    assert remote.wire.seen == []

@@ -1,0 +1,54 @@
+"""Fixtures: a made-up history, a supervisor that may be changed, one that is read-only, and a browser."""
+
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.demo import Beating, Demo
+from tests.browser.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-for-the-browser"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's command; it is installed if it is missing."""
+    subprocess.run([ROOT / "scripts" / "browser-ready"], check=True, timeout=600)
+    return "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Debian's Chromium, without a window."""
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not work for root; the pages are ours.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Strategies with a history up to now, whose loops beat."""
+    demo = Demo(tmp_path_factory.mktemp("demo") / "world", datetime.now(UTC))
+    with Beating(demo):
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def supervisor(demo: Demo) -> Iterator[Supervisor]:
+    """A supervisor through which things can be changed."""
+    with Supervisor(demo.root, token=TOKEN) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture
+def read_only(demo: Demo) -> Iterator[Supervisor]:
+    """A supervisor without a token."""
+    with Supervisor(demo.root) as supervisor:
+        yield supervisor

@@ -1,0 +1,81 @@
+"""A person with a browser, who notices everything that is not as it should be."""
+
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from tests.browser.supervisor import Supervisor
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+LIGHT: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
+DARK: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 780},
+    "is_mobile": True,
+    "has_touch": True,
+    "device_scale_factor": 2,
+    "reduced_motion": "reduce",
+}
+LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE}
+
+
+class Reader:
+    """One tab on a supervisor's page. On leaving, nothing may have gone wrong in it."""
+
+    def __init__(self, browser: Browser, supervisor: Supervisor, look: dict[str, Any] = LIGHT, **more: Any) -> None:
+        self._supervisor = supervisor
+        self._context = browser.new_context(**look, **more)
+        self.page: Page = self._context.new_page()
+        self.page.set_default_timeout(15_000)
+        self.wrong: list[str] = []
+        self.expected: tuple[str, ...] = ()  # what the browser's console says of answers that are meant to be refused
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda request: self._asked(request.url))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._context.close()
+        assert error is not None or self.wrong == []
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not any(text in message.text for text in self.expected):
+            self.wrong.append(message.text)
+
+    def _asked(self, url: str) -> None:
+        if urlsplit(url).netloc != urlsplit(self._supervisor.page).netloc:
+            self.wrong.append(f"asked {url}")
+
+    def open(self, path: str) -> Page:
+        """Open a page, and wait until its script has looked once for news."""
+        self.page.goto(self._supervisor.page + path)
+        self.page.wait_for_selector("#live.alive")
+        return self.page
+
+    def violations(self) -> list[str]:
+        """Return what axe finds wrong with the open page, one line each."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate("(tags) => axe.run({ runOnly: tags })", RULES)
+        return [
+            f"{one['id']}: {node['target']}: {node.get('failureSummary', '')}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+    def screenshot(self, file: Path) -> None:
+        """Keep what the page looks like."""
+        self.page.screenshot(path=file, full_page=True)

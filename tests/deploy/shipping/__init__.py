@@ -1,0 +1,1 @@
+"""Images brought to stand-in servers, whatever happens on the way."""

@@ -1,0 +1,67 @@
+"""Small images for these tests: layers of random bytes, which nobody else has and nothing packs."""
+
+import contextlib
+import io
+import random
+import tarfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+from docker.errors import ImageNotFound
+
+
+class Blocks:
+    """Images of this test alone, by short names. Each is built of a base's layers and some of its own."""
+
+    def __init__(self, engine: docker.DockerClient) -> None:
+        self._engine = engine
+        self._project = f"openbell-test-{uuid.uuid4().hex[:8]}"
+        self._built: list[str] = []  # ids, in the order in which they were built
+
+    def name(self, short: str) -> str:
+        """Return an image's name without a tag."""
+        return f"{self._project}/{short}"
+
+    def reference(self, short: str) -> str:
+        """Return an image's name as the local engine has it."""
+        return f"{self.name(short)}:local"
+
+    def content(self, seed: str, size: int) -> bytes:
+        """Return bytes that are always the same for a seed, and that no other test has."""
+        return random.Random(f"{self._project} {seed}").randbytes(size)
+
+    def build(self, short: str, *layers: tuple[str, int], base: str | None = None) -> str:
+        """Build an image of layers (what makes their bytes, how many); return its reference."""
+        files = {f"file-{number}": self.content(seed, size) for number, (seed, size) in enumerate(layers)}
+        lines = [
+            f"FROM {self.reference(base) if base else 'scratch'}",
+            *(f"COPY {name} /{short}-{name}" for name in files),
+        ]
+        raw = io.BytesIO()
+        with tarfile.open(fileobj=raw, mode="w") as tar:
+            for name, data in {"Dockerfile": "\n".join(lines).encode(), **files}.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        raw.seek(0)
+        image, _ = self._engine.images.build(fileobj=raw, custom_context=True, tag=self.reference(short), rm=True)
+        self._built.append(str(image.id))
+        return self.reference(short)
+
+    def remove(self) -> None:
+        """Remove the images."""
+        for image in dict.fromkeys(reversed(self._built)):  # none goes before what was built on it
+            with contextlib.suppress(ImageNotFound):
+                self._engine.images.remove(image, force=True)
+
+
+@contextmanager
+def blocks_of(engine: docker.DockerClient) -> Iterator[Blocks]:
+    """Give images of one's own; remove them afterwards."""
+    blocks = Blocks(engine)
+    try:
+        yield blocks
+    finally:
+        blocks.remove()

@@ -1,0 +1,308 @@
+"""Shipments that something happens to: nothing that runs is touched, no broken image keeps its name, the next one succeeds."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import docker
+import pytest
+import zstandard
+
+from deploy import shipping
+from deploy.problem import Problem
+from deploy.progress import Log
+from deploy.shipping import delivery, sending
+from deploy.shipping.images import look_up, tag
+from deploy.shipping.shipment import Shipment
+from deploy.ssh import Connection, Host
+from tests.deploy.shipping.blocks import Blocks, blocks_of
+from tests.deploy.shipping.test_shipping import MEGABYTE, file_in
+from tests.engine.kit import wait_until
+from tests.machine.machine import Machine, running_machine
+
+pytestmark = [pytest.mark.engine, pytest.mark.deploy_long]
+
+LAYER = 12 * MEGABYTE
+Write = Callable[[Shipment, IO[bytes], Log], None]
+
+
+@pytest.fixture
+def running(server: Machine, connection: Connection, blocks: Blocks, log: Log) -> Iterator[str]:
+    """A container of an image that was shipped before, which nothing may touch; its image's tag."""
+    (sent,) = shipping.ship(connection, [blocks.build("running", ("runs", 1000))], log)
+    server.docker("create", "--name", "runs", sent.images[0].tag, "true")
+    before = server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs")
+    yield sent.images[0].tag
+    assert server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs") == before
+    assert file_in(server, sent.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
+    server.docker("rm", "runs")
+
+
+def interrupted(part: float, happens: Callable[[], object]) -> Write:
+    """Return a `write` in which something happens after this part of the bytes."""
+
+    def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
+        assert shipment.cargo
+        packed = shipment.cargo.read_bytes()
+        point = int(len(packed) * part)
+        stream.write(packed[:point])
+        stream.flush()
+        happens()
+        stream.write(packed[point:])
+        stream.flush()
+
+    return write
+
+
+def changed(change: Callable[[bytes], bytes]) -> Write:
+    """Return a `write` that sends other bytes, though as many."""
+
+    def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
+        assert shipment.cargo
+        packed = shipment.cargo.read_bytes()
+        wrong = change(packed)
+        assert wrong != packed
+        assert len(wrong) == len(packed)
+        stream.write(wrong)
+        stream.flush()
+
+    return write
+
+
+def tags(server: Machine, name: str) -> list[str]:
+    """Return the tags that the server has of an image."""
+    return server.docker("images", "--format", "{{.Tag}}", name).split()
+
+
+def has_arrived(server: Machine, host: Host, blocks: Blocks, reference: str, log: Log) -> None:
+    """Ship once more, over a connection of its own, and see that the image is whole."""
+    with Connection(host) as again:
+        sent = shipping.ship(again, [reference], log)
+    assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
+
+
+@pytest.mark.parametrize("part", [0.0, 0.0001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.9999, 1.0])
+@pytest.mark.usefixtures("running")
+def test_a_connection_that_is_cut_leaves_the_server_as_it_was(
+    server: Machine, blocks: Blocks, log: Log, monkeypatch: pytest.MonkeyPatch, part: float
+) -> None:
+    """At whatever point; the command says so in a line, and the next one succeeds."""
+    reference = blocks.build("app", ("large", LAYER))
+    host = Host(server.host, server.ssh_config)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "write", interrupted(part, server.cut_connections))
+        with pytest.raises(Problem, match=r"vps: the connection was lost") as problem, Connection(host) as connection:
+            shipping.ship(connection, [reference], log)
+        assert "\n" not in str(problem.value)
+    has_arrived(server, host, blocks, reference, log)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_network_that_is_gone_is_noticed(
+    server: Machine, blocks: Blocks, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody says anything any more: the command ends by itself, and does not wait for ever."""
+    reference = blocks.build("app", ("large", LAYER))
+    host = Host(server.host, server.ssh_config)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "write", interrupted(0.5, server.cut_network))
+        with pytest.raises(Problem, match=r"vps: the connection was lost"), Connection(host) as connection:
+            shipping.ship(connection, [reference], log)
+    server.mend_network()
+    has_arrived(server, host, blocks, reference, log)
+
+
+@pytest.mark.usefixtures("running")
+def test_an_engine_that_restarts_in_the_middle_of_the_load(
+    server: Machine, blocks: Blocks, connection: Connection, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends in a problem or, if the second attempt finds the engine up again, in success; never in half an image."""
+    reference = blocks.build("app", ("large", LAYER))
+    host = Host(server.host, server.ssh_config)
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "write", interrupted(0.5, server.kill_engine))
+        with pytest.raises(Problem, match="did not arrive whole"):
+            shipping.ship(connection, [reference], log)
+    assert not tags(server, blocks.name("app"))
+    has_arrived(server, host, blocks, reference, log)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_base_layer_that_vanishes_from_the_server_is_sent_after_all(
+    engine: docker.DockerClient,
+    server: Machine,
+    blocks: Blocks,
+    connection: Connection,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody prunes between the question and the load: the images are not whole, and everything travels."""
+    blocks.build("base", ("vanishing", MEGABYTE))
+    (first,) = shipping.ship(connection, [blocks.build("app", ("before", 100), base="base")], log)
+    reference = blocks.build("app", ("large", LAYER), base="base")
+    stale = shipping.inventory.read(connection)
+    server.docker("image", "rm", first.images[0].tag)
+    monkeypatch.setattr(shipping.inventory, "read", lambda _: stale)
+
+    partial, whole = shipping.ship(connection, [reference], log)
+
+    assert (len(partial.layers), len(whole.layers)) == (1, 2)
+    image = whole.images[0]
+    assert file_in(server, image.tag, "/base-file-0") == blocks.content("vanishing", MEGABYTE)
+    assert file_in(server, image.tag, "/app-file-0") == blocks.content("large", LAYER)
+    assert image.tag == tag(blocks.name("app"), look_up(engine, [reference])[0].id)
+
+
+def flipped(packed: bytes) -> bytes:
+    """Change one bit in the middle of what travels."""
+    middle = len(packed) // 2
+    return packed[:middle] + bytes([packed[middle] ^ 1]) + packed[middle + 1 :]
+
+
+@pytest.mark.usefixtures("running")
+def test_a_byte_that_changes_on_the_way_is_noticed(
+    server: Machine, blocks: Blocks, connection: Connection, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice damaged is a problem, and no image has the name; undamaged it arrives."""
+    reference = blocks.build("app", ("large", LAYER))
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "write", changed(flipped))
+        with pytest.raises(Problem, match=r"vps: the images did not arrive whole: \S"):
+            shipping.ship(connection, [reference], log)
+    assert not tags(server, blocks.name("app"))
+    has_arrived(server, connection.host, blocks, reference, log)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
+    server: Machine, blocks: Blocks, connection: Connection, log: Log, tmp_path: Path
+) -> None:
+    """Only its own id tells; the engine, or else the gate, finds out, and the name is not kept."""
+    reference = blocks.build("app", ("large", LAYER))
+    with shipping.prepared([reference], shipping.inventory.read(connection), log) as shipment:
+        assert shipment.cargo
+        plain = bytearray(zstandard.ZstdDecompressor().stream_reader(shipment.cargo.read_bytes()).read())
+        plain[len(plain) // 2] ^= 1
+        packed = zstandard.compress(bytes(plain))
+        (tmp_path / "cargo").write_bytes(packed)
+        wrong = replace(shipment, cargo=tmp_path / "cargo", wire_bytes=len(packed))
+        assert delivery.deliver(connection, wrong, log)
+    assert not tags(server, blocks.name("app"))
+    has_arrived(server, connection.host, blocks, reference, log)
+
+
+def test_damage_that_happens_once_is_made_good(
+    server: Machine, blocks: Blocks, connection: Connection, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time everything travels."""
+    attempts: list[Write] = [changed(flipped), sending.write]
+
+    def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
+        attempts.pop(0)(shipment, stream, log)
+
+    monkeypatch.setattr(delivery, "write", write)
+    sent = shipping.ship(connection, [blocks.build("app", ("large", LAYER))], log)
+    assert len(sent) == 2
+    assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
+
+
+@pytest.mark.parametrize("suite,store", [("bookworm", "classic"), ("trixie", "classic"), ("trixie", "containerd")])
+def test_a_disk_that_is_full_in_the_middle_of_the_load(
+    engine: docker.DockerClient, blocks: Blocks, log: Log, suite: str, store: str
+) -> None:
+    """The problem says so; what was there is still whole; once there is room again, the next one succeeds."""
+    with running_machine(engine, suite, store=store, disk_megabytes=200) as server:  # type: ignore[arg-type] # of the table
+        host = Host(server.host, server.ssh_config)
+        with Connection(host) as connection:
+            (first,) = shipping.ship(connection, [blocks.build("running", ("runs", 1000))], log)
+            server.docker("create", "--name", "runs", first.images[0].tag, "true")
+            reference = blocks.build("app", ("large", LAYER), base="running")
+            server.fill_disk(leave_megabytes=LAYER // MEGABYTE - 4)
+            with pytest.raises(Problem, match=r"did not arrive whole: .*(?i:no space left)"):
+                shipping.ship(connection, [reference], log)
+            assert not tags(server, blocks.name("app"))
+            assert file_in(server, first.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
+            server.free_disk()
+        has_arrived(server, host, blocks, reference, log)
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_a_server_without_zstd_is_sent_gzip(engine: docker.DockerClient, blocks: Blocks, log: Log, suite: str) -> None:
+    """Nothing need be installed there."""
+    with (
+        running_machine(engine, suite, missing=["zstd"]) as server,  # type: ignore[arg-type] # of the table
+        Connection(Host(server.host, server.ssh_config)) as connection,
+    ):
+        reference = blocks.build("app", ("large", LAYER))
+        (sent,) = shipping.ship(connection, [reference], log)
+        assert sent.compression == "gzip"
+        assert file_in(server, sent.images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
+
+
+@pytest.mark.parametrize("suite,missing", [("bookworm-bare", []), ("bookworm", ["engine"])])
+def test_a_server_without_an_engine_is_a_problem_that_says_what_to_do(
+    engine: docker.DockerClient, suite: str, missing: list[str]
+) -> None:
+    """Docker is not installed, or does not run."""
+    with (
+        running_machine(engine, suite, missing=missing) as server,  # type: ignore[arg-type] # of the table
+        Connection(Host(server.host, server.ssh_config)) as connection,
+        pytest.raises(Problem, match=r"vps: Docker does not answer there .*make provision HOST=vps"),
+    ):
+        shipping.inventory.read(connection)
+
+
+def test_two_at_once_do_not_disturb_each_other(engine: docker.DockerClient, server: Machine, log: Log) -> None:
+    """The lock is the deploy's; but nothing here breaks if two ship."""
+    host = Host(server.host, server.ssh_config)
+    problems: list[Exception] = []
+
+    def one(number: int) -> None:
+        try:
+            with blocks_of(engine) as blocks, Connection(host) as connection:
+                reference = blocks.build("app", (f"at once {number}", MEGABYTE))
+                (sent,) = shipping.ship(connection, [reference], log)
+                found = file_in(server, sent.images[0].tag, "/app-file-0")
+                assert found == blocks.content(f"at once {number}", MEGABYTE)
+        except Exception as problem:  # noqa: BLE001 - told below, by the test's own thread
+            problems.append(problem)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not problems
+
+
+def test_ctrl_c_leaves_nothing_behind_here(
+    engine: docker.DockerClient,
+    server: Machine,
+    blocks: Blocks,
+    connection: Connection,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither a file, nor a name on the local engine; on the server, no image by the name."""
+    reference = blocks.build("app", ("large", LAYER))
+    folders: list[object] = []
+
+    def stop(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
+        assert shipment.cargo
+        folders.append(shipment.cargo.parent)
+        stream.write(shipment.cargo.read_bytes()[:MEGABYTE])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivery, "write", stop)
+    with pytest.raises(KeyboardInterrupt):
+        shipping.ship(connection, [reference], log)
+    connection.close()
+    assert not any(folder.exists() for folder in folders)  # type: ignore[attr-defined] # paths
+    assert engine.images.get(reference).tags == [reference]
+    wait_until(
+        lambda: not re.search("docker load", server.shell("ps ax -o args")), "the load to end", 60, server.container
+    )
+    assert not tags(server, blocks.name("app"))

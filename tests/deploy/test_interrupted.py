@@ -1,0 +1,172 @@
+"""Deployments that are cut off, anywhere: a release runs, the next deployment succeeds, and no slot is lost."""
+
+import signal
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, words_of
+from tests.engine.kit import wait_until
+
+pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(600)]
+
+EVERY = timedelta(seconds=5)
+# Lines of a deployment, in the order in which they come; the first two come before the host is asked to do anything.
+POINTS = (
+    "building the images",
+    "shipped",
+    "preflight of fives",
+    "waiting for a quiet moment of fives",
+    "starting fives",
+    "waiting for the first run of fives",
+)
+
+
+def change(site: Site) -> str:
+    """Change a line of the strategy; return the new words."""
+    words = f"changed at {datetime.now(UTC):%H:%M:%S.%f}"
+    site.change("fives", words_of(site), words)
+    return words
+
+
+def transactions_over(site: Site) -> bool:
+    """Tell whether no transaction is in progress."""
+    holder = site.machine.shell(f"flock --nonblock {site.root}/lock echo free || true").strip()
+    return holder == "free"
+
+
+def assert_all_is_well(site: Site, words: str) -> None:
+    """What was cut off has come to an end by itself; the next deployment succeeds, and nothing was lost meanwhile."""
+    wait_until(lambda: transactions_over(site), "the transaction to end by itself", 120)
+    assert sorted(site.containers()) == ["daily", "fives", "supervisor"]
+    site.must("deploy")
+    path = "/strategy/strategy.py"
+    assert words in site.machine.docker("exec", site.containers()["fives"], "cat", path)
+    one_off = site.machine.shell(f"docker ps -aq --filter label=com.docker.compose.project={site.kit.project} | wc -l")
+    assert int(one_off) == 3
+    assert_no_slot_is_lost_or_doubled(site.journal("fives"), EVERY)
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_laptop_side_dies(deployed: Site, number: signal.Signals, point: str) -> None:
+    """Ctrl-C, or a battery that is empty: before the transaction nothing happens, and from there on it goes on."""
+    words = change(deployed)
+    process = deployed.start("deploy")
+    process.until(point)
+    process.kill(number)
+    said = process.end(60)
+    assert process.code in {130, -number}
+    if number == signal.SIGINT and POINTS.index(point) > 1:
+        assert "goes on there by itself" in said
+    assert_all_is_well(deployed, words)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_the_connection_is_cut(deployed: Site, point: str) -> None:
+    """One line says so, and what goes on."""
+    words = change(deployed)
+    process = deployed.start("deploy")
+    process.until(point)
+    assert deployed.machine.cut_connections()
+    said = process.end(120)
+    assert process.code == 1, said
+    assert "Traceback" not in said
+    assert "the connection was lost" in said
+    assert_all_is_well(deployed, words)
+
+
+@pytest.mark.parametrize("point", ["preflight of fives", "starting fives"])
+def test_the_network_goes_silent(deployed: Site, point: str) -> None:
+    """Nobody is told: this side notices by itself, the lock is not stale, and the transaction goes on."""
+    words = change(deployed)
+    process = deployed.start("deploy")
+    process.until(point)
+    deployed.machine.cut_network()
+    try:
+        said = process.end(120)
+    finally:
+        deployed.machine.mend_network()
+    assert process.code == 1
+    assert "goes on there by itself" in said
+    assert_all_is_well(deployed, words)
+
+
+@pytest.mark.parametrize("point", ["preflight of fives", "starting fives", "waiting for the first run of fives"])
+@pytest.mark.parametrize("way", ["restart_engine", "kill_engine"])
+def test_the_engine_goes_away(deployed: Site, way: str, point: str) -> None:
+    """An upgrade of Docker, or its crash: the deployment waits for it, and ends one way or the other."""
+    words = change(deployed)
+    process = deployed.start("deploy")
+    process.until(point)
+    getattr(deployed.machine, way)()
+    said = process.end(240)
+    assert "Traceback" not in said
+    assert "interrupted" not in said
+    wait_until(lambda: sorted(deployed.containers()) == ["daily", "fives", "supervisor"], "all containers", 60)
+    assert_all_is_well(deployed, words)
+
+
+def test_two_deployments_at_once(deployed: Site) -> None:
+    """One is made; the other says who is at it, or follows it; there is one release more."""
+    words = change(deployed)
+    before = len(deployed.audit())
+    both = [deployed.start("deploy"), deployed.start("deploy")]
+    said = [process.end(240) for process in both]
+    codes = sorted(process.code for process in both)
+    assert codes[0] == 0, said
+    held = [one for one in said if "holds the lock since" in one or "attached to the deployment" in one]
+    assert len(held) == 1 or any("nothing to do" in one for one in said), said
+    assert len([line for line in deployed.audit()[before:] if line["action"] == "deploy"]) == 1
+    assert_all_is_well(deployed, words)
+
+
+def test_who_was_cut_off_attaches_to_what_goes_on(deployed: Site) -> None:
+    """The same user's next `make deploy` follows the transaction to its end, instead of starting another."""
+    change(deployed)
+    process = deployed.start("deploy")
+    process.until("waiting for a quiet moment of fives")
+    process.kill(signal.SIGKILL)
+    process.end(60)
+    said = deployed.must("deploy")
+    assert "attached to the deployment that is in progress" in said
+    assert "it succeeded" in said
+
+
+def test_how_it_ended_is_told_to_who_comes_later(deployed: Site) -> None:
+    """Once."""
+    change(deployed)
+    process = deployed.start("deploy")
+    process.until("preflight of fives")
+    process.kill(signal.SIGKILL)
+    process.end(60)
+    wait_until(lambda: transactions_over(deployed), "the transaction to end by itself", 120)
+    assert "which nobody followed to its end" in (said := deployed.must("deploy"))
+    assert "ended: succeeded" in said
+    assert "which nobody followed" not in deployed.must("deploy")
+
+
+def test_a_crash_loop_is_given_back(deployed: Site) -> None:
+    """A loop that dies at its start, though its preflight was good: the old release runs again, and the reason is told."""
+    words, release = words_of(deployed), deployed.current()
+    code = "import os\nimport sys\nimport time\n\nif sys.argv[1:] == ['run']:\n    print('no way', flush=True)\n    os._exit(7)\n"
+    deployed.change("fives", "import time\n", code)
+    exit_code, said = deployed.run("deploy")
+    deployed.change("fives", code, "import time\n")
+    assert exit_code == 1
+    assert f"{release} runs again" in said
+    assert "exit code 7" in said
+    assert "no way" in said
+    assert_all_is_well(deployed, words)
+
+
+@pytest.mark.timeout(2400)
+def test_fifty_deployments_cross_no_run(deployed: Site) -> None:
+    """A bot that is due every five seconds has one run for each slot through all of them."""
+    for number in range(50):
+        if number % 5 == 4:
+            deployed.must("rollback")
+            continue
+        change(deployed)
+        deployed.must("deploy")
+    assert assert_no_slot_is_lost_or_doubled(deployed.journal("fives"), EVERY) > 50

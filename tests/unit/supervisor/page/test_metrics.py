@@ -1,0 +1,162 @@
+"""/metrics: what Prometheus is told, and the totals behind it."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from openbell.supervisor.housekeeping import sweep
+from openbell.supervisor.page.exposition import counter, gauge, histogram, text
+from openbell.supervisor.records import RunRecord, SlotRecord
+from openbell.supervisor.tally import CountingStore, Totals, reason_class
+from tests.unit.supervisor.page.client import Client
+from tests.unit.supervisor.world import World
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def samples(client: Client) -> Samples:
+    """Return what is told, by name and labels, as Prometheus' own parser understands it."""
+    answer = client.ask("/metrics")
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = text_string_to_metric_families(answer.text)
+    return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
+
+
+def value(found: Samples, name: str, **labels: str) -> float:
+    """Return one sample's value."""
+    return found[name, tuple(sorted(labels.items()))]
+
+
+def test_what_is_told(client: Client) -> None:
+    """The status of all, what is wrong, slots and runs by how they ended, lateness and durations in buckets."""
+    found = samples(client)
+    assert value(found, "openbell_ok") == 0
+    assert value(found, "openbell_ready") == 1
+    assert value(found, "openbell_bots", strategy="pulse", status="down") == 1
+    assert value(found, "openbell_strategy_status", strategy="pulse", status="up") == 1
+    assert value(found, "openbell_bot_healthy", strategy="pulse", bot="pulse") == 0
+    assert value(found, "openbell_conditions", strategy="pulse", kind="missed") == 1
+    assert value(found, "openbell_slots_total", strategy="pulse", outcome="succeeded", reason="") == 1
+    assert value(found, "openbell_slots_total", strategy="pulse", outcome="missed", reason="unheard") == 1
+    assert value(found, "openbell_runs_total", strategy="pulse", outcome="failed", trigger="loop") == 1
+    assert value(found, "openbell_run_lateness_seconds_bucket", strategy="pulse", le="0.001") == 2
+    assert value(found, "openbell_run_lateness_seconds_count", strategy="pulse") == 2
+    assert value(found, "openbell_run_duration_seconds_bucket", strategy="pulse", le="0.01") == 0
+    assert value(found, "openbell_run_duration_seconds_bucket", strategy="pulse", le="0.025") == 2
+    assert value(found, "openbell_run_duration_seconds_sum", strategy="pulse") == pytest.approx(0.025)
+    assert value(found, "openbell_beat_age_seconds", strategy="pulse") == 0
+    assert value(found, "openbell_journal_bytes", strategy="pulse") > 1000
+    assert value(found, "openbell_account_equity", strategy="pulse", broker="paper", currency="USD") == 100_000
+
+
+def test_every_name_begins_alike(client: Client) -> None:
+    """And has its help and its type."""
+    answer = client.ask("/metrics").text
+    names = set(re.findall(r"^([a-z_]+)[{ ]", answer, re.MULTILINE))
+    assert all(name.startswith("openbell_") for name in names)
+    helped = set(re.findall(r"^# HELP ([a-z_]+) .", answer, re.MULTILINE))
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} == helped
+
+
+def test_totals_outlive_a_restart(client: Client) -> None:
+    """They are counted in the transaction of the records: what is read once is counted once."""
+    before = {key: one for key, one in samples(client).items() if key[0].endswith("_total")}
+    client.world.restart()
+    client.world.see()
+    after = samples(client)
+    assert {key: after[key] for key in before} == before
+
+
+def totals(store: CountingStore) -> Totals:
+    """Return those of the strategy `a`."""
+    return store.totals()["a"]
+
+
+@pytest.fixture
+def store(world: World) -> CountingStore:
+    """An empty store."""
+    world.store = CountingStore(world.file)
+    return world.store
+
+
+def test_a_slot_that_changes_its_outcome_counts_where_it_belongs(world: World, store: CountingStore) -> None:
+    """What was shown is never taken back: a counter that falls looks to Prometheus like a start from nought."""
+    at = world.now
+    store.put_slot("a", "b", SlotRecord(at, at, 3, "missed", "nothing in the journal", judged=True))
+    store.put_slot("a", "b", SlotRecord(at, at, 1, "succeeded", run_id="r"))
+    assert totals(store).slots == {("missed", "unheard"): 3, ("succeeded", ""): 1}
+    later = at + timedelta(minutes=1)
+    store.put_slot("a", "b", SlotRecord(later, later, 3, "missed", "late"))
+    store.put_slot("a", "b", SlotRecord(later, later, 4, "missed", "nothing in the journal"))
+    assert totals(store).slots["missed", "unheard"] == 4
+
+
+def test_totals_outlive_their_records(world: World, store: CountingStore) -> None:
+    """Pruning takes nothing from them."""
+    store.put_slot("a", "b", SlotRecord(world.now, world.now, 1, "succeeded", run_id="r"))
+    for _ in sweep(store._database, world.now + timedelta(days=400), lambda *_: timedelta(minutes=1)):
+        pass
+    assert store.recent_slots("a", "b", world.now, 10) == []
+    assert totals(store).slots == {("succeeded", ""): 1}
+
+
+def test_a_record_that_is_cut_and_put_again_is_counted_once(world: World, store: CountingStore) -> None:
+    """Ranges are taken apart and merged; a slot in progress is not counted yet."""
+    at = world.now
+    whole = SlotRecord(at, at + timedelta(minutes=9), 10, "skipped", "paused by ann: holiday")
+    store.put_slot("a", "b", whole)
+    store.drop_slot("a", "b", whole)
+    store.put_slot("a", "b", SlotRecord(at, at + timedelta(minutes=4), 5, "skipped", "paused by ann: holiday"))
+    store.put_slot("a", "b", SlotRecord(at, at + timedelta(minutes=9), 5, None))
+    assert totals(store).slots == {("skipped", "paused"): 10}
+
+
+def test_runs_are_measured_once(world: World, store: CountingStore) -> None:
+    """However often their record is written; runs that people ask for say nothing about lateness."""
+    at = world.now
+    begun = RunRecord("r", "b", at, "loop", 1, at, at, 4.0)
+    for run in (begun, begun, RunRecord("r", "b", at, "loop", 1, at, at, 4.0, at, "succeeded", 7_000.0)):
+        store.put_run("a", run)
+    store.put_run("a", RunRecord("m", "b", at, "manual", 1, at, at, 400_000.0, at, "failed", 900_000.0))
+    found = totals(store)
+    assert found.runs == {("succeeded", "loop"): 1, ("failed", "manual"): 1}
+    assert found.buckets == {"lateness": {"0.005": 1}, "duration": {"10.0": 1, "+Inf": 1}}
+    assert found.sums == {"lateness": 0.004, "duration": 907.0}
+
+
+@pytest.mark.parametrize(
+    "reason, word",
+    [
+        ("", ""),
+        ("late", "late"),
+        ("paused by ann: a very long story", "paused"),
+        ("nothing in the journal", "unheard"),
+        ("whatever a strategy's journal may say", "other"),
+    ],
+)
+def test_labels_are_bounded(reason: str, word: str) -> None:
+    """Whatever stands in a journal."""
+    assert reason_class(reason) == word
+
+
+def test_the_text_format() -> None:
+    """Labels are quoted, buckets cumulate, families without samples are left out."""
+    families = [
+        gauge("a", 'says\n"why"', [({"b": 'x"y\\z\n'}, 1.5)]),
+        counter("none", "", []),
+        histogram("h", "so long", [0.5, 1.0], [({"b": "c"}, {"0.5": 2, "+Inf": 1}, 9.0)]),
+    ]
+    assert text(families).splitlines() == [
+        r'# HELP a says\n"why"',
+        "# TYPE a gauge",
+        r'a{b="x\"y\\z\n"} 1.5',
+        "# HELP h so long",
+        "# TYPE h histogram",
+        'h_bucket{b="c",le="0.5"} 2',
+        'h_bucket{b="c",le="1.0"} 2',
+        'h_bucket{b="c",le="+Inf"} 3',
+        'h_sum{b="c"} 9',
+        'h_count{b="c"} 3',
+    ]

@@ -1,0 +1,133 @@
+"""Hearing of news instead of looking for it, with the real kernel."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from openbell import beat
+from openbell.supervisor.ears import Ears
+from openbell.supervisor.intake import POLL, Intake
+from tests.unit.supervisor.world import World
+
+NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
+LONG = 30.0  # seconds that no test ever waits
+
+
+@pytest.fixture
+def ears() -> Iterator[Ears]:
+    """Ears that hear."""
+    with closing(Ears()) as ears:
+        assert ears.works
+        yield ears
+
+
+def listened(ears: Ears, folder: Path) -> None:
+    """Listen to a folder, and forget what was there before."""
+    ears.listen({"pulse": folder})
+    assert ears.heard() == {"pulse"}
+
+
+def test_a_new_line_ends_the_waiting(ears: Ears, tmp_path: Path) -> None:
+    """Whoever sleeps is woken by the write itself."""
+    listened(ears, tmp_path)
+    writing = threading.Thread(target=lambda: (tmp_path / "2026-11-20.jsonl").write_text("{}\n"))
+    writing.start()
+    ears.wait(LONG)
+    writing.join()
+    assert ears.heard() == {"pulse"}
+    assert ears.heard() == set()
+
+
+def test_a_beat_is_no_news(ears: Ears, tmp_path: Path) -> None:
+    """It comes every few seconds, and says nothing as long as it comes."""
+    listened(ears, tmp_path)
+    beat.write(tmp_path, beat.Beat(NOW, "boot", ()))
+    beat.touch_stream(tmp_path, "ticks")
+    ears.wait(0.05)
+    assert ears.heard() == set()
+
+
+def test_a_sleeper_can_be_woken(ears: Ears, tmp_path: Path) -> None:
+    """By another thread, without any news."""
+    listened(ears, tmp_path)
+    waking = threading.Thread(target=ears.wake)
+    waking.start()
+    ears.wait(LONG)
+    waking.join()
+    assert ears.heard() == set()
+
+
+def test_a_folder_that_is_made_again_is_listened_to_again(ears: Ears, tmp_path: Path) -> None:
+    """Its removal is news; of the new one nothing is heard until somebody asks for it."""
+    folder = tmp_path / "pulse"
+    folder.mkdir()
+    listened(ears, folder)
+    shutil.rmtree(folder)
+    assert ears.heard() == {"pulse"}
+    assert ears.deaf_to(["pulse"]) == {"pulse"}
+    folder.mkdir()
+    listened(ears, folder)
+    (folder / "x.jsonl").write_text("")
+    assert ears.heard() == {"pulse"}
+
+
+def read(intake: Intake, now: datetime, ears: Ears) -> int:
+    """Take a batch; return how many lines there were."""
+    return len(list(intake.batch(["pulse"], now, 100, ears)))
+
+
+def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, ears: Ears) -> None:
+    """A strategy that nobody heard of is looked at only now and then."""
+    world.write("note", message="one")
+    intake = Intake(world.journal, {}, 30)
+    assert read(intake, NOW, ears) == 1
+    world.write("note", message="two")
+    assert read(intake, NOW + timedelta(seconds=1), ears) == 1
+    assert intake.trusts_ears
+
+
+class Deaf(Ears):
+    """Ears on a file system that tells nobody of a change."""
+
+    def _hear(self, number: int, mask: int, file: bytes) -> None:
+        """Nothing."""
+
+
+def test_ears_that_miss_something_are_not_trusted(world: World) -> None:
+    """The next look at everything finds it, and from then on each second looks again."""
+    with closing(Deaf()) as ears:
+        intake = Intake(world.journal, {}, 30)
+        world.write("note", message="one")
+        assert read(intake, NOW, ears) == 1
+        world.write("note", message="two")
+        assert read(intake, NOW + timedelta(seconds=1), ears) == 0
+        assert read(intake, NOW + POLL, ears) == 1
+        assert read(intake, NOW + POLL + timedelta(seconds=1), ears) == 0
+        world.write("note", message="three")
+        assert read(intake, NOW + POLL + timedelta(seconds=2), ears) == 1
+
+
+def test_a_listening_watch_sleeps_longer_and_hears_all_the_same(started: World) -> None:
+    """It wakes for what is due and for what is written, and looks at nothing in between."""
+    watch = started.watch
+    watch.listen()
+    assert watch._ears is not None
+    with closing(watch._ears):
+        for _ in range(200):
+            if watch._sweep is None:
+                break
+            watch.step(started.now)
+        started.now += timedelta(seconds=1)
+        assert watch.step(started.now) > 1.0
+        started.now = started.slot("12:01")
+        started.run(started.now)
+        watch.wait(LONG)
+        watch.step(started.now)
+        assert started.ledger() == [("12:01:00", 1, "succeeded")]
+        watch.wake()
+        watch.wait(LONG)

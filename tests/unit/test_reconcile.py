@@ -1,0 +1,179 @@
+"""What the broker holds against what our orders say: what differs, what does not, and what becomes of it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from openbell import reconcile as module
+from openbell.brokers import Account, Order, PlacedOrder, Position
+from openbell.journal import Journal, since
+from openbell.ledger import Ledger, OrderRecord
+from openbell.reconcile import adopt, compare, differences, reconcile
+
+NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("ours, theirs, waiting, expected", [
+    ({"AAPL": 2.0}, {"AAPL": 2.0}, {}, []),
+    ({}, {}, {}, []),
+    ({"AAPL": 2.0}, {"AAPL": 2.0000001}, {}, []),
+    ({"AAPL": 2.0}, {"AAPL": 3.0}, {}, [("AAPL", "quantity", 2.0, 3.0, "")]),
+    ({"AAPL": 2.0}, {}, {}, [("AAPL", "missing", 2.0, 0.0, "")]),
+    ({}, {"AAPL": 3.0}, {}, [("AAPL", "unexpected", 0.0, 3.0, "")]),
+    ({}, {"OTHER": 3.0}, {}, []),  # what another strategy of the account holds
+    ({"OLD": 3.0}, {"NEW": 3.0}, {}, [("OLD", "renamed", 3.0, 0.0, "NEW")]),
+    ({"OLD": 3.0}, {"NEW": 4.0}, {}, [("OLD", "missing", 3.0, 0.0, "")]),
+    ({"AAPL": 2.0}, {"AAPL": 3.0}, {"AAPL": (0.0, 1.0)}, []),  # an open order may have bought it by now
+    ({"AAPL": 2.0}, {"AAPL": 3.5}, {"AAPL": (0.0, 1.0)}, [("AAPL", "quantity", 2.0, 3.5, "")]),
+    ({"AAPL": 2.0}, {"AAPL": 1.0}, {"AAPL": (0.0, 1.0)}, [("AAPL", "quantity", 2.0, 1.0, "")]),
+    ({"AAPL": 2.0}, {}, {"AAPL": (-2.0, 0.0)}, []),  # or sold
+    ({"AAPL": -2.0}, {"AAPL": -2.0}, {}, []),
+])  # fmt: skip
+def test_what_differs(
+    ours: dict[str, float],
+    theirs: dict[str, float],
+    waiting: dict[str, tuple[float, float]],
+    expected: list[tuple[str, str, float, float, str]],
+) -> None:
+    """Among the strategy's symbols and those that it holds, as far as open orders do not explain it."""
+    found = compare(["AAPL"], ours, theirs, waiting)
+    assert [(one.symbol, one.kind, one.ours, one.theirs, one.named) for one in found] == expected
+
+
+@dataclass
+class ABroker:
+    """A broker whose books are set by hand."""
+
+    held: dict[str, float] = field(default_factory=dict)
+    orders: dict[str, PlacedOrder] = field(default_factory=dict)
+    asked: int = 0
+    after_asking: dict[str, float] = field(default_factory=dict)  # what is held from the second question on
+
+    def account(self) -> Account:
+        """Return some cash."""
+        return Account(1.0, "USD")
+
+    def positions(self) -> dict[str, Position]:
+        """Return what is held."""
+        self.asked += 1
+        held = self.held
+        self.held = self.after_asking or self.held
+        return {symbol: Position(symbol, quantity, 1.0) for symbol, quantity in held.items()}
+
+    def find(self, client_order_id: str) -> PlacedOrder | None:
+        """Return an order."""
+        return self.orders.get(client_order_id)
+
+    def submit(self, order: Order) -> PlacedOrder:
+        """Take none."""
+        raise AssertionError
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel none."""
+        raise AssertionError
+
+
+@dataclass
+class Desk:
+    """A ledger, a journal and a broker."""
+
+    ledger: Ledger
+    journal: Journal
+    broker: ABroker = field(default_factory=ABroker)
+
+    def look(self, now: datetime = NOW, boot: str = "boot", symbol: str = "AAPL") -> int:
+        """Reconcile; return how many differences there are."""
+        return len(reconcile("a broker", self.broker, self.ledger, [symbol], self.journal, now, boot))
+
+    def told(self) -> list[tuple[object, object]]:
+        """Return the levels and differences that the journal has."""
+        lines = since(self.journal.folder, NOW.date())
+        return [(line["level"], line["differences"]) for line in lines if line["event"] == "reconciled"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk of a strategy that has bought two."""
+    monkeypatch.setattr(module, "SECOND_LOOK", 0.0)
+    journal = Journal(tmp_path, "demo", "boot", echo=False)
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.hold({"AAPL": 2.0})
+        yield Desk(ledger, journal, ABroker({"AAPL": 2.0}))
+    if journal._file >= 0:
+        os.close(journal._file)
+
+
+def test_each_boot_tells_once_and_then_what_changes(desk: Desk) -> None:
+    """Months of the same answer are one line; a difference is one when it comes and one when it goes."""
+    at = NOW
+    for held, boot in [(2.0, "a"), (2.0, "a"), (3.0, "a"), (3.0, "a"), (2.0, "a"), (2.0, "b")]:
+        at += timedelta(minutes=1)
+        desk.broker.held = {"AAPL": held}
+        desk.look(at, boot)
+    one = {"symbol": "AAPL", "kind": "quantity", "ours": 2.0, "theirs": 3.0}
+    assert desk.told() == [("info", []), ("error", [one]), ("info", []), ("info", [])]
+    assert desk.ledger.holdings() == {"AAPL": 2.0}
+
+
+def test_runs_that_start_together_look_once(desk: Desk) -> None:
+    """Forty-five bots in one second ask the broker once."""
+    for _ in range(45):
+        desk.look()
+    assert desk.broker.asked == 1
+    desk.look(NOW + timedelta(seconds=11))
+    assert desk.broker.asked == 2
+
+
+def test_a_fill_on_its_way_is_no_difference(desk: Desk) -> None:
+    """The order shows it before the position does: a second look decides."""
+    desk.broker.held, desk.broker.after_asking = {"AAPL": 1.0}, {"AAPL": 2.0}
+    assert desk.look() == 0
+    assert desk.broker.asked == 2
+
+
+def test_open_orders_are_looked_up_first(desk: Desk) -> None:
+    """One has filled since, one waits, one never arrived and is given up after an hour."""
+    for number in range(3):
+        desk.ledger.intend(OrderRecord(f"ob-{number}", "b", NOW, "AAPL", "buy", "", 1.0), NOW)
+    done = PlacedOrder("o-0", "ob-0", "AAPL", "buy", 1.0, "filled", 1.0, 5.0, NOW, "")
+    waits = PlacedOrder("o-1", "ob-1", "AAPL", "buy", 1.0, "accepted", 0.0, None, NOW, "")
+    desk.broker.orders = {"ob-0": done, "ob-1": waits}
+    desk.broker.held = {"AAPL": 3.0}
+    assert differences(desk.broker, desk.ledger, ["AAPL"], LATER) == []
+    assert {record.client_order_id: record.status for record in desk.ledger.open_orders()} == {
+        "ob-1": "accepted",
+        "ob-2": "intended",
+    }
+    differences(desk.broker, desk.ledger, ["AAPL"], NOW + timedelta(hours=2))
+    assert [record.client_order_id for record in desk.ledger.open_orders()] == ["ob-1"]
+    lost = desk.ledger.order("ob-2")
+    assert lost is not None
+    assert lost.status == "lost"
+
+
+@pytest.mark.parametrize("symbol, theirs, taken", [
+    ("BTC/USD", 1.998, True), ("BTC/USD", 1.9, False), ("BTC/USD", 2.001, False), ("AAPL", 1.998, False),
+])  # fmt: skip
+def test_a_fee_in_coins_is_told_and_taken_off(desk: Desk, symbol: str, theirs: float, taken: bool) -> None:
+    """Half a per cent of coins at most, never shares, never more than we had."""
+    desk.ledger.hold({"AAPL": 0.0, symbol: 2.0})
+    desk.broker.held = {symbol: theirs}
+    assert desk.look(symbol=symbol) == (0 if taken else 1)
+    assert desk.ledger.holdings() == {symbol: theirs if taken else 2.0}
+    (line,) = since(desk.journal.folder, NOW.date())
+    assert ("fees" in line) is taken
+
+
+def test_somebody_can_take_the_brokers_word(desk: Desk) -> None:
+    """Adopted, a difference is one no more; a new name takes over what the old one held."""
+    desk.ledger.hold({"OLD": 5.0})
+    desk.broker.held = {"AAPL": 7.0, "NEW": 5.0}
+    assert len(adopt(desk.broker, desk.ledger, ["AAPL"], NOW)) == 2
+    assert desk.ledger.holdings() == {"AAPL": 7.0, "NEW": 5.0}
+    assert differences(desk.broker, desk.ledger, ["AAPL"], NOW) == []
