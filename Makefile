@@ -19,8 +19,8 @@ setup: ## Set up Docker, the base image and .venv, and start nothing
 	@scripts/python-ready host
 
 .PHONY: up
-up: setup ## Set up what is missing, build and start everything, and show it
-	@$(python) -m deploy up
+up: setup ## Set up what is missing, build and start everything, and show it: [PROFILE=portfolio]
+	@$(if $(PROFILE),COMPOSE_PROFILES='$(PROFILE)') $(python) -m deploy up
 
 .PHONY: down
 down: ## Stop everything; journals and state stay
@@ -162,9 +162,10 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 	@$(python) -m tests.faults
 
 .PHONY: test-year
-test-year: ## Simulate a year of bad luck on the real loop: [SEED=1]
+test-year: ## Simulate a year of bad luck on the real loop, and one of 1,000 bots under the real watch: [SEED=1]
 	@scripts/python-ready dev
 	@$(python) -m tests.unit.runner.simulation --year --seed $(or $(SEED),1)
+	@$(python) -m tests.unit.supervisor.simulation --year --seed $(or $(SEED),1)
 
 .PHONY: lint
 lint: ## Look at the code without running it: ruff and mypy

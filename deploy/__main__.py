@@ -20,6 +20,7 @@ from openbell.manifest import load_all, strategy_folders
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 STRATEGIES = Path("strategies")
 SERVICES = Path("compose/strategies.yaml")
+OPTIONAL_SERVICES = Path("compose/portfolio.yaml")  # those of profiles
 
 
 def up(settings: Settings, options: argparse.Namespace) -> int:
@@ -51,7 +52,7 @@ def check(settings: Settings, _options: argparse.Namespace) -> int:
     """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
     code = execute.run(compose.check())
     folders = [folder.name for folder in strategy_folders(STRATEGIES)]
-    problems = list(services.differences(folders, services.names(SERVICES)))
+    problems = list(services.differences(folders, services.names(SERVICES) + services.names(OPTIONAL_SERVICES)))
     if problem := grace.too_short(load_all(STRATEGIES)[0], settings.stop_grace):
         problems.append(problem)
     for problem in problems:

@@ -1,4 +1,4 @@
-"""The one place that starts other programs."""
+"""The one place that starts other programs on this machine; master.py and ssh.py start those that reach a host."""
 
 import subprocess
 import sys

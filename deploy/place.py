@@ -1,6 +1,5 @@
 """Where a command acts: on this machine, or on a host over one connection. The only place that knows the difference."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -63,8 +62,7 @@ class Here:
 
     def facts(self) -> Facts:
         """Look as at any host."""
-        done = subprocess.run(("sh", "-s"), input=survey.SCRIPT.read_bytes(), capture_output=True, check=False)
-        return survey.parse(done.stdout.decode(errors="replace"))
+        return survey.parse(execute.output(("sh", str(survey.SCRIPT))))
 
 
 class There:

@@ -23,7 +23,7 @@ def differences(folders: Iterable[str], services: Iterable[str]) -> tuple[str, .
             for name in sorted(folders - services)
         ),
         *(
-            f"compose/strategies.yaml: {name}: has no folder strategies/{name}: add it, or remove the service"
+            f"compose: {name}: has no folder strategies/{name}: add it, or remove the service"
             for name in sorted(services - folders)
         ),
     )

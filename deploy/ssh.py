@@ -21,10 +21,11 @@ __all__ = ["LOST", "Connection", "Host", "Result"]
 LOST = 255  # ssh's own exit code when it, and not the command, has failed
 
 # Runs what follows until it ends or its input closes: then nobody is there to read it, and nothing may go on on the host.
+# The signal goes to all of its processes: `docker` alone would leave it to its plugin, which a terminal would signal.
 _WHILE_HEARD = """\
 exec 3<&0
-"$@" </dev/null & heard=$!
-{ cat <&3; kill $heard; } >/dev/null 2>&1 & listener=$!
+setsid "$@" </dev/null & heard=$!
+{ cat <&3; kill -TERM "-$heard"; } >/dev/null 2>&1 & listener=$!
 wait $heard; code=$?
 kill $listener 2>/dev/null
 exit $code"""

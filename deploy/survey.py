@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy.problem import Problem
 from deploy.ssh import Connection
 
-SCRIPT = Path(__file__).with_name("survey.sh")
+SCRIPT = Path(__file__).parent / "remote" / "survey.sh"
 _TIMEOUT = 90  # seconds; its slowest parts have limits of their own
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from deploy.problem import Problem
 from deploy.release.deployed import folder, script
-from deploy.ssh import Connection
+from deploy.ssh import LOST, Connection
 
 ALIVE_EVERY = 5.0  # seconds; the host frees the lock of a peer that was silent for 30
 
@@ -66,7 +66,7 @@ class Session:
         """Start a transaction that was uploaded. From here on it goes on by itself, and has the lock."""
         self._send(f"start {transaction}\n".encode())
         if self._answer() != "started":
-            self._connection.must_live(255, ("the start of the transaction",))
+            self._connection.must_live(LOST, ("the start of the transaction",))
             msg = f"{self._connection.host.name}: the transaction could not be started: try again"
             raise Problem(msg)
 
@@ -75,6 +75,7 @@ class Session:
         if word == "held":
             raise Held(value)
         if word != "locked":
+            self._connection.must_live(LOST, ("the lock",))
             host = self._connection.host
             msg = f"{host.name}: {root} cannot be locked there: see whether it can be written, with `{host.ssh}`"
             raise Problem(msg)
@@ -93,7 +94,7 @@ class Session:
                 self._process.stdin.write(line)
                 self._process.stdin.flush()
         except OSError:
-            self._connection.must_live(255, ("the lock",))
+            self._connection.must_live(LOST, ("the lock",))
             msg = f"{self._connection.host.name}: the lock was lost: try again"
             raise Problem(msg) from None
 

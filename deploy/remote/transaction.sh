@@ -36,6 +36,8 @@ state() { printf '%s\n' "$*" >"$folder/state.new" && mv "$folder/state.new" "$fo
 step() {
     say "$*"
     state "running $*"
+    docker version >/dev/null 2>&1 || engine_is_back
+    revive
 }
 
 quoted() { printf '%s' "$1" | tr -d '\000-\037' | sed 's/\\/\\\\/g; s/"/\\"/g'; }
@@ -47,6 +49,14 @@ audit() {
 }
 
 last_line() { grep -v '^[[:space:]]*$' "$output" | tail -n 1; }
+
+# of SERVICE TEXT: the text, with the service's name in front of it once.
+of() {
+    case $2 in
+    "$1: "*) printf '%s' "$2" ;;
+    *) printf '%s: %s' "$1" "$2" ;;
+    esac
+}
 
 # finish OUTCOME REASON: the end. A release that did not take over leaves nothing but its log.
 finish() {
@@ -74,11 +84,22 @@ patiently() {
 
 engine_is_back() {
     for _ in $(seq 180); do
-        docker version >/dev/null 2>&1 && return 0
+        if docker version >/dev/null 2>&1; then
+            revive
+            return 0
+        fi
         sleep 1
     done
     say 'the engine did not come back within 3 minutes'
     return 1
+}
+
+# revive: an engine that crashed takes what still ran for stopped by hand, and leaves it so: it starts again what ran.
+revive() {
+    while IFS= read -r ran; do
+        [ "$(docker inspect --format '{{.State.Status}}' "$ran" 2>/dev/null </dev/null)" = exited ] &&
+            docker start "$ran" >/dev/null 2>&1 </dev/null
+    done <"$folder/ran"
 }
 
 # compose RELEASE ARGUMENTS...: Docker Compose with a release's files.
@@ -113,6 +134,8 @@ is_strategy() { [ "$1" != supervisor ]; }
 
 stop_and_remove() {
     for id in $(containers "$1"); do
+        grep -vxF "$id" "$folder/ran" >"$folder/ran.new"
+        mv "$folder/ran.new" "$folder/ran"
         patiently docker stop "$id" && patiently docker rm "$id" || return 1
     done
 }
@@ -131,7 +154,7 @@ preflight() {
         is_strategy "$service" && rehearse=--rehearse
         if ! patiently compose "$release" run --rm --no-deps --no-TTY --label openbell.preflight=1 \
             "$service" openbell preflight $rehearse; then
-            reason="preflight of $service: $(last_line)"
+            reason="preflight of $(of "$service" "$(last_line)")"
             return 1
         fi
     done
@@ -153,6 +176,7 @@ all_idle() {
             done
         done
         [ -n "$busy" ] || return 0
+        sleep 1
     done
     reason="$busy had no quiet moment within $idle_for s: try again, or without WAIT=idle"
     return 1
@@ -174,7 +198,7 @@ gate() {
         id=$(containers "$service")
         inside 180 "$id" gate "$@" >"$output" 2>&1 && return 0
         code=$?
-        reason="$service: $(last_line)"
+        reason=$(of "$service" "$(last_line)")
         [ "$code" = 3 ] && return 1
         if ! docker version >/dev/null 2>&1; then
             say 'the engine went away: waiting until it is back'
@@ -195,7 +219,7 @@ why_it_ended() {
     docker logs --tail 50 "$1" >"$output" 2>&1
     said=$(sed -n 's/.*"level": "error".* "error": "\(\([^"\\]\|\\.\)*\)".*/\1/p' "$output" | tail -n 1)
     [ -n "$said" ] || said=$(last_line)
-    printf 'its container ended (exit code %s): %s' "$(docker inspect --format '{{.State.ExitCode}}' "$1" 2>/dev/null)" "$said"
+    printf 'its container ended: %s' "$said"
 }
 
 # switch SERVICE: the new container takes over from the old one between two runs, and beats.
@@ -208,6 +232,7 @@ switch() {
         reason="$1 could not be started: $(last_line)"
         return 1
     fi
+    containers "$1" running >>"$folder/ran"
     gate "$1" --beat "$beat"
 }
 
@@ -299,6 +324,8 @@ prune() {
 
 # The transaction
 
+docker ps --quiet --no-trunc --filter "label=com.docker.compose.project=$project" \
+    --filter label=com.docker.compose.oneoff=False >"$folder/ran"
 docker ps --all --quiet --filter label=openbell.preflight --filter "label=com.docker.compose.project=$project" |
     xargs -r docker rm --force >/dev/null 2>&1 # what one that was cut off has left
 preflight || give_back
@@ -315,6 +342,7 @@ for one in $remove; do
     step "removing $one"
     stop_and_remove "$one" || say "$one could not be removed: $(last_line)"
 done
+step 'taking over'
 take_over
 announce end "$release"
 prune

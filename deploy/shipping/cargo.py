@@ -16,7 +16,7 @@ from typing import IO, Literal, cast
 
 import zstandard
 
-from deploy.shipping.images import Image, digest
+from deploy.shipping.images import Image, digest, unchecked
 from deploy.shipping.spool import Spool
 
 Compression = Literal["zstd", "gzip"]
@@ -55,11 +55,12 @@ def index(images: Sequence[Image], manifests: Sequence[bytes]) -> bytes:
                     "digest": digest(content),
                     "size": len(content),
                     "annotations": {
-                        "io.containerd.image.name": canonical(image.tag),
-                        "org.opencontainers.image.ref.name": image.tag.rpartition(":")[2],
+                        "io.containerd.image.name": canonical(name),
+                        "org.opencontainers.image.ref.name": name.rpartition(":")[2],
                     },
                 }
                 for image, content in zip(images, manifests, strict=True)
+                for name in (image.tag, unchecked(image.tag))
             ],
         }
     )
@@ -69,7 +70,11 @@ def listing(images: Sequence[Image]) -> bytes:
     """Return manifest.json, as `docker save` writes it."""
     return _json(
         [
-            {"Config": blob(image.id), "RepoTags": [image.tag], "Layers": [blob(layer) for layer in image.layers]}
+            {
+                "Config": blob(image.id),
+                "RepoTags": [image.tag, unchecked(image.tag)],
+                "Layers": [blob(layer) for layer in image.layers],
+            }
             for image in images
         ]
     )
@@ -117,11 +122,13 @@ def pack(images: Sequence[Image], layers: Sequence[str], spool: Spool, compressi
 def _packing(raw: IO[bytes], compression: Compression, total: int) -> AbstractContextManager[IO[bytes]]:
     if compression == "gzip":
         return closing(cast(IO[bytes], gzip.GzipFile("", fileobj=raw, mode="wb", compresslevel=6, mtime=0)))
-    level, threads = (19, 0) if total <= _SMALL else (3, -1)
-    # Images of one project repeat each other's files, megabytes apart; the checksum is for what went wrong on the way.
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        level, window_log=_WINDOW, enable_ldm=True, write_checksum=True, threads=threads
-    )
+    # The checksum is for what goes wrong on the way.
+    if total <= _SMALL:
+        parameters = zstandard.ZstdCompressionParameters.from_level(19, source_size=total, write_checksum=True)
+    else:  # images of one project repeat each other's files, megabytes apart
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            3, window_log=_WINDOW, enable_ldm=True, write_checksum=True, threads=-1
+        )
     compressor = zstandard.ZstdCompressor(compression_params=parameters)
     return closing(cast(IO[bytes], compressor.stream_writer(raw, closefd=False)))
 

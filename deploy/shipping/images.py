@@ -62,6 +62,11 @@ def tag(name: str, identity: str) -> str:
     return f"{name}:{identity.removeprefix('sha256:')[:SHORT]}"
 
 
+def unchecked(tag: str) -> str:
+    """Return the second name that an image has on a host until it was seen to be whole there."""
+    return f"{tag}-unchecked"
+
+
 def digest(content: bytes) -> str:
     """Return how a registry or an engine names this content."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -5,20 +5,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deploy.problem import Problem
-from deploy.shipping.images import Local
+from deploy.shipping.images import Local, unchecked
 from deploy.ssh import Connection
 
 Chain = tuple[str, ...]  # layers from the lowest up: an engine has a layer only on top of those below it
 
-# One command, since each costs a round trip and the start of a client. An image that vanishes in between is not listed.
+# One command, since each costs a round trip, and two things at a time, since each starts a client. An image that vanishes
+# in between is not listed.
 _QUESTION = """\
+listed=$(mktemp) || exit 1
+trap 'rm -f "$listed"' EXIT
+docker image ls --quiet --no-trunc 2>/dev/null | sort -u |
+    xargs -r docker image inspect --format '{{.Id}}|{{json .RepoTags}}|{{json .RootFS.Layers}}' >"$listed" 2>/dev/null &
 info=$(docker info --format '{{.ServerVersion}}|{{.OSType}}/{{.Architecture}}|{{json .DriverStatus}}|{{.DockerRootDir}}') || exit 1
 echo "$info"
 df -Pk "${info##*|}" 2>/dev/null | sed -n '2p' | grep . || echo unknown
 command -v zstd || echo none
-docker image ls --quiet --no-trunc | sort -u |
-    xargs -r docker image inspect --format '{{.Id}}|{{json .RepoTags}}|{{json .RootFS.Layers}}' 2>/dev/null
-exit 0
+wait
+cat "$listed"
 """
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "i386": "386"}
 _ANSWER_WITHIN = 60  # seconds
@@ -45,9 +49,9 @@ class Inventory:
         return next((count for count in range(len(layers), 0, -1) if tuple(layers[:count]) in self.chains), 0)
 
     def has(self, image: Local, tag: str) -> bool:
-        """Tell whether the host has this image whole, by this tag."""
+        """Tell whether the host has this image by this tag, and it was seen to be whole when it came."""
         there = self.tags.get(tag)
-        same = there is not None and (self.containerd or there == image.id)
+        same = there is not None and unchecked(tag) not in self.tags and (self.containerd or there == image.id)
         return same and self.known(image.layers) == len(image.layers)
 
 

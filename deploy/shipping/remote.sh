@@ -26,7 +26,8 @@ openbell_receive() (
 )
 
 # openbell_verify TAG IDS new|kept [TAG IDS new|kept ...]: tells whether the engine has these images whole. IDS are those
-# that an image may have there, with commas between them. A new one that is not whole loses its tag.
+# that an image may have there, with commas between them. A new one that is whole loses its second name, which says that
+# nobody has looked yet; one that is not loses both.
 openbell_verify() (
     checks=
     while [ $# -gt 2 ]; do
@@ -45,16 +46,19 @@ openbell_verify_one() (
     found=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null) || found=nothing
     case ",$2," in
     *",$found,"*)
+        [ "$3" = kept ] && exit 0
         # Whether all of its layers are there shows when a container is made of it. One may be left from a crash.
         name=openbell-verify-${1##*:}
         if said=$(openbell_make "$name" "$1") || { docker rm --force --volumes "$name" >/dev/null 2>&1 && said=$(openbell_make "$name" "$1"); }; then
+            docker image rm "$1-unchecked" >/dev/null 2>&1 &
             docker rm --force --volumes "$name" >/dev/null 2>&1
+            wait
             exit 0
         fi
         ;;
     *) said="the engine has $found by this name, and not $2" ;;
     esac
-    [ "$3" = kept ] || docker image rm "$1" >/dev/null 2>&1
+    [ "$3" = kept ] || docker image rm "$1" "$1-unchecked" >/dev/null 2>&1
     echo "openbell: image $1 is not whole: $said" >&2
     exit 1
 )

@@ -91,7 +91,7 @@ def _take(
     """Put what must travel into the spool; tell whether the engine knows all layers' packed names now."""
     if not moving:
         return True
-    by_push = push.possible(client)
+    by_push = push.possible()
     # A chain of which the host has nothing brings a base image: whoever needs all of it is quicker with `docker save`.
     if by_push and all(inventory.known(image.layers) for image in moving) and push.take(client, moving, wanted, spool):
         return True

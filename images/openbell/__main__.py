@@ -6,6 +6,7 @@ import sys
 # name → (module with `main(arguments) -> exit code`, one line of help)
 COMMANDS = {
     "run": ("openbell.runner.service", "run the strategy of this container until it is stopped"),
+    "host": ("openbell.runner.host", "run many strategies in one container, each with a loop of its own"),
     "once": ("openbell.runner.once", "run the slots of a strategy that are due now, and end (for cron)"),
     "backtest": ("openbell.backtest.main", "run a strategy over every slot of the past"),
     "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),

@@ -51,6 +51,16 @@ def read(folder: Path) -> Beat | None:
     return Beat(timestamp, boot_id, tuple(str(bot) for bot in running), streams)
 
 
+def is_there(folder: Path) -> bool:
+    """Tell whether a loop has begun to beat and has not stopped in order since."""
+    return (folder / "beat.json").exists()
+
+
+def end(folder: Path) -> None:
+    """Take the beat away: the loop stops in order."""
+    (folder / "beat.json").unlink(missing_ok=True)
+
+
 def touch_stream(folder: Path, bot: str) -> None:
     """Leave a stream's sign of life in a strategy's journal folder; a full disk does not stop it."""
     with contextlib.suppress(OSError):

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from docker.models.containers import Container
 
 from tests.bench.containers import CPU_LIMIT, Bench
-from tests.bench.watched import Journals, WatchedBot
+from tests.bench.watched import BOTS, Journals, WatchedBot
 
 MEMORY_LIMIT = "256m"  # what compose/supervisor.yaml gives it
 READY_WITHIN = 900.0  # seconds; the first reading of a large history takes its time
@@ -82,7 +83,7 @@ def seconds_until_ready(container: Container) -> float:
     text = str(container.attrs["State"]["StartedAt"]).rstrip("Z")[:26]
     started = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     end = time.monotonic() + READY_WITHIN
-    while status(container) is None:
+    while not _knows_all(status(container)):
         container.reload()
         if time.monotonic() > end or container.status == "exited":
             msg = f"the supervisor did not get ready:\n{container.logs(tail=20).decode(errors='replace')}"
@@ -91,14 +92,19 @@ def seconds_until_ready(container: Container) -> float:
     return time.time() - started
 
 
-def status(container: Container) -> dict[str, object] | None:
+def _knows_all(answer: dict[str, Any] | None) -> bool:
+    """Tell whether each bot has been judged: they come one strategy after the other while journals are read."""
+    return answer is not None and sum(len(strategy["bots"]) for strategy in answer["strategies"]) >= BOTS
+
+
+def status(container: Container) -> dict[str, Any] | None:
     """Return what the API says, or None while there is no judgement yet."""
     if not container.attrs["NetworkSettings"]["IPAddress"]:
         container.reload()
     address = container.attrs["NetworkSettings"]["IPAddress"]
     try:
         with urllib.request.urlopen(f"http://{address}:8080/api/status", timeout=10) as answer:
-            found: dict[str, object] = json.load(answer)
+            found: dict[str, Any] = json.load(answer)
             return found
     except OSError:
         return None

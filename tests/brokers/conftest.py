@@ -153,10 +153,10 @@ def bench_of(kind: Kind, tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what the product waits for: silence on the wire, the time an order may take, the pauses between looks."""
-    monkeypatch.setattr(wire, "SILENCE", 0.5)
-    monkeypatch.setattr(wire, "WHOLE", 2.0)
+    monkeypatch.setattr(wire, "SILENCE", 1.0)
+    monkeypatch.setattr(wire, "WHOLE", 4.0)
     monkeypatch.setattr(gate, "HOLD_LONGEST", 900.0)
-    monkeypatch.setattr("openbell.brokers.exchange.WINDOW", 1.5)
+    monkeypatch.setattr("openbell.brokers.exchange.WINDOW", 2.5)
     monkeypatch.setattr("openbell.brokers.alpaca.FILL_WAITS", (0.01, 0.02, 0.05))
     monkeypatch.setattr("openbell.brokers.exchange.FILL_WAITS", (0.01, 0.02, 0.05))
     monkeypatch.setattr("openbell.venues.exchange.BURST", 1000)

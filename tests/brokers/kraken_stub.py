@@ -41,7 +41,7 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], nonces:
     nonces[0] = int(given["nonce"])
     match name:
         case "BalanceEx":
-            coins = {"XXBT": held for held in book.held.values()}
+            coins = {"XXBT": sum(book.held.values())}
             return _told(
                 {code: {"balance": str(n), "hold_trade": "0"} for code, n in {"ZUSD": book.cash, **coins}.items()}
             )

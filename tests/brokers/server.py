@@ -36,6 +36,7 @@ class Answer(NamedTuple):
 
 
 Venue = Callable[[Request], Answer]
+OOPS = Answer(500)
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Fault:
     path: str
     kind: str
     times: int = 1
-    answer: Answer = Answer(500)
+    answer: Answer = OOPS
     victim: Callable[[], int] = os.getpid
 
 

@@ -86,7 +86,9 @@ class Strategy:
             functions = strategy.load(self.places.folder)
             return worker.attempt(manifest, functions, self.places, journal, run)
 
-        return ForkLauncher(attempt).start(run)
+        process = ForkLauncher(attempt).start(run)
+        assert isinstance(process, ChildProcess)
+        return process
 
     def attempt(self, process: ChildProcess | None = None) -> Failure | None:
         """Make one attempt, or see one to its end."""
@@ -279,3 +281,16 @@ def test_no_secret_is_in_the_journal_or_the_state(desk: Strategy, tmp_path: Path
     for path in [*(tmp_path / "journal").rglob("*"), *(tmp_path / "state").rglob("*")]:
         if path.is_file() and secret != b"secret":
             assert secret not in path.read_bytes(), path
+
+
+def test_a_broker_that_cannot_be_asked_keeps_no_run_from_its_work(desk: Strategy) -> None:
+    """What could not be compared is told as a warning; a run that needs no broker succeeds."""
+    desk.bench.wire.faults += [Fault(method, "", "lost request", 99) for method in ("GET", "POST")]
+    desk.write("def run(ctx): ctx.log('done')")
+    assert desk.attempt() is None
+    assert [line["message"] for line in desk.lines("note")] == ["done"]
+    texts = [str(line["text"]) for line in desk.lines("output") if line["level"] == "warning"]
+    assert [text.startswith("what the broker holds could not be compared with the ledger: ") for text in texts] == [
+        True
+    ]
+    assert desk.lines("reconciled") == []

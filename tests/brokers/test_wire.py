@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from openbell.brokers import BrokerError, OrderRefusedError
 from openbell.market import MarketError
 from tests.brokers.conftest import Bench
-from tests.brokers.server import Answer, Fault
+from tests.brokers.server import OOPS, Answer, Fault
 from tests.brokers.test_conformance import ID, order
 
 ORDERS = {"alpaca": "/v2/orders", "ccxt:binance": "/api/v3/order", "ccxt:kraken": "/AddOrder"}
@@ -20,7 +21,7 @@ ACCOUNT = {
 BARS = {"alpaca": "/v2/stocks/bars", "ccxt:binance": "/klines", "ccxt:kraken": "/OHLC"}
 
 
-def on_order(remote: Bench, kind: str, answer: Answer = Answer(500), times: int = 1) -> None:
+def on_order(remote: Bench, kind: str, answer: Answer = OOPS, times: int = 1) -> None:
     """Let an order go wrong."""
     remote.wire.faults.append(Fault("POST", ORDERS[remote.kind.name], kind, times, answer))
 
@@ -164,10 +165,7 @@ def test_bars_have_closed_and_come_again_after_a_lost_answer(remote: Bench) -> N
     bars = remote.market().bars(remote.kind.symbol, "15m", 5, at)
     assert len(bars) == 5
     assert at - timedelta(minutes=15) < bars[-1].timestamp <= at
-    assert all(
-        later.timestamp - earlier.timestamp == timedelta(minutes=15)
-        for earlier, later in zip(bars, bars[1:], strict=False)
-    )
+    assert all(later.timestamp - earlier.timestamp == timedelta(minutes=15) for earlier, later in pairwise(bars))
     assert remote.wire.count("GET", BARS[remote.kind.name]) == 2
     assert remote.market().price(remote.kind.symbol, at) == remote.book.prices[remote.kind.symbol]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.demo import Beating, Demo
 from tests.browser.supervisor import Supervisor
@@ -25,6 +25,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
+    expect.set_options(timeout=20_000)  # milliseconds; a busy machine
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work for root; the pages are ours.
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

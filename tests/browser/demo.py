@@ -28,6 +28,7 @@ every = "1m"
 BASKET = """description = "Rebalances a basket on the quarter hour"
 timezone = "America/New_York"
 """
+LEGS = [f"basket-{number}" for number in range(1, 7)]
 TRACEBACK = """Traceback (most recent call last):
   File "/strategy/strategy.py", line 12, in run
     closes = ctx.bars(symbol, "1d", 50).closes
@@ -48,8 +49,7 @@ class Demo:
         self._journals: dict[str, Journal] = {}
         self._runs = 0
         self.manifest("pulse", PULSE)
-        legs = [f"basket-{number}" for number in range(1, 7)]
-        rows = "".join(f'[[bot]]\nid = "{leg}"\nsymbols = ["{leg.upper()}"]\nevery = "15m"\n' for leg in legs)
+        rows = "".join(f'[[bot]]\nid = "{leg}"\nsymbols = ["{leg.upper()}"]\nevery = "15m"\n' for leg in LEGS)
         self.manifest("basket", BASKET + rows)
         self.manifest("broken", 'timezone = "Mars/Base"\nwhat = 1\n')
         if crowd:
@@ -57,7 +57,8 @@ class Demo:
                 f'[[bot]]\nid = "crowd-{number}"\nsymbols = ["S{number}"]\nevery = "1h"\n' for number in range(crowd)
             )
             self.manifest("crowd", f'timezone = "UTC"\n{rows}')
-        self._history(legs)
+        self._history()
+        self.keep_up()
         self.beat()
 
     def manifest(self, strategy: str, text: str) -> None:
@@ -74,6 +75,24 @@ class Demo:
         """Let all loops beat, now."""
         for strategy in ("pulse", "basket"):
             beat.write(self.journal / strategy, beat.Beat(datetime.now(UTC), f"boot-{strategy}", ()))
+
+    def keep_up(self) -> None:
+        """Run what has come due since the last time."""
+        now = datetime.now(UTC)
+        while self._pulsed + MINUTE <= now:
+            self._pulsed += MINUTE
+            self.run("pulse", "pulse", self._pulsed)
+        while self._quarter + 15 * MINUTE <= now:
+            self._quarter += 15 * MINUTE
+            for number, leg in enumerate(LEGS):
+                self._leg(leg, number, self._quarter, "failed" if number == 2 else "succeeded")
+
+    def _leg(self, leg: str, number: int, slot: datetime, outcome: str) -> None:
+        if leg == "basket-6" and slot > self.now:
+            skip = {"bot": leg, "slot": slot, "outcome": "skipped", "reason": "paused", "count": 1}
+            self.write("basket", "slot_skipped", slot, skip)
+        else:
+            self.run("basket", leg, slot, outcome, took=40 + 5 * number)
 
     def run(self, strategy: str, bot: str, slot: datetime, outcome: str = "succeeded", took: float = 31.0) -> None:
         """Let a bot run for a slot, with a signal, a decision, a note and the account for each."""
@@ -134,28 +153,23 @@ class Demo:
         ended = {"outcome": outcome, "tick_duration_ms": took, "signal_generated": True, "orders": 0, "trigger": "loop"}
         self.write(strategy, "run_end", done, {**head, **ended})
 
-    def _history(self, legs: list[str]) -> None:
-        for strategy, bots in (("pulse", ["pulse"]), ("basket", legs)):
+    def _history(self) -> None:
+        for strategy, bots in (("pulse", ["pulse"]), ("basket", LEGS)):
             started = {"release": "3f2a9c1", "timezone": "UTC", "bots": bots, "previous_stop": "clean"}
             self.write(strategy, "service_start", self.now - 200 * MINUTE, started)
         for back in range(190, 0, -1):
-            self.run(
-                "pulse", "pulse", self.now - back * MINUTE, took=24 + 9 * math.sin(back / 5) + (40 if back == 77 else 0)
-            )
-        quarter = self.now.replace(minute=self.now.minute // 15 * 15) - 180 * MINUTE
-        for step in range(12):
-            for number, leg in enumerate(legs):
-                slot = quarter + 15 * step * MINUTE
-                bad = number == 2 and step >= 10
+            took = 24 + 9 * math.sin(back / 5) + (40 if back == 77 else 0)
+            self.run("pulse", "pulse", self.now - back * MINUTE, took=took)
+        self._pulsed = self.now - MINUTE
+        self._quarter = self.now.replace(minute=self.now.minute // 15 * 15)
+        for step in range(12, -1, -1):
+            slot = self._quarter - 15 * step * MINUTE
+            for number, leg in enumerate(LEGS):
                 if number == 4 and step in {3, 7}:
-                    self.write(
-                        "basket",
-                        "slot_skipped",
-                        slot,
-                        {"bot": leg, "slot": slot, "outcome": "skipped", "reason": "overlap", "count": 1},
-                    )
+                    skip = {"bot": leg, "slot": slot, "outcome": "skipped", "reason": "overlap", "count": 1}
+                    self.write("basket", "slot_skipped", slot, skip)
                 else:
-                    self.run("basket", leg, slot, "failed" if bad else "succeeded", took=40 + 5 * number)
+                    self._leg(leg, number, slot, "failed" if number == 2 and step < 2 else "succeeded")
         control = Control(self.control, "basket")
         control.prepare()
         control.pause("basket-6", Pause(self.now, None, "make pause", "earnings"))
@@ -177,8 +191,9 @@ class Beating:
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._end.wait(2):
+        while not self._end.wait(1):
             self._demo.beat()
+            self._demo.keep_up()
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ import pytest
 from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Machine, Suite, running_machine
 
+pytestmark = pytest.mark.deploy_long
+
 SETTINGS = "/etc/docker/daemon.json"
 LONGEST = 300  # seconds: packages are fetched and installed
 
@@ -80,7 +82,7 @@ def state_of(machine: Machine, before: str) -> str:
     return machine.shell(f"docker inspect -f '{{{{.Id}}}} {{{{.State.Pid}}}} {{{{.State.StartedAt}}}}' {name}").strip()
 
 
-@pytest.fixture(scope="module", params=["bookworm-bare", pytest.param("trixie-bare", marks=pytest.mark.deploy_long)])
+@pytest.fixture(scope="module", params=["bookworm-bare", "trixie-bare"])
 def bare(engine: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A server with sshd and nothing else."""
     suite: Suite = request.param
@@ -211,7 +213,6 @@ def test_another_distribution_is_refused(ready: Machine) -> None:
     )
 
 
-@pytest.mark.deploy_long
 def test_a_user_with_sudo_is_brought_into_the_group_docker(ready: Machine, tmp_path: Path) -> None:
     """First refused without sudo's leave, then made ready; afterwards that user needs no sudo."""
     ready.shell("apt-get install -y -q --no-install-recommends sudo >/dev/null 2>&1; useradd -m -s /bin/sh me")

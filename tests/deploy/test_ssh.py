@@ -18,6 +18,8 @@ from deploy.ssh import Connection, Host
 from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Machine, running_machine
 
+# Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
+INTERRUPTIBLE = ("env", "--default-signal=INT")
 NOTHING_LISTENS = "discard"  # a name of a Host entry, not of a port
 
 
@@ -195,7 +197,7 @@ def test_what_is_followed_ends_on_the_host_too(machine: Machine, number: signal.
     asleep = "pgrep -xf 'sleep 987' || true"
     ours = ("pgrep", "-f", f"^ssh -F {machine.ssh_config}")
     with subprocess.Popen(
-        [sys.executable, "-c", SCRIPT],
+        [*INTERRUPTIBLE, sys.executable, "-c", SCRIPT],
         cwd=ROOT,
         env={**os.environ, "OPENBELL_SSH_CONFIG": str(machine.ssh_config)},
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 import docker
 import pytest
@@ -29,7 +30,8 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The running kit; the channel's address comes in a file, as a secret."""
-    gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    bridge = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    gateway = bridge.get("Gateway") or str(ip_network(bridge["Subnet"])[1])
     kit = make_kit(tmp_path_factory.mktemp("alerts"), ["ticker"])
     with hook("0.0.0.0") as webhook, removed_afterwards(engine, kit.project):  # noqa: S104 - containers come from elsewhere
         secret = kit.folder / "alert-urls"

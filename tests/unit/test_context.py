@@ -14,7 +14,7 @@ from openbell.context import Context, Run, State, StrategyError, order_identity
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.market import Bar, Bars
+from openbell.market import Bar, Bars, MarketError, Series
 
 SLOT = datetime(2026, 3, 2, 14, 35, tzinfo=UTC)
 BOT = Bot("demo", "b", ("AAPL", "IBM"), Schedule("America/New_York", every=timedelta(minutes=5)), {"window": 20})
@@ -32,6 +32,10 @@ class ADollarMarket:
     def price(self, symbol: str, at: datetime) -> float:
         """Return a dollar."""
         return 1.0
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Have none."""
+        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return what every line of the run carries."""

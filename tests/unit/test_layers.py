@@ -18,7 +18,7 @@ ALLOWED = {
     "manifest": frozenset({"calendars"}),
     "slots": frozenset({"calendars", "manifest"}),
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
-    "supervisor": frozenset({"beat", "calendars", "control", "journal", "manifest", "places", "slots"}),
+    "supervisor": frozenset({"beat", "calendars", "clock", "control", "journal", "manifest", "places", "slots"}),
     "runner": EVERYTHING,
     "commands": EVERYTHING,
     "__main__": EVERYTHING,

@@ -9,7 +9,7 @@ from openbell import manifest as manifests
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = "description, timezone, calendar, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
+TOP_KEYS = "description, timezone, calendar, profile, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
 NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
 MARKETS = NAMED.format(", ".join(manifests.MARKETS), "market:Market")
 BROKERS = NAMED.format(", ".join(manifests.BROKERS), "broker:Broker")
@@ -46,7 +46,7 @@ def expected(case: Case) -> list[str]:
     return [f"{case.key}: found {case.found}; allowed: {case.allowed}"]
 
 
-TOP_CASES = [  # fmt: skip
+TOP_CASES = [
     Case("description = 5", "description", "5", "a sentence in quotes"),
     Case("discription = 'x'", "discription", "an unknown key", TOP_KEYS),
     Case("Market = 'sample'", "Market", "an unknown key", TOP_KEYS),

@@ -15,7 +15,7 @@ from openbell.context import Run, order_identity
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.market import Bars
+from openbell.market import Bars, MarketError, Series
 from openbell.stream import BrokerNow, StreamContext, StreamStopped
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -33,6 +33,10 @@ class ARisingMarket:
     def price(self, symbol: str, at: datetime) -> float:
         """Return the minutes since the stream began, and one."""
         return 1 + (at - BEGAN) / timedelta(minutes=1)
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Have none."""
+        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the minute."""

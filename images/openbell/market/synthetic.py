@@ -64,7 +64,7 @@ class SyntheticMarket:
 
     def provenance(self, at: datetime) -> dict[str, str]:  # noqa: ARG002 - the same at every instant
         """Return what every line of the journal is to say: nobody ever paid these prices."""
-        return {"source": f"synthetic, seed {SEED}"}
+        return {"source": "synthetic", "seed": str(SEED)}
 
 
 def _bar(symbol: str, start: float, seconds: float) -> Bar:

@@ -6,10 +6,10 @@ import select
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
-from openbell import beat
+from openbell import beat, clock
 from openbell.runner.lock import LOOK
 
 # A timer of the kernel's ends a wait as soon as the clock is set or the machine resumes. Without it (before Python 3.13,
@@ -44,15 +44,15 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Return the wall clock's instant, aware UTC."""
-        return datetime.now(UTC)
+        return clock.now()
 
     def elapsed(self) -> float:
         """Return the monotonic clock's seconds."""
-        return time.monotonic()
+        return clock.elapsed()
 
     def wait(self, seconds: float) -> None:
         """Wait on the pipe that signals write to: select takes fractions of a millisecond, unlike poll."""
-        seconds = max(0.0, seconds)
+        seconds = max(0.0, seconds) / clock.SPEED
         readable, _, _ = select.select([self._wake, *self._timer.set(seconds)], [], [], seconds)
         if self._wake in readable:
             with contextlib.suppress(BlockingIOError):

@@ -18,6 +18,7 @@ from openbell.market import Market, open_market
 from openbell.places import Places
 from openbell.reconcile import reconcile
 
+PATIENCE = 10.0  # seconds that a broker without an answer may hold up a run before it has begun
 STREAM_PATIENCE = 0.5  # of a stream's timeout: it must beat again before that is over
 
 
@@ -48,8 +49,10 @@ def halted(places: Places) -> str:
     return str(halt) if halt else ""
 
 
-def look(manifest: Manifest, broker: Broker, ledger: Ledger, journal: Journal, now: datetime) -> None:
+def look(manifest: Manifest, bot: Bot, desk: Desk, ledger: Ledger, journal: Journal, now: datetime) -> None:
     """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
+    _, open_at = open_for(manifest, bot, replace(desk, remaining=_countdown(PATIENCE)))
+    broker = open_at(now)
     try:
         reconcile(
             manifest.broker, broker, ledger, manifest.symbols, journal, now, os.environ.get("OPENBELL_BOOT_ID", "")
@@ -63,9 +66,7 @@ def look_at_start(manifest: Manifest, places: Places, journal: Journal, now: dat
     """Reconcile the account when the strategy's container starts, in a process of its own."""
     ledger = Ledger(places.state / "ledger.sqlite")
     bot = manifest.bots[0]
-    desk = replace(desk_of(manifest, bot, places, ledger), remaining=_countdown(8.0))
-    _, open_at = open_for(manifest, bot, desk)
-    look(manifest, open_at(now), ledger, journal, now)
+    look(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now)
     ledger.close()
 
 

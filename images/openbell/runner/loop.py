@@ -169,6 +169,7 @@ class Loop:
         self._write_skips()
         self._journal.write("service_stop", now, reason=reason)
         self._journal.sync()
+        beat.end(self._journal.folder)
         self._ledger.remember("previous stop", "clean")
 
     # Deciding
@@ -286,7 +287,9 @@ class Loop:
         if halt == self._halt:
             return
         if halt is not None:
-            self._journal.write("trading_halted", now, level="warning", by=halt.by, reason=halt.reason, since=halt.since)
+            self._journal.write(
+                "trading_halted", now, level="warning", by=halt.by, reason=halt.reason, since=halt.since
+            )
         else:
             self._journal.write("trading_resumed", now)
         self._halt = halt

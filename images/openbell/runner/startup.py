@@ -4,11 +4,11 @@ import faulthandler
 import sqlite3
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from openbell import clock, strategy
 from openbell import journal as journals
-from openbell import strategy
 from openbell.calendars import CalendarExpired
 from openbell.context import Run
 from openbell.journal import Journal
@@ -55,7 +55,7 @@ def _import_in_child(manifest: Manifest, places: Places) -> None:
             return Failure(str(error), error.traceback)
         return None
 
-    process = ForkLauncher(attempt).start(Run(manifest.bots[0], datetime.now(UTC), "import", 0))
+    process = ForkLauncher(attempt).start(Run(manifest.bots[0], clock.now(), "import", 0))
     arm_watchdog()  # it ends a hung import with this process: the container's other processes go with it
     while (ending := process.poll()) is None:
         time.sleep(0.02)
@@ -69,7 +69,7 @@ def reconcile(manifest: Manifest, places: Places, journal: Journal) -> None:
     def attempt(_: Run) -> Failure | None:
         return worker.reconcile_at_start(manifest, places, journal)
 
-    process = ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], datetime.now(UTC), "reconcile", 0))
+    process = ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], clock.now(), "reconcile", 0))
     until = time.monotonic() + RECONCILE
     while (ending := process.poll()) is None:
         if time.monotonic() > until:
@@ -77,14 +77,14 @@ def reconcile(manifest: Manifest, places: Places, journal: Journal) -> None:
         time.sleep(0.005)
     if ending.failure is not None:
         text = f"what the broker holds could not be compared with the ledger: {ending.failure.error}"
-        journal.write("output", datetime.now(UTC), level="warning", text=text)
+        journal.write("output", clock.now(), level="warning", text=text)
 
 
 def tell_start(journal: Journal, manifest: Manifest, places: Places, previous_stop: str) -> None:
     """Write service_start."""
     journal.write(
         "service_start",
-        datetime.now(UTC),
+        clock.now(),
         release=_release(places.folder),
         timezone=manifest.timezone,
         bots=[bot.id for bot in manifest.bots],
@@ -110,7 +110,7 @@ def reasons(error: Exception) -> list[str]:
 
 def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
     """Leave the reason where the supervisor reads it; on standard error if that cannot be written."""
-    now = datetime.now(UTC)
+    now = clock.now()
     trace = error.traceback if isinstance(error, strategy.StrategyImportError) else ""
     lines = reasons(error)
     try:

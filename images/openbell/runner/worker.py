@@ -13,11 +13,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from openbell import strategy
+from openbell import clock, strategy
 from openbell.brokers import BrokerError
 from openbell.context import Context, Run
 from openbell.journal import Journal
@@ -49,19 +49,20 @@ def attempt(
     sys.stdout = sys.stderr = output
     try:
         ledger = Ledger(places.state / "ledger.sqlite")
-        market, open_at = open_for(manifest, run.bot, desk_of(manifest, run.bot, places, ledger))
+        desk = desk_of(manifest, run.bot, places, ledger)
+        market, open_at = open_for(manifest, run.bot, desk)
         may_not = partial(halted, places)
-        look(manifest, open_at(run.slot), ledger, journal, _now())
+        look(manifest, run.bot, desk, ledger, journal, clock.now())
         if run.bot.is_stream:
-            now = BrokerNow(open_at, _now)
-            stream = StreamContext(manifest, run, market, now, ledger, journal, _now, journal.folder, may_not)
+            now = BrokerNow(open_at, clock.now)
+            stream = StreamContext(manifest, run, market, now, ledger, journal, clock.now, journal.folder, may_not)
             stream.look_at_equity()
             _run_stream(functions["stream"], stream)
             _end_copies(process)
             stream.keep_state()
             return None
         broker = open_at(run.slot)
-        context = Context(manifest, run, market, broker, ledger, journal, _now, may_not)
+        context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not)
         context.look_at_equity()
         returned = functions["run"](context)
         _end_copies(process)
@@ -74,7 +75,9 @@ def attempt(
         if context.state.changed:
             ledger.save_state(run.bot.id, run.slot, context.state)
         ordered = any(action != "hold" for action in context.decisions.values())
-        tell_account(manifest.broker, broker, market, run.slot, places.state, journal, _now(), fields, ordered=ordered)
+        tell_account(
+            manifest.broker, broker, market, run.slot, places.state, journal, clock.now(), fields, ordered=ordered
+        )
     except SystemExit as error:
         _end_copies(process)
         return Failure(
@@ -105,13 +108,13 @@ def warm_up(manifest: Manifest, places: Places) -> None:
         # A symbol that the market does not have is told by the run of the bot that has it.
         with contextlib.suppress(MarketError, BrokerError):
             _, open_at = open_for(manifest, bot, desk_of(manifest, bot, places))
-            open_at(_now())
+            open_at(clock.now())
 
 
 def reconcile_at_start(manifest: Manifest, places: Places, journal: Journal) -> Failure | None:
     """Compare the account with the ledger before the first run; whatever goes wrong is told, and keeps nothing from starting."""
     try:
-        look_at_start(manifest, places, journal, _now())
+        look_at_start(manifest, places, journal, clock.now())
     except Exception as error:  # noqa: BLE001 - a third party's broker may raise anything
         return Failure(_last_line(error), traceback.format_exc())
     return None
@@ -133,7 +136,7 @@ def _end_copies(process: int) -> None:
 def _note(journal: Journal, fields: Mapping[str, object], text: str, level: str) -> None:
     # What a strategy prints is a comfort, not the record: that it cannot be written must neither end nor hide anything.
     with contextlib.suppress(OSError):
-        journal.write("output", _now(), fields, level=level, text=text)
+        journal.write("output", clock.now(), fields, level=level, text=text)
 
 
 def fresh_command(run: Run, report: int, stack: int) -> list[str]:
@@ -165,10 +168,6 @@ def _main(text: str) -> None:
         failure = attempt(manifest, functions, places, journal, run)
     write_report(spec["report"], failure)
     os._exit(0 if failure is None else 1)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _last_line(error: BaseException) -> str:

@@ -46,13 +46,16 @@ class BotOutlook:
         bot, store = self.facts.bot, self._store
         until = now + AHEAD
         slots = single_slots(store.recent_slots(bot.strategy, bot.id, until, SHOWN_SLOTS), bot.schedule, SHOWN_SLOTS)
+        good = next((slot.last for slot in slots if slot.outcome == "succeeded"), None)
         rows = rows_gone_wrong(slots)
         if rows is None:
-            rows = tuple(store.rows_gone_wrong(bot.strategy, bot.id, until))
+            good = store.last_good(bot.strategy, bot.id, until)
+            rows = tuple(store.rows_gone_wrong(bot.strategy, bot.id, good, until))
         self.facts = replace(
             self.facts,
             slots=slots,
             rows=rows,
+            last_good=good,
             open_runs=tuple(store.open_runs(bot.strategy, bot.id)),
             awaited=self.expectation.awaited,
             trouble=self.expectation.trouble,
@@ -82,7 +85,9 @@ class BotOutlook:
 
     def renew(self, loop: Judgement, beat: beats.Beat | None, now: datetime) -> None:
         """Judge, and make the view."""
-        self.facts = replace(self.facts, stream_beat=beat.streams.get(self.id) if beat else None)
+        if beat is not None:
+            on, heard = self.id in beat.running, beat.streams.get(self.id)
+            self.facts = replace(self.facts, beat_at=beat.timestamp, runs_on=on, stream_beat=heard)
         bot, judgement = self.facts.bot, judge_bot(self.facts, loop, now)
         following = self.facts.awaited
         if following is not None and following <= now:

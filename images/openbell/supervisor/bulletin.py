@@ -31,6 +31,8 @@ def next_snapshot(
     every = [one for part in parts for one in part]
     if trouble:  # it is told once, and not for each strategy
         every = [one for one in every if one.kind != "journal_unreadable" or not one.strategy]
+    if waiting and not trouble:
+        trouble = f"Still reading the journals of {len(waiting)} of {len(views)} strategies"
     ok, text = headline(views, trouble)
     return Snapshot(
         judged_at=now,

@@ -45,6 +45,7 @@ class LoopFacts:
     calendar_ends: date | None = None  # the last day that the calendar knows
     reconciled: tuple[Finding, ...] = ()  # the account compared with the ledger, newest first
     unwritten: datetime | None = None  # a slot that a loop which was alive wrote nothing about
+    heard: datetime | None = None  # the newest line of its journal
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class BotFacts:
     trouble: str = ""  # why its slots cannot be known
     stream_beat: datetime | None = None  # of a stream, the newest
     rows: tuple[Row, ...] = ()  # the slots that went wrong since the last good one, a row for each outcome
+    last_good: datetime | None = None  # the newest slot that succeeded
     trouble_since: datetime | None = None
+    beat_at: datetime | None = None  # when its loop beat last
+    runs_on: bool = False  # and whether that beat named a run of the bot
     stream_ends: tuple[datetime, ...] = ()  # of a stream, when its last runs ended, newest first
     loop_started: datetime | None = None
     findings: tuple[Finding, ...] = ()  # what its runs found wrong lately, newest first

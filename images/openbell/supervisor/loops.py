@@ -182,9 +182,9 @@ def _others(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, dateti
             None,
         )
     if facts.unwritten is not None:
-        slot = local(facts.unwritten, facts.timezone, now)
-        reason = f"its loop beats, but its journal says nothing of the slot {slot} nor anything since"
-        yield Condition("not_written", facts.strategy, "", facts.unwritten, reason, "a line for each slot"), None
+        slot, since = local(facts.unwritten, facts.timezone, now), facts.heard or facts.unwritten
+        reason = f"its loop beats, but its journal says nothing of the slot {slot}, nor anything since {local(since, facts.timezone, now)}"
+        yield Condition("not_written", facts.strategy, "", since, reason, "a line for each slot"), None
 
 
 def _clock(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, datetime | None]]:

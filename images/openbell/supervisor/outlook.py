@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 
 from openbell import beat as beats
@@ -144,6 +145,7 @@ class StrategyOutlook:
             calendar_ends=calendars.load(calendar).valid_through if calendar else None,
             reconciled=self._reconciled,
             unwritten=self._unwritten(),
+            heard=self._heard,
         )
         return judge_loop(facts, now)
 
@@ -156,9 +158,9 @@ class StrategyOutlook:
         for bot in self.bots:
             if not _is_unheard(bot) or not bot.expectation.stored.started or bot.facts.pause:
                 continue
-            slot = bot.facts.slots[0]
-            if start.at < slot.last and self.beat.timestamp > bot.facts.bot.start_by(slot.last) + SETTLING:
-                silent.append(slot.last)
+            for slot in takewhile(lambda one: one.reason == UNHEARD, bot.facts.slots):
+                if start.at < slot.last and self.beat.timestamp > bot.facts.bot.start_by(slot.last) + SETTLING:
+                    silent.append(slot.last)
         return min((slot for slot in silent if self._heard is not None and slot > self._heard), default=None)
 
     def _renew_bots(self, now: datetime, judgement: Judgement, *, everything: bool) -> None:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio.to_thread
@@ -20,11 +19,13 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from openbell import clock
 from openbell.manifest import load_all
 from openbell.places import PlaceError, prepare
 from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.alerts import Alerts
 from openbell.supervisor.alerts.check import check_channels
+from openbell.supervisor.enrolment import Enrolment
 from openbell.supervisor.page import Page, Sources, token_from_environment
 from openbell.supervisor.snapshot import Snapshot
 from openbell.supervisor.tally import CountingStore
@@ -49,6 +50,7 @@ class Settings:
     host: str
     port: int
     hosts: tuple[str, ...]  # names beside this machine's own under which the page answers
+    profiles: tuple[str, ...] = ()  # of Compose that are asked for
     token: str = field(default="", repr=False)  # what a change through the page must carry; without one there is none
 
 
@@ -69,12 +71,14 @@ def main(arguments: Sequence[str]) -> int:
         prepare(settings.state)
         file = settings.state / "supervisor.sqlite"
         store = CountingStore(file)
+        enrolment = Enrolment(manifests, settings.profiles, settings.journal)
+        manifests = enrolment.enrolled
         watch = Watch(manifests, errors, settings.journal, settings.control, store)
 
         def heard(skew: float) -> None:
             watch.clock_skew_s = skew
 
-        alerts = Alerts(about_alerts, manifests, settings.state, settings.control, store, _now, heard)
+        alerts = Alerts(about_alerts, manifests, settings.state, settings.control, store, clock.now, heard)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
     except (PlaceError, ValueError, sqlite3.Error, OSError) as error:
@@ -87,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         for problem in rejected.problems:
             log.error("manifest.rejected", problem=str(problem))
     with listening, closing(store), closing(alerts):
-        return Service(watch, alerts, settings, file).run(listening)
+        return Service(watch, alerts, settings, file, enrolment).run(listening)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -106,6 +110,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         host.strip("[]"),
         int(port),
         tuple(name.strip() for name in names if name.strip()),
+        tuple(name.strip() for name in environment.get("OPENBELL_PROFILES", "").split(",") if name.strip()),
         token_from_environment(environment),
     )
 
@@ -113,9 +118,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 class Service:
     """The watch's thread, which shows the alerts each snapshot, and the page's server."""
 
-    def __init__(self, watch: Watch, alerts: Alerts, settings: Settings, store: Path) -> None:
+    def __init__(self, watch: Watch, alerts: Alerts, settings: Settings, store: Path, enrolment: Enrolment) -> None:
         self._watch = watch
         self._alerts = alerts
+        self._enrolment = enrolment
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
@@ -123,7 +129,7 @@ class Service:
             Sources(
                 snapshot=lambda: self._watch.snapshot,
                 idle=lambda: time.monotonic() - self._progress,
-                now=_now,
+                now=clock.now,
                 store=store,
                 journal=settings.journal,
                 control=settings.control,
@@ -175,7 +181,11 @@ class Service:
             self._watch.listen()
             while not self._stop.is_set():
                 faulthandler.dump_traceback_later(WATCHDOG, exit=True)
-                self._watch.wait(self._step())
+                self._watch.wait(self._step() / clock.SPEED)
+                if self._enrolment.has_changed(time.monotonic()):
+                    # It is up again within a second, and knows then whom to watch.
+                    log.info("enrolment.changed", was=[manifest.name for manifest in self._enrolment.enrolled])
+                    self._end()
         except Exception:
             # Whatever this is, a watch that does not watch must not look alive: the restart policy revives it.
             log.exception("watch.died")
@@ -189,13 +199,13 @@ class Service:
         before, passed_over = self._watch.snapshot, self._watch.passed_over
         failed, wait = "", RETRY
         try:
-            wait = self._watch.step(_now())
+            wait = self._watch.step(clock.now())
         except sqlite3.Error as error:
             failed = str(error)
             log.error("store.failed", error=failed)  # noqa: TRY400 - the reason is the disk, not the code
         try:
             # What the watch could not store is something to be told of.
-            soon = self._alerts.see(self._watch.snapshot, _now())
+            soon = self._alerts.see(self._watch.snapshot, clock.now())
         except sqlite3.Error as error:
             log.error("alerts.failed", error=str(error))  # noqa: TRY400 - as above
             return RETRY
@@ -219,10 +229,6 @@ def _few_threads(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send)  # type: ignore[arg-type]
 
     return limited
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class _Forward(logging.Handler):

@@ -1,12 +1,11 @@
 """The snapshot: all that the page, the API and `openbell status` say at one moment, frozen."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
 from openbell.control import Deployment
-from openbell.journal import stamp
 from openbell.manifest import Schedule
 from openbell.slots import slots_between
 from openbell.supervisor.conditions import Condition
@@ -152,106 +151,3 @@ def _apart(record: SlotRecord, schedule: Schedule, limit: int) -> list[SlotRecor
 
 def _single(record: SlotRecord, slot: datetime) -> SlotRecord:
     return SlotRecord(slot, slot, 1, record.outcome, record.reason, judged=record.judged)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A bot, or a strategy's loop (`bot` is empty then), that went wrong, came right or was paused."""
-
-    strategy: str
-    bot: str
-    before: str
-    after: str
-    reason: str
-
-
-def changes(before: Snapshot | None, after: Snapshot) -> Iterator[Change]:
-    """Yield what went wrong or came right between two snapshots; the daily round (up, running, late) is no change."""
-    known = _standings(before.strategies if before else ())
-    for key, (status, reason) in _standings(after.strategies).items():
-        was = known.get(key, ("new", ""))[0]
-        if _standing(was) != _standing(status):
-            yield Change(*key, was, status, reason)
-
-
-def _standings(strategies: Iterable[StrategyView]) -> dict[tuple[str, str], tuple[str, str]]:
-    loops = {(strategy.name, ""): (strategy.status, strategy.reason) for strategy in strategies}
-    bots = {(strategy.name, bot.id): (bot.status, bot.reason) for strategy in strategies for bot in strategy.bots}
-    return loops | bots
-
-
-def _standing(status: str) -> str:
-    return status if status in {"down", "paused"} else "well"
-
-
-def as_json(snapshot: Snapshot, now: datetime) -> dict[str, object]:
-    """Return the snapshot as the API answers it."""
-    return {
-        "now": stamp(now),
-        "judged_at": stamp(snapshot.judged_at),
-        "ok": snapshot.ok,
-        "headline": snapshot.headline,
-        "strategies": [_strategy(strategy) for strategy in snapshot.strategies],
-    }
-
-
-def _strategy(strategy: StrategyView) -> dict[str, object]:
-    return {
-        "name": strategy.name,
-        "description": strategy.description,
-        "timezone": strategy.timezone,
-        "status": strategy.status,
-        "reason": strategy.reason,
-        "condition": strategy.condition,
-        "release": strategy.release,
-        "problems": list(strategy.problems),
-        "bots": [_bot(bot) for bot in strategy.bots],
-    }
-
-
-def _bot(bot: BotView) -> dict[str, object]:
-    last = bot.last
-    decision = bot.last_decision
-    return {
-        "id": bot.id,
-        "symbols": list(bot.symbols),
-        "timezone": bot.timezone,
-        "status": bot.status,
-        "reason": bot.reason,
-        "condition": bot.condition,
-        "last_slot": None if last is None else stamp(last.last),
-        "last_outcome": None if last is None else last.outcome,
-        "last_lateness_ms": None if last is None else last.lateness_ms,
-        "last_duration_ms": None if last is None else last.duration_ms,
-        "next_slot": None if bot.next_slot is None else stamp(bot.next_slot),
-        "missed_today": bot.missed_today,
-        "last_decision": None if decision is None else decision_json(decision),
-    }
-
-
-def decision_json(decision: DecisionRecord) -> dict[str, object]:
-    """Return a decision as the API answers it."""
-    return {
-        "timestamp": stamp(decision.at),
-        "slot": None if decision.slot is None else stamp(decision.slot),
-        "symbol": decision.symbol,
-        "action": decision.action,
-        "quantity": decision.quantity,
-        "reason": decision.reason,
-    }
-
-
-def slot_json(slot: SlotRecord) -> dict[str, object]:
-    """Return a slot, or a range of slots with one fate, as the API answers it."""
-    return {
-        "slot": stamp(slot.last),
-        "first": stamp(slot.first),
-        "count": slot.count,
-        "outcome": slot.outcome,
-        "reason": slot.reason,
-        "late": slot.late,
-        "run_id": slot.run_id,
-        "lateness_ms": slot.lateness_ms,
-        "duration_ms": slot.duration_ms,
-        "error": slot.error,
-    }

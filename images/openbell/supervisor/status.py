@@ -11,7 +11,7 @@ from openbell.control import Pause
 from openbell.supervisor.facts import BotFacts, Judgement
 from openbell.supervisor.records import SlotRecord, why_not
 from openbell.supervisor.times import local, milliseconds, span
-from openbell.supervisor.troubles import limits, stream_trouble, troubles
+from openbell.supervisor.troubles import hung_runs, limits, stream_trouble, troubles
 
 GOOD = frozenset({"new", "up", "running", "late", "paused"})  # all but down: nothing has gone wrong (yet)
 
@@ -39,11 +39,10 @@ def _judge(facts: BotFacts, loop: Judgement, now: datetime) -> Judgement:
         return Judgement("down", facts.trouble, condition="calendar_expired")
     if bot.is_stream:
         return _stream(facts, loop, now)
-    for run, limit in zip(facts.open_runs, limits(facts), strict=True):
-        if now >= limit:
-            since, slot = local(run.attempt_at or run.slot, zone, now), local(run.slot, zone, now)
-            reason = f"hangs: the run of {slot} is running since {since}, its timeout is {span(bot.timeout)}"
-            return Judgement("down", reason, condition="hung")
+    if hung := hung_runs(facts, now):
+        since, slot = local(hung[0].attempt_at or hung[0].slot, zone, now), local(hung[0].slot, zone, now)
+        reason = f"hangs: the run of {slot} is running since {since}, its timeout is {span(bot.timeout)}"
+        return Judgement("down", reason, condition="hung")
     if facts.open_runs:
         run = facts.open_runs[-1]
         since = local(run.attempt_at or run.slot, zone, now)

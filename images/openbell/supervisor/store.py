@@ -146,18 +146,20 @@ class Store:
         )
         return [SlotRecord(*row) for row in rows]
 
-    def rows_gone_wrong(self, strategy: str, bot: str, until: datetime) -> list[Row]:
-        """Return the slots up to `until` that went wrong since the last good one, a row for each outcome."""
-        whose, end = (strategy, bot), milliseconds(until)
-        good = self._database.execute(
-            "SELECT coalesce(max(last), -1) FROM (SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? "
-            "AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1)",
-            (*whose, end),
-        ).fetchone()[0]
+    def last_good(self, strategy: str, bot: str, until: datetime) -> datetime | None:
+        """Return the newest slot up to `until` that succeeded, or None."""
+        row = self._database.execute(
+            "SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1",
+            (strategy, bot, milliseconds(until)),
+        ).fetchone()
+        return row[0] if row else None
+
+    def rows_gone_wrong(self, strategy: str, bot: str, after: datetime | None, until: datetime) -> list[Row]:
+        """Return the slots with after < slot <= until that went wrong, a row for each outcome."""
         rows = self._database.execute(
             "SELECT outcome, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? AND last > ? "
             "AND last <= ? AND outcome IN ('missed', 'failed', 'timed_out', 'interrupted') GROUP BY outcome ORDER BY max(last) DESC",
-            (*whose, good, end),
+            (strategy, bot, -1 if after is None else milliseconds(after), milliseconds(until)),
         )
         return [
             Row(outcome, int(count), from_milliseconds(first), from_milliseconds(last))

@@ -1,16 +1,17 @@
 """Troubles: all that is wrong with one bot at the same time, each as a condition with its evidence. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from openbell.supervisor.conditions import Condition
 from openbell.supervisor.durations import AHEAD
 from openbell.supervisor.facts import BotFacts, Judgement
-from openbell.supervisor.records import Finding, Row, SlotRecord, why_not
+from openbell.supervisor.records import Finding, Row, RunRecord, SlotRecord, why_not
 from openbell.supervisor.times import dated, local, milliseconds, span
 
 HUNG_AFTER = timedelta(seconds=10)  # past its timeout; its loop should have ended it long before
+NAMED_AFTER = timedelta(seconds=10)  # a beat so much later names a run that goes on
 UNEXPECTED_WINDOW = timedelta(hours=24)  # for so long a run where no slot was is told, unless a good slot follows
 STREAM_GRACE = timedelta(seconds=10)  # for a loop to start a stream, or start it again
 STREAM_WINDOW = timedelta(minutes=5)
@@ -69,14 +70,27 @@ class _About:
 def _hung(about: _About, loop: Judgement) -> Iterator[Trouble]:
     # The runs of a loop that has died have died with it; what hung before it died is not mended by that.
     died = loop.conditions[0].since if loop.status == "down" and loop.conditions else about.now
-    hung = [run for run, limit in zip(about.facts.open_runs, limits(about.facts), strict=True) if died >= limit]
+    hung = hung_runs(about.facts, died)
     if not hung:
         return
-    begun = hung[0].attempt_at or hung[0].slot
+    begun = _begun(hung[0])
     reason = f"the run of {about.local(hung[0].slot)} is running since {about.local(begun)}"
     more = f", and {len(hung) - 1} more" if len(hung) > 1 else ""
     expected = f"an end within its timeout of {span(about.facts.bot.timeout)}"
     yield about.condition("hung", begun, reason + more, expected, len(hung)), None
+
+
+def hung_runs(facts: BotFacts, now: datetime) -> list[RunRecord]:
+    """Return the runs that last too long. One that its loop does not have any more has only lost its end."""
+    return [
+        run
+        for run, limit in zip(facts.open_runs, limits(facts), strict=True)
+        if now >= limit and (facts.runs_on or facts.beat_at is None or facts.beat_at < _begun(run) + NAMED_AFTER)
+    ]
+
+
+def _begun(run: RunRecord) -> datetime:
+    return run.attempt_at or run.slot
 
 
 def stream_trouble(facts: BotFacts, now: datetime) -> Condition | None:
@@ -131,7 +145,7 @@ def _stale(about: _About) -> Iterator[Trouble]:
         return
     newest = stale[0]
     runs = {finding.run_id for finding in stale}
-    if any(slot.outcome == "succeeded" and slot.run_id not in runs for slot in _after(about.facts.slots, newest)):
+    if _is_over(about.facts, newest):
         return
     row = [newest]
     good = [slot for slot in about.facts.slots if slot.outcome == "succeeded" and slot.run_id not in runs]
@@ -153,7 +167,7 @@ def _unexpected(about: _About) -> Iterator[Trouble]:
     if not found:
         return
     newest = found[0]
-    if any(slot.outcome == "succeeded" for slot in _after(about.facts.slots, newest)):
+    if _is_over(about.facts, newest):
         return
     slot = dated(newest.slot or newest.at, about.zone)
     condition = about.condition(
@@ -176,9 +190,9 @@ def _slower(about: _About) -> Iterator[Trouble]:
     yield about.condition("slower", durations.creeps_since or about.now, reason, usual), None
 
 
-def _after(slots: Iterable[SlotRecord], finding: Finding) -> Iterator[SlotRecord]:
-    at = finding.slot or finding.at
-    return (slot for slot in slots if slot.last > at)
+def _is_over(facts: BotFacts, finding: Finding) -> bool:
+    """Tell whether a slot after that of the finding has succeeded."""
+    return facts.last_good is not None and facts.last_good > (finding.slot or finding.at)
 
 
 def _between(slot: SlotRecord, older: Finding, newer: Finding) -> bool:

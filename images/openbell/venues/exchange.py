@@ -70,7 +70,7 @@ class Venue:
     def __init__(self, name: str, desk: Desk, *, sandbox: bool) -> None:
         self.name = name
         self.desk = desk
-        self.client = _client(
+        self.client, self._wire = _client(
             name, sandbox, *_keys(name, desk), desk.addresses.get(f"{name.upper()}_URL", ""), os.getpid()
         )
         rate = float(self.client.rateLimit) / 1000
@@ -120,15 +120,8 @@ class Venue:
         return markets
 
     def skew(self) -> float:
-        """Return how many seconds the exchange's clock is ahead of ours, as its last answer told; 0 if it did not."""
-        from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only a run with a venue needs it
-
-        headers = self.client.last_response_headers or {}
-        try:
-            ahead = parsedate_to_datetime(str(headers.get("Date"))).timestamp() - time.time()
-        except (TypeError, ValueError):
-            return 0.0
-        return 0.0 if -1.5 < ahead < 1.5 else ahead  # the header has whole seconds
+        """Return how many seconds the exchange's clock is ahead of ours, as its last answer told when it came."""
+        return self._wire.ahead
 
     def _translate(self, error: Exception) -> VenueError:
         from ccxt.base import errors  # noqa: PLC0415 - there once a client is
@@ -138,6 +131,8 @@ class Venue:
         told = first_line(error)
         if not isinstance(error, errors.BaseError):
             return UnansweredError(f"{self.name}'s answer cannot be understood: {type(error).__name__}: {told}")
+        if "Deadline elapsed" in told:  # Kraken: it came too late and was turned away
+            return BusyError(told, 1.0)
         match error:
             case errors.DDoSProtection() | errors.RateLimitExceeded():
                 headers = self.client.last_response_headers or {}
@@ -166,7 +161,7 @@ class Venue:
 
 
 @lru_cache(maxsize=2)
-def _client(name: str, sandbox: bool, key: str, secret: str, address: str, _process: int) -> Any:  # noqa: FBT001
+def _client(name: str, sandbox: bool, key: str, secret: str, address: str, _process: int) -> tuple[Any, wire.Limited]:  # noqa: FBT001
     made = load(name)({"apiKey": key, "secret": secret, "enableRateLimit": False, "timeout": int(wire.SILENCE * 1000)})
     made.options.update({"adjustForTimeDifference": False, **_OPTIONS.get(name, {})})
     if sandbox:
@@ -176,8 +171,7 @@ def _client(name: str, sandbox: bool, key: str, secret: str, address: str, _proc
         made.set_sandbox_mode(True)
     if address:
         made.urls["api"] = _moved(made.urls["api"], address.rstrip("/"))
-    wire.limit(made.session)
-    return made
+    return made, wire.limit(made.session)
 
 
 def _moved(urls: Any, address: str) -> Any:

@@ -32,7 +32,7 @@ class Gate:
             now = self._clock()
             done = max(number.read(now), now)
             wait = max(0.0, done - self._ahead - now)
-            if wait > patience:
+            if wait > max(0.0, patience):  # what need not wait goes, however little time there is
                 msg = f"the next request may be sent in {wait:.1f} s, and the run has {max(0.0, patience):.1f} s left"
                 raise BusyError(msg, wait)
             number.write(done + self._interval)

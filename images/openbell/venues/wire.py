@@ -12,25 +12,32 @@ WHOLE = 20.0  # seconds for an answer as a whole: a slow trickle is no answer ei
 _PIECE = 65536
 
 
-def limit(session: "Session") -> None:
-    """Give every request of the session its time limits; it neither retries nor follows to another place."""
+def limit(session: "Session") -> "Limited":
+    """Give every request of the session its time limits, and return what keeps to them; it does not retry."""
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 - only images with a venue's library have it
 
+    limited = Limited(HTTPAdapter(max_retries=0))
     for prefix in ("https://", "http://"):
-        session.mount(prefix, cast("Any", Limited(HTTPAdapter(max_retries=0))))
+        session.mount(prefix, cast("Any", limited))
+    return limited
 
 
 class Limited:
-    """An adapter that reads the whole answer in time, or raises what `requests` raises for a time-out."""
+    """An adapter that reads the whole answer in time, or raises what `requests` raises for a time-out.
+
+    ahead: how many seconds the other side's clock was ahead of ours at its last answer; 0 if it did not say.
+    """
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self.ahead = 0.0
 
     def send(self, request: "PreparedRequest", **options: object) -> "Response":
         """Send one request; the answer is there as a whole."""
         options.update(timeout=(CONNECT, SILENCE), stream=True)
         started = time.monotonic()
         response = cast("Response", self._inner.send(request, **options))
+        self.ahead = _ahead(response.headers.get("Date"))
         body = bytearray()
         try:
             while piece := response.raw.read1(_PIECE, decode_content=True):
@@ -60,6 +67,16 @@ class Limited:
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
+
+
+def _ahead(date: str | None) -> float:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only a run with a venue needs it
+
+    try:
+        ahead = parsedate_to_datetime(str(date)).timestamp() - time.time()
+    except (TypeError, ValueError):
+        return 0.0
+    return 0.0 if -1.5 < ahead < 1.5 else ahead  # the header has whole seconds
 
 
 def _raise_timeout(request: "PreparedRequest") -> None:

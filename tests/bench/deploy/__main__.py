@@ -1,14 +1,14 @@
 """The benchmark's command line: `python -m tests.bench.deploy [--quick] [--suite bookworm|trixie] [--runs N]`."""
 
 import argparse
+import contextlib
 import io
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,7 +43,12 @@ def main() -> int:
     started = time.monotonic()
     try:
         print(facts.facts(client), flush=True)
-        with doing("building the images"), _program() as program, stand(client) as one:
+        program = registry.fetch()
+        if program is None:
+            say("without the registry: this distribution has no package docker-registry")
+        with contextlib.ExitStack() as stack:
+            with doing("building the images"):
+                one = stack.enter_context(stand(client))
             _learn(one)
             ways = [way for way in WAYS if program or not way.registry]
             for megabits in options.megabits:
@@ -74,14 +79,6 @@ def _options() -> argparse.Namespace:
     return options
 
 
-@contextmanager
-def _program() -> Iterator[bytes | None]:
-    program = registry.fetch()
-    if program is None:
-        say("without the registry: this distribution has no package docker-registry")
-    yield program
-
-
 def _learn(one: Stand) -> None:
     """Let the local engine pack the layers, as it does while the first deploy waits for its gate."""
     begin = threading.Event()
@@ -102,7 +99,7 @@ def _measure(
         for way in ways:  # in turns, so that what else the machine does meets all of them
             with (
                 doing(f"{speed}, run {run + 1} of {options.runs}: {way.name}"),
-                redirect_stdout(io.StringIO()),
+                contextlib.redirect_stdout(io.StringIO()),
                 running_machine(one.client, cast(Suite, options.suite), store=cast(Store, options.store)) as machine,
             ):
                 if way.registry and program:

@@ -166,7 +166,7 @@ def test_where_a_push_is_not_possible_docker_save_does_it(
     there = Inventory(chains=frozenset({(layers[0],)}))
     with shipping.prepared([reference], there, log) as pushed:
         expected = (pushed.images, pushed.layers, pushed.wire_bytes)
-    monkeypatch.setattr(push, "possible", lambda _: False)
+    monkeypatch.setattr(push, "possible", lambda: False)
     with shipping.prepared([reference], there, log) as saved:
         assert (saved.images, saved.layers, saved.wire_bytes) == expected
 

@@ -1,6 +1,7 @@
 """Shipments that something happens to: nothing that runs is touched, no broken image keeps its name, the next one succeeds."""
 
 import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -192,6 +193,27 @@ def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
         assert delivery.deliver(connection, wrong, log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, connection.host, blocks, reference, log)
+
+
+@pytest.mark.usefixtures("running")
+def test_an_image_that_nobody_has_checked_is_not_relied_upon(
+    server: Machine, blocks: Blocks, connection: Connection, log: Log
+) -> None:
+    """Somebody was cut off between the load and the check: it is sent and checked anew, though its name is there."""
+    reference = blocks.build("app", ("large", LAYER))
+    with shipping.prepared([reference], shipping.inventory.read(connection), log) as shipment:
+        assert shipment.cargo
+        words = f"{shipping.remote.FUNCTIONS}\n{shlex.join(shipping.remote.receive(shipment))}"
+        connection.check(("sh", "-c", words), input=shipment.cargo.read_bytes())
+    tag = shipment.images[0].tag.rpartition(":")[2]
+    assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
+
+    (again,) = shipping.ship(connection, [reference], log)
+
+    assert again.moved == (shipment.images[0].tag,)
+    assert tags(server, blocks.name("app")) == [tag]
+    (nothing,) = shipping.ship(connection, [reference], log)
+    assert not nothing.moved
 
 
 def test_damage_that_happens_once_is_made_good(

@@ -9,7 +9,7 @@ import pytest
 
 from openbell.brokers import Account, BrokerError, Order, Position
 from openbell.brokers.paper import FILE, PaperBroker
-from openbell.market import Bars, MarketError
+from openbell.market import Bars, MarketError, Series
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 
@@ -32,6 +32,10 @@ class FixedMarket:
             msg = f"nothing is known of {symbol}"
             raise MarketError(msg)
         return self.prices[symbol]
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Have none."""
+        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return nothing."""

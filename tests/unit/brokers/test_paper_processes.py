@@ -12,7 +12,7 @@ import pytest
 
 from openbell.brokers import Order, PlacedOrder
 from openbell.brokers.paper import FILE, PaperBroker
-from openbell.market import Bars
+from openbell.market import Bars, MarketError, Series
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 PROCESSES = 8
@@ -31,6 +31,10 @@ class DollarMarket:
     def price(self, symbol: str, at: datetime) -> float:
         """Return one dollar."""
         return 1.0
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Have none."""
+        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return nothing."""

@@ -41,5 +41,5 @@ def test_a_difference_says_what_to_do() -> None:
     """Both files are named."""
     assert differences(["a"], ["b"]) == (
         "strategies/a: has no service: add one to compose/strategies.yaml",
-        "compose/strategies.yaml: b: has no folder strategies/b: add it, or remove the service",
+        "compose: b: has no folder strategies/b: add it, or remove the service",
     )

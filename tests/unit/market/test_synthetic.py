@@ -60,7 +60,7 @@ def test_symbols_differ_and_yet_have_something_in_common(market: SyntheticMarket
 
 def test_every_line_says_that_it_is_made_up(market: SyntheticMarket) -> None:
     """With its seed."""
-    assert market.provenance(AT) == {"source": "synthetic, seed 20260101"}
+    assert market.provenance(AT) == {"source": "synthetic", "seed": "20260101"}
 
 
 @pytest.mark.parametrize(

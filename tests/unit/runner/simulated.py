@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.journal import Journal
 from openbell.ledger import Ledger
-from openbell.market import Bars
+from openbell.market import Bars, MarketError, Series
 
 TICK = timedelta(microseconds=1)
 
@@ -198,6 +198,10 @@ class NoMarket:
     def price(self, symbol: str, at: datetime) -> float:
         """Return one dollar."""
         return 1.0
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Have none."""
+        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return nothing."""

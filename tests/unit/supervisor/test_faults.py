@@ -161,6 +161,7 @@ def test_old_bars_and_a_differing_account_are_conditions(started: World) -> None
     started.write("reconciled", fields, broker="alpaca", differences=[])
     assert started.see().conditions == ()
     assert [kind for kind, *_ in faults(started)] == ["stale_data", "broker_differs"]
+    assert {one.kind for one in started.at("12:30:30").conditions} == {"missed", "not_written"}
 
 
 KILLED = """
@@ -243,3 +244,20 @@ def test_a_flood_in_one_journal_delays_nobody_else(started: World) -> None:
             journal.write("note", started.now, message=f"again {number}")
         assert started.watch.step(started.now) == 0.0
     assert [one.kind for one in started.watch.snapshot.conditions if one.strategy == "pulse"] == ["missed"]  # type: ignore[union-attr]
+
+
+def test_a_run_that_ended_badly_in_the_supervisors_absence_is_logged(started: World) -> None:
+    """It was open before, was killed, and the next one was good."""
+    started.at("12:01:00")
+    run_id = started.run(started.now, None)
+    started.beat("pulse", "pulse")
+    started.see()
+    fields = {"bot": "pulse", "slot": started.now, "run_id": run_id, "attempt": 1}
+    started.restart()
+    started.now += timedelta(seconds=30)
+    started.write("run_end", fields, outcome="timed_out", tick_duration_ms=30_000, orders=0, trigger="loop")
+    started.now = started.slot("12:02")
+    started.run(started.now)
+    started.beat()
+    assert started.see().conditions == ()
+    assert faults(started) == [("timed_out", "12:01:00", "12:01:00", 1)]

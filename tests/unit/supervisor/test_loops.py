@@ -121,9 +121,9 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
     ("the account is right again", replace(ALIVE, reconciled=(compared(5), compared(65, DIFFERENCE))), "up", []),
     (
         "alive, and nothing in its journal",
-        replace(ALIVE, unwritten=ago(300)),
+        replace(ALIVE, unwritten=ago(300), heard=ago(900)),
         "up",
-        [("not_written", 300, 1, "nothing of the slot 14:55:00 UTC")],
+        [("not_written", 900, 1, "nothing of the slot 14:55:00 UTC, nor anything since 14:45:00 UTC")],
     ),
     (
         "several at once",

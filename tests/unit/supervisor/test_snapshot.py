@@ -1,13 +1,12 @@
 """What the snapshot says at a glance."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from openbell.manifest import Schedule
 from openbell.supervisor.records import SlotRecord
-from openbell.supervisor.snapshot import BotView, Change, Snapshot, StrategyView, changes, headline, single_slots
+from openbell.supervisor.snapshot import BotView, StrategyView, headline, single_slots
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -87,14 +86,3 @@ def test_a_short_range_is_no_longer_than_it_is() -> None:
         SlotRecord(AT - 3 * MINUTE, AT - 3 * MINUTE, 1, "failed"),
     ]
     assert [slot.outcome for slot in single_slots(records, schedule, 24)] == ["skipped"] * 3 + ["failed"]
-
-
-def test_changes_are_what_went_wrong_or_came_right() -> None:
-    """The daily round of up, running and late is none."""
-    before = Snapshot(AT, 1, True, "", (strategy("a", "up", "", bot("b"), bot("c", "down"), bot("d")),))
-    after = replace(before, strategies=(strategy("a", "up", "", bot("b", "running"), bot("c"), bot("d", "down")),))
-    assert list(changes(before, after)) == [
-        Change("a", "c", "down", "up", "c is up"),
-        Change("a", "d", "up", "down", "d is down"),
-    ]
-    assert [change.bot for change in changes(None, after)] == ["d"]

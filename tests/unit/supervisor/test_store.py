@@ -175,8 +175,11 @@ def test_slots_gone_wrong_since_the_last_good_one(tmp_path: Path) -> None:
             at = AT + timedelta(minutes=number)
             store.put_slot("s", "b", SlotRecord(at, at, 1, outcome))
         until = AT + timedelta(minutes=7)
-        assert store.rows_gone_wrong("s", "b", until) == [
+        good = store.last_good("s", "b", until)
+        assert good == AT + timedelta(minutes=1)
+        assert store.rows_gone_wrong("s", "b", good, until) == [
             Row("missed", 2, AT + timedelta(minutes=2), AT + timedelta(minutes=7)),
             Row("failed", 2, AT + timedelta(minutes=4), AT + timedelta(minutes=5)),
         ]
-        assert store.rows_gone_wrong("s", "other", until) == []
+        assert store.last_good("s", "other", until) is None
+        assert store.rows_gone_wrong("s", "other", None, until) == []

@@ -447,6 +447,7 @@ def test_a_huge_journal_is_read_while_the_others_are_watched(started: World, mon
         started.beat()
     snapshot = started.watch.snapshot
     assert snapshot.reading == ("huge",)
+    assert (snapshot.ok, snapshot.headline) == (False, "Still reading the journals of 1 of 2 strategies")
     assert [(one.name, one.status) for one in snapshot.strategies] == [("huge", "new"), ("pulse", "up")]
     assert "being read" in snapshot.strategies[0].reason
     snapshot = started.see()

@@ -69,6 +69,7 @@ class Cage:
     def __init__(self, control: Path) -> None:
         self._file = control / REQUEST
         self._canary: _Canary | None = None
+        self._newest: Request | None = None
 
     def step(self, now: datetime) -> tuple[tuple[Condition, ...], float | None]:
         """Return what is wrong with the canary, and the seconds until there is something to see; nothing without one."""
@@ -119,7 +120,11 @@ class Cage:
         if at is None or slot is None or abs(now - at) > FRESH or not now - FRESH <= slot <= now + FRESH:
             log.warning("canary.refused", reason="the request is torn or old")
             return None
-        return Request(at, slot, str(content.get("by", "unknown")))
+        request = Request(at, slot, str(content.get("by", "unknown")))
+        if request == self._newest:
+            return None  # its file could not be removed
+        self._newest = request
+        return request
 
 
 class _Canary:

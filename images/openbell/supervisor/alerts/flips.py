@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from openbell.supervisor.alerts.causes import CANARY, cause_of
 from openbell.supervisor.alerts.records import Member
 from openbell.supervisor.alerts.settings import COUNTED, Thresholds
 from openbell.supervisor.conditions import Condition
@@ -35,7 +36,8 @@ def turn(stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Threshol
     came = tuple(
         condition
         for key, condition in seen.items()
-        if key not in stored and condition.count >= alert_after.of(condition.kind, condition.bot)
+        if key not in stored
+        and (cause_of(condition) == CANARY or condition.count >= alert_after.of(condition.kind, condition.bot))
     )
     changed = tuple(
         (member, seen[key]) for key, member in stored.items() if key in seen and seen[key] != member.condition
@@ -46,8 +48,11 @@ def turn(stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Threshol
 
 def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Thresholds) -> Iterable[Gone]:
     views = {(strategy.name, bot.id): bot for strategy in snapshot.strategies for bot in strategy.bots}
+    under_way = snapshot.deployment.strategies if snapshot.deployment else ()
     for member in missing:
         condition = member.condition
+        if condition.strategy in under_way and not condition.bot:
+            continue  # its loop is not judged while it is deployed: nobody knows yet
         view = views.get((condition.strategy, condition.bot))
         if view is not None and view.status == "paused":
             yield Gone(member, "paused", view.reason)

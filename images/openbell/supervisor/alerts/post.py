@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,7 +58,7 @@ class Post:
 
     def warm(self) -> None:
         """Start the sender if it does not run: something will be sent within moments."""
-        with self._lock:
+        with self._lock, suppress(OSError):  # whoever sends will find out why
             self._start()
 
     def send(self, channel: Channel, message: Message) -> Sent:
@@ -92,6 +93,7 @@ class Post:
                 try:
                     with self._lock:
                         control = self._start()
+                        process = self._process
                         socket.send_fds(control, [b"request"], [theirs.fileno()])
                 except OSError:
                     return None  # it ended for want of work just now
@@ -100,13 +102,13 @@ class Post:
                 ours.sendall(request)
                 with ours.makefile("rb") as stream:
                     if not stream.readline():
+                        self._bury(process)
                         return None
                     handed_at = self._clock()
                     line = stream.readline()
             except TimeoutError:
                 if handed_at is None:
-                    with self._lock:
-                        self._end(kill=True)  # the sender itself hangs: the next request gets another one
+                    self._bury(process)  # it hangs itself: the next request gets another one
                 return Sent(f"no answer within {self._limit:g} s", handed_at)
             except OSError:
                 return None
@@ -116,6 +118,12 @@ class Post:
         if answer["module"]:
             self._modules[channel.scheme] = answer["module"]
         return Sent(answer["error"], handed_at)
+
+    def _bury(self, process: subprocess.Popen[bytes] | None) -> None:
+        """Make sure that a sender that is dying is not asked again; the children that it has forked go on."""
+        with self._lock:
+            if process is self._process:
+                self._end(kill=True)
 
     def _start(self) -> socket.socket:
         if self._control is not None and self._process is not None and self._process.poll() is None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _SECRET = 4  # characters from which on a part of a URL is hidden in what is said about it
 _HIDDEN = "***"
 _LONGEST = 400  # characters of a reason
-_DETAILS = ("Socket Exception", "Response Details")
 
 
 def main() -> int:
@@ -114,12 +113,13 @@ def _takes(plugin: type, scheme: str) -> bool:
 
 def _reasons(log: str) -> str:
     """Return what Apprise's log says of a failure: its warnings, and of the rest what the network or the service answered."""
-    lines = [line.partition(" ") for line in log.splitlines()]
-    told = [
-        text.strip()
-        for level, _, text in lines
-        if level in {"WARNING", "ERROR", "CRITICAL"} or text.startswith(_DETAILS)
-    ]
+    told, lines = [], log.splitlines()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        level, _, text = line.partition(" ")
+        if level in {"WARNING", "ERROR", "CRITICAL"} or text.startswith("Socket Exception"):
+            told.append(text.strip())
+        elif text.startswith("Response Details") and following not in {"b''", ""}:
+            told.append(following.strip())  # what the service wrote stands on a line of its own
     return "; ".join(dict.fromkeys(told[-3:]))[:_LONGEST]
 
 

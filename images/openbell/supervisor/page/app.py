@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from openbell.control import halted
 from openbell.journal import stamp
+from openbell.supervisor.alerts import state
 from openbell.supervisor.guard import Guard
 from openbell.supervisor.page.api import Api
 from openbell.supervisor.page.asking import only, whole
@@ -41,6 +42,7 @@ class Page:
             routes=[
                 Route("/", self.overview),
                 Route("/strategies/{name}", self.strategy),
+                Route("/alerts", self.alerts),
                 Route("/static/{name}", self.static),
                 Route("/healthz", self.health),
                 Route("/metrics", Metrics(sources).answer),
@@ -80,6 +82,13 @@ class Page:
         return self._answer(
             request, self._document("strategy.html", snapshot, title=f"{view.name} · openbell", shown=shown)
         )
+
+    def alerts(self, request: Request) -> Response:
+        """Answer with the channels and what was sent through them."""
+        only(request)
+        snapshot = self._sources.ready()
+        found = state.read(self._sources.alerts) or state.EMPTY
+        return self._answer(request, self._document("alerts.html", snapshot, title="alerts · openbell", alerts=found))
 
     async def static(self, request: Request) -> Response:
         """Answer with a style sheet, a script or an image of the package."""

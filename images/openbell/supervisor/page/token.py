@@ -15,7 +15,7 @@ READ_ONLY = (
 
 
 def from_environment(environment: Mapping[str, str]) -> str:
-    """Return the token that OPENBELL_TOKEN, or the file OPENBELL_TOKEN_FILE, holds; empty if neither is set.
+    """Return the token that OPENBELL_TOKEN, or the file OPENBELL_TOKEN_FILE, holds; empty if neither does.
 
     ValueError says what is wrong with it.
     """
@@ -28,9 +28,6 @@ def from_environment(environment: Mapping[str, str]) -> str:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             msg = f"{name}: {path} cannot be read ({reason}): mount it where this user can read it, or leave both unset"
             raise ValueError(msg) from None
-        if not token:
-            msg = f"{name}: {path} is empty: `openssl rand -hex 24` makes a token"
-            raise ValueError(msg)
     if token and (len(token) < SHORTEST or not token.isascii() or any(character.isspace() for character in token)):
         msg = f"{name}: found {len(token)} characters; allowed: at least {SHORTEST}, ASCII and without spaces: `openssl rand -hex 24` makes one"
         raise ValueError(msg)

@@ -56,8 +56,13 @@ def test_it_lists_every_layer_and_holds_those_that_are_missing(
 
     assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     (old,) = json.loads(files["manifest.json"])
-    assert old == {"Config": path(CONFIG), "RepoTags": [IMAGE.tag], "Layers": [path(BASE), path(TOP)]}
-    (described,) = json.loads(files["index.json"])["manifests"]
+    assert old == {
+        "Config": path(CONFIG),
+        "RepoTags": [IMAGE.tag, f"{IMAGE.tag}-unchecked"],
+        "Layers": [path(BASE), path(TOP)],
+    }
+    described, again = json.loads(files["index.json"])["manifests"]
+    assert described["digest"] == again["digest"]
     manifest = files[f"blobs/{described['digest'].replace(':', '/')}"]
     assert (identity(manifest), len(manifest)) == (described["digest"], described["size"])
     assert json.loads(manifest)["config"]["digest"] == IMAGE.id
@@ -71,8 +76,8 @@ def test_its_images_have_their_immutable_tags_and_no_other(tmp_path: Path, spool
     """An image without a tag would be pruned; one by the local tag would be taken for another."""
     pack([IMAGE], [identity(TOP)], spool, "zstd", tmp_path / "cargo")
     files = unpacked(tmp_path / "cargo", "zstd")
-    (described,) = json.loads(files["index.json"])["manifests"]
-    assert described["annotations"]["io.containerd.image.name"] == f"docker.io/{IMAGE.tag}"
+    named = [one["annotations"]["io.containerd.image.name"] for one in json.loads(files["index.json"])["manifests"]]
+    assert named == [f"docker.io/{IMAGE.tag}", f"docker.io/{IMAGE.tag}-unchecked"]
     assert b"local" not in b"".join(content for name, content in files.items() if name.endswith(".json"))
 
 

@@ -109,11 +109,11 @@ def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Ho
     host.docker(image_inspect=f"echo {ID}")
     done = verify(host, shipment())
     assert (done.returncode, done.stderr) == (0, b"")
-    calls = host.calls.read_text().splitlines()
-    assert calls[-2:] == [
-        f"create --name openbell-verify-0123456789ab --network none {TAG} true",
-        "rm --force --volumes openbell-verify-0123456789ab",
-    ]
+    inspected, made, *last = host.calls.read_text().splitlines()
+    assert inspected.endswith(TAG)
+    assert made == f"create --name openbell-verify-0123456789ab --network none {TAG} true"
+    # Its second name says that nobody has looked yet.
+    assert sorted(last) == [f"image rm {TAG}-unchecked", "rm --force --volumes openbell-verify-0123456789ab"]
 
 
 def test_the_id_may_be_that_of_the_manifest(host: Host) -> None:
@@ -137,7 +137,7 @@ def test_a_new_image_that_is_not_whole_loses_its_tag(host: Host, answers: dict[s
     done = verify(host, shipment())
     assert done.returncode == 1
     assert f"openbell: image {TAG} is not whole: {why}" in done.stderr.decode()
-    assert f"image rm {TAG}" in host.calls.read_text().splitlines()
+    assert f"image rm {TAG} {TAG}-unchecked" in host.calls.read_text().splitlines()
 
 
 def test_an_image_that_was_there_before_keeps_its_tag(host: Host) -> None:

@@ -72,8 +72,10 @@ class Hook:
             def _answer(self, code: int) -> None:
                 self.send_response_only(code)
                 self.send_header("Date", hook.date or self.date_time_string())
-                self.send_header("Content-Length", "0")
+                text = b"" if code == 200 else b"not today, says the service"
+                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

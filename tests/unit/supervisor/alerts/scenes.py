@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from openbell.control import Deployment
 from openbell.supervisor.alerts.desk import Desk
 from openbell.supervisor.alerts.memory import Memory, open_database
 from openbell.supervisor.alerts.records import Incident, Member
@@ -43,11 +44,18 @@ def bot_view(bot: str = "alpha", status: str = "up", outcomes: Sequence[str] = (
 
 
 def snapshot(
-    *conditions: Condition, bots: Sequence[BotView] = (), status: str = "up", last_fault: int = 0, ok: bool = True
+    *conditions: Condition,
+    bots: Sequence[BotView] = (),
+    status: str = "up",
+    last_fault: int = 0,
+    ok: bool = True,
+    deployment: Deployment | None = None,
 ) -> Snapshot:
     """Return a snapshot of one strategy with these conditions."""
     strategy = StrategyView("fund", "", "America/New_York", status, "", "", "abc", (), tuple(bots))
-    return Snapshot(NOW, 1, ok, "All is well" if ok else "1 bot down: alpha", (strategy,), conditions, last_fault)
+    return Snapshot(
+        NOW, 1, ok, "All is well" if ok else "1 bot down: alpha", (strategy,), conditions, last_fault, deployment
+    )
 
 
 class Room:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from openbell.slots import slots_between
 from openbell.supervisor.alerts.canary import AHEAD, GRACE, KEPT, REQUEST, Cage, ask, manifest
 from openbell.supervisor.alerts.causes import CANARY_STRATEGY
-from openbell.slots import slots_between
 from tests.unit.supervisor.alerts.scenes import NOW, SECOND
 
 SETTLING = SECOND  # which the book gives the journal
@@ -58,6 +58,18 @@ def test_nothing_is_left_of_a_canary(cage: Cage, tmp_path: Path, monkeypatch: py
     assert len(list(places.iterdir())) == 1
     cage.close()
     assert list(places.iterdir()) == []
+
+
+def test_a_request_that_cannot_be_removed_is_obeyed_once(cage: Cage, tmp_path: Path) -> None:
+    """Else the canary would begin anew at every look, and never be due."""
+    ask(tmp_path, NOW, "a test")
+    text = (tmp_path / REQUEST).read_text()
+    cage.step(NOW)
+    first = cage._canary
+    (tmp_path / REQUEST).write_text(text)
+    cage.step(NOW + SECOND)
+    assert first is not None
+    assert cage._canary is first
 
 
 @pytest.mark.parametrize(

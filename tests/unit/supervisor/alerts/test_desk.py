@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openbell.control import Deployment
 from openbell.supervisor.alerts.causes import CANARY_STRATEGY
 from openbell.supervisor.alerts.settings import AlertSettings, Thresholds
 from openbell.supervisor.alerts.times import Quiet
@@ -29,12 +30,13 @@ def sorts(here: Room) -> list[str]:
 def test_a_missed_slot_is_one_alert_and_one_recovery(here: Room) -> None:
     """It is told within half a second, once, and its end is told with what was missed."""
     wait = here.see(condition())
-    assert (here.said(), wait) == ([], pytest.approx(0.15))
+    assert here.said() == []
+    assert wait == pytest.approx(0.15)
     here.during(MINUTE, condition(), step=SECOND / 2)
     assert here.said() == [("alert", "CRITICAL: alpha missed a slot")]
     here.see(after=SECOND)
     assert here.said()[1:] == [("recovery", "OK: alpha recovered")]
-    here.during(3 * HOUR, step=50 * SECOND)
+    here.during(HOUR, step=50 * SECOND)
     assert len(here.said()) == 2
 
 
@@ -125,13 +127,15 @@ def test_thresholds_hold_back_what_is_short(tmp_path: Path) -> None:
         assert sorts(here) == ["alert", "recovery"]
 
 
-def test_reminders_come_until_it_is_over(here: Room) -> None:
-    """After an hour, four more, and every day; then the recovery, and no more."""
-    here.during(30 * HOUR, condition(), step=50 * SECOND)
-    assert sorts(here) == ["alert", "reminder", "reminder", "reminder"]
-    assert "Still wrong after 1 h" in here.messages()[1][2]
-    here.during(2 * HOUR, step=50 * SECOND)
-    assert sorts(here)[4:] == ["recovery"]
+def test_reminders_come_until_it_is_over(tmp_path: Path) -> None:
+    """After ten minutes, forty more, and every hour; then the recovery, and no more."""
+    remind = AlertSettings(channels=(HOOK,), remind=(10 * MINUTE, 40 * MINUTE, HOUR))
+    with room(tmp_path, remind) as here:
+        here.during(2 * HOUR, condition(), step=50 * SECOND)
+        assert sorts(here) == ["alert", "reminder", "reminder", "reminder"]
+        assert "Still wrong after 10 min" in here.messages()[1][2]
+        here.during(2 * HOUR, step=50 * SECOND)
+        assert sorts(here)[4:] == ["recovery"]
 
 
 def test_a_paused_bot_is_not_said_to_be_mended(here: Room) -> None:
@@ -141,6 +145,17 @@ def test_a_paused_bot_is_not_said_to_be_mended(here: Room) -> None:
     _, title, body = here.messages()[-1]
     assert title == "OK: alpha paused"
     assert "alpha: paused: reason" in body
+
+
+def test_a_deployment_mends_nothing_by_itself(here: Room) -> None:
+    """While a strategy is deployed its loop is not judged; what was wrong before is over when it is seen to be."""
+    stalled = condition("", "stalled")
+    here.during(10 * SECOND, stalled)
+    release = Deployment("r2", ("fund",), here.now, here.now + MINUTE, "somebody")
+    here.during(10 * SECOND, deployment=release)
+    assert sorts(here) == ["alert"]
+    here.during(2 * SECOND)
+    assert sorts(here) == ["alert", "recovery"]
 
 
 def test_quiet_hours_keep_a_short_trouble_for_the_morning(tmp_path: Path) -> None:
@@ -203,12 +218,20 @@ def test_the_canary_is_said_to_be_one(here: Room) -> None:
     """Its message says that it is a test; it joins no outage, and there is neither reminder nor recovery."""
     bird = condition("canary", strategy=CANARY_STRATEGY)
     here.during(SECOND, condition())
-    here.during(3 * HOUR, condition(), bird, step=30 * SECOND)
+    here.during(HOUR, condition(), bird, step=30 * SECOND)
     here.during(MINUTE, condition())
     titles = [title for _, title in here.said()]
     assert titles[:2] == ["CRITICAL: alpha missed a slot", "INFO: canary (a test)"]
-    assert {sort for sort in sorts(here)[2:]} == {"reminder"}
+    assert set(sorts(here)[2:]) == {"reminder"}
     assert not [title for title in titles[2:] if "canary" in title]
+
+
+def test_no_threshold_holds_back_a_canary(tmp_path: Path) -> None:
+    """It misses one slot, and that is to be seen."""
+    with room(tmp_path, AlertSettings(channels=(HOOK,), alert_after=Thresholds(5))) as here:
+        here.see()
+        here.during(2 * SECOND, condition("canary", strategy=CANARY_STRATEGY))
+        assert sorts(here) == ["canary"]
 
 
 def test_what_could_not_be_stored_is_stored_by_the_next_look(here: Room) -> None:
@@ -226,6 +249,6 @@ def test_flips_and_messages_that_are_long_over_are_dropped(here: Room) -> None:
     here.during(2 * SECOND, condition())
     here.during(2 * SECOND)
     here.during(2 * SECOND, condition("beta"))
-    here.during(timedelta(days=40), condition("beta"), step=HOUR)
+    here.see(condition("beta"), after=timedelta(days=40))
     assert here.rows("SELECT count(*) FROM members WHERE bot = 'alpha'") == [(0,)]
     assert here.rows("SELECT count(*) FROM members WHERE bot = 'beta'") == [(1,)]

@@ -156,7 +156,7 @@ def test_a_digest_is_sent_once_a_day_whatever_is_restarted(world: World) -> None
     clock = [at("2026-11-20 15:00:00")]  # a Friday, after its time
 
     def alerts() -> Alerts:
-        assert world.watch
+        world.see()
         assert world.store is not None
         return Alerts(
             settings, [world.manifest("fund")], world.root, world.control, world.store, lambda: clock[0], lambda _: None
@@ -188,7 +188,7 @@ def test_a_digest_is_sent_once_a_day_whatever_is_restarted(world: World) -> None
 
 def test_nobody_gets_a_digest_who_did_not_ask(world: World) -> None:
     """Without a setting there is none."""
-    assert world.watch
+    world.see()
     assert world.store is not None
     now = at("2026-11-23 13:00:00")
     with closing(

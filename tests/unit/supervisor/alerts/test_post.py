@@ -32,6 +32,7 @@ def test_a_message_arrives_as_it_is(webhook: Hook, post: Post) -> None:
     "path,said",
     [
         ("fail", "error=500"),
+        ("fail", "not today, says the service"),
         ("refuse", "error=401"),
         ("enough", "error=429"),
         ("hang", "no answer within 3 s"),
@@ -51,25 +52,39 @@ def test_a_service_that_is_not_there(post: Post) -> None:
     assert TOKEN not in sent.error
 
 
-def test_a_channel_that_hangs_delays_no_other(webhook: Hook, post: Post) -> None:
+def test_a_channel_that_hangs_delays_no_other(webhook: Hook) -> None:
     """While one waits for its limit, others are served."""
-    hanging = threading.Thread(target=post.send, args=(Channel("dead", webhook.url("hang")), NEWS))
-    hanging.start()
-    wait_until(lambda: webhook.received["hang"], "the hanging send to begin", 20)
-    for number in range(5):
-        assert post.send(Channel("hook", webhook.url(f"ok/{number}")), NEWS).error == ""
-    assert hanging.is_alive(), "the others were served before it was given up"
-    hanging.join()
+    with closing(Post(lambda: datetime.now(UTC), limit=60.0)) as post:
+        hanging = threading.Thread(target=post.send, args=(Channel("dead", webhook.url("hang")), NEWS))
+        hanging.start()
+        wait_until(lambda: webhook.received["hang"], "the hanging send to begin", 30)
+        for number in range(5):
+            assert post.send(Channel("hook", webhook.url(f"ok/{number}")), NEWS).error == ""
+        assert hanging.is_alive(), "the others were served before it was given up"
+        webhook.let_go.set()
+        hanging.join()
 
 
 def test_a_sender_that_died_is_replaced(webhook: Hook, post: Post) -> None:
-    """kill -9 of the sender's process costs no message."""
+    """A kill -9 of the sender's process costs no message."""
     channel = Channel("hook", webhook.url("ok"))
     assert post.send(channel, NEWS).error == ""
     assert post._process is not None
     os.kill(post._process.pid, signal.SIGKILL)
     assert post.send(channel, NEWS).error == ""
     assert len(webhook.received["ok"]) == 2
+
+
+def test_a_machine_without_processes_to_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender that cannot be started is a failed delivery, not the end of the watch."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("openbell.supervisor.alerts.post.subprocess.Popen", refuse)
+    with closing(Post(lambda: datetime.now(UTC), limit=1.0)) as post:
+        post.warm()
+        assert "could not be started" in post.send(Channel("hook", "json://127.0.0.1:1/x"), NEWS).error
 
 
 def test_a_sender_without_work_ends_by_itself(webhook: Hook) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import openbell.supervisor
 from openbell.control import Deployment, announce
+from openbell.supervisor.alerts import state
 from openbell.supervisor.guard import HEADERS
 from openbell.supervisor.page.documents import coded
 from openbell.supervisor.page.overview import Overview, overview
@@ -85,6 +86,27 @@ def test_a_deployment_is_said(client: Client) -> None:
         assert "no alarms for these before" in text
 
 
+def test_who_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each channel with what waits for it and why it fails; each message with how it was delivered."""
+    assert "No channel is set: nobody is told" in client.ask("/alerts").text
+    at = client.world.now
+    phone = state.ChannelView("phone", "ntfy", False, 2, None, at, "refused <b>", 3, 0, 3)
+    mail = state.ChannelView("mail", "mailtos", True, 0, at, None, "", 0, 7, 0)
+    deliveries = (("phone", "waiting", 3, "refused <b>"), ("mail", "sent", 1, ""))
+    message = state.MessageView(4, at, "alert", "critical", "CRITICAL: pulse failed", "since 12:02", deliveries)
+    found = state.AlertsState((), (phone, mail), (message,), state.DeadmanView(at, None, "", 0.1), None)
+    monkeypatch.setattr(state, "read", lambda _: found)
+    text = client.ask("/alerts").text
+    assert "3 times in a row: refused &lt;b&gt;" in text
+    assert "mailtos, fallback" in text
+    assert "phone: waiting after 3 attempts: refused &lt;b&gt;" in text
+    assert "CRITICAL: pulse failed" in text
+    assert "Dead-man ping: last" in text
+    told = client.ask("/metrics").text
+    assert 'openbell_alert_queue{channel="phone"} 2' in told
+    assert 'openbell_alerts_sent_total{channel="mail"} 7' in told
+
+
 def test_without_a_token_the_page_is_read_only(client: Client) -> None:
     """The buttons are there, disabled, and say why; what does the same is named."""
     reading = Client(client.world, token="")
@@ -127,7 +149,7 @@ class _Outline(HTMLParser):
             self.wrong.append(f"</{tag}>")
 
 
-@pytest.mark.parametrize("path", ["/", "/strategies/pulse", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/strategies/pulse", "/alerts", "/nowhere"])
 def test_pages_keep_the_policy_they_announce(client: Client, path: str) -> None:
     """No inline script or style, no other host; balanced tags, unique ids, and every link answers."""
     outline = _Outline()

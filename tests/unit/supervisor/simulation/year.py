@@ -30,7 +30,6 @@ from tests.unit.supervisor.simulation.truth import CALENDAR_RAN_OUT, Truth
 START = datetime(2026, 2, 2, 6, 10, tzinfo=UTC)
 MONTH = timedelta(days=28)
 WEEK = timedelta(days=7)
-CALM = timedelta(days=9)  # at the end nothing happens any more, so that all comes to its end
 LATEST = date(2035, 12, 31)
 CALENDAR_NOTICE = timedelta(days=60)
 TELL_EVERY = 8.0  # seconds
@@ -44,6 +43,7 @@ class Size:
     bots: int
     length: timedelta
     faults_a_day: float  # in the whole fleet
+    calm: timedelta = timedelta(days=9)  # at the end nothing happens any more, so that all comes to its end
     dense: bool = False  # step whenever the watch asks for it, not only when something happens
 
 
@@ -167,7 +167,7 @@ class Year:
     # Bad luck
 
     def _something(self, at: datetime) -> None:
-        if at > self.end - CALM:
+        if at > self.end - self.size.calm:
             return
         self.agenda.at(at + timedelta(days=self.rng.expovariate(self.size.faults_a_day)), self._something)
         loop = self.rng.choice(list(self.loops.values()))
@@ -224,7 +224,7 @@ class Year:
         self.truth.begin(at, kind, "", "", kind)
         self._look_twice(at)
         self.agenda.at(at + timedelta(hours=self.rng.uniform(0.1, 9)), end)
-        if at < self.end - CALM - timedelta(days=25):
+        if at < self.end - self.size.calm - timedelta(days=25):
             self.agenda.at(at + timedelta(days=self.rng.uniform(5, 25)), again)
 
     def _look_twice(self, at: datetime) -> None:
@@ -244,7 +244,7 @@ class Year:
     # The supervisor's own absences, in which manifests come, break and are mended
 
     def _leave(self, at: datetime) -> None:
-        if at > self.end - CALM:
+        if at > self.end - self.size.calm:
             return
         self._look(self.agenda.now)
         self.supervisor.kill(self.agenda.now)
@@ -255,7 +255,7 @@ class Year:
             self._break_manifest()
         elif self._broken:
             self._mend_manifest()
-        self.agenda.at(min(at + length, self.end - CALM + timedelta(hours=1)), self._return)
+        self.agenda.at(min(at + length, self.end - self.size.calm + timedelta(hours=1)), self._return)
 
     def _return(self, at: datetime) -> None:
         now = self.agenda.now
@@ -335,6 +335,7 @@ class Year:
                     self.truth.expect(loop.name, one.bot.id, slot)
                     self.truth.outcome(now, loop.name, one.bot.id, slot, "missed", CALENDAR_RAN_OUT)
             self._feed(loop, [one], self._slots(one, now - timedelta(hours=1)))
+        self.truth.begin(now, "not_written", loop.name, "", CALENDAR_RAN_OUT)
 
     # Housekeeping
 

@@ -44,7 +44,8 @@ engine() {
     tell docker yes
     compose=$(timeout 20 docker compose version --short 2>/dev/null) && tell compose "$compose"
     if ! said=$(ask_engine 2>&1); then
-        tell refusal "$(printf %s "$said" | tail -n 1)"
+        # `docker info` of 20.10 says something about its template instead of what is wrong.
+        tell refusal "$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1 | tail -n 1)"
         said=$(ask_engine sudo -n 2>&1) || return # its engine is there, and answers root alone
     fi
     # What has been written before the answer are warnings.

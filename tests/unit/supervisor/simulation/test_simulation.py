@@ -1,0 +1,76 @@
+"""The watch over a fleet with bad luck: each fault is said once, in its time, and nothing else is; each slot has its outcome.
+
+A whole year of 1,000 bots: `python -m tests.unit.supervisor.simulation --year --seed 1`.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+import pytest
+
+from openbell import calendars
+from openbell.supervisor.book import Book
+from openbell.supervisor.records import RunRecord
+from openbell.supervisor.snapshot import Snapshot
+from tests.unit.supervisor.simulation.observed import Record
+from tests.unit.supervisor.simulation.year import Size, simulate
+
+pytestmark = pytest.mark.timeout(900)  # seconds; a tenth of it on an idle machine
+
+SMALL = Size(bots=40, length=timedelta(days=13), faults_a_day=14)
+DENSE = Size(bots=20, length=timedelta(days=2), faults_a_day=40, calm=timedelta(days=0.5), dense=True)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_fault_is_said_once_and_nothing_else_is(seed: int) -> None:
+    """Two weeks of crashes, stalls, bad data and damaged journals, and of absences of the supervisor's own."""
+    score = simulate(seed, SMALL)
+    assert score.is_clean, score
+    # A history in which nothing happens proves nothing.
+    assert score.injected.total() > 30
+    assert score.found.total() > 30
+
+
+def test_nothing_is_said_between_the_events() -> None:
+    """The same with a look whenever the watch asks for one, also where nothing happens."""
+    score = simulate(3, DENSE)
+    assert score.is_clean, score
+
+
+class _Forgetful(Record):
+    """A record that loses what was said of failures: stands for a watch that does not say it."""
+
+    lost: ClassVar[str] = "missed"
+
+    def take(self, snapshot: Snapshot, now: datetime) -> None:
+        """Enter the rest."""
+        super().take(snapshot, now)
+        self.alarms = [alarm for alarm in self.alarms if alarm.condition.kind != self.lost]
+
+
+def test_the_score_notices_what_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A watch that says nothing of missed slots loses recall."""
+    monkeypatch.setattr("tests.unit.supervisor.simulation.supervisor.Record", _Forgetful)
+    score = simulate(1, SMALL)
+    assert score.recall < 0.8
+    assert any("missed" in line for line in score.missing)
+
+
+def _binds_to_no_slot(self: Book, strategy: str, run: RunRecord, reason: str) -> None:
+    """Stand for a book that does not enter runs for their slots."""
+
+
+def test_the_score_notices_false_alarms_and_wrong_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book that does not enter runs for their slots makes all of them missed."""
+    monkeypatch.setattr(Book, "_bind", _binds_to_no_slot)
+    score = simulate(1, Size(bots=15, length=timedelta(days=10), faults_a_day=1))
+    assert score.precision < 0.8
+    assert score.wrong_slots
+
+
+@pytest.fixture(autouse=True)
+def _calendars_are_as_before() -> Iterator[None]:
+    """Each history leaves the calendars as it found them."""
+    yield
+    assert "XSHORT" not in calendars.names()
