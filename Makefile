@@ -108,6 +108,10 @@ backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10
 local: ## Run everything here without Docker, in the foreground, until Ctrl-C
 	$(deploy) local
 
+.PHONY: demo
+demo: ## Watch a minute of it all without Docker: runs, a killed strategy, the alert, the recovery
+	$(deploy) demo
+
 .PHONY: crontab
 crontab: ## Print the lines that let cron run strategies instead of containers: [STRATEGY=]
 	@scripts/python-ready host

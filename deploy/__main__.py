@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy import compose, environment, execute, grace, hosts, new, running, services
 from deploy.arguments import parser
 from deploy.environment import Settings
+from deploy.local import demo
 from deploy.local import main as local
 from deploy.local.processes import Places
 from deploy.place import Here
@@ -20,7 +21,7 @@ from openbell.manifest import load_all, strategy_folders
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 STRATEGIES = Path("strategies")
 SERVICES = Path("compose/strategies.yaml")
-OPTIONAL_SERVICES = Path("compose/portfolio.yaml")  # those of profiles
+OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
 
 
 def up(settings: Settings, options: argparse.Namespace) -> int:
@@ -52,7 +53,11 @@ def check(settings: Settings, _options: argparse.Namespace) -> int:
     """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
     code = execute.run(compose.check())
     folders = [folder.name for folder in strategy_folders(STRATEGIES)]
-    problems = list(services.differences(folders, services.names(SERVICES) + services.names(OPTIONAL_SERVICES)))
+    problems = list(
+        services.differences(
+            folders, [name for file in (SERVICES, *OPTIONAL_SERVICES) for name in services.names(file)]
+        )
+    )
     if problem := grace.too_short(load_all(STRATEGIES)[0], settings.stop_grace):
         problems.append(problem)
     for problem in problems:
@@ -103,6 +108,11 @@ def run_local(settings: Settings, options: argparse.Namespace) -> int:
     return local.run(load_all(STRATEGIES)[0], places, settings, given)
 
 
+def run_demo(settings: Settings, _options: argparse.Namespace) -> int:
+    """Show in a minute, by a faster clock: runs, a killed strategy, the missed slot, the alert and the recovery."""
+    return demo.run(STRATEGIES.absolute(), settings)
+
+
 def crontab(settings: Settings, options: argparse.Namespace) -> int:
     """Print the lines for cron."""
     data = local.data_folder(settings.project, environment.values(Path(".env"), os.environ))
@@ -127,6 +137,7 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "next": coming,
     "new": make,
     "local": run_local,
+    "demo": run_demo,
     "deploy": deploy,
     "rollback": rollback,
     "releases": list_releases,

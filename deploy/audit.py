@@ -8,7 +8,7 @@ from deploy.table import aligned
 
 HEADINGS = ("WHEN", "WHAT", "OUTCOME", "BY", "ON", "WHY")
 _READ = 'cat "$1/audit.jsonl" 2>/dev/null || test ! -e "$1/audit.jsonl"'
-_SHOWN_APART = frozenset({"at", "action", "outcome", "by", "host", "reason"})
+_BESIDE = ("release", "services", "strategy", "bot", "length")  # the action; `--json` shows everything
 
 
 def read(connection: Connection) -> str:
@@ -34,7 +34,7 @@ def _lines(text: str) -> Iterable[Mapping[str, object]]:
 
 
 def _row(line: Mapping[str, object]) -> tuple[str, ...]:
-    rest = [_text(value) for key, value in line.items() if key not in _SHOWN_APART and value]
+    rest = [_text(line[key]) for key in _BESIDE if line.get(key)]
     what = " ".join((_text(line.get("action")), *rest))
     return (
         _text(line.get("at")).replace("T", " ").replace("Z", " UTC"),

@@ -27,6 +27,7 @@ class Kept:
     started_at: float = 0.0
     start_at: float = 0.0
     pause: float = FIRST_PAUSE
+    is_held: bool = False  # kept away on purpose
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Keeper:
         for one in self.kept:
             if one.running is not None and one.running.poll() is not None:
                 self._has_ended(one, now)
-            if one.running is None and not self.is_ending and now >= one.start_at:
+            if one.running is None and not self.is_ending and not one.is_held and now >= one.start_at:
                 self._start(one, now)
 
     @property
@@ -63,6 +64,20 @@ class Keeper:
                 with contextlib.suppress(ProcessLookupError):
                     # To all of its group when it is not to be asked any more: runs are its children.
                     os.killpg(one.running.pid, number) if number is signal.SIGKILL else one.running.send_signal(number)
+
+    def kill(self, name: str) -> None:
+        """Kill a process and keep it away until `release`."""
+        for one in self.kept:
+            if one.wanted.name == name:
+                one.is_held = True
+                if one.running is not None:
+                    os.killpg(one.running.pid, signal.SIGKILL)
+
+    def release(self, name: str, now: float) -> None:
+        """Let a process that was kept away start at the next step."""
+        for one in self.kept:
+            if one.wanted.name == name:
+                one.is_held, one.start_at = False, now
 
     def running(self) -> list[str]:
         """Return the names of the processes that run."""
@@ -91,6 +106,9 @@ class Keeper:
         ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         if self.is_ending:
             self.log.info("stopped" if code == 0 else ending, service=one.wanted.name)
+            return
+        if one.is_held:
+            self.log.warning(ending, service=one.wanted.name)
             return
         if now - one.started_at >= RAN_WELL:
             one.pause = FIRST_PAUSE

@@ -10,14 +10,12 @@ from types import FrameType
 
 from deploy import execute
 from deploy.environment import Settings
+from deploy.local.ending import TURN, end
 from deploy.local.keeper import Keeper, now
-from deploy.local.processes import SUPERVISOR, Places, install, processes
+from deploy.local.processes import Places, install, processes, supported
 from deploy.problem import Problem
 from deploy.progress import Log, log_to_stdout
 from openbell.manifest import Manifest
-
-TURN = 0.1  # seconds between two looks
-LAST_WAIT = 10.0  # seconds that the supervisor is given to end
 
 
 def data_folder(project: str, environment: Mapping[str, str]) -> Path:
@@ -28,6 +26,7 @@ def data_folder(project: str, environment: Mapping[str, str]) -> Path:
 
 def run(manifests: Sequence[Manifest], places: Places, settings: Settings, environment: Mapping[str, str]) -> int:
     """Start all, keep all alive, and end all in order on Ctrl-C or SIGTERM."""
+    supported()
     log = log_to_stdout(settings.log)
     lock = _lock(places)
     try:
@@ -74,28 +73,7 @@ def _serve(keeper: Keeper, log: Log, settings: Settings) -> None:
         while not asked:
             keeper.step(now())
             time.sleep(TURN)
-        _end(keeper, log, asked, settings.stop_grace)
+        end(keeper, log, asked, settings.stop_grace)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end(keeper: Keeper, log: Log, asked: list[int], grace: int) -> None:
-    """Let runs that are under way end by themselves; a second Ctrl-C kills. The supervisor sees it all, and goes last."""
-    strategies = [name for name in keeper.running() if name != SUPERVISOR]
-    log.info("stopping: runs that are under way still end by themselves (Ctrl-C again kills them)")
-    keeper.end(strategies)
-    until = now() + grace
-    while set(keeper.running()) - {SUPERVISOR} and now() < until and len(asked) < 2:
-        keeper.step(now())
-        time.sleep(TURN)
-    keeper.end(strategies, signal.SIGKILL)
-    keeper.end([SUPERVISOR])
-    until = now() + LAST_WAIT
-    while not keeper.are_all_gone and now() < until:
-        keeper.step(now())
-        time.sleep(TURN)
-    keeper.end(keeper.running(), signal.SIGKILL)
-    while not keeper.are_all_gone:
-        keeper.step(now())
-        time.sleep(TURN)

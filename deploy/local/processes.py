@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.environment import Settings
+from deploy.problem import Problem
 from openbell.manifest import Manifest
 
 # What a process needs of the machine to run at all. Everything else of the user's environment stays with the user.
@@ -70,6 +71,13 @@ def processes(
         "OPENBELL_LISTEN": f"{listen}:{settings.port}",
     }
     return [*found, Process(SUPERVISOR, (openbell, "supervise"), own)]
+
+
+def supported() -> None:
+    """Raise Problem unless this is Linux: runs answer their loop through memfd, and locks and pauses are Linux's too."""
+    if sys.platform != "linux":
+        msg = "without Docker openbell runs on Linux only: use `make up` here, which runs it in containers"
+        raise Problem(msg)
 
 
 def install(strategy: str, places: Places) -> tuple[str, ...] | None:

@@ -29,38 +29,68 @@ openbell_receive() (
 # that an image may have there, with commas between them. A new one that is whole loses its second name, which says that
 # nobody has looked yet; one that is not loses both.
 openbell_verify() (
-    checks=
+    checks= kept=
     while [ $# -gt 2 ]; do
-        openbell_verify_one "$1" "$2" "$3" &
-        checks="$checks $!"
+        if [ "$3" = new ]; then
+            openbell_verify_new "$1" "$2" &
+            checks="$checks $!"
+        else
+            kept="$kept $1 $2"
+        fi
         shift 3
     done
     broken=0
+    openbell_verify_kept $kept || broken=1
     for check in $checks; do
         wait "$check" || broken=1
     done
     exit $broken
 )
 
-openbell_verify_one() (
+# openbell_verify_kept [TAG IDS ...]: was seen to be whole when it came; the engine is asked for all at once.
+openbell_verify_kept() (
+    [ $# -gt 0 ] || exit 0
+    tags=$(printf '%s\n' "$@" | sed -n 'p;n')
+    there=$(docker image inspect --format '{{range .RepoTags}}{{.}}={{$.Id}} {{end}}' $tags 2>/dev/null)
+    there=" $(echo $there) "
+    broken=0
+    while [ $# -gt 1 ]; do
+        found=${there#*" $1="}
+        [ "$found" != "$there" ] || found=nothing
+        openbell_is "$1" "$2" "${found%% *}" || broken=1
+        shift 2
+    done
+    exit $broken
+)
+
+# openbell_verify_new TAG IDS: whether all of its layers are there shows when a container is made of it.
+openbell_verify_new() (
+    name=openbell-verify-${1##*:}
+    said=$(mktemp) || exit 1
+    trap 'rm -f "$said"' EXIT
+    # A container of this name may be left from a crash.
+    { openbell_make "$name" "$1" || { docker rm --force --volumes "$name" && openbell_make "$name" "$1"; }; } >"$said" 2>&1 &
     found=$(docker image inspect --format '{{.Id}}' "$1" 2>/dev/null) || found=nothing
-    case ",$2," in
-    *",$found,"*)
-        [ "$3" = kept ] && exit 0
-        # Whether all of its layers are there shows when a container is made of it. One may be left from a crash.
-        name=openbell-verify-${1##*:}
-        if said=$(openbell_make "$name" "$1") || { docker rm --force --volumes "$name" >/dev/null 2>&1 && said=$(openbell_make "$name" "$1"); }; then
-            docker image rm "$1-unchecked" >/dev/null 2>&1 &
-            docker rm --force --volumes "$name" >/dev/null 2>&1
-            wait
-            exit 0
-        fi
-        ;;
-    *) said="the engine has $found by this name, and not $2" ;;
-    esac
-    [ "$3" = kept ] || docker image rm "$1" "$1-unchecked" >/dev/null 2>&1
-    echo "openbell: image $1 is not whole: $said" >&2
+    if ! wait $!; then
+        echo "openbell: image $1 is not whole: $(tail -n 1 "$said")" >&2
+    elif openbell_is "$1" "$2" "$found"; then
+        docker image rm "$1-unchecked" >/dev/null 2>&1 &
+        docker rm --force --volumes "$name" >/dev/null 2>&1
+        wait
+        exit 0
+    fi
+    docker rm --force --volumes "$name" >/dev/null 2>&1
+    docker image rm "$1" "$1-unchecked" >/dev/null 2>&1
     exit 1
 )
 
-openbell_make() { docker create --name "$1" --network none "$2" true 2>&1; }
+openbell_make() { docker create --pull never --name "$1" --network none "$2" true; }
+
+# openbell_is TAG IDS FOUND
+openbell_is() {
+    case ",$2," in
+    *",$3,"*) return 0 ;;
+    esac
+    echo "openbell: image $1 is not whole: the engine has $3 by this name, and not $2" >&2
+    return 1
+}

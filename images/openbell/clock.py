@@ -4,14 +4,39 @@ OPENBELL_CLOCK="20@2026-11-21T09:35:00Z" is a clock that showed the right time a
 fast since. All processes that are given the same value agree. Nothing that trades is ever given one.
 """
 
+import math
 import os
+import sys
 import time
 from datetime import UTC, datetime
 
-_setting = os.environ.get("OPENBELL_CLOCK", "")
-_speed, _, _origin = _setting.partition("@")
-SPEED = float(_speed) if _setting else 1.0
-_ORIGIN = datetime.fromisoformat(_origin) if _setting else datetime.now(UTC)
+FASTEST = 1000.0
+
+
+def read(setting: str) -> tuple[float, datetime]:
+    """Return how fast the clock runs and since when; ValueError says what was found and what is allowed."""
+    real = datetime.now(UTC)
+    if not setting:
+        return 1.0, real
+    text, _, since = setting.partition("@")
+    try:
+        speed, origin = float(text), datetime.fromisoformat(since)
+        is_good = math.isfinite(speed) and 1 <= speed <= FASTEST and origin + (real - origin) * speed >= origin
+    except (ValueError, TypeError, OverflowError):  # no number, no instant, one without a zone, or one long ago
+        is_good = False
+    if not is_good:
+        msg = (
+            f'OPENBELL_CLOCK: found "{setting}"; allowed: a speed from 1 to {FASTEST:.0f} and a past instant with '
+            'its zone, such as "20@2026-11-21T09:35:00Z"'
+        )
+        raise ValueError(msg)
+    return speed, origin
+
+
+try:
+    SPEED, _ORIGIN = read(os.environ.get("OPENBELL_CLOCK", ""))
+except ValueError as error:
+    sys.exit(f"openbell: {error}")
 
 
 def now() -> datetime:

@@ -85,6 +85,10 @@ class Journal:
                 finally:
                     os.close(opened)
 
+    def since(self, first: date) -> Iterator[Event]:
+        """Yield the strategy's events from the files dated `first` or later, in order."""
+        return since(self.folder, first)
+
     def _append(self, day: date, line: bytes) -> None:
         if day != self._day:
             self._open(day)
@@ -96,7 +100,7 @@ class Journal:
         whole = b"\n" + line if torn else line
         written = os.write(self._file, whole)
         if self._echo:
-            _echo(line)
+            echo(line)
         # Without its end the line is there all the same: the next one begins with it. Said to be missing, it would be
         # written twice.
         if written < len(whole) - 1:
@@ -170,7 +174,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _echo(line: bytes) -> None:
+def echo(line: bytes) -> None:
+    """Write a line to standard output as well."""
     # The file is the record; a closed or blocked standard output must not stop a strategy from trading.
     with contextlib.suppress(OSError):
         os.write(1, line)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS claims (
     bot TEXT NOT NULL, slot TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, trigger TEXT NOT NULL,
     started_at TEXT NOT NULL, outcome TEXT, completed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bot, slot)
@@ -90,7 +90,7 @@ class Ledger:
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._database.executescript(_SCHEMA)
+            self._database.executescript(SCHEMA)
             self._begin_holdings()
         except sqlite3.Error:
             self._database.close()

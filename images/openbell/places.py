@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -19,6 +19,7 @@ class Places:
     journal: Path  # shared root; the strategy writes below <journal>/<strategy>
     state: Path  # the strategy's own: ledger, paper account
     control: Path  # shared root of desired state and requests
+    database: str = field(default="", repr=False)  # of a function, which has PostgreSQL in place of these folders
 
 
 def from_environment(environment: Mapping[str, str]) -> Places:

@@ -1,4 +1,4 @@
-"""The examples of examples/, as they are, in real processes against the stubs."""
+"""The examples that trade somewhere, as they are, in real processes against the stubs."""
 
 import shutil
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from tests.brokers.server import running
 from tests.unit.runner.fakes import wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "strategies"
 
 
 def rehearse(

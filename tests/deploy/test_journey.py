@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, site, words_of
+from tests.deploy.site import assert_no_slot_is_lost_or_doubled, site, words_of
 from tests.deploy.test_provision import must_be_ready
 from tests.machine.machine import Machine, Suite, running_machine
 

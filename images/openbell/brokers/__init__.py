@@ -105,6 +105,10 @@ def open_broker(name: str, folder: Path, market: Market, at: datetime, desk: Des
     """
     desk = replace(desk or Desk(), state=folder)
     match name.partition(":"):
+        case ("paper", "", "") if desk.database:
+            from openbell.postgres.paper import PostgresPaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
+
+            return PostgresPaperBroker(desk.database, desk.strategy, market, at)
         case ("paper", "", ""):
             from openbell.brokers.paper import PaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
 

@@ -28,7 +28,7 @@ _CENT = Decimal("0.01")
 _EXACT = Context(prec=1000)  # holds the product of any two floats, so only the explicit quantize calls round
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE account (cash TEXT NOT NULL, currency TEXT NOT NULL);
 CREATE TABLE positions (symbol TEXT PRIMARY KEY, quantity TEXT NOT NULL, cost TEXT NOT NULL);
 CREATE TABLE orders (
@@ -45,6 +45,7 @@ CREATE TABLE orders (
 );
 """
 _COLUMNS = "client_order_id, symbol, side, quantity, status, filled_quantity, filled_price, placed_at, reason"
+_HOLD = "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity, cost = excluded.cost"
 _FIND = f"SELECT number, {_COLUMNS} FROM orders WHERE client_order_id = ?"  # noqa: S608 - the columns are the line above
 _RECORD = f"INSERT INTO orders ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number, {_COLUMNS}"  # noqa: S608
 
@@ -173,7 +174,7 @@ def _settle(connection: sqlite3.Connection, order: Order, price: Decimal) -> str
         cash, held = cash + amount, held - quantity
     connection.execute("UPDATE account SET cash = ?", (str(cash),))
     if held:
-        connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (order.symbol, str(held), str(cost)))
+        connection.execute(_HOLD, (order.symbol, str(held), str(cost)))
     else:
         connection.execute("DELETE FROM positions WHERE symbol = ?", (order.symbol,))
     return ""
@@ -220,7 +221,7 @@ def _create(path: Path) -> None:
         with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
             connection.execute("INSERT INTO account VALUES (?, ?)", (str(STARTING_CASH), CURRENCY))
         with suppress(FileExistsError):
             os.link(aside, path)

@@ -6,6 +6,7 @@ of the rehearsal is thrown away.
 
 import argparse
 import faulthandler
+import importlib
 import os
 import sqlite3
 import sys
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, default=Path("/"), help="where etc/localtime is")
     options = parser.parse_args(arguments)
     if not os.environ.get("OPENBELL_STRATEGY"):
+        importlib.import_module("openbell.supervisor.service")  # what it lacks is told by the traceback's last line
         return _report(list(_of_all(Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies")))))
     try:
         places = from_environment(os.environ)

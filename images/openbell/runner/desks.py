@@ -28,6 +28,8 @@ def desk_of(manifest: Manifest, bot: Bot, places: Places, ledger: Ledger | None 
         symbols=manifest.symbols,
         folder=places.folder,
         state=places.state,
+        database=places.database,
+        strategy=places.strategy,
         live=manifest.live,
         secrets=_secrets(manifest, os.environ),
         addresses=MappingProxyType({name: value for name, value in os.environ.items() if name.endswith("_URL")}),
@@ -43,9 +45,23 @@ def open_for(manifest: Manifest, bot: Bot, desk: Desk) -> tuple[Market, partial[
     return market, partial(open_broker, manifest.broker, desk.state, market, desk=desk)
 
 
+def open_ledger(places: Places) -> Ledger:
+    """Return the strategy's ledger, in its state or in a database."""
+    if places.database:
+        from openbell.postgres.ledger import PostgresLedger  # noqa: PLC0415 - only a function's runs need its driver
+
+        return PostgresLedger(places.database, places.strategy)
+    return Ledger(places.state / "ledger.sqlite")
+
+
 def halted(places: Places) -> str:
     """Return why no order may be sent now, or an empty string."""
-    halt = control.halted(places.control)
+    if places.database:
+        from openbell.postgres.control import halted_in  # noqa: PLC0415 - as above
+
+        halt = halted_in(places.database)
+    else:
+        halt = control.halted(places.control)
     return str(halt) if halt else ""
 
 

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from openbell.manifest import Manifest, ManifestError, load, strategy_folders
 from openbell.runner import service
@@ -21,6 +20,8 @@ from openbell.runner import service
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a loop that ended is started again
 RAN_WELL = 60.0  # seconds; a loop that lived so long begins with the first pause again
 LOOK_EVERY = 0.5  # seconds between two looks, where nothing ends
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
+AWAITED = STOPS | {signal.SIGCHLD}
 
 
 @dataclass
@@ -46,19 +47,16 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     wanted = [folders[name] for name in arguments or folders]
     hosted = [Hosted(folder, environment) for folder, environment in environments(wanted, os.environ)]
-    stopping: list[int] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        stopping.append(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    # Awaited rather than handled: a loop that is just being forked cannot take a stop that was meant for it as ours.
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     # What is loaded by now stays shared with the loops instead of being copied at their first collection.
     gc.collect()
     gc.freeze()
-    while not stopping:
+    while True:
         step(hosted, time.monotonic())
-        time.sleep(LOOK_EVERY)
+        came = signal.sigtimedwait(AWAITED, LOOK_EVERY)
+        if came is not None and came.si_signo in STOPS:
+            break
     _end(hosted)
     return 0
 
@@ -107,8 +105,7 @@ def _start(one: Hosted) -> int:
         return process
     code = 1
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
         os.environ.clear()
         os.environ.update(one.environment)
         time.tzset()

@@ -5,6 +5,7 @@ import faulthandler
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,9 @@ def _fork(
         undo.callback(os.close, stack)
         function = attempt(_Files(report, stack))
         # Until the child answers to it, being asked for its stack must not end it. The loop has no use for it itself.
-        signal.signal(STACK_SIGNAL, signal.SIG_IGN)
+        # (In a function it may be called on another thread than the main one, which cannot ask for that.)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(STACK_SIGNAL, signal.SIG_IGN)
         # The watchdog is a native thread, which a fork would not carry over.
         faulthandler.cancel_dump_traceback_later()
         try:

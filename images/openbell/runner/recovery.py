@@ -109,7 +109,7 @@ def _read_ends(
     skipped: list[tuple[str, datetime]] = []
     first = min(known).date()
     journal.settle(first)  # the ledger must not rely on lines that the next power cut could take
-    for event in journals.since(journal.folder, first):
+    for event in journal.since(first):
         if event["event"] == "run_end" and event.get("run_id") in open_runs:
             ends[str(event["run_id"])] = str(event.get("outcome"))
         elif event["event"] == "slot_skipped":

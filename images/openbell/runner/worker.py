@@ -21,12 +21,11 @@ from openbell import clock, strategy
 from openbell.brokers import BrokerError
 from openbell.context import Context, Run
 from openbell.journal import Journal
-from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.market import MarketError
 from openbell.places import Places, from_environment
 from openbell.runner.account import tell_account
-from openbell.runner.desks import desk_of, halted, look, look_at_start, open_for
+from openbell.runner.desks import desk_of, halted, look, look_at_start, open_for, open_ledger
 from openbell.runner.processes import Failure, answer_stack, write_report
 from openbell.strategy import StrategyFunction
 from openbell.stream import BrokerNow, StreamContext, StreamStopped
@@ -48,7 +47,7 @@ def attempt(
     output = _Output(lambda text, level: _note(journal, fields, text, level))
     sys.stdout = sys.stderr = output
     try:
-        ledger = Ledger(places.state / "ledger.sqlite")
+        ledger = open_ledger(places)
         desk = desk_of(manifest, run.bot, places, ledger)
         market, open_at = open_for(manifest, run.bot, desk)
         may_not = partial(halted, places)

@@ -158,9 +158,9 @@ class StrategyOutlook:
         for bot in self.bots:
             if not _is_unheard(bot) or not bot.expectation.stored.started or bot.facts.pause:
                 continue
-            for slot in takewhile(lambda one: one.reason == UNHEARD, bot.facts.slots):
-                if start.at < slot.last and self.beat.timestamp > bot.facts.bot.start_by(slot.last) + SETTLING:
-                    silent.append(slot.last)
+            unheard = takewhile(lambda one: one.reason == UNHEARD, bot.facts.slots)
+            told = self.beat.timestamp - SETTLING  # a loop that beat then had its chance to write
+            silent += [one.last for one in unheard if start.at < one.last and bot.facts.bot.start_by(one.last) < told]
         return min((slot for slot in silent if self._heard is not None and slot > self._heard), default=None)
 
     def _renew_bots(self, now: datetime, judgement: Judgement, *, everything: bool) -> None:

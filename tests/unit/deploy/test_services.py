@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from deploy.services import differences, names
+from openbell.manifest import load_all
 
 ROOT = Path(__file__).parents[3]
 
@@ -12,7 +14,19 @@ ROOT = Path(__file__).parents[3]
 def test_the_projects_own_services_are_its_strategies() -> None:
     """Every folder has a service, and every service a folder."""
     folders = [path.name for path in (ROOT / "strategies").iterdir() if path.is_dir()]
-    assert differences(folders, names(ROOT / "compose" / "strategies.yaml")) == ()
+    files = [ROOT / "compose" / f"{name}.yaml" for name in ("strategies", "portfolio", "brokers")]
+    assert differences(folders, [name for file in files for name in names(file)]) == ()
+
+
+def test_a_profile_is_the_same_in_the_manifest_and_in_compose() -> None:
+    """The supervisor reads the one, Compose the other."""
+    listed: dict[str, dict[str, object]] = {}
+    for name in ("portfolio", "brokers"):
+        listed |= yaml.safe_load((ROOT / "compose" / f"{name}.yaml").read_text())["services"]
+    manifests, _ = load_all(ROOT / "strategies")
+    assert {name: [one] for name, one in ((m.name, m.profile) for m in manifests) if one} == {
+        name: service["profiles"] for name, service in listed.items()
+    }
 
 
 def test_only_services_count(tmp_path: Path) -> None:

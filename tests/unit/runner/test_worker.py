@@ -151,6 +151,7 @@ def test_a_strategy_decides_and_orders(bench: Bench) -> None:
         ("decision", "AAPL", "buy"),
         ("note", None, None),
         ("decision", "IBM", "hold"),
+        ("account", None, None),
     ]
     assert done.lines[-2]["reason"] == "the strategy decided nothing for this symbol"
     assert {(line["bot"], line["run_id"], line["attempt"], line["boot_id"]) for line in done.lines} == {

@@ -42,7 +42,12 @@ def turn(stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Threshol
     changed = tuple(
         (member, seen[key]) for key, member in stored.items() if key in seen and seen[key] != member.condition
     )
-    missing = [member for key, member in stored.items() if key not in seen]
+    # Of a strategy whose journal is still being read nothing is known yet, so nothing of it is over either.
+    missing = [
+        member
+        for key, member in stored.items()
+        if key not in seen and member.condition.strategy not in snapshot.reading
+    ]
     return Turn(came, tuple(_gone(missing, snapshot, recover_after)) if missing else (), changed)
 
 

@@ -14,9 +14,9 @@ QUICK = (timedelta(milliseconds=150), timedelta(milliseconds=400))
 SLOW = (timedelta(seconds=5.5), timedelta(seconds=12))
 DEADLINES = frozenset({"missed", "timed_out", "hung", "stale_data", "volume_full", "store_failed", "not_written"})
 
-FIRST_UPDATE = timedelta(
-    minutes=1
-)  # after a message, before the next one that only adds bots; three times longer each time
+# After a message, before the next one that only adds bots; twice as long each time: what joins early is told soon, and an
+# outage that grows for hours is no storm of messages.
+FIRST_UPDATE = timedelta(seconds=15)
 LONGEST_UPDATE = timedelta(hours=1)
 WORTH_TELLING = timedelta(minutes=5)  # an absence of the supervisor in which nothing went wrong
 
@@ -42,7 +42,7 @@ def decide(incident: Incident, settings: AlertSettings, now: datetime) -> Verdic
     news = [member for member in incident.members if not member.told]
     verdicts = []
     if news:
-        at = (incident.said_at or now) + min(FIRST_UPDATE * 3 ** min(incident.updates, 9), LONGEST_UPDATE)
+        at = (incident.said_at or now) + min(FIRST_UPDATE * 2 ** min(incident.updates, 9), LONGEST_UPDATE)
         verdicts.append(_unless_quiet("update", news, settings, now) if now >= at else Verdict(until=at))
     if settings.remind and incident.cause != CANARY:
         at = (incident.said_at or now) + settings.remind[min(incident.reminders, len(settings.remind) - 1)]

@@ -109,11 +109,13 @@ def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Ho
     host.docker(image_inspect=f"echo {ID}")
     done = verify(host, shipment())
     assert (done.returncode, done.stderr) == (0, b"")
-    inspected, made, *last = host.calls.read_text().splitlines()
-    assert inspected.endswith(TAG)
-    assert made == f"create --name openbell-verify-0123456789ab --network none {TAG} true"
-    # Its second name says that nobody has looked yet.
-    assert sorted(last) == [f"image rm {TAG}-unchecked", "rm --force --volumes openbell-verify-0123456789ab"]
+    # Two at a time. Its second name says that nobody has looked yet.
+    assert sorted(host.calls.read_text().splitlines()) == [
+        f"create --pull never --name openbell-verify-0123456789ab --network none {TAG} true",
+        f"image inspect --format {{{{.Id}}}} {TAG}",
+        f"image rm {TAG}-unchecked",
+        "rm --force --volumes openbell-verify-0123456789ab",
+    ]
 
 
 def test_the_id_may_be_that_of_the_manifest(host: Host) -> None:
@@ -155,10 +157,25 @@ def test_a_container_that_was_left_by_a_crash_is_in_nobodys_way(host: Host) -> N
 
 
 def test_every_image_is_looked_at(host: Host) -> None:
-    """One that is whole does not hide one that is not."""
-    host.docker(**{f"image_inspect --format {{{{.Id}}}} {TAG}": f"echo {ID}", "image_inspect": "exit 1"})
-    images = (shipment().images[0], Image("b:local", "b", "sha256:bbbbbbbbbbbbbb", ()))
+    """Those that were there before all at once, and one that is whole does not hide one that is not."""
+    images = tuple(Image(f"{one}:local", one, f"sha256:{one * 14}", ()) for one in ("a", "b", "c"))
+    a, b, c = (image.tag for image in images)
+    host.docker(image_inspect=f"printf '{a}={images[0].id} a:other={images[0].id} \\n{c}={images[2].id} \\n'; exit 1")
     done = verify(host, Shipment(images, (), 0, "zstd"))
     assert done.returncode == 1
-    assert b"image b:bbbbbbbbbbbb is not whole" in done.stderr
-    assert TAG.encode() not in done.stderr
+    assert done.stderr.decode() == (
+        f"openbell: image {b} is not whole: the engine has nothing by this name, and not {images[1].id}\n"
+    )
+    (call,) = host.calls.read_text().splitlines()
+    assert call.endswith(f" {a} {b} {c}")
+
+
+def test_images_that_are_all_there_as_they_should_be(host: Host) -> None:
+    """New and old together, and nothing is said."""
+    old = Image("old:local", "old", "sha256:00000000000000", (), ("sha256:ff",))
+    both = Shipment((old, shipment().images[0]), (), 1, "zstd", None, (TAG,))
+    host.docker(
+        **{f"image_inspect --format {{{{.Id}}}} {TAG}": f"echo {ID}", "image_inspect": f"echo {old.tag}=sha256:ff"}
+    )
+    done = verify(host, both)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

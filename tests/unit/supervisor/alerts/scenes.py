@@ -50,11 +50,20 @@ def snapshot(
     last_fault: int = 0,
     ok: bool = True,
     deployment: Deployment | None = None,
+    reading: tuple[str, ...] = (),
 ) -> Snapshot:
     """Return a snapshot of one strategy with these conditions."""
     strategy = StrategyView("fund", "", "America/New_York", status, "", "", "abc", (), tuple(bots))
     return Snapshot(
-        NOW, 1, ok, "All is well" if ok else "1 bot down: alpha", (strategy,), conditions, last_fault, deployment
+        NOW,
+        1,
+        ok,
+        "All is well" if ok else "1 bot down: alpha",
+        (strategy,),
+        conditions,
+        last_fault,
+        deployment,
+        reading,
     )
 
 

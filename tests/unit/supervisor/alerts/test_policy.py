@@ -50,10 +50,10 @@ OVER = member(told=True, closed=MINUTE)
         (known(NAMED, reminders=9), 23 * HOUR, Verdict(until=NOW + 24 * HOUR)),
         (known(NAMED, reminders=9), 24 * HOUR, Verdict("reminder")),
         # More of the same: together, and less and less often.
-        (known(NAMED, MISSED), 59 * SECOND, Verdict(until=NOW + MINUTE)),
-        (known(NAMED, MISSED), MINUTE, Verdict("update")),
-        (known(NAMED, MISSED, updates=2), 8 * MINUTE, Verdict(until=NOW + 9 * MINUTE)),
-        (known(NAMED, MISSED, updates=2), 9 * MINUTE, Verdict("update")),
+        (known(NAMED, MISSED), 14 * SECOND, Verdict(until=NOW + 15 * SECOND)),
+        (known(NAMED, MISSED), 15 * SECOND, Verdict("update")),
+        (known(NAMED, MISSED, updates=2), 59 * SECOND, Verdict(until=NOW + MINUTE)),
+        (known(NAMED, MISSED, updates=2), MINUTE, Verdict("update")),
         (known(NAMED, MISSED, updates=30), HOUR, Verdict("update")),
         # The end: when all of it is over, at once.
         (known(NAMED, OVER), MINUTE, Verdict(until=NOW + HOUR)),

@@ -1,0 +1,238 @@
+"""A connection to PostgreSQL that speaks as much of SQLite's dialect as openbell's own statements need.
+
+So the ledger and the paper account are one code with one meaning, wherever they are kept. Values go into a statement as
+literals that the driver quotes: each statement is one exchange of messages with the server, and works through a pooler of
+connections, which gives every transaction another session.
+"""
+
+import os
+import re
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection, literal
+
+VARIABLE = "OPENBELL_DATABASE_URL"
+PATIENCE = 5.0  # seconds for an answer
+LOCK_PATIENCE = 20.0  # seconds for a lock
+LOCK_LIMIT = 15  # seconds after which the server takes a lock away from who holds it and says nothing more
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
+
+Value = str | int | float | None
+Row = tuple[Value, ...]
+
+# What SQLite and PostgreSQL say differently. In an upsert PostgreSQL wants to know whose column is meant.
+_DIALECT = (
+    ("PRAGMA", ""),
+    (" WITHOUT ROWID", ""),
+    ("INTEGER PRIMARY KEY", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    (" REAL", " DOUBLE PRECISION"),
+    (" TEXT", ' TEXT COLLATE "C"'),
+    ("max(until, excluded.until)", "greatest(accounted.until, excluded.until)"),
+    ("quantity = quantity + excluded.quantity", "quantity = holdings.quantity + excluded.quantity"),
+)
+_TABLE = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE IF NOT EXISTS|TABLE)\s+(?!IF\b|SET\b)([a-z]+)\b")
+_INDEX = re.compile(r"(CREATE INDEX IF NOT EXISTS \w+ ON) (\w+)")
+
+
+class PostgresError(sqlite3.OperationalError):
+    """What could not be done, in one line. A ledger's caller knows only SQLite's errors."""
+
+
+class Rows(list[Row]):
+    """The answer to a statement, as a cursor would give it."""
+
+    def __init__(self, rows: Iterable[Sequence[Value]], rowcount: int) -> None:
+        super().__init__(tuple(row) for row in rows)
+        self.rowcount = rowcount
+
+    def fetchone(self) -> Row | None:
+        """Return the first row, or None."""
+        return self[0] if self else None
+
+    def fetchall(self) -> list[Row]:
+        """Return all rows."""
+        return list(self)
+
+
+@dataclass
+class _Line:
+    """One process's connection to one server. A connection that a fork has copied is left alone: it is the parent's."""
+
+    connection: Connection
+    in_transaction: bool = False
+
+
+_lines: dict[tuple[int, str], _Line] = {}
+
+
+class Database:
+    """The tables in one schema. All of a process share one connection, and one transaction at a time."""
+
+    def __init__(self, url: str, schema: str) -> None:
+        self._url = url
+        self._schema = f'"{schema}"'
+        self._key = zlib.crc32(schema.encode())
+
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether a transaction is open."""
+        line = _lines.get((os.getpid(), self._url))
+        return line is not None and line.in_transaction
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> Rows:
+        """Carry out one statement."""
+        match statement:
+            case "BEGIN IMMEDIATE":
+                if self.in_transaction:
+                    msg = "a transaction is open already"
+                    raise PostgresError(msg)
+                # As in SQLite there is one writer at a time, and what a transaction has read stays so until its end.
+                rows = self._ask(f"BEGIN; SELECT pg_advisory_xact_lock({self._key})")
+                self._line().in_transaction = True
+            case "COMMIT" | "ROLLBACK":
+                line, self._line().in_transaction = self._line(), False
+                rows = self._ask(statement, line)
+            case _:
+                rows = self._ask(_filled(translate(statement, self._schema), values))
+        return rows
+
+    def executemany(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Carry out one statement for each row."""
+        filled = [_filled(translate(statement, self._schema), row) for row in rows]
+        if filled:
+            self._ask("; ".join(filled))
+
+    def executescript(self, script: str) -> None:
+        """Make tables where they are missing, whoever else is making them now."""
+        quiet = "SET LOCAL client_min_messages = warning"
+        made = translate(script, self._schema).strip().rstrip(";")
+        schema = f"CREATE SCHEMA IF NOT EXISTS {self._schema}"
+        # One key for all: the first runs of two strategies make the schema that they share.
+        self._ask(f"BEGIN; {quiet}; SELECT pg_advisory_xact_lock(0); {schema}; {made}; COMMIT")
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Let nobody else in who asks for the lock of this name; it is let go when this process, or the server, gives up."""
+        key = zlib.crc32(f"{self._schema} {name}".encode())
+        connection = _connect(self._url, LOCK_PATIENCE)
+        try:
+            with _told():
+                limit = f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_LIMIT}s'"
+                connection.run(f"BEGIN; {limit}; SELECT pg_advisory_xact_lock({key})")
+            yield
+        finally:
+            with suppress(OSError, DatabaseError, InterfaceError):
+                connection.run("COMMIT")
+            _close(connection)
+
+    def close(self) -> None:
+        """Close this process's connection, for all who share it; the next statement makes a new one."""
+        if line := _lines.pop((os.getpid(), self._url), None):
+            _close(line.connection)
+
+    def _line(self) -> _Line:
+        here = (os.getpid(), self._url)
+        if here not in _lines:
+            _lines[here] = _Line(_connect(self._url))
+        return _lines[here]
+
+    def _ask(self, text: str, line: _Line | None = None) -> Rows:
+        if not text:
+            return Rows([], 0)
+        line = line or self._line()
+        try:
+            with _told():
+                rows = line.connection.run(text)
+                return Rows(rows or [], line.connection.row_count)
+        except PostgresError as error:
+            # What is left of a transaction must not be there for the next statement, and a broken connection neither.
+            if not isinstance(error.__cause__, DatabaseError):
+                self.close()
+            elif not line.in_transaction:
+                with suppress(OSError, DatabaseError, InterfaceError):
+                    line.connection.run("ROLLBACK")
+            raise
+
+
+def translate(statement: str, schema: str) -> str:
+    """Return a statement of SQLite's as PostgreSQL understands it, with its tables in `schema`."""
+    if statement.startswith("PRAGMA"):
+        return ""
+    ignore = "INSERT OR IGNORE INTO" in statement
+    for theirs, ours in _DIALECT:
+        statement = statement.replace(theirs, ours)
+    statement = statement.replace("INSERT OR IGNORE INTO", "INSERT INTO")
+    statement = _TABLE.sub(rf"\1 {schema}.\2", statement)
+    statement = _INDEX.sub(rf"\1 {schema}.\2", statement)
+    return f"{statement} ON CONFLICT DO NOTHING" if ignore else statement
+
+
+def _filled(statement: str, values: Sequence[Value]) -> str:
+    """Put the values in place of the question marks; none of our statements has one in a text."""
+    parts = statement.split("?")
+    return parts[0] + "".join(literal(value) + part for value, part in zip(values, parts[1:], strict=True))
+
+
+def _connect(url: str, patience: float = PATIENCE) -> Connection:
+    """Connect to postgresql://user:password@host:port/database?sslmode=…, with TLS unless the host is this machine."""
+    parts = urlsplit(url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    host = parts.hostname or options.get("host", "")
+    if parts.scheme not in {"postgresql", "postgres"} or not (parts.username or options.get("user")):
+        msg = f"{VARIABLE}: write it as postgresql://user:password@host:5432/database?sslmode=verify-full"
+        raise PostgresError(msg)
+    port = parts.port or 5432
+    mode = options.get("sslmode", "disable" if host in LOCAL or host.startswith("/") else "verify-full")
+    with _told():
+        return Connection(
+            unquote(parts.username or options["user"]),
+            host=host or "localhost",
+            unix_sock=f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None,
+            port=port,
+            database=unquote(parts.path.lstrip("/")) or None,
+            password=unquote(parts.password) if parts.password else None,
+            ssl_context=_tls(mode, options.get("sslrootcert")),
+            timeout=patience,
+            application_name="openbell",
+        )
+
+
+def _tls(mode: str, root: str | None) -> object:
+    """Return what the driver wants to know of TLS: a context, or False for none."""
+    if mode == "disable":
+        return False
+    import ssl  # noqa: PLC0415 - tens of milliseconds that a database on the same machine does not need
+
+    if mode not in {"require", "verify-ca", "verify-full"}:
+        msg = f"{VARIABLE}: sslmode is disable, require, verify-ca or verify-full, not {mode}"
+        raise PostgresError(msg)
+    context = ssl.create_default_context(cafile=root)
+    context.check_hostname = mode == "verify-full"
+    if mode == "require":  # as libpq has it: encrypted, by whomever
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn the driver's errors into one line."""
+    try:
+        yield
+    except DatabaseError as error:
+        said = error.args[0] if error.args else ""
+        msg = f"PostgreSQL: {said.get('M', said) if isinstance(said, dict) else said}"
+        raise PostgresError(msg) from error
+    except (InterfaceError, OSError) as error:
+        msg = f"PostgreSQL cannot be reached: {error}"
+        raise PostgresError(msg) from error
+
+
+def _close(line: Connection) -> None:
+    with suppress(OSError, DatabaseError, InterfaceError):
+        line.close()

@@ -1,0 +1,1 @@
+"""What a strategy's function does when it is called: understand, run, answer."""

@@ -1,0 +1,98 @@
+"""What a function is asked: to run the slots that are due, or one bot now, for a symbol and with parameters of the caller's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from openbell.manifest import Bot, Manifest
+
+SCHEDULE = "schedule"
+KEYS = ("trigger", "bot", "symbol", "params")
+
+
+class AskedWrongError(ValueError):
+    """A question that cannot be meant so; one line that says what, where, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question. Without a bot it is for all slots that are due."""
+
+    bot: Bot | None = None  # with the symbols and parameters that this one run is to have
+
+
+def understand(manifest: Manifest, body: object) -> Asked:
+    """Return what a call asks for; AskedWrongError if a key is unknown or a value has the wrong type."""
+    if not isinstance(body, Mapping):
+        raise _wrong("the body", body, f"a JSON object with {_listed(KEYS)}")
+    for key in body:
+        if key not in KEYS:
+            raise _wrong("the body", key, f"the keys {_listed(KEYS)}")
+    trigger = body.get("trigger", "manual")
+    if trigger == SCHEDULE:
+        if len(body) > 1:
+            raise _wrong("trigger", trigger, "no other key beside it: a schedule runs what is due")
+        return Asked()
+    if trigger != "manual":
+        raise _wrong("trigger", trigger, f'"{SCHEDULE}" or "manual"')
+    return Asked(_bot(manifest, body))
+
+
+def _bot(manifest: Manifest, body: Mapping[str, object]) -> Bot:
+    bots = [bot for bot in manifest.bots if not bot.is_stream]
+    symbols = tuple(dict.fromkeys(symbol for bot in bots for symbol in bot.symbols))
+    symbol = body.get("symbol")
+    if symbol is not None:
+        if symbol not in symbols:
+            raise _wrong("symbol", symbol, f"one of {_listed(symbols)}")
+        bots = [bot for bot in bots if symbol in bot.symbols]
+    if "bot" in body:
+        if body["bot"] not in [bot.id for bot in bots]:
+            raise _wrong("bot", body["bot"], f"one of {_listed(bot.id for bot in bots)}")
+        bots = [bot for bot in bots if bot.id == body["bot"]]
+    if len(bots) != 1:
+        raise _wrong("bot", None, f"one of {_listed(bot.id for bot in bots)}")
+    bot = bots[0]
+    return replace(bot, symbols=(str(symbol),) if symbol else bot.symbols, params=_params(bot, body.get("params", {})))
+
+
+def _params(bot: Bot, given: object) -> Mapping[str, object]:
+    if not isinstance(given, Mapping):
+        raise _wrong("params", given, "an object of parameters")
+    for name, value in given.items():
+        if name not in bot.params:
+            raise _wrong("params", name, f"one of {_listed(bot.params)}" if bot.params else f"none: {bot.id} has none")
+        if not _is_like(value, bot.params[name]):
+            raise _wrong(f"params.{name}", value, f"{_kind(bot.params[name])}, as in the manifest")
+    return {**bot.params, **given}
+
+
+def _is_like(value: object, example: object) -> bool:
+    """Tell whether a value may stand where the manifest has `example`: the same type, or a whole number for any number."""
+    if isinstance(value, bool) or isinstance(example, bool):
+        return isinstance(value, bool) and isinstance(example, bool)
+    if isinstance(example, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(example))
+
+
+def _kind(example: object) -> str:
+    match example:
+        case bool():
+            return "true or false"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number"
+        case str():
+            return "a text"
+        case _:
+            return "a list" if isinstance(example, list | tuple) else "an object"
+
+
+def _wrong(where: str, found: object, allowed: str) -> AskedWrongError:
+    shown = "nothing" if found is None else f'"{found:.100}"' if isinstance(found, str) else f"{found!r:.100}"
+    return AskedWrongError(f"{where}: found {shown}; allowed: {allowed}")
+
+
+def _listed(names: object) -> str:
+    return ", ".join(str(name) for name in names)  # type: ignore[attr-defined]

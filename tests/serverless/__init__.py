@@ -1,0 +1,1 @@
+"""Functions of clouds: the providers' own runtimes, against a real PostgreSQL."""

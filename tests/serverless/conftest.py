@@ -1,0 +1,26 @@
+"""Fixtures of the functions' tests."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from openbell.postgres.database import Database
+from tests.serverless.postgres import Server, running_server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One server for all tests."""
+    with running_server() as one:
+        yield one
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    """The address of a new, empty database."""
+    name = f"t{os.urandom(6).hex()}"
+    database = Database(server.url(), "public")
+    database.execute(f'CREATE DATABASE "{name}"')
+    database.close()
+    return server.url(name)
