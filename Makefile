@@ -117,6 +117,12 @@ crontab: ## Print the lines that let cron run strategies instead of containers: 
 	@scripts/python-ready host
 	@$(python) -m deploy crontab $(if $(STRATEGY),'$(STRATEGY)')
 
+.PHONY: serverless
+serverless: ## Write a strategy as a function of a cloud: TARGET=digitalocean|aws|gcp STRATEGY= [MEMORY=256]
+	$(call need,TARGET,digitalocean)
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) serverless '$(TARGET)' '$(STRATEGY)' $(if $(MEMORY),--memory '$(MEMORY)')
+
 .PHONY: provision
 provision: ## Make a bare Debian or Ubuntu server ready for deploys: HOST=vps [YES=1]
 	$(call need,HOST,vps)

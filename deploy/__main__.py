@@ -11,11 +11,12 @@ from deploy.arguments import parser
 from deploy.environment import Settings
 from deploy.local import demo
 from deploy.local import main as local
-from deploy.local.processes import Places
+from deploy.local.processes import Places, asked_for
 from deploy.place import Here
 from deploy.problem import Problem
 from deploy.progress import log_to_stdout
 from deploy.release import commands as releases
+from deploy.serverless import command as serverless
 from openbell.manifest import load_all, strategy_folders
 
 PATIENCE = 10.0  # seconds for the supervisor's first answer
@@ -105,7 +106,8 @@ def run_local(settings: Settings, options: argparse.Namespace) -> int:
         raise Problem(msg, code)
     given = environment.values(Path(".env"), os.environ)
     places = Places(STRATEGIES.absolute(), local.data_folder(settings.project, given))
-    return local.run(load_all(STRATEGIES)[0], places, settings, given)
+    wanted = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
+    return local.run(wanted, places, settings, given)
 
 
 def run_demo(settings: Settings, _options: argparse.Namespace) -> int:
@@ -117,6 +119,19 @@ def crontab(settings: Settings, options: argparse.Namespace) -> int:
     """Print the lines for cron."""
     data = local.data_folder(settings.project, environment.values(Path(".env"), os.environ))
     return execute.run(compose.crontab(options.strategy, data))
+
+
+def write_function(settings: Settings, options: argparse.Namespace) -> int:
+    """Write the folder that makes a strategy a function of a cloud."""
+    if code := check(settings, options):
+        msg = "nothing was written: mend what the lines above name, and try again"
+        raise Problem(msg, code)
+    manifest = {one.name: one for one in load_all(STRATEGIES)[0]}.get(options.strategy)
+    if manifest is None:
+        names = ", ".join(folder.name for folder in strategy_folders(STRATEGIES))
+        msg = f'STRATEGY: found "{options.strategy}"; allowed: one of {names}'
+        raise Problem(msg, 2)
+    return serverless.write(options.target, manifest, STRATEGIES, options.memory)
 
 
 COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
@@ -142,6 +157,7 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "rollback": rollback,
     "releases": list_releases,
     "crontab": crontab,
+    "serverless": write_function,
     "provision": running.provision,
     "stats": running.take,
     "dashboard": running.open_dashboard,

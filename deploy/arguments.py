@@ -25,6 +25,11 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     "new": (STRATEGY,),
     "next": (ONE_OR_ALL,),
     "crontab": (ONE_OR_ALL,),
+    "serverless": (
+        _of("target", choices=("digitalocean", "aws", "gcp")),
+        STRATEGY,
+        _of("--memory", type=int, default=256, help="MB that the function may use"),
+    ),
     "logs": (ON, ONE_OR_ALL, _of("--no-follow", action="store_true", help="print what is there, and end")),
     "journal": (
         ON,

@@ -113,6 +113,11 @@ def crontab(strategy: str | None, data: Path) -> Command:
     return (*_openbell(), "crontab", *where, *(("--strategy", strategy) if strategy else ()))
 
 
+def candidates(strategy: str, zone: str) -> Command:
+    """Print, as cron writes them, the times of a zone at which a strategy may be due."""
+    return (*_openbell(), "candidates", "--strategies", "strategies", "--zone", zone, strategy)
+
+
 def _openbell() -> Command:
     # The command beside the interpreter that runs this: the one of the same .venv.
     return (str(Path(sys.executable).parent / "openbell"),)

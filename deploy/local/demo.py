@@ -30,7 +30,7 @@ from deploy.progress import Log, log_to_stdout
 from openbell.manifest import load_all
 
 STRATEGY = "pulse"
-SPEED = 10  # a slot a minute is one every six seconds
+SPEED = 5  # a slot a minute is one every twelve seconds, and its grace of twenty is four
 RUNS = 2  # runs to see before the strategy is killed
 LIMIT = 30.0  # seconds for each step: on a busy machine all takes its time
 TURN = 0.05  # seconds between two looks
@@ -70,7 +70,7 @@ def run(strategies: Path, settings: Settings) -> int:
 class Stage:
     """What happens, step by step; each step waits until it is seen, in the journal or in what the alerts' channel got."""
 
-    def __init__(self, folder: Path, strategies: Path, settings: Settings, letters: "Letterbox", log: Log, asked: list[int]) -> None:
+    def __init__(self, folder: Path, strategies: Path, settings: Settings, letters: Letterbox, log: Log, asked: list[int]) -> None:
         copytree(strategies / STRATEGY, folder / "strategies" / STRATEGY)
         places = Places(folder / "strategies", folder / "data")
         self.keeper = Keeper(log)
@@ -90,7 +90,7 @@ class Stage:
         """Do and wait for one thing after the other; Problem if one of them does not come in time."""
         say = self._log.info
         say("the page, for as long as this takes (about a minute)", page=self._page)
-        say("time runs faster here: a minute is six seconds", strategy=STRATEGY, due="every minute")
+        say("time runs faster here: a minute takes twelve seconds", strategy=STRATEGY, due="every minute")
         self._wait("the page answers", self._answers)
         self._wait(f"{RUNS} runs", lambda: self._count("run_end", outcome="succeeded") >= RUNS)
         say(f"now {STRATEGY} is killed (kill -9) and kept away until its next slot is missed")

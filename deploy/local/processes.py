@@ -44,6 +44,16 @@ class Process:
     environment: Mapping[str, str]
 
 
+def asked_for(manifests: Iterable[Manifest], profiles: str) -> list[Manifest]:
+    """Return the strategies without a profile, and those of the profiles that COMPOSE_PROFILES names, as Compose does."""
+    named = profiles.split(",")
+    return [
+        one
+        for one in manifests
+        if not one.profile or any(name == one.profile or name.startswith(f"{one.profile}-") for name in named)
+    ]
+
+
 def processes(
     manifests: Iterable[Manifest], places: Places, settings: Settings, environment: Mapping[str, str]
 ) -> list[Process]:
@@ -66,6 +76,7 @@ def processes(
     own = {
         **{name: value for name, value in environment.items() if name.startswith("OPENBELL_") and value},
         **common,
+        "OPENBELL_PROFILES": environment.get("COMPOSE_PROFILES", ""),
         "OPENBELL_STRATEGIES": str(places.strategies),
         "OPENBELL_SUPERVISOR_STATE": str(places.data / SUPERVISOR),
         "OPENBELL_LISTEN": f"{listen}:{settings.port}",

@@ -36,10 +36,10 @@ def words(event: Mapping[str, object]) -> str:
         case "service_stop":
             text = f"stopped in order ({event['reason']})"
         case "decision":
-            quantity = f" {event['qty']:g}" if isinstance(event.get("qty"), int | float) else ""
+            quantity = f" {event['qty']}" if event.get("qty") else ""
             text = f"{event['action']}{quantity} {event['symbol']}: {event['reason']}"
         case "run_end":
-            text = f"ran its slot {_clock(event['slot'])}: {event['outcome']} in {event['tick_duration_ms']} ms"
+            text = f"ran its slot {_clock(event['slot'])}: {event['outcome']}"
         case "slot_skipped":
             text = f"did not run its slot {_clock(event['slot'])}: {event['outcome']} ({event['reason']})"
         case "error":

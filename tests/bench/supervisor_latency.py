@@ -44,7 +44,7 @@ def measure(bench: Bench, *, quick: bool) -> Report:
         fleet = bots()
         journals = supervised.journals(home, fleet)
         begin = datetime.now(UTC)
-        crowd_at = begin + timedelta(seconds=150 if quick else 240) + (rounds + 2) * STEP
+        crowd_at = begin + timedelta(seconds=210 if quick else 300) + (rounds + 2) * STEP
         crowd_at = crowd_at.replace(microsecond=0)
         midnight = crowd_at.replace(hour=0, minute=0, second=0)
         fleet = bots((crowd_at - midnight) % EVERY, CROWD)

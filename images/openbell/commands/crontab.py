@@ -71,7 +71,7 @@ def lines_of(manifest: Manifest, now: datetime, zone: tzinfo | None, strategies:
     """Return the lines of one strategy; `zone` is the machine's, None for the one that it is set to."""
     lines = [f"# {manifest.name}: {manifest.description}"]
     lines += [f"# {bot.id} is a stream, which cron cannot keep running" for bot in manifest.bots if bot.is_stream]
-    times = _times((bot for bot in manifest.bots if not bot.is_stream), now, zone)
+    times = times_of((bot for bot in manifest.bots if not bot.is_stream), now, zone)
     command = _command(manifest, strategies, data)
     return lines + [f"{when} {command}" for when in fields(times)]
 
@@ -88,7 +88,8 @@ def fields(times: Times) -> list[str]:
     return [f"{_list(minutes, range(60))} {_list(of, range(24))} * * {weekdays}" for minutes, of in hours.items()]
 
 
-def _times(bots: Iterable[Bot], now: datetime, zone: tzinfo | None) -> Times:
+def times_of(bots: Iterable[Bot], now: datetime, zone: tzinfo | None) -> Times:
+    """Return the times of a zone (None: this machine's) at which the bots are due within the next year."""
     times = Times()
     changes = list(_clock_changes(now, zone))
     for bot in bots:

@@ -5,6 +5,7 @@ in a container of its own. What they share beside that is the container: its mem
 A strategy that dies takes no other with it, and is started again with growing pauses.
 """
 
+import argparse
 import gc
 import os
 import signal
@@ -38,14 +39,21 @@ class Hosted:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the strategies that are named, or all below $OPENBELL_STRATEGIES, until SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="openbell host", description="run many strategies, each with a loop of its own"
+    )
+    parser.add_argument(
+        "strategies", nargs="*", help="folders below $OPENBELL_STRATEGIES; all of them if none is named"
+    )
+    wished = parser.parse_args(arguments).strategies
     root = Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies"))
     folders = {folder.name: folder for folder in strategy_folders(root)} if root.is_dir() else {}
-    unknown = [name for name in arguments if name not in folders]
+    unknown = [name for name in wished if name not in folders]
     if unknown or not folders:
         found = f'found "{unknown[0]}"' if unknown else "found no strategy"
         print(f"openbell host: {found}; below {root} there is: {', '.join(folders) or 'nothing'}", file=sys.stderr)
         return 2
-    wanted = [folders[name] for name in arguments or folders]
+    wanted = [folders[name] for name in wished or folders]
     hosted = [Hosted(folder, environment) for folder, environment in environments(wanted, os.environ)]
     # Awaited rather than handled: a loop that is just being forked cannot take a stop that was meant for it as ours.
     signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)

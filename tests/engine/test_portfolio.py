@@ -1,0 +1,86 @@
+"""The portfolio on a real engine, in both of its forms: seven containers, or one that hosts all seven strategies."""
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator
+
+import docker
+import pytest
+from testcontainers.compose import DockerCompose
+
+from openbell.manifest import Manifest, load_all
+from tests.engine.kit import ROOT, Kit, ask, container_of, events, journal, make_kit, removed_afterwards, wait_until
+
+PORTFOLIO = tuple(manifest for manifest in load_all(ROOT / "strategies")[0] if manifest.profile == "portfolio")
+QUARTER_HOURLY = ("mean_reversion_bb", "momentum_rsi_macd")
+BOTS = 45
+
+
+@pytest.fixture(scope="module")
+def kit(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """The kit with the portfolio's strategies and no others; nothing is built yet."""
+    kit = make_kit(tmp_path_factory.mktemp("portfolio"), [])
+    (kit.folder / "compose" / "strategies.yaml").write_text("services: {}\n")
+    shutil.copy(ROOT / "compose" / "portfolio.yaml", kit.folder / "compose" / "portfolio.yaml")
+    for manifest in PORTFOLIO:
+        source = ROOT / "strategies" / manifest.name
+        shutil.copytree(source, kit.folder / "strategies" / manifest.name, ignore=shutil.ignore_patterns("__pycache__"))
+    with removed_afterwards(engine, kit.project):
+        yield kit
+
+
+def start(kit: Kit, profile: str) -> None:
+    """Start the portfolio in one of its forms instead of the other, and wait until all of it is healthy."""
+    settings = {
+        "COMPOSE_PROJECT_NAME": kit.project,
+        "COMPOSE_PROFILES": profile,
+        "OPENBELL_PORT": str(kit.port),
+        "OPENBELL_HEALTH_INTERVAL": "1s",
+    }
+    (kit.folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    # As `make up` does: what belongs to the other form, an orphan now, is removed.
+    DockerCompose(kit.folder, build=True, wait=True).start()
+
+
+def bots(kit: Kit) -> dict[str, str]:
+    """Return the status of every bot that the supervisor knows."""
+    with urllib.request.urlopen(f"{kit.page}/api/status", timeout=5) as answer:
+        strategies = json.load(answer)["strategies"]
+    return {bot["id"]: str(bot["status"]) for strategy in strategies for bot in strategy["bots"]}
+
+
+def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest, service: str, *place: str) -> None:
+    """Run all bots of a strategy, and see that each had its signal, its decision and its end."""
+    before = len(events(journal(engine, kit, manifest.name), "run_end"))
+    ask(container_of(engine, kit, service), "env", *place, "openbell", "run-now")
+    lines = journal(engine, kit, manifest.name)
+    ends = events(lines, "run_end")[before:]
+    assert sorted(str(end["bot"]) for end in ends) == sorted(bot.id for bot in manifest.bots)
+    assert {end["outcome"] for end in ends} == {"succeeded"}
+    decided = [line for line in events(lines, "decision") if line["run_id"] in {end["run_id"] for end in ends}]
+    assert {line["bot"] for line in decided} == {end["bot"] for end in ends}
+    assert all(line["reason"] and line["source"] == "synthetic" for line in decided)
+
+
+def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
+    """Seven containers first; then one takes over where they stopped, with the same journals, ledgers and paper accounts."""
+    start(kit, "portfolio")
+    wait_until(lambda: len(bots(kit)) == BOTS, f"{BOTS} bots on the page", 30, container_of(engine, kit, "supervisor"))
+    assert set(bots(kit).values()) <= {"new", "running", "up"}
+    chosen = [manifest for manifest in PORTFOLIO if manifest.name in QUARTER_HOURLY]
+    for manifest in chosen:
+        run_now(engine, kit, manifest, manifest.name)
+
+    start(kit, "portfolio-together")
+    names = [container.name for container in engine.containers.list(filters={"label": f"com.docker.compose.project={kit.project}"})]
+    assert len(names) == 2, f"the supervisor and one container for all strategies, not {names}"
+    wait_until(lambda: len(bots(kit)) == BOTS, f"{BOTS} bots on the page", 30, container_of(engine, kit, "supervisor"))
+    assert set(bots(kit).values()) <= {"new", "running", "up"}
+    for manifest in chosen:
+        place = (f"OPENBELL_STRATEGY={manifest.name}", f"OPENBELL_FOLDER=/strategies/{manifest.name}")
+        run_now(engine, kit, manifest, "together", *place)
+    for manifest in PORTFOLIO:
+        starts = events(journal(engine, kit, manifest.name), "service_start")
+        assert [line["previous_stop"] for line in starts] == ["clean", "clean"], manifest.name
+        assert len({line["release"] for line in starts}) == 1, "the same files are the same release in either form"
