@@ -6,6 +6,11 @@ python := .venv/bin/python
 deploy := @scripts/python-ready host && $(python) -m deploy
 tests  ?= tests
 
+# What runs beside the strategies without a profile, here and on a server.
+ifneq ($(PROFILE),)
+export COMPOSE_PROFILES := $(PROFILE)
+endif
+
 # $(call need,NAME,example): one clear line where a variable is missing.
 need = @[ -n '$($(1))' ] || { echo "$(1) is missing: make $@ $(1)=$(2)" >&2; exit 2; }
 
@@ -20,7 +25,7 @@ setup: ## Set up Docker, the base image and .venv, and start nothing
 
 .PHONY: up
 up: setup ## Set up what is missing, build and start everything, and show it: [PROFILE=portfolio]
-	@$(if $(PROFILE),COMPOSE_PROFILES='$(PROFILE)') $(python) -m deploy up
+	@$(python) -m deploy up
 
 .PHONY: down
 down: ## Stop everything; journals and state stay
@@ -139,7 +144,7 @@ audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
 	$(deploy) audit '$(HOST)' $(if $(JSON),--json)
 
 .PHONY: deploy
-deploy: ## Bring what is here to a server, between runs, and back if it fails there: HOST=vps [STRATEGY=] [DRY_RUN=1] [WAIT=idle]
+deploy: ## Bring what is here to a server, between runs, and back if it fails there: HOST=vps [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle]
 	$(call need,HOST,vps)
 	@scripts/docker-ready
 	$(deploy) deploy '$(HOST)' $(if $(STRATEGY),--strategy '$(STRATEGY)') $(if $(DRY_RUN),--dry-run) $(if $(WAIT),--wait '$(WAIT)')

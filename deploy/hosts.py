@@ -13,9 +13,9 @@ FILE = Path("deploy/hosts.toml")
 
 # What is a matter of this machine, and not of a host.
 _HERE_ONLY = frozenset({"OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"})
-# The keys of an entry and those of .env that they go before: the same, in lower case and without OPENBELL_.
+# The keys of an entry and those of .env that they go before: the same, in lower case and without OPENBELL_ or COMPOSE_.
 KEYS: Mapping[str, str] = {
-    "project" if key == "COMPOSE_PROJECT_NAME" else key.removeprefix("OPENBELL_").lower(): key
+    "project" if key == "COMPOSE_PROJECT_NAME" else key.removeprefix("OPENBELL_").removeprefix("COMPOSE_").lower(): key
     for key in environment.KEYS
     if key not in _HERE_ONLY
 }

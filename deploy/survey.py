@@ -94,7 +94,7 @@ def parse(text: str) -> Facts:
 
 
 def _engine(told: Mapping[str, str]) -> Engine | None:
-    if "engine" not in told:
+    if not told.get("engine", "|").partition("|")[0]:
         return None
     version, live_restore, running, swarm, _root = f"{told['engine']}||||".split("|")[:5]
     return Engine(version, live_restore == "true", _numbers(running, 1)[0], swarm == "active")

@@ -7,7 +7,6 @@ a folder that is removed at the end. Only time is not: all of them go by a clock
 import os
 import signal
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -53,7 +52,9 @@ def run(strategies: Path, settings: Settings) -> int:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with TemporaryDirectory(prefix="openbell-demo-") as folder, closing(Letterbox()) as letters:
-            stage = Stage(Path(folder), strategies, replace(settings, bind="127.0.0.1", port=_free_port()), letters, log, asked)
+            stage = Stage(
+                Path(folder), strategies, replace(settings, bind="127.0.0.1", port=_free_port()), letters, log, asked
+            )
             try:
                 stage.play()
             except Interrupted:
@@ -70,7 +71,9 @@ def run(strategies: Path, settings: Settings) -> int:
 class Stage:
     """What happens, step by step; each step waits until it is seen, in the journal or in what the alerts' channel got."""
 
-    def __init__(self, folder: Path, strategies: Path, settings: Settings, letters: Letterbox, log: Log, asked: list[int]) -> None:
+    def __init__(
+        self, folder: Path, strategies: Path, settings: Settings, letters: Letterbox, log: Log, asked: list[int]
+    ) -> None:
         copytree(strategies / STRATEGY, folder / "strategies" / STRATEGY)
         places = Places(folder / "strategies", folder / "data")
         self.keeper = Keeper(log)

@@ -61,9 +61,10 @@ class Keeper:
         wanted = set(names)
         for one in self.kept:
             if one.running is not None and one.wanted.name in wanted:
-                with contextlib.suppress(ProcessLookupError):
-                    # To all of its group when it is not to be asked any more: runs are its children.
-                    os.killpg(one.running.pid, number) if number is signal.SIGKILL else one.running.send_signal(number)
+                # To all of its session when it is not to be asked any more: its runs have groups of their own.
+                for process in _session(one.running.pid) if number is signal.SIGKILL else [one.running.pid]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, number)
 
     def kill(self, name: str) -> None:
         """Kill a process and keep it away until `release`."""
@@ -71,7 +72,7 @@ class Keeper:
             if one.wanted.name == name:
                 one.is_held = True
                 if one.running is not None:
-                    os.killpg(one.running.pid, signal.SIGKILL)
+                    one.running.kill()
 
     def release(self, name: str, now: float) -> None:
         """Let a process that was kept away start at the next step."""
@@ -115,6 +116,18 @@ class Keeper:
         one.start_at = now + one.pause
         self.log.warning("starting it again", service=one.wanted.name, it=ending, seconds=one.pause, log=str(one.log))
         one.pause = min(2 * one.pause, LONGEST_PAUSE)
+
+
+def _session(leader: int) -> list[int]:
+    """Return the processes of a session, its leader first: no new one can begin once that is gone."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            process, _, rest = path.read_text(errors="replace").partition(" (")
+            session = int(rest.rpartition(") ")[2].split()[3])  # state, parent, group, session (proc_pid_stat(5))
+            if session == leader and int(process) != leader:
+                found.append(int(process))
+    return [leader, *found]
 
 
 def now() -> float:

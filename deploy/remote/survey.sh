@@ -44,8 +44,7 @@ engine() {
     tell docker yes
     compose=$(timeout 20 docker compose version --short 2>/dev/null) && tell compose "$compose"
     if ! said=$(ask_engine 2>&1); then
-        # `docker info` of 20.10 says something about its template instead of what is wrong.
-        tell refusal "$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1 | tail -n 1)"
+        tell refusal "$(printf %s "$said" | tail -n 1)"
         said=$(ask_engine sudo -n 2>&1) || return # its engine is there, and answers root alone
     fi
     # What has been written before the answer are warnings.
@@ -54,8 +53,10 @@ engine() {
     root=${said##*|}
 }
 
+# `docker info` alone says nothing about an engine that does not answer: 20.10 speaks of its template, 26.1 calls it a success.
 ask_engine() {
-    timeout 20 "$@" docker info --format '{{.ServerVersion}}|{{.LiveRestoreEnabled}}|{{.ContainersRunning}}|{{.Swarm.LocalNodeState}}|{{.DockerRootDir}}'
+    timeout 20 "$@" docker version --format '{{.Server.Version}}' >/dev/null &&
+        timeout 20 "$@" docker info --format '{{.ServerVersion}}|{{.LiveRestoreEnabled}}|{{.ContainersRunning}}|{{.Swarm.LocalNodeState}}|{{.DockerRootDir}}'
 }
 
 survey </dev/null

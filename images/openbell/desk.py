@@ -34,11 +34,11 @@ class Desk:
     symbols: tuple[str, ...] = ()  # of all bots of the strategy
     folder: Path = Path()  # the strategy's own: strategy.toml, strategy.py and what lies beside them
     state: Path = Path()  # what outlives the container, shared by the strategy's runs
-    database: str = field(default="", repr=False)  # where the paper account is, if not in `state`
-    strategy: str = ""  # whose it is
     live: bool = False  # real money
     secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # those that the manifest names
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # *_URL of the environment
     remaining: Callable[[], float] = _plenty  # seconds that the run has left
     halted: Callable[[], str] = _never  # why no order may be sent now; empty if it may
     intended: Callable[[str], Intent | None] = _no_intent  # by client_order_id
+    database: str = field(default="", repr=False)  # where the paper account is, if not in `state`
+    strategy: str = ""  # whose it is

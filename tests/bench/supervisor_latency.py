@@ -30,12 +30,6 @@ class _Missed:
     deadline: float
 
 
-def seconds_needed(*, quick: bool) -> float:
-    """Return how long the measuring takes at least."""
-    rounds = QUICK_ROUNDS + QUICK_GROWING if quick else ROUNDS + GROWING
-    return rounds * STEP.total_seconds() + 90
-
-
 def measure(bench: Bench, *, quick: bool) -> Report:
     """Let slots be missed on purpose, and see when the webhook knows."""
     rounds, growing = (QUICK_ROUNDS, QUICK_GROWING) if quick else (ROUNDS, GROWING)

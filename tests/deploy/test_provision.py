@@ -48,7 +48,7 @@ def must_be_ready(machine: Machine, **environment: str) -> str:
 def fingerprint(machine: Machine) -> str:
     """Return what must not change: every file of /etc, what is installed, and the engine's process."""
     return machine.shell(
-        "find /etc -type f -not -name 'ld.so.cache' -printf '%p %T@ %m\\n' | sort; dpkg-query -W; pidof dockerd; iptables-save | grep -v '^#'; true"
+        "find /etc -type f -not -name 'ld.so.cache' -printf '%p %T@ %m\\n' | sort; dpkg-query -W; pidof dockerd; iptables-save | sed '/^#/d; s/ \\[.*//'; true"
     )
 
 

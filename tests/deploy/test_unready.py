@@ -8,7 +8,7 @@ import docker
 import pytest
 
 from tests.deploy.site import Site, site
-from tests.machine.machine import Machine, running_machine
+from tests.machine.machine import Machine, Suite, running_machine
 
 pytestmark = pytest.mark.deploy_long
 
@@ -24,11 +24,13 @@ def site_on(engine: docker.DockerClient, machine: Machine, folder: Path) -> Iter
         yield one
 
 
-@pytest.fixture(scope="module")
-def server(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def server(
+    engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Site]:
     """A server that has everything, on a disk of its own; each test takes something from it, and gives it back."""
     with (
-        running_machine(engine, disk_megabytes=1500) as machine,
+        running_machine(engine, request.param, disk_megabytes=1500) as machine,
         site_on(engine, machine, tmp_path_factory.mktemp("site")) as one,
     ):
         yield one
@@ -62,9 +64,10 @@ def test_a_host_without_docker(engine: docker.DockerClient, tmp_path: Path) -> N
         assert refused(one, "rollback") == expected
 
 
-def test_a_host_whose_engine_does_not_run(engine: docker.DockerClient, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_a_host_whose_engine_does_not_run(engine: docker.DockerClient, tmp_path: Path, suite: Suite) -> None:
     """Docker's own words are in the line."""
-    with running_machine(engine, missing=["engine"]) as machine, site_on(engine, machine, tmp_path) as one:
+    with running_machine(engine, suite, missing=["engine"]) as machine, site_on(engine, machine, tmp_path) as one:
         said = refused(one)
     assert said.startswith("openbell: vps: the Docker engine there does not answer (docker says: ")
     assert "Cannot connect to the Docker daemon" in said

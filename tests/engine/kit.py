@@ -14,8 +14,6 @@ from typing import TypeVar
 import docker
 from docker.models.containers import Container
 
-from deploy.__main__ import OPTIONAL_SERVICES
-
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "strategies"
 
@@ -61,9 +59,10 @@ def make_kit(folder: Path, strategies: list[str]) -> Kit:
     for name in strategies:
         shutil.copytree(FIXTURES / name, folder / "strategies" / name, ignore=ignore)
     services = "".join(SERVICE.format(name=name) for name in strategies)
+    for file in (folder / "compose").glob("*.yaml"):
+        if " STRATEGY: " in file.read_text():  # services of strategies that are not here
+            file.write_text("services: {}\n")
     (folder / "compose" / "strategies.yaml").write_text(f"services:\n{services}")
-    for file in OPTIONAL_SERVICES:
-        (folder / file).write_text("services: {}\n")
     kit = Kit(folder, f"openbell-test-{uuid.uuid4().hex[:8]}", free_port())
     lines = {"COMPOSE_PROJECT_NAME": kit.project, "OPENBELL_PORT": str(kit.port), "NOT_FOR_IMAGES": SECRET}
     (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))

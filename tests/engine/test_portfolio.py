@@ -1,7 +1,7 @@
 """The portfolio on a real engine, in both of its forms: seven containers, or one that hosts all seven strategies."""
 
 import json
-import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 
@@ -9,10 +9,10 @@ import docker
 import pytest
 from testcontainers.compose import DockerCompose
 
-from openbell.manifest import Manifest, load_all
-from tests.engine.kit import ROOT, Kit, ask, container_of, events, journal, make_kit, removed_afterwards, wait_until
+from openbell.manifest import Manifest
+from tests.engine.kit import Kit, ask, container_of, events, journal, removed_afterwards, wait_until
+from tests.engine.portfolio import MANIFESTS, choose, make_portfolio
 
-PORTFOLIO = tuple(manifest for manifest in load_all(ROOT / "strategies")[0] if manifest.profile == "portfolio")
 QUARTER_HOURLY = ("mean_reversion_bb", "momentum_rsi_macd")
 BOTS = 45
 
@@ -20,26 +20,14 @@ BOTS = 45
 @pytest.fixture(scope="module")
 def kit(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """The kit with the portfolio's strategies and no others; nothing is built yet."""
-    kit = make_kit(tmp_path_factory.mktemp("portfolio"), [])
-    (kit.folder / "compose" / "strategies.yaml").write_text("services: {}\n")
-    shutil.copy(ROOT / "compose" / "portfolio.yaml", kit.folder / "compose" / "portfolio.yaml")
-    for manifest in PORTFOLIO:
-        source = ROOT / "strategies" / manifest.name
-        shutil.copytree(source, kit.folder / "strategies" / manifest.name, ignore=shutil.ignore_patterns("__pycache__"))
+    kit = make_portfolio(tmp_path_factory.mktemp("portfolio"))
     with removed_afterwards(engine, kit.project):
         yield kit
 
 
 def start(kit: Kit, profile: str) -> None:
-    """Start the portfolio in one of its forms instead of the other, and wait until all of it is healthy."""
-    settings = {
-        "COMPOSE_PROJECT_NAME": kit.project,
-        "COMPOSE_PROFILES": profile,
-        "OPENBELL_PORT": str(kit.port),
-        "OPENBELL_HEALTH_INTERVAL": "1s",
-    }
-    (kit.folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-    # As `make up` does: what belongs to the other form, an orphan now, is removed.
+    """Start the portfolio in one of its forms, and wait until all of it is healthy."""
+    choose(kit, profile, OPENBELL_HEALTH_INTERVAL="1s")
     DockerCompose(kit.folder, build=True, wait=True).start()
 
 
@@ -68,7 +56,7 @@ def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
     start(kit, "portfolio")
     wait_until(lambda: len(bots(kit)) == BOTS, f"{BOTS} bots on the page", 30, container_of(engine, kit, "supervisor"))
     assert set(bots(kit).values()) <= {"new", "running", "up"}
-    chosen = [manifest for manifest in PORTFOLIO if manifest.name in QUARTER_HOURLY]
+    chosen = [manifest for manifest in MANIFESTS if manifest.name in QUARTER_HOURLY]
     for manifest in chosen:
         run_now(engine, kit, manifest, manifest.name)
 
@@ -80,7 +68,7 @@ def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
     for manifest in chosen:
         place = (f"OPENBELL_STRATEGY={manifest.name}", f"OPENBELL_FOLDER=/strategies/{manifest.name}")
         run_now(engine, kit, manifest, "together", *place)
-    for manifest in PORTFOLIO:
+    for manifest in MANIFESTS:
         starts = events(journal(engine, kit, manifest.name), "service_start")
         assert [line["previous_stop"] for line in starts] == ["clean", "clean"], manifest.name
         assert len({line["release"] for line in starts}) == 1, "the same files are the same release in either form"

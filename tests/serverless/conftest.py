@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from openbell.postgres.database import Database
+from tests.serverless.calls import World
 from tests.serverless.postgres import Server, running_server
 
 
@@ -24,3 +26,10 @@ def url(server: Server) -> str:
     database.execute(f'CREATE DATABASE "{name}"')
     database.close()
     return server.url(name)
+
+
+@pytest.fixture
+def world(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A strategy and its database, empty."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return World(tmp_path, url)

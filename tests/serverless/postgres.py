@@ -54,7 +54,7 @@ def running_server() -> Iterator[Server]:
         user=user, env=surroundings, cwd=folder, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     settings = {"port": server.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
-    command = [programs / "postgres", "-D", folder / "data"]
+    command = [str(programs / "postgres"), "-D", str(folder / "data")]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     with (folder / "log").open("wb") as log:
@@ -78,12 +78,13 @@ def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
         database = Database(server.url(), "public")
         try:
             database.execute("SELECT 1")
-            return
         except PostgresError as error:
             if time.monotonic() > until or process.poll() is not None:
                 msg = f"the server did not answer ({error}):\n{server.log()}"
                 raise TimeoutError(msg) from error
             time.sleep(0.1)
+        else:
+            return
         finally:
             database.close()
 

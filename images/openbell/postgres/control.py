@@ -25,7 +25,9 @@ class PostgresControl(Control):
         """Store a pause; one that is there is replaced."""
         until = stamp(pause.until) if pause.until else None
         content = {"since": stamp(pause.since), "until": until, "by": pause.by, "reason": pause.reason}
-        statement = "INSERT INTO control VALUES (?, ?, ?) ON CONFLICT (strategy, name) DO UPDATE SET content = excluded.content"
+        statement = (
+            "INSERT INTO control VALUES (?, ?, ?) ON CONFLICT (strategy, name) DO UPDATE SET content = excluded.content"
+        )
         self._database.execute(statement, (self._strategy, f"pause {bot}", json.dumps(content)))
 
     def resume(self, bot: str) -> bool:

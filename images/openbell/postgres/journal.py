@@ -55,7 +55,7 @@ class PostgresJournal(Journal):
         statement = "DELETE FROM journal WHERE strategy = ? AND at < ?"
         self._database.execute(statement, (self._strategy, (now - keep).isoformat()))
 
-    def _append(self, day: date, line: bytes) -> None:
+    def _append(self, _day: date, line: bytes) -> None:
         text = line.decode().rstrip("\n")
         event = json.loads(text)
         statement = "INSERT INTO journal (strategy, at, run_id, line) VALUES (?, ?, ?, ?)"

@@ -10,6 +10,10 @@ from openbell.ledger import SCHEMA, Claim, Ledger
 from openbell.postgres.database import Database
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
+_LEASE = (
+    "INSERT INTO leases VALUES (?, clock_timestamp() + ? * interval '1 second') "
+    "ON CONFLICT (run_id) DO UPDATE SET until = excluded.until"
+)
 _LEASES = """
 CREATE TABLE IF NOT EXISTS leases (run_id TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL);
 """
@@ -59,11 +63,7 @@ class PostgresLedger(Ledger):
 
     def lease(self, run_ids: Iterable[str]) -> None:
         """Say, by the server's clock, that these runs go on."""
-        until = f"clock_timestamp() + interval '{LEASE} seconds'"
-        statement = (
-            f"INSERT INTO leases VALUES (?, {until}) ON CONFLICT (run_id) DO UPDATE SET until = excluded.until"
-        )
-        self.database.executemany(statement, [(run_id,) for run_id in run_ids])
+        self.database.executemany(_LEASE, [(run_id, LEASE) for run_id in run_ids])
 
     def release(self, run_ids: Iterable[str]) -> None:
         """Say that these runs do not go on; the leases of those that were cut off long ago go with them."""
@@ -72,5 +72,6 @@ class PostgresLedger(Ledger):
 
     def _alive(self) -> set[str]:
         return {
-            str(run_id) for (run_id,) in self.database.execute("SELECT run_id FROM leases WHERE until > clock_timestamp()")
+            str(run_id)
+            for (run_id,) in self.database.execute("SELECT run_id FROM leases WHERE until > clock_timestamp()")
         }

@@ -22,6 +22,10 @@ class PostgresPaperBroker(PaperBroker):
         self._database = Database(url, f"{schema_of(strategy)}_paper")
         self._is_there = False
 
+    def close(self) -> None:
+        """Close this process's connection."""
+        self._database.close()
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection for one call, with the account made if need be; what is not committed is undone."""

@@ -238,5 +238,3 @@ def _json(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text  # which is no object, and is told so
-
-

@@ -36,10 +36,12 @@ def running(server: Machine, connection: Connection, blocks: Blocks, log: Log) -
     (sent,) = shipping.ship(connection, [blocks.build("running", ("runs", 1000))], log)
     server.docker("create", "--name", "runs", sent.images[0].tag, "true")
     before = server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs")
-    yield sent.images[0].tag
-    assert server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs") == before
-    assert file_in(server, sent.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
-    server.docker("rm", "runs")
+    try:
+        yield sent.images[0].tag
+        assert server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs") == before
+        assert file_in(server, sent.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
+    finally:
+        server.docker("rm", "runs")
 
 
 def interrupted(part: float, happens: Callable[[], object]) -> Write:

@@ -70,6 +70,11 @@ def test_a_host_that_says_nothing_has_nothing() -> None:
     assert parse("") == Facts()
 
 
+def test_an_engine_without_a_version_is_none() -> None:
+    """Some clients fill in nothing for an engine that does not answer."""
+    assert parse("engine=|false|0||").engine is None
+
+
 def test_an_engine_in_a_swarm() -> None:
     """It knows no live-restore."""
     assert parse("engine=20.10.24+dfsg1|false|0|active|/var/lib/docker").engine == Engine(

@@ -11,8 +11,10 @@ from openbell.context import Context, Run
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
+from openbell.market import Market
 from openbell.runner.processes import SELF_DESTRUCT_MARGIN, Ending, Failure
 from openbell.slots import next_slot
+from openbell.strategy import StrategyFunction
 from tests.unit.runner.simulated import TICK, CountingBroker, Fate, NoMarket, Time
 
 
@@ -43,6 +45,8 @@ class Workshop:
         self._journal = journal
         self._steps_left: int | None = None
         self._is_killed = False
+        self.function: StrategyFunction = strategy
+        self.market: Market = NoMarket()
         self.folder = journal.folder
         for owner, names in ((ledger, ("intend", "settle", "save_state")), (journal, ("write",))):
             for name in names:
@@ -54,9 +58,9 @@ class Workshop:
         self._steps_left, self._is_killed = plan.ends_at_step, plan.is_killed
         try:
             context = Context(
-                self._manifest, run, NoMarket(), self._watching(), self._ledger, self._journal, self._time.now
+                self._manifest, run, self.market, self._watching(), self._ledger, self._journal, self._time.now
             )
-            strategy(context)
+            self.function(context)
             if context.state.changed:
                 self._ledger.save_state(run.bot.id, run.slot, context.state)
         except RunKilledError:
@@ -108,6 +112,11 @@ def strategy(context: Context) -> None:
             context.order(symbol, "buy" if number % 2 else "sell", 1 + number % 5, reason="the minute says so")
         else:
             context.hold(symbol, reason="the minute says nothing")
+    remember(context)
+
+
+def remember(context: Context) -> None:
+    """Count the bot's runs in its own state."""
     runs = context.state.get("runs", 0)
     context.state["runs"] = runs + 1 if isinstance(runs, int) else 1
 

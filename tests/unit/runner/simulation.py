@@ -27,12 +27,14 @@ from openbell.control import Control, Pause
 from openbell.journal import Journal, days
 from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Manifest, Schedule
+from openbell.market import Market
 from openbell.runner import loop as loops
 from openbell.runner.loop import Loop
 from openbell.runner.recovery import recover
+from openbell.strategy import StrategyFunction
 from tests.unit.runner.checks import Record, problems
-from tests.unit.runner.simulated import CountingBroker, Fate, Killed, Time
-from tests.unit.runner.simulated_runs import SimulatedLauncher, Workshop
+from tests.unit.runner.simulated import CountingBroker, Fate, Killed, NoMarket, Time
+from tests.unit.runner.simulated_runs import SimulatedLauncher, Workshop, strategy
 
 START = datetime(2026, 1, 1, 0, 0, 30, tzinfo=UTC)
 STOP_GRACE = 330.0  # seconds between SIGTERM and SIGKILL
@@ -94,13 +96,28 @@ class Result:
 class Simulation:
     """One history."""
 
-    def __init__(self, seed: int, folder: Path, length: timedelta, *, between: float = 3 * 3600) -> None:
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        length: timedelta,
+        *,
+        between: float = 3 * 3600,
+        manifest: Manifest | None = None,
+        function: StrategyFunction = strategy,
+        market: Market | None = None,
+    ) -> None:
+        """`manifest`, `function` and `market` are those of the strategy; without them it has bots of all kinds.
+
+        `between`: seconds between two happenings, on average.
+        """
         self.seed = seed
         self.folder = folder
         self.length = length
         self.rng = random.Random(seed)
         self.time = Time(START)
-        self.manifest = the_manifest()
+        self.manifest = manifest or the_manifest()
+        self.function, self.market = function, market or NoMarket()
         self.broker = CountingBroker(self.rng, self.time)
         self.control = Control(folder / "control", self.manifest.name)
         self.control.prepare()
@@ -129,7 +146,7 @@ class Simulation:
             self._calm_down()
             self._life()
         end = self._over_at
-        record = Record(self.manifest, self.folder / "journal" / "demo")
+        record = Record(self.manifest, self.folder / "journal" / self.manifest.name)
         ledger = self.folder / "state" / "ledger.sqlite"
         self.found += problems(self.manifest, record, START, end, self.time.rewound, ledger, self.broker)
         slots = len(set(record.ends) | set(record.skips))
@@ -152,12 +169,15 @@ class Simulation:
         """Boot a loop and let it turn until it is killed, stopped, or the simulation is over."""
         self.boots += 1
         name = f"boot{self.boots}"
-        journal, side_journal = (Journal(self.folder / "journal", "demo", name, echo=False) for _ in range(2))
+        journal, side_journal = (
+            Journal(self.folder / "journal", self.manifest.name, name, echo=False) for _ in range(2)
+        )
         ledger, side_ledger = (Ledger(self.folder / "state" / "ledger.sqlite") for _ in range(2))
         workshop = Workshop(self.manifest, self.time, self.broker, side_ledger, side_journal)
+        workshop.function, workshop.market = self.function, self.market
         launcher = SimulatedLauncher(self.rng, self.time, workshop, self.fate)
         launcher.calm = self._calm
-        control = Control(self.folder / "control", "demo")
+        control = Control(self.folder / "control", self.manifest.name)
         self.fate.journal(journal)
         self.fate.ledger(ledger)
         for method in ("pause", "done"):
@@ -330,7 +350,7 @@ class Simulation:
 
     def _cut_power(self) -> None:
         """Lose of each journal file what was not synced, up to any byte."""
-        for _, path in days(self.folder / "journal" / "demo"):
+        for _, path in days(self.folder / "journal" / self.manifest.name):
             status = path.stat()
             kept = self.rng.randint(min(self._synced.get(status.st_ino, 0), status.st_size), status.st_size)
             if kept < status.st_size:

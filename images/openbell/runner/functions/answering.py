@@ -5,7 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from openbell.journal import Event
 
 Answer = dict[str, object]
-_OF_A_DECISION = ("symbol", "action", "reason", "signal", "qty", "status", "filled_price", "order_id", "client_order_id")
+_OF_A_DECISION = (
+    "symbol",
+    "action",
+    "reason",
+    "signal",
+    "qty",
+    "status",
+    "filled_price",
+    "order_id",
+    "client_order_id",
+)
 
 
 def of_runs(strategy: str, events: Sequence[Event]) -> Answer:

@@ -1,7 +1,8 @@
 """What a function is asked: to run the slots that are due, or one bot now, for a symbol and with parameters of the caller's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from openbell.manifest import Bot, Manifest
 
@@ -23,17 +24,17 @@ class Asked:
 def understand(manifest: Manifest, body: object) -> Asked:
     """Return what a call asks for; AskedWrongError if a key is unknown or a value has the wrong type."""
     if not isinstance(body, Mapping):
-        raise _wrong("the body", body, f"a JSON object with {_listed(KEYS)}")
+        _refuse("the body", body, f"a JSON object with {_listed(KEYS)}")
     for key in body:
         if key not in KEYS:
-            raise _wrong("the body", key, f"the keys {_listed(KEYS)}")
+            _refuse("the body", key, f"the keys {_listed(KEYS)}")
     trigger = body.get("trigger", "manual")
     if trigger == SCHEDULE:
         if len(body) > 1:
-            raise _wrong("trigger", trigger, "no other key beside it: a schedule runs what is due")
+            _refuse("trigger", trigger, "no other key beside it: a schedule runs what is due")
         return Asked()
     if trigger != "manual":
-        raise _wrong("trigger", trigger, f'"{SCHEDULE}" or "manual"')
+        _refuse("trigger", trigger, f'"{SCHEDULE}" or "manual"')
     return Asked(_bot(manifest, body))
 
 
@@ -43,26 +44,26 @@ def _bot(manifest: Manifest, body: Mapping[str, object]) -> Bot:
     symbol = body.get("symbol")
     if symbol is not None:
         if symbol not in symbols:
-            raise _wrong("symbol", symbol, f"one of {_listed(symbols)}")
+            _refuse("symbol", symbol, f"one of {_listed(symbols)}")
         bots = [bot for bot in bots if symbol in bot.symbols]
     if "bot" in body:
         if body["bot"] not in [bot.id for bot in bots]:
-            raise _wrong("bot", body["bot"], f"one of {_listed(bot.id for bot in bots)}")
+            _refuse("bot", body["bot"], f"one of {_listed(bot.id for bot in bots)}")
         bots = [bot for bot in bots if bot.id == body["bot"]]
     if len(bots) != 1:
-        raise _wrong("bot", None, f"one of {_listed(bot.id for bot in bots)}")
+        _refuse("bot", None, f"one of {_listed(bot.id for bot in bots)}")
     bot = bots[0]
     return replace(bot, symbols=(str(symbol),) if symbol else bot.symbols, params=_params(bot, body.get("params", {})))
 
 
 def _params(bot: Bot, given: object) -> Mapping[str, object]:
     if not isinstance(given, Mapping):
-        raise _wrong("params", given, "an object of parameters")
+        _refuse("params", given, "an object of parameters")
     for name, value in given.items():
         if name not in bot.params:
-            raise _wrong("params", name, f"one of {_listed(bot.params)}" if bot.params else f"none: {bot.id} has none")
+            _refuse("params", name, f"one of {_listed(bot.params)}" if bot.params else f"none: {bot.id} has none")
         if not _is_like(value, bot.params[name]):
-            raise _wrong(f"params.{name}", value, f"{_kind(bot.params[name])}, as in the manifest")
+            _refuse(f"params.{name}", value, f"{_kind(bot.params[name])}, as in the manifest")
     return {**bot.params, **given}
 
 
@@ -89,10 +90,11 @@ def _kind(example: object) -> str:
             return "a list" if isinstance(example, list | tuple) else "an object"
 
 
-def _wrong(where: str, found: object, allowed: str) -> AskedWrongError:
+def _refuse(where: str, found: object, allowed: str) -> NoReturn:
     shown = "nothing" if found is None else f'"{found:.100}"' if isinstance(found, str) else f"{found!r:.100}"
-    return AskedWrongError(f"{where}: found {shown}; allowed: {allowed}")
+    msg = f"{where}: found {shown}; allowed: {allowed}"
+    raise AskedWrongError(msg)
 
 
-def _listed(names: object) -> str:
-    return ", ".join(str(name) for name in names)  # type: ignore[attr-defined]
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(map(str, names))

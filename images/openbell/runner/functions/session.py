@@ -121,9 +121,7 @@ class Session:
                 self._runs.queue(claim, self._bots[claim.bot], claimed=True)
             for bot in self._bots.values():
                 busy = bot.id in elsewhere or self._runs.of(bot.id) is not None
-                decision = decide(
-                    bot, self._accounted(bot, now), now, busy=busy, pause=self._control.paused(bot.id)
-                )
+                decision = decide(bot, self._accounted(bot, now), now, busy=busy, pause=self._control.paused(bot.id))
                 self._pass_over(decision.skips, now)
                 if decision.run is not None:
                     claims.append(Claim(bot.id, decision.run, new_run_id(), 1, TRIGGER, now))
@@ -206,4 +204,3 @@ class Session:
             if (slot := next_slot(bot.schedule, self._until[bot.id])) is not None
         ]
         return min(due, default=None)
-

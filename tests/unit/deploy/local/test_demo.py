@@ -109,7 +109,10 @@ def test_the_journal_is_read_by_whole_lines(tmp_path: Path) -> None:
     [
         ({"event": "decision", "action": "buy", "qty": 3, "symbol": "IBM", "reason": "fell"}, "pulse buy 3 IBM: fell"),
         ({"event": "decision", "action": "hold", "qty": 0, "symbol": "IBM", "reason": "-"}, "pulse hold IBM: -"),
-        ({"event": "run_end", "slot": "2026-01-05T09:35:00Z", "outcome": "failed"}, "pulse ran its slot 09:35:00: failed"),
+        (
+            {"event": "run_end", "slot": "2026-01-05T09:35:00Z", "outcome": "failed"},
+            "pulse ran its slot 09:35:00: failed",
+        ),
         ({"event": "error", "error": "ValueError: x"}, "pulse error: ValueError: x"),
         ({"event": "service_stop", "reason": "SIGTERM"}, "pulse stopped in order (SIGTERM)"),
     ],

@@ -22,7 +22,9 @@ SECRET = "not for everybody"
 
 CALM = "def run(ctx):\n    ctx.hold('AAPL', reason='fine')\n"
 # Prints what it was given, and what it imports from: the journal's output lines say so.
-CURIOUS = "import os\ndef run(ctx):\n    print('given', sorted(name for name in os.environ if name.startswith('MY_')))\n"
+CURIOUS = (
+    "import os\ndef run(ctx):\n    print('given', sorted(name for name in os.environ if name.startswith('MY_')))\n"
+)
 SLOW = "import time\ndef run(ctx):\n    time.sleep(3)\n"
 
 
@@ -56,15 +58,16 @@ class Project:
     def start(self, **environment: str) -> subprocess.Popen[str]:
         """Start `make local`."""
         own = {"OPENBELL_PORT": str(self.port), "OPENBELL_DATA": str(self.data), **environment}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "deploy", "local"],
-            cwd=self.root,
-            env={**os.environ, **own},
-            text=True,
-            stdout=(self.root / "said").open("a"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.root / "said").open("a") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "deploy", "local"],
+                cwd=self.root,
+                env={**os.environ, **own},
+                text=True,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.started.append(process)
         return process
 
@@ -94,7 +97,9 @@ class Project:
         """Wait until something is so; fail with all that was printed."""
         end = time.monotonic() + PATIENCE
         while not is_so():
+            gone = all(process.poll() is not None for process in self.started)
             assert time.monotonic() < end, f"{what} did not come\n{self.said()}"
+            assert not gone or is_so(), f"all has ended, and {what} did not come\n{self.said()}"
             time.sleep(0.05)
 
 
@@ -111,8 +116,11 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def is_alive(process: int) -> bool:
-    """Tell whether there is a process of that id."""
-    return Path(f"/proc/{process}").exists()
+    """Tell whether a process of that id lives; one that is dead and that nobody has asked for yet does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
 
 
 def test_from_the_first_start_to_ctrl_c(project: Project) -> None:
@@ -125,7 +133,9 @@ def test_from_the_first_start_to_ctrl_c(project: Project) -> None:
 
     first = project.process("calm")
     os.kill(first, signal.SIGKILL)
-    project.wait(lambda: "starting it again (service: calm, it: was ended by SIGKILL, seconds: 1.0," in project.said(), "it")
+    project.wait(
+        lambda: "starting it again (service: calm, it: was ended by SIGKILL, seconds: 1.0," in project.said(), "it"
+    )
     project.wait(lambda: len(project.events("calm", "service_start")) == 2, "its second start")
     assert project.process("calm") != first
     assert [line["previous_stop"] for line in project.events("calm", "service_start")] == ["clean", "unclean"]
@@ -134,7 +144,9 @@ def test_from_the_first_start_to_ctrl_c(project: Project) -> None:
     assert second.wait(PATIENCE) == 1
     assert f"openbell: everything runs here already, with its data in {project.data}: " in project.said()
 
-    project.wait(lambda: len(project.events("slow", "run_start")) > len(project.events("slow", "run_end")), "a slow run")
+    project.wait(
+        lambda: len(project.events("slow", "run_start")) > len(project.events("slow", "run_end")), "a slow run"
+    )
     processes = [project.process(name) for name in ("calm", "slow", "supervisor")]
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) == 0
@@ -167,7 +179,9 @@ def test_a_strategy_is_given_only_the_secrets_that_it_names(project: Project) ->
     project.strategy("portfolio", CURIOUS, 'profile = "portfolio"')
     (project.root / ".env").write_text(f"MY_KEY='{SECRET}'\n")
     process = project.start(MY_OTHER="x")
-    project.wait(lambda: project.events("has", "output") and project.events("has_not", "output"), "what they were given")
+    project.wait(
+        lambda: project.events("has", "output") and project.events("has_not", "output"), "what they were given"
+    )
     assert project.events("has", "output")[0]["text"] == "given ['MY_KEY']"
     assert project.events("has_not", "output")[0]["text"] == "given []"
     supervisor = project.process("supervisor")
@@ -194,9 +208,11 @@ def test_a_manifest_that_is_not_valid_stops_it_all_before_it_begins(project: Pro
 def test_a_strategy_that_cannot_start_is_tried_with_growing_pauses(project: Project) -> None:
     """1 s, 2 s, …; the others do not mind, and the page says why."""
     project.strategy("calm")
-    project.strategy("broken", "import no_such_package\n")
+    project.strategy("broken", f"import no_such_package\n{CALM}")
     project.start()
-    project.wait(lambda: "(service: broken, it: ended with exit code 3, seconds: 2.0," in project.said(), "the second try")
+    project.wait(
+        lambda: "(service: broken, it: ended with exit code 3, seconds: 2.0," in project.said(), "the second try"
+    )
     assert "(service: broken, it: ended with exit code 3, seconds: 1.0," in project.said()
     project.wait(lambda: project.events("calm", "run_end"), "the other's runs")
     project.wait(lambda: "no_such_package" in project.page(), "the reason on the page")

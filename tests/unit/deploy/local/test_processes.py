@@ -78,5 +78,5 @@ def test_profiles_are_those_of_compose(places: Places, profile: str, named: str,
 def test_elsewhere_than_on_linux_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what works there."""
     monkeypatch.setattr("sys.platform", "darwin")
-    with pytest.raises(Problem, match="^without Docker openbell runs on Linux only: use `make up` here"):
+    with pytest.raises(Problem, match=r"^without Docker openbell runs on Linux only: use `make up` here"):
         supported()

@@ -5,7 +5,8 @@ import sys
 from datetime import timedelta
 from functools import partial
 
-from tests.unit.supervisor.simulation.year import Size, simulate
+from tests.unit.supervisor.simulation.history import Size
+from tests.unit.supervisor.simulation.year import simulate
 
 
 def main() -> int:

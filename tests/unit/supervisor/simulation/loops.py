@@ -2,9 +2,7 @@
 
 import os
 import random
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -12,8 +10,9 @@ from pathlib import Path
 from openbell import beat
 from openbell.control import Control, Pause
 from openbell.journal import NO_FIELDS, Journal
-from openbell.manifest import Bot, Manifest
+from openbell.manifest import Manifest
 from tests.unit.supervisor.simulation.agenda import Agenda
+from tests.unit.supervisor.simulation.bots import OpenRun, SimulatedBot
 from tests.unit.supervisor.simulation.truth import Truth
 
 MS = timedelta(milliseconds=1)
@@ -22,33 +21,6 @@ SETTLING = SECOND  # after its last instant, a run's first line may still be on 
 CREEP = timedelta(days=80)  # in which a run that creeps gets from nothing to its timeout
 BEAT_AGE = timedelta(seconds=5)
 AT_ONCE = 800  # ms; a run so short is written down at its start
-
-Fate = Callable[["SimulatedBot", datetime, datetime], None]  # what becomes of a slot: bot, slot, now
-
-
-@dataclass
-class OpenRun:
-    """A run in progress."""
-
-    run_id: str
-    slot: datetime
-    attempt: int = 1
-    trigger: str = "loop"
-    hung: bool = False
-
-
-@dataclass
-class SimulatedBot:
-    """One bot: what is to become of its next slots, and which have no outcome yet."""
-
-    bot: Bot
-    fates: deque[Fate] = field(default_factory=deque)
-    pending: list[datetime] = field(default_factory=list)
-    open: OpenRun | None = None
-    pause: Pause | None = None
-    heard: datetime | None = None  # of a stream, its newest beat
-    silent: bool = False  # of a stream: no events arrive
-    creeps_since: datetime | None = None  # its runs take longer from then on, day by day
 
 
 class Loop:

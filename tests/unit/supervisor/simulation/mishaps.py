@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from tests.unit.supervisor.simulation.loops import MS, SECOND, SETTLING, Loop, SimulatedBot
+from tests.unit.supervisor.simulation.bots import SimulatedBot
+from tests.unit.supervisor.simulation.loops import MS, SECOND, SETTLING, Loop
 
 HUNG_AFTER = timedelta(seconds=10)  # past its timeout
 LOST_AFTER = timedelta(seconds=60)  # a run that its loop no longer has, has lost its end

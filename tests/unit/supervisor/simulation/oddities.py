@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell.journal import stamp
-from tests.unit.supervisor.simulation.loops import MS, SECOND, Loop, SimulatedBot
+from tests.unit.supervisor.simulation.bots import SimulatedBot
+from tests.unit.supervisor.simulation.loops import MS, SECOND, Loop
 
 CLOCK_WINDOW = timedelta(hours=1)
 UNEXPECTED_WINDOW = timedelta(hours=24)

@@ -13,8 +13,9 @@ from openbell import calendars
 from openbell.supervisor.book import Book
 from openbell.supervisor.records import RunRecord
 from openbell.supervisor.snapshot import Snapshot
+from tests.unit.supervisor.simulation.history import Size
 from tests.unit.supervisor.simulation.observed import Record
-from tests.unit.supervisor.simulation.year import Size, simulate
+from tests.unit.supervisor.simulation.year import simulate
 
 pytestmark = pytest.mark.timeout(900)  # seconds; a tenth of it on an idle machine
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from openbell.control import Deployment, announce, deployment
-from tests.unit.supervisor.simulation.loops import MS, SECOND, Loop, SimulatedBot
+from tests.unit.supervisor.simulation.bots import SimulatedBot
+from tests.unit.supervisor.simulation.loops import MS, SECOND, Loop
 
 SILENT = timedelta(seconds=30)
 CRASH_WINDOW = timedelta(minutes=5)

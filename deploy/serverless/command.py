@@ -1,0 +1,52 @@
+"""`python -m deploy serverless`: write the folder, and say how large it is."""
+
+import shutil
+from pathlib import Path
+
+from deploy import compose, execute
+from deploy.problem import Problem
+from deploy.serverless import aws, digitalocean, gcp, package, readme
+from deploy.serverless.function import PROVIDERS, Function, plan
+from openbell.manifest import Manifest
+
+OUT = Path("serverless")
+WRITERS = {"digitalocean": digitalocean, "aws": aws, "gcp": gcp}
+
+
+def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: Path = OUT) -> int:
+    """Write `<out>/<target>/<strategy>` anew; Problem if the provider's limits do not allow it."""
+    provider = PROVIDERS[target]
+    zone = manifest.timezone if provider.has_zones else "UTC"
+    slotted = any(not bot.is_stream for bot in manifest.bots)
+    candidates = execute.output(compose.candidates(manifest.name, zone)).splitlines() if slotted else []
+    function = plan(manifest, provider, memory, candidates)
+    folder = out / target / manifest.name
+    code = place(target, function, strategies, folder)
+    plain, packed = package.sizes(code, provider.python)
+    if plain > provider.size:
+        shutil.rmtree(folder)
+        msg = (
+            f"{manifest.name} takes {plain:.1f} MB with its libraries, and {provider.title} allows {provider.size} MB: "
+            "leave out what its requirements.in does not need, or take another target"
+        )
+        raise Problem(msg)
+    size = f"{plain:.1f} MB with its libraries ({packed:.1f} MB packed) of {provider.size} MB"
+    (folder / "README.md").write_text(readme.text(target, function, size), encoding="utf-8")
+    print(f"wrote {folder}: {size}; a call may take {function.timeout} s and {function.memory} MB")
+    print(f"{folder / 'README.md'} says how to deploy it with the provider's own tool.")
+    return 0
+
+
+def place(target: str, function: Function, strategies: Path, folder: Path) -> Path:
+    """Write the folder anew but for its README.md, and return where the code lies in it."""
+    writer = WRITERS[target]
+    shutil.rmtree(folder, ignore_errors=True)
+    code = folder / writer.code(function)
+    code.mkdir(parents=True)
+    package.copy_code(strategies, function, code)
+    (code / "requirements.txt").write_text(package.requirements(target, strategies / function.name), encoding="utf-8")
+    for name, text in writer.files(function).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        if name.endswith(".sh"):
+            (folder / name).chmod(0o755)
+    return code

@@ -1,0 +1,90 @@
+"""A function's code: what of openbell it needs, the strategy's folder, the libraries, and how large all that is."""
+
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from deploy import execute
+from deploy.problem import Problem
+from deploy.serverless.function import Function
+
+OPENBELL = Path("images/openbell")
+LOCKED = {"gcp": Path("images/requirements-serverless-gcp.txt")}
+LOCKED_OTHERWISE = Path("images/requirements-serverless.txt")
+NOT_NEEDED = ("supervisor", "commands", "backtest", "__pycache__", "__main__.py", "service.py", "host.py", "once.py")
+MEGABYTE = 1_000_000
+
+
+def copy_code(strategies: Path, function: Function, to: Path) -> None:
+    """Copy openbell and the strategy's folder."""
+    shutil.copytree(OPENBELL, to / "openbell", ignore=shutil.ignore_patterns(*NOT_NEEDED))
+    shutil.copytree(
+        strategies / function.name,
+        to / "strategies" / function.name,
+        ignore=shutil.ignore_patterns("__pycache__", "*.in"),
+    )
+
+
+def requirements(target: str, folder: Path) -> str:
+    """Return the locked libraries of openbell and of the strategy, each once."""
+    own = folder / "requirements.txt"
+    paths = [LOCKED.get(target, LOCKED_OTHERWISE), *([own] if own.exists() else [])]
+    blocks: dict[str, str] = {}
+    for path in paths:
+        for block in _blocks(path.read_text(encoding="utf-8").splitlines()):
+            name, version = block.split("==")[0].strip(), block.split()[0]
+            if name in blocks and blocks[name].split()[0] != version:
+                msg = f"{path}: {version}, and openbell's own functions lock {blocks[name].split()[0]}: run `make lock`"
+                raise Problem(msg)
+            blocks.setdefault(name, block)
+    return "".join(blocks[name] + "\n" for name in sorted(blocks))
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[str]:
+    block: list[str] = []
+    for line in lines:
+        if line.startswith("#") or not line.strip():
+            continue
+        block.append(line)
+        if not line.endswith("\\"):
+            yield "\n".join(block)
+            block = []
+
+
+def sizes(code: Path, python: str) -> tuple[float, float]:
+    """Return the megabytes of the code with its libraries, as they lie in a folder and packed; the libraries are fetched."""
+    with tempfile.TemporaryDirectory() as temporary:
+        libraries, packed = Path(temporary) / "libraries", Path(temporary) / "all.zip"
+        execute.output(_fetch(code / "requirements.txt", libraries, python))
+        files = [(path, path.relative_to(top)) for top in (code, libraries) for path in _files(top)]
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, name in files:
+                archive.write(path, name)
+        return sum(path.stat().st_size for path, _ in files) / MEGABYTE, packed.stat().st_size / MEGABYTE
+
+
+def _files(top: Path) -> Iterator[Path]:
+    return (path for path in sorted(top.rglob("*")) if path.is_file())
+
+
+def _fetch(locked: Path, to: Path, python: str) -> Sequence[str]:
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-compile",
+    )
+    theirs = (
+        "--only-binary=:all:",
+        "--platform=manylinux2014_x86_64",
+        "--implementation=cp",
+        f"--python-version={python}",
+    )
+    return (*pip, "--no-deps", "--require-hashes", *theirs, "--target", str(to), "-r", str(locked))

@@ -1,0 +1,283 @@
+"""A strategy as a function: what is due runs once, whoever calls how often from where; questions are answered."""
+
+import os
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from openbell.control import Pause
+from openbell.postgres.control import PostgresControl
+from openbell.postgres.database import Database
+from openbell.postgres.journal import SCHEMA
+from openbell.runner.serverless import Answered
+from tests.serverless.calls import BUYS, FAILS, HOLDS, World, answer, go
+
+SCHEDULE = {"trigger": "schedule"}
+PARAMS = "params = { window = 20, k = 2.0, loud = false, name = 'x' }"
+FAILS_ONCE = """
+def run(ctx):
+    ctx.order('AAPL', 'buy', 2, reason='test')
+    if ctx._run.attempt == 1:
+        raise ValueError('later')
+"""
+SLOW = "import time\ndef run(ctx):\n    ctx.order('AAPL', 'buy', 2, reason='test')\n    time.sleep(60)\n"
+
+
+def test_a_slot_that_is_due_runs_once(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    """The next call has nothing to do, on this instance and on a new one; the journal is stored and on standard output."""
+    world.write(BUYS)
+    function = world.function()
+    first = function.call(SCHEDULE, "test")
+    assert (first.code, first.body["status"]) == (200, "ok")
+    assert [start["trigger"] for start in world.events("run_start")] == ["serverless"]
+    assert [end["outcome"] for end in world.events("run_end")] == ["succeeded"]
+    assert [line["event"] for line in world.events()] == [
+        name for line in capfd.readouterr().out.splitlines() for name in [line.split('"event": "')[1].split('"')[0]]
+    ]
+    for again in (function.call(SCHEDULE, "test"), world.call()):
+        assert again == Answered(200, {"status": "ok", "strategy": "demo", "action": "none", "runs": []})
+    assert len(world.events("run_start")) == 1
+
+
+def test_the_same_slot_at_the_same_time_on_two_machines_runs_once(world: World) -> None:
+    """One instance runs it, the other has nothing to do."""
+    world.write(BUYS)
+    instances = [world.instance(SCHEDULE) for _ in range(2)]
+    for instance in instances:
+        go(instance)
+    answers = [answer(instance)[1] for instance in instances]
+    assert sorted(len(one["runs"]) for one in answers if isinstance(one["runs"], list)) == [0, 1]
+    assert len(world.events("run_start")) == len(world.events("run_end")) == 1
+    assert len(world.query("SELECT number FROM orders", "openbell_demo_paper")) == 2
+
+
+def test_slots_that_nobody_called_for_are_told_once(world: World) -> None:
+    """By one of two instances that find out at the same time."""
+    world.write(slot=False)
+    world.call()
+    ago = (datetime.now(UTC) - timedelta(days=3)).isoformat(timespec="microseconds")
+    world.query(f"UPDATE accounted SET until = '{ago}'", "openbell_demo")
+    instances = [world.instance(SCHEDULE) for _ in range(2)]
+    for instance in instances:
+        go(instance)
+    assert [answer(instance)[0] for instance in instances] == [200, 200]
+    skips = world.events("slot_skipped")
+    assert [(skip["outcome"], skip["reason"]) for skip in skips] == [("missed", "late")]
+
+
+def test_a_failure_is_retried_under_the_same_order_ids(world: World) -> None:
+    """Within the same call, as the loop does."""
+    world.write(FAILS_ONCE)
+    answered = world.call()
+    assert (answered.code, answered.body["status"]) == (200, "ok")
+    assert [start["attempt"] for start in world.events("run_start")] == [1, 2]
+    assert len({start["run_id"] for start in world.events("run_start")}) == 1
+    assert len(world.query("SELECT number FROM orders", "openbell_demo_paper")) == 1
+
+
+def test_a_run_that_failed_is_answered_so(world: World) -> None:
+    """With its error; the slot is not run again by the provider's own retries."""
+    world.write(FAILS, "retries = 0")
+    answered = world.call()
+    assert (answered.code, answered.body["status"], answered.body["error"]) == (500, "failed", "ValueError: no bars")
+    assert world.call().body["action"] == "none"
+
+
+def test_a_run_that_hangs_is_killed(world: World) -> None:
+    """After its timeout, with the stack."""
+    world.write(SLOW, 'timeout = "1s"\nretries = 0')
+    assert world.call().code == 500
+    assert [end["outcome"] for end in world.events("run_end")] == ["timed_out"]
+    assert "time.sleep(60)" not in str(world.events("error")[0]["error"])
+    assert "strategy.py" in str(world.events("error")[0]["traceback"])
+
+
+def cut_off(world: World) -> None:
+    """Kill an instance in the middle of its run, with all that it has started."""
+    instance = world.instance(SCHEDULE)
+    go(instance)
+    assert instance.stdout is not None
+    while '"action": "buy"' not in (line := instance.stdout.readline()):
+        assert line, instance.communicate()
+    children = f"/proc/{instance.pid}/task/{instance.pid}/children"
+    with open(children) as file:  # noqa: PTH123 - a file of the kernel's
+        for child in file.read().split():
+            os.kill(int(child), signal.SIGKILL)
+    instance.kill()
+    instance.communicate(timeout=10)
+
+
+def test_a_run_that_was_cut_off_goes_on_elsewhere(world: World) -> None:
+    """Not before its lease is over, then with the next attempt, and no second order."""
+    world.write(SLOW)
+    cut_off(world)
+    world.write(SLOW.replace("60", "0"))
+    assert world.call().body["action"] == "none"
+    world.query("UPDATE leases SET until = until - interval '31 seconds'", "openbell_demo")
+    answered = world.call()
+    assert answered.body["status"] == "ok"
+    assert [start["attempt"] for start in world.events("run_start")] == [1, 2]
+    assert len(world.query("SELECT number FROM orders", "openbell_demo_paper")) == 1
+
+
+def test_a_run_that_was_cut_off_too_long_ago_is_interrupted(world: World) -> None:
+    """It is told, and not tried again."""
+    world.write(SLOW, "retries = 0")
+    cut_off(world)
+    world.query("UPDATE leases SET until = until - interval '31 seconds'", "openbell_demo")
+    assert world.call().body["action"] == "none"
+    assert [end["outcome"] for end in world.events("run_end")] == ["interrupted"]
+
+
+def test_a_bot_that_runs_elsewhere_is_busy(world: World) -> None:
+    """A person's run is refused while a slot's goes on."""
+    world.write("import time\ndef run(ctx):\n    print('here')\n    time.sleep(3)\n")
+    instance = world.instance(SCHEDULE)
+    go(instance)
+    assert instance.stdout is not None
+    while "here" not in (line := instance.stdout.readline()):
+        assert line, instance.communicate()
+    assert world.call(symbol="AAPL") == Answered(409, {"status": "busy", "error": "a run of b is in progress"})
+    assert answer(instance)[0] == 200
+
+
+def test_a_person_runs_one_symbol_with_other_parameters(world: World) -> None:
+    """It is for no slot, so the slot that is due runs all the same; one decision stands at the top of the answer."""
+    world.write("def run(ctx):\n    ctx.hold(ctx.symbols[0], reason=str(dict(ctx.params)))\n", PARAMS)
+    answered = world.call(symbol="MSFT", params={"window": 5, "k": 3})
+    expected = {"status": "ok", "strategy": "demo", "symbol": "MSFT", "action": "hold"}
+    assert expected.items() <= answered.body.items()
+    assert answered.body["reason"] == "{'window': 5, 'k': 3, 'loud': False, 'name': 'x'}"
+    (start,) = world.events("run_start")
+    assert (start["trigger"], start["symbols"], start["by"]) == ("manual", ["MSFT"], "test")
+    assert world.call().body.get("action") != "none"
+
+
+@pytest.mark.parametrize(
+    "body, line",
+    [
+        (["AAPL"], "the body: found ['AAPL']; allowed: a JSON object with trigger, bot, symbol, params"),
+        ({"smybol": "AAPL"}, 'the body: found "smybol"; allowed: the keys trigger, bot, symbol, params'),
+        ({"symbol": "TSLA"}, 'symbol: found "TSLA"; allowed: one of AAPL, MSFT'),
+        ({"symbol": ["AAPL"]}, "symbol: found ['AAPL']; allowed: one of AAPL, MSFT"),
+        ({"bot": "c"}, 'bot: found "c"; allowed: one of b'),
+        ({"trigger": "cron"}, 'trigger: found "cron"; allowed: "schedule" or "manual"'),
+        ({"trigger": "schedule", "bot": "b"}, "trigger: found \"schedule\"; allowed: no other key beside it"),
+        ({"params": 5}, "params: found 5; allowed: an object of parameters"),
+        ({"params": {"widnow": 5}}, 'params: found "widnow"; allowed: one of window, k, loud, name'),
+        ({"params": {"window": 2.5}}, "params.window: found 2.5; allowed: a whole number, as in the manifest"),
+        ({"params": {"window": True}}, "params.window: found True; allowed: a whole number, as in the manifest"),
+        ({"params": {"k": "2"}}, 'params.k: found "2"; allowed: a number, as in the manifest'),
+        ({"params": {"loud": 1}}, "params.loud: found 1; allowed: true or false, as in the manifest"),
+    ],
+)  # fmt: skip
+def test_a_wrong_question_is_told_what_is_allowed(world: World, body: object, line: str) -> None:
+    """400, one line, and nothing is run."""
+    world.write(HOLDS, PARAMS)
+    answered = world.function().call(body, "test")
+    assert (answered.code, answered.body["status"]) == (400, "error")
+    assert str(answered.body["error"]).startswith(line)
+    assert world.events("run_start") == []
+
+
+def test_a_paused_bot_does_not_run(world: World) -> None:
+    """Its slot is skipped, a person is told, and it runs again once it is resumed."""
+    world.write()
+    world.call(symbol="AAPL")  # the tables are there from now on
+    control = PostgresControl(Database(world.url, SCHEMA), "demo")
+    control.pause("b", Pause(datetime.now(UTC) - timedelta(hours=1), None, "me", "earnings"))
+    assert world.call().body["action"] == "none"
+    assert [skip["reason"] for skip in world.events("slot_skipped")] == ["paused"]
+    assert world.call(symbol="AAPL").body == {"status": "busy", "error": "b is paused by me: earnings"}
+    assert control.resume("b")
+    assert world.call(symbol="AAPL").code == 200
+
+
+def test_a_halt_stops_orders(world: World) -> None:
+    """As the README.md beside a function says: one row, for all strategies."""
+    world.write(BUYS)
+    world.call(trigger="manual")
+    halt = """INSERT INTO control VALUES ('', 'halt', '{"by": "me", "reason": "odd fills"}')"""
+    Database(world.url, SCHEMA).execute(halt)
+    answered = world.call(symbol="AAPL")
+    assert answered.body["action"] == "refused"
+    assert "odd fills" in str(answered.body["reason"])
+
+
+def test_failures_in_a_row_pause_the_bot(world: World) -> None:
+    """The pause outlives the instance."""
+    world.write(FAILS, "retries = 0\nhalt_after = 1")
+    world.call()
+    assert "1 failures in a row" in str(world.call(symbol="AAPL").body["error"])
+
+
+def test_a_database_that_is_not_there_is_one_line_without_the_password(
+    world: World, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """503: it helps to call again. The line is on standard output, too."""
+    world.write()
+    url = "postgresql://u:secretword@127.0.0.1:1/d"
+    answered = world.function({"OPENBELL_DATABASE_URL": url}).call(SCHEDULE, "test")
+    assert answered.code == 503
+    assert "PostgreSQL cannot be reached" in str(answered.body["error"])
+    assert "secretword" not in str(answered) + capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "code, top, line",
+    [
+        ("raise ValueError('broken')", "", "strategy.py cannot be imported: ValueError: broken (strategy.py, line 1)"),
+        (HOLDS, 'secrets = ["MY_KEY"]', "the secret MY_KEY is not set: give it to the function"),
+        (HOLDS, "colour = 1", "demo/strategy.toml: colour"),
+    ],
+)
+def test_what_cannot_start_is_one_line(world: World, code: str, top: str, line: str) -> None:
+    """And nothing is claimed: it runs once it is mended."""
+    world.write(code, top=top)
+    answered = world.call()
+    assert answered.code == 503
+    assert str(answered.body["error"]).startswith(line)
+    world.write()
+    assert world.call().body.get("action") != "none"
+
+
+def test_the_journal_has_no_secret(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the strategy's nor the database's."""
+    world.write("import os\ndef run(ctx):\n    print(os.environ['MY_KEY'], os.environ['OPENBELL_DATABASE_URL'])\n", top='secrets = ["MY_KEY"]')
+    for name, value in {"MY_KEY": "hunter22", "OPENBELL_DATABASE_URL": world.url}.items():
+        monkeypatch.setenv(name, value)
+        world.environment[name] = value
+    world.call()
+    assert [line["text"] for line in world.events("output")] == ["[secret] [secret]"]
+
+
+def test_a_strategy_that_survives_no_fork_is_imported_by_each_run(world: World) -> None:
+    """start = "fresh" holds here, too."""
+    world.write("import os\nHERE = os.getpid()\ndef run(ctx):\n    print(HERE == os.getpid())\n", top='start = "fresh"')
+    assert world.call().code == 200
+    assert [line["text"] for line in world.events("output")] == ["True"]
+
+
+def test_it_is_called_on_any_thread(world: World) -> None:
+    """Web servers answer on threads of theirs."""
+    world.write(BUYS)
+    function = world.function()
+    answers: list[Answered] = []
+    thread = threading.Thread(target=lambda: answers.append(function.call(SCHEDULE, "test")))
+    thread.start()
+    thread.join(60)
+    assert [one.code for one in answers] == [200]
+
+
+def test_it_waits_for_a_slot_within_its_minute(world: World) -> None:
+    """Schedulers know whole minutes only."""
+    world.write()
+    soon = datetime.now(UTC) + timedelta(seconds=3)
+    text = (world.folder / "strategy.toml").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("at ="))
+    (world.folder / "strategy.toml").write_text(text.replace(line, f'at = "{soon:%H:%M:%S}"'))
+    assert world.call().body["status"] == "ok"
+    (start,) = world.events("run_start")
+    assert 0 <= float(str(start["lateness_ms"]))

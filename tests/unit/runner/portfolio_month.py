@@ -1,0 +1,155 @@
+"""A month of the portfolio on the fake clock: its real manifests and strategies, the real loop, and bad luck.
+
+    python -m tests.unit.runner.portfolio_month --seed 1 --days 30
+
+Each strategy lives through two histories: one in which something happens every few hours, after which `checks.py` looks
+for slots that were lost and orders that were doubled; and one without a restart, in which the loop's memory is looked at.
+"""
+
+import argparse
+import sys
+import tempfile
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+from openbell import strategy
+from openbell.context import Context
+from openbell.manifest import Manifest, load_all
+from openbell.market.synthetic import SyntheticMarket
+from openbell.runner.loop import Loop
+from openbell.strategy import StrategyFunction
+from tests.unit.runner.simulated_runs import remember
+from tests.unit.runner.simulation import START, Result, Simulation, quiet
+
+STRATEGIES = Path(__file__).parents[3] / "strategies"
+DAY = timedelta(days=1)
+
+Kind = TypeVar("Kind", bound=Simulation)
+
+# What the loop's process keeps. A run's process keeps more, and takes it along when it ends.
+LOOPS = ("*/openbell/runner/*", "*/openbell/*.py", "*/openbell/manifest/*", "*/schedule/*")
+RUNS = ("*/openbell/context.py", "*/openbell/guard.py")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a loop kept in memory, in bytes, on its second day and on its last."""
+
+    second_day: float
+    last_day: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Tell whether nothing has grown but what any two moments differ by."""
+        return self.last_day <= self.second_day * 1.05 + 4096
+
+
+def manifests() -> tuple[Manifest, ...]:
+    """Return the portfolio's manifests."""
+    return tuple(manifest for manifest in load_all(STRATEGIES)[0] if manifest.profile == "portfolio")
+
+
+def bad_luck(manifest: Manifest, seed: int, length: timedelta, say: Callable[[str], None] | None = None) -> Result:
+    """Let one strategy live through kills, power cuts, full disks, clock steps and all the rest."""
+    with _simulation(Simulation, manifest, seed, length, 3 * 3600) as simulation:
+        simulation.say = say or simulation.say
+        return simulation.run()
+
+
+def one_life(manifest: Manifest, seed: int, length: timedelta) -> tuple[Result, Memory]:
+    """Let one strategy's loop run without a restart, some of its runs failing or hanging, and look at its memory."""
+    with _simulation(_Watched, manifest, seed, length, 3600) as simulation:
+        tracemalloc.start(1)
+        try:
+            result = simulation.run()
+        finally:
+            tracemalloc.stop()
+    return result, simulation.memory(length)
+
+
+class _Watched(Simulation):
+    """A history in which nothing happens but looks at the memory."""
+
+    def __init__(self, *args: object, **settings: object) -> None:
+        super().__init__(*args, **settings)  # type: ignore[arg-type]
+        self.looks: list[tuple[datetime, int]] = []
+
+    def memory(self, length: timedelta) -> Memory:
+        """Return what was seen on the second day, and on the last."""
+        end = START + length
+        second = [size for at, size in self.looks if START + DAY <= at < START + 2 * DAY]
+        last = [size for at, size in self.looks if end - DAY <= at < end]
+        return Memory(median(second), median(last))
+
+    def _happen(self, loop: Loop) -> None:
+        # A run that is under way is not the loop's for long; days between the two that count need no look.
+        day = (self.time.wall - START) // DAY
+        if not loop._runs.bots() and (day == 1 or self.time.wall >= START + self.length - DAY):
+            self.looks.append((self.time.wall, _kept()))
+
+
+def _kept() -> int:
+    found = tracemalloc.take_snapshot().filter_traces(
+        [
+            *(tracemalloc.Filter(inclusive=True, filename_pattern=pattern) for pattern in LOOPS),
+            *(tracemalloc.Filter(inclusive=False, filename_pattern=pattern) for pattern in RUNS),
+        ]
+    )
+    return sum(trace.size for trace in found.traces)
+
+
+@contextmanager
+def _simulation(
+    kind: type[Kind], manifest: Manifest, seed: int, length: timedelta, between: float
+) -> Iterator[Kind]:
+    folder = STRATEGIES / manifest.name
+    function = partial(_run, strategy.load(folder)["run"])
+    with tempfile.TemporaryDirectory(prefix="openbell-month-", dir=_memory()) as place:
+        yield kind(
+            seed, Path(place), length, between=between, manifest=manifest, function=function, market=SyntheticMarket(folder)
+        )
+
+
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a folder of its own is made there
+
+
+def _run(function: StrategyFunction, context: Context) -> None:
+    function(context)
+    remember(context)
+
+
+def main() -> int:
+    """Run the histories of all seven; return 1 if one has a problem."""
+    parser = argparse.ArgumentParser(description="simulate the portfolio")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=float, default=30)
+    parser.add_argument("--strategy", help="only this one")
+    options = parser.parse_args()
+    wrong = slots = orders = 0
+    for number, manifest in enumerate(manifests()):
+        if options.strategy in {None, manifest.name}:
+            length, seed = timedelta(days=options.days), options.seed + number
+            with quiet():
+                result = bad_luck(manifest, seed, length, partial(print, f"  {manifest.name}", flush=True))
+            print(f"{manifest.name}, bad luck, {result}", flush=True)
+            with quiet():
+                life, memory = one_life(manifest, seed, length)
+            told = f"the loop keeps {memory.second_day / 1024:.0f} KB on day 2, {memory.last_day / 1024:.0f} KB at the end"
+            print(f"{manifest.name}, one life, {life}\n  {told}", flush=True)
+            wrong += len(result.problems) + len(life.problems) + (not memory.is_flat)
+            slots += result.slots + life.slots
+            orders += result.orders + life.orders
+    print(f"{slots} slots, {orders} orders: {wrong or 'no'} problems")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
