@@ -42,6 +42,11 @@ status: ps ## The same as ps, of a server: HOST=vps
 stats: ## Show memory, CPU, disk and restarts of each container, once: [HOST=]
 	$(deploy) stats $(if $(HOST),--host='$(HOST)')
 
+.PHONY: plan
+plan: ## Add up what is to run against a machine's memory, and refuse what cannot fit: [PROFILE=portfolio] [HOST=]
+	@scripts/python-ready host
+	@$(if $(PROFILE),COMPOSE_PROFILES='$(PROFILE)') $(python) -m deploy plan $(if $(HOST),--host='$(HOST)')
+
 .PHONY: logs
 logs: ## Follow the output of all containers, or of one: STRATEGY= [HOST=]
 	$(deploy) logs $(if $(HOST),--host='$(HOST)') $(if $(STRATEGY),'$(STRATEGY)')
@@ -105,8 +110,7 @@ new: ## Make a strategy that runs at once, and its service: STRATEGY=my_idea
 .PHONY: backtest
 backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10,20 slow=50"] [OPTIONS=]
 	$(call need,STRATEGY,ma_crossover)
-	@scripts/python-ready host
-	@$(python) -m openbell backtest '$(STRATEGY)' $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
+	$(deploy) backtest '$(STRATEGY)' $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
 		$(foreach choice,$(SET),--set '$(choice)') --out 'backtests/$(STRATEGY)' $(OPTIONS)
 
 .PHONY: local
@@ -182,6 +186,11 @@ test-year: ## Simulate a year of bad luck on the real loop, and one of 1,000 bot
 	@$(python) -m tests.unit.runner.simulation --year --seed $(or $(SEED),1)
 	@$(python) -m tests.unit.supervisor.simulation --year --seed $(or $(SEED),1)
 
+.PHONY: test-month
+test-month: ## Simulate a month of the portfolio: real strategies and manifests, the real loop (many minutes): [SEED=1]
+	@scripts/python-ready dev
+	@$(python) -m tests.unit.runner.portfolio_month --seed $(or $(SEED),1)
+
 .PHONY: lint
 lint: ## Look at the code without running it: ruff and mypy
 	@scripts/python-ready dev
@@ -200,6 +209,17 @@ bench-deploy: ## Measure a deploy's bytes and seconds beside docker save and a r
 	@scripts/docker-ready
 	@scripts/python-ready dev
 	@$(python) -m tests.bench.deploy
+
+.PHONY: bench-portfolio
+bench-portfolio: ## Measure the portfolio in both forms on a stand-in machine of 1 CPU and 1 GB: [QUICK=1]
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m tests.bench.portfolio $(if $(QUICK),--quick)
+
+.PHONY: bench-backtest
+bench-backtest: ## Measure our backtests' slots per second beside backtrader's on the same rule and prices
+	@scripts/python-ready dev
+	@$(python) -m tests.bench.backtests
 
 .PHONY: lock
 lock: ## Lock all dependencies anew, with hashes

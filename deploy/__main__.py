@@ -1,13 +1,16 @@
 """The host's command line: `python -m deploy COMMAND`, which the Makefile calls."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import compose, environment, execute, grace, hosts, new, running, services
+from deploy import compose, environment, execute, forms, grace, hosts, new, running, services
 from deploy.arguments import parser
+from deploy.capacity.command import plan
 from deploy.environment import Settings
 from deploy.local import demo
 from deploy.local import main as local
@@ -36,6 +39,9 @@ def up(settings: Settings, options: argparse.Namespace) -> int:
     if code := execute.long(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise Problem(msg, code)
+    if gives_way := _other_form():
+        log.info("stopping the strategies' other form", services=", ".join(gives_way))
+        execute.run(compose.remove(gives_way))
     log.info("starting the containers and waiting until they are healthy")
     code = execute.long(compose.up(), log)
     running.show(Here(settings), settings, PATIENCE)
@@ -43,6 +49,15 @@ def up(settings: Settings, options: argparse.Namespace) -> int:
         msg = "not everything is healthy: see above, and `make logs STRATEGY=...` for the rest of a container's output"
         raise Problem(msg, code)
     return 0
+
+
+def _other_form() -> tuple[str, ...]:
+    asked = [
+        name for name in environment.values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "").split(",") if name
+    ]
+    if not asked:
+        return ()
+    return forms.replaced(forms.profiles_of(json.loads(execute.output(compose.all_configuration()))), asked)
 
 
 def down(_settings: Settings, _options: argparse.Namespace) -> int:
@@ -118,7 +133,19 @@ def run_demo(settings: Settings, _options: argparse.Namespace) -> int:
 def crontab(settings: Settings, options: argparse.Namespace) -> int:
     """Print the lines for cron."""
     data = local.data_folder(settings.project, environment.values(Path(".env"), os.environ))
+    wanted = [options.strategy] if options.strategy else [one.name for one in asked_for(load_all(STRATEGIES)[0], "")]
+    # What is printed may go straight into a crontab: anything else goes where it does not.
+    with redirect_stdout(sys.stderr):
+        local.install_packages(wanted, Places(STRATEGIES.absolute(), data), log_to_stdout(settings.log))
     return execute.run(compose.crontab(options.strategy, data))
+
+
+def backtest(settings: Settings, options: argparse.Namespace) -> int:
+    """Run a strategy over every slot of the past."""
+    data = local.data_folder(settings.project, environment.values(Path(".env"), os.environ))
+    places = Places(STRATEGIES.absolute(), data)
+    local.install_packages([options.strategy], places, log_to_stdout(settings.log))
+    return execute.run(compose.backtest(options.strategy, tuple(options.options), places.packages(options.strategy)))
 
 
 def write_function(settings: Settings, options: argparse.Namespace) -> int:
@@ -157,9 +184,11 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
     "rollback": rollback,
     "releases": list_releases,
     "crontab": crontab,
+    "backtest": backtest,
     "serverless": write_function,
     "provision": running.provision,
     "stats": running.take,
+    "plan": plan,
     "dashboard": running.open_dashboard,
     "audit": running.show_audit,
 }

@@ -25,6 +25,7 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     "new": (STRATEGY,),
     "next": (ONE_OR_ALL,),
     "crontab": (ONE_OR_ALL,),
+    "backtest": (STRATEGY, _of("options", nargs=argparse.REMAINDER, help="those of `openbell backtest`")),
     "serverless": (
         _of("target", choices=("digitalocean", "aws", "gcp")),
         STRATEGY,
@@ -50,6 +51,7 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     "alert-test": (ON,),
     "canary": (ON,),
     "stats": (ON,),
+    "plan": (ON,),
     "dashboard": (HOST,),
     "audit": (HOST, _of("--json", action="store_true", help="the lines as they are")),
     "provision": (HOST, _of("--yes", action="store_true", help="do not ask")),

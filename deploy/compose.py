@@ -1,12 +1,14 @@
 """The commands for Docker Compose and openbell, as argument lists. Nothing is run here."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 Command = tuple[str, ...]
 
 COMPOSE: Command = ("docker", "compose")
 SUPERVISOR = "supervisor"
+TOGETHER = "together"  # hosts several strategies, see compose/together.yaml
 WAIT = 180  # seconds until a start that does not become healthy counts as failed
 
 
@@ -18,6 +20,16 @@ def build() -> Command:
 def configuration() -> Command:
     """Print the whole configuration with all values filled in, as JSON."""
     return (*COMPOSE, "config", "--format", "json")
+
+
+def all_configuration() -> Command:
+    """Print the configuration with the services of all profiles, asked for or not, as JSON."""
+    return (*COMPOSE, "--profile", "*", "config", "--format", "json")
+
+
+def remove(services: Iterable[str]) -> Command:
+    """Stop services in order and remove their containers, whatever their profiles; volumes stay."""
+    return (*COMPOSE, "--profile", "*", "rm", "--stop", "--force", *services)
 
 
 def up() -> Command:
@@ -39,22 +51,30 @@ def logs(strategy: str | None, *, follow: bool) -> Command:
     )
 
 
-def run(strategy: str, bot: str | None) -> Command:
+def inside(strategy: str, service: str = "") -> Command:
+    """Begin a command in a strategy's container; `service` is the container's if it is not the strategy's own."""
+    if service in {"", strategy}:
+        return (*COMPOSE, "exec", "-T", strategy, "openbell")
+    place = ("--env", f"OPENBELL_STRATEGY={strategy}", "--env", f"OPENBELL_FOLDER=/strategies/{strategy}")
+    return (*COMPOSE, "exec", "-T", *place, service, "openbell")
+
+
+def run(strategy: str, bot: str | None, service: str = "") -> Command:
     """Run a strategy's bots, or one of them, now and inside its container."""
-    return (*COMPOSE, "exec", "-T", strategy, "openbell", "run-now", *(("--bot", bot) if bot else ()))
+    return (*inside(strategy, service), "run-now", *(("--bot", bot) if bot else ()))
 
 
-def pause(strategy: str, bot: str, length: str | None, reason: str) -> Command:
+def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> Command:
     """Pause a bot, for a while or until it is resumed."""
     return (
-        *(*COMPOSE, "exec", "-T", strategy, "openbell", "pause", bot, "--reason", reason),
+        *(*inside(strategy, service), "pause", bot, "--reason", reason),
         *(("--for", length) if length else ()),
     )
 
 
-def resume(strategy: str, bot: str) -> Command:
+def resume(strategy: str, bot: str, service: str = "") -> Command:
     """Let a paused bot run again."""
-    return (*COMPOSE, "exec", "-T", strategy, "openbell", "resume", bot)
+    return (*inside(strategy, service), "resume", bot)
 
 
 def halt(service: str, reason: str) -> Command:
@@ -67,9 +87,9 @@ def unhalt(service: str) -> Command:
     return (*COMPOSE, "exec", "-T", service, "openbell", "unhalt")
 
 
-def reconcile(strategy: str, *, adopt: bool) -> Command:
+def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Command:
     """Compare a strategy's account with its ledger."""
-    return (*COMPOSE, "exec", "-T", strategy, "openbell", "reconcile", *(("--adopt",) if adopt else ()))
+    return (*inside(strategy, service), "reconcile", *(("--adopt",) if adopt else ()))
 
 
 def journal(strategy: str, symbol: str | None, since: str | None) -> Command:
@@ -116,6 +136,12 @@ def crontab(strategy: str | None, data: Path) -> Command:
 def candidates(strategy: str, zone: str) -> Command:
     """Print, as cron writes them, the times of a zone at which a strategy may be due."""
     return (*_openbell(), "candidates", "--strategies", "strategies", "--zone", zone, strategy)
+
+
+def backtest(strategy: str, options: Command, packages: Path) -> Command:
+    """Run a strategy over the past, with the packages in that folder, if it is there, beside those of all."""
+    path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
+    return (*path, *_openbell(), "backtest", strategy, *options)
 
 
 def _openbell() -> Command:

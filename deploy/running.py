@@ -17,6 +17,7 @@ from deploy.ssh import Connection
 from openbell.manifest import load_all
 
 STRATEGIES = Path("strategies")
+PROFILE = "portfolio"  # of the strategies that compose/together.yaml hosts
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
 
@@ -47,16 +48,16 @@ def logs(settings: Settings, options: argparse.Namespace) -> int:
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Run a strategy now, in its container."""
     with place.place(options.host, settings) as where:
-        must_run(options.strategy, where)
-        return _audited(where, compose.run(options.strategy, options.bot), "run", strategy=options.strategy)
+        command = compose.run(options.strategy, options.bot, service_of(options.strategy, where))
+        return _audited(where, command, "run", strategy=options.strategy)
 
 
 def pause(settings: Settings, options: argparse.Namespace) -> int:
     """Pause a bot."""
     with place.place(options.host, settings) as where:
         strategy = _owner(options.bot, where)
-        must_run(strategy, where)
-        command = compose.pause(strategy, options.bot, options.length, options.reason)
+        service = service_of(strategy, where)
+        command = compose.pause(strategy, options.bot, options.length, options.reason, service)
         return _audited(where, command, "pause", bot=options.bot, reason=options.reason)
 
 
@@ -64,8 +65,8 @@ def resume(settings: Settings, options: argparse.Namespace) -> int:
     """Let a paused bot run again."""
     with place.place(options.host, settings) as where:
         strategy = _owner(options.bot, where)
-        must_run(strategy, where)
-        return _audited(where, compose.resume(strategy, options.bot), "resume", bot=options.bot)
+        command = compose.resume(strategy, options.bot, service_of(strategy, where))
+        return _audited(where, command, "resume", bot=options.bot)
 
 
 def halt(settings: Settings, options: argparse.Namespace) -> int:
@@ -83,8 +84,8 @@ def unhalt(settings: Settings, options: argparse.Namespace) -> int:
 def reconcile(settings: Settings, options: argparse.Namespace) -> int:
     """Compare what a strategy's broker holds with what its orders say."""
     with place.place(options.host, settings) as where:
-        must_run(options.strategy, where)
-        command = compose.reconcile(options.strategy, adopt=options.adopt)
+        service = service_of(options.strategy, where)
+        command = compose.reconcile(options.strategy, adopt=options.adopt, service=service)
         return _audited(where, command, "reconcile", strategy=options.strategy) if options.adopt else where.run(command)
 
 
@@ -138,6 +139,16 @@ def show_audit(settings: Settings, options: argparse.Namespace) -> int:
 def provision(settings: Settings, options: argparse.Namespace) -> int:
     """Make a bare Debian or Ubuntu host ready for deploys."""
     return make_ready(hosts.find(options.host, settings), yes=options.yes)
+
+
+def service_of(strategy: str, where: Place) -> str:
+    """Return the service that a strategy runs in: its own, or the one that hosts those of its profile; Problem if none runs."""
+    if compose.TOGETHER in (running := _running(where.services())) and strategy not in running:
+        hosted = [manifest.name for manifest in load_all(STRATEGIES)[0] if manifest.profile == PROFILE]
+        if strategy in hosted:
+            return compose.TOGETHER
+    must_run(strategy, where)
+    return strategy
 
 
 def must_run(name: str, where: Place) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -30,7 +30,7 @@ def run(manifests: Sequence[Manifest], places: Places, settings: Settings, envir
     log = log_to_stdout(settings.log)
     lock = _lock(places)
     try:
-        _install(manifests, places, log)
+        install_packages((manifest.name for manifest in manifests), places, log)
         keeper = Keeper(log)
         for process in processes(manifests, places, settings, environment):
             keeper.keep(process, places.log(process.name))
@@ -52,12 +52,13 @@ def _lock(places: Places) -> int:
     return lock
 
 
-def _install(manifests: Sequence[Manifest], places: Places, log: Log) -> None:
-    for manifest in manifests:
-        if command := install(manifest.name, places):
-            log.info("installing the packages that only this strategy asks for", strategy=manifest.name)
+def install_packages(strategies: Iterable[str], places: Places, log: Log) -> None:
+    """Install the packages that only these strategies ask for, where that is not done; Problem if it fails."""
+    for strategy in strategies:
+        if command := install(strategy, places):
+            log.info("installing the packages that only this strategy asks for", strategy=strategy)
             if code := execute.long(command, log):
-                msg = f"strategies/{manifest.name}/requirements.txt could not be installed: the reason is above"
+                msg = f"strategies/{strategy}/requirements.txt could not be installed: the reason is above"
                 raise Problem(msg, code)
 
 

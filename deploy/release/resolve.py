@@ -51,7 +51,11 @@ def resolve(
     bodies, services = {}, {}
     for name, service in configuration["services"].items():
         tag, image_id = tags[name]
-        body = {key: value for key, value in service.items() if key not in {"build", "environment", "image", "develop", "profiles"}}
+        body = {
+            key: value
+            for key, value in service.items()
+            if key not in {"build", "environment", "image", "develop", "profiles"}
+        }
         _needs_nothing_of(root, name, body)
         given = [mounted[str(one["source"])] for one in body.get("secrets") or ()]
         version, values = _hash([body, shared, given]), _hash(environment[name]) if environment[name] else ""

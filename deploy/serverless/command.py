@@ -1,7 +1,8 @@
 """`python -m deploy serverless`: write the folder, and say how large it is."""
 
 import shutil
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
 
 from deploy import compose, execute
 from deploy.problem import Problem
@@ -10,7 +11,14 @@ from deploy.serverless.function import PROVIDERS, Function, plan
 from openbell.manifest import Manifest
 
 OUT = Path("serverless")
-WRITERS = {"digitalocean": digitalocean, "aws": aws, "gcp": gcp}
+Code = Callable[[Function], PurePosixPath]
+Files = Callable[[Function], Mapping[str, str]]
+# For each provider, where the code lies, and what lies beside it.
+WRITERS: Mapping[str, tuple[Code, Files]] = {
+    "digitalocean": (digitalocean.code, digitalocean.files),
+    "aws": (aws.code, aws.files),
+    "gcp": (gcp.code, gcp.files),
+}
 
 
 def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: Path = OUT) -> int:
@@ -39,13 +47,13 @@ def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: P
 
 def place(target: str, function: Function, strategies: Path, folder: Path) -> Path:
     """Write the folder anew but for its README.md, and return where the code lies in it."""
-    writer = WRITERS[target]
+    where, files = WRITERS[target]
     shutil.rmtree(folder, ignore_errors=True)
-    code = folder / writer.code(function)
+    code = folder / where(function)
     code.mkdir(parents=True)
     package.copy_code(strategies, function, code)
     (code / "requirements.txt").write_text(package.requirements(target, strategies / function.name), encoding="utf-8")
-    for name, text in writer.files(function).items():
+    for name, text in files(function).items():
         (folder / name).write_text(text, encoding="utf-8")
         if name.endswith(".sh"):
             (folder / name).chmod(0o755)

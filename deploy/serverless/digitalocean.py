@@ -28,6 +28,8 @@ BUILD = """\
 set -e
 virtualenv --without-pip virtualenv
 pip install --no-deps --require-hashes -r requirements.txt --target virtualenv/lib/python$python/site-packages
+# What is compiled here need not be at every cold start; the files' times change on the way.
+python$python -m compileall -q --invalidation-mode unchecked-hash . || true
 """
 
 

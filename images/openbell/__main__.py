@@ -11,6 +11,7 @@ COMMANDS = {
     "backtest": ("openbell.backtest.main", "run a strategy over every slot of the past"),
     "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),
     "candidates": ("openbell.commands.candidates", "print when a cloud's scheduler is to call a function"),
+    "missed": ("openbell.commands.missed", "print the runs that did not happen since it was asked last (for cron)"),
     "supervise": ("openbell.supervisor.service", "watch all strategies and serve the status page"),
     "alert-test": ("openbell.commands.alert_test", "send one message to each channel"),
     "canary": ("openbell.commands.canary", "miss a slot on purpose, and follow the alert to the channels"),

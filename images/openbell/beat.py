@@ -14,6 +14,7 @@ from pathlib import Path
 from openbell.journal import instant, stamp
 
 INTERVAL = 5.0  # seconds between two beats
+UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
 OLD = 30.0  # seconds after which a loop counts as stalled; the container's health check has the same figure
 
 

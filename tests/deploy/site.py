@@ -149,9 +149,6 @@ class Site:
 def site(engine: docker.DockerClient, machine: Machine, folder: Path, strategies: Sequence[str]) -> Iterator[Site]:
     """Give a copy of the project with these strategies; what it leaves on the engine here is removed."""
     kit = make_kit(folder, list(strategies))
-    if os.environ.get("TX_SNAP"):
-        shutil.rmtree(folder / "images")
-        shutil.copytree(os.environ["TX_SNAP"], folder / "images")
     ignore = shutil.ignore_patterns("__pycache__", "hosts.toml")
     shutil.copytree(ROOT / "deploy", folder / "deploy", ignore=ignore)
     quoted = SECRET.replace("\\", "\\\\").replace("'", "\\'")

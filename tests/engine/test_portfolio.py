@@ -9,8 +9,9 @@ import docker
 import pytest
 from testcontainers.compose import DockerCompose
 
+from deploy import compose, forms
 from openbell.manifest import Manifest
-from tests.engine.kit import Kit, ask, container_of, events, journal, removed_afterwards, wait_until
+from tests.engine.kit import Kit, container_of, events, journal, removed_afterwards, wait_until
 from tests.engine.portfolio import MANIFESTS, choose, make_portfolio
 
 QUARTER_HOURLY = ("mean_reversion_bb", "momentum_rsi_macd")
@@ -26,9 +27,17 @@ def kit(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def start(kit: Kit, profile: str) -> None:
-    """Start the portfolio in one of its forms, and wait until all of it is healthy."""
+    """Start the portfolio in one of its forms instead of the other, as `make up` does, and wait until all is healthy."""
     choose(kit, profile, OPENBELL_HEALTH_INTERVAL="1s")
+    found = json.loads(run(kit, compose.all_configuration()))
+    if gives_way := forms.replaced(forms.profiles_of(found), [profile]):
+        run(kit, compose.remove(gives_way))
     DockerCompose(kit.folder, build=True, wait=True).start()
+
+
+def run(kit: Kit, command: compose.Command) -> str:
+    """Run a command of Compose in the kit's folder and return what it printed."""
+    return subprocess.run(command, cwd=kit.folder, check=True, capture_output=True, text=True).stdout
 
 
 def bots(kit: Kit) -> dict[str, str]:
@@ -38,10 +47,10 @@ def bots(kit: Kit) -> dict[str, str]:
     return {bot["id"]: str(bot["status"]) for strategy in strategies for bot in strategy["bots"]}
 
 
-def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest, service: str, *place: str) -> None:
+def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest, service: str) -> None:
     """Run all bots of a strategy, and see that each had its signal, its decision and its end."""
     before = len(events(journal(engine, kit, manifest.name), "run_end"))
-    ask(container_of(engine, kit, service), "env", *place, "openbell", "run-now")
+    run(kit, compose.run(manifest.name, None, service))
     lines = journal(engine, kit, manifest.name)
     ends = events(lines, "run_end")[before:]
     assert sorted(str(end["bot"]) for end in ends) == sorted(bot.id for bot in manifest.bots)
@@ -61,13 +70,15 @@ def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
         run_now(engine, kit, manifest, manifest.name)
 
     start(kit, "portfolio-together")
-    names = [container.name for container in engine.containers.list(filters={"label": f"com.docker.compose.project={kit.project}"})]
+    names = [
+        container.name
+        for container in engine.containers.list(filters={"label": f"com.docker.compose.project={kit.project}"})
+    ]
     assert len(names) == 2, f"the supervisor and one container for all strategies, not {names}"
     wait_until(lambda: len(bots(kit)) == BOTS, f"{BOTS} bots on the page", 30, container_of(engine, kit, "supervisor"))
     assert set(bots(kit).values()) <= {"new", "running", "up"}
     for manifest in chosen:
-        place = (f"OPENBELL_STRATEGY={manifest.name}", f"OPENBELL_FOLDER=/strategies/{manifest.name}")
-        run_now(engine, kit, manifest, "together", *place)
+        run_now(engine, kit, manifest, compose.TOGETHER)
     for manifest in MANIFESTS:
         starts = events(journal(engine, kit, manifest.name), "service_start")
         assert [line["previous_stop"] for line in starts] == ["clean", "clean"], manifest.name

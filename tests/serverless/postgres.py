@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -37,8 +38,8 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Run Debian's PostgreSQL with a data folder of its own, as a user that is not root."""
+def running_server(*, key: Path | None = None, certificate: Path | None = None) -> Iterator[Server]:
+    """Run Debian's PostgreSQL with a data folder of its own, as a user that is not root; with a certificate it speaks TLS."""
     programs = Path(subprocess.check_output([ROOT / "scripts" / "postgres-ready"], text=True).splitlines()[-1])
     user = "postgres" if os.getuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="openbell-postgres-"))
@@ -53,7 +54,18 @@ def running_server() -> Iterator[Server]:
         [programs / "initdb", *options, "-D", folder / "data"],
         user=user, env=surroundings, cwd=folder, check=True, capture_output=True, timeout=120,
     )  # fmt: skip
-    settings = {"port": server.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+    settings: dict[str, object] = {
+        "port": server.port,
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": folder,
+        "fsync": "off",
+    }
+    if key and certificate:
+        for source, name in ((key, "server.key"), (certificate, "server.crt")):
+            shutil.copy(source, folder / "data" / name)
+            shutil.chown(folder / "data" / name, user or os.getuid())
+            (folder / "data" / name).chmod(0o600)
+        settings["ssl"] = "on"
     command = [str(programs / "postgres"), "-D", str(folder / "data")]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
@@ -63,7 +75,7 @@ def running_server() -> Iterator[Server]:
         _wait(server, process)
         yield server
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # which does not wait for connections that are open
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:

@@ -1,9 +1,11 @@
 """A strategy as a function: what is due runs once, whoever calls how often from where; questions are answered."""
 
+import contextlib
 import os
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from openbell.postgres.database import Database
 from openbell.postgres.journal import SCHEMA
 from openbell.runner.serverless import Answered
 from tests.serverless.calls import BUYS, FAILS, HOLDS, World, answer, go
+from tests.serverless.postgres import running_server
+from tests.unit.runner.fakes import wait_for
 
 SCHEDULE = {"trigger": "schedule"}
 PARAMS = "params = { window = 20, k = 2.0, loud = false, name = 'x' }"
@@ -58,7 +62,7 @@ def test_slots_that_nobody_called_for_are_told_once(world: World) -> None:
     world.write(slot=False)
     world.call()
     ago = (datetime.now(UTC) - timedelta(days=3)).isoformat(timespec="microseconds")
-    world.query(f"UPDATE accounted SET until = '{ago}'", "openbell_demo")
+    Database(world.url, "openbell_demo").execute("UPDATE accounted SET until = ?", (ago,))
     instances = [world.instance(SCHEDULE) for _ in range(2)]
     for instance in instances:
         go(instance)
@@ -164,7 +168,7 @@ def test_a_person_runs_one_symbol_with_other_parameters(world: World) -> None:
         ({"symbol": ["AAPL"]}, "symbol: found ['AAPL']; allowed: one of AAPL, MSFT"),
         ({"bot": "c"}, 'bot: found "c"; allowed: one of b'),
         ({"trigger": "cron"}, 'trigger: found "cron"; allowed: "schedule" or "manual"'),
-        ({"trigger": "schedule", "bot": "b"}, "trigger: found \"schedule\"; allowed: no other key beside it"),
+        ({"trigger": "schedule", "bot": "b"}, 'trigger: found "schedule"; allowed: no other key beside it'),
         ({"params": 5}, "params: found 5; allowed: an object of parameters"),
         ({"params": {"widnow": 5}}, 'params: found "widnow"; allowed: one of window, k, loud, name'),
         ({"params": {"window": 2.5}}, "params.window: found 2.5; allowed: a whole number, as in the manifest"),
@@ -245,7 +249,10 @@ def test_what_cannot_start_is_one_line(world: World, code: str, top: str, line: 
 
 def test_the_journal_has_no_secret(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the strategy's nor the database's."""
-    world.write("import os\ndef run(ctx):\n    print(os.environ['MY_KEY'], os.environ['OPENBELL_DATABASE_URL'])\n", top='secrets = ["MY_KEY"]')
+    world.write(
+        "import os\ndef run(ctx):\n    print(os.environ['MY_KEY'], os.environ['OPENBELL_DATABASE_URL'])\n",
+        top='secrets = ["MY_KEY"]',
+    )
     for name, value in {"MY_KEY": "hunter22", "OPENBELL_DATABASE_URL": world.url}.items():
         monkeypatch.setenv(name, value)
         world.environment[name] = value
@@ -254,7 +261,7 @@ def test_the_journal_has_no_secret(world: World, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_strategy_that_survives_no_fork_is_imported_by_each_run(world: World) -> None:
-    """start = "fresh" holds here, too."""
+    """What start = "fresh" means holds here, too."""
     world.write("import os\nHERE = os.getpid()\ndef run(ctx):\n    print(HERE == os.getpid())\n", top='start = "fresh"')
     assert world.call().code == 200
     assert [line["text"] for line in world.events("output")] == ["True"]
@@ -280,4 +287,28 @@ def test_it_waits_for_a_slot_within_its_minute(world: World) -> None:
     (world.folder / "strategy.toml").write_text(text.replace(line, f'at = "{soon:%H:%M:%S}"'))
     assert world.call().body["status"] == "ok"
     (start,) = world.events("run_start")
-    assert 0 <= float(str(start["lateness_ms"]))
+    assert float(str(start["lateness_ms"])) >= 0
+
+
+def test_no_run_goes_on_when_nobody_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that stays silent for a lease's length: the run is killed before another instance may take it over."""
+    monkeypatch.setattr("openbell.runner.functions.session.LEASE", 1.0)
+    monkeypatch.setattr("openbell.runner.functions.session.RENEW", 0.2)
+    with contextlib.ExitStack() as stack:
+        world = World(tmp_path, stack.enter_context(running_server()).url())
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        mark = tmp_path / "run"
+        world.write(
+            f"import os, time\ndef run(ctx):\n    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    time.sleep(60)\n"
+        )
+        function = world.function()
+        answers: list[Answered] = []
+        thread = threading.Thread(target=lambda: answers.append(function.call(SCHEDULE, "test")))
+        thread.start()
+        wait_for(lambda: mark.exists() and mark.read_text() != "", "the run's start")
+        stack.close()  # the server ends
+        thread.join(60)
+    assert [one.code for one in answers] == [503]
+    assert "silent for too long" in str(answers[0].body["error"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)

@@ -1,6 +1,7 @@
 """`openbell crontab`: whatever the machine's zone, cron starts `once` in the minute of every slot."""
 
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,7 +17,8 @@ from tests.unit.strategy_file import write
 
 NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 UNTIL = NOW + timedelta(days=400)
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+DAYS = [NOW + number * DAY for number in range(401)]
 NEW_YORK = 'timezone = "America/New_York"\n'
 SCHEDULES = {
     "a daily time": NEW_YORK + '[[bot]]\nsymbols = ["A"]\nat = "09:35"\ndays = "mon-fri"\n',
@@ -35,20 +37,42 @@ def manifest_of(folder: Path, text: str) -> Manifest:
     return load(write(folder, text))
 
 
+def is_named(line: CronSim, local: datetime) -> bool:
+    """Tell whether the fields name a local time; Sunday is 0."""
+    is_day = local.isoweekday() % 7 in {day % 7 for day in line.weekdays if isinstance(day, int)}
+    return is_day and local.hour in line.hours and local.minute in line.minutes
+
+
+def starts_near(line: str, change: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+    """Yield when Debian's cron starts a line within two days before and after."""
+    for start in CronSim(" ".join(line.split()[:5]), (change - 2 * DAY).astimezone(zone)):
+        if start > change + 2 * DAY:
+            break
+        yield start.astimezone(UTC)
+
+
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_cron_starts_in_the_minute_of_every_slot(tmp_path: Path, schedule: str, zone: str) -> None:
     """For 400 days: no slot of any bot comes due in a minute in which cron, as Debian's works, starts nothing."""
     manifest, local = manifest_of(tmp_path, SCHEDULES[schedule]), ZoneInfo(zone)
     lines = [line for line in lines_of(manifest, NOW, local, Path("/s"), Path("/d")) if not line.startswith("#")]
-    starts: set[datetime] = set()
-    for line in lines:
-        for start in CronSim(" ".join(line.split()[:5]), NOW.astimezone(local)):
-            if start > UNTIL:
-                break
-            starts.add(start.astimezone(UTC))
-    due = {slot + bot.shift for bot in manifest.bots for slot in slots_between(bot.schedule, NOW + MINUTE, UNTIL - MINUTE)}
+    due = {
+        slot + bot.shift for bot in manifest.bots for slot in slots_between(bot.schedule, NOW + MINUTE, UNTIL - MINUTE)
+    }
     floors = {at.replace(second=0, microsecond=0) for at in due}
+    changes = [
+        day for day in DAYS if (day - DAY).astimezone(local).utcoffset() != (day + DAY).astimezone(local).utcoffset()
+    ]
+    starts = {start for line in lines for change in changes for start in starts_near(line, change, local)}
+    for line in lines:
+        # Far from a change of the clock cron's fields mean what they say, which takes no simulation.
+        plain = CronSim(" ".join(line.split()[:5]), NOW.astimezone(local))
+        starts |= {
+            at
+            for at in floors
+            if not any(abs(at - one) < DAY for one in changes) and is_named(plain, at.astimezone(local))
+        }
     assert len(floors) > 200
     assert floors - starts == set()
 
@@ -80,6 +104,13 @@ def test_secrets_are_read_by_the_shell_and_a_stream_is_said_to_be_none_of_crons(
     assert lines[2].startswith("0 * * * * set -a; . '/my kit/.env'; set +a; ")
 
 
+def test_a_strategys_own_packages_are_found(tmp_path: Path) -> None:
+    """Those that `make crontab` has installed for it alone."""
+    (tmp_path / "packages" / "demo").mkdir(parents=True)
+    (_, line) = lines_of(manifest_of(tmp_path, SCHEDULES["every four hours"]), NOW, ZoneInfo("UTC"), tmp_path, tmp_path)
+    assert f" PYTHONPATH={tmp_path}/packages/demo {Path(sys.executable).parent}/openbell once demo " in line
+
+
 def test_the_command_prints_places_and_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Absolute folders first, then each strategy."""
     folder = write(tmp_path, SCHEDULES["every four hours"])
@@ -90,7 +121,25 @@ def test_the_command_prints_places_and_lines(tmp_path: Path, capsys: pytest.Capt
         f"OPENBELL_{name.upper()}={tmp_path}/data/{name}" for name in ("journal", "state", "control")
     ]
     assert printed[4] == "# demo: "
+    assert printed[-1] == f"*/5 * * * * {Path(sys.executable).parent}/openbell missed demo"
     assert (tmp_path / "data" / "logs").is_dir()
+
+
+def test_a_strategy_of_a_profile_has_lines_only_if_it_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `make up` starts it only then."""
+    strategies = tmp_path / "strategies"
+    strategies.mkdir()
+    write(strategies, SCHEDULES["every four hours"])
+    write(strategies, 'profile = "p"\n' + SCHEDULES["every four hours"], "other")
+    where = ["--strategies", str(strategies), "--data", str(tmp_path / "data")]
+    assert crontab.main(where) == 0
+    assert "once other" not in capsys.readouterr().out
+    assert crontab.main([*where, "--strategy", "other"]) == 0
+    printed = capsys.readouterr().out
+    assert "once other" in printed
+    assert printed.splitlines()[-1].endswith("openbell missed other")
 
 
 @pytest.mark.parametrize("strategy, said", [("nope", 'found "nope"; allowed: one of demo')])

@@ -4,7 +4,8 @@ import csv
 import gzip
 from bisect import bisect_right
 from collections.abc import Iterable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from openbell.market import series as files
 TIMEFRAME = "1d"
 HEADER = history.HEADER.split(",")
 _NEW_YORK = pytz.timezone("America/New_York")
-_OPEN, _CLOSE = time(9, 30), time(16, 0)
+_OPEN, _SESSION = timedelta(hours=9, minutes=30), timedelta(hours=6, minutes=30)
 
 
 class Prices(NamedTuple):
@@ -121,17 +122,19 @@ def _bar(day: str, *figures: str) -> Bar:
     if not 0 < low <= min(open_, close) <= max(open_, close) <= high or factor <= 0:
         msg = "the prices are not low <= open, close <= high, all above 0"
         raise ValueError(msg)
-    return Bar(_at(day, _CLOSE), open_ * factor, high * factor, low * factor, close * factor, volume / factor)
+    return Bar(_hours(day)[1], open_ * factor, high * factor, low * factor, close * factor, volume / factor)
 
 
 def _prices(bars: tuple[Bar, ...]) -> Prices:
     known: list[tuple[datetime, float]] = []
     for bar in bars:
         day = bar.timestamp.astimezone(_NEW_YORK).date().isoformat()
-        known += [(_at(day, _OPEN), bar.open), (bar.timestamp, bar.close)]
+        known += [(_hours(day)[0], bar.open), (bar.timestamp, bar.close)]
     return Prices(bars, [bar.timestamp for bar in bars], [at for at, _ in known], [price for _, price in known])
 
 
-def _at(day: str, at: time) -> datetime:
-    local = datetime.fromisoformat(day) + timedelta(hours=at.hour, minutes=at.minute)
-    return _NEW_YORK.localize(local).astimezone(UTC)
+@cache  # the symbols share their days
+def _hours(day: str) -> tuple[datetime, datetime]:
+    """Return when a day's session opens and closes; no clock in New York changes in between."""
+    opening = _NEW_YORK.localize(datetime.fromisoformat(day) + _OPEN).astimezone(UTC)
+    return opening, opening + _SESSION

@@ -21,6 +21,7 @@ from openbell.slots import slots_between
 YEAR = timedelta(days=400)
 WEEK = timedelta(days=8)
 NEAR = timedelta(hours=3)  # of a clock change: cron's own handling reaches as far
+MISSED = "*/5 * * * *"  # when the runs that did not happen are looked for
 AHEAD = "55s"  # `once` waits for slots that lie within its minute
 
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     manifests, errors = load_all(options.strategies)
     for error in errors:
         print(error, file=sys.stderr)
-    wanted = [manifest for manifest in manifests if options.strategy in {"", manifest.name}]
+    wanted = [one for one in manifests if (not one.profile if not options.strategy else one.name == options.strategy)]
     if errors or not wanted:
         names = ", ".join(manifest.name for manifest in manifests)
         if not errors:
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     except CalendarExpired as error:
         print(f"openbell crontab: {error}", file=sys.stderr)
         return 1
-    print("\n".join([*_head(*_places(options)), *lines]))
+    print("\n".join([*_head(*_places(options)), *lines, *_missed(wanted)]))
     return 0
 
 
@@ -129,7 +130,9 @@ def _command(manifest: Manifest, strategies: Path, data: Path) -> str:
     secrets = f"set -a; . {shlex.quote(str(strategies.parent / '.env'))}; set +a; " if manifest.secrets else ""
     log = shlex.quote(str(data / "logs" / f"{manifest.name}.log"))
     once = f"{shlex.quote(str(openbell))} once {manifest.name} --ahead {AHEAD}"
-    return f"{secrets}{once} >> {log} 2>&1".replace("%", r"\%")  # a bare % ends a line of cron's
+    packages = data / "packages" / manifest.name
+    path = f"PYTHONPATH={shlex.quote(str(packages))} " if packages.is_dir() else ""
+    return f"{secrets}{path}{once} >> {log} 2>&1".replace("%", r"\%")  # a bare % ends a line of cron's
 
 
 def _head(strategies: Path, data: Path) -> list[str]:
@@ -138,6 +141,13 @@ def _head(strategies: Path, data: Path) -> list[str]:
         f"OPENBELL_STRATEGIES={strategies}",
         *(f"OPENBELL_{name.upper()}={data / name}" for name in ("journal", "state", "control")),
     ]
+
+
+def _missed(manifests: Iterable[Manifest]) -> list[str]:
+    openbell = shlex.quote(str(Path(sys.executable).parent / "openbell")).replace("%", r"\%")
+    names = [manifest.name for manifest in manifests if any(not bot.is_stream for bot in manifest.bots)]
+    about = "# runs that did not happen, and those that failed: cron mails what this prints (MAILTO), once"
+    return [about, f"{MISSED} {openbell} missed {' '.join(names)}"] if names else []
 
 
 def _places(options: argparse.Namespace) -> tuple[Path, Path]:

@@ -1,8 +1,8 @@
 """A connection to PostgreSQL that speaks as much of SQLite's dialect as openbell's own statements need.
 
 So the ledger and the paper account are one code with one meaning, wherever they are kept. Values go into a statement as
-literals that the driver quotes: each statement is one exchange of messages with the server, and works through a pooler of
-connections, which gives every transaction another session.
+quoted literals: each statement is one exchange of messages with the server, and works through a pooler of connections,
+which gives every transaction another session.
 """
 
 import os
@@ -12,19 +12,19 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pg8000.exceptions import DatabaseError, InterfaceError
-from pg8000.native import Connection, literal
+from openbell.postgres.wire import Connection, LoginError, Row, ServerError, Value, Where, literal
+
+if TYPE_CHECKING:
+    import ssl
 
 VARIABLE = "OPENBELL_DATABASE_URL"
 PATIENCE = 5.0  # seconds for an answer
 LOCK_PATIENCE = 20.0  # seconds for a lock
 LOCK_LIMIT = 15  # seconds after which the server takes a lock away from who holds it and says nothing more
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
-
-Value = str | int | float | None
-Row = tuple[Value, ...]
 
 # What SQLite and PostgreSQL say differently. In an upsert PostgreSQL wants to know whose column is meant.
 _DIALECT = (
@@ -47,8 +47,8 @@ class PostgresError(sqlite3.OperationalError):
 class Rows(list[Row]):
     """The answer to a statement, as a cursor would give it."""
 
-    def __init__(self, rows: Iterable[Sequence[Value]], rowcount: int) -> None:
-        super().__init__(tuple(row) for row in rows)
+    def __init__(self, rows: Iterable[Row], rowcount: int) -> None:
+        super().__init__(rows)
         self.rowcount = rowcount
 
     def fetchone(self) -> Row | None:
@@ -127,7 +127,7 @@ class Database:
                 connection.run(f"BEGIN; {limit}; SELECT pg_advisory_xact_lock({key})")
             yield
         finally:
-            with suppress(OSError, DatabaseError, InterfaceError):
+            with suppress(OSError, ServerError):
                 connection.run("COMMIT")
             _close(connection)
 
@@ -149,13 +149,13 @@ class Database:
         try:
             with _told():
                 rows = line.connection.run(text)
-                return Rows(rows or [], line.connection.row_count)
+                return Rows(rows, line.connection.row_count)
         except PostgresError as error:
             # What is left of a transaction must not be there for the next statement, and a broken connection neither.
-            if not isinstance(error.__cause__, DatabaseError):
+            if not isinstance(error.__cause__, ServerError):
                 self.close()
             elif not line.in_transaction:
-                with suppress(OSError, DatabaseError, InterfaceError):
+                with suppress(OSError, ServerError):
                     line.connection.run("ROLLBACK")
             raise
 
@@ -188,25 +188,27 @@ def _connect(url: str, patience: float = PATIENCE) -> Connection:
         msg = f"{VARIABLE}: write it as postgresql://user:password@host:5432/database?sslmode=verify-full"
         raise PostgresError(msg)
     port = parts.port or 5432
-    mode = options.get("sslmode", "disable" if host in LOCAL or host.startswith("/") else "verify-full")
+    mode = options.get("sslmode") or usual_mode(host)
+    where = Where(
+        host or "localhost",
+        port,
+        unquote(parts.username or options["user"]),
+        unquote(parts.password or ""),
+        unquote(parts.path.lstrip("/")),
+    )
     with _told():
-        return Connection(
-            unquote(parts.username or options["user"]),
-            host=host or "localhost",
-            unix_sock=f"{host}/.s.PGSQL.{port}" if host.startswith("/") else None,
-            port=port,
-            database=unquote(parts.path.lstrip("/")) or None,
-            password=unquote(parts.password) if parts.password else None,
-            ssl_context=_tls(mode, options.get("sslrootcert")),
-            timeout=patience,
-            application_name="openbell",
-        )
+        return Connection(where, _tls(mode, options.get("sslrootcert")), patience)
 
 
-def _tls(mode: str, root: str | None) -> object:
-    """Return what the driver wants to know of TLS: a context, or False for none."""
+def usual_mode(host: str) -> str:
+    """Return how a host is spoken to if its address does not say: elsewhere only with TLS, and a certificate that is right."""
+    return "disable" if host in LOCAL or host.startswith("/") else "verify-full"
+
+
+def _tls(mode: str, root: str | None) -> "ssl.SSLContext | None":
+    """Return how TLS is to be spoken, or None."""
     if mode == "disable":
-        return False
+        return None
     import ssl  # noqa: PLC0415 - tens of milliseconds that a database on the same machine does not need
 
     if mode not in {"require", "verify-ca", "verify-full"}:
@@ -221,18 +223,17 @@ def _tls(mode: str, root: str | None) -> object:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turn the driver's errors into one line."""
+    """Turn what the connection raises into one line."""
     try:
         yield
-    except DatabaseError as error:
-        said = error.args[0] if error.args else ""
-        msg = f"PostgreSQL: {said.get('M', said) if isinstance(said, dict) else said}"
+    except ServerError as error:
+        msg = f"PostgreSQL: {error}"
         raise PostgresError(msg) from error
-    except (InterfaceError, OSError) as error:
+    except (LoginError, OSError) as error:
         msg = f"PostgreSQL cannot be reached: {error}"
         raise PostgresError(msg) from error
 
 
-def _close(line: Connection) -> None:
-    with suppress(OSError, DatabaseError, InterfaceError):
-        line.close()
+def _close(connection: Connection) -> None:
+    with suppress(OSError):
+        connection.close()

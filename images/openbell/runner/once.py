@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from openbell import strategy
+from openbell import beat, strategy
 from openbell.context import Run
 from openbell.control import Control
 from openbell.journal import NO_FIELDS, Journal
@@ -42,7 +42,6 @@ TRIGGER = "cron"
 EXIT_NOT_WELL = 1  # a run that did not succeed, or a slot that was missed
 EXIT_USAGE = 2
 EXIT_BUSY = 75  # somebody else runs the strategy, and went on doing so for as long as a slot may wait (EX_TEMPFAIL)
-UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that needs no start to follow
 PAUSE = 0.2  # seconds between two looks at the lock
 
 
@@ -162,7 +161,7 @@ def _settle(manifest: Manifest, places: Places, journal: _Witness, boot_id: str,
         if loop.is_drained or loop.is_settled(until):
             break
         clock.wait(min(wait, LONGEST_WAIT))
-    loop.finish(stop[0] if stop else UNTIL_NEXT)
+    loop.finish(stop[0] if stop else beat.UNTIL_NEXT)
     tidy(ledger, journal, clock.now())
     return 0 if set(journal.outcomes) <= {"succeeded", "skipped"} else EXIT_NOT_WELL
 

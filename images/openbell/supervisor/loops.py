@@ -119,6 +119,9 @@ def _cannot_start(facts: LoopFacts, newest: ServiceEvent, now: datetime) -> Judg
 
 
 def _stopped(facts: LoopFacts, stop: ServiceEvent, now: datetime) -> Judgement:
+    if stop.detail == beats.UNTIL_NEXT:
+        # Whether cron starts it in time is seen in its slots.
+        return Judgement("up", f"run by cron, last at {local(stop.at, facts.timezone, now)}")
     shown = f"stopped {local(stop.at, facts.timezone, now)} ({stop.detail})"
     until = max(stop.at, facts.watched_since) + SILENT
     if now < until and not _was_told(facts, stop.at):

@@ -175,6 +175,20 @@ def test_the_journal_is_in_the_live_format(backtest: NewBacktest, tmp_path: Path
     assert (tmp_path / "journal" / "demo" / "2010-01-04.jsonl").is_file()
 
 
+def test_a_second_backtest_takes_the_place_of_the_first(backtest: NewBacktest, tmp_path: Path) -> None:
+    """In the same folder: no day of the first is left, and no line is there twice."""
+
+    def run(ctx: Context) -> None:
+        ctx.hold("AAPL", reason="fine")
+
+    journal = tmp_path / "journal"
+    backtest(run, until=datetime(2010, 1, 6, 23, tzinfo=UTC), journal=journal)
+    assert len(list((journal / "demo").glob("*.jsonl"))) == 3
+    backtest(run, until=datetime(2010, 1, 4, 23, tzinfo=UTC), journal=journal)
+    assert [line["event"] for line in since(journal / "demo", FROM.date())].count("run_start") == 1
+    assert [path.name for path in (journal / "demo").glob("*.jsonl")] == ["2010-01-04.jsonl"]
+
+
 def test_limits_of_the_manifest_hold_in_a_backtest(backtest: NewBacktest) -> None:
     """An order beyond a limit is refused, as it would be live."""
 

@@ -16,6 +16,11 @@ from deploy.compose import Command
         (compose.logs("pulse", follow=False), "docker compose logs --tail 200 --no-log-prefix pulse"),
         (compose.run("pulse", None), "docker compose exec -T pulse openbell run-now"),
         (compose.run("pulse", "a"), "docker compose exec -T pulse openbell run-now --bot a"),
+        (
+            compose.run("mine", None, "together"),
+            "docker compose exec -T --env OPENBELL_STRATEGY=mine --env OPENBELL_FOLDER=/strategies/mine together "
+            "openbell run-now",
+        ),
         (compose.journal("pulse", None, None), "docker compose exec -T supervisor openbell journal pulse"),
         (
             compose.journal("pulse", "AAPL", "2h"),

@@ -7,9 +7,10 @@ for slots that were lost and orders that were doubled; and one without a restart
 """
 
 import argparse
+import gc
 import sys
 import tempfile
-import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TypeVar
 
 from openbell import strategy
@@ -25,7 +27,8 @@ from openbell.manifest import Manifest, load_all
 from openbell.market.synthetic import SyntheticMarket
 from openbell.runner.loop import Loop
 from openbell.strategy import StrategyFunction
-from tests.unit.runner.simulated_runs import remember
+from tests.unit.runner.simulated import Time
+from tests.unit.runner.simulated_runs import SimulatedLauncher, remember
 from tests.unit.runner.simulation import START, Result, Simulation, quiet
 
 STRATEGIES = Path(__file__).parents[3] / "strategies"
@@ -33,9 +36,7 @@ DAY = timedelta(days=1)
 
 Kind = TypeVar("Kind", bound=Simulation)
 
-# What the loop's process keeps. A run's process keeps more, and takes it along when it ends.
-LOOPS = ("*/openbell/runner/*", "*/openbell/*.py", "*/openbell/manifest/*", "*/schedule/*")
-RUNS = ("*/openbell/context.py", "*/openbell/guard.py")
+NOT_FOLLOWED = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType, SimulatedLauncher, Time)
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,16 @@ def manifests() -> tuple[Manifest, ...]:
     return tuple(manifest for manifest in load_all(STRATEGIES)[0] if manifest.profile == "portfolio")
 
 
-def bad_luck(manifest: Manifest, seed: int, length: timedelta, say: Callable[[str], None] | None = None) -> Result:
+def bad_luck(
+    manifest: Manifest,
+    seed: int,
+    length: timedelta,
+    *,
+    between: float = 3 * 3600,
+    say: Callable[[str], None] | None = None,
+) -> Result:
     """Let one strategy live through kills, power cuts, full disks, clock steps and all the rest."""
-    with _simulation(Simulation, manifest, seed, length, 3 * 3600) as simulation:
+    with _simulation(Simulation, manifest, seed, length, between) as simulation:
         simulation.say = say or simulation.say
         return simulation.run()
 
@@ -66,11 +74,7 @@ def bad_luck(manifest: Manifest, seed: int, length: timedelta, say: Callable[[st
 def one_life(manifest: Manifest, seed: int, length: timedelta) -> tuple[Result, Memory]:
     """Let one strategy's loop run without a restart, some of its runs failing or hanging, and look at its memory."""
     with _simulation(_Watched, manifest, seed, length, 3600) as simulation:
-        tracemalloc.start(1)
-        try:
-            result = simulation.run()
-        finally:
-            tracemalloc.stop()
+        result = simulation.run()
     return result, simulation.memory(length)
 
 
@@ -92,28 +96,40 @@ class _Watched(Simulation):
         # A run that is under way is not the loop's for long; days between the two that count need no look.
         day = (self.time.wall - START) // DAY
         if not loop._runs.bots() and (day == 1 or self.time.wall >= START + self.length - DAY):
-            self.looks.append((self.time.wall, _kept()))
+            self.looks.append((self.time.wall, sum(kept(loop).values())))
 
 
-def _kept() -> int:
-    found = tracemalloc.take_snapshot().filter_traces(
-        [
-            *(tracemalloc.Filter(inclusive=True, filename_pattern=pattern) for pattern in LOOPS),
-            *(tracemalloc.Filter(inclusive=False, filename_pattern=pattern) for pattern in RUNS),
-        ]
-    )
-    return sum(trace.size for trace in found.traces)
+def kept(loop: Loop) -> dict[type, int]:
+    """Return the bytes that hang on the loop, by type: its timetable, its runs, its journal and its ledger.
+
+    The simulation's own things are not followed: its broker remembers every order, to find the doubled ones.
+    """
+    sizes: Counter[type] = Counter()
+    seen: set[int] = set()
+    waiting: list[object] = [loop]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, NOT_FOLLOWED):
+            continue
+        seen.add(id(one))
+        sizes[type(one)] += sys.getsizeof(one)
+        waiting += gc.get_referents(one)
+    return dict(sizes)
 
 
 @contextmanager
-def _simulation(
-    kind: type[Kind], manifest: Manifest, seed: int, length: timedelta, between: float
-) -> Iterator[Kind]:
+def _simulation(kind: type[Kind], manifest: Manifest, seed: int, length: timedelta, between: float) -> Iterator[Kind]:
     folder = STRATEGIES / manifest.name
     function = partial(_run, strategy.load(folder)["run"])
     with tempfile.TemporaryDirectory(prefix="openbell-month-", dir=_memory()) as place:
         yield kind(
-            seed, Path(place), length, between=between, manifest=manifest, function=function, market=SyntheticMarket(folder)
+            seed,
+            Path(place),
+            length,
+            between=between,
+            manifest=manifest,
+            function=function,
+            market=SyntheticMarket(folder),
         )
 
 
@@ -138,11 +154,13 @@ def main() -> int:
         if options.strategy in {None, manifest.name}:
             length, seed = timedelta(days=options.days), options.seed + number
             with quiet():
-                result = bad_luck(manifest, seed, length, partial(print, f"  {manifest.name}", flush=True))
+                result = bad_luck(manifest, seed, length, say=partial(print, f"  {manifest.name}", flush=True))
             print(f"{manifest.name}, bad luck, {result}", flush=True)
             with quiet():
                 life, memory = one_life(manifest, seed, length)
-            told = f"the loop keeps {memory.second_day / 1024:.0f} KB on day 2, {memory.last_day / 1024:.0f} KB at the end"
+            told = (
+                f"the loop keeps {memory.second_day / 1024:.0f} KB on day 2, {memory.last_day / 1024:.0f} KB at the end"
+            )
             print(f"{manifest.name}, one life, {life}\n  {told}", flush=True)
             wrong += len(result.problems) + len(life.problems) + (not memory.is_flat)
             slots += result.slots + life.slots

@@ -109,8 +109,7 @@ def test_sigterm_lets_the_runs_of_all_loops_end(machine: Machine) -> None:
     for name in ("one", "two"):
         machine.write(name, "import time\n\ndef run(ctx):\n    time.sleep(1.5)\n")
     machine.start()
-    for name in ("one", "two"):
-        wait_for(lambda name=name: machine.events(name, "run_start"), f"a run of {name}", PATIENCE)  # type: ignore[misc]
+    wait_for(lambda: all(machine.events(name, "run_start") for name in ("one", "two")), "a run of each", PATIENCE)
     assert machine.stop() == 0
     for name in ("one", "two"):
         starts, ends = machine.events(name, "run_start"), machine.events(name, "run_end")

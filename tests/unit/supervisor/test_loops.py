@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from openbell.beat import Beat
+from openbell.beat import UNTIL_NEXT, Beat
 from openbell.control import Deployment
 from openbell.supervisor.conditions import KINDS
 from openbell.supervisor.facts import LoopFacts
@@ -49,6 +49,19 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
     ("never started", LoopFacts("s", "UTC", ago(60), ago(60)), "down", [("never_started", 60, 1, "14:59:00")]),
     ("to start for the first time", LoopFacts("s", "UTC", ago(59), ago(59)), "new", []),
     ("stopped", STOPPED, "down", [("stopped", 900, 1, "SIGTERM")]),
+    ("run by cron", replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),), beat=None), "up", []),
+    (
+        "run by cron, and by hand before that",
+        replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),)),
+        "up",
+        [],
+    ),
+    (
+        "run by cron, and ended in the middle",
+        replace(STOPPED, events=(event(900, "service_stop", "SIGTERM"), event(990, "service_stop", UNTIL_NEXT))),
+        "down",
+        [("stopped", 900, 1, "SIGTERM")],
+    ),
     ("silent", SILENT, "down", [("stalled", 900, 1, "14:45:00")]),
     (
         "cannot start, three tries",
@@ -196,3 +209,9 @@ def test_a_clock_that_was_set_is_forgotten_after_an_hour() -> None:
     judgement = judge_loop(facts, NOW)
     assert judgement.until == NOW + timedelta(minutes=59)
     assert judge_loop(facts, judgement.until).conditions == ()
+
+
+def test_a_strategy_that_cron_runs_says_when_it_last_did() -> None:
+    """Nothing is expected of its loop between two slots; what cron forgets is missing among its slots."""
+    judgement = judge_loop(replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),), beat=None), NOW)
+    assert (judgement.reason, judgement.until) == ("run by cron, last at 14:45:00 UTC", None)

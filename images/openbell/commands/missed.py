@@ -1,0 +1,159 @@
+"""`openbell missed`: for hosts with cron and no supervisor, which runs did not happen or failed since the last time.
+
+It is the supervisor's own bookkeeping, asked now and then instead of all the time: what the journals say is entered into a
+small store of its own, what the slots demand is looked up, and each slot that went wrong is one line, once. cron mails
+what its commands print.
+"""
+
+import argparse
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from openbell import beat, clock
+from openbell.manifest import Manifest, ManifestError, load_all
+from openbell.places import PlaceError, prepare
+from openbell.supervisor.book import SETTLING, UNHEARD, Book
+from openbell.supervisor.housekeeping import KEEP_DAYS
+from openbell.supervisor.intake import Intake
+from openbell.supervisor.records import Fault, RunRecord
+from openbell.supervisor.scribe import Scribe
+from openbell.supervisor.store import Store
+from openbell.supervisor.times import local
+
+BATCH = 5000  # lines of one journal at once
+DAY = timedelta(days=1)
+EXIT_SOMETHING = 1
+EXIT_USAGE = 2
+EXIT_CANNOT = 3
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what went wrong since the last time; return 1 if there is anything, 0 if not (and after the first time)."""
+    parser = argparse.ArgumentParser(
+        prog="openbell missed",
+        description="print the runs that did not happen, and those that failed, since it was asked last",
+        epilog="exit codes: 0 nothing, or asked for the first time; 1 something, one line each; 2 wrong usage; "
+        "3 it could not be found out",
+    )
+    parser.add_argument(
+        "strategy", nargs="*", help="only these; otherwise all without a profile, and whatever has run here"
+    )
+    options = parser.parse_args(arguments)
+    root = Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies"))
+    journal = Path(os.environ.get("OPENBELL_JOURNAL", "/journal"))
+    state = Path(os.environ.get("OPENBELL_STATE", "/state"))
+    manifests, errors = load_all(root)
+    names = [manifest.name for manifest in manifests] + [_name(error) for error in errors]
+    for name in options.strategy:
+        if name not in names:
+            known = ", ".join(names) or "none"
+            return _refuse(f'found "{name}"; allowed: a strategy below {root} ({known})', EXIT_USAGE)
+    wanted = [one for one in manifests if _is_wanted(one, options.strategy, journal)]
+    unread = [one for one in errors if not options.strategy or _name(one) in options.strategy]
+    try:
+        prepare(state)
+        journal.mkdir(parents=True, exist_ok=True)
+        # Lines of a crontab that ask for different strategies do not take each other's news away.
+        file = "-".join(["missed", *sorted(options.strategy)]) + ".sqlite"
+        with closing(Store(state / file)) as store:
+            lines = [*(str(problem) for error in unread for problem in error.problems)]
+            lines += look(store, wanted, [_name(one) for one in unread], journal, clock.now())
+    except (PlaceError, sqlite3.Error, OSError) as error:
+        return _refuse(str(error), EXIT_CANNOT)
+    print("".join(f"{line}\n" for line in lines), end="")
+    return EXIT_SOMETHING if lines else 0
+
+
+def look(
+    store: Store, manifests: Sequence[Manifest], unknown: Iterable[str], journal: Path, now: datetime
+) -> list[str]:
+    """Enter what is new, and return a line for each thing that went wrong and was not told before."""
+    zones = {manifest.name: manifest.timezone for manifest in manifests}
+    with store.transaction():
+        told = store.last_fault()
+        book = Book(store, [bot for manifest in manifests for bot in manifest.bots], unknown, now)
+        intake = Intake(journal, store.positions(), KEEP_DAYS)
+        troubles = _read(store, book, intake, list(zones), now)
+        for expectation in book.expectations.values():
+            if expectation.bot.strategy not in troubles and not expectation.bot.is_stream:
+                book.advance(expectation, now)
+        calendars = [one.trouble for one in book.expectations.values() if one.trouble]
+        lost = [_lost(run, zones[name], now) for name in zones for run in _lost_runs(store, book, journal, name, now)]
+        book.keep_progress()
+        wrong = [_words(store, fault, zones.get(fault.condition.strategy, "UTC"), now) for fault in _all(store, told)]
+        if (swept := store.marked("swept")) is None or not timedelta(0) <= now - swept < DAY:
+            list(store.sweep(now, book.timeout))
+            store.mark("swept", now)
+    return [*dict.fromkeys(calendars), *troubles.values(), *wrong, *lost]
+
+
+def _read(store: Store, book: Book, intake: Intake, names: Sequence[str], now: datetime) -> dict[str, str]:
+    """Enter all that the journals say; return why those that could not be read could not, by strategy."""
+    scribe, before = Scribe(book, store), dict(intake.positions)
+    while True:
+        for strategy, line in intake.batch(names, now, BATCH):
+            scribe.take(strategy, line, now)
+        if not intake.behind:
+            break
+    store.keep_positions(intake.positions, before)
+    return {
+        name: f"{name}: nothing is known of it: {trouble}" for name in names if (trouble := intake.trouble_of(name))
+    }
+
+
+def _all(store: Store, after: int) -> Iterator[Fault]:
+    while found := store.faults(after):
+        yield from found
+        after = found[-1].id
+
+
+def _words(store: Store, fault: Fault, zone: str, now: datetime) -> str:
+    condition = fault.condition
+    bot = condition.strategy if condition.bot in {"", condition.strategy} else f"{condition.strategy}/{condition.bot}"
+    when = local(fault.last, zone, now)
+    many = f" and {condition.count - 1} before it" if condition.count > 1 else ""
+    reason = condition.reason
+    if condition.kind == "missed" and reason == UNHEARD:
+        newest = next(iter(store.services(condition.strategy, 1)), None)
+        is_why = newest is not None and newest.detail.startswith("cannot start")
+        reason = newest.detail if newest is not None and is_why else "nothing has started it"
+    return f"{bot}: the slot {when}{many} {condition.kind.replace('_', ' ')}" + (f": {reason}" if reason else "")
+
+
+def _lost_runs(store: Store, book: Book, journal: Path, strategy: str, now: datetime) -> Iterator[RunRecord]:
+    """Yield the runs that must have ended by now and whose end nobody has written, each of them once."""
+    sign = beat.read(journal / strategy)
+    if sign is not None and (now - sign.timestamp).total_seconds() < beat.OLD:
+        return  # somebody looks after them
+    for run in store.open_runs(strategy):
+        timeout, mark = book.timeout(strategy, run.bot), f"told {run.run_id}"
+        begun = run.attempt_at or run.slot
+        if timeout is not None and now > begun + timeout + SETTLING and store.marked(mark) is None:
+            store.mark(mark, now)
+            expectation = book.owes(strategy, run.bot, run.slot)
+            if expectation is not None:
+                yield run
+
+
+def _lost(run: RunRecord, zone: str, now: datetime) -> str:
+    return f"{run.bot}: the run of the slot {local(run.slot, zone, now)} began and has no end: its process was killed"
+
+
+def _is_wanted(manifest: Manifest, named: Sequence[str], journal: Path) -> bool:
+    if named:
+        return manifest.name in named
+    return not manifest.profile or (journal / manifest.name).is_dir()
+
+
+def _name(error: ManifestError) -> str:
+    return error.problems[0].file.split("/")[0]
+
+
+def _refuse(line: str, code: int) -> int:
+    print(f"openbell missed: {line}", file=sys.stderr)
+    return code
