@@ -166,7 +166,7 @@ releases: ## List the releases that a server keeps: HOST=vps
 .PHONY: test
 test: lint ## Set up what is missing and run the whole test suite
 	@scripts/docker-ready
-	@$(python) -m pytest -m 'not deploy_long' $(tests)
+	@$(python) -m pytest -m 'not deploy_long' -n auto --dist loadfile $(tests)
 
 .PHONY: test-deploy
 test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (many minutes)

@@ -24,7 +24,10 @@ _FILE = (re.compile(r"\S.*"), "a file")
 # Every key that openbell knows, with what it may be. .env.example explains each of them; a test holds the two together.
 KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "COMPOSE_PROJECT_NAME": (re.compile(r"[a-z0-9][a-z0-9_-]*"), "lower-case letters, digits, _ and -"),
-    "COMPOSE_PROFILES": (re.compile(r"[a-z][\w-]*(,[a-z][\w-]*)*"), 'profiles with commas between them, such as "portfolio"'),
+    "COMPOSE_PROFILES": (
+        re.compile(r"[a-z][\w-]*(,[a-z][\w-]*)*"),
+        'profiles with commas between them, such as "portfolio"',
+    ),
     "OPENBELL_TAG": (re.compile(r"(?!latest$)\w[\w.-]{0,127}"), "an image tag other than latest"),
     "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
     "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),

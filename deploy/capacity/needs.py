@@ -12,7 +12,9 @@ MB = 2**20
 STRATEGY = 14 * MB  # 12.8: an idle strategy with its loop, in a container of its own
 TOGETHER = 14 * MB  # a container that hosts strategies, before the first of them
 HOSTED = 8 * MB  # 7.2: each strategy in it (seven of them and their host: 64.4)
-RUN = 10 * MB  # 5: a run under way, the pages that its process does not share with its loop; a strategy may hold more bars
+RUN = (
+    10 * MB
+)  # 5: a run under way, the pages that its process does not share with its loop; a strategy may hold more bars
 SUPERVISOR = 64 * MB  # 30 with the portfolio alone; this is its budget with 1,000 bots
 SHIM = 7 * MB  # 6.1: the engine's own process over each container
 ENGINE = 100 * MB  # 74: docker and containerd, where they are not there yet

@@ -36,8 +36,9 @@ def words(event: Mapping[str, object]) -> str:
         case "service_stop":
             text = f"stopped in order ({event['reason']})"
         case "decision":
-            quantity = f" {event['qty']}" if event.get("qty") else ""
-            text = f"{event['action']}{quantity} {event['symbol']}: {event['reason']}"
+            quantity = event.get("qty")
+            amount = f" {quantity:.10g}" if isinstance(quantity, int | float) and quantity else ""
+            text = f"{event['action']}{amount} {event['symbol']}: {event['reason']}"
         case "run_end":
             text = f"ran its slot {_clock(event['slot'])}: {event['outcome']}"
         case "slot_skipped":

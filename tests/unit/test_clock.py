@@ -3,12 +3,18 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from openbell import clock
+from openbell.journal import Journal
+from openbell.manifest import load
+from openbell.places import PlaceError, Places
+from openbell.runner.startup import launcher_of
+from tests.unit.strategy_file import GOOD, write
 
 PAST = "2026-01-05T09:35:00+00:00"
 
@@ -67,3 +73,14 @@ def test_a_process_that_is_given_no_good_clock_says_so_in_one_line(command: tupl
     assert done.returncode == 1
     assert done.stderr.startswith('openbell: OPENBELL_CLOCK: found "fast"; allowed: ')
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_strategy_that_trades_with_a_broker_is_never_run_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its orders would be real, and its slots would not."""
+    monkeypatch.setattr(clock, "SPEED", 10.0)
+    manifest = replace(load(write(tmp_path, GOOD)), broker="alpaca")
+    places = Places("demo", tmp_path / "demo", tmp_path, tmp_path, tmp_path)
+    with pytest.raises(PlaceError, match=r'^OPENBELL_CLOCK is set, and demo trades with "alpaca": '):
+        launcher_of(manifest, places, Journal(tmp_path, "demo", "boot", echo=False))

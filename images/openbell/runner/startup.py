@@ -33,6 +33,9 @@ def arm_watchdog() -> None:
 
 def launcher_of(manifest: Manifest, places: Places, journal: Journal) -> Launcher:
     """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
+    if clock.SPEED != 1.0 and manifest.broker != "paper":
+        msg = f'OPENBELL_CLOCK is set, and {manifest.name} trades with "{manifest.broker}": a faster clock is for paper only, unset it'
+        raise PlaceError(msg)
     if manifest.start == "fresh":
         _import_in_child(manifest, places)
         return FreshLauncher(worker.fresh_command, arm_watchdog)

@@ -18,8 +18,7 @@ from deploy.compose import Command
         (compose.run("pulse", "a"), "docker compose exec -T pulse openbell run-now --bot a"),
         (
             compose.run("mine", None, "together"),
-            "docker compose exec -T --env OPENBELL_STRATEGY=mine --env OPENBELL_FOLDER=/strategies/mine together "
-            "openbell run-now",
+            "docker compose exec -T --env OPENBELL_STRATEGY=mine --env OPENBELL_FOLDER=/strategies/mine together openbell run-now",
         ),
         (compose.journal("pulse", None, None), "docker compose exec -T supervisor openbell journal pulse"),
         (

@@ -107,7 +107,10 @@ def test_the_journal_is_read_by_whole_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "event, said",
     [
-        ({"event": "decision", "action": "buy", "qty": 3, "symbol": "IBM", "reason": "fell"}, "pulse buy 3 IBM: fell"),
+        (
+            {"event": "decision", "action": "buy", "qty": 3.0, "symbol": "IBM", "reason": "fell"},
+            "pulse buy 3 IBM: fell",
+        ),
         ({"event": "decision", "action": "hold", "qty": 0, "symbol": "IBM", "reason": "-"}, "pulse hold IBM: -"),
         (
             {"event": "run_end", "slot": "2026-01-05T09:35:00Z", "outcome": "failed"},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import compose
 from deploy.environment import Settings
 from deploy.local.processes import Places, asked_for, install, processes, supported
 from deploy.problem import Problem
@@ -80,3 +81,11 @@ def test_elsewhere_than_on_linux_it_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.platform", "darwin")
     with pytest.raises(Problem, match=r"^without Docker openbell runs on Linux only: use `make up` here"):
         supported()
+
+
+def test_a_backtest_finds_the_packages_of_its_strategy(tmp_path: Path) -> None:
+    """Where there are none, nothing of the user's environment is touched."""
+    options = ("--from", "2020-01-02")
+    plain = compose.backtest("demo", options, tmp_path / "none")
+    assert plain == (str(Path(sys.executable).parent / "openbell"), "backtest", "demo", *options)
+    assert compose.backtest("demo", options, tmp_path) == ("env", f"PYTHONPATH={tmp_path}", *plain)
