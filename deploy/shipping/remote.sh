@@ -29,7 +29,7 @@ openbell_receive() (
 # that an image may have there, with commas between them. A new one that is whole loses its second name, which says that
 # nobody has looked yet; one that is not loses both.
 openbell_verify() (
-    checks= kept=
+    checks='' kept=''
     while [ $# -gt 2 ]; do
         if [ "$3" = new ]; then
             openbell_verify_new "$1" "$2" &
@@ -40,6 +40,7 @@ openbell_verify() (
         shift 3
     done
     broken=0
+    # shellcheck disable=SC2086 # words: neither a tag nor an id has a blank
     openbell_verify_kept $kept || broken=1
     for check in $checks; do
         wait "$check" || broken=1
@@ -51,7 +52,9 @@ openbell_verify() (
 openbell_verify_kept() (
     [ $# -gt 0 ] || exit 0
     tags=$(printf '%s\n' "$@" | sed -n 'p;n')
+    # shellcheck disable=SC2086
     there=$(docker image inspect --format '{{range .RepoTags}}{{.}}={{$.Id}} {{end}}' $tags 2>/dev/null)
+    # shellcheck disable=SC2086,SC2116 # all lines become one
     there=" $(echo $there) "
     broken=0
     while [ $# -gt 1 ]; do

@@ -22,7 +22,8 @@ def chromium() -> str:
     return "/usr/bin/chromium"
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: as long as it is there, an event loop runs in this process, which other tests need for themselves.
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
     expect.set_options(timeout=20_000)  # milliseconds; a busy machine

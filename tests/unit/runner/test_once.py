@@ -149,10 +149,11 @@ def test_a_start_that_was_killed_is_settled_by_the_next(host: Host) -> None:
     process = host.start()
     wait_for(lambda: bool(host.events("output")), "the run")
     process.kill()
-    process.communicate()
+    process.wait()
     host.write(bot_due_now(retries=1))
     following = host.start()
     os.kill(int(str(host.events("output")[0]["text"])), signal.SIGKILL)
+    process.communicate()
     following.communicate(timeout=60)
     assert [event["attempt"] for event in host.events("run_start")] == [1, 2]
     assert len({event["run_id"] for event in host.events("run_start")}) == 1
@@ -172,13 +173,15 @@ def test_two_at_a_time_run_a_slot_once(host: Host) -> None:
 
 def test_somebody_else_runs_the_strategy(host: Host) -> None:
     """A loop that holds the strategy for longer than the slots may wait: exit code 75, and who it is."""
-    host.write(bot_due_now(grace="4s"), "import time\ndef run(ctx):\n    time.sleep(30)\n")
+    code = "import os, time\ndef run(ctx):\n    print(os.getpid())\n    time.sleep(60)\n"
+    host.write(bot_due_now(grace="4s"), code)
     holder = host.start()
-    wait_for(lambda: bool(host.events("run_start")), "the run")
-    code, _, errors = host.once()
+    wait_for(lambda: bool(host.events("output")), "the run")
+    exit_code, _, errors = host.once()
     holder.kill()
+    os.kill(int(str(host.events("output")[0]["text"])), signal.SIGKILL)  # it has inherited the holder's output
     holder.communicate()
-    assert code == 75
+    assert exit_code == 75
     assert errors.startswith(f"openbell once: demo: process {holder.pid} on ")
 
 

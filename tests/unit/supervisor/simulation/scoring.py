@@ -17,7 +17,7 @@ SLACKS = {  # what is looked at more rarely, or cannot be known at once
     "not_written": timedelta(seconds=75),
 }
 LOGGED = {"missed", "failed", "timed_out", "interrupted", "stale_data", "unexpected_run", "cannot_start", "crash_loop"}
-LONGEST_DELAY = timedelta(minutes=15)  # between a slot and the instant at which its trouble can be known
+LONGEST_DELAY = timedelta(days=4)  # between a slot and the end of a run of it that hangs
 UNPROVEN = {"stream_ended"}  # logged at each end of a stream's run
 SAME = {"timed_out": "hung"}  # what is logged of a run that hung, when it ends behind good ones at last
 PATIENCE = timedelta(seconds=45)  # after an absence, loops get their time to beat
@@ -166,7 +166,11 @@ def compare_log(score: Score, truth: Truth, faults: Iterable[Fault], unseen: Ite
     for trouble in truth.troubles:
         troubles[trouble.key].append(trouble)
     for trouble in unseen:
-        if trouble.kind in LOGGED and not any(_fits(fault, trouble, end) for fault in entries[trouble.key]):
+        if (
+            trouble.kind in LOGGED
+            and not trouble.undone
+            and not any(_fits(fault, trouble, end) for fault in entries[trouble.key])
+        ):
             score.missing.append(f"log: {_told(trouble, end)}")
     for key, found in entries.items():
         for fault in found:

@@ -19,6 +19,7 @@ class Trouble:
     begin: datetime
     cause: str
     end: datetime | None = None
+    undone: bool = False  # its only slot ran after all: what is told of it later is that it succeeded, late
 
     @property
     def key(self) -> Key:
@@ -52,13 +53,15 @@ class Truth:
         """Say how a slot ended, as it can be known from `at` on; a later word replaces an earlier one."""
         self.outcomes[strategy, bot][slot] = outcome
         row, good = self._rows[strategy, bot], self._good.get((strategy, bot))
-        row.pop(slot, None)
+        was = row.pop(slot, None)
         if outcome == "succeeded":
             good = self._good[strategy, bot] = max(slot, good or slot)
             for older in [older for older in row if older < good]:
                 del row[older]
         elif outcome != "skipped" and (good is None or slot > good):
             row[slot] = outcome
+        if was is not None and outcome == "succeeded" and was not in row.values():
+            self._open[was, strategy, bot].undone = True
         for kind in ("missed", "failed", "timed_out", "interrupted"):
             if kind in row.values():
                 self.begin(at, kind, strategy, bot, cause)

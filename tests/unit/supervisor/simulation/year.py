@@ -93,6 +93,8 @@ class Year:
         if not loop.is_well or loop.manifest.calendar == SHORT:
             return
         happening, of_bots = self._happening(loop)
+        if happening is oddities.journal_damaged and not self._history.supervisor.is_up:
+            return  # what was not read yet would be lost, and rightly missed
         name = happening.__name__
         loop.cause = f"{name} of {loop.name} from {at:%Y-%m-%d %H:%M:%S}"
         self._history.injected[name] += 1
