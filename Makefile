@@ -172,7 +172,7 @@ test: lint ## Set up what is missing and run the whole test suite
 test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (many minutes)
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m pytest tests/deploy
+	@$(python) -m pytest -n auto --dist loadfile tests/deploy
 
 .PHONY: test-faults
 test-faults: ## Kill real containers in every window for some minutes, and count what is lost or doubled

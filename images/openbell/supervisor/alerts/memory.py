@@ -1,8 +1,8 @@
 """The alerts' memory: alerts.sqlite beside the supervisor's ledger. What is stored survives kill -9 and a power cut."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from openbell.supervisor.alerts.records import Flip, Incident, Member, Message
 from openbell.supervisor.alerts.schema import SCHEMA, VERSION
 from openbell.supervisor.alerts.settings import Channel
 from openbell.supervisor.conditions import Condition
+from openbell.supervisor.database import transaction
 
 KEEP = timedelta(days=30)  # of messages and incidents that are over
 KEEP_FLIPS = 10_000
@@ -49,19 +50,6 @@ def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> No
         database.execute("PRAGMA synchronous = FULL")
         if version < VERSION:
             database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Keep all that is written within, or nothing of it."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
 
 
 class Memory:

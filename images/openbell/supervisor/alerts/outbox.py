@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from openbell.supervisor.alerts.memory import ms, open_database, transaction
+from openbell.supervisor.alerts.memory import ms, open_database
 from openbell.supervisor.alerts.records import Delivery, Message
+from openbell.supervisor.database import transaction
 
 
 class Outbox:
