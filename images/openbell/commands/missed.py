@@ -97,7 +97,7 @@ def _read(store: Store, book: Book, intake: Intake, names: Sequence[str], now: d
     scribe, before = Scribe(book, store), dict(intake.positions)
     while True:
         for strategy, line in intake.batch(names, now, BATCH):
-            scribe.take(strategy, line, now)
+            scribe.take(strategy, line, now, replayed=True)
         if not intake.behind:
             break
     store.keep_positions(intake.positions, before)

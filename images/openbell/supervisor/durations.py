@@ -18,6 +18,7 @@ LONGEST_SPAN = 120  # days that a trend is taken from
 FARTHEST = 3650  # days to a timeout that are still worth a date
 AHEAD = timedelta(days=90)  # a timeout that is met later than that worries nobody yet
 LEAST_RISE = 0.2  # of the level now, over all days looked at
+MENDED = 3  # newest days that lie below the middle of the rise: it is over
 CERTAIN = 3.0  # standard deviations; chance alone gets there with one bot of 700
 _MAD = 1.4826  # times the median distance from the median estimates the standard deviation
 
@@ -90,7 +91,8 @@ def trend_of(days: Sequence[Day], timeout: timedelta) -> Trend | None:
         for earlier, later in combinations(days, 2)
     )
     level = median(day.median_ms + slope * (days[-1].day - day.day).days for day in days)
-    if slope * (days[-1].day - days[0].day).days < LEAST_RISE * level:
+    rise = slope * (days[-1].day - days[0].day).days
+    if rise < LEAST_RISE * level or all(day.median_ms < level - rise / 2 for day in days[-MENDED:]):
         return None
     left = max(0.0, (timeout / timedelta(milliseconds=1) - level) / slope)
     midnight = datetime.combine(days[-1].day, time(), UTC)

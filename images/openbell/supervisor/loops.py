@@ -204,7 +204,7 @@ def _clock(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, datetim
     if newest.event == "clock_stepped":
         reason = f"its clock was set by {_seconds(newest):+.1f} s at {shown}"
     else:
-        reason = f"a line of its journal, read at {shown}, is {_seconds(newest):.0f} s in the future"
+        reason = f"a line of its journal of about {shown} is {_seconds(newest):.0f} s in the future"
     expected = "a clock that is never off by a second"
     condition = Condition("clock_wrong", facts.strategy, "", steps[-1].at, reason, expected, len(steps))
     yield condition, newest.at + CLOCK_WINDOW

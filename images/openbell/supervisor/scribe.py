@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from openbell.journal import Event, stamp
+from openbell.journal import Event
 from openbell.supervisor import lines
 from openbell.supervisor.book import Book, is_slot
 from openbell.supervisor.conditions import Condition
@@ -47,9 +47,12 @@ class Scribe:
         self._store = store
         self._future_told: dict[str, datetime] = {}
 
-    def take(self, strategy: str, line: Event, now: datetime) -> bool:
-        """Enter one line of a strategy's journal; tell whether it could be understood."""
-        self._hear(strategy, line, now)
+    def take(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> bool:
+        """Enter one line of a strategy's journal; tell whether it could be understood.
+
+        replayed: it may have been written long before now, while nobody watched.
+        """
+        self._hear(strategy, line, now, replayed=replayed)
         match line["event"]:
             case "run_start" | "run_end":
                 return self._run(strategy, line)
@@ -67,18 +70,21 @@ class Scribe:
                 return self._add(strategy, _SAID[str(event)](line), line)
         return True
 
-    def _hear(self, strategy: str, line: Event, now: datetime) -> None:
+    def _hear(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> None:
         at = lines.at(line)
         if at is None:
             return
         heard = self._book.heard.get(strategy)
         if at <= now + FUTURE:
             self._book.heard[strategy] = at if heard is None else max(heard, at)
-        elif now - self._future_told.get(strategy, now - FUTURE_EVERY) >= FUTURE_EVERY:
-            self._future_told[strategy] = now
-            ahead = f"{(at - now).total_seconds():.1f}"
-            told = ServiceEvent(now, "line_from_future", lines.name(line, "boot_id"), ahead)
-            self._service(strategy, told, {"event": "line_from_future", "of": stamp(at), "at": stamp(now)})
+            return
+        # When it was written, it does not say itself: just now, or after the line before it.
+        written = heard if replayed and heard is not None else now
+        if written - self._future_told.get(strategy, written - FUTURE_EVERY) >= FUTURE_EVERY:
+            self._future_told[strategy] = written
+            ahead = f"{(at - written).total_seconds():.1f}"
+            told = ServiceEvent(written, "line_from_future", lines.name(line, "boot_id"), ahead)
+            self._service(strategy, told, {**line, "event": told.event})
 
     def _add(self, strategy: str, record: Said | None, line: Event) -> bool:
         if record is None:

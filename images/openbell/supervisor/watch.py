@@ -144,7 +144,7 @@ class Watch:
         heard = set()
         for strategy, line in desk.intake.batch(names, now, BATCH, self._ears):
             heard.add(strategy)
-            if not desk.scribe.take(strategy, line, now):
+            if not desk.scribe.take(strategy, line, now, replayed=not desk.intake.is_read(strategy)):
                 self.passed_over += 1
         self.passed_over += desk.intake.unreadable - unreadable
         self._store.keep_positions(desk.intake.positions, before)

@@ -379,7 +379,7 @@ def _keep(path: Path, lines: list[dict[str, object]], looks: random.Random | Non
         for line in lines:
             if looks is not None and looks.random() < 0.5:
                 book.advance(expectation, datetime.fromisoformat(str(line["timestamp"])))
-            assert scribe.take("pulse", line, END)
+            assert scribe.take("pulse", line, END, replayed=looks is None)
         book.advance(expectation, END)
         return _slots(store)
     finally:
@@ -481,8 +481,8 @@ def test_no_line_can_break_the_book(store: Store, event: str, fields: dict[str, 
     with suppress(_TakenBackError), store.transaction():
         book = Book(store, [BOT], [], BEGIN)
         scribe = Scribe(book, store)
-        scribe.take("pulse", line, END)
-        scribe.take("pulse", line, END)
+        scribe.take("pulse", line, END, replayed=likely)
+        scribe.take("pulse", line, END, replayed=likely)
         book.advance(book.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
         store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
         said = [f"{decision}" for decision in store.decisions("pulse", "pulse", 10)]

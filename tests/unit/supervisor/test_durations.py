@@ -87,6 +87,13 @@ def test_what_is_no_creep(found: list[Day]) -> None:
     assert trend_of(found, MINUTE) is None
 
 
+def test_a_rise_that_was_mended_is_over_after_three_days() -> None:
+    """Whoever makes runs short again is believed long before the line of all days says so."""
+    rise = [10_000.0 + 1000 * number for number in range(30)]
+    assert trend_of(days(*rise, 10_000.0, 10_000.0), MINUTE) is not None
+    assert trend_of(days(*rise, 10_000.0, 10_000.0, 10_000.0), MINUTE) is None
+
+
 def test_a_rise_that_meets_no_limit_has_no_date() -> None:
     """In decades everything meets its timeout."""
     trend = trend_of(days(*(1.0 + 0.05 * number for number in range(30))), timedelta(hours=1))

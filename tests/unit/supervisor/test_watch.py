@@ -4,11 +4,13 @@ import json
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from openbell import control
 from openbell.control import Control, Deployment, Pause
+from openbell.journal import stamp
 from openbell.supervisor.records import RunRecord
 from openbell.supervisor.watch import BATCH
 from tests.unit.supervisor.world import PULSE, World
@@ -463,6 +465,33 @@ def test_lines_from_the_future_are_a_wrong_clock(started: World) -> None:
     (condition,) = started.see().conditions
     assert (condition.kind, condition.strategy) == ("clock_wrong", "pulse")
     assert "600 s in the future" in condition.reason
+
+
+def _write_of_the_future(world: World) -> Path:
+    """Append a line that is years ahead to the newest day's file; return that."""
+    path = max((world.journal / "pulse").glob("*.jsonl"))
+    line = {"timestamp": stamp(world.now + timedelta(days=4000)), "event": "note", "text": "hello"}
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    return path
+
+
+def test_a_line_from_the_future_that_comes_twice_is_told_once(started: World) -> None:
+    """A journal that was doubled says nothing new, also when an hour has passed."""
+    path = _write_of_the_future(started)
+    assert {one.kind for one in started.see().conditions} == {"clock_wrong"}
+    started.now += timedelta(hours=2)
+    path.write_bytes(2 * path.read_bytes())
+    assert "clock_wrong" not in {one.kind for one in started.see().conditions}
+
+
+@pytest.mark.parametrize("minutes", [10, 120])
+def test_a_line_from_the_future_that_is_read_late(started: World, minutes: int) -> None:
+    """It is as old as the line before it: what nobody watched then is no news after hours."""
+    _write_of_the_future(started)
+    started.restart()
+    started.now += timedelta(minutes=minutes)
+    assert ("clock_wrong" in {one.kind for one in started.see().conditions}) is (minutes < 60)
 
 
 def test_another_machines_clock_is_listened_to(started: World) -> None:

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from tests.unit.supervisor.simulation.bots import SimulatedBot
 from tests.unit.supervisor.simulation.history import MONTH, START, History
+from tests.unit.supervisor.simulation.loops import Loop
 from tests.unit.supervisor.simulation.supervisor import ROOMY, SHORT_OF_ROOM
 
+MENDED_AFTER = timedelta(days=75)  # runs that creep are made short again
 LOOKS = (31.0, 63.0)  # seconds; the watch looks at the machine every half minute only
 
 
@@ -56,3 +59,8 @@ class MachineTroubles:
             self._history.injected["creep"] += 1
             begin = partial(self._history.truth.begin, kind="slower", strategy=loop.name, bot=one.bot.id, cause="creep")
             self._history.agenda.at(at + timedelta(days=14), begin)
+            self._history.agenda.at(at + MENDED_AFTER, partial(self._make_short, loop, one))
+
+    def _make_short(self, loop: Loop, one: SimulatedBot, at: datetime) -> None:
+        one.creeps_since = None
+        self._history.truth.end(at, "slower", loop.name, one.bot.id)

@@ -71,6 +71,7 @@ def had_its_clock_set(loop: Loop, rng: random.Random) -> None:
         loop.write("clock_stepped", at, {}, "warning", by_s=rng.choice((-3.2, 1.8, 400.0, -7000.0)))
     else:
         ahead = at + rng.choice((120, 86_400, 300_000_000)) * SECOND
+        loop.write("output", at, {"text": "hello"})
         loop.journal.write("output", at, {"timestamp": stamp(ahead), "text": "hello from the future"})
     loop.truth.begin(at, "clock_wrong", loop.name, "", loop.cause)
 
