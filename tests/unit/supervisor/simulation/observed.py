@@ -29,16 +29,24 @@ class Record:
         self.alarms: list[Alarm] = []
         self._open: dict[Key, Alarm] = {}
         self._last: tuple[Condition, ...] = ()
+        self._left_at: datetime | None = None
+
+    def leave(self, now: datetime) -> None:
+        """Note that nobody watches from now on: what is wrong after that may be the same as before, or new."""
+        self._left_at = now
 
     def take(self, snapshot: Snapshot, now: datetime) -> None:
         """Enter what is said at `now`."""
         conditions = tuple(snapshot.conditions)
-        if conditions is self._last or conditions == self._last:
+        left_at, self._left_at = self._left_at, None
+        if left_at is None and conditions == self._last:
             return
         self._last = conditions
         found = {condition.key: condition for condition in conditions}
-        for key in self._open.keys() - found.keys():
-            self._open.pop(key).end = now
+        for key in list(self._open):
+            is_new = key in found and left_at is not None and left_at < found[key].since < now
+            if key not in found or is_new:
+                self._open.pop(key).end = now
         for key in found.keys() - self._open.keys():
             self._open[key] = Alarm(found[key], now)
             self.alarms.append(self._open[key])

@@ -60,6 +60,7 @@ class Supervisor:
         self.store.close()
         self._watch = self._store = None
         self._left_at = now
+        self.record.leave(now)
 
     def read_log(self) -> None:
         """Read what the store has logged since it was read last."""

@@ -121,10 +121,12 @@ class Year:
     # Housekeeping
 
     def _keep_house(self, at: datetime) -> None:
+        if not self._history.supervisor.is_up:
+            self._history.agenda.at(at + timedelta(hours=1), self._keep_house)
+            return
         self._history.agenda.at(at + WEEK, self._keep_house)
-        if self._history.supervisor.is_up:
-            self._check_slots(at - timedelta(days=5))
-            self._history.supervisor.read_log()
+        self._check_slots(at - timedelta(days=5))
+        self._history.supervisor.read_log()
         for loop in self._history.loops.values():
             journals.prune(loop.folder, at.date(), KEPT)
 
