@@ -8,9 +8,11 @@ repeats anything.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import starmap, takewhile
 from pathlib import Path
+from sys import intern
 
 from openbell.journal import Event
 from openbell.supervisor import database, housekeeping, shelves
@@ -144,7 +146,7 @@ class Store:
             "WHERE slots.strategy = ? AND slots.bot = ? AND slots.last <= ? ORDER BY slots.last DESC LIMIT ?",
             (strategy, bot, milliseconds(until), limit),
         )
-        return [SlotRecord(*row) for row in rows]
+        return [_shared(SlotRecord(*row)) for row in rows]
 
     def last_good(self, strategy: str, bot: str, until: datetime) -> datetime | None:
         """Return the newest slot up to `until` that succeeded, or None."""
@@ -291,6 +293,12 @@ class Store:
         """Return the number of the newest entry in the log of faults, 0 if there is none."""
         (number,) = self._database.execute("SELECT coalesce(max(id), 0) FROM faults").fetchone()
         return int(number)
+
+
+def _shared(slot: SlotRecord) -> SlotRecord:
+    """Return a record that shares what it can with others: twenty of each bot stay in memory for as long as we run."""
+    outcome = None if slot.outcome is None else intern(slot.outcome)
+    return replace(slot, outcome=outcome, last=slot.first if slot.first == slot.last else slot.last)
 
 
 def _maybe(at: datetime | None) -> int | None:

@@ -50,7 +50,8 @@ class Api:
         if snapshot is None:
             unknown = {"now": stamp(now), "ok": False, "headline": READING, "conditions": [], "strategies": []}
             return JSONResponse(unknown, 503)
-        return JSONResponse(answers.status(snapshot, now, read_only=not self._sources.token))
+        everything = answers.status(snapshot, now, read_only=not self._sources.token)
+        return Response(everything, media_type="application/json")
 
     async def conditions(self, request: Request) -> Response:
         """Answer with all that is wrong."""
