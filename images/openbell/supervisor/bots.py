@@ -120,12 +120,15 @@ class BotOutlook:
 
 
 def rows_gone_wrong(slots: Iterable[SlotRecord]) -> tuple[Row, ...] | None:
-    """Return the slots (newest first) that went wrong since the last good one; None if that lies further back."""
+    """Return the slots (newest first) that went wrong since the last good one; None if that lies further back.
+
+    A slot whose run began after its grace stays missed until that has succeeded.
+    """
     rows: dict[str, Row] = {}
     seen = 0
     for slot in slots:
         seen += 1
-        outcome = slot.outcome
+        outcome = slot.outcome or ("missed" if slot.late else None)
         if outcome == "succeeded":
             return tuple(rows.values())
         if outcome in BAD:

@@ -157,15 +157,16 @@ class Store:
         return row[0] if row else None
 
     def rows_gone_wrong(self, strategy: str, bot: str, after: datetime | None, until: datetime) -> list[Row]:
-        """Return the slots with after < slot <= until that went wrong, a row for each outcome."""
+        """Return the slots with after < slot <= until that went wrong, a row for each outcome; see `bots.rows_gone_wrong`."""
         rows = self._database.execute(
-            "SELECT outcome, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? AND last > ? "
-            "AND last <= ? AND outcome IN ('missed', 'failed', 'timed_out', 'interrupted') GROUP BY outcome ORDER BY max(last) DESC",
+            "SELECT coalesce(outcome, 'missed') AS fate, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? "
+            "AND last > ? AND last <= ? AND (outcome IN ('missed', 'failed', 'timed_out', 'interrupted') OR (outcome IS NULL AND late)) "
+            "GROUP BY fate ORDER BY max(last) DESC",
             (strategy, bot, -1 if after is None else milliseconds(after), milliseconds(until)),
         )
         return [
-            Row(outcome, int(count), from_milliseconds(first), from_milliseconds(last))
-            for outcome, count, first, last in rows
+            Row(fate, int(count), from_milliseconds(first), from_milliseconds(last))
+            for fate, count, first, last in rows
         ]
 
     def count_missed(self, strategy: str, bot: str, since: datetime) -> int:

@@ -181,5 +181,8 @@ def test_slots_gone_wrong_since_the_last_good_one(tmp_path: Path) -> None:
             Row("missed", 2, AT + timedelta(minutes=2), AT + timedelta(minutes=7)),
             Row("failed", 2, AT + timedelta(minutes=4), AT + timedelta(minutes=5)),
         ]
+        begun_late = AT + timedelta(minutes=8)
+        store.put_slot("s", "b", SlotRecord(begun_late, begun_late, 1, None, late=True))
+        assert store.rows_gone_wrong("s", "b", until, begun_late) == [Row("missed", 1, begun_late, begun_late)]
         assert store.last_good("s", "other", until) is None
         assert store.rows_gone_wrong("s", "other", None, until) == []

@@ -64,6 +64,18 @@ def test_a_slot_missed_while_the_loop_lives(started: World) -> None:
     assert started.bot().missed_today == 1
 
 
+def test_a_missed_slot_that_runs_after_all_is_missed_until_that_has_succeeded(started: World) -> None:
+    """catch_up: nobody is told that all is well again before it is."""
+    started.at("12:01:25")
+    run_id = started.run(started.slot("12:01"), outcome=None)
+    snapshot = started.see()
+    assert started.bot().status == "running"
+    assert [(one.kind, one.since) for one in snapshot.conditions] == [("missed", started.slot("12:01"))]
+    fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": run_id, "attempt": 1}
+    started.write("run_end", fields, outcome="succeeded", tick_duration_ms=8, orders=0, trigger="loop")
+    assert started.see().ok
+
+
 def test_the_next_deadline_is_met_exactly(started: World) -> None:
     """The watch asks to be woken when something is due, and at most a second from now."""
     started.now = started.slot("12:01") + timedelta(seconds=20.6)

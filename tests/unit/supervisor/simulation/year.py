@@ -125,6 +125,7 @@ class Year:
             self._history.agenda.at(at + timedelta(hours=1), self._keep_house)
             return
         self._history.agenda.at(at + WEEK, self._keep_house)
+        self._history.look(self._history.agenda.now)  # it may have come back just now, and has read nothing yet
         self._check_slots(at - timedelta(days=5))
         self._history.supervisor.read_log()
         for loop in self._history.loops.values():
