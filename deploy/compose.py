@@ -8,7 +8,6 @@ Command = tuple[str, ...]
 
 COMPOSE: Command = ("docker", "compose")
 SUPERVISOR = "supervisor"
-TOGETHER = "together"  # hosts several strategies, see compose/together.yaml
 WAIT = 180  # seconds until a start that does not become healthy counts as failed
 
 

@@ -11,6 +11,7 @@ from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 
 from deploy.problem import Problem
+from deploy.services import strategies
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
@@ -28,6 +29,7 @@ class Service:
     restarts: int
     exit_code: int
     last_line: str = ""  # of its output, if it is not well
+    strategies: tuple[str, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -53,13 +55,16 @@ def services(project: str, at: str | None = None) -> tuple[Service, ...]:
 def service(attributes: Mapping[str, object], last_line: str) -> Service:
     """Return the service that a container's inspection describes."""
     state, config = _mapping(attributes.get("State")), _mapping(attributes.get("Config"))
+    labels = _mapping(config.get("Labels"))
+    name = str(labels.get(SERVICE_LABEL, ""))
     found = Service(
-        name=str(_mapping(config.get("Labels")).get(SERVICE_LABEL, "")),
+        name=name,
         image=str(config.get("Image", "")),
         state=str(state.get("Status", "")),
         health=str(_mapping(state.get("Health")).get("Status", "")),
         restarts=int(str(attributes.get("RestartCount", 0))),
         exit_code=int(str(state.get("ExitCode", 0))),
+        strategies=strategies(name, labels),
     )
     return found if found.well else Service(**{**vars(found), "last_line": last_line})
 

@@ -17,7 +17,6 @@ from deploy.ssh import Connection
 from openbell.manifest import load_all
 
 STRATEGIES = Path("strategies")
-PROFILE = "portfolio"  # of the strategies that compose/together.yaml hosts
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
 
@@ -42,7 +41,8 @@ def show(where: Place, settings: Settings, patience: float) -> int:
 def logs(settings: Settings, options: argparse.Namespace) -> int:
     """Follow what a container writes."""
     with place.place(options.host, settings) as where:
-        return where.run(compose.logs(options.strategy, follow=not options.no_follow))
+        service = options.strategy and _hosting(options.strategy, where.services())
+        return where.run(compose.logs(service, follow=not options.no_follow))
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
@@ -142,13 +142,17 @@ def provision(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def service_of(strategy: str, where: Place) -> str:
-    """Return the service that a strategy runs in: its own, or the one that hosts those of its profile; Problem if none runs."""
-    if compose.TOGETHER in (running := _running(where.services())) and strategy not in running:
-        hosted = [manifest.name for manifest in load_all(STRATEGIES)[0] if manifest.profile == PROFILE]
-        if strategy in hosted:
-            return compose.TOGETHER
-    must_run(strategy, where)
-    return strategy
+    """Return the service that a strategy runs in: its own, or one that hosts several; Problem if none runs."""
+    service = _hosting(strategy, [one for one in where.services() if one.state == "running"])
+    if service == strategy:
+        must_run(strategy, where)
+    return service
+
+
+def _hosting(strategy: str, found: Sequence[engine.Service]) -> str:
+    """Return which of these services hosts a strategy: its own where there is one; its name too if none does."""
+    names = [one.name for one in found if strategy in one.strategies]
+    return strategy if strategy in names or not names else names[0]
 
 
 def must_run(name: str, where: Place) -> None:

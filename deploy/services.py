@@ -1,8 +1,30 @@
-"""The services in compose/strategies.yaml, and whether they and the strategies' folders are the same."""
+"""Which strategies a service is for, and whether the services in compose/strategies.yaml and the strategies' folders are the same."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+from deploy.problem import Problem
+
+STRATEGIES = "openbell.strategies"  # a label: what a service hosts, if that is not the strategy of its name
+
+
+def strategies(service: str, labels: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the strategies of a service, from its labels in Compose's configuration or those of its container."""
+    return tuple(str((labels or {}).get(STRATEGIES) or service).split())
+
+
+def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return service → its strategies of a configuration of Compose; Problem if two services have the same one."""
+    found = {name: strategies(name, one.get("labels")) for name, one in configuration["services"].items()}
+    owners: dict[str, str] = {}
+    for name, own in found.items():
+        for strategy in own:
+            if (other := owners.setdefault(strategy, name)) != name:
+                msg = f"compose: {strategy} would run in {other} and in {name}: ask for the profile of one of them"
+                raise Problem(msg, 2)
+    return found
 
 
 def names(file: Path) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """What each service needs of the memory: as it is measured where it runs, else as the benchmark has measured its kind."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.services import strategies
 from openbell.manifest import Manifest
 
 MB = 2**20
@@ -45,14 +46,13 @@ def needs(
 
 def _need(name: str, service: Mapping[str, Any], known: Mapping[str, Manifest], measured: int) -> Need:
     limit, profiles = int(service.get("mem_limit") or 0), tuple(service.get("profiles") or ())
-    hosted = str(_of(service, "build", "args", "STRATEGIES") or "").split()
-    names: Sequence[str] = hosted or ([name] if name in known else [])
-    runs = sum(_runs(known[one]) for one in names if one in known)
+    names = [one for one in strategies(name, service.get("labels")) if one in known]
+    runs = sum(_runs(known[one]) for one in names)
     if measured:  # an idle moment most likely: the runs come on top of it
         return Need(name, limit, measured + runs, "measured here now", profiles)
     if names:
-        loops = TOGETHER + len(hosted) * HOSTED if hosted else STRATEGY
-        libraries = sum(_library(known[one]) for one in names if one in known)
+        loops = STRATEGY if names == [name] else TOGETHER + len(names) * HOSTED
+        libraries = sum(_library(known[one]) for one in names)
         return Need(name, limit, loops + libraries + runs, "benchmark", profiles)
     if name == "supervisor":
         return Need(name, limit, SUPERVISOR, "benchmark", profiles)
@@ -70,10 +70,3 @@ def _runs(manifest: Manifest) -> int:
 def _library(manifest: Manifest) -> int:
     names = {name.partition(":")[0] for name in (manifest.market, manifest.broker)}
     return sum(size for name, size in LIBRARIES.items() if name in names)
-
-
-def _of(content: Mapping[str, Any], *keys: str) -> Any:
-    found: Any = content
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import compose, environment, execute
+from deploy import compose, environment, execute, services
 from deploy.problem import Problem
 from deploy.progress import Log
 from deploy.release import origin, resolve, secret
@@ -34,28 +34,44 @@ def use(host: Host) -> None:
     os.environ.update(host.environment | {"COMPOSE_PROJECT_NAME": host.project})
 
 
-def images(log: Log) -> Tree:
-    """Build the images; return the configuration that names them. Problem if one cannot be built."""
+def images(log: Log) -> None:
+    """Build the images; Problem if one cannot be built."""
     log.info("building the images")
     if code := execute.long(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise Problem(msg, code)
-    configuration = json.loads(execute.output(compose.configuration()))
-    return configuration if isinstance(configuration, dict) else {}
+
+
+def configuration() -> Tree:
+    """Return what Compose makes of the checkout and the settings: the services that are asked for, and what they need."""
+    content = json.loads(execute.output(compose.configuration()))
+    return content if isinstance(content, dict) else {}
+
+
+def secrets(configuration: Tree, strategies: Path, only: str | None = None) -> dict[str, dict[str, str]]:
+    """Return by service the secrets that its strategies name; Problem names each without a value.
+
+    only: a strategy; then the service alone that hosts it.
+    """
+    hosted = {name: own for name, own in services.hosted(configuration).items() if only is None or only in own}
+    wanted = {one for own in hosted.values() for one in own}
+    found = secret.of([manifest for manifest in load_all(strategies)[0] if manifest.name in wanted], values())
+    return {
+        name: {key: value for one in own for key, value in found.get(one, {}).items()} for name, own in hosted.items()
+    }
 
 
 def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: Path) -> Draft:
     """Return the release that these images, this configuration and the secrets of this machine make."""
-    wanted = [manifest for manifest in load_all(strategies)[0] if manifest.name in configuration["services"]]
     by_reference = {image.reference: (image.tag, image.id) for image in shipped}
     tags = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
-    resolved = resolve.resolve(configuration, tags, secret.of(wanted, values()), Path.cwd())
-    versions = manifests(strategies)
-    services = {
-        service: replace(record, manifest=versions.get(service, "")) for service, record in resolved.services.items()
+    resolved = resolve.resolve(configuration, tags, secrets(configuration, strategies), Path.cwd())
+    versions = manifests(configuration, strategies)
+    records = {
+        service: replace(record, manifests=versions.get(service, {})) for service, record in resolved.services.items()
     }
     made = origin.here()
-    release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, services)
+    release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, records)
     return Draft(release, resolved.compose, resolved.environment, resolved.files)
 
 
@@ -71,11 +87,15 @@ def within(current: Release, its_compose: Tree, part: Draft) -> Draft:
     return replace(part, release=release, compose=compose, inherit=stay)
 
 
-def manifests(strategies: Path) -> dict[str, str]:
-    """Return the versions of all strategy.toml, by strategy."""
-    return {
+def manifests(configuration: Tree, strategies: Path) -> dict[str, dict[str, str]]:
+    """Return the versions of strategy.toml by service and strategy; what is for no strategy has none."""
+    versions = {
         folder.name: hashlib.sha256((folder / "strategy.toml").read_bytes()).hexdigest()[:12]
         for folder in strategy_folders(strategies)
+    }
+    hosted = services.hosted(configuration)
+    return {
+        name: found for name, own in hosted.items() if (found := {one: versions[one] for one in own if one in versions})
     }
 
 

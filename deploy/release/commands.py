@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy import readiness, shipping, survey
 from deploy.problem import Problem
 from deploy.progress import Log
-from deploy.release import build, deployed, origin, resolve, secret, transaction
+from deploy.release import build, deployed, origin, resolve, transaction
 from deploy.release import plan as plans
 from deploy.release.build import Draft
 from deploy.release.deployed import Deployed
@@ -20,7 +20,6 @@ from deploy.release.session import Held, Session
 from deploy.shipping import Inventory, Shipment, delivery
 from deploy.ssh import Connection, Host
 from deploy.table import aligned
-from openbell.manifest import load_all
 
 MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
 MEMORY_SPARE = 64 * 2**20  # bytes that a rehearsal may take beside it
@@ -41,8 +40,8 @@ class Wishes:
 def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
     """Build what the checkout has, bring it to the host and put it in place; return the exit code."""
     build.use(host)
-    wanted = [one for one in load_all(strategies)[0] if wishes.strategy in {None, one.name}]
-    secret.of(wanted, build.values())  # what is missing is told before a long build
+    configuration = build.configuration()
+    build.secrets(configuration, strategies, wishes.strategy)  # what is missing is told before a long build
     with Connection(host) as connection:
         facts = survey.look(connection)
         _must_be_ready(host, facts, 0)
@@ -53,7 +52,7 @@ def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
                     _tell_of_the_last(connection, deployed.look(connection), log)
         except Held as held:
             return _attach(connection, held, log)
-        configuration = build.images(log)
+        build.images(log)
         name = origin.new_id(origin.here().at)
         try:
             with _lock(connection, f"deploying {name}", name, wishes) as session:
@@ -129,10 +128,10 @@ def _lock(connection: Connection, purpose: str, name: str, wishes: Wishes) -> It
 
 
 def _part(configuration: Tree, there: Deployed, strategy: str | None, strategies: Path) -> Tree:
-    """Return the configuration of what is made from this checkout: everything, or one strategy."""
+    """Return the configuration of what is made from this checkout: everything, or the service of one strategy."""
     if strategy is None:
         return configuration
-    taken = plans.taken(strategy, build.manifests(strategies), there.current)
+    taken = plans.taken(strategy, build.manifests(configuration, strategies), there.current)
     services = {name: service for name, service in configuration["services"].items() if name in taken}
     return {**configuration, "services": services}
 

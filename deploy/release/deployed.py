@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.release.record import Release, from_json
 from deploy.release.resolve import FINGERPRINT
+from deploy.services import strategies
 from deploy.ssh import Connection, Host
 
 REMOTE = Path(__file__).parent.parent / "remote"
@@ -20,6 +21,7 @@ class Running:
     id: str
     state: str
     fingerprint: str  # empty if no deploy has made it
+    strategies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,10 @@ def parse(text: str) -> Deployed:
                 service = str(labels.get(SERVICE, ""))
                 # Two of a service are there where a swap was cut off: the one that runs counts.
                 if service not in containers or content["state"] == "running":
-                    containers[service] = Running(content["id"], content["state"], str(labels.get(FINGERPRINT, "")))
+                    fingerprint = str(labels.get(FINGERPRINT, ""))
+                    containers[service] = Running(
+                        content["id"], content["state"], fingerprint, strategies(service, labels)
+                    )
             case "current":
                 current = value
             case "release":

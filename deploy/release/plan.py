@@ -1,7 +1,7 @@
 """What a deployment or a rollback will do, decided before anything is done. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from deploy.problem import Problem
 from deploy.release.deployed import Deployed, Running
@@ -18,19 +18,45 @@ class Plan:
     recreate: Mapping[str, str]
     keep: tuple[str, ...]
     remove: tuple[str, ...]
+    takes_over: tuple[str, ...] = ()  # of those that are made anew: they get strategies that other services had
+    gives_way: Mapping[str, str] = field(default_factory=dict)  # of those that go: who takes their strategies over
+    strategies: tuple[str, ...] = ()  # that are stopped and started
 
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.recreate or self.remove)
 
+    @property
+    def steps(self) -> tuple[tuple[str, str], ...]:
+        """What is done with which service, in order.
+
+        What takes strategies over starts beside those that have them, where its loops wait for the strategies' locks: so no
+        strategy is away for longer than its old loop takes to stop. Only then they can beat. The supervisor is last.
+        """
+        others = [name for name in self.recreate if name not in self.takes_over]
+        return (
+            *(("switch", name) for name in others if name != SUPERVISOR),
+            *(("start", name) for name in self.takes_over),
+            *(("stop", name) for name in self.gives_way),
+            *(("check", name) for name in self.takes_over),
+            *(("switch", name) for name in others if name == SUPERVISOR),
+        )
+
     def lines(self) -> list[str]:
         """Return the plan for a person."""
         return [
-            *(f"start     {name} ({why})" for name, why in self.recreate.items()),
-            *(f"remove    {name} (it is not in this release)" for name in self.remove),
+            *(f"start     {name} ({why}{self._hosted(name)})" for name, why in self.recreate.items()),
+            *(f"remove    {name} ({self._why_it_goes(name)})" for name in self.remove),
             *([f"untouched {', '.join(self.keep)}"] if self.keep else []),
         ]
+
+    def _hosted(self, name: str) -> str:
+        hosted = self.release.services[name].manifests
+        return f"; for {', '.join(hosted)}" if len(hosted) > 1 else ""
+
+    def _why_it_goes(self, name: str) -> str:
+        return f"handed over to {self.gives_way[name]}" if name in self.gives_way else "it is not in this release"
 
 
 def plan(release: Release, deployed: Deployed) -> Plan:
@@ -50,7 +76,29 @@ def plan(release: Release, deployed: Deployed) -> Plan:
             recreate[name] = why
     keep = tuple(sorted(release.services.keys() - recreate.keys()))
     remove = tuple(sorted(name for name in deployed.containers if name and name not in release.services))
-    return Plan(release, recreate, keep, remove)
+    owners = {one: name for name, service in release.services.items() for one in service.manifests}
+    theirs = {name: running.strategies for name, running in deployed.containers.items()}
+    gives_way = {
+        name: ", ".join(takers)
+        for name in remove
+        if (takers := sorted({owners[one] for one in theirs[name] if one in owners}))
+    }
+    touched = [one for name in (*recreate, *remove) for one in theirs.get(name, ())]
+    return Plan(
+        release,
+        recreate,
+        keep,
+        remove,
+        takes_over=tuple(name for name in recreate if _moves(name, release.services[name].manifests, theirs)),
+        gives_way=gives_way,
+        strategies=tuple(sorted({*touched, *(one for one, name in owners.items() if name in recreate)} - {SUPERVISOR})),
+    )
+
+
+def _moves(service: str, hosted: Iterable[str], theirs: Mapping[str, Iterable[str]]) -> bool:
+    """Tell whether a service gets a strategy whose container is another's."""
+    elsewhere = {one for name, own in theirs.items() if name != service for one in own}
+    return not elsewhere.isdisjoint(hosted)
 
 
 def _why(wanted: ServiceRecord, running: Running | None, before: ServiceRecord | None) -> str:
@@ -91,25 +139,36 @@ def back(deployed: Deployed, to: str | None) -> Release:
     return before[-1]
 
 
-def taken(strategy: str, manifests: Mapping[str, str], current: Release | None) -> frozenset[str]:
+def taken(strategy: str, here: Mapping[str, Mapping[str, str]], current: Release | None) -> frozenset[str]:
     """Return which services are made from this checkout if only one strategy is wanted; the others stay as they run.
 
-    manifests: versions of strategy.toml here, by strategy. The supervisor reads all of them, so it may only change with
-    this one's; Problem if the two cannot be told apart.
+    here: versions of strategy.toml in this checkout, by service and strategy. A service that hosts several strategies comes
+    with all of them. The supervisor reads all manifests, so it may only change with those; Problem if they cannot be told
+    apart from others.
     """
-    if strategy not in manifests:
-        msg = f'STRATEGY: found "{strategy}"; allowed: one of {", ".join(sorted(manifests))}'
+    service = next((name for name, hosted in here.items() if strategy in hosted), None)
+    if service is None:
+        msg = f'STRATEGY: found "{strategy}"; allowed: one of {", ".join(sorted(_together(here)))}'
         raise Problem(msg, 2)
     if current is None:
         msg = "nothing was deployed there: deploy everything first, without STRATEGY="
         raise Problem(msg)
-    theirs = {name: service.manifest for name, service in current.services.items() if name != SUPERVISOR}
-    if theirs.get(strategy) == manifests[strategy]:
-        return frozenset({strategy})
+    there = {name: one.manifests for name, one in current.services.items()}
+    if moved := [name for name, hosted in there.items() if name != service and hosted.keys() & here[service].keys()]:
+        msg = f"{service} would take over from {', '.join(sorted(moved))}, which runs there: deploy without STRATEGY="
+        raise Problem(msg)
+    if there.get(service) == here[service]:
+        return frozenset({service})
+    ours, theirs = _together(here), _together(there)
     others = {
-        name for name in (manifests.keys() | theirs.keys()) - {strategy} if manifests.get(name) != theirs.get(name)
+        name for name in (ours.keys() | theirs.keys()) - here[service].keys() if ours.get(name) != theirs.get(name)
     }
     if others:
         msg = f"the supervisor must learn of {strategy}'s new manifest, and would learn of {', '.join(sorted(others))} too: deploy without STRATEGY="
         raise Problem(msg)
-    return frozenset({strategy, SUPERVISOR})
+    return frozenset({service, SUPERVISOR})
+
+
+def _together(manifests: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return the versions of all manifests by strategy."""
+    return {strategy: version for hosted in manifests.values() for strategy, version in hosted.items()}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -16,7 +16,7 @@ class ServiceRecord:
     configuration: str  # version of what Compose is told, without the environment
     secrets: str  # version of the environment's values
     names: tuple[str, ...] = ()  # of the variables in the environment; their values are never in a record
-    manifest: str = ""  # version of strategy.toml
+    manifests: Mapping[str, str] = field(default_factory=dict)  # versions of strategy.toml, by strategy
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def from_json(text: str) -> Release | None:
     """Return the release of a record's line, or None if it is none."""
     try:
         content = json.loads(text)
-        services = {str(name): _service(one) for name, one in content["services"].items()}
+        services = {str(name): _service(str(name), one) for name, one in content["services"].items()}
         return Release(
             id=str(content["id"]),
             at=str(content["at"]),
@@ -57,7 +57,9 @@ def from_json(text: str) -> Release | None:
         return None
 
 
-def _service(content: Mapping[str, Any]) -> ServiceRecord:
+def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
+    # Releases of before a service could host several strategies have the version of its only one.
+    manifests = content.get("manifests", {name: content["manifest"]} if content.get("manifest") else {})
     return ServiceRecord(
         image=str(content["image"]),
         image_id=str(content["image_id"]),
@@ -65,5 +67,5 @@ def _service(content: Mapping[str, Any]) -> ServiceRecord:
         configuration=str(content["configuration"]),
         secrets=str(content["secrets"]),
         names=tuple(map(str, content["names"])),
-        manifest=str(content.get("manifest", "")),
+        manifests={str(strategy): str(version) for strategy, version in manifests.items()},
     )

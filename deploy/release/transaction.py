@@ -53,7 +53,8 @@ def transaction_files(
     lines = [
         *(f"project {project}", f"release {plan.release.id}", f"by {by}", f"wait {'idle' if idle else 'soon'}"),
         *([f"previous {previous.id}"] if previous else []),
-        *(f"recreate {name}" for name in plan.recreate),
+        *([f"strategies {','.join(plan.strategies)}"] if plan.strategies else []),
+        *(f"{step} {name}" for step, name in plan.steps),
         *(f"remove {name}" for name in plan.remove),
     ]
     said = {

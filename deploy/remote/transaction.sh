@@ -5,13 +5,15 @@ set -u
 umask 077
 folder=$1
 root=$(cd "$folder/../.." && pwd) || exit
-project='' release='' previous='' recreate='' remove='' by='' wait=soon
+project='' release='' previous='' strategies='' recreate='' remove='' steps='' by='' wait=soon
 while read -r key value; do
     case $key in
     project) project=$value ;;
     release) release=$value ;;
     previous) previous=$value ;;
-    recreate) recreate="$recreate $value" ;;
+    strategies) strategies=$value ;; # those that are stopped and started, with commas
+    switch | start) recreate="$recreate $value" steps="$steps $key:$value" ;;
+    stop | check) steps="$steps $key:$value" ;;
     remove) remove="$remove $value" ;;
     by) by=$value ;;
     wait) wait=$value ;;
@@ -132,11 +134,18 @@ has() { grep -qxF "$2" "$root/releases/$1/services" 2>/dev/null; }
 
 is_strategy() { [ "$1" != supervisor ]; }
 
-stop_and_remove() {
+stop_containers() {
     for id in $(containers "$1"); do
         grep -vxF "$id" "$folder/ran" >"$folder/ran.new"
         mv "$folder/ran.new" "$folder/ran"
-        patiently docker stop "$id" && patiently docker rm "$id" || return 1
+        patiently docker stop "$id" || return 1
+    done
+}
+
+stop_and_remove() {
+    stop_containers "$1" || return 1
+    for id in $(containers "$1"); do
+        patiently docker rm "$id" || return 1
     done
 }
 
@@ -223,7 +232,10 @@ why_it_ended() {
 }
 
 # switch SERVICE: the new container takes over from the old one between two runs, and beats.
-switch() {
+switch() { start "$1" && check "$1"; }
+
+# start SERVICE: its new container is there, and the old one of its name is not any more.
+start() {
     quiet "$1"
     step "starting $1"
     touched="$touched $1"
@@ -233,7 +245,19 @@ switch() {
         return 1
     fi
     containers "$1" running >>"$folder/ran"
-    gate "$1" --beat "$beat"
+}
+
+check() { gate "$1" --beat "$beat"; }
+
+# stop SERVICE: it gives way to others that have its strategies from here on. It is removed when these have shown that they work.
+stop() {
+    quiet "$1"
+    step "stopping $1"
+    touched="$1 $touched" # in front: where everything returns, it is there again before those that took over are stopped
+    stop_containers "$1" || {
+        reason="$1 could not be stopped: $(last_line)"
+        return 1
+    }
 }
 
 first_runs() {
@@ -241,20 +265,19 @@ first_runs() {
         if is_strategy "$service"; then
             step "waiting for the first run of $service"
             gate "$service" --beat "$beat" --runs || return 1
-            say "$(last_line)"
+            say "$(sort -u "$output")"
         fi
     done
 }
 
 # announce start|end RELEASE: the supervisor learns of it from the control volume, which every container of ours has.
 announce() {
-    strategies=$(for service in $recreate $remove; do is_strategy "$service" && printf '%s,' "$service"; done)
     for service in supervisor $recreate; do
         id=$(containers "$service" running)
         [ -n "$id" ] || continue
         # shellcheck disable=SC2086 # a number of words
         set -- "$1" "$2" $recreate $remove
-        inside 60 "$id" deployment "$1" --release "$2" --strategies "${strategies%,}" --by "$by" \
+        inside 60 "$id" deployment "$1" --release "$2" --strategies "$strategies" --by "$by" \
             --for "$((300 * ($# - 1)))" && return 0
     done
     [ -z "$previous" ] || say 'nobody could be told of the deployment: the supervisor may report a gap'
@@ -333,8 +356,13 @@ if [ "$wait" = idle ]; then
     all_idle || give_back
 fi
 announce start "$release"
-for one in $recreate; do
-    switch "$one" || give_back
+for one in $steps; do
+    case $one in
+    switch:*) switch "${one#*:}" ;;
+    start:*) start "${one#*:}" ;;
+    stop:*) stop "${one#*:}" ;;
+    check:*) check "${one#*:}" ;;
+    esac || give_back
 done
 first_runs || give_back
 for one in $remove; do

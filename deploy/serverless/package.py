@@ -13,7 +13,7 @@ from deploy.serverless.function import Function
 
 OPENBELL = Path("images/openbell")
 LOCKED = {"gcp": Path("images/requirements-serverless-gcp.txt")}
-LOCKED_OTHERWISE = Path("images/requirements-runtime.txt")
+LOCKED_OTHERWISE = Path("images/requirements-serverless.txt")
 NOT_NEEDED = ("supervisor", "commands", "backtest", "__pycache__", "__main__.py", "service.py", "host.py", "once.py")
 MEGABYTE = 1_000_000
 

@@ -78,7 +78,7 @@ def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
     wait_until(lambda: len(bots(kit)) == BOTS, f"{BOTS} bots on the page", 30, container_of(engine, kit, "supervisor"))
     assert set(bots(kit).values()) <= {"new", "running", "up"}
     for manifest in chosen:
-        run_now(engine, kit, manifest, compose.TOGETHER)
+        run_now(engine, kit, manifest, "together")
     for manifest in MANIFESTS:
         starts = events(journal(engine, kit, manifest.name), "service_start")
         assert [line["previous_stop"] for line in starts] == ["clean", "clean"], manifest.name

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from openbell.postgres.database import Database, PostgresError
+from openbell.postgres.connection import PostgresError
+from openbell.postgres.database import Database
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse/battery"  # an address has to quote it
@@ -66,6 +67,7 @@ def running_server(*, key: Path | None = None, certificate: Path | None = None) 
             shutil.chown(folder / "data" / name, user or os.getuid())
             (folder / "data" / name).chmod(0o600)
         settings["ssl"] = "on"
+        settings["listen_addresses"] = "127.0.0.1,127.0.0.2"  # the second is not known to be this machine
     command = [str(programs / "postgres"), "-D", str(folder / "data")]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]

@@ -6,6 +6,7 @@ import signal
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -15,7 +16,7 @@ from openbell.postgres.database import Database
 from openbell.postgres.journal import SCHEMA
 from openbell.runner.serverless import Answered
 from tests.serverless.calls import BUYS, FAILS, HOLDS, World, answer, go
-from tests.serverless.postgres import running_server
+from tests.serverless.postgres import PASSWORD, running_server
 from tests.unit.runner.fakes import wait_for
 
 SCHEDULE = {"trigger": "schedule"}
@@ -248,16 +249,17 @@ def test_what_cannot_start_is_one_line(world: World, code: str, top: str, line: 
 
 
 def test_the_journal_has_no_secret(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the strategy's nor the database's."""
+    """Neither the strategy's nor the database's, whole or its password alone."""
     world.write(
-        "import os\ndef run(ctx):\n    print(os.environ['MY_KEY'], os.environ['OPENBELL_DATABASE_URL'])\n",
+        "import os\ndef run(ctx):\n"
+        f"    print(os.environ['MY_KEY'], os.environ['OPENBELL_DATABASE_URL'], {PASSWORD!r}, {quote(PASSWORD, safe='')!r})\n",
         top='secrets = ["MY_KEY"]',
     )
     for name, value in {"MY_KEY": "hunter22", "OPENBELL_DATABASE_URL": world.url}.items():
         monkeypatch.setenv(name, value)
         world.environment[name] = value
     world.call()
-    assert [line["text"] for line in world.events("output")] == ["[secret] [secret]"]
+    assert [line["text"] for line in world.events("output")] == ["[secret] [secret] [secret] [secret]"]
 
 
 def test_a_strategy_that_survives_no_fork_is_imported_by_each_run(world: World) -> None:

@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 import pytest
 
 from openbell.ledger import Claim
-from openbell.postgres.database import PostgresError
+from openbell.postgres.connection import PostgresError
 from openbell.postgres.ledger import PostgresLedger
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for

@@ -1,4 +1,7 @@
-"""`openbell gate`: wait in a new container until it has shown that it works: it beats, and what is due soon succeeds."""
+"""`openbell gate`: wait in a new container until it has shown that it works: it beats, and what is due soon succeeds.
+
+Where it hosts several strategies, each of them has to.
+"""
 
 import argparse
 import os
@@ -12,6 +15,7 @@ from pathlib import Path
 
 from openbell import beat, journal, strategy
 from openbell.calendars import CalendarExpired
+from openbell.commands import hosted
 from openbell.control import Control
 from openbell.journal import Event
 from openbell.manifest import Manifest, ManifestError
@@ -35,22 +39,28 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for these runs")
     options = parser.parse_args(arguments)
-    if not os.environ.get("OPENBELL_STRATEGY"):
+    environments = hosted.environments(os.environ)
+    if not environments:
         port = int(os.environ.get("OPENBELL_LISTEN", ":8080").rpartition(":")[2])
         return _supervisor(port, options.beat)
     try:
-        places = from_environment(os.environ)
-        boot = _wait_for_beat(places, started(), options.beat)
-        if boot is None:
-            return _fail(f"{places.strategy}: no sign of life within {options.beat:g} s")
-        if not options.runs:
-            return 0
-        manifest = strategy.manifest(places)
-        now = datetime.now(UTC)
-        reason = _wait_for_runs(places, manifest, boot, now + timedelta(seconds=options.within), options.limit)
+        all_places = [from_environment(environment) for environment in environments]
+        boots = {}
+        end = time.monotonic() + options.beat
+        for places in all_places:
+            boot = _wait_for_beat(places, started(), end - time.monotonic())
+            if boot is None:
+                return _fail(f"{places.strategy}: no sign of life within {options.beat:g} s")
+            boots[places] = boot
+        soon = datetime.now(UTC) + timedelta(seconds=options.within)
+        # One after the other: what ran while another was waited for is in its journal.
+        for places, boot in boots.items() if options.runs else ():
+            manifest = strategy.manifest(places)
+            if reason := _wait_for_runs(places, manifest, boot, soon, options.limit):
+                return _fail(reason)
     except (PlaceError, ManifestError, CalendarExpired, OSError) as error:
         return _fail(str(error))
-    return _fail(reason) if reason else 0
+    return 0
 
 
 def started() -> float:

@@ -1,17 +1,18 @@
-"""`openbell idle`: wait in a strategy's container for a moment in which it can be stopped without crossing a run."""
+"""`openbell idle`: wait in a container for a moment in which it can be stopped without crossing a run of its strategies."""
 
 import argparse
 import os
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from openbell import beat, strategy
 from openbell.calendars import CalendarExpired
+from openbell.commands import hosted
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, ManifestError
 from openbell.places import PlaceError, Places, from_environment
@@ -23,7 +24,7 @@ BUSY = 75  # exit code
 
 @dataclass(frozen=True)
 class Look:
-    """What a strategy is about: runs in progress with their begin, and for each bot its first slot without an outcome."""
+    """What strategies are about: runs in progress with their begin, and for each bot its first slot without an outcome."""
 
     running: tuple[tuple[str, datetime], ...]
     coming: tuple[tuple[str, datetime], ...]  # when the loop would start the run, soonest first
@@ -55,22 +56,54 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--strict", action="store_true", help="only a moment with no slot that near is quiet")
     parser.add_argument("--look", action="store_true", help="only say what is in progress and due, and do not wait")
     options = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        watched = [one for own in hosted.environments(os.environ) if (one := _open(own, stack)) is not None]
+        try:
+            if options.look:
+                now = datetime.now(UTC)
+                print("\n".join(_look(watched, now).lines(now, now + timedelta(seconds=options.within))))
+                return 0
+            return _wait(watched, options)
+        except (CalendarExpired, sqlite3.Error) as error:
+            print(error, file=sys.stderr)
+            return 0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A strategy that may have runs."""
+
+    places: Places
+    manifest: Manifest
+    ledger: Ledger
+
+    def beats(self, now: datetime) -> bool:
+        """Tell whether its loop is alive."""
+        sign = beat.read(self.places.journal / self.places.strategy)
+        return sign is not None and (now - sign.timestamp).total_seconds() <= beat.OLD
+
+
+def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
+    """Return a strategy with its ledger, which `stack` closes; None if it has never run, or is in no state to run."""
     try:
-        places = from_environment(os.environ)
+        places = from_environment(environment)
         manifest = strategy.manifest(places)
         path = places.state / "ledger.sqlite"
         if not path.is_file():
-            return 0  # it has never run
-        with closing(Ledger(path)) as ledger:
-            if options.look:
-                now = datetime.now(UTC)
-                print("\n".join(look(manifest, ledger, now).lines(now, now + timedelta(seconds=options.within))))
-                return 0
-            return _wait(places, manifest, ledger, options)
+            return None
+        watched = Watched(places, manifest, stack.enter_context(closing(Ledger(path))))
+        look(manifest, watched.ledger, datetime.now(UTC))
     except (PlaceError, ManifestError, CalendarExpired, sqlite3.Error) as error:
         # A strategy in such a state starts no run: there is nothing to cross.
         print(error, file=sys.stderr)
-        return 0
+        return None
+    return watched
+
+
+def _look(watched: Iterable[Watched], now: datetime) -> Look:
+    looks = [look(one.manifest, one.ledger, now) for one in watched]
+    running = tuple(run for one in looks for run in one.running)
+    return Look(running, tuple(sorted((slot for one in looks for slot in one.coming), key=lambda slot: slot[1])))
 
 
 def look(manifest: Manifest, ledger: Ledger, now: datetime) -> Look:
@@ -95,22 +128,24 @@ def is_quiet(now: Look, first: Look, until: datetime, strict_until: datetime | N
     return all(bot not in later or later[bot] > at for bot, at in first.due(until))
 
 
-def _wait(places: Places, manifest: Manifest, ledger: Ledger, options: argparse.Namespace) -> int:
+def _wait(watched: Sequence[Watched], options: argparse.Namespace) -> int:
     within, end = timedelta(seconds=options.within), time.monotonic() + options.patience
     began = datetime.now(UTC)
-    first = look(manifest, ledger, began)
+    first = _look(watched, began)
     told: list[str] = []
     while True:
         now = datetime.now(UTC)
-        seen = look(manifest, ledger, now)
+        seen = _look(watched, now)
         if is_quiet(seen, first, began + within, now + within if options.strict else None):
             return 0
-        sign = beat.read(places.journal / places.strategy)
-        if sign is None or (now - sign.timestamp).total_seconds() > beat.OLD:
-            print(f"{manifest.name}: its loop does not beat: there is nothing to wait for", flush=True)
-            return 0
+        if silent := [one for one in watched if not one.beats(now)]:
+            for one in silent:
+                print(f"{one.manifest.name}: its loop does not beat: there is nothing to wait for", flush=True)
+            watched = [one for one in watched if one not in silent]
+            continue
         if time.monotonic() >= end:
-            print(f"{manifest.name}: no quiet moment within {options.patience:g} s: {'; '.join(told)}", flush=True)
+            names = ", ".join(one.manifest.name for one in watched)
+            print(f"{names}: no quiet moment within {options.patience:g} s: {'; '.join(told)}", flush=True)
             return BUSY
         if not told:
             told = seen.lines(now, now + within)

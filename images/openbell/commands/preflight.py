@@ -1,7 +1,7 @@
 """`openbell preflight`: see in a throw-away container of a new release whether it will work, before the old one is touched.
 
 Nothing of the strategy's own is written: its state is copied, orders go to a paper account of the copy, and the journal
-of the rehearsal is thrown away.
+of the rehearsal is thrown away. Where a container hosts several strategies, each has a process of its own.
 """
 
 import argparse
@@ -9,10 +9,11 @@ import faulthandler
 import importlib
 import os
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from openbell import calendars, strategy
 from openbell.calendars import CalendarExpired
+from openbell.commands import hosted
 from openbell.context import Run
 from openbell.journal import Journal
 from openbell.manifest import Bot, Manifest, ManifestError, load_all
@@ -29,6 +31,7 @@ from openbell.runner.processes import Failure, ForkLauncher
 from openbell.slots import next_slot
 
 LONGEST = 60.0  # seconds for the import and each rehearsed run
+MANIFESTS = Path("/strategies")  # in the supervisor's image
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,8 +41,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, default=Path("/"), help="where etc/localtime is")
     options = parser.parse_args(arguments)
     if not os.environ.get("OPENBELL_STRATEGY"):
+        if environments := hosted.environments(os.environ):
+            return _each(environments, arguments)
         importlib.import_module("openbell.supervisor.service")  # what it lacks is told by the traceback's last line
-        return _report(list(_of_all(Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies")))))
+        return _report(list(_of_all(MANIFESTS)))
     try:
         places = from_environment(os.environ)
         manifest = strategy.manifest(places)
@@ -51,6 +56,13 @@ def main(arguments: Sequence[str]) -> int:
     problems = [*_calendar(manifest), *_zone(manifest, options.root)]
     problems = problems or list(_rehearse(manifest, places, runs=options.rehearse))
     return _report([_without(strategy.secrets(manifest, os.environ), problem) for problem in problems])
+
+
+def _each(environments: Iterable[Mapping[str, str]], arguments: Sequence[str]) -> int:
+    """See whether each strategy will work, with its own secrets and zone, until one does not: its reason is the last line."""
+    command = (sys.executable, "-m", "openbell", "preflight", *arguments)
+    codes = (subprocess.run(command, env=environment, check=False).returncode for environment in environments)
+    return next((code for code in codes if code), 0)
 
 
 def _of_all(folder: Path) -> Iterator[str]:
@@ -80,6 +92,8 @@ def _zone(manifest: Manifest, root: Path) -> Iterator[str]:
     wanted = root / f"usr/share/zoneinfo/{manifest.timezone}"
     if not wanted.is_file():
         yield f"{manifest.name}: the image does not know the zone {manifest.timezone}: build it again"
+    elif os.environ.get("TZ") == manifest.timezone:
+        return  # a hosted strategy's clock is its process's
     elif not local.exists() or local.read_bytes() != wanted.read_bytes():
         yield f"{manifest.name}: the image's clock is not at {manifest.timezone}: build it again"
 

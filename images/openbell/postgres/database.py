@@ -1,30 +1,22 @@
 """A connection to PostgreSQL that speaks as much of SQLite's dialect as openbell's own statements need.
 
-So the ledger and the paper account are one code with one meaning, wherever they are kept. Values go into a statement as
-quoted literals: each statement is one exchange of messages with the server, and works through a pooler of connections,
-which gives every transaction another session.
+So the ledger and the paper account are one code with one meaning, wherever they are kept. psycopg2 puts the values into a
+statement as quoted literals: each statement is one exchange of messages with the server, and works through a pooler of
+connections, which gives every transaction another session.
 """
 
 import os
 import re
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from openbell.postgres.wire import Connection, LoginError, Row, ServerError, Value, Where, literal
+from openbell.postgres.connection import Connection, PostgresError, Row, Value
 
-if TYPE_CHECKING:
-    import ssl
-
-VARIABLE = "OPENBELL_DATABASE_URL"
 PATIENCE = 5.0  # seconds for an answer
 LOCK_PATIENCE = 20.0  # seconds for a lock
 LOCK_LIMIT = 15  # seconds after which the server takes a lock away from who holds it and says nothing more
-LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 # What SQLite and PostgreSQL say differently. In an upsert PostgreSQL wants to know whose column is meant.
 _DIALECT = (
@@ -38,10 +30,6 @@ _DIALECT = (
 )
 _TABLE = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE IF NOT EXISTS|TABLE)\s+(?!IF\b|SET\b)([a-z]+)\b")
 _INDEX = re.compile(r"(CREATE INDEX IF NOT EXISTS \w+ ON) (\w+)")
-
-
-class PostgresError(sqlite3.OperationalError):
-    """What could not be done, in one line. A ledger's caller knows only SQLite's errors."""
 
 
 class Rows(list[Row]):
@@ -99,14 +87,12 @@ class Database:
                 line, self._line().in_transaction = self._line(), False
                 rows = self._ask(statement, line)
             case _:
-                rows = self._ask(_filled(translate(statement, self._schema), values))
+                rows = self._ask(self._filled(statement, values))
         return rows
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
         """Carry out one statement for each row."""
-        filled = [_filled(translate(statement, self._schema), row) for row in rows]
-        if filled:
-            self._ask("; ".join(filled))
+        self._ask(b"; ".join(self._filled(statement, row) for row in rows))
 
     def executescript(self, script: str) -> None:
         """Make tables where they are missing, whoever else is making them now."""
@@ -120,43 +106,45 @@ class Database:
     def locked(self, name: str) -> Iterator[None]:
         """Let nobody else in who asks for the lock of this name; it is let go when this process, or the server, gives up."""
         key = zlib.crc32(f"{self._schema} {name}".encode())
-        connection = _connect(self._url, LOCK_PATIENCE)
+        connection = Connection(self._url, LOCK_PATIENCE)
         try:
-            with _told():
-                limit = f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_LIMIT}s'"
-                connection.run(f"BEGIN; {limit}; SELECT pg_advisory_xact_lock({key})")
+            limit = f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_LIMIT}s'"
+            connection.run(f"BEGIN; {limit}; SELECT pg_advisory_xact_lock({key})")
             yield
         finally:
-            with suppress(OSError, ServerError):
+            with suppress(PostgresError):
                 connection.run("COMMIT")
-            _close(connection)
+            connection.close()
 
     def close(self) -> None:
         """Close this process's connection, for all who share it; the next statement makes a new one."""
         if line := _lines.pop((os.getpid(), self._url), None):
-            _close(line.connection)
+            line.connection.close()
 
     def _line(self) -> _Line:
         here = (os.getpid(), self._url)
         if here not in _lines:
-            _lines[here] = _Line(_connect(self._url))
+            _lines[here] = _Line(Connection(self._url, PATIENCE))
         return _lines[here]
 
-    def _ask(self, text: str, line: _Line | None = None) -> Rows:
+    def _filled(self, statement: str, values: Sequence[Value]) -> bytes:
+        # None of our statements has a question mark in a text.
+        marked = translate(statement, self._schema).replace("%", "%%").replace("?", "%s")
+        return self._line().connection.filled(marked, values)
+
+    def _ask(self, text: str | bytes, line: _Line | None = None) -> Rows:
         if not text:
             return Rows([], 0)
         line = line or self._line()
         try:
-            with _told():
-                rows = line.connection.run(text)
-                return Rows(rows, line.connection.row_count)
-        except PostgresError as error:
+            return Rows(*line.connection.run(text))
+        except PostgresError:
             # What is left of a transaction must not be there for the next statement, and a broken connection neither.
-            if not isinstance(error.__cause__, ServerError):
-                self.close()
-            elif not line.in_transaction:
-                with suppress(OSError, ServerError):
+            if not (line.connection.is_closed or line.in_transaction):
+                with suppress(PostgresError):
                     line.connection.run("ROLLBACK")
+            if line.connection.is_closed:
+                self.close()
             raise
 
 
@@ -171,69 +159,3 @@ def translate(statement: str, schema: str) -> str:
     statement = _TABLE.sub(rf"\1 {schema}.\2", statement)
     statement = _INDEX.sub(rf"\1 {schema}.\2", statement)
     return f"{statement} ON CONFLICT DO NOTHING" if ignore else statement
-
-
-def _filled(statement: str, values: Sequence[Value]) -> str:
-    """Put the values in place of the question marks; none of our statements has one in a text."""
-    parts = statement.split("?")
-    return parts[0] + "".join(literal(value) + part for value, part in zip(values, parts[1:], strict=True))
-
-
-def _connect(url: str, patience: float = PATIENCE) -> Connection:
-    """Connect to postgresql://user:password@host:port/database?sslmode=…, with TLS unless the host is this machine."""
-    parts = urlsplit(url)
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    host = parts.hostname or options.get("host", "")
-    if parts.scheme not in {"postgresql", "postgres"} or not (parts.username or options.get("user")):
-        msg = f"{VARIABLE}: write it as postgresql://user:password@host:5432/database?sslmode=verify-full"
-        raise PostgresError(msg)
-    port = parts.port or 5432
-    mode = options.get("sslmode") or usual_mode(host)
-    where = Where(
-        host or "localhost",
-        port,
-        unquote(parts.username or options["user"]),
-        unquote(parts.password or ""),
-        unquote(parts.path.lstrip("/")),
-    )
-    with _told():
-        return Connection(where, _tls(mode, options.get("sslrootcert")), patience)
-
-
-def usual_mode(host: str) -> str:
-    """Return how a host is spoken to if its address does not say: elsewhere only with TLS, and a certificate that is right."""
-    return "disable" if host in LOCAL or host.startswith("/") else "verify-full"
-
-
-def _tls(mode: str, root: str | None) -> "ssl.SSLContext | None":
-    """Return how TLS is to be spoken, or None."""
-    if mode == "disable":
-        return None
-    import ssl  # noqa: PLC0415 - tens of milliseconds that a database on the same machine does not need
-
-    if mode not in {"require", "verify-ca", "verify-full"}:
-        msg = f"{VARIABLE}: sslmode is disable, require, verify-ca or verify-full, not {mode}"
-        raise PostgresError(msg)
-    context = ssl.create_default_context(cafile=root)
-    context.check_hostname = mode == "verify-full"
-    if mode == "require":  # as libpq has it: encrypted, by whomever
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what the connection raises into one line."""
-    try:
-        yield
-    except ServerError as error:
-        msg = f"PostgreSQL: {error}"
-        raise PostgresError(msg) from error
-    except (LoginError, OSError) as error:
-        msg = f"PostgreSQL cannot be reached: {error}"
-        raise PostgresError(msg) from error
-
-
-def _close(connection: Connection) -> None:
-    with suppress(OSError):
-        connection.close()

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from openbell.journal import Event, Journal, echo
-from openbell.postgres.database import Database, PostgresError
+from openbell.postgres.connection import PostgresError
+from openbell.postgres.database import Database
 
 SCHEMA = "openbell"
 TABLES = """

@@ -15,14 +15,15 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from openbell import clock, strategy
 from openbell.context import Run
 from openbell.manifest import Manifest, load
 from openbell.places import PlaceError, Places
+from openbell.postgres.address import VARIABLE
 from openbell.postgres.control import PostgresControl
-from openbell.postgres.database import VARIABLE, Database
+from openbell.postgres.database import Database
 from openbell.postgres.journal import SCHEMA, TABLES, PostgresJournal
 from openbell.postgres.ledger import PostgresLedger
 from openbell.runner import worker
@@ -150,7 +151,7 @@ class _Ready:
         self._database.executescript(TABLES)
         ledger = PostgresLedger(url, name, prepare=True)
         journal = PostgresJournal(self._database, places.journal, name, boot_id)
-        journal.redact((url, urlsplit(url).password or "", *_secrets(self.manifest, environment)))
+        journal.redact((url, *_passwords(url), *_secrets(self.manifest, environment)))
         self._store = Store(ledger, journal, PostgresControl(self._database, name))
         try:
             self._launcher = _launcher(self.manifest, places, journal)
@@ -210,12 +211,19 @@ def _secrets(manifest: Manifest, environment: Mapping[str, str]) -> tuple[str, .
     return strategy.secrets(manifest, environment)
 
 
-def _without_password(line: str, url: str) -> str:
+def _passwords(url: str) -> tuple[str, ...]:
+    """Return the password as the address has it, and as it is."""
     try:
-        password = urlsplit(url).password
+        written = urlsplit(url).password or ""
     except ValueError:
-        password = url
-    return line.replace(password, "[secret]") if password else line
+        written = url
+    return written, unquote(written)
+
+
+def _without_password(line: str, url: str) -> str:
+    for password in filter(None, _passwords(url)):
+        line = line.replace(password, "[secret]")
+    return line
 
 
 def _is_openwhisks(name: str) -> bool:

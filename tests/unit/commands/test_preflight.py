@@ -112,7 +112,7 @@ def test_the_supervisor_looks_at_all_manifests(image: Path, monkeypatch: pytest.
     folder = image.parent / "strategies"
     folder.mkdir()
     write(folder, TOML)
-    monkeypatch.setenv("OPENBELL_STRATEGIES", str(folder))
+    monkeypatch.setattr(preflight, "MANIFESTS", folder)
     assert preflight.main([]) == 0
     (folder / "demo/strategy.toml").write_text("nonsense")
     assert preflight.main([]) == 1

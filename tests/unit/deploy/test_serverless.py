@@ -149,12 +149,13 @@ def test_the_folder_holds_what_the_function_needs_and_no_more(
     (folder / "old").write_text("")
     code = command.place(target, function(strategy, target), strategy.parent, folder)
     assert (code / "openbell" / "runner" / "serverless.py").exists()
-    assert (code / "openbell" / "postgres" / "wire.py").exists()
+    assert (code / "openbell" / "postgres" / "connection.py").exists()
     assert (code / "strategies" / "my_idea" / "strategy.toml").exists()
     assert not (code / "openbell" / "supervisor").exists()
     assert not (folder / "old").exists()
     locked = (code / "requirements.txt").read_text()
     assert "pytz==" in locked
+    assert "psycopg2-binary==" in locked
     assert ("functions-framework==" in locked) == (target == "gcp")
     assert locked.count("--hash=sha256:") >= 2
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.services import differences, names
+from deploy.problem import Problem
+from deploy.services import differences, hosted, names, strategies
 from openbell.manifest import load_all
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,27 @@ def test_a_profile_is_the_same_in_the_manifest_and_in_compose() -> None:
     assert {name: [one] for name, one in ((m.name, m.profile) for m in manifests) if one} == {
         name: service["profiles"] for name, service in listed.items()
     }
+
+
+def test_the_container_for_all_is_the_portfolios() -> None:
+    """Its label names the strategies that its image is built with, which are those of the profile."""
+    service = yaml.safe_load((ROOT / "compose/together.yaml").read_text())["services"]["together"]
+    manifests, _ = load_all(ROOT / "strategies")
+    assert sorted(strategies("together", service["labels"])) == [m.name for m in manifests if m.profile == "portfolio"]
+    assert service["labels"]["openbell.strategies"] == service["build"]["args"]["STRATEGIES"]
+
+
+def test_what_a_service_is_for() -> None:
+    """The strategies of its label, or the one of its name."""
+    services = {"pulse": {}, "slow": {"labels": {"other": "x"}}, "t": {"labels": {"openbell.strategies": "a  b\n"}}}
+    assert hosted({"services": services}) == {"pulse": ("pulse",), "slow": ("slow",), "t": ("a", "b")}
+
+
+def test_a_strategy_in_two_services_is_refused() -> None:
+    """They would wait for each other."""
+    services = {"a": {"labels": None}, "t": {"labels": {"openbell.strategies": "a b"}}}
+    with pytest.raises(Problem, match=r"^compose: a would run in a and in t: ask for the profile of one of them$"):
+        hosted({"services": services})
 
 
 def test_only_services_count(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from deploy.engine import Service, in_words, service
 from deploy.table import Hints, aligned, overview, slot
 
 PAGE = Hints("http://127.0.0.1:8080")
-WELL = Service("pulse", "openbell/pulse:local", "running", "healthy", 0, 0)
+WELL = Service("pulse", "openbell/pulse:local", "running", "healthy", 0, 0, strategies=("pulse",))
 CRASHING = Service("broken", "openbell/broken:local", "restarting", "unhealthy", 7, 3, "no such zone")
 BOT = BotStatus(
     strategy="ma_crossover",

@@ -18,7 +18,10 @@ class Machine(Here):
 
     def services(self) -> tuple[Service, ...]:
         """No engine is asked."""
-        return tuple(Service(name, "image", "running", "healthy", 0, 0) for name in self._running)
+        hosted = {"together": ("mean_reversion_bb", "momentum_rsi_macd")}
+        return tuple(
+            Service(name, "image", "running", "healthy", 0, 0, "", hosted.get(name, (name,))) for name in self._running
+        )
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,9 @@ def test_a_strategy_by_its_manifest(tmp_path: Path, top: str, runs: int, librari
 
 
 def test_several_strategies_in_one_container(tmp_path: Path) -> None:
-    """One start for all, then each of those that the image is built with."""
+    """One start for all, then each of those that the service is labelled with."""
     manifests = [manifest(tmp_path, name, 'stagger = "2s"\n') for name in ("a", "b", "c")]
-    found = one("together", manifests, profiles=["portfolio-together"], build={"args": {"STRATEGIES": "a b"}})
+    found = one("together", manifests, profiles=["portfolio-together"], labels={"openbell.strategies": "a b"})
     assert (found.bytes, found.profiles) == (TOGETHER + 2 * (HOSTED + RUN), ("portfolio-together",))
 
 

@@ -4,8 +4,8 @@ from deploy.release.deployed import Deployed, Running
 from deploy.release.record import Release, ServiceRecord
 
 
-def record(image: str, *, configuration: str = "c1", secrets: str = "", manifest: str = "m1") -> ServiceRecord:
-    """Return a service's record; everything that it is made of is in its fingerprint."""
+def record(image: str, *strategies: str, configuration: str = "c1", secrets: str = "") -> ServiceRecord:
+    """Return a service's record; everything that it is made of is in its fingerprint. All its manifests are version m1."""
     return ServiceRecord(
         f"openbell/x:{image}",
         f"sha256:{image}",
@@ -13,7 +13,7 @@ def record(image: str, *, configuration: str = "c1", secrets: str = "", manifest
         configuration,
         secrets,
         (),
-        manifest,
+        dict.fromkeys(strategies, "m1"),
     )
 
 
@@ -25,7 +25,9 @@ def release(name: str, **services: ServiceRecord) -> Release:
 def host(current: Release, *before: Release, **states: str) -> Deployed:
     """Return a host on which all services of a release run, but those whose state is given."""
     containers = {
-        name: Running(f"id-{name}", states.get(name, "running"), service.fingerprint)
+        name: Running(
+            f"id-{name}", states.get(name, "running"), service.fingerprint, tuple(service.manifests) or (name,)
+        )
         for name, service in current.services.items()
     }
     return Deployed(containers, (*before, current), current)

@@ -8,7 +8,9 @@ from deploy.release.plan import back, plan, taken
 from deploy.release.record import Release
 from tests.unit.deploy.release.releases import host, record, release
 
-OLD = release("20261101-000000-aaaa", pulse=record("p1"), slow=record("s1"), supervisor=record("v1"))
+OLD = release("20261101-000000-aaaa", pulse=record("p1", "pulse"), slow=record("s1", "slow"), supervisor=record("v1"))
+APART = release("20261102-000000-bbbb", a=record("a1", "a"), b=record("b1", "b"), supervisor=record("v1"))
+TOGETHER = release("20261103-000000-cccc", t=record("t1", "a", "b"), supervisor=record("v1", secrets="profile"))
 
 
 def test_only_what_differs_is_touched() -> None:
@@ -88,28 +90,90 @@ def test_a_rollback_to_nowhere_says_why(there: Deployed, to: str | None, said: s
         back(there, to)
 
 
+def test_strategies_move_into_one_container() -> None:
+    """It starts beside theirs and waits, then they stop; the supervisor is last. They go when it has shown that it works."""
+    found = plan(TOGETHER, host(APART))
+    assert found.steps == (
+        ("start", "t"),
+        ("stop", "a"),
+        ("stop", "b"),
+        ("check", "t"),
+        ("switch", "supervisor"),
+    )
+    assert (found.remove, found.strategies) == (("a", "b"), ("a", "b"))
+    assert found.lines() == [
+        "start     t (new; for a, b)",
+        "start     supervisor (changed: secrets)",
+        "remove    a (handed over to t)",
+        "remove    b (handed over to t)",
+    ]
+
+
+def test_strategies_move_into_containers_of_their_own() -> None:
+    """All of these wait before the one that has them is stopped."""
+    found = plan(APART, host(TOGETHER, APART))
+    assert found.steps == (
+        ("start", "a"),
+        ("start", "b"),
+        ("stop", "t"),
+        ("check", "a"),
+        ("check", "b"),
+        ("switch", "supervisor"),
+    )
+    assert (found.gives_way, found.strategies) == ({"t": "a, b"}, ("a", "b"))
+
+
+def test_one_strategy_moves_out_of_a_container_that_stays() -> None:
+    """Which has let it go by then."""
+    new = release("x", a=record("a1", "a"), t=record("t2", "b"), supervisor=record("v1", secrets="profile"))
+    found = plan(new, host(TOGETHER))
+    assert found.steps == (("switch", "t"), ("start", "a"), ("check", "a"))
+    assert (found.remove, found.strategies) == ((), ("a", "b"))
+
+
+def test_a_container_of_several_strategies_is_switched_like_any_other() -> None:
+    """All of them are stopped and started."""
+    found = plan(release("x", t=record("t2", "a", "b"), supervisor=TOGETHER.services["supervisor"]), host(TOGETHER))
+    assert (found.steps, found.strategies) == ((("switch", "t"),), ("a", "b"))
+
+
+PULSE, SLOW = {"pulse": {"pulse": "m1"}}, {"slow": {"slow": "m1"}}
+
+
 def test_one_strategy_alone() -> None:
     """Nothing else is made from this checkout, also where it has changed here."""
-    assert taken("pulse", {"pulse": "m1", "slow": "m2"}, OLD) == {"pulse"}
+    assert taken("pulse", {**PULSE, "slow": {"slow": "m2"}}, OLD) == {"pulse"}
 
 
 @pytest.mark.parametrize("name", ["pulse", "other"])
 def test_one_strategy_with_a_new_manifest_takes_the_supervisor_with_it(name: str) -> None:
     """Which must know when it is due, be it changed or new."""
-    manifests = {"pulse": "m1", "slow": "m1", name: "m2"}
-    assert taken(name, manifests, OLD) == {name, "supervisor"}
+    assert taken(name, {**PULSE, **SLOW, name: {name: "m2"}}, OLD) == {name, "supervisor"}
 
 
 @pytest.mark.parametrize(
-    "strategy,current,said",
+    "hosted,services",
+    [({"a": "m1", "b": "m1"}, {"t"}), ({"a": "m1", "b": "m2"}, {"t", "supervisor"})],
+)
+def test_one_strategy_of_several_in_a_container_takes_all_of_it(hosted: dict[str, str], services: set[str]) -> None:
+    """They are one image."""
+    assert taken("a", {"t": hosted}, TOGETHER) == services
+
+
+@pytest.mark.parametrize(
+    "strategy,here,current,said",
     [
-        ("nope", OLD, 'STRATEGY: found "nope"; allowed: one of pulse, slow'),
-        ("supervisor", OLD, 'STRATEGY: found "supervisor"; allowed: one of pulse, slow'),
-        ("pulse", None, "deploy everything first"),
-        ("pulse", OLD, "would learn of slow too"),
+        ("nope", {}, OLD, 'STRATEGY: found "nope"; allowed: one of pulse, slow'),
+        ("supervisor", {}, OLD, 'STRATEGY: found "supervisor"; allowed: one of pulse, slow'),
+        ("pulse", {}, None, "deploy everything first"),
+        ("pulse", {"pulse": {"pulse": "m2"}, "slow": {"slow": "m2"}}, OLD, "would learn of slow too"),
+        ("a", {"t": {"a": "m1", "b": "m1"}}, APART, "t would take over from a, b, which runs there"),
+        ("b", {"b": {"b": "m1"}}, TOGETHER, "b would take over from t, which runs there"),
     ],
 )
-def test_one_strategy_that_cannot_be_alone(strategy: str, current: Release | None, said: str) -> None:
-    """It is not there, nothing was deployed, or the supervisor would learn of more than the one."""
+def test_one_strategy_that_cannot_be_alone(
+    strategy: str, here: dict[str, dict[str, str]], current: Release | None, said: str
+) -> None:
+    """It is not there, nothing was deployed, another container has it, or the supervisor would learn of more than the one."""
     with pytest.raises(Problem, match=said):
-        taken(strategy, {"pulse": "m2", "slow": "m2"}, current)
+        taken(strategy, here or {**PULSE, **SLOW}, current)

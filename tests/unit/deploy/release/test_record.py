@@ -14,7 +14,7 @@ from deploy.release.transaction import Ending, explain, packed, release_files, t
 from deploy.release.transaction import parse as parse_ending
 from tests.unit.deploy.release.releases import host, record, release
 
-ONE = release("20261121-091500-3f2a", pulse=record("p1", secrets="s1"), supervisor=record("v1"))
+ONE = release("20261121-091500-3f2a", pulse=record("p1", "pulse", secrets="s1"), supervisor=record("v1"))
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
@@ -29,15 +29,26 @@ def test_what_is_no_record_is_passed_over(text: str) -> None:
     assert from_json(text) is None
 
 
+def test_a_record_of_before_several_strategies_shared_a_container() -> None:
+    """The version of its only manifest was all it said."""
+    content = json.loads(ONE.to_json())
+    for service, version in (("pulse", "m1"), ("supervisor", "")):
+        del content["services"][service]["manifests"]
+        content["services"][service]["manifest"] = version
+    assert from_json(json.dumps(content)) == ONE
+
+
 def test_what_a_host_says() -> None:
     """Containers with their fingerprints, releases, the one that runs, and what nobody was told."""
     labels = {"com.docker.compose.service": "pulse", "openbell.fingerprint": "f1"}
+    several = {"com.docker.compose.service": "t", "openbell.strategies": "a b"}
     found = parse(
         "\n".join(
             [
                 f"container {json.dumps({'id': 'a', 'state': 'running', 'labels': labels})}",
                 f"container {json.dumps({'id': 'b', 'state': 'created', 'labels': labels})}",
                 f"container {json.dumps({'id': 'c', 'state': 'exited', 'labels': {'com.docker.compose.service': 'old'}})}",
+                f"container {json.dumps({'id': 'd', 'state': 'running', 'labels': several})}",
                 f"current {ONE.id}",
                 f"release {ONE.to_json()}",
                 "release torn",
@@ -45,7 +56,11 @@ def test_what_a_host_says() -> None:
             ]
         )
     )
-    assert found.containers == {"pulse": Running("a", "running", "f1"), "old": Running("c", "exited", "")}
+    assert found.containers == {
+        "pulse": Running("a", "running", "f1", ("pulse",)),
+        "old": Running("c", "exited", "", ("old",)),
+        "t": Running("d", "running", "", ("a", "b")),
+    }
     assert (found.current, found.releases) == (ONE, (ONE,))
     assert found.untold == (ONE.id, "ended returned pulse: it failed")
 
@@ -62,7 +77,7 @@ def test_the_files_of_a_release() -> None:
 
 def test_the_plan_that_the_host_is_given() -> None:
     """Words and values, and the beginning of the audit's line."""
-    new = release("20261122-000000-0001", pulse=record("p2"), supervisor=record("v1"))
+    new = release("20261122-000000-0001", pulse=record("p2", "pulse"), supervisor=record("v1"))
     files = transaction_files(plan(new, host(ONE)), ONE, "vps", "bells", "alice@laptop", "deploy", idle=True)
     assert files["transaction/plan"].splitlines() == [
         "project bells",
@@ -70,7 +85,8 @@ def test_the_plan_that_the_host_is_given() -> None:
         "by alice@laptop",
         "wait idle",
         "previous 20261121-091500-3f2a",
-        "recreate pulse",
+        "strategies pulse",
+        "switch pulse",
     ]
     line = json.loads(files["transaction/audit"] + ', "outcome": "succeeded"}')
     assert (line["action"], line["host"], line["services"]) == ("deploy", "vps", ["pulse"])

@@ -1,0 +1,76 @@
+"""What OPENBELL_DATABASE_URL says, and how a server is spoken to where it says nothing: with TLS, unless it is this machine."""
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+VARIABLE = "OPENBELL_DATABASE_URL"
+LOCAL = ("", "localhost", "127.0.0.1", "::1")
+MODES = ("disable", "require", "verify-ca", "verify-full")
+# Whom a machine trusts, in one file. psycopg2 brings an OpenSSL of its own, which looks for them where it was built and finds
+# nothing: `sslrootcert=system`, as libpq has it, would trust nobody.
+AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Amazon Linux, Fedora
+    "/etc/ssl/cert.pem",  # Alpine, macOS
+)
+
+
+class AddressError(ValueError):
+    """An address that cannot be used; one line without it."""
+
+
+def settings(url: str) -> dict[str, str]:
+    """Return what libpq is to be told about a server, which is postgresql://user:password@host:port/database?sslmode=mode."""
+    given = _parsed(url)
+    host = given.get("host", "")
+    mode = given.get("sslmode") or usual_mode(host)
+    if mode not in MODES:
+        msg = f"{VARIABLE}: sslmode is disable, require, verify-ca or verify-full, not {mode}"
+        raise AddressError(msg)
+    # A password is said in the clear only where nobody else can hear it, and never as a hash that is as good.
+    ways = "password,scram-sha-256,none" if mode != "disable" or host.startswith("/") else "scram-sha-256,none"
+    told: dict[str, str] = {
+        name: given[name] for name in ("user", "password", "port", "dbname", "channel_binding") if name in given
+    }
+    told |= {"host": host or "localhost", "sslmode": mode, "require_auth": ways}
+    if mode.startswith("verify"):
+        root = given.get("sslrootcert", "system")
+        told["sslrootcert"] = authorities() if root == "system" else root
+    # What lies in a user's home is not looked for: a function's home may not even be readable, and libpq stops there.
+    told |= {"sslcertmode": "disable", "gssencmode": "disable"}
+    return told | {"application_name": "openbell", "client_encoding": "UTF8"}
+
+
+def usual_mode(host: str) -> str:
+    """Return how a host is spoken to if its address does not say: elsewhere only with TLS, and a certificate that is right."""
+    return "disable" if host in LOCAL or host.startswith("/") else "verify-full"
+
+
+def authorities() -> str:
+    """Return the file with the certificates of those whom this machine trusts; AddressError if it has none."""
+    for path in (os.environ.get("SSL_CERT_FILE", ""), *AUTHORITIES):
+        if path and Path(path).is_file():
+            return path
+    msg = f"{VARIABLE}: this machine has no certificates of authorities: name a file of them with sslrootcert="
+    raise AddressError(msg)
+
+
+def _parsed(url: str) -> dict[str, str]:
+    """Return the parts under libpq's names; parameters that are not for us are left to those whom they are for."""
+    try:
+        url.encode()
+        parts = urlsplit(url)
+        given = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        words = {"user": parts.username, "password": parts.password, "dbname": parts.path.lstrip("/")}
+        given |= {name: unquote(word) for name, word in words.items() if word}
+        given |= {"host": parts.hostname or given.get("host", ""), "port": str(parts.port or 5432)}
+    except ValueError:
+        given = {}  # its words may repeat a piece of the password
+    scheme = url.partition(":")[0]
+    # Several hosts would have to be spoken to in several ways.
+    is_one = "," not in given.get("host", ",") and not any("\0" in word for word in given.values())
+    if scheme not in {"postgresql", "postgres"} or not given.get("user") or not is_one:
+        msg = f"{VARIABLE}: write it as postgresql://user:password@host:5432/database?sslmode=verify-full"
+        raise AddressError(msg)
+    return given

@@ -1,0 +1,159 @@
+"""The two forms of the same strategies on a server: a container for each, or one that hosts them all, and from one to the other."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import docker
+import pytest
+
+from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, site, words_of
+from tests.deploy.test_commands import ask, must, written
+from tests.engine.kit import ROOT, SERVICE, wait_until
+from tests.machine.machine import running_machine
+
+pytestmark = pytest.mark.timeout(900)
+
+EVERY = timedelta(seconds=5)
+HOSTED = ("daily", "fives")
+APART, TOGETHER = ["daily", "fives", "supervisor"], ["supervisor", "together"]
+ALARMS = "import sqlite3; print(*sqlite3.connect('/var/lib/openbell/alerts.sqlite').execute('SELECT * FROM flips'), sep='\\n')"
+
+
+@pytest.fixture(scope="module")
+def portfolio(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server on which each of two strategies of the profile `portfolio` has a container of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    with running_machine(engine) as machine, site(engine, machine, folder, list(HOSTED)) as one:
+        compose = folder / "compose"
+        (compose / "strategies.yaml").write_text("services: {}\n")
+        services = "".join(SERVICE.format(name=name) + "    profiles: [portfolio]\n" for name in HOSTED)
+        (compose / "portfolio.yaml").write_text(f"services:\n{services}")
+        together = (ROOT / "compose/together.yaml").read_text()
+        (compose / "together.yaml").write_text(
+            re.sub(r">-\n( +\w.*\n){2}", f">-\n          {' '.join(HOSTED)}\n", together)
+        )
+        for name in HOSTED:
+            toml = folder / "strategies" / name / "strategy.toml"
+            toml.write_text(f'profile = "portfolio"\n{toml.read_text()}')
+        choose(one, "portfolio")
+        one.must("deploy")
+        yield one
+
+
+def choose(one: Site, profile: str) -> None:
+    """Write into .env which form is wanted."""
+    path = one.kit.folder / ".env"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("COMPOSE_PROFILES=")]
+    path.write_text("\n".join([*lines, f"COMPOSE_PROFILES={profile}", ""]))
+
+
+def starts(one: Site, strategy: str) -> int:
+    """Return how many loops a strategy has had; each began after the one before had stopped in order."""
+    lines = [line for line in one.journal(strategy) if line["event"] in {"service_start", "service_stop"}]
+    assert lines[-1]["event"] == "service_start"
+    for before, after in pairwise(lines):
+        assert (before["event"], after["event"]) in {
+            ("service_start", "service_stop"),
+            ("service_stop", "service_start"),
+        }
+        assert (before["boot_id"] == after["boot_id"]) == (after["event"] == "service_stop")
+    begun = [line for line in lines if line["event"] == "service_start"]
+    assert {line["previous_stop"] for line in begun} == {"clean"}
+    return len(begun)
+
+
+def alarms(one: Site) -> str:
+    """Return what has ever been wrong, as the supervisor knows it, a line each."""
+    return one.machine.docker("exec", one.containers()["supervisor"], "/opt/openbell/bin/python", "-c", ALARMS)
+
+
+def assert_all_is_well(one: Site, running: list[str]) -> None:
+    """These containers run, and no others are there; no slot was lost."""
+    assert sorted(one.containers()) == running
+    label = f"label=com.docker.compose.project={one.kit.project}"
+    assert len(one.machine.shell(f"docker ps -aq --filter {label}").split()) == len(running)
+    wait_until(lambda: ask(one, "ps")[0] == 0, "everything to be well", 60, one.machine.container)
+    assert_no_slot_is_lost_or_doubled(one.journal("fives"), EVERY)
+
+
+def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None:
+    """Each strategy has one loop at a time, and keeps its journal and its ledger; a rollback brings the other form back."""
+    before = {name: starts(portfolio, name) for name in HOSTED}
+    release, told = portfolio.current(), alarms(portfolio)
+    choose(portfolio, "portfolio-together")
+    said = portfolio.must("deploy")
+    assert "start     together (new; for daily, fives)" in said
+    assert "remove    fives (handed over to together)" in said
+    assert re.search(r"mind +fives: due at", said)
+    announced = portfolio.machine.docker("exec", portfolio.containers()["together"], "cat", "/control/deployment.json")
+    assert json.loads(announced)["strategies"] == list(HOSTED)
+    assert_all_is_well(portfolio, TOGETHER)
+    assert "nothing to do" in portfolio.must("deploy")
+
+    said = portfolio.must("rollback")
+    assert "remove    together (handed over to daily, fives)" in said
+    assert portfolio.current() == release
+    assert_all_is_well(portfolio, APART)
+    assert {name: starts(portfolio, name) for name in HOSTED} == {name: count + 2 for name, count in before.items()}
+    assert alarms(portfolio) == told
+
+
+def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> None:
+    """The first run of one strategy fails in the container for all: those of before run again."""
+    choose(portfolio, "portfolio")
+    portfolio.must("deploy")
+    release = portfolio.current()
+    choose(portfolio, "portfolio-together")
+    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
+    portfolio.change("fives", "    time.sleep(0.3)\n", condition)
+    code, said = portfolio.run("deploy")
+    portfolio.change("fives", condition, "    time.sleep(0.3)\n")
+    choose(portfolio, "portfolio")
+    assert code == 1
+    assert f"did not pass its gate, and {release} runs again: together: fives: its first run failed" in said
+    assert sorted(portfolio.containers()) == APART
+    assert "nothing to do" in portfolio.must("deploy")
+    assert [line["outcome"] for line in portfolio.journal("fives") if line["event"] == "run_end"][-1] == "succeeded"
+    assert "no good" in alarms(portfolio)
+    assert "daily" not in alarms(portfolio)
+
+
+def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
+    """It is found there by its name, with its secret; a deploy of it alone brings its container."""
+    choose(portfolio, "portfolio-together")
+    portfolio.must("deploy")
+    lines = [written(line) for line in must(portfolio, "logs", "--no-follow", "daily").splitlines() if "{" in line]
+    assert {line["strategy"] for line in lines} == set(HOSTED)
+    must(portfolio, "run", "daily")
+    assert "together" in must(portfolio, "stats")
+    assert "together" in must(portfolio, "plan")
+    must(portfolio, "pause", "daily", "--reason", "a holiday")
+    wait_until(lambda: "paused" in ask(portfolio, "ps")[1], "the pause to be seen", 30)
+    must(portfolio, "resume", "daily")
+    portfolio.change("fives", words_of(portfolio), "one line changed")
+    said = portfolio.must("deploy", "--strategy", "fives")
+    assert "start     together (changed: image; for daily, fives)" in said
+    assert "untouched supervisor" in said
+    decided = [line["reason"] for line in portfolio.journal("fives") if line["event"] == "decision"]
+    assert decided[-1] == "one line changed"
+
+
+@pytest.mark.deploy_long
+@pytest.mark.parametrize("way", ["restart_engine", "kill_engine"])
+def test_the_engine_goes_away_while_strategies_move(portfolio: Site, way: str) -> None:
+    """They have moved when it is back, and no container is left of the other form."""
+    choose(portfolio, "portfolio")
+    portfolio.must("deploy")
+    choose(portfolio, "portfolio-together")
+    process = portfolio.start("deploy")
+    process.until("stopping daily")
+    getattr(portfolio.machine, way)()
+    said = process.end(240)
+    assert process.code == 0, f"{said}\n{portfolio.log()}"
+    assert sorted(portfolio.containers()) == TOGETHER
+    label = f"label=com.docker.compose.project={portfolio.kit.project}"
+    assert len(portfolio.machine.shell(f"docker ps -aq --filter {label}").split()) == len(TOGETHER)
+    assert [line["outcome"] for line in portfolio.journal("fives") if line["event"] == "run_end"][-1] == "succeeded"
