@@ -9,21 +9,6 @@ from tests.deploy.site import Site, site
 from tests.machine.machine import running_machine
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests of this folder, so that they can be left out where there is no engine."""
-    for item in items:
-        if "tests/deploy/" in item.path.as_posix():
-            item.add_marker(pytest.mark.engine)
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[docker.DockerClient]:
-    """The engine."""
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
 @pytest.fixture(scope="module")
 def deployed(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server with its first release: a bot that is due every five seconds, one that is due once a day, the supervisor."""

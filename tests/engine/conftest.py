@@ -16,21 +16,6 @@ BROKEN = ["bad_import", "bad_manifest", "no_code", "no_run"]
 WORKING = ["slow", "supervisor", "ticker"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests of this folder, so that they can be left out where there is no engine."""
-    for item in items:
-        if "tests/engine/" in item.path.as_posix():
-            item.add_marker(pytest.mark.engine)
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[docker.DockerClient]:
-    """The engine."""
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
 @pytest.fixture(scope="session")
 def kit(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """The kit with the fixtures' strategies, built and started: those that work are healthy."""

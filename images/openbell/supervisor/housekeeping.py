@@ -29,10 +29,11 @@ def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> It
         changed = timeout is not None and _sum_up(database, strategy, bot, now, timeout)
         yield (strategy, bot) if changed else ("", "")
     cut = milliseconds(now - timedelta(days=KEEP_DAYS))
-    for table, at in (("runs", "slot"), ("slots", "last")):
+    # A run in progress stays, however long ago it began: a stream's may go on for months.
+    for table, at, spared in (("runs", "slot", "outcome IS NULL"), ("slots", "last", "FALSE")):
         for owner in _owners(database, table, "strategy, bot"):
             database.execute(
-                f"DELETE FROM {table} WHERE strategy = ? AND bot = ? AND {at} < max(?, coalesce((SELECT {at} FROM {table} "
+                f"DELETE FROM {table} WHERE strategy = ? AND bot = ? AND NOT {spared} AND {at} < max(?, coalesce((SELECT {at} FROM {table} "
                 f"WHERE strategy = ? AND bot = ? ORDER BY {at} DESC LIMIT 1 OFFSET ?), 0))",
                 (*owner, cut, *owner, KEEP_RUNS - 1),
             )

@@ -87,12 +87,12 @@ def test_records_within_a_span(tmp_path: Path) -> None:
 
 
 def test_the_store_is_bounded(tmp_path: Path) -> None:
-    """Old slots and runs go by their age, the rest by their number, for each bot."""
+    """Old slots and runs go by their age, the rest by their number, for each bot; a run in progress stays."""
     with closing(Store(tmp_path / "store")) as store:
         for days in (0, KEEP_DAYS - 1, KEEP_DAYS + 1):
             at = AT - timedelta(days=days)
             store.put_slot("s", "b", SlotRecord(at, at, 1, "missed"))
-            store.put_run("s", RunRecord(f"r{days}", "b", at, "loop", 1))
+            store.put_run("s", RunRecord(f"r{days}", "b", at, "loop", 1, outcome="succeeded"))
         for number in range(KEEP_EACH + 50):
             for bot in ("b", "quiet") if number < 5 else ("b",):
                 store.add(
@@ -100,9 +100,12 @@ def test_the_store_is_bounded(tmp_path: Path) -> None:
                     ErrorRecord(AT, bot, None, "", f"e{number}", "", will_retry=False),
                     {"number": number, "bot": bot},
                 )
+        began = AT - timedelta(days=90)
+        store.put_run("s", RunRecord("stream", "streaming", began, "stream", 1))
         list(store.sweep(AT, lambda *_: None))
         assert len(store.recent_slots("s", "b", AT, 99)) == 2
         assert len(store.recent_runs("s", "b", 99)) == 2
+        assert [run.slot for run in store.open_runs("s")] == [began]
         errors = store.errors("s", 9999)
         assert [error.bot for error in errors].count("quiet") == 5
         assert [error.error for error in errors if error.bot == "b"][-1] == "e50"
