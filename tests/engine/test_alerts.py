@@ -10,7 +10,7 @@ import pytest
 from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
-from tests.engine.kit import Kit, container_of, make_kit, removed_afterwards, wait_until
+from tests.engine.kit import Kit, ask, container_of, make_kit, removed_afterwards, wait_until
 from tests.unit.supervisor.alerts.hook import Hook, hook
 
 TOKEN = "t0k3n-4c1d7e"
@@ -45,20 +45,15 @@ def scene(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 
 def test_alert_test_in_the_container(scene: Scene) -> None:
     """The one channel takes its message, and no line shows its address."""
-    code, output = scene.supervisor.exec_run(["openbell", "alert-test"])
-    assert isinstance(output, bytes)
-    assert code == 0, output.decode()
-    assert output.decode().startswith("phone  ok (json, ")
+    output = ask(scene.supervisor, "openbell", "alert-test")
+    assert output.startswith("phone  ok (json, ")
     assert scene.webhook.titles(PATH)[-1] == "INFO: openbell alert test"
-    assert TOKEN not in output.decode()
+    assert TOKEN not in output
 
 
 def test_the_canary_in_the_container(scene: Scene) -> None:
     """A slot that is missed on purpose arrives, on a read-only file system and without any capability."""
-    code, output = scene.supervisor.exec_run(["openbell", "canary"])
-    assert isinstance(output, bytes)
-    assert code == 0, output.decode()
-    assert "The path from a missed slot to you works." in output.decode()
+    assert "The path from a missed slot to you works." in ask(scene.supervisor, "openbell", "canary")
     assert scene.webhook.titles(PATH)[-1] == "INFO: canary (a test)"
 
 

@@ -12,7 +12,7 @@ import pytest
 from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
-from tests.engine.kit import Kit, ask, events, make_kit, removed_afterwards, start, wait_until
+from tests.engine.kit import Kit, answer, ask, events, make_kit, removed_afterwards, start, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,7 @@ def strategies(engine: docker.DockerClient, images: Kit) -> Iterator[Strategies]
 
 def lines(container: Container, strategy: str) -> list[dict[str, object]]:
     """Return the journal, as the container itself sees it."""
-    code, output = container.exec_run(["openbell", "journal", strategy, "--since", "1d"])
-    assert isinstance(output, bytes)
+    code, output = answer(container, "openbell", "journal", strategy, "--since", "1d")
     # Before the first line there is no journal to read.
     return [json.loads(line) for line in output.splitlines()] if code == 0 else []
 

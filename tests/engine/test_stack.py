@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from tests.engine.conftest import BROKEN
-from tests.engine.kit import Kit, ask, container_of, events, journal, wait_until
+from tests.engine.kit import Kit, answer, ask, container_of, events, journal, wait_until
 
 
 def status(kit: Kit) -> dict[str, dict[str, object]]:
@@ -140,9 +140,8 @@ def test_run_now_runs_in_the_container_and_tells_what_was_decided(engine: docker
     answers: list[str] = []
 
     def asked() -> bool:
-        code, output = ticker.exec_run(["openbell", "run-now"])
-        assert isinstance(output, bytes)
-        answers.append(output.decode())
+        code, output = answer(ticker, "openbell", "run-now")
+        answers.append(output)
         return code == 0
 
     wait_until(asked, "a manual run", 60, ticker)

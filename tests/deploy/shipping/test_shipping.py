@@ -232,10 +232,10 @@ def test_images_of_a_local_engine_with_the_containerd_store_can_be_shipped(
     reference = blocks.build("app", ("one", 2000), ("two", 2000))
     outside = images.look_up(engine, [reference])
     local.bring(reference)
-    _, saved = local.container.exec_run(["docker", "save", reference])
+    command = ["docker", "exec", str(local.container.id), "docker", "save", reference]
+    saved = subprocess.run(command, check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as folder:
         spool = Spool(Path(folder))
-        assert isinstance(saved, bytes)
         save.read(io.BytesIO(saved), outside, dict.fromkeys(outside[0].layers), spool)
         assert set(spool.layers) == set(outside[0].layers)
         assert images.digest(spool.configurations[reference]) == outside[0].id
