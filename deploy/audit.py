@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from deploy.ssh import Connection
+from deploy.ssh.connection import Connection
 from deploy.table import aligned
 
 HEADINGS = ("WHEN", "WHAT", "OUTCOME", "BY", "ON", "WHY")

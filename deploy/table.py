@@ -7,8 +7,8 @@ from datetime import datetime
 import pytz
 from pytz.tzinfo import BaseTzInfo
 
-from deploy.bots import BotStatus
-from deploy.engine import Service
+from deploy.docker.engine import Service
+from deploy.supervisor_client import BotStatus
 
 SERVICE_HEADINGS = ("SERVICE", "STATE", "RESTARTS", "IMAGE")
 BOT_HEADINGS = ("BOT", "STATUS", "LAST SLOT", "OUTCOME", "NEXT SLOT")

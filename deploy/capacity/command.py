@@ -5,45 +5,46 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy import compose, environment, execute, place, stats
-from deploy.capacity import judgement
-from deploy.capacity.needs import needs
-from deploy.environment import Settings
-from deploy.place import Place, There
-from deploy.problem import Problem
+from deploy import container_stats, processes, settings, target
+from deploy.capacity import fit
+from deploy.capacity.memory_needs import needs
+from deploy.docker import compose
+from deploy.errors import CommandError
+from deploy.settings import Settings
+from deploy.target import RemoteTarget, Target
 from openbell.manifest import load_all
 
 STRATEGIES = Path("strategies")
 # What a host's entry in hosts.toml may change about the memory. Its other keys may be secret, and stay out of a command.
-SETTINGS = ("COMPOSE_PROFILES", *(key for key in environment.KEYS if key.endswith("_MEMORY")))
+SETTINGS = ("COMPOSE_PROFILES", *(key for key in settings.KEYS if key.endswith("_MEMORY")))
 
 
 def plan(settings: Settings, options: argparse.Namespace) -> int:
     """Add up limits and needs against a machine's memory; Problem if it cannot fit."""
-    with place.place(options.host, settings) as where:
-        own = where.host.environment if isinstance(where, There) else {}
+    with target.place(options.host, settings) as where:
+        own = where.host.environment if isinstance(where, RemoteTarget) else {}
         found = needs(_configuration(own), load_all(STRATEGIES)[0], running := _running(where))
         facts = where.facts()
     if not facts.memory:
         msg = f"{options.host or 'this machine'}: does not tell how much memory it has: make plan needs Linux's /proc/meminfo"
-        raise Problem(msg)
+        raise CommandError(msg)
     name = options.host or "this machine"
-    planned = judgement.plan(found, facts, sum(running.values()), len(running))
-    print(f"\n{judgement.shown(planned, name)}\n", flush=True)
-    if refused := judgement.refusal(planned, name):
-        raise Problem(refused)
+    planned = fit.plan(found, facts, sum(running.values()), len(running))
+    print(f"\n{fit.shown(planned, name)}\n", flush=True)
+    if refused := fit.refusal(planned, name):
+        raise CommandError(refused)
     return 0
 
 
 def _configuration(own: Mapping[str, str]) -> Mapping[str, object]:
     given = [f"{key}={own[key]}" for key in SETTINGS if key in own]
-    return dict(json.loads(execute.output(("env", *given, *compose.configuration()))))
+    return dict(json.loads(processes.output(("env", *given, *compose.configuration()))))
 
 
-def _running(where: Place) -> dict[str, int]:
+def _running(where: Target) -> dict[str, int]:
     """Return what our running containers take; none where no engine answers, which is no reason not to plan."""
     try:
-        usages = stats.read(where.engine, where.project).usages
-    except Problem:
+        usages = container_stats.read(where.engine, where.project).usages
+    except CommandError:
         return {}
     return {usage.service: usage.memory for usage in usages if usage.memory}

@@ -19,13 +19,13 @@ from shutil import copytree
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from deploy.environment import Settings
+from deploy.errors import CommandError
+from deploy.local.demo_output import JournalTail, Message, WebhookReceiver, words
 from deploy.local.ending import end
-from deploy.local.keeper import Keeper, now
-from deploy.local.processes import INHERITED, SUPERVISOR, Places, processes, supported
-from deploy.local.sights import Journal, Letterbox, Message, words
-from deploy.problem import Problem
-from deploy.progress import Log, log_to_stdout
+from deploy.local.process_supervisor import ProcessSupervisor, now
+from deploy.local.processes import INHERITED, SUPERVISOR, LocalPaths, processes, supported
+from deploy.log import Log, log_to_stdout
+from deploy.settings import Settings
 from openbell.manifest import load_all
 
 STRATEGY = "pulse"
@@ -51,7 +51,7 @@ def run(strategies: Path, settings: Settings) -> int:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with TemporaryDirectory(prefix="openbell-demo-") as folder, closing(Letterbox()) as letters:
+        with TemporaryDirectory(prefix="openbell-demo-") as folder, closing(WebhookReceiver()) as letters:
             stage = Stage(
                 Path(folder), strategies, replace(settings, bind="127.0.0.1", port=_free_port()), letters, log, asked
             )
@@ -72,20 +72,20 @@ class Stage:
     """What happens, step by step; each step waits until it is seen, in the journal or in what the alerts' channel got."""
 
     def __init__(
-        self, folder: Path, strategies: Path, settings: Settings, letters: Letterbox, log: Log, asked: list[int]
+        self, folder: Path, strategies: Path, settings: Settings, letters: WebhookReceiver, log: Log, asked: list[int]
     ) -> None:
         copytree(strategies / STRATEGY, folder / "strategies" / STRATEGY)
-        places = Places(folder / "strategies", folder / "data")
-        self.keeper = Keeper(log)
+        places = LocalPaths(folder / "strategies", folder / "data")
+        self.keeper = ProcessSupervisor(log)
         self._page, self._letters, self._log, self._asked = settings.page, letters, log, asked
-        self._journal = Journal(places.data / "journal" / STRATEGY)
+        self._journal = JournalTail(places.data / "journal" / STRATEGY)
         self._began = now()
         self._places = places
         self._seen: list[Mapping[str, object]] = []
         self._got: list[Message] = []
         manifests, errors = load_all(places.strategies)
         if errors:
-            raise Problem(str(errors[0]))
+            raise CommandError(str(errors[0]))
         for process in processes(manifests, places, settings, _environment(letters)):
             self.keeper.keep(process, places.log(process.name))
 
@@ -133,7 +133,7 @@ class Stage:
                 for name in (STRATEGY, SUPERVISOR):
                     self._log.warning("the end of its output", service=name, output=_tail(self._places.log(name)))
                 msg = f"the demo did not come to its end: {what} did not come within {LIMIT:.0f} s"
-                raise Problem(msg)
+                raise CommandError(msg)
             time.sleep(TURN)
 
     def _look(self) -> None:
@@ -167,7 +167,7 @@ class Stage:
             return None
 
 
-def _environment(letters: Letterbox) -> dict[str, str]:
+def _environment(letters: WebhookReceiver) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     clock = f"{SPEED}@{datetime.now(UTC).isoformat()}"
     return inherited | {"OPENBELL_CLOCK": clock, "OPENBELL_ALERT_URLS": f"terminal={letters.url}"}

@@ -4,15 +4,15 @@ import signal
 import time
 from collections.abc import Sequence
 
-from deploy.local.keeper import Keeper, now
+from deploy.local.process_supervisor import ProcessSupervisor, now
 from deploy.local.processes import SUPERVISOR
-from deploy.progress import Log
+from deploy.log import Log
 
 TURN = 0.1  # seconds between two looks
 LAST_WAIT = 10.0  # seconds that the supervisor is given to end
 
 
-def end(keeper: Keeper, log: Log, asked: Sequence[int], grace: int) -> None:
+def end(keeper: ProcessSupervisor, log: Log, asked: Sequence[int], grace: int) -> None:
     """Let runs that are under way end by themselves; a second Ctrl-C kills. The supervisor sees it all, and goes last."""
     strategies = [name for name in keeper.running() if name != SUPERVISOR]
     log.info("stopping: runs that are under way still end by themselves (Ctrl-C again kills them)")

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.environment import Settings
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.settings import Settings
 from openbell.manifest import Manifest
 
 # What a process needs of the machine to run at all. Everything else of the user's environment stays with the user.
@@ -15,7 +15,7 @@ SUPERVISOR = "supervisor"
 
 
 @dataclass(frozen=True)
-class Places:
+class LocalPaths:
     """Where things lie; all that is written is below `data`."""
 
     strategies: Path
@@ -55,7 +55,7 @@ def asked_for(manifests: Iterable[Manifest], profiles: str) -> list[Manifest]:
 
 
 def processes(
-    manifests: Iterable[Manifest], places: Places, settings: Settings, environment: Mapping[str, str]
+    manifests: Iterable[Manifest], places: LocalPaths, settings: Settings, environment: Mapping[str, str]
 ) -> list[Process]:
     """Return what runs. Each process gets what it needs of `environment`: a strategy only the secrets that it names."""
     inherited = {name: environment[name] for name in INHERITED if name in environment}
@@ -88,10 +88,10 @@ def supported() -> None:
     """Raise Problem unless this is Linux: runs answer their loop through memfd, and locks and pauses are Linux's too."""
     if sys.platform != "linux":
         msg = "without Docker openbell runs on Linux only: use `make up` here, which runs it in containers"
-        raise Problem(msg)
+        raise CommandError(msg)
 
 
-def install(strategy: str, places: Places) -> tuple[str, ...] | None:
+def install(strategy: str, places: LocalPaths) -> tuple[str, ...] | None:
     """Return the command that installs a strategy's own packages, or None if it has none or they are there."""
     locked, target = places.strategies / strategy / "requirements.txt", places.packages(strategy)
     if not locked.is_file() or (target.is_dir() and target.stat().st_mtime > locked.stat().st_mtime):

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from deploy import readiness, survey
-from deploy.problem import Problem
-from deploy.provision.carry_out import carry_out
+from deploy.errors import CommandError
+from deploy.hosts import requirements
+from deploy.hosts.facts import read_facts
+from deploy.provision.apply import carry_out
 from deploy.provision.plan import Step, described, plan
-from deploy.ssh import Connection, Host
+from deploy.ssh.connection import Connection, Host
 from deploy.table import aligned
 
 HEADINGS = ("PART", "NOW", "TO BE DONE")
@@ -16,7 +17,7 @@ HEADINGS = ("PART", "NOW", "TO BE DONE")
 def provision(host: Host, *, yes: bool) -> int:
     """Make a host ready for deploys; one that is ready stays as it is."""
     with Connection(host) as connection:
-        facts = survey.look(connection)
+        facts = read_facts(connection)
         steps = plan(host, facts)
         print(shown(described(host, facts), steps), flush=True)
         if not any(step.script for step in steps):
@@ -26,13 +27,13 @@ def provision(host: Host, *, yes: bool) -> int:
         carry_out(steps, connection, root=facts.root)
     # Another login: only that one belongs to a group that the user was added to.
     with Connection(host) as connection:
-        facts = survey.look(connection)
+        facts = read_facts(connection)
     left = [step.part for step in plan(host, facts) if step.script]
-    if problem := readiness.unready(host, facts):
-        raise Problem(problem)
+    if problem := requirements.unready(host, facts):
+        raise CommandError(problem)
     if left:
         msg = f"{host.name}: still not as it should be: {', '.join(left)}: look there with `{host.ssh}`"
-        raise Problem(msg)
+        raise CommandError(msg)
     print(f"{host.name} is ready: `make deploy HOST={host.name}` brings the strategies there.")
     return 0
 
@@ -49,7 +50,7 @@ def _ask(host: Host, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         msg = f"nothing was changed: nobody can be asked here; `make provision HOST={host.name} YES=1` carries the plan out"
-        raise Problem(msg, 2)
+        raise CommandError(msg, 2)
     if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
         msg = "nothing was changed"
-        raise Problem(msg)
+        raise CommandError(msg)

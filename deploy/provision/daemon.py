@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
 
 FILE = "/etc/docker/daemon.json"
 _ROTATION = {"max-size": "10m", "max-file": "3"}
@@ -34,7 +34,7 @@ def change(text: str | None, *, live_restore: bool) -> Change | None:
         options = before.get("log-opts", {})
         if not isinstance(options, Mapping):
             msg = f"{FILE} there: log-opts: found {json.dumps(options)}; allowed: an object: mend it, and try again"
-            raise Problem(msg)
+            raise CommandError(msg)
         missing = {key: value for key, value in _ROTATION.items() if key not in options}
         if missing:
             after |= {"log-driver": "json-file", "log-opts": {**options, **missing}}
@@ -49,8 +49,8 @@ def _read(text: str | None) -> Mapping[str, object]:
         content = json.loads(text)
     except ValueError as error:
         msg = f"{FILE} there is not valid JSON ({error}): mend it, and try again; nothing was changed"
-        raise Problem(msg) from None
+        raise CommandError(msg) from None
     if not isinstance(content, Mapping):
         msg = f"{FILE} there: found {type(content).__name__}; allowed: an object: mend it, and try again; nothing was changed"
-        raise Problem(msg)
+        raise CommandError(msg)
     return content

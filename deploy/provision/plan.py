@@ -4,11 +4,11 @@ import shlex
 from dataclasses import dataclass
 from string import Template
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.hosts.facts import Facts
+from deploy.hosts.requirements import COMPOSE, ENGINE, megabytes, older
 from deploy.provision import daemon
-from deploy.readiness import COMPOSE, ENGINE, megabytes, older
-from deploy.ssh import Host
-from deploy.survey import Facts
+from deploy.ssh.connection import Host
 
 SUPPORTED = ("debian", "ubuntu")
 
@@ -89,19 +89,19 @@ def plan(host: Host, facts: Facts) -> tuple[Step, ...]:
             f"{host.name}: is {facts.system}; `make provision` knows Debian and Ubuntu: install Docker {ENGINE} and Compose {COMPOSE} "
             "or newer there by hand, which is all that `make deploy` needs"
         )
-        raise Problem(msg)
+        raise CommandError(msg)
     steps = (*_docker(host, facts), _group(facts), _clock(facts), *_untouched(facts))
     if any(step.script for step in steps) and not facts.root and facts.sudo != "free":
         asks = "sudo asks for a password" if facts.sudo else "there is no sudo"
         msg = f"{host.name}: you are {facts.user} there, and {asks}: provision it as root, such as HOST=root@{host.name.rpartition('@')[2]}, or let {facts.user} use sudo without a password meanwhile"
-        raise Problem(msg)
+        raise CommandError(msg)
     return steps
 
 
 def _docker(host: Host, facts: Facts) -> tuple[Step, ...]:
     if facts.engine and older(facts.engine.version, ENGINE):
         msg = f"{host.name}: has Docker engine {facts.engine.version}; openbell needs {ENGINE} or newer, and upgrades no engine that is there: do so by hand"
-        raise Problem(msg)
+        raise CommandError(msg)
     return _settings(facts), _engine(facts), _compose(facts)
 
 

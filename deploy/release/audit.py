@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from deploy.release.deployed import folder
-from deploy.ssh import Connection
+from deploy.release.host_state import folder
+from deploy.ssh.connection import Connection
 
 _APPEND = 'umask 077; mkdir -p "$1" && cat >>"$1/audit.jsonl"'
 

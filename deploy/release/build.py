@@ -7,19 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import compose, environment, execute, services
-from deploy.problem import Problem
-from deploy.progress import Log
-from deploy.release import origin, resolve, secret
-from deploy.release.record import Release
+from deploy import processes, settings
+from deploy.docker import compose, services
+from deploy.errors import CommandError
+from deploy.log import Log
+from deploy.release import provenance, resolve, secrets
+from deploy.release.release import Release
 from deploy.release.resolve import Tree
-from deploy.shipping import Image
-from deploy.ssh import Host
+from deploy.ssh.connection import Host
+from deploy.transfer import Image
 from openbell.manifest import load_all, strategy_folders
 
 
 @dataclass(frozen=True)
-class Draft:
+class ReleaseDraft:
     """What the host is to get, beside the images."""
 
     release: Release
@@ -37,45 +38,45 @@ def use(host: Host) -> None:
 def images(log: Log) -> None:
     """Build the images; Problem if one cannot be built."""
     log.info("building the images")
-    if code := execute.long(compose.build(), log):
+    if code := processes.long(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
-        raise Problem(msg, code)
+        raise CommandError(msg, code)
 
 
 def configuration() -> Tree:
     """Return what Compose makes of the checkout and the settings: the services that are asked for, and what they need."""
-    content = json.loads(execute.output(compose.configuration()))
+    content = json.loads(processes.output(compose.configuration()))
     return content if isinstance(content, dict) else {}
 
 
-def secrets(configuration: Tree, strategies: Path, only: str | None = None) -> dict[str, dict[str, str]]:
+def secret_values(configuration: Tree, strategies: Path, only: str | None = None) -> dict[str, dict[str, str]]:
     """Return by service the secrets that its strategies name; Problem names each without a value.
 
     only: a strategy; then the service alone that hosts it.
     """
     hosted = {name: own for name, own in services.hosted(configuration).items() if only is None or only in own}
     wanted = {one for own in hosted.values() for one in own}
-    found = secret.of([manifest for manifest in load_all(strategies)[0] if manifest.name in wanted], values())
+    found = secrets.of([manifest for manifest in load_all(strategies)[0] if manifest.name in wanted], values())
     return {
         name: {key: value for one in own for key, value in found.get(one, {}).items()} for name, own in hosted.items()
     }
 
 
-def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: Path) -> Draft:
+def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: Path) -> ReleaseDraft:
     """Return the release that these images, this configuration and the secrets of this machine make."""
     by_reference = {image.reference: (image.tag, image.id) for image in shipped}
     tags = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
-    resolved = resolve.resolve(configuration, tags, secrets(configuration, strategies), Path.cwd())
+    resolved = resolve.resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
     versions = manifests(configuration, strategies)
     records = {
         service: replace(record, manifests=versions.get(service, {})) for service, record in resolved.services.items()
     }
-    made = origin.here()
+    made = provenance.here()
     release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, records)
-    return Draft(release, resolved.compose, resolved.environment, resolved.files)
+    return ReleaseDraft(release, resolved.compose, resolved.environment, resolved.files)
 
 
-def within(current: Release, its_compose: Tree, part: Draft) -> Draft:
+def within(current: Release, its_compose: Tree, part: ReleaseDraft) -> ReleaseDraft:
     """Return the draft in which nothing but a part differs from the release that runs."""
     stay = tuple(sorted(current.services.keys() - part.release.services.keys()))
     release = replace(part.release, services={**current.services, **part.release.services})
@@ -101,4 +102,4 @@ def manifests(configuration: Tree, strategies: Path) -> dict[str, dict[str, str]
 
 def values() -> dict[str, str]:
     """Return what .env and the environment say, the environment in front."""
-    return environment.values(Path(".env"), os.environ)
+    return settings.values(Path(".env"), os.environ)

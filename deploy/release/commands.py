@@ -6,20 +6,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import readiness, shipping, survey
-from deploy.problem import Problem
-from deploy.progress import Log
-from deploy.release import build, deployed, origin, resolve, transaction
+from deploy.errors import CommandError
+from deploy.hosts import requirements
+from deploy.hosts.facts import Facts, read_facts
+from deploy.log import Log
+from deploy.release import build, host_state, provenance, resolve, transaction
 from deploy.release import plan as plans
-from deploy.release.build import Draft
-from deploy.release.deployed import Deployed
+from deploy.release.build import ReleaseDraft
+from deploy.release.host_state import HostState
+from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.plan import Plan
-from deploy.release.record import Release
+from deploy.release.release import Release
 from deploy.release.resolve import Tree
-from deploy.release.session import Held, Session
-from deploy.shipping import Inventory, Shipment, delivery
-from deploy.ssh import Connection, Host
+from deploy.ssh.connection import Connection, Host
 from deploy.table import aligned
+from deploy.transfer import HostImages, Shipment, host_images, prepared
+from deploy.transfer.delivery import deliver
 
 MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
 MEMORY_SPARE = 64 * 2**20  # bytes that a rehearsal may take beside it
@@ -28,7 +30,7 @@ HEADINGS = ("RELEASE", "", "MADE", "BY", "SOURCES", "SERVICES")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DeployOptions:
     """What the command line asks for."""
 
     strategy: str | None = None  # only this one
@@ -37,30 +39,30 @@ class Wishes:
     to: str | None = None  # the release to go back to
 
 
-def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
+def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int:
     """Build what the checkout has, bring it to the host and put it in place; return the exit code."""
     build.use(host)
     configuration = build.configuration()
-    build.secrets(configuration, strategies, wishes.strategy)  # what is missing is told before a long build
+    build.secret_values(configuration, strategies, wishes.strategy)  # what is missing is told before a long build
     with Connection(host) as connection:
-        facts = survey.look(connection)
+        facts = read_facts(connection)
         _must_be_ready(host, facts, 0)
         try:
             # Now rather than after a long build: whether somebody else is at it, or our own is still under way.
             with _lock(connection, "looking at what is there", "", wishes) as session:
                 if session:
-                    _tell_of_the_last(connection, deployed.look(connection), log)
-        except Held as held:
+                    _tell_of_the_last(connection, host_state.look(connection), log)
+        except LockHeldError as held:
             return _attach(connection, held, log)
         build.images(log)
-        name = origin.new_id(origin.here().at)
+        name = provenance.new_id(provenance.here().at)
         try:
             with _lock(connection, f"deploying {name}", name, wishes) as session:
-                there = deployed.look(connection)
+                there = host_state.look(connection)
                 part = _part(configuration, there, wishes.strategy, strategies)
                 references = list(resolve.images(part).values())
-                inventory = shipping.inventory.read(connection)
-                with shipping.prepared(references, inventory, log) as shipment:
+                inventory = host_images.read(connection)
+                with prepared(references, inventory, log) as shipment:
                     draft = build.draft(name, part, shipment.images, strategies)
                     if wishes.strategy and there.current:
                         draft = build.within(there.current, _its_compose(connection), draft)
@@ -74,18 +76,18 @@ def deploy(host: Host, log: Log, wishes: Wishes, strategies: Path) -> int:
                         _bring_all(connection, draft, plan, there, shipment, inventory, log, wishes)
                         return _run(connection, session, name, draft.release, there, log)
                     return 0
-        except Held as held:
+        except LockHeldError as held:
             return _attach(connection, held, log)
 
 
-def rollback(host: Host, log: Log, wishes: Wishes) -> int:
+def rollback(host: Host, log: Log, wishes: DeployOptions) -> int:
     """Put a release of before in place, through the same gate; return the exit code."""
     with Connection(host) as connection:
-        _must_be_ready(host, survey.look(connection), 0)
-        name = origin.new_id(origin.here().at)
+        _must_be_ready(host, read_facts(connection), 0)
+        name = provenance.new_id(provenance.here().at)
         try:
             with _lock(connection, f"rolling back{f' to {wishes.to}' if wishes.to else ''}", name, wishes) as session:
-                there = deployed.look(connection)
+                there = host_state.look(connection)
                 _tell_of_the_last(connection, there, log)
                 release = plans.back(there, wishes.to)
                 plan = plans.plan(release, there)
@@ -98,14 +100,14 @@ def rollback(host: Host, log: Log, wishes: Wishes) -> int:
                 files = _transaction(plan, there, host, "rollback", wishes)
                 transaction.upload(connection, files, release.id, name, ())
                 return _run(connection, session, name, release, there, log)
-        except Held as held:
+        except LockHeldError as held:
             return _attach(connection, held, log)
 
 
 def releases(host: Host) -> int:
     """List the releases that the host keeps, the newest first."""
     with Connection(host) as connection:
-        there = deployed.look(connection)
+        there = host_state.look(connection)
     if not there.releases:
         print(f"Nothing was deployed to {host.name}: `make deploy HOST={host.name}` does.")
         return 0
@@ -118,16 +120,16 @@ def releases(host: Host) -> int:
 
 
 @contextmanager
-def _lock(connection: Connection, purpose: str, name: str, wishes: Wishes) -> Iterator[Session | None]:
+def _lock(connection: Connection, purpose: str, name: str, wishes: DeployOptions) -> Iterator[HostLock | None]:
     """Hold the lock; a dry run changes nothing, and needs none."""
     if wishes.dry_run:
         yield None
         return
-    with Session(connection, origin.who(), purpose, name) as session:
+    with HostLock(connection, provenance.who(), purpose, name) as session:
         yield session
 
 
-def _part(configuration: Tree, there: Deployed, strategy: str | None, strategies: Path) -> Tree:
+def _part(configuration: Tree, there: HostState, strategy: str | None, strategies: Path) -> Tree:
     """Return the configuration of what is made from this checkout: everything, or the service of one strategy."""
     if strategy is None:
         return configuration
@@ -138,12 +140,12 @@ def _part(configuration: Tree, there: Deployed, strategy: str | None, strategies
 
 def _its_compose(connection: Connection) -> Tree:
     """Return the Compose file of the release that runs."""
-    path = f"{deployed.folder(connection.host)}/current/compose.yaml"
+    path = f"{host_state.folder(connection.host)}/current/compose.yaml"
     content = json.loads(connection.check(("cat", path), doing="reading what runs there").text)
     return content if isinstance(content, dict) else {}
 
 
-def _show(connection: Connection, plan: Plan, there: Deployed, shipment: Shipment | None) -> None:
+def _show(connection: Connection, plan: Plan, there: HostState, shipment: Shipment | None) -> None:
     """Print what will be done, before it is."""
     current = there.current.id if there.current else "nothing"
     print(f"\n{connection.host.name}: {current} -> {plan.release.id} ({plan.release.sources})")
@@ -153,7 +155,7 @@ def _show(connection: Connection, plan: Plan, there: Deployed, shipment: Shipmen
     print("\n".join(f"  {line}" for line in lines) + "\n", flush=True)
 
 
-def _under_way(connection: Connection, plan: Plan, there: Deployed) -> list[str]:
+def _under_way(connection: Connection, plan: Plan, there: HostState) -> list[str]:
     """Return the runs in flight and the slots due soon of what will be stopped."""
     stopped = [name for name in (*plan.recreate, *plan.remove) if name != plans.SUPERVISOR]
     ids = [there.containers[name].id for name in stopped if name in there.containers]
@@ -164,36 +166,36 @@ def _under_way(connection: Connection, plan: Plan, there: Deployed) -> list[str]
 
 def _bring_all(
     connection: Connection,
-    draft: Draft,
+    draft: ReleaseDraft,
     plan: Plan,
-    there: Deployed,
+    there: HostState,
     shipment: Shipment,
-    inventory: Inventory,
+    inventory: HostImages,
     log: Log,
-    wishes: Wishes,
+    wishes: DeployOptions,
 ) -> None:
     """Store the release and the transaction on the host, and bring the images; nothing that runs is touched by it."""
     release = draft.release
     files = transaction.release_files(release, draft.compose, draft.environment, draft.files)
     files |= _transaction(plan, there, connection.host, "deploy", wishes)
     transaction.upload(connection, files, release.id, release.id, draft.inherit)
-    said = delivery.deliver(connection, shipment, log)
+    said = deliver(connection, shipment, log)
     if not said:
         return
     log.info("the host lacks what it said it has: sending everything", because=said)
     references = [image.reference for image in shipment.images]
-    with shipping.prepared(references, inventory.nothing(), log) as everything:
-        if said := delivery.deliver(connection, everything, log):
+    with prepared(references, inventory.nothing(), log) as everything:
+        if said := deliver(connection, everything, log):
             msg = f"{connection.host.name}: the images did not arrive whole: {said}"
-            raise Problem(msg)
+            raise CommandError(msg)
 
 
-def _transaction(plan: Plan, there: Deployed, host: Host, action: str, wishes: Wishes) -> dict[str, str]:
-    who = origin.who()
+def _transaction(plan: Plan, there: HostState, host: Host, action: str, wishes: DeployOptions) -> dict[str, str]:
+    who = provenance.who()
     return transaction.transaction_files(plan, there.current, host.name, host.project, who, action, idle=wishes.idle)
 
 
-def _run(connection: Connection, session: Session, name: str, release: Release, there: Deployed, log: Log) -> int:
+def _run(connection: Connection, session: HostLock, name: str, release: Release, there: HostState, log: Log) -> int:
     """Start the transaction and follow it to its end."""
     session.start(name)
     ending = _follow(connection, name, log)
@@ -204,7 +206,7 @@ def _run(connection: Connection, session: Session, name: str, release: Release, 
     return 0
 
 
-def _follow(connection: Connection, name: str, log: Log) -> transaction.Ending:
+def _follow(connection: Connection, name: str, log: Log) -> transaction.TransactionResult:
     """Follow a transaction; one that is left alone goes on."""
     host = connection.host.name
     goes_on = (
@@ -213,19 +215,19 @@ def _follow(connection: Connection, name: str, log: Log) -> transaction.Ending:
     try:
         return transaction.follow(connection, name, log.info)
     except KeyboardInterrupt:
-        raise Problem(goes_on, 130) from None
-    except Problem as problem:
+        raise CommandError(goes_on, 130) from None
+    except CommandError as problem:
         msg = f"{problem}\nopenbell: {goes_on}"
-        raise Problem(msg) from None
+        raise CommandError(msg) from None
 
 
-def _attach(connection: Connection, held: Held, log: Log) -> int:
+def _attach(connection: Connection, held: LockHeldError, log: Log) -> int:
     """Follow the transaction that holds the lock if it is this user's own; otherwise say who has it."""
     host = connection.host.name
-    pid = f"{deployed.folder(connection.host)}/transactions/{held.transaction}/pid"
-    if held.by != origin.who() or not held.transaction or connection.run(("test", "-e", pid)).code:
+    pid = f"{host_state.folder(connection.host)}/transactions/{held.transaction}/pid"
+    if held.by != provenance.who() or not held.transaction or connection.run(("test", "-e", pid)).code:
         msg = f"{host}: {held}: wait until it is done, and try again"
-        raise Problem(msg)
+        raise CommandError(msg)
     log.info("attached to the deployment that is in progress", purpose=held.purpose, since=held.since)
     ending = _follow(connection, held.transaction, log)
     if problem := transaction.explain(ending, held.transaction, None, host):
@@ -234,7 +236,7 @@ def _attach(connection: Connection, held: Held, log: Log) -> int:
     return 0
 
 
-def _tell_of_the_last(connection: Connection, there: Deployed, log: Log) -> None:
+def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> None:
     """Say how the last transaction ended, if nobody was there to hear it."""
     if there.untold is None:
         return
@@ -242,17 +244,17 @@ def _tell_of_the_last(connection: Connection, there: Deployed, log: Log) -> None
     ending = transaction.parse(f"state {state}")
     said = f"{ending.outcome} {ending.reason}".strip() if ending else f"was cut off ({state or 'at its start'})"
     log.info("the last one, which nobody followed to its end", release=name, ended=said)
-    connection.check(("touch", f"{deployed.folder(connection.host)}/transactions/{name}/told"), timeout=30)
+    connection.check(("touch", f"{host_state.folder(connection.host)}/transactions/{name}/told"), timeout=30)
 
 
-def _must_be_ready(host: Host, facts: survey.Facts, needed: int) -> None:
-    if problem := readiness.unready(host, facts, needed):
-        raise Problem(problem)
+def _must_be_ready(host: Host, facts: Facts, needed: int) -> None:
+    if problem := requirements.unready(host, facts, needed):
+        raise CommandError(problem)
 
 
-def _must_have_memory(host: Host, facts: survey.Facts, plan: Plan) -> None:
+def _must_have_memory(host: Host, facts: Facts, plan: Plan) -> None:
     new = sum(1 for why in plan.recreate.values() if why == "new")
     needed = new * MEMORY_EACH + (MEMORY_SPARE if plan.recreate else 0)
     if 0 < facts.memory_available < needed:
-        msg = f"{host.name}: {readiness.megabytes(facts.memory_available)} of memory are free there, {readiness.megabytes(needed)} are needed for {new} more containers: see `make stats HOST={host.name}`"
-        raise Problem(msg)
+        msg = f"{host.name}: {requirements.megabytes(facts.memory_available)} of memory are free there, {requirements.megabytes(needed)} are needed for {new} more containers: see `make stats HOST={host.name}`"
+        raise CommandError(msg)

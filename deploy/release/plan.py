@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from deploy.problem import Problem
-from deploy.release.deployed import Deployed, Running
-from deploy.release.record import Release, ServiceRecord
+from deploy.errors import CommandError
+from deploy.release.host_state import HostState, Running
+from deploy.release.release import Release, ServiceRecord
 
 SUPERVISOR = "supervisor"
 
@@ -59,7 +59,7 @@ class Plan:
         return f"handed over to {self.gives_way[name]}" if name in self.gives_way else "it is not in this release"
 
 
-def plan(release: Release, deployed: Deployed) -> Plan:
+def plan(release: Release, deployed: HostState) -> Plan:
     """Compare a release with what runs. Only what differs is touched; the supervisor is last.
 
     Problem if there are containers that are nobody's release: a gate that fails must have something to return to.
@@ -68,7 +68,7 @@ def plan(release: Release, deployed: Deployed) -> Plan:
         name for name, one in deployed.containers.items() if not one.fingerprint and not deployed.current
     ):
         msg = f"{', '.join(foreign)}: no deployment has started what runs there, and none could bring it back: remove it first (`make down` where it was started), or set another project in deploy/hosts.toml"
-        raise Problem(msg)
+        raise CommandError(msg)
     recreate = {}
     for name, wanted in sorted(release.services.items(), key=lambda one: (one[0] == SUPERVISOR, one[0])):
         before = deployed.current.services.get(name) if deployed.current else None
@@ -121,21 +121,21 @@ def _why(wanted: ServiceRecord, running: Running | None, before: ServiceRecord |
     return f"changed: {', '.join(changed)}"
 
 
-def back(deployed: Deployed, to: str | None) -> Release:
+def back(deployed: HostState, to: str | None) -> Release:
     """Return the release to go back to: the one that is asked for, or the newest before the one that runs."""
     choices = [one.id for one in deployed.releases]
     if deployed.current is None:
         msg = "nothing was deployed there: there is no release to go back to"
-        raise Problem(msg)
+        raise CommandError(msg)
     if to:
         if release := deployed.release(to):
             return release
         msg = f'TO: found "{to}"; allowed: one of {", ".join(choices)}'
-        raise Problem(msg, 2)
+        raise CommandError(msg, 2)
     before = [one for one in deployed.releases if one.id < deployed.current.id]
     if not before:
         msg = f"there is no release before {deployed.current.id}; `make releases` lists them, TO= names one"
-        raise Problem(msg)
+        raise CommandError(msg)
     return before[-1]
 
 
@@ -149,14 +149,14 @@ def taken(strategy: str, here: Mapping[str, Mapping[str, str]], current: Release
     service = next((name for name, hosted in here.items() if strategy in hosted), None)
     if service is None:
         msg = f'STRATEGY: found "{strategy}"; allowed: one of {", ".join(sorted(_together(here)))}'
-        raise Problem(msg, 2)
+        raise CommandError(msg, 2)
     if current is None:
         msg = "nothing was deployed there: deploy everything first, without STRATEGY="
-        raise Problem(msg)
+        raise CommandError(msg)
     there = {name: one.manifests for name, one in current.services.items()}
     if moved := [name for name, hosted in there.items() if name != service and hosted.keys() & here[service].keys()]:
         msg = f"{service} would take over from {', '.join(sorted(moved))}, which runs there: deploy without STRATEGY="
-        raise Problem(msg)
+        raise CommandError(msg)
     if there.get(service) == here[service]:
         return frozenset({service})
     ours, theirs = _together(here), _together(there)
@@ -165,7 +165,7 @@ def taken(strategy: str, here: Mapping[str, Mapping[str, str]], current: Release
     }
     if others:
         msg = f"the supervisor must learn of {strategy}'s new manifest, and would learn of {', '.join(sorted(others))} too: deploy without STRATEGY="
-        raise Problem(msg)
+        raise CommandError(msg)
     return frozenset({service, SUPERVISOR})
 
 

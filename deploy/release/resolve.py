@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.problem import Problem
-from deploy.release.record import ServiceRecord
+from deploy.errors import CommandError
+from deploy.release.release import ServiceRecord
 
 Tree = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ def resolve(
     shared = {key: configuration[key] for key in ("networks", "volumes") if key in configuration}
     if "configs" in configuration:
         msg = "compose: configs: files that a deploy does not bring: use secrets, or put them into the image"
-        raise Problem(msg)
+        raise CommandError(msg)
     files, mounted = _files(configuration.get("secrets") or {})
     bodies, services = {}, {}
     for name, service in configuration["services"].items():
@@ -97,7 +97,7 @@ def _files(secrets: Tree) -> tuple[dict[str, str], dict[str, Tree]]:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
             msg = f"compose: secret {name}: {path or 'it is no file'} cannot be read: {reason}"
-            raise Problem(msg) from None
+            raise CommandError(msg) from None
         kept = _hash(content)
         files[kept] = content
         mounted[name] = {"file": f"../../{FILES}/{kept}"}
@@ -108,7 +108,7 @@ def _needs_nothing_of(root: Path, name: str, service: Tree) -> None:
     for volume in service.get("volumes", ()):
         if volume.get("type") == "bind" and Path(volume["source"]).is_relative_to(root):
             msg = f"compose: {name}: {volume['source']} is a folder of this machine, and not of the host: use a volume"
-            raise Problem(msg)
+            raise CommandError(msg)
 
 
 def _hash(content: object) -> str:

@@ -6,18 +6,18 @@ import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.problem import Problem
-from deploy.release.deployed import folder, script
+from deploy.errors import CommandError
+from deploy.release.host_state import folder, script
 from deploy.release.plan import Plan
-from deploy.release.record import Release
+from deploy.release.release import Release
 from deploy.release.resolve import NO_FILE, Tree, environment_file
-from deploy.ssh import Connection
+from deploy.ssh.connection import Connection
 
 MODE = 0o600
 
 
 @dataclass(frozen=True)
-class Ending:
+class TransactionResult:
     """How a transaction ended: succeeded; refused (nothing was touched); returned (to the release before); failed."""
 
     outcome: str
@@ -95,7 +95,7 @@ def packed(files: Mapping[str, str]) -> bytes:
     return packed.getvalue()
 
 
-def follow(connection: Connection, transaction: str, tell: Callable[[str], None]) -> Ending:
+def follow(connection: Connection, transaction: str, tell: Callable[[str], None]) -> TransactionResult:
     """Tell each line of a transaction's log as it comes, and return how it ended. Problem if the connection is lost."""
     path = f"{folder(connection.host)}/transactions/{transaction}"
     command = ("sh", "-c", script("follow"), "openbell", path)
@@ -109,32 +109,34 @@ def follow(connection: Connection, transaction: str, tell: Callable[[str], None]
             tell(line)
     connection.must_live(process.wait(), ("following the deployment",))
     if ending is None:
-        ending = Ending("interrupted", "it was cut off on the host, which may have been restarted: deploy again")
+        ending = TransactionResult(
+            "interrupted", "it was cut off on the host, which may have been restarted: deploy again"
+        )
     connection.check(("touch", f"{path}/told"), timeout=30)
     return ending
 
 
-def parse(line: str) -> Ending | None:
+def parse(line: str) -> TransactionResult | None:
     """Return the ending that follow.sh's last line tells, or None if it tells none."""
     word, _, rest = line.removeprefix("state ").partition(" ")
     if not line.startswith("state ") or word != "ended":
         return None
     outcome, _, reason = rest.partition(" ")
-    return Ending(outcome, reason)
+    return TransactionResult(outcome, reason)
 
 
-def explain(ending: Ending, release: str, previous: str | None, host: str) -> Problem | None:
+def explain(ending: TransactionResult, release: str, previous: str | None, host: str) -> CommandError | None:
     """Return what to tell of an ending that is not good, or None."""
     match ending.outcome:
         case "succeeded":
             return None
         case "refused":
-            return Problem(f"{host}: {release} was not deployed, and nothing was touched: {ending.reason}")
+            return CommandError(f"{host}: {release} was not deployed, and nothing was touched: {ending.reason}")
         case "returned":
             back = f"{previous} runs again" if previous else "nothing runs there, as before"
-            return Problem(f"{host}: {release} did not pass its gate, and {back}: {ending.reason}")
+            return CommandError(f"{host}: {release} did not pass its gate, and {back}: {ending.reason}")
         case _:
-            return Problem(
+            return CommandError(
                 f"{host}: {release}: {ending.reason}; look there with `make status HOST={host}`, and deploy again"
             )
 

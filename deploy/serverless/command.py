@@ -4,8 +4,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from deploy import compose, execute
-from deploy.problem import Problem
+from deploy import processes
+from deploy.docker import compose
+from deploy.errors import CommandError
 from deploy.serverless import aws, digitalocean, gcp, package, readme
 from deploy.serverless.function import PROVIDERS, Function, plan
 from openbell.manifest import Manifest
@@ -26,7 +27,7 @@ def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: P
     provider = PROVIDERS[target]
     zone = manifest.timezone if provider.has_zones else "UTC"
     slotted = any(not bot.is_stream for bot in manifest.bots)
-    candidates = execute.output(compose.candidates(manifest.name, zone)).splitlines() if slotted else []
+    candidates = processes.output(compose.schedule_times(manifest.name, zone)).splitlines() if slotted else []
     function = plan(manifest, provider, memory, candidates)
     folder = out / target / manifest.name
     code = place(target, function, strategies, folder)
@@ -37,7 +38,7 @@ def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: P
             f"{manifest.name} takes {plain:.1f} MB with its libraries, and {provider.title} allows {provider.size} MB: "
             "leave out what its requirements.in does not need, or take another target"
         )
-        raise Problem(msg)
+        raise CommandError(msg)
     size = f"{plain:.1f} MB with its libraries ({packed:.1f} MB packed) of {provider.size} MB"
     (folder / "README.md").write_text(readme.text(target, function, size), encoding="utf-8")
     print(f"wrote {folder}: {size}; a call may take {function.timeout} s and {function.memory} MB")

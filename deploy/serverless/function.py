@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
 from openbell.manifest import Bot, Manifest
 
 DATABASE = "OPENBELL_DATABASE_URL"
@@ -70,11 +70,11 @@ def plan(manifest: Manifest, provider: Provider, memory: int, candidates: Sequen
     bots = [bot for bot in manifest.bots if not bot.is_stream]
     if not bots:
         msg = f"{manifest.name} has only streams, which run all the time: a function cannot"
-        raise Problem(msg)
+        raise CommandError(msg)
     if memory not in provider.memory:
         sizes = provider.memory if len(provider.memory) < 10 else (f"{provider.memory[0]} to {provider.memory[-1]}",)
         msg = f"MEMORY: found {memory}; {provider.title} allows {', '.join(map(str, sizes))} MB"
-        raise Problem(msg, 2)
+        raise CommandError(msg, 2)
     slowest = max(bots, key=needs)
     if needs(slowest) > provider.longest:
         msg = (
@@ -82,7 +82,7 @@ def plan(manifest: Manifest, provider: Provider, memory: int, candidates: Sequen
             f"timeout of {slowest.timeout.total_seconds():.0f} s and its retries, and a call of {provider.title} lasts at most "
             f"{provider.longest.total_seconds():.0f} s: lower its timeout in strategy.toml"
         )
-        raise Problem(msg)
+        raise CommandError(msg)
     schedules = tuple(candidates)
     if len(schedules) > provider.most_schedules:
         schedules = (together(schedules),)

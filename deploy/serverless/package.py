@@ -7,14 +7,14 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deploy import execute
-from deploy.problem import Problem
+from deploy import processes
+from deploy.errors import CommandError
 from deploy.serverless.function import Function
 
 OPENBELL = Path("images/openbell")
 LOCKED = {"gcp": Path("images/requirements-serverless-gcp.txt")}
 LOCKED_OTHERWISE = Path("images/requirements-serverless.txt")
-NOT_NEEDED = ("supervisor", "commands", "backtest", "__pycache__", "__main__.py", "service.py", "host.py", "once.py")
+NOT_NEEDED = ("supervisor", "commands", "backtest", "__pycache__", "__main__.py", "service.py", "multi.py", "once.py")
 MEGABYTE = 1_000_000
 
 
@@ -38,7 +38,7 @@ def requirements(target: str, folder: Path) -> str:
             name, version = block.split("==")[0].strip(), block.split()[0]
             if name in blocks and blocks[name].split()[0] != version:
                 msg = f"{path}: {version}, and openbell's own functions lock {blocks[name].split()[0]}: run `make lock`"
-                raise Problem(msg)
+                raise CommandError(msg)
             blocks.setdefault(name, block)
     return "".join(blocks[name] + "\n" for name in sorted(blocks))
 
@@ -58,7 +58,7 @@ def sizes(code: Path, python: str) -> tuple[float, float]:
     """Return the megabytes of the code with its libraries, as they lie in a folder and packed; the libraries are fetched."""
     with tempfile.TemporaryDirectory() as temporary:
         libraries, packed = Path(temporary) / "libraries", Path(temporary) / "all.zip"
-        execute.output(_fetch(code / "requirements.txt", libraries, python))
+        processes.output(_fetch(code / "requirements.txt", libraries, python))
         files = [(path, path.relative_to(top)) for top in (code, libraries) for path in _files(top)]
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for path, name in files:

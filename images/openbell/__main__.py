@@ -6,11 +6,11 @@ import sys
 # name → (module with `main(arguments) -> exit code`, one line of help)
 COMMANDS = {
     "run": ("openbell.runner.service", "run the strategy of this container until it is stopped"),
-    "host": ("openbell.runner.host", "run many strategies in one container, each with a loop of its own"),
+    "host": ("openbell.runner.multi", "run many strategies in one container, each with a loop of its own"),
     "once": ("openbell.runner.once", "run the slots of a strategy that are due now, and end (for cron)"),
     "backtest": ("openbell.backtest.main", "run a strategy over every slot of the past"),
     "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),
-    "candidates": ("openbell.commands.candidates", "print when a cloud's scheduler is to call a function"),
+    "schedule-times": ("openbell.commands.schedule_times", "print when a cloud's scheduler is to call a function"),
     "missed": ("openbell.commands.missed", "print the runs that did not happen since it was asked last (for cron)"),
     "supervise": ("openbell.supervisor.service", "watch all strategies and serve the status page"),
     "alert-test": ("openbell.commands.alert_test", "send one message to each channel"),
@@ -29,7 +29,7 @@ COMMANDS = {
     "halt": ("openbell.commands.halt", "stop all orders of all strategies"),
     "unhalt": ("openbell.commands.unhalt", "let strategies send orders again"),
     "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
-    "pin": ("openbell.commands.pin", "fix an image's time zone and release (used by the image build)"),
+    "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }
 
 

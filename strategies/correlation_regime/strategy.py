@@ -5,7 +5,7 @@ from statistics import correlation
 
 from talipp.indicators import EMA
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 LOOK_BACK = 60  # bars of 4 hours: ten days
 

@@ -4,7 +4,7 @@ from statistics import stdev
 
 from talipp.indicators import EMA, ROC
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 HOURS_A_YEAR = 24 * 365
 

@@ -2,7 +2,7 @@
 
 from talipp.indicators import BB, RSI
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 
 def run(ctx: Context) -> None:

@@ -2,7 +2,7 @@
 
 from talipp.indicators import MACD, RSI
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 
 def run(ctx: Context) -> None:

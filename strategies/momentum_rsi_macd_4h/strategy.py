@@ -3,7 +3,7 @@
 from talipp.indicators import ATR, EMA, MACD, RSI
 from talipp.ohlcv import OHLCV
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 
 def run(ctx: Context) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from talipp.indicators import EMA
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 OLDEST = timedelta(days=10)  # a supply that is older says nothing of today
 

@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 import backtrader as bt
 
-from openbell import calendars, strategy
+from openbell import calendars
 from openbell import manifest as manifests
 from openbell.backtest import engine
 from openbell.backtest.engine import Setup
 from openbell.backtest.past import PastMarket, load
-from openbell.market import Bar
+from openbell.strategy import loader
+from openbell.trading.markets import Bar
 from tests.bench.figures import Table
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies" / "ma_crossover"
@@ -121,7 +122,7 @@ def main() -> None:
 
 
 def _ours(setup: Setup) -> tuple[Fills, int]:
-    outcome = engine.run(setup, strategy.load(FOLDER, ("run",))["run"])
+    outcome = engine.run(setup, loader.load(FOLDER, ("run",))["run"])
     return [(f"{one.at:%Y-%m-%d}", one.symbol, one.quantity, one.price) for one in outcome.fills], outcome.slots
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.journal import stamp
 
 BOTS = 1000
@@ -100,7 +100,7 @@ class Journals:
     def beat(self, at: datetime) -> None:
         """Let all loops beat."""
         for strategy in self._by_strategy():
-            beat.write(self.root / strategy, beat.Beat(at, BOOT, ()))
+            heartbeat.write(self.root / strategy, heartbeat.Heartbeat(at, BOOT, ()))
 
     def history(self, after: datetime, until: datetime) -> int:
         """Write the runs of all slots with after < slot <= until; return how many bytes that are."""

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import Broker, open_broker
-from openbell.desk import Desk, Intent
 from openbell.manifest import Bot, Schedule
-from openbell.market import Market, open_market
-from openbell.venues import alpaca as alpaca_venue
-from openbell.venues import gate, wire
+from openbell.trading.brokers import Broker
+from openbell.trading.brokers.registry import open_broker
+from openbell.trading.markets import Market
+from openbell.trading.markets.registry import open_market
+from openbell.trading.run_services import Intent, RunServices
+from openbell.trading.venues import alpaca as alpaca_venue
+from openbell.trading.venues import http_timeouts, rate_limiter
 from tests.brokers.alpaca_stub import alpaca
 from tests.brokers.binance_stub import SECRET, binance
 from tests.brokers.book import Book
@@ -29,7 +31,7 @@ with warnings.catch_warnings():
 OWN = '''
 from datetime import UTC, datetime
 
-from openbell.brokers import Account, BrokerError, PlacedOrder, Position
+from openbell.trading.brokers import Account, BrokerError, PlacedOrder, Position
 
 BOOKS = {}
 
@@ -99,7 +101,7 @@ class Bench:
     """One account of one kind of broker; each `broker()` is another run's."""
 
     kind: Kind
-    desk: Desk
+    desk: RunServices
     book: Book
     stub: Stub | None
     intents: dict[str, Intent]
@@ -139,7 +141,7 @@ def bench_of(kind: Kind, tmp_path: Path) -> Iterator[Bench]:
     (folder / "my_broker.py").write_text(OWN)
     book = Book(forgets_ids=kind.name.startswith("ccxt:"))
     intents: dict[str, Intent] = {}
-    desk = Desk((kind.symbol,), folder, tmp_path / "state", kind.live, intended=intents.get)
+    desk = RunServices((kind.symbol,), folder, tmp_path / "state", kind.live, intended=intents.get)
     if kind.venue is None:
         yield Bench(kind, desk, book, None, intents)
         return
@@ -153,13 +155,13 @@ def bench_of(kind: Kind, tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what the product waits for: silence on the wire, the time an order may take, the pauses between looks."""
-    monkeypatch.setattr(wire, "SILENCE", 1.0)
-    monkeypatch.setattr(wire, "WHOLE", 4.0)
-    monkeypatch.setattr(gate, "HOLD_LONGEST", 900.0)
-    monkeypatch.setattr("openbell.brokers.exchange.WINDOW", 2.5)
-    monkeypatch.setattr("openbell.brokers.alpaca.FILL_WAITS", (0.01, 0.02, 0.05))
-    monkeypatch.setattr("openbell.brokers.exchange.FILL_WAITS", (0.01, 0.02, 0.05))
-    monkeypatch.setattr("openbell.venues.exchange.BURST", 1000)
+    monkeypatch.setattr(http_timeouts, "SILENCE", 1.0)
+    monkeypatch.setattr(http_timeouts, "WHOLE", 4.0)
+    monkeypatch.setattr(rate_limiter, "HOLD_LONGEST", 900.0)
+    monkeypatch.setattr("openbell.trading.brokers.exchange.WINDOW", 2.5)
+    monkeypatch.setattr("openbell.trading.brokers.alpaca.FILL_WAITS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("openbell.trading.brokers.exchange.FILL_WAITS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr("openbell.trading.venues.exchange.BURST", 1000)
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.brokers import BrokerError, Order
-from openbell.desk import Intent
+from openbell.trading.brokers import BrokerError, Order
+from openbell.trading.run_services import Intent
 from tests.brokers.conftest import Bench
 
 ID = "ob-75da378a79346df0d4ad7730"

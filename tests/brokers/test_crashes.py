@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from openbell import manifest as manifests
-from openbell import strategy
-from openbell.context import Run
 from openbell.control import Halt, halt, unhalt
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, Ledger
-from openbell.places import Places, from_environment
+from openbell.paths import Paths, from_environment
 from openbell.runner import worker
 from openbell.runner.processes import ChildProcess, Failure, ForkLauncher
+from openbell.strategy import loader
+from openbell.strategy.context import Run
 from tests.brokers.conftest import KINDS, Bench, bench_of, environment
 from tests.brokers.server import Fault
 from tests.brokers.test_wire import ORDERS
@@ -60,7 +60,7 @@ class Strategy:
     """A strategy's folder, journal and state, and the stub of its broker."""
 
     bench: Bench
-    places: Places
+    places: Paths
     attempts: int = 0
 
     def write(self, code: str, more: str = "") -> None:
@@ -83,7 +83,7 @@ class Strategy:
         journal = Journal(self.places.journal, "demo", "boot", echo=False)
 
         def attempt(run: Run) -> Failure | None:
-            functions = strategy.load(self.places.folder)
+            functions = loader.load(self.places.folder)
             return worker.attempt(manifest, functions, self.places, journal, run)
 
         process = ForkLauncher(attempt).start(run)

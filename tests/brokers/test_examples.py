@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from openbell import manifest as manifests
-from openbell import strategy
-from openbell.context import Run
 from openbell.journal import Event, Journal, since
-from openbell.places import Places
+from openbell.paths import Paths
 from openbell.runner import worker
 from openbell.runner.processes import Ending, Failure, ForkLauncher
+from openbell.strategy import loader
+from openbell.strategy.context import Run
 from tests.brokers.book import Book
 from tests.brokers.conftest import KINDS, Kind, environment
 from tests.brokers.server import running
@@ -26,7 +26,7 @@ def rehearse(
     name: str, kind: Kind, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Failure | None, list[Event]]:
     """Run an example once against its stub; return how it ended and its journal."""
-    places = Places(name, tmp_path / name, tmp_path / "journal", tmp_path / "state", tmp_path / "control")
+    places = Paths(name, tmp_path / name, tmp_path / "journal", tmp_path / "state", tmp_path / "control")
     shutil.copytree(EXAMPLES / name, places.folder)
     assert kind.venue is not None
     with running(kind.venue(book)) as stub:  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def rehearse(
         run = Run(manifest.bots[0], datetime.now(UTC), "r1", 1)
 
         def attempt(run: Run) -> Failure | None:
-            return worker.attempt(manifest, strategy.load(places.folder), places, journal, run)
+            return worker.attempt(manifest, loader.load(places.folder), places, journal, run)
 
         process = ForkLauncher(attempt).start(run)
         endings: list[Ending] = []

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import BrokerError, open_broker
-from openbell.brokers.paper import PaperBroker
-from openbell.desk import Desk
+from openbell.trading.brokers import BrokerError
+from openbell.trading.brokers.paper import PaperBroker
+from openbell.trading.brokers.registry import open_broker
+from openbell.trading.run_services import RunServices
 from tests.brokers.alpaca_stub import alpaca
 from tests.brokers.conftest import KINDS, Bench, bench_of
 from tests.brokers.server import Answer, Fault
@@ -94,20 +95,20 @@ def test_kraken_without_real_money_is_the_paper_account(kraken: Bench) -> None:
 def test_binance_without_real_money_is_its_sandbox(tmp_path: Path) -> None:
     """With keys it is the test network, without any it is the paper account."""
     keys = {"BINANCE_API_KEY": "key", "BINANCE_SECRET_KEY": "secret"}
-    desk = Desk(("BTC/USDT",), state=tmp_path, secrets=keys)
+    desk = RunServices(("BTC/USDT",), state=tmp_path, secrets=keys)
     broker = open_broker("ccxt:binance", tmp_path, None, datetime.now(UTC), desk)  # type: ignore[arg-type]
     url = broker._venue().client.urls["api"]["private"]  # type: ignore[attr-defined]
     assert url.startswith("https://testnet.binance.vision/")
-    broker = open_broker("ccxt:binance", tmp_path, None, datetime.now(UTC), Desk(("BTC/USDT",)))  # type: ignore[arg-type]
+    broker = open_broker("ccxt:binance", tmp_path, None, datetime.now(UTC), RunServices(("BTC/USDT",)))  # type: ignore[arg-type]
     assert isinstance(broker, PaperBroker)
 
 
 def test_alpacas_address_is_paper_unless_it_is_said_live() -> None:
     """Real money needs live = true."""
-    from openbell.venues.alpaca import address  # noqa: PLC0415 - beside the two words that it is about
+    from openbell.trading.venues.alpaca import address  # noqa: PLC0415 - beside the two words that it is about
 
-    assert address(Desk()) == "https://paper-api.alpaca.markets"
-    assert address(Desk(live=True)) == "https://api.alpaca.markets"
+    assert address(RunServices()) == "https://paper-api.alpaca.markets"
+    assert address(RunServices(live=True)) == "https://api.alpaca.markets"
 
 
 def test_an_order_in_a_closed_market_waits_and_says_so(shares: Bench) -> None:

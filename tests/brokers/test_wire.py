@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from openbell.brokers import BrokerError, OrderRefusedError
-from openbell.market import MarketError
+from openbell.trading.brokers import BrokerError, OrderRefusedError
+from openbell.trading.markets import MarketError
 from tests.brokers.conftest import Bench
 from tests.brokers.server import OOPS, Answer, Fault
 from tests.brokers.test_conformance import ID, order

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.control import Control, Pause
 from openbell.journal import Journal
 from tests.browser.supervisor import Supervisor
@@ -32,7 +32,7 @@ LEGS = [f"basket-{number}" for number in range(1, 7)]
 TRACEBACK = """Traceback (most recent call last):
   File "/strategy/strategy.py", line 12, in run
     closes = ctx.bars(symbol, "1d", 50).closes
-openbell.market.MarketError: no bars of TSLA: the source answered 503 <b>Service Unavailable</b>
+openbell.trading.markets.MarketError: no bars of TSLA: the source answered 503 <b>Service Unavailable</b>
 """
 
 
@@ -74,7 +74,7 @@ class Demo:
     def beat(self) -> None:
         """Let all loops beat, now."""
         for strategy in ("pulse", "basket"):
-            beat.write(self.journal / strategy, beat.Beat(datetime.now(UTC), f"boot-{strategy}", ()))
+            heartbeat.write(self.journal / strategy, heartbeat.Heartbeat(datetime.now(UTC), f"boot-{strategy}", ()))
 
     def keep_up(self) -> None:
         """Run what has come due since the last time."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from deploy.problem import Problem
-from deploy.ssh import Connection, Host
+from deploy.errors import CommandError
+from deploy.ssh.connection import Connection, Host
 from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Machine, running_machine
 
@@ -53,7 +53,7 @@ def config(machine: Machine, folder: Path, **options: str) -> Path:
 
 def why_not(host: Host) -> str:
     """Return what is said because there is no connection."""
-    with pytest.raises(Problem) as raised, Connection(host):
+    with pytest.raises(CommandError) as raised, Connection(host):
         pass
     said = str(raised.value)
     assert "\n" not in said
@@ -92,15 +92,15 @@ def test_a_commands_own_failure_is_a_result(connection: Connection) -> None:
 
 def test_what_must_succeed_says_how_it_failed(connection: Connection) -> None:
     """The last line of what it said."""
-    with pytest.raises(Problem, match=r"^vps: reading the page failed: cat: /nowhere: No such file or directory$"):
+    with pytest.raises(CommandError, match=r"^vps: reading the page failed: cat: /nowhere: No such file or directory$"):
         connection.check(["cat", "/nowhere"], doing="reading the page")
-    with pytest.raises(Problem, match=r"^vps: `false` failed: exit code 1$"):
+    with pytest.raises(CommandError, match=r"^vps: `false` failed: exit code 1$"):
         connection.check(["false"])
 
 
 def test_time_is_limited(connection: Connection) -> None:
     """The connection is as good as before."""
-    with pytest.raises(Problem, match=r"^vps: no answer to `sleep 60` within 0.2 s"):
+    with pytest.raises(CommandError, match=r"^vps: no answer to `sleep 60` within 0.2 s"):
         connection.run(["sleep", "60"], timeout=0.2)
     assert connection.run(["echo", "well"]).text == "well"
 
@@ -162,9 +162,11 @@ def test_a_lost_connection_is_told_as_that(machine: Machine, host: Host) -> None
         assert process.stdout.readline() == b"begun\n"
         machine.cut_connections()
         process.communicate()
-        with pytest.raises(Problem, match=r"^vps: the connection was lost in `sleep`: .*; see that `ssh .*` works"):
+        with pytest.raises(
+            CommandError, match=r"^vps: the connection was lost in `sleep`: .*; see that `ssh .*` works"
+        ):
             connection.must_live(process.returncode, ["sleep"])
-        with pytest.raises(Problem, match=r"^vps: the connection was lost in `true`"):
+        with pytest.raises(CommandError, match=r"^vps: the connection was lost in `true`"):
             connection.run(["true"])
         assert not connection.alive
     assert logins(machine) == before + 1
@@ -176,7 +178,7 @@ def test_a_host_that_goes_silent_is_noticed(machine: Machine, host: Host) -> Non
     with Connection(host) as connection:
         machine.cut_network()
         try:
-            with pytest.raises(Problem, match=r"^vps: the connection was lost in `true`"):
+            with pytest.raises(CommandError, match=r"^vps: the connection was lost in `true`"):
                 connection.run(["true"], timeout=60)
         finally:
             machine.mend_network()
@@ -308,5 +310,5 @@ def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
 def test_without_ssh_there_is_one_clear_line(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It says what to install."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Problem, match=r"^ssh is not installed here: install OpenSSH's client"), Connection(host):
+    with pytest.raises(CommandError, match=r"^ssh is not installed here: install OpenSSH's client"), Connection(host):
         pass

@@ -9,7 +9,7 @@ import docker
 import pytest
 from testcontainers.compose import DockerCompose
 
-from deploy import compose, forms
+from deploy.docker import compose, profiles
 from openbell.manifest import Manifest
 from tests.engine.kit import Kit, container_of, events, journal, removed_afterwards, wait_until
 from tests.engine.portfolio import MANIFESTS, choose, make_portfolio
@@ -30,7 +30,7 @@ def start(kit: Kit, profile: str) -> None:
     """Start the portfolio in one of its forms instead of the other, as `make up` does, and wait until all is healthy."""
     choose(kit, profile, OPENBELL_HEALTH_INTERVAL="1s")
     found = json.loads(run(kit, compose.all_configuration()))
-    if gives_way := forms.replaced(forms.profiles_of(found), [profile]):
+    if gives_way := profiles.replaced(profiles.profiles_of(found), [profile]):
         run(kit, compose.remove(gives_way))
     DockerCompose(kit.folder, build=True, wait=True).start()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openbell.postgres.paper import PostgresPaperBroker
+from openbell.trading.brokers.postgres_paper import PostgresPaperBroker
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for
 from tests.unit.brokers import test_paper as of_sqlite

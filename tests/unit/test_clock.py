@@ -12,7 +12,7 @@ import pytest
 from openbell import clock
 from openbell.journal import Journal
 from openbell.manifest import load
-from openbell.places import PlaceError, Places
+from openbell.paths import PathError, Paths
 from openbell.runner.startup import launcher_of
 from tests.unit.strategy_file import GOOD, write
 
@@ -81,6 +81,6 @@ def test_a_strategy_that_trades_with_a_broker_is_never_run_by_it(
     """Its orders would be real, and its slots would not."""
     monkeypatch.setattr(clock, "SPEED", 10.0)
     manifest = replace(load(write(tmp_path, GOOD)), broker="alpaca")
-    places = Places("demo", tmp_path / "demo", tmp_path, tmp_path, tmp_path)
-    with pytest.raises(PlaceError, match=r'^OPENBELL_CLOCK is set, and demo trades with "alpaca": '):
+    places = Paths("demo", tmp_path / "demo", tmp_path, tmp_path, tmp_path)
+    with pytest.raises(PathError, match=r'^OPENBELL_CLOCK is set, and demo trades with "alpaca": '):
         launcher_of(manifest, places, Journal(tmp_path, "demo", "boot", echo=False))

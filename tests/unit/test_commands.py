@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from openbell import __main__ as command_line
-from openbell.commands import check, journal, pause, pin, resume, run_now
+from openbell.commands import check, journal, pause, resume, run_now, stamp_image
 from openbell.commands import next as next_slots
 from openbell.control import Control
 from openbell.journal import Journal
 from openbell.manifest import load
-from openbell.strategy import release
+from openbell.strategy.loader import release
 from tests.unit.runner.fakes import wait_for
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
@@ -331,7 +331,7 @@ def test_pin_makes_clock_and_release_facts_of_an_image(root: Path, toml: str, zo
     (folder / "strategy.toml").write_text(toml)
     (root / "etc").mkdir()
     (root / "etc" / "localtime").write_text("something else")
-    assert pin.main(["demo", "--folder", str(folder), "--root", str(root)]) == 0
+    assert stamp_image.main(["demo", "--folder", str(folder), "--root", str(root)]) == 0
     assert (root / "etc" / "localtime").readlink() == Path("/usr/share/zoneinfo") / zone
     assert (root / "etc" / "timezone").read_text() == f"{zone}\n"
     assert (folder / "release").read_text() == release(folder) + "\n"

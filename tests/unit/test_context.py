@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.context import Context, Run, State, StrategyError, order_identity
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.market import Bar, Bars, MarketError, Series
+from openbell.strategy.context import Context, Run, State, StrategyError, order_identity
+from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.markets import Bar, Bars, MarketError, Series
 
 SLOT = datetime(2026, 3, 2, 14, 35, tzinfo=UTC)
 BOT = Bot("demo", "b", ("AAPL", "IBM"), Schedule("America/New_York", every=timedelta(minutes=5)), {"window": 20})

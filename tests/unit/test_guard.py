@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.context import Context, Run
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Limits, Manifest, Schedule
-from openbell.market import Bar, Bars, MarketError, Series
+from openbell.strategy.context import Context, Run
+from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.markets import Bar, Bars, MarketError, Series
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # 10:00 in New York, on a Friday
 BOT = Bot("demo", "b", ("AAPL",), Schedule("America/New_York", "XNYS", every=timedelta(minutes=15)))

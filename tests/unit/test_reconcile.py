@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from openbell import reconcile as module
-from openbell.brokers import Account, Order, PlacedOrder, Position
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
-from openbell.reconcile import adopt, compare, differences, reconcile
+from openbell.trading import reconciliation as module
+from openbell.trading.brokers import Account, Order, PlacedOrder, Position
+from openbell.trading.reconciliation import adopt, compare, differences, reconcile
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)

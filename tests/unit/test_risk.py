@@ -2,9 +2,9 @@
 
 import pytest
 
-from openbell.brokers import Order
 from openbell.manifest import Limits
-from openbell.risk import Exposure, refusal
+from openbell.trading.brokers import Order
+from openbell.trading.limits import Exposure, refusal
 
 
 def order(side: str = "buy", quantity: float = 10.0) -> Order:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
-from openbell.brokers import BrokerError
-from openbell.brokers.paper import PaperBroker
-from openbell.context import Run, order_identity
+from openbell import heartbeat
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.market import Bars, MarketError, Series
-from openbell.stream import BrokerNow, StreamContext, StreamStopped
+from openbell.strategy.context import Run, order_identity
+from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
+from openbell.trading.brokers import BrokerError
+from openbell.trading.brokers.paper import PaperBroker
+from openbell.trading.markets import Bars, MarketError, Series
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BOT = Bot("demo", "s", ("AAPL",), Schedule("UTC"), kind="stream")
@@ -118,7 +118,7 @@ def test_beats_come_with_the_events(desk: Desk) -> None:
     for number in context.events(range(3)):
         context.state["last"] = number
         context._beat_at = float("-inf")  # a second has passed
-    assert beat.stream_beat(desk.journal.folder, "s") is not None
+    assert heartbeat.stream_beat(desk.journal.folder, "s") is not None
     assert desk.ledger.state("s") == {"last": 1}
     context.keep_state()
     assert desk.ledger.state("s") == {"last": 2}
@@ -127,7 +127,7 @@ def test_beats_come_with_the_events(desk: Desk) -> None:
 def test_a_thousand_events_are_one_beat(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beats cost nothing, however many events there are."""
     touched: list[str] = []
-    monkeypatch.setattr(beat, "touch_stream", lambda _, bot: touched.append(bot))
+    monkeypatch.setattr(heartbeat, "touch_stream", lambda _, bot: touched.append(bot))
     for _ in desk.context().events(range(1000)):
         pass
     assert touched == ["s"]

@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from math import isfinite
 
-from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.market import Market, MarketError
+from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.markets import Market, MarketError
 
 CURRENCY = "USD"
 _MONEY = Decimal("0.000001")

@@ -15,14 +15,14 @@ from types import MappingProxyType
 from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Costs, Fill
 from openbell.backtest.past import PastMarket, load
-from openbell.context import Context, Run
 from openbell.journal import NO_FIELDS, Journal, days
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
-from openbell.market import Market
-from openbell.market.synthetic import SyntheticMarket
 from openbell.slots import slots_between
-from openbell.strategy import StrategyFunction
+from openbell.strategy.context import Context, Run
+from openbell.strategy.loader import StrategyFunction
+from openbell.trading.markets import Market
+from openbell.trading.markets.synthetic import SyntheticMarket
 
 BOOT_ID = "backtest"
 TRIGGER = "backtest"

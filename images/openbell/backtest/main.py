@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytz
 
-from openbell import calendars, strategy
+from openbell import calendars
 from openbell.backtest import report, sweep
 from openbell.backtest.account import Costs
 from openbell.backtest.engine import SAMPLE, SYNTHETIC, Outcome, Setup, bots_of, slots_of
@@ -22,7 +22,8 @@ from openbell.backtest.past import PastMarket, load
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
-from openbell.market import MarketError
+from openbell.strategy import loader
+from openbell.trading.markets import MarketError
 
 MONTH = timedelta(days=30)
 BAR = 30  # characters
@@ -39,11 +40,11 @@ def main(arguments: Sequence[str]) -> int:
     folder = options.strategies.resolve() / options.strategy
     try:
         manifest = load_manifest(folder)
-        strategy.load(folder, ("run",))  # a strategy that cannot be imported is told before anything is begun
+        loader.load(folder, ("run",))  # a strategy that cannot be imported is told before anything is begun
         setups, choices = _setups(options, folder, manifest)
         total = _count(setups[0], manifest) * len(setups)
         outcomes, seconds = _run(setups, options.workers, total)
-    except (ManifestError, strategy.StrategyImportError, MarketError, CalendarExpired, UsageError, OSError) as error:
+    except (ManifestError, loader.StrategyImportError, MarketError, CalendarExpired, UsageError, OSError) as error:
         print(f"openbell backtest: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     return _tell(options, setups, choices, outcomes, seconds)

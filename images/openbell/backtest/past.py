@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytz
 
-from openbell.market import Bar, Bars, MarketError, Series, history
-from openbell.market import series as files
+from openbell.trading.markets import Bar, Bars, MarketError, Series, history
+from openbell.trading.markets import series as files
 
 TIMEFRAME = "1d"
 HEADER = history.HEADER.split(",")

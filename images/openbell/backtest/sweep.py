@@ -8,9 +8,9 @@ from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from queue import Empty
 
-from openbell import strategy
 from openbell.backtest import engine
 from openbell.backtest.engine import Outcome, Setup
+from openbell.strategy import loader
 
 NICE = 10  # behind everything else of the machine, the live loops above all
 LOOK_EVERY = 0.2  # seconds between two looks at the progress
@@ -59,7 +59,7 @@ def _begin(progress: "Queue[tuple[int, int]]") -> None:
 
 
 def _one(index: int, setup: Setup) -> Outcome:
-    function = strategy.load(setup.folder, ("run",))["run"]
+    function = loader.load(setup.folder, ("run",))["run"]
 
     def tell(slots: int) -> None:
         if _progress is not None:

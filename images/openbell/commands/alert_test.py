@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
-from openbell.supervisor.alerts.post import LIMIT, Post, Sent
 from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.sender_client import LIMIT, SenderClient, SendResult
 from openbell.supervisor.alerts.settings import Channel, from_environment
 
 
@@ -34,7 +34,7 @@ def _test(channels: Sequence[Channel], limit: float) -> list[bool]:
     """Send to all channels at once, print a line for each as it answers, and tell which took it."""
     results = [False] * len(channels)
     width = max(len(channel.name) for channel in channels)
-    with closing(Post(_now, limit)) as post:
+    with closing(SenderClient(_now, limit)) as post:
 
         def send(place: int, channel: Channel) -> None:
             begun = time.monotonic()
@@ -50,7 +50,7 @@ def _test(channels: Sequence[Channel], limit: float) -> list[bool]:
     return results
 
 
-def _line(channel: Channel, sent: Sent, seconds: float) -> str:
+def _line(channel: Channel, sent: SendResult, seconds: float) -> str:
     kind = f"{channel.scheme}{', fallback' if channel.fallback else ''}"
     return f"FAILED ({kind}): {sent.error}" if sent.error else f"ok ({kind}, {seconds:.1f} s)"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell.supervisor.alerts.alerts import FILE
 from openbell.supervisor.alerts.canary import GRACE, Request, ask
-from openbell.supervisor.alerts.trace import Trace, trace
+from openbell.supervisor.alerts.canary_trace import CanaryTrace, trace
+from openbell.supervisor.alerts.service import FILE
 
 PAUSE = 0.1  # seconds between two looks
 
@@ -23,7 +23,7 @@ class Step:
     """A step on the way: what it is, and when it was done, once it was."""
 
     name: str
-    at: Callable[[Trace], datetime | None]
+    at: Callable[[CanaryTrace], datetime | None]
 
 
 STEPS = (

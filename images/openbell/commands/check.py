@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from openbell.manifest import load_all, strategy_folders
-from openbell.strategy import functions
+from openbell.strategy.loader import functions
 
 
 def main(arguments: Sequence[str]) -> int:

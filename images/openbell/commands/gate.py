@@ -13,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from openbell import beat, journal, strategy
+from openbell import heartbeat, journal
 from openbell.calendars import CalendarExpired
-from openbell.commands import hosted
+from openbell.commands import container_strategies
 from openbell.control import Control
 from openbell.journal import Event
 from openbell.manifest import Manifest, ManifestError
-from openbell.places import PlaceError, Places, from_environment
+from openbell.paths import PathError, Paths, from_environment
 from openbell.slots import next_slot
+from openbell.strategy import loader
 
 LOOK_EVERY = 0.1  # seconds
 FAILED = 3  # exit code: it was judged; any other means that it could not be asked
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for these runs")
     options = parser.parse_args(arguments)
-    environments = hosted.environments(os.environ)
+    environments = container_strategies.environments(os.environ)
     if not environments:
         port = int(os.environ.get("OPENBELL_LISTEN", ":8080").rpartition(":")[2])
         return _supervisor(port, options.beat)
@@ -55,10 +56,10 @@ def main(arguments: Sequence[str]) -> int:
         soon = datetime.now(UTC) + timedelta(seconds=options.within)
         # One after the other: what ran while another was waited for is in its journal.
         for places, boot in boots.items() if options.runs else ():
-            manifest = strategy.manifest(places)
+            manifest = loader.manifest(places)
             if reason := _wait_for_runs(places, manifest, boot, soon, options.limit):
                 return _fail(reason)
-    except (PlaceError, ManifestError, CalendarExpired, OSError) as error:
+    except (PathError, ManifestError, CalendarExpired, OSError) as error:
         return _fail(str(error))
     return 0
 
@@ -100,12 +101,12 @@ class Watched:
         return None
 
 
-def _wait_for_beat(places: Places, since: float, limit: float) -> str | None:
+def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
     """Return the boot of a loop of this container, which has beaten since then; None if none did in time."""
     path = places.journal / places.strategy / "beat.json"
     end = time.monotonic() + limit
     while True:
-        sign = beat.read(path.parent)
+        sign = heartbeat.read(path.parent)
         if sign is not None and path.stat().st_mtime > since:
             return sign.boot_id
         if time.monotonic() >= end:
@@ -113,7 +114,7 @@ def _wait_for_beat(places: Places, since: float, limit: float) -> str | None:
         time.sleep(LOOK_EVERY)
 
 
-def _wait_for_runs(places: Places, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
+def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
     control, watched = Control(places.control, manifest.name), Watched(boot)
     free = {bot.id for bot in manifest.bots if not _is_paused(control, bot.id)}
     streams = {bot.id for bot in manifest.bots if bot.is_stream} & free
@@ -150,8 +151,8 @@ def _is_paused(control: Control, bot: str) -> bool:
     return pause is not None and pause.covers(datetime.now(UTC))
 
 
-def _stream_beats(places: Places, bot: str) -> bool:
-    at = beat.stream_beat(places.journal / places.strategy, bot)
+def _stream_beats(places: Paths, bot: str) -> bool:
+    at = heartbeat.stream_beat(places.journal / places.strategy, bot)
     return at is not None and at.timestamp() > started()
 
 

@@ -10,13 +10,14 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from openbell import beat, strategy
+from openbell import heartbeat
 from openbell.calendars import CalendarExpired
-from openbell.commands import hosted
+from openbell.commands import container_strategies
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, ManifestError
-from openbell.places import PlaceError, Places, from_environment
+from openbell.paths import PathError, Paths, from_environment
 from openbell.slots import next_slot
+from openbell.strategy import loader
 
 LOOK_EVERY = 0.05  # seconds
 BUSY = 75  # exit code
@@ -57,7 +58,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--look", action="store_true", help="only say what is in progress and due, and do not wait")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
-        watched = [one for own in hosted.environments(os.environ) if (one := _open(own, stack)) is not None]
+        watched = [
+            one for own in container_strategies.environments(os.environ) if (one := _open(own, stack)) is not None
+        ]
         try:
             if options.look:
                 now = datetime.now(UTC)
@@ -73,27 +76,27 @@ def main(arguments: Sequence[str]) -> int:
 class Watched:
     """A strategy that may have runs."""
 
-    places: Places
+    places: Paths
     manifest: Manifest
     ledger: Ledger
 
     def beats(self, now: datetime) -> bool:
         """Tell whether its loop is alive."""
-        sign = beat.read(self.places.journal / self.places.strategy)
-        return sign is not None and (now - sign.timestamp).total_seconds() <= beat.OLD
+        sign = heartbeat.read(self.places.journal / self.places.strategy)
+        return sign is not None and (now - sign.timestamp).total_seconds() <= heartbeat.OLD
 
 
 def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
     """Return a strategy with its ledger, which `stack` closes; None if it has never run, or is in no state to run."""
     try:
         places = from_environment(environment)
-        manifest = strategy.manifest(places)
+        manifest = loader.manifest(places)
         path = places.state / "ledger.sqlite"
         if not path.is_file():
             return None
         watched = Watched(places, manifest, stack.enter_context(closing(Ledger(path))))
         look(manifest, watched.ledger, datetime.now(UTC))
-    except (PlaceError, ManifestError, CalendarExpired, sqlite3.Error) as error:
+    except (PathError, ManifestError, CalendarExpired, sqlite3.Error) as error:
         # A strategy in such a state starts no run: there is nothing to cross.
         print(error, file=sys.stderr)
         return None

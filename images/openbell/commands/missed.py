@@ -14,16 +14,16 @@ from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from openbell import beat, clock
+from openbell import clock, heartbeat
 from openbell.manifest import Manifest, ManifestError, load_all
-from openbell.places import PlaceError, prepare
-from openbell.supervisor.book import SETTLING, UNHEARD, Book
-from openbell.supervisor.housekeeping import KEEP_DAYS
-from openbell.supervisor.intake import Intake
-from openbell.supervisor.records import Fault, RunRecord
-from openbell.supervisor.scribe import Scribe
-from openbell.supervisor.store import Store
-from openbell.supervisor.times import local
+from openbell.paths import PathError, prepare
+from openbell.supervisor.ingest.journal_reader import JournalReader
+from openbell.supervisor.ingest.recorder import LineRecorder
+from openbell.supervisor.ingest.slot_ledger import SETTLING, UNHEARD, SlotLedger
+from openbell.supervisor.model.records import Fault, RunRecord
+from openbell.supervisor.model.times import local
+from openbell.supervisor.store.retention import KEEP_DAYS
+from openbell.supervisor.store.store import Store
 
 BATCH = 5000  # lines of one journal at once
 DAY = timedelta(days=1)
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
         with closing(Store(state / file)) as store:
             lines = [*(str(problem) for error in unread for problem in error.problems)]
             lines += look(store, wanted, [_name(one) for one in unread], journal, clock.now())
-    except (PlaceError, sqlite3.Error, OSError) as error:
+    except (PathError, sqlite3.Error, OSError) as error:
         return _refuse(str(error), EXIT_CANNOT)
     print("".join(f"{line}\n" for line in lines), end="")
     return EXIT_SOMETHING if lines else 0
@@ -76,8 +76,8 @@ def look(
     zones = {manifest.name: manifest.timezone for manifest in manifests}
     with store.transaction():
         told = store.last_fault()
-        book = Book(store, [bot for manifest in manifests for bot in manifest.bots], unknown, now)
-        intake = Intake(journal, store.positions(), KEEP_DAYS)
+        book = SlotLedger(store, [bot for manifest in manifests for bot in manifest.bots], unknown, now)
+        intake = JournalReader(journal, store.positions(), KEEP_DAYS)
         troubles = _read(store, book, intake, list(zones), now)
         for expectation in book.expectations.values():
             if expectation.bot.strategy not in troubles and not expectation.bot.is_stream:
@@ -92,9 +92,9 @@ def look(
     return [*dict.fromkeys(calendars), *troubles.values(), *wrong, *lost]
 
 
-def _read(store: Store, book: Book, intake: Intake, names: Sequence[str], now: datetime) -> dict[str, str]:
+def _read(store: Store, book: SlotLedger, intake: JournalReader, names: Sequence[str], now: datetime) -> dict[str, str]:
     """Enter all that the journals say; return why those that could not be read could not, by strategy."""
-    scribe, before = Scribe(book, store), dict(intake.positions)
+    scribe, before = LineRecorder(book, store), dict(intake.positions)
     while True:
         for strategy, line in intake.batch(names, now, BATCH):
             scribe.take(strategy, line, now, replayed=True)
@@ -125,10 +125,10 @@ def _words(store: Store, fault: Fault, zone: str, now: datetime) -> str:
     return f"{bot}: the slot {when}{many} {condition.kind.replace('_', ' ')}" + (f": {reason}" if reason else "")
 
 
-def _lost_runs(store: Store, book: Book, journal: Path, strategy: str, now: datetime) -> Iterator[RunRecord]:
+def _lost_runs(store: Store, book: SlotLedger, journal: Path, strategy: str, now: datetime) -> Iterator[RunRecord]:
     """Yield the runs that must have ended by now and whose end nobody has written, each of them once."""
-    sign = beat.read(journal / strategy)
-    if sign is not None and (now - sign.timestamp).total_seconds() < beat.OLD:
+    sign = heartbeat.read(journal / strategy)
+    if sign is not None and (now - sign.timestamp).total_seconds() < heartbeat.OLD:
         return  # somebody looks after them
     for run in store.open_runs(strategy):
         timeout, mark = book.timeout(strategy, run.bot), f"told {run.run_id}"

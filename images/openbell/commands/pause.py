@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from openbell import strategy
 from openbell.control import Control, Pause
 from openbell.manifest import ManifestError, parse_duration
-from openbell.places import PlaceError, from_environment
+from openbell.paths import PathError, from_environment
+from openbell.strategy import loader
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     now = datetime.now(UTC)
     try:
         places = from_environment(os.environ)
-        manifest = strategy.manifest(places)
+        manifest = loader.manifest(places)
         if all(bot.id != options.bot for bot in manifest.bots):
             print(
                 f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         control = Control(places.control, places.strategy)
         control.prepare()
         control.pause(options.bot, Pause(now, now + length if length else None, options.by, options.reason))
-    except (PlaceError, ManifestError, OSError) as error:
+    except (PathError, ManifestError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(

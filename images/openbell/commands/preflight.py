@@ -19,16 +19,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openbell import calendars, strategy
+from openbell import calendars
 from openbell.calendars import CalendarExpired
-from openbell.commands import hosted
-from openbell.context import Run
+from openbell.commands import container_strategies
 from openbell.journal import Journal
 from openbell.manifest import Bot, Manifest, ManifestError, load_all
-from openbell.places import PlaceError, Places, from_environment, prepare
+from openbell.paths import PathError, Paths, from_environment, prepare
 from openbell.runner import worker
 from openbell.runner.processes import Failure, ForkLauncher
 from openbell.slots import next_slot
+from openbell.strategy import loader
+from openbell.strategy.context import Run
 
 LONGEST = 60.0  # seconds for the import and each rehearsed run
 MANIFESTS = Path("/strategies")  # in the supervisor's image
@@ -41,21 +42,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, default=Path("/"), help="where etc/localtime is")
     options = parser.parse_args(arguments)
     if not os.environ.get("OPENBELL_STRATEGY"):
-        if environments := hosted.environments(os.environ):
+        if environments := container_strategies.environments(os.environ):
             return _each(environments, arguments)
         importlib.import_module("openbell.supervisor.service")  # what it lacks is told by the traceback's last line
         return _report(list(_of_all(MANIFESTS)))
     try:
         places = from_environment(os.environ)
-        manifest = strategy.manifest(places)
-        strategy.secrets(manifest, os.environ)
+        manifest = loader.manifest(places)
+        loader.secrets(manifest, os.environ)
         for folder in (places.journal / places.strategy, places.state, places.control / places.strategy):
             prepare(folder)
-    except (PlaceError, ManifestError) as error:
+    except (PathError, ManifestError) as error:
         return _report(str(error).splitlines())
     problems = [*_calendar(manifest), *_zone(manifest, options.root)]
     problems = problems or list(_rehearse(manifest, places, runs=options.rehearse))
-    return _report([_without(strategy.secrets(manifest, os.environ), problem) for problem in problems])
+    return _report([_without(loader.secrets(manifest, os.environ), problem) for problem in problems])
 
 
 def _each(environments: Iterable[Mapping[str, str]], arguments: Sequence[str]) -> int:
@@ -98,7 +99,7 @@ def _zone(manifest: Manifest, root: Path) -> Iterator[str]:
         yield f"{manifest.name}: the image's clock is not at {manifest.timezone}: build it again"
 
 
-def _rehearse(manifest: Manifest, places: Places, *, runs: bool) -> Iterator[str]:
+def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]:
     """Import the strategy and, if `runs`, call it once for every bot, each time in a child that may take only so long."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -110,8 +111,8 @@ def _rehearse(manifest: Manifest, places: Places, *, runs: bool) -> Iterator[str
 
         def attempt(run: Run) -> Failure | None:
             try:
-                functions = strategy.load(copy.folder, strategy.functions(manifest))
-            except strategy.StrategyImportError as error:
+                functions = loader.load(copy.folder, loader.functions(manifest))
+            except loader.StrategyImportError as error:
                 return Failure(str(error), error.traceback)
             if run.bot.is_stream or not runs:
                 return None

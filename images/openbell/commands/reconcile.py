@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from openbell import strategy
-from openbell.brokers import BrokerError
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import ManifestError
-from openbell.market import MarketError
-from openbell.places import PlaceError, from_environment
-from openbell.reconcile import adopt, differences
-from openbell.runner.desks import desk_of, open_for
+from openbell.paths import PathError, from_environment
+from openbell.runner.run_setup import desk_of, open_for
+from openbell.strategy import loader
+from openbell.trading.brokers import BrokerError
+from openbell.trading.markets import MarketError
+from openbell.trading.reconciliation import adopt, differences
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,8 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     now = datetime.now(UTC)
     try:
         places = from_environment(os.environ)
-        manifest = strategy.manifest(places)
-        secrets = strategy.secrets(manifest, os.environ)
+        manifest = loader.manifest(places)
+        secrets = loader.secrets(manifest, os.environ)
         ledger = Ledger(places.state / "ledger.sqlite")
         _, open_at = open_for(manifest, manifest.bots[0], desk_of(manifest, manifest.bots[0], places, ledger))
         compare = adopt if options.adopt else differences
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             adopted = [one.fields() for one in found]
             journal.write("reconciled", now, broker=manifest.broker, differences=[], adopted=adopted)
             ledger.remember("reconciled", "adopted")
-    except (PlaceError, ManifestError, BrokerError, MarketError, OSError, sqlite3.Error) as error:
+    except (PathError, ManifestError, BrokerError, MarketError, OSError, sqlite3.Error) as error:
         print(error, file=sys.stderr)
         return 1
     for one in found:

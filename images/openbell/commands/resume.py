@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from openbell.control import Control
-from openbell.places import PlaceError, from_environment
+from openbell.paths import PathError, from_environment
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         places = from_environment(os.environ)
         was_paused = Control(places.control, places.strategy).resume(options.bot)
-    except (PlaceError, OSError) as error:
+    except (PathError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{options.bot}: " + ("resumed" if was_paused else "was not paused"))

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from openbell import strategy
 from openbell.control import Control
 from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError
-from openbell.places import PlaceError, Places, from_environment
-from openbell.runner.lock import ask_to_look
+from openbell.paths import PathError, Paths, from_environment
+from openbell.runner.loop_lock import ask_to_look
+from openbell.strategy import loader
 
 START_WITHIN = 15.0  # seconds; the loop looks for requests when it is asked to, and at every beat
 
@@ -24,8 +24,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         places = from_environment(os.environ)
-        manifest = strategy.manifest(places)
-    except (PlaceError, ManifestError) as error:
+        manifest = loader.manifest(places)
+    except (PathError, ManifestError) as error:
         print(error, file=sys.stderr)
         return 1
     bots = [bot for bot in manifest.bots if options.bot in {"", bot.id}]
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     return max([_run(places, bot.id, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
 
 
-def _run(places: Places, bot: str, wait: float) -> int:
+def _run(places: Paths, bot: str, wait: float) -> int:
     follower = Follower(places.journal)
     folder = places.journal / places.strategy
     # Only what is written from here on matters.

@@ -9,13 +9,13 @@ import time
 from datetime import datetime
 from typing import Protocol
 
-from openbell import beat, clock
-from openbell.runner.lock import LOOK
+from openbell import clock, heartbeat
+from openbell.runner.loop_lock import LOOK
 
 # A timer of the kernel's ends a wait as soon as the clock is set or the machine resumes. Without it (before Python 3.13,
 # or elsewhere than on Linux) the loop looks every second. Waking is what an idle loop costs, so with it the loop wakes no
 # more often than it has to beat.
-LONGEST_WAIT = beat.INTERVAL if sys.version_info >= (3, 13) and sys.platform == "linux" else 1.0  # seconds
+LONGEST_WAIT = heartbeat.INTERVAL if sys.version_info >= (3, 13) and sys.platform == "linux" else 1.0  # seconds
 
 
 class Clock(Protocol):

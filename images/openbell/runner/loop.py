@@ -13,16 +13,16 @@ from functools import partial
 
 import schedule
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.control import Control, Halt, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.runner.clock import LONGEST_WAIT, Clock
 from openbell.runner.decide import Decision, Skip, decide
-from openbell.runner.jobs import SlotJob
 from openbell.runner.processes import Launcher
 from openbell.runner.runs import Active, Runs, new_run_id
+from openbell.runner.slot_job import SlotJob
 from openbell.slots import count_slots, next_slot
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
@@ -169,7 +169,7 @@ class Loop:
         self._write_skips()
         self._journal.write("service_stop", now, reason=reason)
         self._journal.sync()
-        beat.end(self._journal.folder)
+        heartbeat.end(self._journal.folder)
         self._ledger.remember("previous stop", "clean")
 
     # Deciding
@@ -313,10 +313,10 @@ class Loop:
             self._unaccounted.clear()
 
     def _beat(self, now: datetime, steady: float) -> None:
-        if steady - self._beat_at >= beat.INTERVAL:
+        if steady - self._beat_at >= heartbeat.INTERVAL:
             folder = self._journal.folder
-            streams = {bot: at for bot in self._streams if (at := beat.stream_beat(folder, bot))}
-            beat.write(folder, beat.Beat(now, self._boot_id, self._runs.bots(), streams))
+            streams = {bot: at for bot in self._streams if (at := heartbeat.stream_beat(folder, bot))}
+            heartbeat.write(folder, heartbeat.Heartbeat(now, self._boot_id, self._runs.bots(), streams))
             self._beat_at = steady
 
     def _cannot_write(self, error: Exception, steady: float) -> None:

@@ -16,16 +16,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from openbell import beat, strategy
-from openbell.context import Run
+from openbell import heartbeat
 from openbell.control import Control
 from openbell.journal import NO_FIELDS, Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, parse_duration, strategy_folders
-from openbell.places import PlaceError, Places, from_environment, prepare
+from openbell.paths import PathError, Paths, from_environment, prepare
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
-from openbell.runner.lock import LoopLock
 from openbell.runner.loop import Loop
+from openbell.runner.loop_lock import LoopLock
 from openbell.runner.processes import Launcher, RunProcess
 from openbell.runner.recovery import recover
 from openbell.runner.startup import (
@@ -37,6 +36,8 @@ from openbell.runner.startup import (
     tell_that_it_cannot_start,
     tidy,
 )
+from openbell.strategy import loader
+from openbell.strategy.context import Run
 
 TRIGGER = "cron"
 EXIT_NOT_WELL = 1  # a run that did not succeed, or a slot that was missed
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         places = from_environment(environment)
         prepare(places.journal / places.strategy)
-    except PlaceError as error:
+    except PathError as error:
         return _refuse(str(error), EXIT_CANNOT_START)
     # What a run that starts in a new interpreter finds its places by.
     os.environ |= {"OPENBELL_FOLDER": str(places.folder), "OPENBELL_STRATEGY": places.strategy}
@@ -103,9 +104,9 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_CANNOT_START
 
 
-def _manifest(places: Places, wanted: Sequence[str]) -> Manifest | None:
+def _manifest(places: Paths, wanted: Sequence[str]) -> Manifest | None:
     """Return the manifest with the bots that are to be looked after, or None once it is said which there are."""
-    manifest = strategy.manifest(places)
+    manifest = loader.manifest(places)
     slotted = tuple(bot for bot in manifest.bots if not bot.is_stream)
     names = [bot.id for bot in slotted]
     for name in wanted:
@@ -118,7 +119,7 @@ def _manifest(places: Places, wanted: Sequence[str]) -> Manifest | None:
     return replace(manifest, bots=tuple(bot for bot in slotted if not wanted or bot.id in wanted))
 
 
-def _lock(places: Places, patience: timedelta) -> bool:
+def _lock(places: Paths, patience: timedelta) -> bool:
     """Take the strategy's lock; tell whether that was possible for as long as a slot may wait for its start."""
     lock, until = LoopLock(places.state), time.monotonic() + patience.total_seconds()
     while (holder := lock.try_to_acquire()) is not None:
@@ -129,12 +130,12 @@ def _lock(places: Places, patience: timedelta) -> bool:
     return True
 
 
-def _settle(manifest: Manifest, places: Places, journal: _Witness, boot_id: str, ahead: timedelta) -> int:
+def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, ahead: timedelta) -> int:
     """Run the loop until nothing is due any more, also not within `ahead`."""
     clock, launcher = SystemClock(), _Later()
     until = clock.now() + ahead
     ledger = Ledger(places.state / "ledger.sqlite")
-    journal.redact(strategy.secrets(manifest, os.environ))
+    journal.redact(loader.secrets(manifest, os.environ))
     control = Control(places.control, manifest.name)
     control.prepare()
     loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, TRIGGER)
@@ -161,7 +162,7 @@ def _settle(manifest: Manifest, places: Places, journal: _Witness, boot_id: str,
         if loop.is_drained or loop.is_settled(until):
             break
         clock.wait(min(wait, LONGEST_WAIT))
-    loop.finish(stop[0] if stop else beat.UNTIL_NEXT)
+    loop.finish(stop[0] if stop else heartbeat.UNTIL_NEXT)
     tidy(ledger, journal, clock.now())
     return 0 if set(journal.outcomes) <= {"succeeded", "skipped"} else EXIT_NOT_WELL
 

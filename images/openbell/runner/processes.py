@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from openbell.context import Run
-from openbell.runner.lock import LOOK
+from openbell.runner.loop_lock import LOOK
+from openbell.strategy.context import Run
 
 STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
 LONGEST_REPORT = 20_000  # characters of an error and of a traceback; the loop does not pay for a strategy's megabytes

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from openbell import beat
-from openbell.context import Run
+from openbell import heartbeat
 from openbell.control import Control, Pause, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending, Failure, Launcher, RunProcess
+from openbell.strategy.context import Run
 
 STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
 STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack
@@ -159,7 +159,7 @@ class Runs:
                 process.ask_stack()
 
     def _watch_stream(self, active: Active, process: RunProcess, steady: float) -> None:
-        newest = beat.stream_beat(self._journal.folder, active.bot.id)
+        newest = heartbeat.stream_beat(self._journal.folder, active.bot.id)
         if newest != active.beat:
             active.beat, active.beat_at = newest, steady
         if active.asked_to_stop_at is not None and steady >= active.asked_to_stop_at + STOP_WAIT:

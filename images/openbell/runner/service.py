@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell import strategy
 from openbell.control import Control
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.places import PlaceError, Places, from_environment, prepare
+from openbell.paths import PathError, Paths, from_environment, prepare
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
-from openbell.runner.lock import LoopLock
 from openbell.runner.loop import Loop
+from openbell.runner.loop_lock import LoopLock
 from openbell.runner.recovery import recover
 from openbell.runner.startup import (
     CANNOT_START,
@@ -32,6 +31,7 @@ from openbell.runner.startup import (
     tell_that_it_cannot_start,
     tidy,
 )
+from openbell.strategy import loader
 
 ARM_EVERY = 4.0  # seconds; arming costs a thread, more than all the rest of an idle turn
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         places = from_environment(os.environ)
         prepare(places.journal / places.strategy)
-    except PlaceError as error:
+    except PathError as error:
         _say(str(error))
         return EXIT_CANNOT_START
     boot_id = os.urandom(4).hex()
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for folder in (places.state, places.control / places.strategy):
             prepare(folder)
-    except PlaceError as error:
+    except PathError as error:
         tell_that_it_cannot_start(Journal(places.journal, places.strategy, boot_id), error)
         return EXIT_CANNOT_START
     LoopLock(places.state).acquire(
@@ -68,9 +68,9 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_CANNOT_START
 
 
-def _serve(places: Places, journal: Journal, boot_id: str) -> int:
-    manifest = strategy.manifest(places)
-    journal.redact(strategy.secrets(manifest, os.environ))
+def _serve(places: Paths, journal: Journal, boot_id: str) -> int:
+    manifest = loader.manifest(places)
+    journal.redact(loader.secrets(manifest, os.environ))
     launcher = launcher_of(manifest, places, journal)
     ledger = Ledger(places.state / "ledger.sqlite")
     control = Control(places.control, manifest.name)

@@ -7,23 +7,24 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from openbell import clock, strategy
+from openbell import clock
 from openbell import journal as journals
 from openbell.calendars import CalendarExpired
-from openbell.context import Run
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, ManifestError
-from openbell.places import PlaceError, Places
+from openbell.paths import PathError, Paths
 from openbell.runner import worker
 from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher
+from openbell.strategy import loader
+from openbell.strategy.context import Run
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
 RECONCILE = 12.0  # seconds that the look at the account may hold up the start
 KEEP_DAYS = 90  # days of journal and of claims that stay
 # Whatever keeps a strategy from starting; each says in its text what to do.
-CANNOT_START = (ManifestError, PlaceError, strategy.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
+CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
 
 
 def arm_watchdog() -> None:
@@ -31,15 +32,15 @@ def arm_watchdog() -> None:
     faulthandler.dump_traceback_later(WATCHDOG, exit=True)
 
 
-def launcher_of(manifest: Manifest, places: Places, journal: Journal) -> Launcher:
+def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher:
     """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
     if clock.SPEED != 1.0 and manifest.broker != "paper":
         msg = f'OPENBELL_CLOCK is set, and {manifest.name} trades with "{manifest.broker}": a faster clock is for paper only, unset it'
-        raise PlaceError(msg)
+        raise PathError(msg)
     if manifest.start == "fresh":
         _import_in_child(manifest, places)
         return FreshLauncher(worker.fresh_command, arm_watchdog)
-    functions = strategy.load(places.folder, strategy.functions(manifest))
+    functions = loader.load(places.folder, loader.functions(manifest))
     worker.warm_up(manifest, places)
 
     def attempt(run: Run) -> Failure | None:
@@ -48,13 +49,13 @@ def launcher_of(manifest: Manifest, places: Places, journal: Journal) -> Launche
     return ForkLauncher(attempt, arm_watchdog)
 
 
-def _import_in_child(manifest: Manifest, places: Places) -> None:
+def _import_in_child(manifest: Manifest, places: Paths) -> None:
     """See that the strategy can be imported, without its libraries in this process; StrategyImportError if it cannot."""
 
     def attempt(_: Run) -> Failure | None:
         try:
-            strategy.load(places.folder, strategy.functions(manifest))
-        except strategy.StrategyImportError as error:
+            loader.load(places.folder, loader.functions(manifest))
+        except loader.StrategyImportError as error:
             return Failure(str(error), error.traceback)
         return None
 
@@ -63,10 +64,10 @@ def _import_in_child(manifest: Manifest, places: Places) -> None:
     while (ending := process.poll()) is None:
         time.sleep(0.02)
     if ending.failure is not None:
-        raise strategy.StrategyImportError(ending.failure.error, ending.failure.traceback)
+        raise loader.StrategyImportError(ending.failure.error, ending.failure.traceback)
 
 
-def reconcile(manifest: Manifest, places: Places, journal: Journal) -> None:
+def reconcile(manifest: Manifest, places: Paths, journal: Journal) -> None:
     """Compare the account with the ledger, in a process of its own that has as long as RECONCILE."""
 
     def attempt(_: Run) -> Failure | None:
@@ -83,7 +84,7 @@ def reconcile(manifest: Manifest, places: Places, journal: Journal) -> None:
         journal.write("output", clock.now(), level="warning", text=text)
 
 
-def tell_start(journal: Journal, manifest: Manifest, places: Places, previous_stop: str) -> None:
+def tell_start(journal: Journal, manifest: Manifest, places: Paths, previous_stop: str) -> None:
     """Write service_start."""
     journal.write(
         "service_start",
@@ -114,7 +115,7 @@ def reasons(error: Exception) -> list[str]:
 def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
     """Leave the reason where the supervisor reads it; on standard error if that cannot be written."""
     now = clock.now()
-    trace = error.traceback if isinstance(error, strategy.StrategyImportError) else ""
+    trace = error.traceback if isinstance(error, loader.StrategyImportError) else ""
     lines = reasons(error)
     try:
         for line in lines:

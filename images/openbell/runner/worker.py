@@ -17,26 +17,27 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from openbell import clock, strategy
-from openbell.brokers import BrokerError
-from openbell.context import Context, Run
+from openbell import clock
 from openbell.journal import Journal
 from openbell.manifest import Manifest
-from openbell.market import MarketError
-from openbell.places import Places, from_environment
-from openbell.runner.account import tell_account
-from openbell.runner.desks import desk_of, halted, look, look_at_start, open_for, open_ledger
+from openbell.paths import Paths, from_environment
+from openbell.runner.account_event import tell_account
 from openbell.runner.processes import Failure, answer_stack, write_report
-from openbell.strategy import StrategyFunction
-from openbell.stream import BrokerNow, StreamContext, StreamStopped
-from openbell.venues import VenueError
-from openbell.venues.preload import LibraryMissingError, preload
+from openbell.runner.run_setup import desk_of, halted, look, look_at_start, open_for, open_ledger
+from openbell.strategy import loader
+from openbell.strategy.context import Context, Run
+from openbell.strategy.loader import StrategyFunction
+from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
+from openbell.trading.brokers import BrokerError
+from openbell.trading.markets import MarketError
+from openbell.trading.venues import VenueError
+from openbell.trading.venues.preload import LibraryMissingError, preload
 
 LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
 
 def attempt(
-    manifest: Manifest, functions: Mapping[str, StrategyFunction], places: Places, journal: Journal, run: Run
+    manifest: Manifest, functions: Mapping[str, StrategyFunction], places: Paths, journal: Journal, run: Run
 ) -> Failure | None:
     """Call the strategy once; return None if it succeeded, else what went wrong.
 
@@ -94,7 +95,7 @@ def attempt(
     return None
 
 
-def warm_up(manifest: Manifest, places: Places) -> None:
+def warm_up(manifest: Manifest, places: Paths) -> None:
     """Load what every run needs, so that forked runs find it there; no market or broker connects before it is asked.
 
     StrategyImportError if a library is missing.
@@ -102,7 +103,7 @@ def warm_up(manifest: Manifest, places: Places) -> None:
     try:
         preload(manifest)
     except (LibraryMissingError, VenueError) as error:
-        raise strategy.StrategyImportError(str(error)) from None
+        raise loader.StrategyImportError(str(error)) from None
     for bot in manifest.bots:
         # A symbol that the market does not have is told by the run of the bot that has it.
         with contextlib.suppress(MarketError, BrokerError):
@@ -110,7 +111,7 @@ def warm_up(manifest: Manifest, places: Places) -> None:
             open_at(clock.now())
 
 
-def reconcile_at_start(manifest: Manifest, places: Places, journal: Journal) -> Failure | None:
+def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> Failure | None:
     """Compare the account with the ledger before the first run; whatever goes wrong is told, and keeps nothing from starting."""
     try:
         look_at_start(manifest, places, journal, clock.now())
@@ -155,13 +156,13 @@ def _main(text: str) -> None:
     spec = json.loads(text)
     answer_stack(spec["stack"])
     places = from_environment(os.environ)
-    manifest = strategy.manifest(places)
+    manifest = loader.manifest(places)
     journal = Journal(places.journal, manifest.name, os.environ.get("OPENBELL_BOOT_ID", ""))
-    journal.redact(strategy.secrets(manifest, os.environ))
+    journal.redact(loader.secrets(manifest, os.environ))
     run = Run(manifest.bot(spec["bot"]), datetime.fromisoformat(spec["slot"]), spec["run_id"], spec["attempt"])
     try:
-        functions = strategy.load(places.folder, strategy.functions(manifest))
-    except strategy.StrategyImportError as error:
+        functions = loader.load(places.folder, loader.functions(manifest))
+    except loader.StrategyImportError as error:
         failure: Failure | None = Failure(str(error), error.traceback)
     else:
         failure = attempt(manifest, functions, places, journal, run)

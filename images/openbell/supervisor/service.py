@@ -21,15 +21,15 @@ from starlette.types import ASGIApp
 
 from openbell import clock
 from openbell.manifest import load_all
-from openbell.places import PlaceError, prepare
+from openbell.paths import PathError, prepare
 from openbell.supervisor.alerts import settings as alert_settings
-from openbell.supervisor.alerts.alerts import Alerts
-from openbell.supervisor.alerts.check import check_channels
-from openbell.supervisor.enrolment import Enrolment
-from openbell.supervisor.page import Page, Sources, token_from_environment
-from openbell.supervisor.snapshot import Snapshot
-from openbell.supervisor.tally import CountingStore
+from openbell.supervisor.alerts.channel_check import check_channels
+from openbell.supervisor.alerts.service import AlertService
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.health.watched_strategies import WatchedStrategies
+from openbell.supervisor.store.counters import CountingStore
 from openbell.supervisor.watch import Watch
+from openbell.supervisor.web import Dependencies, WebApp, token_from_environment
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 60.0  # seconds without a turn of the watch after which the process ends itself, with its stacks in the log
@@ -71,17 +71,17 @@ def main(arguments: Sequence[str]) -> int:
         prepare(settings.state)
         file = settings.state / "supervisor.sqlite"
         store = CountingStore(file)
-        enrolment = Enrolment(manifests, settings.profiles, settings.journal)
+        enrolment = WatchedStrategies(manifests, settings.profiles, settings.journal)
         manifests = enrolment.enrolled
         watch = Watch(manifests, errors, settings.journal, settings.control, store)
 
         def heard(skew: float) -> None:
             watch.clock_skew_s = skew
 
-        alerts = Alerts(about_alerts, manifests, settings.state, settings.control, store, clock.now, heard)
+        alerts = AlertService(about_alerts, manifests, settings.state, settings.control, store, clock.now, heard)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
-    except (PlaceError, ValueError, sqlite3.Error, OSError) as error:
+    except (PathError, ValueError, sqlite3.Error, OSError) as error:
         print(f"the supervisor cannot start: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
     names, bots = [manifest.name for manifest in manifests], sum(len(manifest.bots) for manifest in manifests)
@@ -118,15 +118,17 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 class Service:
     """The watch's thread, which shows the alerts each snapshot, and the page's server."""
 
-    def __init__(self, watch: Watch, alerts: Alerts, settings: Settings, store: Path, enrolment: Enrolment) -> None:
+    def __init__(
+        self, watch: Watch, alerts: AlertService, settings: Settings, store: Path, enrolment: WatchedStrategies
+    ) -> None:
         self._watch = watch
         self._alerts = alerts
         self._enrolment = enrolment
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
-        page = Page(
-            Sources(
+        page = WebApp(
+            Dependencies(
                 snapshot=lambda: self._watch.snapshot,
                 idle=lambda: time.monotonic() - self._progress,
                 now=clock.now,

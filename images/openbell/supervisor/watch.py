@@ -9,19 +9,19 @@ from itertools import islice
 from pathlib import Path
 
 from openbell.manifest import Manifest, ManifestError
-from openbell.supervisor import memory
-from openbell.supervisor.book import HEARD, Book
-from openbell.supervisor.bulletin import next_snapshot
-from openbell.supervisor.desired import Deployments, Pauses
-from openbell.supervisor.ears import Ears
-from openbell.supervisor.housekeeping import KEEP_DAYS
-from openbell.supervisor.intake import Intake
-from openbell.supervisor.machine import Machine
-from openbell.supervisor.outlook import StrategyOutlook, Watched
-from openbell.supervisor.presence import Presence
-from openbell.supervisor.scribe import Scribe
-from openbell.supervisor.snapshot import Snapshot
-from openbell.supervisor.store import Store
+from openbell.supervisor.health.control_state import Deployments, Pauses
+from openbell.supervisor.health.machine_monitor import MachineMonitor
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.health.snapshot_builder import next_snapshot
+from openbell.supervisor.health.strategy_monitor import StrategyMonitor, Watched
+from openbell.supervisor.health.watch_gaps import WatchGaps
+from openbell.supervisor.ingest.folder_watcher import FolderWatcher
+from openbell.supervisor.ingest.journal_reader import JournalReader
+from openbell.supervisor.ingest.recorder import LineRecorder
+from openbell.supervisor.ingest.slot_ledger import HEARD, SlotLedger
+from openbell.supervisor.store import freed_memory
+from openbell.supervisor.store.retention import KEEP_DAYS
+from openbell.supervisor.store.store import Store
 
 LONGEST_WAIT = 1.0  # seconds; new lines in the journals are seen within it
 LONGEST_LISTENING = 5.0  # seconds, where new lines are heard
@@ -38,10 +38,10 @@ BREATH = 0.1  # seconds between two slices
 class _Desk:
     """What a watch works with; set up anew from the store when that could not be written."""
 
-    intake: Intake
-    book: Book
-    scribe: Scribe
-    outlooks: tuple[StrategyOutlook, ...]
+    intake: JournalReader
+    book: SlotLedger
+    scribe: LineRecorder
+    outlooks: tuple[StrategyMonitor, ...]
 
 
 class Watch:
@@ -61,19 +61,21 @@ class Watch:
         self._store = store
         self._desk: _Desk | None = None
         self._began_at: datetime | None = None
-        self._presence = Presence()
+        self._presence = WatchGaps()
         self._swept_at: datetime | None = None
         self._sweep: Iterator[tuple[str, str]] | None = None
         self._last_fault = 0
         self._kept = 0  # the version of the snapshot that the store knows of
         self._deployments = Deployments(control)
-        self._machine = Machine({"journal": journal, "control": control, "the supervisor's own volume": store.folder})
-        self._ears: Ears | None = None
+        self._machine = MachineMonitor(
+            {"journal": journal, "control": control, "the supervisor's own volume": store.folder}
+        )
+        self._ears: FolderWatcher | None = None
         self._bell = threading.Event()
 
     def listen(self) -> None:
         """Hear of new lines instead of looking for them each second; `wait` then waits for them."""
-        self._ears = Ears()
+        self._ears = FolderWatcher()
 
     def wait(self, seconds: float) -> None:
         """Return when there is something new in a journal, after `wake`, or after so many seconds."""
@@ -126,7 +128,7 @@ class Watch:
     def _sit_down(self, now: datetime) -> _Desk:
         bots = [bot for manifest in self._manifests.values() for bot in manifest.bots]
         with self._store.transaction():
-            book = Book(self._store, bots, self._problems, now)
+            book = SlotLedger(self._store, bots, self._problems, now)
         outlooks = []
         for name in sorted(self._manifests | self._problems):
             manifest = self._manifests.get(name)
@@ -134,9 +136,9 @@ class Watch:
             expectations = [book.expectations[name, bot.id] for bot in known]
             pauses = Pauses(self._control, name, [bot.id for bot in known])
             folder, problems = self._journal / name, self._problems.get(name, ())
-            outlooks.append(StrategyOutlook(name, folder, manifest, problems, expectations, pauses, self._store))
-        intake = Intake(self._journal, self._store.positions(), KEEP_DAYS)
-        return _Desk(intake, book, Scribe(book, self._store), tuple(outlooks))
+            outlooks.append(StrategyMonitor(name, folder, manifest, problems, expectations, pauses, self._store))
+        intake = JournalReader(self._journal, self._store.positions(), KEEP_DAYS)
+        return _Desk(intake, book, LineRecorder(book, self._store), tuple(outlooks))
 
     def _read(self, desk: _Desk, now: datetime) -> None:
         before, unreadable = dict(desk.intake.positions), desk.intake.unreadable
@@ -180,7 +182,7 @@ class Watch:
             reading=[outlook.name for outlook in desk.outlooks if not desk.intake.is_read(outlook.name)],
         )
         if self._presence.judged(now) and self._ears is not None:
-            memory.give_back()
+            freed_memory.give_back()
 
     def _keep_house(self, desk: _Desk, now: datetime) -> None:
         self._last_fault = self._store.last_fault()

@@ -15,7 +15,7 @@ from typing import cast
 import docker
 from docker.errors import DockerException
 
-from deploy.shipping import images, priming
+from deploy.transfer import images, warm_up
 from tests.bench import machine as facts
 from tests.bench.deploy import line, registry
 from tests.bench.deploy.stand import Stand, stand
@@ -83,7 +83,7 @@ def _learn(one: Stand) -> None:
     """Let the local engine pack the layers, as it does while the first deploy waits for its gate."""
     begin = threading.Event()
     started = time.monotonic()
-    with priming.priming(one.client, images.look_up(one.client, one.references), begin) as done:
+    with warm_up.priming(one.client, images.look_up(one.client, one.references), begin) as done:
         begin.set()
         done.wait()
     say(f"the local engine packed all layers once, in {time.monotonic() - started:.1f} s")

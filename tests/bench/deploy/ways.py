@@ -9,11 +9,11 @@ import unittest.mock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deploy import shipping
-from deploy.progress import log_to_stdout
-from deploy.shipping import push
-from deploy.shipping import shipment as preparation
-from deploy.ssh import Connection, Host
+from deploy import transfer
+from deploy.log import log_to_stdout
+from deploy.ssh.connection import Connection, Host
+from deploy.transfer import export_push
+from deploy.transfer import shipment as preparation
 from tests.engine.kit import free_port, wait_until
 from tests.machine.machine import Machine
 
@@ -40,17 +40,17 @@ def ours(machine: Machine, release: Sequence[str], _changed: Sequence[str]) -> N
         contextlib.redirect_stdout(io.StringIO()),
         Connection(Host(machine.host, machine.ssh_config)) as connection,
     ):
-        shipping.ship(connection, release, log_to_stdout("text"))
+        transfer.ship(connection, release, log_to_stdout("text"))
 
 
 def ours_by_save(machine: Machine, release: Sequence[str], changed: Sequence[str]) -> None:
     """Ship where the local engine cannot be pushed from, or has never packed the base."""
-    possible = push.possible
-    push.possible = lambda: False
+    possible = export_push.possible
+    export_push.possible = lambda: False
     try:
         ours(machine, release, changed)
     finally:
-        push.possible = possible
+        export_push.possible = possible
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import schedule
 
-from openbell.context import Run
 from openbell.control import Control
 from openbell.journal import Journal
 from openbell.ledger import Ledger
@@ -21,6 +20,7 @@ from openbell.manifest import Anchor, Bot, Manifest, Schedule
 from openbell.runner.clock import SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.processes import RunProcess
+from openbell.strategy.context import Run
 
 
 class NoLauncher:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from deploy.progress import Log, log_to_stdout
-from deploy.ssh import Connection, Host
+from deploy.log import Log, log_to_stdout
+from deploy.ssh.connection import Connection, Host
 from tests.deploy.shipping.blocks import Blocks, blocks_of
 from tests.machine.machine import Machine, Store, Suite, running_machine
 

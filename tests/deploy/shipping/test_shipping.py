@@ -9,13 +9,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from deploy import shipping
-from deploy.problem import Problem
-from deploy.progress import Log
-from deploy.shipping import images, priming, push, save
-from deploy.shipping.inventory import Inventory
-from deploy.shipping.spool import Spool
-from deploy.ssh import Connection
+from deploy import transfer
+from deploy.errors import CommandError
+from deploy.log import Log
+from deploy.ssh.connection import Connection
+from deploy.transfer import export_push, export_save, images, warm_up
+from deploy.transfer.host_images import HostImages
+from deploy.transfer.layer_cache import LayerCache
 from tests.deploy.shipping.blocks import Blocks
 from tests.engine.kit import make_kit, removed_afterwards
 from tests.machine.machine import Machine
@@ -37,20 +37,20 @@ def test_first_a_change_and_nothing(server: Machine, connection: Connection, blo
     blocks.build("base", ("base", 2 * MEGABYTE))
     reference = blocks.build("app", ("one", 1000), base="base")
 
-    (first,) = shipping.ship(connection, [reference], log)
+    (first,) = transfer.ship(connection, [reference], log)
     assert [layer.bytes > MEGABYTE for layer in first.layers] == [True, False]
     assert 2 * MEGABYTE < first.wire_bytes < 2.2 * MEGABYTE
     assert file_in(server, first.images[0].tag, "/app-file-0") == blocks.content("one", 1000)
 
     blocks.build("app", ("two", 1000), base="base")
-    (change,) = shipping.ship(connection, [reference], log)
+    (change,) = transfer.ship(connection, [reference], log)
     assert len(change.layers) == 1
     assert change.wire_bytes < 5000
     assert file_in(server, change.images[0].tag, "/app-file-0") == blocks.content("two", 1000)
     assert file_in(server, change.images[0].tag, "/base-file-0") == blocks.content("base", 2 * MEGABYTE)
     assert change.images[0].tag != first.images[0].tag
 
-    (nothing,) = shipping.ship(connection, [reference], log)
+    (nothing,) = transfer.ship(connection, [reference], log)
     assert (nothing.layers, nothing.wire_bytes, nothing.moved) == ((), 0, ())
     assert nothing.images[0].tag == change.images[0].tag
 
@@ -62,7 +62,7 @@ def test_images_that_share_layers_send_them_once(
     blocks.build("base", ("shared", MEGABYTE))
     references = [blocks.build(name, (name, 500), base="base") for name in ("one", "other")]
 
-    (sent,) = shipping.ship(connection, references, log)
+    (sent,) = transfer.ship(connection, references, log)
 
     assert [layer.of for layer in sent.layers] == [
         (blocks.name("one"), blocks.name("other")),
@@ -79,7 +79,7 @@ def test_the_host_knows_images_by_immutable_tags_only(
     server: Machine, connection: Connection, blocks: Blocks, log: Log
 ) -> None:
     """Neither the local tag, nor latest, nor an image without a name."""
-    (sent,) = shipping.ship(connection, [blocks.build("app", ("tags", 100))], log)
+    (sent,) = transfer.ship(connection, [blocks.build("app", ("tags", 100))], log)
     listed = server.docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "dangling=false").split()
     assert [one for one in listed if one.startswith(blocks.name("app"))] == [sent.images[0].tag]
     assert not server.docker("images", "--quiet", "--filter", "dangling=true").split()
@@ -92,15 +92,15 @@ def test_the_base_outlives_the_image_that_brought_it(
     """An old release that is pruned takes no layer with it that a later one, sent without it, needs."""
     blocks.build("base", ("old base", MEGABYTE))
     reference = blocks.build("app", ("first", 100), base="base")
-    (first,) = shipping.ship(connection, [reference], log)
+    (first,) = transfer.ship(connection, [reference], log)
     blocks.build("app", ("second", 100), base="base")
-    (second,) = shipping.ship(connection, [reference], log)
+    (second,) = transfer.ship(connection, [reference], log)
     server.docker("image", "rm", first.images[0].tag)
     server.docker("image", "prune", "--force")
 
     assert file_in(server, second.images[0].tag, "/base-file-0") == blocks.content("old base", MEGABYTE)
     blocks.build("app", ("third", 100), base="base")
-    (third,) = shipping.ship(connection, [reference], log)
+    (third,) = transfer.ship(connection, [reference], log)
     assert len(third.layers) == 1
     assert file_in(server, third.images[0].tag, "/base-file-0") == blocks.content("old base", MEGABYTE)
 
@@ -110,7 +110,7 @@ def test_an_image_that_somebody_else_brought_is_a_base_too(
 ) -> None:
     """What the host has by `docker load` or a pull need not be sent again, or is sent whole if it does not serve."""
     server.bring(blocks.build("base", ("brought", MEGABYTE)))
-    sent = shipping.ship(connection, [blocks.build("app", ("on top", 100), base="base")], log)
+    sent = transfer.ship(connection, [blocks.build("app", ("on top", 100), base="base")], log)
     assert len(sent[0].layers) == 1
     assert file_in(server, sent[-1].images[0].tag, "/base-file-0") == blocks.content("brought", MEGABYTE)
 
@@ -124,12 +124,12 @@ def test_one_line_of_a_real_strategy_is_kilobytes(
         references = [kit.image(name) for name in ("ticker", "supervisor")]
         compose = ["docker", "compose", "build", "--quiet"]
         subprocess.run(compose, cwd=kit.folder, check=True)
-        shipping.ship(connection, references, log)
+        transfer.ship(connection, references, log)
         code = kit.folder / "strategies" / "ticker" / "strategy.py"
         code.write_text(f"{code.read_text()}\nCHANGED = True\n")
         subprocess.run(compose, cwd=kit.folder, check=True)
 
-        (change,) = shipping.ship(connection, references, log)
+        (change,) = transfer.ship(connection, references, log)
 
         assert change.moved == (change.images[0].tag,), "the supervisor has not changed"
         assert 0 < change.wire_bytes < 100_000
@@ -142,12 +142,12 @@ def test_a_change_leaves_the_local_engine_by_push_and_leaves_no_name_there(
     engine: docker.DockerClient, blocks: Blocks, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`docker save` would write the whole image; the names that the push needs are taken away."""
-    monkeypatch.setattr(save, "take", never)
+    monkeypatch.setattr(export_save, "take", never)
     reference = blocks.build("app", ("one", 2000), ("two", 2000))
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
-    there = Inventory(chains=frozenset({(layers[0],)}))
+    there = HostImages(chains=frozenset({(layers[0],)}))
     for _ in range(2):  # the engine has pushed the layer by then, and would not send it again unasked
-        with shipping.prepared([reference], there, log) as shipment:
+        with transfer.prepared([reference], there, log) as shipment:
             assert [layer.id for layer in shipment.layers] == [layers[1]]
     assert engine.images.get(reference).tags == [reference]
 
@@ -158,11 +158,11 @@ def test_where_a_push_is_not_possible_docker_save_does_it(
     """The same layers travel: an engine elsewhere does not reach this machine's loopback."""
     reference = blocks.build("app", ("one", 2000), ("two", 2000))
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
-    there = Inventory(chains=frozenset({(layers[0],)}))
-    with shipping.prepared([reference], there, log) as pushed:
+    there = HostImages(chains=frozenset({(layers[0],)}))
+    with transfer.prepared([reference], there, log) as pushed:
         expected = (pushed.images, pushed.layers, pushed.wire_bytes)
-    monkeypatch.setattr(push, "possible", lambda: False)
-    with shipping.prepared([reference], there, log) as saved:
+    monkeypatch.setattr(export_push, "possible", lambda: False)
+    with transfer.prepared([reference], there, log) as saved:
         assert (saved.images, saved.layers, saved.wire_bytes) == expected
 
 
@@ -170,11 +170,11 @@ def test_a_push_that_is_too_much_is_ended_and_done_by_docker_save(
     engine: docker.DockerClient, blocks: Blocks, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine that has never packed a large base would take long."""
-    monkeypatch.setattr(push, "LIMIT", MEGABYTE)
+    monkeypatch.setattr(export_push, "LIMIT", MEGABYTE)
     blocks.build("base", ("large", 4 * MEGABYTE))
     reference = blocks.build("app", ("little", 100), base="base")
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
-    with shipping.prepared([reference], Inventory(chains=frozenset({(layers[0],)})), log) as shipment:
+    with transfer.prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:
         assert [layer.id for layer in shipment.layers] == layers[1:]
     assert engine.images.get(reference).tags == [reference]
 
@@ -186,15 +186,15 @@ def test_after_the_first_deploy_the_engine_has_packed_what_the_next_needs(
     blocks.build("base", ("primed", 4 * MEGABYTE))
     reference = blocks.build("app", ("little", 100), base="base")
     begin = threading.Event()
-    with priming.priming(engine, images.look_up(engine, [reference]), begin) as done:
+    with warm_up.priming(engine, images.look_up(engine, [reference]), begin) as done:
         assert not done.is_set()
         begin.set()
         assert done.wait(60)
-    monkeypatch.setattr(push, "LIMIT", MEGABYTE)  # the base would be more
-    monkeypatch.setattr(save, "take", never)
+    monkeypatch.setattr(export_push, "LIMIT", MEGABYTE)  # the base would be more
+    monkeypatch.setattr(export_save, "take", never)
     blocks.build("app", ("other", 100), base="base")
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
-    with shipping.prepared([reference], Inventory(chains=frozenset({(layers[0],)})), log) as shipment:
+    with transfer.prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:
         assert len(shipment.layers) == 1
 
 
@@ -207,8 +207,8 @@ def never(*_: object) -> None:
 def test_an_image_that_is_not_built_is_a_problem(blocks: Blocks, log: Log) -> None:
     """It is named."""
     with (
-        pytest.raises(Problem, match=f"not built: {blocks.reference('none')}"),
-        shipping.prepared([blocks.reference("none")], Inventory(chains=frozenset()), log),
+        pytest.raises(CommandError, match=f"not built: {blocks.reference('none')}"),
+        transfer.prepared([blocks.reference("none")], HostImages(chains=frozenset()), log),
     ):
         pass
 
@@ -217,8 +217,8 @@ def test_an_image_for_another_machine_is_a_problem(blocks: Blocks, log: Log) -> 
     """It would arrive, and run nothing."""
     reference = blocks.build("app", ("one", 10))
     with (
-        pytest.raises(Problem, match="and the host is linux/riscv64"),
-        shipping.prepared([reference], Inventory(chains=frozenset(), platform="linux/riscv64"), log),
+        pytest.raises(CommandError, match="and the host is linux/riscv64"),
+        transfer.prepared([reference], HostImages(chains=frozenset(), platform="linux/riscv64"), log),
     ):
         pass
 
@@ -235,7 +235,7 @@ def test_images_of_a_local_engine_with_the_containerd_store_can_be_shipped(
     command = ["docker", "exec", str(local.container.id), "docker", "save", reference]
     saved = subprocess.run(command, check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as folder:
-        spool = Spool(Path(folder))
-        save.read(io.BytesIO(saved), outside, dict.fromkeys(outside[0].layers), spool)
+        spool = LayerCache(Path(folder))
+        export_save.read(io.BytesIO(saved), outside, dict.fromkeys(outside[0].layers), spool)
         assert set(spool.layers) == set(outside[0].layers)
         assert images.digest(spool.configurations[reference]) == outside[0].id

@@ -12,13 +12,12 @@ import docker
 import pytest
 import zstandard
 
-from deploy import shipping
-from deploy.problem import Problem
-from deploy.progress import Log
-from deploy.shipping import delivery, sending
-from deploy.shipping.images import look_up, tag
-from deploy.shipping.shipment import Shipment
-from deploy.ssh import Connection, Host
+from deploy.errors import CommandError
+from deploy.log import Log
+from deploy.ssh.connection import Connection, Host
+from deploy.transfer import delivery, host_images, prepared, remote, upload
+from deploy.transfer.images import look_up, tag
+from deploy.transfer.shipment import Shipment
 from tests.deploy.shipping.blocks import Blocks, blocks_of
 from tests.deploy.shipping.test_shipping import MEGABYTE, file_in
 from tests.engine.kit import wait_until
@@ -33,7 +32,7 @@ Write = Callable[[Shipment, IO[bytes], Log], None]
 @pytest.fixture
 def running(server: Machine, connection: Connection, blocks: Blocks, log: Log) -> Iterator[str]:
     """A container of an image that was shipped before, which nothing may touch; its image's tag."""
-    (sent,) = shipping.ship(connection, [blocks.build("running", ("runs", 1000))], log)
+    (sent,) = delivery.ship(connection, [blocks.build("running", ("runs", 1000))], log)
     server.docker("create", "--name", "runs", sent.images[0].tag, "true")
     before = server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs")
     try:
@@ -83,7 +82,7 @@ def tags(server: Machine, name: str) -> list[str]:
 def has_arrived(server: Machine, host: Host, blocks: Blocks, reference: str, log: Log) -> None:
     """Ship once more, over a connection of its own, and see that the image is whole."""
     with Connection(host) as again:
-        sent = shipping.ship(again, [reference], log)
+        sent = delivery.ship(again, [reference], log)
     assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
 
@@ -97,8 +96,11 @@ def test_a_connection_that_is_cut_leaves_the_server_as_it_was(
     host = Host(server.host, server.ssh_config)
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", interrupted(part, server.cut_connections))
-        with pytest.raises(Problem, match=r"vps: the connection was lost") as problem, Connection(host) as connection:
-            shipping.ship(connection, [reference], log)
+        with (
+            pytest.raises(CommandError, match=r"vps: the connection was lost") as problem,
+            Connection(host) as connection,
+        ):
+            delivery.ship(connection, [reference], log)
         assert "\n" not in str(problem.value)
     has_arrived(server, host, blocks, reference, log)
 
@@ -112,8 +114,8 @@ def test_a_network_that_is_gone_is_noticed(
     host = Host(server.host, server.ssh_config)
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", interrupted(0.5, server.cut_network))
-        with pytest.raises(Problem, match=r"vps: the connection was lost"), Connection(host) as connection:
-            shipping.ship(connection, [reference], log)
+        with pytest.raises(CommandError, match=r"vps: the connection was lost"), Connection(host) as connection:
+            delivery.ship(connection, [reference], log)
     server.mend_network()
     has_arrived(server, host, blocks, reference, log)
 
@@ -127,8 +129,8 @@ def test_an_engine_that_restarts_in_the_middle_of_the_load(
     host = Host(server.host, server.ssh_config)
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", interrupted(0.5, server.kill_engine))
-        with pytest.raises(Problem, match="did not arrive whole"):
-            shipping.ship(connection, [reference], log)
+        with pytest.raises(CommandError, match="did not arrive whole"):
+            delivery.ship(connection, [reference], log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, host, blocks, reference, log)
 
@@ -144,13 +146,13 @@ def test_a_base_layer_that_vanishes_from_the_server_is_sent_after_all(
 ) -> None:
     """Somebody prunes between the question and the load: the images are not whole, and everything travels."""
     blocks.build("base", ("vanishing", MEGABYTE))
-    (first,) = shipping.ship(connection, [blocks.build("app", ("before", 100), base="base")], log)
+    (first,) = delivery.ship(connection, [blocks.build("app", ("before", 100), base="base")], log)
     reference = blocks.build("app", ("large", LAYER), base="base")
-    stale = shipping.inventory.read(connection)
+    stale = host_images.read(connection)
     server.docker("image", "rm", first.images[0].tag)
-    monkeypatch.setattr(shipping.inventory, "read", lambda _: stale)
+    monkeypatch.setattr(host_images, "read", lambda _: stale)
 
-    partial, whole = shipping.ship(connection, [reference], log)
+    partial, whole = delivery.ship(connection, [reference], log)
 
     assert (len(partial.layers), len(whole.layers)) == (1, 2)
     image = whole.images[0]
@@ -173,8 +175,8 @@ def test_a_byte_that_changes_on_the_way_is_noticed(
     reference = blocks.build("app", ("large", LAYER))
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", changed(flipped))
-        with pytest.raises(Problem, match=r"vps: the images did not arrive whole: \S"):
-            shipping.ship(connection, [reference], log)
+        with pytest.raises(CommandError, match=r"vps: the images did not arrive whole: \S"):
+            delivery.ship(connection, [reference], log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, connection.host, blocks, reference, log)
 
@@ -185,7 +187,7 @@ def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
 ) -> None:
     """Only its own id tells; the engine, or else the gate, finds out, and the name is not kept."""
     reference = blocks.build("app", ("large", LAYER))
-    with shipping.prepared([reference], shipping.inventory.read(connection), log) as shipment:
+    with prepared([reference], host_images.read(connection), log) as shipment:
         assert shipment.cargo
         plain = bytearray(zstandard.ZstdDecompressor().stream_reader(shipment.cargo.read_bytes()).read())
         plain[len(plain) // 2] ^= 1
@@ -203,18 +205,18 @@ def test_an_image_that_nobody_has_checked_is_not_relied_upon(
 ) -> None:
     """Somebody was cut off between the load and the check: it is sent and checked anew, though its name is there."""
     reference = blocks.build("app", ("large", LAYER))
-    with shipping.prepared([reference], shipping.inventory.read(connection), log) as shipment:
+    with prepared([reference], host_images.read(connection), log) as shipment:
         assert shipment.cargo
-        words = f"{shipping.remote.FUNCTIONS}\n{shlex.join(shipping.remote.receive(shipment))}"
+        words = f"{remote.FUNCTIONS}\n{shlex.join(remote.receive(shipment))}"
         connection.check(("sh", "-c", words), input=shipment.cargo.read_bytes())
     tag = shipment.images[0].tag.rpartition(":")[2]
     assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
 
-    (again,) = shipping.ship(connection, [reference], log)
+    (again,) = delivery.ship(connection, [reference], log)
 
     assert again.moved == (shipment.images[0].tag,)
     assert tags(server, blocks.name("app")) == [tag]
-    (nothing,) = shipping.ship(connection, [reference], log)
+    (nothing,) = delivery.ship(connection, [reference], log)
     assert not nothing.moved
 
 
@@ -222,13 +224,13 @@ def test_damage_that_happens_once_is_made_good(
     server: Machine, blocks: Blocks, connection: Connection, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second time everything travels."""
-    attempts: list[Write] = [changed(flipped), sending.write]
+    attempts: list[Write] = [changed(flipped), upload.write]
 
     def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
         attempts.pop(0)(shipment, stream, log)
 
     monkeypatch.setattr(delivery, "write", write)
-    sent = shipping.ship(connection, [blocks.build("app", ("large", LAYER))], log)
+    sent = delivery.ship(connection, [blocks.build("app", ("large", LAYER))], log)
     assert len(sent) == 2
     assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
@@ -241,12 +243,12 @@ def test_a_disk_that_is_full_in_the_middle_of_the_load(
     with running_machine(engine, suite, store=store, disk_megabytes=200) as server:  # type: ignore[arg-type] # of the table
         host = Host(server.host, server.ssh_config)
         with Connection(host) as connection:
-            (first,) = shipping.ship(connection, [blocks.build("running", ("runs", 1000))], log)
+            (first,) = delivery.ship(connection, [blocks.build("running", ("runs", 1000))], log)
             server.docker("create", "--name", "runs", first.images[0].tag, "true")
             reference = blocks.build("app", ("large", LAYER), base="running")
             server.fill_disk(leave_megabytes=LAYER // MEGABYTE - 4)
-            with pytest.raises(Problem, match=r"did not arrive whole: .*(?i:no space left)"):
-                shipping.ship(connection, [reference], log)
+            with pytest.raises(CommandError, match=r"did not arrive whole: .*(?i:no space left)"):
+                delivery.ship(connection, [reference], log)
             assert not tags(server, blocks.name("app"))
             assert file_in(server, first.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
             server.free_disk()
@@ -261,7 +263,7 @@ def test_a_server_without_zstd_is_sent_gzip(engine: docker.DockerClient, blocks:
         Connection(Host(server.host, server.ssh_config)) as connection,
     ):
         reference = blocks.build("app", ("large", LAYER))
-        (sent,) = shipping.ship(connection, [reference], log)
+        (sent,) = delivery.ship(connection, [reference], log)
         assert sent.compression == "gzip"
         assert file_in(server, sent.images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
@@ -274,9 +276,9 @@ def test_a_server_without_an_engine_is_a_problem_that_says_what_to_do(
     with (
         running_machine(engine, suite, missing=missing) as server,  # type: ignore[arg-type] # of the table
         Connection(Host(server.host, server.ssh_config)) as connection,
-        pytest.raises(Problem, match=r"vps: Docker does not answer there .*make provision HOST=vps"),
+        pytest.raises(CommandError, match=r"vps: Docker does not answer there .*make provision HOST=vps"),
     ):
-        shipping.inventory.read(connection)
+        host_images.read(connection)
 
 
 def test_two_at_once_do_not_disturb_each_other(engine: docker.DockerClient, server: Machine, log: Log) -> None:
@@ -288,7 +290,7 @@ def test_two_at_once_do_not_disturb_each_other(engine: docker.DockerClient, serv
         try:
             with blocks_of(engine) as blocks, Connection(host) as connection:
                 reference = blocks.build("app", (f"at once {number}", MEGABYTE))
-                (sent,) = shipping.ship(connection, [reference], log)
+                (sent,) = delivery.ship(connection, [reference], log)
                 found = file_in(server, sent.images[0].tag, "/app-file-0")
                 assert found == blocks.content(f"at once {number}", MEGABYTE)
         except Exception as problem:  # noqa: BLE001 - told below, by the test's own thread
@@ -322,7 +324,7 @@ def test_ctrl_c_leaves_nothing_behind_here(
 
     monkeypatch.setattr(delivery, "write", stop)
     with pytest.raises(KeyboardInterrupt):
-        shipping.ship(connection, [reference], log)
+        delivery.ship(connection, [reference], log)
     connection.close()
     assert not any(folder.exists() for folder in folders)  # type: ignore[attr-defined] # paths
     assert engine.images.get(reference).tags == [reference]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from openbell import strategy
 from openbell.backtest import engine
 from openbell.backtest.account import Costs
 from openbell.backtest.engine import Outcome, Setup
-from openbell.context import Context
 from openbell.journal import since
-from openbell.market.history import load
+from openbell.strategy import loader
+from openbell.strategy.context import Context
+from openbell.trading.markets.history import load
 from tests.unit.strategy_file import write
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ def average_cross(fast: int, slow: int, share: float) -> Decimal:
 def test_the_result_is_that_of_an_independent_computation(params: Mapping[str, Any]) -> None:
     """To the cent, over three years of the shipped real prices: ma_crossover as it is shipped, and with other parameters."""
     folder = ROOT / "strategies" / "ma_crossover"
-    function = strategy.load(folder, ("run",))["run"]
+    function = loader.load(folder, ("run",))["run"]
     outcome = engine.run(Setup(folder, FROM, TO, params=params), function)
     expected = average_cross(**{"fast": 20, "slow": 50, "share": 0.45, **params})
     assert outcome.slots == 795

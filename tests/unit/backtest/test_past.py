@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openbell.backtest.past import PastMarket, load
-from openbell.market import MarketError
+from openbell.trading.markets import MarketError
 
 HEADER = "Date,Open,High,Low,Close,Volume,Adjustment\n"
 ROWS = "2012-01-03,10,12,9,11,100,1\n2012-01-04,11,13,10,12,200,0.5\n"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import BrokerError, open_broker
 from openbell.manifest import BROKERS
-from openbell.market import Bars, Series
+from openbell.trading.brokers import BrokerError
+from openbell.trading.brokers.registry import open_broker
+from openbell.trading.markets import Bars, Series
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 

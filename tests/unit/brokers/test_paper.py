@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import Account, BrokerError, Order, Position
-from openbell.brokers.paper import FILE, PaperBroker
-from openbell.market import Bars, MarketError, Series
+from openbell.trading.brokers import Account, BrokerError, Order, Position
+from openbell.trading.brokers.paper import FILE, PaperBroker
+from openbell.trading.markets import Bars, MarketError, Series
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import Order, PlacedOrder
-from openbell.brokers.paper import FILE, PaperBroker
-from openbell.market import Bars, MarketError, Series
+from openbell.trading.brokers import Order, PlacedOrder
+from openbell.trading.brokers.paper import FILE, PaperBroker
+from openbell.trading.markets import Bars, MarketError, Series
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 PROCESSES = 8

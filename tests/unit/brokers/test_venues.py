@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import OrderRefusedError
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.venues import BusyError, RefusedError, UnansweredError, VenueError
-from openbell.venues import alpaca as alpaca_venue
-from openbell.venues.calls import Calls, TooLongError
-from openbell.venues.gate import HOLD_LONGEST, Gate
-from openbell.venues.preload import LibraryMissingError, preload
+from openbell.trading.brokers import OrderRefusedError
+from openbell.trading.venues import BusyError, RefusedError, UnansweredError, VenueError
+from openbell.trading.venues import alpaca as alpaca_venue
+from openbell.trading.venues.calls import Calls, TooLongError
+from openbell.trading.venues.preload import LibraryMissingError, preload
+from openbell.trading.venues.rate_limiter import HOLD_LONGEST, RateLimiter
 
 
 @dataclass
@@ -34,7 +34,7 @@ def clock() -> Seconds:
 
 def test_a_burst_goes_through_and_then_a_steady_rate(tmp_path: Path, clock: Seconds) -> None:
     """Sixty a minute, three at once: the fourth waits a second, the fifth two; a pause gives room again."""
-    gate = Gate(tmp_path / "rate", 60, 3, clock)
+    gate = RateLimiter(tmp_path / "rate", 60, 3, clock)
     assert [gate.take(10) for _ in range(5)] == [0, 0, 0, 1, 2]
     clock.now += 60
     assert [gate.take(10) for _ in range(4)] == [0, 0, 0, 1]
@@ -42,13 +42,13 @@ def test_a_burst_goes_through_and_then_a_steady_rate(tmp_path: Path, clock: Seco
 
 def test_processes_share_the_rate(tmp_path: Path, clock: Seconds) -> None:
     """Another gate on the same file, as another run has it, stands behind the first."""
-    assert Gate(tmp_path / "rate", 60, 1, clock).take(10) == 0
-    assert Gate(tmp_path / "rate", 60, 1, clock).take(10) == 1
+    assert RateLimiter(tmp_path / "rate", 60, 1, clock).take(10) == 0
+    assert RateLimiter(tmp_path / "rate", 60, 1, clock).take(10) == 1
 
 
 def test_who_cannot_wait_takes_no_place(tmp_path: Path, clock: Seconds) -> None:
     """A refusal says how long it would take, and the next one does not wait behind it."""
-    gate = Gate(tmp_path / "rate", 60, 1, clock)
+    gate = RateLimiter(tmp_path / "rate", 60, 1, clock)
     gate.take(10)
     with pytest.raises(BusyError, match=r"the next request may be sent in 1\.0 s, and the run has 0\.5 s left"):
         gate.take(0.5)
@@ -57,9 +57,9 @@ def test_who_cannot_wait_takes_no_place(tmp_path: Path, clock: Seconds) -> None:
 
 def test_a_hold_is_for_everybody_and_not_for_ever(tmp_path: Path, clock: Seconds) -> None:
     """What the venue has asked for holds, up to a quarter of an hour; a machine that restarts begins anew."""
-    gate = Gate(tmp_path / "rate", 60, 5, clock)
+    gate = RateLimiter(tmp_path / "rate", 60, 5, clock)
     gate.hold(30)
-    assert Gate(tmp_path / "rate", 60, 5, clock).take(60) == 30
+    assert RateLimiter(tmp_path / "rate", 60, 5, clock).take(60) == 30
     gate.hold(1e9)
     assert gate.take(1e6) == pytest.approx(HOLD_LONGEST)
     clock.now = 1.0
@@ -70,9 +70,9 @@ def test_a_hold_is_for_everybody_and_not_for_ever(tmp_path: Path, clock: Seconds
 def test_a_number_of_another_boot_does_not_count(tmp_path: Path, clock: Seconds) -> None:
     """The monotonic clock begins anew with the machine: what lies hours ahead was written before."""
     clock.now = 90_000.0
-    Gate(tmp_path / "rate", 60, 1, clock).take(0)
+    RateLimiter(tmp_path / "rate", 60, 1, clock).take(0)
     clock.now = 5.0
-    assert Gate(tmp_path / "rate", 60, 1, clock).take(0) == 0
+    assert RateLimiter(tmp_path / "rate", 60, 1, clock).take(0) == 0
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Script:
 
     def calls(self, folder: Path) -> Calls:
         """Return calls that go through a wide gate."""
-        gate = Gate(folder / "rate", 1e6, 1000)
+        gate = RateLimiter(folder / "rate", 1e6, 1000)
         return Calls(
             gate,
             lambda: self.left,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.commands import gate
 from openbell.control import Control, Pause
 from openbell.journal import Journal
@@ -30,7 +30,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journ
     monkeypatch.setattr(gate, "started", lambda: datetime.now(UTC).timestamp() - 60)
     journal = Journal(tmp_path / "journal", "demo", "new", echo=False)
     journal.folder.mkdir(parents=True)
-    beat.write(journal.folder, beat.Beat(datetime.now(UTC), "new", ()))
+    heartbeat.write(journal.folder, heartbeat.Heartbeat(datetime.now(UTC), "new", ()))
     yield journal
     if journal._file >= 0:
         os.close(journal._file)
@@ -108,7 +108,7 @@ def test_a_stream_must_beat_itself(container: Journal, capsys: pytest.CaptureFix
     text = DAILY.replace('every = "24h"', 'kind = "stream"')
     (Path(os.environ["OPENBELL_FOLDER"]) / "strategy.toml").write_text(text)
     assert gate.main(QUICK) == gate.FAILED
-    beat.touch_stream(container.folder, "b")
+    heartbeat.touch_stream(container.folder, "b")
     assert gate.main(QUICK) == 0
     assert "b streams" in capsys.readouterr().out
 

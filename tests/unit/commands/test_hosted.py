@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.commands import gate, idle, preflight
-from openbell.commands.hosted import environments
+from openbell.commands.container_strategies import environments
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from tests.unit.strategy_file import write
@@ -46,7 +46,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def beats(container: Path, name: str) -> None:
     """Leave a beat of a strategy's loop."""
     (container / "journal" / name).mkdir(parents=True, exist_ok=True)
-    beat.write(container / "journal" / name, beat.Beat(datetime.now(UTC), f"boot-{name}", ()))
+    heartbeat.write(container / "journal" / name, heartbeat.Heartbeat(datetime.now(UTC), f"boot-{name}", ()))
 
 
 def in_progress(container: Path, name: str) -> None:
@@ -105,7 +105,7 @@ def test_a_moment_is_quiet_if_it_is_for_all(container: Path, busy: str, capsys: 
 def test_a_loop_that_is_dead_is_not_waited_for(container: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever it had in progress; the others are."""
     in_progress(container, "a")
-    beat.end(container / "journal" / "a")
+    heartbeat.end(container / "journal" / "a")
     assert idle.main(["--for", "0.1"]) == 0
     assert capsys.readouterr().out == "a: its loop does not beat: there is nothing to wait for\n"
     in_progress(container, "b")

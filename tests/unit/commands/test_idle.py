@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.commands import idle
 from openbell.commands.idle import Look, is_quiet, look
 from openbell.journal import Journal
@@ -104,7 +104,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OPENBELL_STRATEGY", "demo")
     journal = Journal(tmp_path / "journal", "demo", "boot", echo=False)
     journal.folder.mkdir(parents=True)
-    beat.write(journal.folder, beat.Beat(datetime.now(UTC), "boot", ()))
+    heartbeat.write(journal.folder, heartbeat.Heartbeat(datetime.now(UTC), "boot", ()))
     return tmp_path
 
 
@@ -138,8 +138,8 @@ def test_a_look_does_not_wait(container: Path, capsys: pytest.CaptureFixture[str
 def test_a_loop_that_is_dead_is_not_waited_for(container: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What it left in progress, the next loop settles."""
     in_progress(container)
-    old = beat.Beat(datetime.now(UTC) - timedelta(minutes=2), "boot", ("b",))
-    beat.write(container / "journal" / "demo", old)
+    old = heartbeat.Heartbeat(datetime.now(UTC) - timedelta(minutes=2), "boot", ("b",))
+    heartbeat.write(container / "journal" / "demo", old)
     assert idle.main(["--for", "60"]) == 0
     assert "its loop does not beat" in capsys.readouterr().out
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat, clock
-from openbell.beat import Beat
+from openbell import clock, heartbeat
 from openbell.commands import missed
+from openbell.heartbeat import Heartbeat
 from openbell.journal import Journal
 
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -53,7 +53,7 @@ class Host:
         if outcome != "succeeded":
             self.write(hours, "error", run_id, error="ValueError: no bars", traceback="", will_retry=False)
         self.write(hours, "run_end", run_id, outcome=outcome, tick_duration_ms=5.0, orders=0, trigger="cron")
-        self.write(hours, "service_stop", reason=beat.UNTIL_NEXT)
+        self.write(hours, "service_stop", reason=heartbeat.UNTIL_NEXT)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_run_whose_process_was_killed_is_told_once_its_time_is_over(host: Host
     """Not while somebody still looks after it, and not again before its next start settles it."""
     host.write(0.5, "run_start", "f00", symbols=["AAPL"], lateness_ms=1.0, trigger="cron")
     folder = host.root / "journal" / "demo"
-    beat.write(folder, Beat(START + 0.52 * HOUR, "boot", ("b",)))
+    heartbeat.write(folder, Heartbeat(START + 0.52 * HOUR, "boot", ("b",)))
     assert host.at(0.521) == (0, [])
     line = "b: the run of the slot 10:00:00 UTC began and has no end: its process was killed"
     assert host.at(0.6) == (1, [line])

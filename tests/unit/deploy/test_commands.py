@@ -3,17 +3,17 @@
 import pytest
 
 from deploy.__main__ import COMMANDS, arguments
-from deploy.engine import Service
-from deploy.environment import Settings
-from deploy.place import Here
-from deploy.problem import Problem
-from deploy.running import must_run
+from deploy.cli.operate import must_run
+from deploy.docker.engine import Service
+from deploy.errors import CommandError
+from deploy.settings import Settings
+from deploy.target import LocalTarget
 
 PULSE = Service("pulse", "openbell/pulse:local", "running", "starting", 0, 0)
 GONE = Service("gone", "openbell/gone:local", "exited", "", 0, 0)
 
 
-class Two(Here):
+class Two(LocalTarget):
     """A machine with one container that runs and one that does not."""
 
     def services(self) -> tuple[Service, ...]:
@@ -34,9 +34,9 @@ def test_what_runs_may_be_asked() -> None:
 
 @pytest.mark.parametrize("name", ["gone", "never_was"])
 @pytest.mark.parametrize("where,start", [(Two(Settings()), "make up"), (TwoThere(Settings()), "make deploy HOST=vps")])
-def test_what_does_not_run_is_one_clear_line(name: str, where: Here, start: str) -> None:
+def test_what_does_not_run_is_one_clear_line(name: str, where: LocalTarget, start: str) -> None:
     """It says what to do there, and what runs."""
-    with pytest.raises(Problem, match=f"^{name} does not run: start it with `{start}`; what runs: pulse$"):
+    with pytest.raises(CommandError, match=f"^{name} does not run: start it with `{start}`; what runs: pulse$"):
         must_run(name, where)
 
 

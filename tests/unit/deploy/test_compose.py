@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy import compose
-from deploy.compose import Command
+from deploy.docker import compose
+from deploy.docker.compose import Command
 
 
 @pytest.mark.parametrize(

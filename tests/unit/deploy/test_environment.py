@@ -5,35 +5,35 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environment import KEYS, Settings, read, seconds
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.settings import KEYS, Settings, read_settings, seconds
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
     """Without a .env everything has its default."""
-    assert read(tmp_path / ".env", {}) == Settings()
+    assert read_settings(tmp_path / ".env", {}) == Settings()
 
 
 def test_the_shell_goes_before_the_file(tmp_path: Path) -> None:
     """As it does for Compose, so that both see the same port."""
     (tmp_path / ".env").write_text("OPENBELL_PORT=8081\nCOMPOSE_PROJECT_NAME=bells\n")
-    settings = read(tmp_path / ".env", {"OPENBELL_PORT": "8082"})
+    settings = read_settings(tmp_path / ".env", {"OPENBELL_PORT": "8082"})
     assert (settings.port, settings.project) == (8082, "bells")
 
 
 def test_an_unknown_key_of_ours_is_an_error(tmp_path: Path) -> None:
     """A key that is mistyped would otherwise be one that does nothing."""
     (tmp_path / ".env").write_text("OPENBELL_PROT=8081\n")
-    with pytest.raises(Problem, match=r"OPENBELL_PROT: an unknown key; known: .*OPENBELL_PORT"):
-        read(tmp_path / ".env", {})
+    with pytest.raises(CommandError, match=r"OPENBELL_PROT: an unknown key; known: .*OPENBELL_PORT"):
+        read_settings(tmp_path / ".env", {})
 
 
 def test_other_keys_are_the_strategies(tmp_path: Path) -> None:
     """Secrets stand in the same file, and are none of our business."""
     (tmp_path / ".env").write_text("ALPACA_API_KEY=made-up\nEMPTY\n")
-    assert read(tmp_path / ".env", {}) == Settings()
+    assert read_settings(tmp_path / ".env", {}) == Settings()
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_other_keys_are_the_strategies(tmp_path: Path) -> None:
 )
 def test_a_wrong_value_is_one_clear_line(key: str, value: str, tmp_path: Path) -> None:
     """It names the key, what was found, and what is allowed."""
-    with pytest.raises(Problem) as raised:
-        read(tmp_path / ".env", {key: value})
+    with pytest.raises(CommandError) as raised:
+        read_settings(tmp_path / ".env", {key: value})
     assert re.fullmatch(rf'.*{key}: found "{re.escape(value)}"; allowed: .+', str(raised.value))
 
 
@@ -86,7 +86,7 @@ def test_the_example_explains_every_key_and_is_valid(tmp_path: Path) -> None:
     taken_in = re.sub(r"^#(?=[A-Z_]+=)", "", example, flags=re.MULTILINE)
     (tmp_path / ".env").write_text(taken_in)
     assert sorted(re.findall(r"^([A-Z_]+)=", taken_in, re.MULTILINE)) == sorted(KEYS)
-    settings = read(tmp_path / ".env", {})
+    settings = read_settings(tmp_path / ".env", {})
     assert settings.timezone is not None
     defaults = Settings(timezone=settings.timezone, ssh_config=Path("~/.ssh/config").expanduser())
     assert defaults == settings, "the example shows the defaults"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.forms import profiles_of, replaced
-from deploy.problem import Problem
+from deploy.docker.profiles import profiles_of, replaced
+from deploy.errors import CommandError
 
 SERVICES = {
     "supervisor": (),
@@ -30,7 +30,7 @@ def test_the_other_form_gives_way(asked: tuple[str, ...], gives_way: tuple[str, 
 
 def test_both_forms_at_once_are_refused() -> None:
     """They would wait for each other's strategies."""
-    with pytest.raises(Problem, match=r"found portfolio and portfolio-together: .* take one of them"):
+    with pytest.raises(CommandError, match=r"found portfolio and portfolio-together: .* take one of them"):
         replaced(SERVICES, ("portfolio-together", "portfolio"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.grace import too_short
+from deploy.stop_grace import too_short
 from openbell.manifest import Manifest, load
 
 ROOT = Path(__file__).parents[3]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from deploy import compose, running
 from deploy.__main__ import arguments
-from deploy.problem import Problem
+from deploy.cli import operate
+from deploy.docker import compose
+from deploy.errors import CommandError
 
 
 @dataclass
@@ -35,13 +36,13 @@ class Place:
 ])  # fmt: skip
 def test_a_halt_needs_one_container_that_runs(found: list[Service], chosen: str) -> None:
     """Every container has the volume that tells all of them."""
-    assert running._any_service(Place(found)) == chosen  # type: ignore[arg-type]
+    assert operate._any_service(Place(found)) == chosen  # type: ignore[arg-type]
 
 
 def test_where_nothing_runs_there_is_nothing_to_halt() -> None:
     """It is said, and is an error: whoever halts wants to be sure."""
-    with pytest.raises(Problem, match="nothing runs here, so nothing can order"):
-        running._any_service(Place([Service("pulse", "exited")]))  # type: ignore[arg-type]
+    with pytest.raises(CommandError, match="nothing runs here, so nothing can order"):
+        operate._any_service(Place([Service("pulse", "exited")]))  # type: ignore[arg-type]
 
 
 def test_the_commands() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.host import CONFIG_KEY, Host
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.ssh.host import CONFIG_KEY, Host
 
 
 @pytest.mark.parametrize("name", ["vps", "me@192.0.2.7", "ssh://me@vps.example.org:2222", "2001:db8::7", "a_b.c"])
@@ -17,7 +17,7 @@ def test_a_host_is_what_ssh_understands(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "-oProxyCommand=reboot", "a b", "a;b", "$(b)", "a\nb", "`b`", "a'b"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     """An option would be obeyed by ssh, and the rest by somebody's shell."""
-    with pytest.raises(Problem, match=r"^HOST: found") as raised:
+    with pytest.raises(CommandError, match=r"^HOST: found") as raised:
         Host(name)
     assert raised.value.exit_code == 2
 

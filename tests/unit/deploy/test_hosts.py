@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy import environment, hosts
-from deploy.environment import Settings
-from deploy.host import Host
-from deploy.problem import Problem
+from deploy import settings
+from deploy.errors import CommandError
+from deploy.hosts import config
+from deploy.settings import Settings
+from deploy.ssh.host import Host
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "hosts.toml.example"
 
@@ -23,15 +24,15 @@ def test_a_host_needs_no_entry(file: Path) -> None:
     """Without a file, and without an entry, everything is as .env says."""
     settings = Settings(project="bells", port=8081, ssh_config=Path("config"))
     expected = Host("vps", config=Path("config"), project="bells", port=8081)
-    assert hosts.find("vps", settings, file) == expected
+    assert config.find("vps", settings, file) == expected
     file.write_text('[other]\nproject = "others"\n')
-    assert hosts.find("vps", settings, file) == expected
+    assert config.find("vps", settings, file) == expected
 
 
 def test_an_entry_goes_before_the_environment(file: Path) -> None:
     """Numbers may be written as numbers."""
     file.write_text('[vps]\nproject = "here"\nport = 9000\nfolder = "/srv/openbell"\nstrategy_cpus = 0.5\n')
-    host = hosts.find("vps", Settings(project="bells", port=8081), file)
+    host = config.find("vps", Settings(project="bells", port=8081), file)
     assert (host.project, host.port, host.folder) == ("here", 9000, "/srv/openbell")
     assert host.environment == {
         "COMPOSE_PROJECT_NAME": "here",
@@ -42,16 +43,16 @@ def test_an_entry_goes_before_the_environment(file: Path) -> None:
 
 def test_the_example_is_valid_and_true() -> None:
     """What it shows can be copied; its defaults are the defaults."""
-    host = hosts.find("vps", Settings(), EXAMPLE)
+    host = config.find("vps", Settings(), EXAMPLE)
     assert (host.project, host.folder, host.bind, host.port) == ("openbell", Host.folder, Host.bind, Host.port)
     assert host.environment["OPENBELL_STRATEGY_MEMORY"] == "128m"
-    assert hosts.find("me@192.0.2.7", Settings(), EXAMPLE).project == "bells"
+    assert config.find("me@192.0.2.7", Settings(), EXAMPLE).project == "bells"
 
 
 def test_every_key_of_an_entry_is_one_of_the_environment() -> None:
     """Nothing has two names, and what is this machine's alone is not offered."""
-    assert set(hosts.KEYS.values()) < set(environment.KEYS)
-    assert not {"log", "ssh_config", "timezone"} & set(hosts.KEYS)
+    assert set(config.KEYS.values()) < set(settings.KEYS)
+    assert not {"log", "ssh_config", "timezone"} & set(config.KEYS)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_every_key_of_an_entry_is_one_of_the_environment() -> None:
 def test_what_is_wrong_is_one_clear_line(text: str, expected: str, file: Path) -> None:
     """It names the file and the key, even if the entry is another host's."""
     file.write_text(text)
-    with pytest.raises(Problem) as raised:
-        hosts.find("another", Settings(), file)
+    with pytest.raises(CommandError) as raised:
+        config.find("another", Settings(), file)
     assert re.match(expected.replace("{file}", re.escape(str(file))), str(raised.value))
     assert "\n" not in str(raised.value)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.new import create, service
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.scaffold import create, service
 from openbell.manifest import load
 
 ROOT = Path(__file__).parents[3]
@@ -53,7 +53,7 @@ def test_its_service_reads_like_those_that_are_there() -> None:
 )
 def test_a_bad_name_is_refused(name: str, project: Path) -> None:
     """One line, and nothing is written."""
-    with pytest.raises(Problem, match=r"STRATEGY: found .* allowed: a name such as my_idea"):
+    with pytest.raises(CommandError, match=r"STRATEGY: found .* allowed: a name such as my_idea"):
         make(project, name)
     assert not list((project / "strategies").iterdir())
     assert (project / "services.yaml").read_text() == SERVICES
@@ -63,9 +63,9 @@ def test_nothing_is_overwritten(project: Path) -> None:
     """A folder or a service of that name ends it."""
     make(project, "my_idea")
     before = (project / "services.yaml").read_text()
-    with pytest.raises(Problem, match="is there already"):
+    with pytest.raises(CommandError, match="is there already"):
         make(project, "my_idea")
-    with pytest.raises(Problem, match="has a service pulse already"):
+    with pytest.raises(CommandError, match="has a service pulse already"):
         make(project, "pulse")
     assert (project / "services.yaml").read_text() == before
     assert not (project / "strategies" / "pulse").exists()

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.host import Host
-from deploy.readiness import SPARE, megabytes, older, unready
-from deploy.survey import Engine, Facts
+from deploy.hosts.facts import Engine, Facts
+from deploy.hosts.requirements import SPARE, megabytes, older, unready
+from deploy.ssh.host import Host
 
 HOST = Host("vps", config=None)
 READY = Facts(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
 from deploy.serverless import aws, command, digitalocean, gcp, package, readme
 from deploy.serverless.digitalocean import yaml
 from deploy.serverless.function import PROVIDERS, Function, needs, plan, together
@@ -55,7 +55,7 @@ def test_a_call_may_last_until_the_last_attempt_has_ended(strategy: Path, bot: s
 def test_a_timeout_that_the_provider_does_not_allow_is_refused(strategy: Path, target: str, limit: int) -> None:
     """With the bot, the seconds and the way out; just below it is allowed."""
     write(strategy, BOT + 'timeout = "20m"')
-    with pytest.raises(Problem, match=rf"the bot b may need 2470 s .* at most {limit} s: lower its timeout"):
+    with pytest.raises(CommandError, match=rf"the bot b may need 2470 s .* at most {limit} s: lower its timeout"):
         function(strategy, target)
     write(strategy, BOT + f'timeout = "{(limit - 70) // 2}s"')
     assert function(strategy, target).timeout <= limit
@@ -63,14 +63,14 @@ def test_a_timeout_that_the_provider_does_not_allow_is_refused(strategy: Path, t
 
 def test_a_memory_that_the_provider_does_not_have_is_refused(strategy: Path) -> None:
     """With the sizes that there are."""
-    with pytest.raises(Problem, match="MEMORY: found 300; DigitalOcean Functions allows 128, 256, 512, 1024 MB"):
+    with pytest.raises(CommandError, match="MEMORY: found 300; DigitalOcean Functions allows 128, 256, 512, 1024 MB"):
         plan(load(strategy), PROVIDERS["digitalocean"], 300, ["0 * * * *"])
 
 
 def test_a_stream_is_no_function(strategy: Path) -> None:
     """It runs all the time."""
     write(strategy, '[[bot]]\nid = "s"\nkind = "stream"\nsymbols = ["AAPL"]\n')
-    with pytest.raises(Problem, match="my_idea has only streams"):
+    with pytest.raises(CommandError, match="my_idea has only streams"):
         function(strategy, "aws")
 
 
@@ -148,7 +148,7 @@ def test_the_folder_holds_what_the_function_needs_and_no_more(
     folder.mkdir()
     (folder / "old").write_text("")
     code = command.place(target, function(strategy, target), strategy.parent, folder)
-    assert (code / "openbell" / "runner" / "serverless.py").exists()
+    assert (code / "openbell" / "runner" / "serverless" / "function.py").exists()
     assert (code / "openbell" / "postgres" / "connection.py").exists()
     assert (code / "strategies" / "my_idea" / "strategy.toml").exists()
     assert not (code / "openbell" / "supervisor").exists()
@@ -166,7 +166,7 @@ def test_the_strategys_own_libraries_are_locked_with_openbells(strategy: Path, m
     (strategy / "requirements.txt").write_text("# a comment\ntalipp==2.7.0 \\\n    --hash=sha256:0\n")
     assert "talipp==2.7.0 \\\n    --hash=sha256:0\n" in package.requirements("aws", strategy)
     (strategy / "requirements.txt").write_text("pytz==2020.1 \\\n    --hash=sha256:0\n")
-    with pytest.raises(Problem, match=r"pytz==2020\.1, and openbell's own functions lock pytz=="):
+    with pytest.raises(CommandError, match=r"pytz==2020\.1, and openbell's own functions lock pytz=="):
         package.requirements("aws", strategy)
 
 
@@ -174,7 +174,7 @@ def sized(monkeypatch: pytest.MonkeyPatch, megabytes: float) -> None:
     """Let the code be as large as this, and its times be known, without a look."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(package, "sizes", lambda *_: (megabytes, megabytes / 2))
-    monkeypatch.setattr("deploy.execute.output", lambda _: "35 13,14 * * 1,2\n")
+    monkeypatch.setattr("deploy.processes.output", lambda _: "35 13,14 * * 1,2\n")
 
 
 def test_the_size_is_printed(
@@ -194,7 +194,7 @@ def test_what_is_too_large_is_refused(strategy: Path, tmp_path: Path, monkeypatc
     """And nothing stays that could be deployed."""
     sized(monkeypatch, 48.1)
     with pytest.raises(
-        Problem, match=r"my_idea takes 48\.1 MB with its libraries, and DigitalOcean Functions allows 48 MB"
+        CommandError, match=r"my_idea takes 48\.1 MB with its libraries, and DigitalOcean Functions allows 48 MB"
     ):
         command.write("digitalocean", load(strategy), strategy.parent, 256, tmp_path / "out")
     assert not (tmp_path / "out" / "digitalocean" / "my_idea").exists()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.problem import Problem
-from deploy.services import differences, hosted, names, strategies
+from deploy.docker.services import differences, hosted, names, strategies
+from deploy.errors import CommandError
 from openbell.manifest import load_all
 
 ROOT = Path(__file__).parents[3]
@@ -47,7 +47,7 @@ def test_what_a_service_is_for() -> None:
 def test_a_strategy_in_two_services_is_refused() -> None:
     """They would wait for each other."""
     services = {"a": {"labels": None}, "t": {"labels": {"openbell.strategies": "a b"}}}
-    with pytest.raises(Problem, match=r"^compose: a would run in a and in t: ask for the profile of one of them$"):
+    with pytest.raises(CommandError, match=r"^compose: a would run in a and in t: ask for the profile of one of them$"):
         hosted({"services": services})
 
 

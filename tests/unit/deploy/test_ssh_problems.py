@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.ssh_problems import added_key, explain, last_words
+from deploy.ssh.errors import added_key, explain, last_words
 
 CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.survey import SCRIPT, Engine, Facts, parse
+from deploy.hosts.facts import SCRIPT, Engine, Facts, parse
 
 TOLD = """\
 Welcome to vps

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import pytz
 
-from deploy.bots import BotStatus, parse
-from deploy.engine import Service, in_words, service
+from deploy.docker.engine import Service, in_words, service
+from deploy.supervisor_client import BotStatus, parse
 from deploy.table import Hints, aligned, overview, slot
 
 PAGE = Hints("http://127.0.0.1:8080")

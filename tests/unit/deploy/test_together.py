@@ -2,14 +2,14 @@
 
 import pytest
 
-from deploy.engine import Service
-from deploy.environment import Settings
-from deploy.place import Here
-from deploy.problem import Problem
-from deploy.running import service_of
+from deploy.cli.operate import service_of
+from deploy.docker.engine import Service
+from deploy.errors import CommandError
+from deploy.settings import Settings
+from deploy.target import LocalTarget
 
 
-class Machine(Here):
+class Machine(LocalTarget):
     """A machine on which these services run."""
 
     def __init__(self, *running: str) -> None:
@@ -40,5 +40,5 @@ def test_where_a_strategy_runs(strategy: str, running: tuple[str, ...], service:
 
 def test_a_strategy_that_is_not_hosted() -> None:
     """The container for several strategies has the portfolio's only."""
-    with pytest.raises(Problem, match=r"^pulse does not run: .* what runs: together$"):
+    with pytest.raises(CommandError, match=r"^pulse does not run: .* what runs: together$"):
         service_of("pulse", Machine("together"))

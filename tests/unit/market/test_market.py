@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openbell.manifest import MARKETS, Bot, Schedule
-from openbell.market import Bar, Bars, MarketError, open_market
+from openbell.trading.markets import Bar, Bars, MarketError
+from openbell.trading.markets.registry import open_market
 
 BOT = Bot("idea", "idea", ("AAPL",), Schedule("UTC", every=timedelta(minutes=1)))
 

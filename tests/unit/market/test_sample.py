@@ -9,8 +9,8 @@ import pytz
 from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.manifest import EVERY_DAY, Anchor, Schedule
-from openbell.market import MarketError, history
-from openbell.market.sample import ANCHOR, WARM_UP, SampleMarket, slot_number
+from openbell.trading.markets import MarketError, history
+from openbell.trading.markets.sample import ANCHOR, WARM_UP, SampleMarket, slot_number
 
 NEW_YORK = pytz.timezone("America/New_York")
 DAILY = Schedule("America/New_York", "XNYS", frozenset(range(5)), (Anchor("clock", time(9, 35)),))

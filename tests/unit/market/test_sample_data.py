@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from openbell.market import MarketError, history
+from openbell.trading.markets import MarketError, history
 
 # Adjusted closes as the source states them, to all of its digits.
 SOURCE_ADJUSTED_CLOSES = [

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from openbell.desk import Desk
 from openbell.manifest import Bot, Schedule
-from openbell.market import MarketError, open_market
-from openbell.market.series import read
+from openbell.trading.markets import MarketError
+from openbell.trading.markets.registry import open_market
+from openbell.trading.markets.series import read
+from openbell.trading.run_services import RunServices
 
 NOON = datetime(2026, 1, 4, 12, tzinfo=UTC)
 
@@ -74,7 +75,7 @@ def test_no_value_is_no_count(tmp_path: Path) -> None:
 def test_the_sample_gives_a_series_of_its_historical_day(tmp_path: Path) -> None:
     """A bot that lives in the past sees what was known then."""
     market = open_market(
-        "sample", Bot("demo", "b", ("AAPL",), Schedule("UTC", every=timedelta(days=1))), Desk(folder=tmp_path)
+        "sample", Bot("demo", "b", ("AAPL",), Schedule("UTC", every=timedelta(days=1))), RunServices(folder=tmp_path)
     )
     day = market.provenance(NOON)["historical_day"]
     write(tmp_path, f"2000-01-01,1\n{day},2\n2030-01-01,3\n")

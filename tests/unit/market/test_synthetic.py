@@ -6,8 +6,8 @@ from statistics import stdev
 
 import pytest
 
-from openbell.market import MarketError, synthetic
-from openbell.market.synthetic import SyntheticMarket
+from openbell.trading.markets import MarketError, synthetic
+from openbell.trading.markets.synthetic import SyntheticMarket
 
 AT = datetime(2026, 11, 21, 9, 30, 5, tzinfo=UTC)
 

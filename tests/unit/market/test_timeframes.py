@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.market.timeframes import expected_close, length
+from openbell.trading.markets.timeframes import expected_close, length
 
 
 @pytest.mark.parametrize("text, expected", [

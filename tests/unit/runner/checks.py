@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from openbell.context import order_identity
 from openbell.journal import Event, instant, since
 from openbell.ledger import SLOTLESS
 from openbell.manifest import Bot, Manifest
 from openbell.slots import slots_between
+from openbell.strategy.context import order_identity
 from tests.unit.runner.simulated import TICK, CountingBroker
 
 Slot = tuple[str, datetime]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell.context import Run
 from openbell.control import Control
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
@@ -15,6 +14,7 @@ from openbell.manifest import Manifest, load_named
 from openbell.runner.loop import Loop
 from openbell.runner.processes import Ending, Failure
 from openbell.runner.recovery import recover
+from openbell.strategy.context import Run
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 MOST_IDLE_TURNS = 1000

@@ -21,12 +21,12 @@ from statistics import median
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import TypeVar
 
-from openbell import strategy
-from openbell.context import Context
 from openbell.manifest import Manifest, load_all
-from openbell.market.synthetic import SyntheticMarket
 from openbell.runner.loop import Loop
-from openbell.strategy import StrategyFunction
+from openbell.strategy import loader
+from openbell.strategy.context import Context
+from openbell.strategy.loader import StrategyFunction
+from openbell.trading.markets.synthetic import SyntheticMarket
 from tests.unit.runner.simulated import Time
 from tests.unit.runner.simulated_runs import SimulatedLauncher, remember
 from tests.unit.runner.simulation import START, Result, Simulation, quiet
@@ -120,7 +120,7 @@ def kept(loop: Loop) -> dict[type, int]:
 @contextmanager
 def _simulation(kind: type[Kind], manifest: Manifest, seed: int, length: timedelta, between: float) -> Iterator[Kind]:
     folder = STRATEGIES / manifest.name
-    function = partial(_run, strategy.load(folder)["run"])
+    function = partial(_run, loader.load(folder)["run"])
     with tempfile.TemporaryDirectory(prefix="openbell-month-", dir=_memory()) as place:
         yield kind(
             seed,

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.journal import Journal
 from openbell.ledger import Ledger
-from openbell.market import Bars, MarketError, Series
+from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.markets import Bars, MarketError, Series
 
 TICK = timedelta(microseconds=1)
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from openbell import beat
-from openbell.context import Context, Run
+from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.market import Market
 from openbell.runner.processes import SELF_DESTRUCT_MARGIN, Ending, Failure
 from openbell.slots import next_slot
-from openbell.strategy import StrategyFunction
+from openbell.strategy.context import Context, Run
+from openbell.strategy.loader import StrategyFunction
+from openbell.trading.markets import Market
 from tests.unit.runner.simulated import TICK, CountingBroker, Fate, NoMarket, Time
 
 
@@ -195,7 +195,7 @@ class SimulatedStream(SimulatedProcess):
         """Beat if it is time to, and tell how the stream ended if it has."""
         now = self._time.elapsed()
         if self.is_alive and now >= self._beats_at:
-            beat.touch_stream(self._folder, self.run.bot.id)
+            heartbeat.touch_stream(self._folder, self.run.bot.id)
             at = self._time.wall.timestamp()
             os.utime(self._folder / "streams" / self.run.bot.id, (at, at))
             # Silent from some beat on: the loop has to notice.

@@ -27,11 +27,11 @@ from openbell.control import Control, Pause
 from openbell.journal import Journal, days
 from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Manifest, Schedule
-from openbell.market import Market
 from openbell.runner import loop as loops
 from openbell.runner.loop import Loop
 from openbell.runner.recovery import recover
-from openbell.strategy import StrategyFunction
+from openbell.strategy.loader import StrategyFunction
+from openbell.trading.markets import Market
 from tests.unit.runner.checks import Record, problems
 from tests.unit.runner.simulated import CountingBroker, Fate, Killed, NoMarket, Time
 from tests.unit.runner.simulated_runs import SimulatedLauncher, Workshop, strategy

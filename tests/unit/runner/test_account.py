@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from openbell.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.journal import Event, Journal, since
-from openbell.market import Bars, MarketError, Series
-from openbell.runner import account
-from openbell.runner.account import tell_account
+from openbell.runner import account_event
+from openbell.runner.account_event import tell_account
+from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.markets import Bars, MarketError, Series
 
 NOW = datetime(2026, 3, 2, 9, 5, 1, tzinfo=UTC)
 RUN: Mapping[str, object] = {"bot": "b", "slot": NOW, "run_id": "r", "attempt": 1}
@@ -108,7 +108,7 @@ def test_many_bots_ask_the_broker_once(tmp_path: Path) -> None:
         lines = tell(tmp_path, FakeBroker(), FakeMarket())
     assert len(lines) == 1
     assert len(tell(tmp_path, FakeBroker(), FakeMarket(), ordered=True)) == 2
-    long_ago = time.time() - account.SELDOM - 1
+    long_ago = time.time() - account_event.SELDOM - 1
     os.utime(tmp_path / "account.told", (long_ago, long_ago))
     assert len(tell(tmp_path, FakeBroker(), FakeMarket())) == 3
 
@@ -120,7 +120,7 @@ def test_a_broker_that_does_not_answer_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_broker_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its patience, and the alarm of a strategy's own is as before."""
-    monkeypatch.setattr(account, "PATIENCE", 0.05)
+    monkeypatch.setattr(account_event, "PATIENCE", 0.05)
     before = signal.getsignal(signal.SIGALRM)
     assert tell(tmp_path, FakeBroker(), FakeMarket(hangs=30.0)) == []
     assert signal.getsignal(signal.SIGALRM) is before

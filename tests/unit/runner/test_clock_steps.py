@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from tests.unit.runner.fakes import FAILS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
 
 
@@ -123,7 +123,7 @@ def test_a_step_during_trouble_is_not_lost(rig: NewRig, monkeypatch: pytest.Monk
     one.run_for(5)
     with monkeypatch.context() as full:
         full.setattr(one.journal, "write", failing(OSError(28, "No space left on device")))
-        full.setattr(beat, "write", failing(OSError(28, "No space left on device")))
+        full.setattr(heartbeat, "write", failing(OSError(28, "No space left on device")))
         one.run_for(7)
         one.clock.step(-3600)
         one.run_for(10)

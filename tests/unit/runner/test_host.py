@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.journal import Event, since
-from openbell.runner import host
-from openbell.runner.host import FIRST_PAUSE, LONGEST_PAUSE, RAN_WELL, Hosted
+from openbell.runner import multi
+from openbell.runner.multi import FIRST_PAUSE, LONGEST_PAUSE, RAN_WELL, ManagedLoop
 from tests.unit.runner.fakes import wait_for
 
 PATIENCE = 30.0  # seconds
@@ -115,7 +115,7 @@ def test_sigterm_lets_the_runs_of_all_loops_end(machine: Machine) -> None:
         starts, ends = machine.events(name, "run_start"), machine.events(name, "run_end")
         assert [end["outcome"] for end in ends] == ["succeeded"] * len(starts)
         assert [stop["reason"] for stop in machine.events(name, "service_stop")] == ["SIGTERM"]
-        assert beat.is_there(machine.root / "journal" / name) is False
+        assert heartbeat.is_there(machine.root / "journal" / name) is False
 
 
 def test_a_loop_that_dies_is_started_again_alone(machine: Machine) -> None:
@@ -170,14 +170,14 @@ def test_nothing_to_host(machine: Machine, names: tuple[str, ...], said: str) ->
 
 def test_a_loop_that_keeps_dying_waits_longer_each_time(capsys: pytest.CaptureFixture[str]) -> None:
     """From a second to a minute; after a good minute it begins with a second again."""
-    one = Hosted(Path("demo"), {})
+    one = ManagedLoop(Path("demo"), {})
     pauses = []
     for _ in range(8):
-        host._has_ended(one, 3, now=one.start_at + 1)
+        multi._has_ended(one, 3, now=one.start_at + 1)
         pauses.append(one.start_at - one.started_at)
         one.started_at = one.start_at
     assert pauses[1:] == [1 + pause for pause in (2, 4, 8, 16, 32, LONGEST_PAUSE, LONGEST_PAUSE)]
-    host._has_ended(one, 1, now=one.started_at + RAN_WELL)
+    multi._has_ended(one, 1, now=one.started_at + RAN_WELL)
     assert one.start_at == one.started_at + RAN_WELL + FIRST_PAUSE
     assert capsys.readouterr().err.count("openbell host: demo ended with exit code") == 9
 
@@ -189,7 +189,7 @@ def test_a_secret_of_two_strategies_reaches_both(machine: Machine) -> None:
     machine.write("broken", bots="")
     folders = [machine.root / "strategies" / name for name in ("one", "two", "broken")]
     given = {"SHARED": "a", "FIRST": "b", "LANG": "C"}
-    own = {folder.name: set(found) & set(given) for folder, found in host.environments(folders, given)}
+    own = {folder.name: set(found) & set(given) for folder, found in multi.environments(folders, given)}
     assert own == {"one": {"SHARED", "FIRST", "LANG"}, "two": {"SHARED", "LANG"}, "broken": {"LANG"}}
 
 

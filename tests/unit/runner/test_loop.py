@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from openbell.context import Run
 from openbell.ledger import Claim
 from openbell.manifest import Manifest
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.slots import slots_between
+from openbell.strategy.context import Run
 from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, TWO_BOTS, NewRig, Plan
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.context import Run
 from openbell.manifest import Bot, Schedule
 from openbell.runner.processes import LONGEST_REPORT, Ending, Failure, ForkLauncher, FreshLauncher, RunProcess
+from openbell.strategy.context import Run
 from tests.unit.runner.fakes import wait_for
 
 # Runs are forked, so these are too. Newer Pythons warn of threads at a fork; the only other one here is the test's timer.

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.control import Pause
 from openbell.runner.processes import Failure
 from tests.unit.runner.fakes import FIVE_MINUTES, HANGS, SUCCEEDS, NewRig, Plan, Rig, failing
@@ -16,7 +16,7 @@ BREAKS = Plan(seconds=0.1, failure=Failure("ConnectionError: the feed was cut"))
 
 def beats(one: Rig, bot: str = "s") -> None:
     """Let the stream leave a beat, at the clock's time."""
-    beat.touch_stream(one.journal.folder, bot)
+    heartbeat.touch_stream(one.journal.folder, bot)
     at = one.clock.now().timestamp()
     os.utime(one.journal.folder / "streams" / bot, (at, at))
 
@@ -54,7 +54,7 @@ def test_the_loops_beat_carries_the_streams(rig: NewRig) -> None:
     one = rig(STREAM)
     one.launcher.plan = lambda _: HANGS
     run_beating(one, 20)
-    seen = beat.read(one.journal.folder)
+    seen = heartbeat.read(one.journal.folder)
     assert seen is not None
     assert one.clock.now() - seen.streams["s"] <= timedelta(seconds=10)
 
@@ -199,7 +199,7 @@ def test_a_stop_reaches_a_stream_without_a_journal(rig: NewRig, monkeypatch: pyt
     run_beating(one, 30)
     with monkeypatch.context() as disk:
         disk.setattr(one.journal, "write", failing(OSError(28, "No space left on device")))
-        disk.setattr(beat, "write", failing(OSError(28, "No space left on device")))
+        disk.setattr(heartbeat, "write", failing(OSError(28, "No space left on device")))
         one.loop.draining = True
         one.run_for(3)
         assert one.launcher.processes[0].was_asked_to_end

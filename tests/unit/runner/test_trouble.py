@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.journal import NO_FIELDS
 from openbell.ledger import Claim
 from tests.unit.runner.fakes import HANGS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
@@ -118,7 +118,7 @@ def test_a_full_disk_is_said_once_in_a_while(
     """The log of a strategy without a disk does not fill another one: a line each half minute."""
     one = rig()
     with monkeypatch.context() as full:
-        full.setattr(beat, "write", failing(OSError(30, "Read-only file system")))
+        full.setattr(heartbeat, "write", failing(OSError(30, "Read-only file system")))
         one.run_for(100)
     assert 3 <= capfd.readouterr().err.count("cannot write") <= 4
 
@@ -128,10 +128,10 @@ def test_the_beat_names_the_boot_and_the_runs(rig: NewRig) -> None:
     one = rig(defaults='timeout = "1h"')
     one.launcher.plan = lambda _: HANGS
     one.run_until("09:05:07")
-    seen = beat.read(one.journal.folder)
+    seen = heartbeat.read(one.journal.folder)
     assert seen is not None
     assert (seen.boot_id, seen.running) == ("boot1", ("b",))
-    assert one.clock.now() - seen.timestamp <= timedelta(seconds=beat.INTERVAL)
+    assert one.clock.now() - seen.timestamp <= timedelta(seconds=heartbeat.INTERVAL)
 
 
 def test_a_heartbeat_that_cannot_be_written_holds_nobody_else_up(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from openbell import manifest as manifests
-from openbell import strategy
-from openbell.context import Run
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, Ledger
-from openbell.places import Places, from_environment
+from openbell.paths import Paths, from_environment
 from openbell.runner import worker
 from openbell.runner.processes import Ending, Failure, ForkLauncher, FreshLauncher, Launcher, RunProcess
+from openbell.strategy import loader
+from openbell.strategy.context import Run
 from tests.unit.runner.fakes import wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -51,7 +51,7 @@ class Attempted:
 class Bench:
     """Runs a strategy's code in a real process, warm or fresh, with the real market, broker, ledger and journal."""
 
-    def __init__(self, places: Places, mode: str) -> None:
+    def __init__(self, places: Paths, mode: str) -> None:
         self.places = places
         self.mode = mode
         self.attempts = 0
@@ -75,7 +75,7 @@ class Bench:
 
         def attempt(run: Run) -> Failure | None:
             # The loop loads it before the fork; here it must not stay in the tests' process.
-            functions = strategy.load(self.places.folder)
+            functions = loader.load(self.places.folder)
             return worker.attempt(manifest, functions, self.places, journal, run)
 
         return ForkLauncher(attempt)
@@ -201,12 +201,12 @@ def test_an_order_is_sent_once_over_all_attempts(bench: Bench) -> None:
         pytest.param("import os; os.abort()", "the run's process crashed with SIGABRT", id="aborts"),
         pytest.param("import os; os.kill(os.getpid(), 9)", "the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it", id="kills itself"),
         pytest.param("import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); bytearray(2 << 30)", "MemoryError", id="leaks two gigabytes"),
-        pytest.param('ctx.order("AAPL", "hold", 1, reason="x")', "openbell.context.StrategyError: side is \"buy\" or \"sell\", not 'hold'", id="orders nonsense"),
-        pytest.param('ctx.state["x"] = {1, 2}', 'openbell.context.StrategyError: ctx.state["x"] takes numbers, texts, lists and mappings of them: Object of type set is not JSON serializable', id="remembers a set"),
-        pytest.param('ctx.signal("AAPL", 1.0, run_id="mine")', "openbell.context.StrategyError: the name run_id belongs to the journal: choose another for this value", id="takes a name of the journal"),
-        pytest.param('ctx.signal("AAPL", 1.0, event="mine")', "openbell.context.StrategyError: the name event belongs to the journal: choose another for this value", id="takes the event's name"),
+        pytest.param('ctx.order("AAPL", "hold", 1, reason="x")', "openbell.strategy.context.StrategyError: side is \"buy\" or \"sell\", not 'hold'", id="orders nonsense"),
+        pytest.param('ctx.state["x"] = {1, 2}', 'openbell.strategy.context.StrategyError: ctx.state["x"] takes numbers, texts, lists and mappings of them: Object of type set is not JSON serializable', id="remembers a set"),
+        pytest.param('ctx.signal("AAPL", 1.0, run_id="mine")', "openbell.strategy.context.StrategyError: the name run_id belongs to the journal: choose another for this value", id="takes a name of the journal"),
+        pytest.param('ctx.signal("AAPL", 1.0, event="mine")', "openbell.strategy.context.StrategyError: the name event belongs to the journal: choose another for this value", id="takes the event's name"),
         pytest.param('ctx.signal("AAPL", 1.0, all=list(range(500000)))', "ValueError: a line of the journal holds 1000000 characters, and this signal has", id="too long a line"),
-        pytest.param('ctx.secret("OTHER")', 'openbell.context.StrategyError: OTHER is not in the manifest: add it, as in secrets = ["OTHER"]', id="wants a secret"),
+        pytest.param('ctx.secret("OTHER")', 'openbell.strategy.context.StrategyError: OTHER is not in the manifest: add it, as in secrets = ["OTHER"]', id="wants a secret"),
     ],
 )  # fmt: skip
 def test_a_failure_is_told_in_words(bench: Bench, body: str, error: str) -> None:

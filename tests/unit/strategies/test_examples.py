@@ -9,14 +9,15 @@ from statistics import fmean
 
 import pytest
 
-from openbell import manifest, strategy
-from openbell.brokers import open_broker
-from openbell.context import Context, Run
+from openbell import manifest
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot
-from openbell.market import open_market
 from openbell.slots import slots_between
+from openbell.strategy import loader
+from openbell.strategy.context import Context, Run
+from openbell.trading.brokers.registry import open_broker
+from openbell.trading.markets.registry import open_market
 
 STRATEGIES = Path(__file__).parents[3] / "strategies"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,7 +54,7 @@ def rehearse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearse:
     def run_all(name: str, slots: Iterable[datetime]) -> list[Decision]:
         monkeypatch.setattr(sys, "path", list(sys.path))
         monkeypatch.delitem(sys.modules, "strategy", raising=False)
-        read, bot, function = manifest.load(STRATEGIES / name), bot_of(name), strategy.load(STRATEGIES / name)["run"]
+        read, bot, function = manifest.load(STRATEGIES / name), bot_of(name), loader.load(STRATEGIES / name)["run"]
         market = open_market(read.market, bot)
         ledger = Ledger(tmp_path / "ledger.sqlite")
         journal = Journal(tmp_path, name, "boot", echo=False)

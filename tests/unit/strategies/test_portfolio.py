@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from openbell import strategy
 from openbell.backtest import engine
 from openbell.backtest.engine import Setup
 from openbell.journal import since
 from openbell.manifest import load, load_all
 from openbell.slots import next_slot
+from openbell.strategy import loader
 
 STRATEGIES = Path(__file__).parents[3] / "strategies"
 PORTFOLIO = {  # strategy → (bots, interval)
@@ -50,7 +50,7 @@ def test_each_decides_at_every_slot_and_says_why(name: str, tmp_path: Path) -> N
     """Every bot has a signal and one decision with a reason at each of its slots; nothing fails."""
     bots, interval = PORTFOLIO[name]
     setup = Setup(STRATEGIES / name, FROM, FROM + 4 * interval, journal=tmp_path)
-    outcome = engine.run(setup, strategy.load(STRATEGIES / name, ("run",))["run"])
+    outcome = engine.run(setup, loader.load(STRATEGIES / name, ("run",))["run"])
     assert (outcome.slots, outcome.failures) == (4 * bots, ())
     lines = list(since(tmp_path / name, FROM.date()))
     counted = Counter(str(line["event"]) for line in lines)
@@ -64,7 +64,7 @@ def test_they_trade(name: str) -> None:
     bots = tuple(bot.id for bot in load(STRATEGIES / name).bots[:2])
     days = timedelta(days=14 if "4h" in name or name == "correlation_regime" else 2)
     setup = Setup(STRATEGIES / name, FROM, FROM + days, bots=bots)
-    fills = engine.run(setup, strategy.load(STRATEGIES / name, ("run",))["run"]).fills
+    fills = engine.run(setup, loader.load(STRATEGIES / name, ("run",))["run"]).fills
     assert {fill.quantity > 0 for fill in fills} == {True, False}
 
 
@@ -83,7 +83,7 @@ def test_a_series_that_is_out_of_date_holds_everything_back(name: str) -> None:
     """The bot says which file to bring up to date, and trades nothing."""
     late = datetime(2031, 6, 2, tzinfo=UTC)
     outcome = engine.run(
-        Setup(STRATEGIES / name, late, late + timedelta(hours=8)), strategy.load(STRATEGIES / name, ("run",))["run"]
+        Setup(STRATEGIES / name, late, late + timedelta(hours=8)), loader.load(STRATEGIES / name, ("run",))["run"]
     )
     assert outcome.slots > 0
     assert (outcome.fills, outcome.failures) == ((), ())

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from openbell.manifest import Bot, Schedule
 from openbell.slots import slots_between
-from openbell.supervisor.book import Book
-from openbell.supervisor.scribe import Scribe
-from openbell.supervisor.store import Store
+from openbell.supervisor.ingest.recorder import LineRecorder
+from openbell.supervisor.ingest.slot_ledger import SlotLedger
+from openbell.supervisor.store.store import Store
 from tests.unit.supervisor.world import World
 
 CALENDAR = """
@@ -373,8 +373,8 @@ def _keep(path: Path, lines: list[dict[str, object]], looks: random.Random | Non
     """Enter the lines; with `looks`, judge now and then on the way as a supervisor that is there all the time does."""
     store = Store(path)
     try:
-        book = Book(store, [BOT], [], BEGIN)
-        scribe = Scribe(book, store)
+        book = SlotLedger(store, [BOT], [], BEGIN)
+        scribe = LineRecorder(book, store)
         expectation = book.expectations["pulse", "pulse"]
         for line in lines:
             if looks is not None and looks.random() < 0.5:
@@ -479,8 +479,8 @@ def test_no_line_can_break_the_book(store: Store, event: str, fields: dict[str, 
     """Whatever JSON a line holds, it is entered or refused, and what is stored can be read again."""
     line = {"event": event, **(LIKELY if likely else {}), **fields}
     with suppress(_TakenBackError), store.transaction():
-        book = Book(store, [BOT], [], BEGIN)
-        scribe = Scribe(book, store)
+        book = SlotLedger(store, [BOT], [], BEGIN)
+        scribe = LineRecorder(book, store)
         scribe.take("pulse", line, END, replayed=likely)
         scribe.take("pulse", line, END, replayed=likely)
         book.advance(book.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from openbell.supervisor.durations import Trend, of_day, percentile, trend_of, usual
-from openbell.supervisor.records import Day
+from openbell.supervisor.model.durations import Trend, of_day, percentile, trend_of, usual
+from openbell.supervisor.model.records import Day
 
 FIRST = date(2026, 9, 1)
 MINUTE = timedelta(minutes=1)

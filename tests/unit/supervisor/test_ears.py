@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
-from openbell.supervisor.ears import Ears
-from openbell.supervisor.intake import POLL, Intake
+from openbell import heartbeat
+from openbell.supervisor.ingest.folder_watcher import FolderWatcher
+from openbell.supervisor.ingest.journal_reader import POLL, JournalReader
 from tests.unit.supervisor.world import World
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -19,20 +19,20 @@ LONG = 30.0  # seconds that no test ever waits
 
 
 @pytest.fixture
-def ears() -> Iterator[Ears]:
+def ears() -> Iterator[FolderWatcher]:
     """Ears that hear."""
-    with closing(Ears()) as ears:
+    with closing(FolderWatcher()) as ears:
         assert ears.works
         yield ears
 
 
-def listened(ears: Ears, folder: Path) -> None:
+def listened(ears: FolderWatcher, folder: Path) -> None:
     """Listen to a folder, and forget what was there before."""
     ears.listen({"pulse": folder})
     assert ears.heard() == {"pulse"}
 
 
-def test_a_new_line_ends_the_waiting(ears: Ears, tmp_path: Path) -> None:
+def test_a_new_line_ends_the_waiting(ears: FolderWatcher, tmp_path: Path) -> None:
     """Whoever sleeps is woken by the write itself."""
     listened(ears, tmp_path)
     writing = threading.Thread(target=lambda: (tmp_path / "2026-11-20.jsonl").write_text("{}\n"))
@@ -43,16 +43,16 @@ def test_a_new_line_ends_the_waiting(ears: Ears, tmp_path: Path) -> None:
     assert ears.heard() == set()
 
 
-def test_a_beat_is_no_news(ears: Ears, tmp_path: Path) -> None:
+def test_a_beat_is_no_news(ears: FolderWatcher, tmp_path: Path) -> None:
     """It comes every few seconds, and says nothing as long as it comes."""
     listened(ears, tmp_path)
-    beat.write(tmp_path, beat.Beat(NOW, "boot", ()))
-    beat.touch_stream(tmp_path, "ticks")
+    heartbeat.write(tmp_path, heartbeat.Heartbeat(NOW, "boot", ()))
+    heartbeat.touch_stream(tmp_path, "ticks")
     ears.wait(0.05)
     assert ears.heard() == set()
 
 
-def test_a_sleeper_can_be_woken(ears: Ears, tmp_path: Path) -> None:
+def test_a_sleeper_can_be_woken(ears: FolderWatcher, tmp_path: Path) -> None:
     """By another thread, without any news."""
     listened(ears, tmp_path)
     waking = threading.Thread(target=ears.wake)
@@ -62,7 +62,7 @@ def test_a_sleeper_can_be_woken(ears: Ears, tmp_path: Path) -> None:
     assert ears.heard() == set()
 
 
-def test_a_folder_that_is_made_again_is_listened_to_again(ears: Ears, tmp_path: Path) -> None:
+def test_a_folder_that_is_made_again_is_listened_to_again(ears: FolderWatcher, tmp_path: Path) -> None:
     """Its removal is news; of the new one nothing is heard until somebody asks for it."""
     folder = tmp_path / "pulse"
     folder.mkdir()
@@ -76,22 +76,22 @@ def test_a_folder_that_is_made_again_is_listened_to_again(ears: Ears, tmp_path: 
     assert ears.heard() == {"pulse"}
 
 
-def read(intake: Intake, now: datetime, ears: Ears) -> int:
+def read(intake: JournalReader, now: datetime, ears: FolderWatcher) -> int:
     """Take a batch; return how many lines there were."""
     return len(list(intake.batch(["pulse"], now, 100, ears)))
 
 
-def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, ears: Ears) -> None:
+def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, ears: FolderWatcher) -> None:
     """A strategy that nobody heard of is looked at only now and then."""
     world.write("note", message="one")
-    intake = Intake(world.journal, {}, 30)
+    intake = JournalReader(world.journal, {}, 30)
     assert read(intake, NOW, ears) == 1
     world.write("note", message="two")
     assert read(intake, NOW + timedelta(seconds=1), ears) == 1
     assert intake.trusts_ears
 
 
-class Deaf(Ears):
+class Deaf(FolderWatcher):
     """Ears on a file system that tells nobody of a change."""
 
     def _hear(self, number: int, mask: int, file: bytes) -> None:
@@ -101,7 +101,7 @@ class Deaf(Ears):
 def test_ears_that_miss_something_are_not_trusted(world: World) -> None:
     """The next look at everything finds it, and from then on each second looks again."""
     with closing(Deaf()) as ears:
-        intake = Intake(world.journal, {}, 30)
+        intake = JournalReader(world.journal, {}, 30)
         world.write("note", message="one")
         assert read(intake, NOW, ears) == 1
         world.write("note", message="two")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.manifest import Manifest, load
-from openbell.supervisor.enrolment import LOOK_EVERY, Enrolment, is_named
+from openbell.supervisor.health.watched_strategies import LOOK_EVERY, WatchedStrategies, is_named
 from tests.unit.strategy_file import write
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -20,7 +20,7 @@ def manifests(tmp_path: Path) -> tuple[Manifest, ...]:
     return load(write(tmp_path, bots, "always")), load(write(tmp_path, 'profile = "portfolio"\n' + bots, "optional"))
 
 
-def names(enrolment: Enrolment) -> list[str]:
+def names(enrolment: WatchedStrategies) -> list[str]:
     """Return the names of the strategies that are watched."""
     return [manifest.name for manifest in enrolment.enrolled]
 
@@ -43,22 +43,22 @@ def test_profiles(profile: str, profiles: tuple[str, ...], named: bool) -> None:
 
 def test_a_profile_that_nobody_named_is_not_watched(manifests: tuple[Manifest, ...], tmp_path: Path) -> None:
     """Its strategies are in the image all the same."""
-    assert names(Enrolment(manifests, (), tmp_path / "journal")) == ["always"]
-    assert names(Enrolment(manifests, ("portfolio",), tmp_path / "journal")) == ["always", "optional"]
+    assert names(WatchedStrategies(manifests, (), tmp_path / "journal")) == ["always"]
+    assert names(WatchedStrategies(manifests, ("portfolio",), tmp_path / "journal")) == ["always", "optional"]
 
 
 def test_what_is_started_without_a_word_is_watched_until_it_stops_in_order(
     manifests: tuple[Manifest, ...], tmp_path: Path
 ) -> None:
     """Its first beat is noticed; a crash leaves the beat, an orderly stop takes it away."""
-    enrolment = Enrolment(manifests, (), tmp_path / "journal")
+    enrolment = WatchedStrategies(manifests, (), tmp_path / "journal")
     assert not enrolment.has_changed(0.0)
     (tmp_path / "journal" / "optional").mkdir(parents=True)
-    beat.write(tmp_path / "journal" / "optional", beat.Beat(NOW, "boot", ()))
+    heartbeat.write(tmp_path / "journal" / "optional", heartbeat.Heartbeat(NOW, "boot", ()))
     assert not enrolment.has_changed(LOOK_EVERY / 2)
     assert enrolment.has_changed(LOOK_EVERY)
-    after = Enrolment(manifests, (), tmp_path / "journal")
+    after = WatchedStrategies(manifests, (), tmp_path / "journal")
     assert names(after) == ["always", "optional"]
     assert not after.has_changed(0.0)
-    beat.end(tmp_path / "journal" / "optional")
+    heartbeat.end(tmp_path / "journal" / "optional")
     assert after.has_changed(LOOK_EVERY)

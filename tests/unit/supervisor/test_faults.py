@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from openbell.journal import Journal
-from openbell.supervisor.records import Fault
-from openbell.supervisor.store import Store
+from openbell.supervisor.model.records import Fault
+from openbell.supervisor.store.store import Store
 from tests.unit.supervisor.world import World
 
 
@@ -170,7 +170,7 @@ KILLED = """
     from pathlib import Path
     from openbell.manifest import load_all
     from openbell.supervisor import watch as watches
-    from openbell.supervisor.store import Store
+    from openbell.supervisor.store.store import Store
 
     watches.BATCH = 4
     root, statements = Path(sys.argv[1]), int(sys.argv[3])

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from openbell.beat import UNTIL_NEXT, Beat
 from openbell.control import Deployment
-from openbell.supervisor.conditions import KINDS
-from openbell.supervisor.facts import LoopFacts
-from openbell.supervisor.loops import judge_loop
-from openbell.supervisor.records import Finding, ServiceEvent
+from openbell.heartbeat import UNTIL_NEXT, Heartbeat
+from openbell.supervisor.health.facts import LoopFacts
+from openbell.supervisor.health.loop_status import judge_loop
+from openbell.supervisor.model.conditions import KINDS
+from openbell.supervisor.model.records import Finding, ServiceEvent
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 
@@ -38,9 +38,9 @@ def compared(seconds: float, *differences: object) -> Finding:
 
 
 DIFFERENCE = {"symbol": "AAPL", "kind": "quantity", "ours": 5, "theirs": 7}
-ALIVE = LoopFacts("s", "UTC", ago(9e6), ago(9e6), (event(900),), Beat(ago(4), "b", ()))
-STOPPED = replace(ALIVE, events=(event(900, "service_stop", "SIGTERM"),), beat=Beat(ago(901), "b", ()))
-SILENT = replace(ALIVE, beat=Beat(ago(900), "b", ()))
+ALIVE = LoopFacts("s", "UTC", ago(9e6), ago(9e6), (event(900),), Heartbeat(ago(4), "b", ()))
+STOPPED = replace(ALIVE, events=(event(900, "service_stop", "SIGTERM"),), beat=Heartbeat(ago(901), "b", ()))
+SILENT = replace(ALIVE, beat=Heartbeat(ago(900), "b", ()))
 DEPLOYMENT = Deployment("r2", ("s",), ago(60), NOW + timedelta(seconds=60), "ann")
 
 # what it is about, facts, status, (kind, seconds ago, count, words of the reason) of each condition
@@ -75,7 +75,7 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
                 event(30, "start_failed", "Traceback …", "boot 1"),
                 event(900),
             ),
-            beat=Beat(ago(40), "b", ()),
+            beat=Heartbeat(ago(40), "b", ()),
         ),
         "down",
         [("cannot_start", 30, 3, "ModuleNotFoundError: No module named x (last tried 14:59:50 UTC)")],
@@ -204,7 +204,7 @@ def test_a_judgement_holds_until_it_says(facts: LoopFacts) -> None:
 def test_a_clock_that_was_set_is_forgotten_after_an_hour() -> None:
     """It is a warning, not a state."""
     facts = replace(
-        ALIVE, events=(event(60, "clock_stepped", "5"), event(900)), beat=Beat(NOW + timedelta(hours=2), "b", ())
+        ALIVE, events=(event(60, "clock_stepped", "5"), event(900)), beat=Heartbeat(NOW + timedelta(hours=2), "b", ())
     )
     judgement = judge_loop(facts, NOW)
     assert judgement.until == NOW + timedelta(minutes=59)

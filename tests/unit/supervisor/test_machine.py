@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor import volumes
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.machine import LOOK_EVERY, Machine
-from openbell.supervisor.volumes import Room, look, shortage
+from openbell.supervisor.health import disk_space
+from openbell.supervisor.health.disk_space import DiskSpace, look, shortage
+from openbell.supervisor.health.machine_monitor import LOOK_EVERY, MachineMonitor
+from openbell.supervisor.model.conditions import Condition
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 GB = 1_000_000_000
@@ -32,20 +32,24 @@ MB = 1_000_000
 )
 def test_when_room_is_short(size: int, free: int, files: int, files_free: int, short: bool) -> None:
     """A small share or a few megabytes, but not where that is much; files can run out too."""
-    assert Room("journal", 1, size, free, files, files_free).is_short() is short
+    assert DiskSpace("journal", 1, size, free, files, files_free).is_short() is short
 
 
 def test_a_warning_ends_when_there_is_clearly_more_room() -> None:
     """Else it would come and go with each line."""
-    room = Room("journal", 1, 25 * GB, 800 * MB)
+    room = DiskSpace("journal", 1, 25 * GB, 800 * MB)
     assert shortage([room], was_short=False) == ""
     assert shortage([room], was_short=True) == "journal: 800 MB of 25.0 GB left"
-    assert shortage([Room("journal", 1, 25 * GB, 960 * MB)], was_short=True) == ""
+    assert shortage([DiskSpace("journal", 1, 25 * GB, 960 * MB)], was_short=True) == ""
 
 
 def test_volumes_on_one_disk_are_one_shortage() -> None:
     """Each disk once, with all that lies on it."""
-    rooms = [Room("journal", 1, 25 * GB, MB), Room("control", 1, 25 * GB, MB), Room("state", 2, 5 * GB, 2 * MB)]
+    rooms = [
+        DiskSpace("journal", 1, 25 * GB, MB),
+        DiskSpace("control", 1, 25 * GB, MB),
+        DiskSpace("state", 2, 5 * GB, 2 * MB),
+    ]
     assert shortage(rooms, was_short=False) == "journal and control: 1 MB of 25.0 GB left; state: 2 MB of 5.0 GB left"
 
 
@@ -59,9 +63,9 @@ def test_what_the_kernel_says_of_a_folder(tmp_path: Path) -> None:
 
 def test_conditions_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with its beginning, which stays until it ends."""
-    rooms = [Room("journal", 1, 25 * GB, MB)]
-    monkeypatch.setattr(volumes, "look", lambda folders: rooms)
-    machine = Machine({})
+    rooms = [DiskSpace("journal", 1, 25 * GB, MB)]
+    monkeypatch.setattr(disk_space, "look", lambda folders: rooms)
+    machine = MachineMonitor({})
 
     def see(at: datetime, skew: float | None, journal: str = "", store: str = "") -> list[Condition]:
         machine.look(at, skew, journal_trouble=journal, store_trouble=store)
@@ -86,12 +90,12 @@ def test_the_disk_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not at each step."""
     asked: list[int] = []
 
-    def ask(_folders: object) -> list[Room]:
+    def ask(_folders: object) -> list[DiskSpace]:
         asked.append(1)
         return []
 
-    monkeypatch.setattr(volumes, "look", ask)
-    machine = Machine({})
+    monkeypatch.setattr(disk_space, "look", ask)
+    machine = MachineMonitor({})
     for second in range(61):
         machine.look(NOW + timedelta(seconds=second), None)
     assert len(asked) == 3

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.beat import Beat
 from openbell.control import Pause
+from openbell.heartbeat import Heartbeat
 from openbell.manifest import Bot, Schedule
-from openbell.supervisor.facts import BotFacts, Judgement, LoopFacts
-from openbell.supervisor.loops import judge_loop
-from openbell.supervisor.records import RunRecord, ServiceEvent, SlotRecord
-from openbell.supervisor.status import judge_bot
+from openbell.supervisor.health.bot_status import judge_bot
+from openbell.supervisor.health.facts import BotFacts, LoopFacts, Verdict
+from openbell.supervisor.health.loop_status import judge_loop
+from openbell.supervisor.model.records import RunRecord, ServiceEvent, SlotRecord
 
 NOW = datetime(2026, 11, 20, 15, 0, 0, tzinfo=UTC)  # 10:00 in New York
 ZONE = "America/New_York"
@@ -38,9 +38,9 @@ def fail(seconds: float, error: str, boot: str = "b") -> ServiceEvent:
     return ServiceEvent(ago(seconds), "start_failed", boot, error)
 
 
-def beat(seconds: float, boot: str = "b") -> Beat:
+def beat(seconds: float, boot: str = "b") -> Heartbeat:
     """Return a beat."""
-    return Beat(ago(seconds), boot, ())
+    return Heartbeat(ago(seconds), boot, ())
 
 
 LOOPS = [
@@ -245,8 +245,8 @@ BOT = Bot(
     grace=timedelta(seconds=60),
     timeout=timedelta(minutes=2),
 )
-UP = Judgement("up", "up since long ago", NOW + timedelta(seconds=20))
-DEAD = Judgement("down", "no sign of life", None, "stalled")
+UP = Verdict("up", "up since long ago", NOW + timedelta(seconds=20))
+DEAD = Verdict("down", "no sign of life", None, "stalled")
 
 
 def slot(minutes: float, outcome: str | None = "succeeded", reason: str = "", **more: object) -> SlotRecord:
@@ -444,7 +444,7 @@ BOTS = [
     "facts, loop, status, condition, reason, until", [case[1:] for case in BOTS], ids=[case[0] for case in BOTS]
 )
 def test_how_a_bot_is(
-    facts: BotFacts, loop: Judgement, status: str, condition: str, reason: str, until: float | None
+    facts: BotFacts, loop: Verdict, status: str, condition: str, reason: str, until: float | None
 ) -> None:
     """One status, one reason, with its evidence."""
     judgement = judge_bot(facts, loop, NOW)
@@ -464,7 +464,7 @@ def test_a_loops_judgement_holds_until_it_says(facts: LoopFacts) -> None:
 
 
 @pytest.mark.parametrize("facts, loop", [case[1:3] for case in BOTS], ids=[case[0] for case in BOTS])
-def test_a_bots_judgement_holds_until_it_says(facts: BotFacts, loop: Judgement) -> None:
+def test_a_bots_judgement_holds_until_it_says(facts: BotFacts, loop: Verdict) -> None:
     """The same for bots."""
     judgement = judge_bot(facts, loop, NOW)
     if judgement.until is not None:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.housekeeping import KEEP_DAYS
-from openbell.supervisor.records import (
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.records import (
     AccountRecord,
     ErrorRecord,
     Expected,
@@ -22,8 +21,9 @@ from openbell.supervisor.records import (
     SignalRecord,
     SlotRecord,
 )
-from openbell.supervisor.shelves import KEEP_EACH
-from openbell.supervisor.store import Store
+from openbell.supervisor.store.event_tables import KEEP_EACH
+from openbell.supervisor.store.retention import KEEP_DAYS
+from openbell.supervisor.store.store import Store
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "supervisor"
 AT = datetime(2026, 11, 20, 14, 35, 0, 123000, tzinfo=UTC)

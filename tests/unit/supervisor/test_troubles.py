@@ -7,17 +7,17 @@ import pytest
 
 from openbell.control import Deployment, Pause
 from openbell.manifest import Bot, Schedule
-from openbell.supervisor.conditions import KINDS, Condition
-from openbell.supervisor.durations import Durations
-from openbell.supervisor.facts import BotFacts, Judgement
-from openbell.supervisor.records import Finding, Row, RunRecord, SlotRecord
-from openbell.supervisor.status import judge_bot
+from openbell.supervisor.health.bot_status import judge_bot
+from openbell.supervisor.health.facts import BotFacts, Verdict
+from openbell.supervisor.model.conditions import KINDS, Condition
+from openbell.supervisor.model.durations import Durations
+from openbell.supervisor.model.records import Finding, Row, RunRecord, SlotRecord
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 BOT = Bot(strategy="s", id="b", symbols=("AAPL",), schedule=Schedule("UTC", every=MINUTE))
 STREAM = replace(BOT, schedule=Schedule("UTC"), kind="stream")
-UP = Judgement("up", "up since long ago", NOW + timedelta(seconds=20))
+UP = Verdict("up", "up since long ago", NOW + timedelta(seconds=20))
 
 
 def ago(seconds: float) -> datetime:
@@ -50,9 +50,9 @@ def unexpected(minutes: int) -> Finding:
     return Finding(at, "unexpected_run", "b", at, f"run-{minutes}", {"trigger": "loop"})
 
 
-def dead(kind: str, since: datetime) -> Judgement:
+def dead(kind: str, since: datetime) -> Verdict:
     """Return the judgement of a loop that is down."""
-    return Judgement("down", "it is down", None, kind, (Condition(kind, "s", "", since, "it is down"),))
+    return Verdict("down", "it is down", None, kind, (Condition(kind, "s", "", since, "it is down"),))
 
 
 PAUSED = Pause(ago(600), None, "ann", "holiday")
@@ -60,7 +60,7 @@ ROWS = (Row("failed", 2, ago(240), ago(60)), Row("missed", 3, ago(300), ago(120)
 SLOW = Durations(900, 1000, (), creep=60_000, limit_at=NOW + timedelta(days=30), creeps_since=ago(86400 * 30))
 
 # what it is about, facts, loop, (kind, seconds ago, count, words of the reason) of each condition
-CASES: list[tuple[str, BotFacts, Judgement, list[tuple[str, float, int, str]]]] = [
+CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = [
     ("nothing", BotFacts(BOT, (slot(1),)), UP, []),
     ("one failure", BotFacts(BOT, (slot(1, "failed"),), rows=(ROWS[0],)), UP, [("failed", 240, 2, "14:59:00")]),
     (
@@ -166,7 +166,7 @@ CASES: list[tuple[str, BotFacts, Judgement, list[tuple[str, float, int, str]]]] 
 
 
 @pytest.mark.parametrize("facts, loop, expected", [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_what_is_wrong(facts: BotFacts, loop: Judgement, expected: list[tuple[str, float, int, str]]) -> None:
+def test_what_is_wrong(facts: BotFacts, loop: Verdict, expected: list[tuple[str, float, int, str]]) -> None:
     """Each condition with its beginning, its count and its evidence; all of one bot at once."""
     found = judge_bot(facts, loop, NOW).conditions
     assert [(one.kind, one.since, one.count) for one in found] == [
@@ -179,7 +179,7 @@ def test_what_is_wrong(facts: BotFacts, loop: Judgement, expected: list[tuple[st
 
 
 @pytest.mark.parametrize("facts, loop", [case[1:3] for case in CASES], ids=[case[0] for case in CASES])
-def test_a_judgement_holds_until_it_says(facts: BotFacts, loop: Judgement) -> None:
+def test_a_judgement_holds_until_it_says(facts: BotFacts, loop: Verdict) -> None:
     """A moment before, the same is wrong; so the watch may sleep until then."""
     judgement = judge_bot(facts, loop, NOW)
     if judgement.until is not None:

@@ -11,7 +11,7 @@ import pytest
 from openbell import control
 from openbell.control import Control, Deployment, Pause
 from openbell.journal import stamp
-from openbell.supervisor.records import RunRecord
+from openbell.supervisor.model.records import RunRecord
 from openbell.supervisor.watch import BATCH
 from tests.unit.supervisor.world import PULSE, World
 

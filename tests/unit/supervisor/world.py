@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.manifest import Manifest, load_all
-from openbell.supervisor.snapshot import BotView, Snapshot
-from openbell.supervisor.tally import CountingStore
+from openbell.supervisor.health.snapshot import BotView, Snapshot
+from openbell.supervisor.store.counters import CountingStore
 from openbell.supervisor.watch import Watch
 
 PULSE = 'timezone = "UTC"\n[defaults]\ngrace = "20s"\ntimeout = "30s"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "1m"\n'
@@ -94,7 +94,7 @@ class World:
     def beat(self, strategy: str = "pulse", *running: str) -> None:
         """Let a strategy's loop beat."""
         (self.journal / strategy).mkdir(exist_ok=True)
-        beat.write(self.journal / strategy, beat.Beat(self.now, self.boot, running))
+        heartbeat.write(self.journal / strategy, heartbeat.Heartbeat(self.now, self.boot, running))
 
     def see(self) -> Snapshot:
         """Step until the watch waits; return what it says."""

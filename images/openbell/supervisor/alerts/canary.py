@@ -15,13 +15,13 @@ from pathlib import Path
 
 import structlog
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.journal import Journal, instant, stamp
 from openbell.manifest import Manifest
 from openbell.manifest.reading import read
-from openbell.supervisor.alerts.causes import CANARY, CANARY_STRATEGY
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.store import Store
+from openbell.supervisor.alerts.grouping import CANARY, CANARY_STRATEGY
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 
 REQUEST = "canary.json"  # in the control folder
@@ -63,7 +63,7 @@ def manifest(slot: datetime) -> Manifest:
     return replace(found, name=CANARY_STRATEGY, bots=bots)
 
 
-class Cage:
+class CanaryRunner:
     """Watches one canary at a time, when somebody asks for it."""
 
     def __init__(self, control: Path) -> None:
@@ -142,7 +142,7 @@ class _Canary:
         self._watch = Watch([manifest(request.slot)], [], self._journal, control, self._store)
 
     def step(self, now: datetime) -> tuple[tuple[Condition, ...], float | None]:
-        beat.write(self._journal / CANARY_STRATEGY, beat.Beat(now, CANARY, ()))
+        heartbeat.write(self._journal / CANARY_STRATEGY, heartbeat.Heartbeat(now, CANARY, ()))
         wait = self._watch.step(now)
         conditions = self._watch.snapshot.conditions if self._watch.snapshot else ()
         return tuple(one for one in conditions if one.strategy == CANARY_STRATEGY and one.bot), wait

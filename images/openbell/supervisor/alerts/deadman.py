@@ -13,8 +13,8 @@ from urllib.error import HTTPError
 
 import structlog
 
-from openbell.supervisor.alerts.memory import ms, open_database
-from openbell.supervisor.alerts.sender import hide
+from openbell.supervisor.alerts.sender_process import hide
+from openbell.supervisor.alerts.store import ms, open_database
 
 TIMEOUT = 10.0  # seconds for each step of a ping
 _HALF = timedelta(milliseconds=500)  # what a Date header leaves out of its second, on average
@@ -23,14 +23,14 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Answer:
+class PingResult:
     """What became of a ping: `error` is empty if it was taken. skew_s: seconds that our clock is ahead of the server's."""
 
     error: str
     skew_s: float | None = None
 
 
-def ping(url: str, clock: Callable[[], datetime], timeout: float = TIMEOUT) -> Answer:
+def ping(url: str, clock: Callable[[], datetime], timeout: float = TIMEOUT) -> PingResult:
     """Request the address once."""
     before = clock()
     try:
@@ -39,12 +39,12 @@ def ping(url: str, clock: Callable[[], datetime], timeout: float = TIMEOUT) -> A
             after, date, age = clock(), response.headers.get("Date"), response.headers.get("Age")
     except HTTPError as error:
         with error:
-            return Answer(f"it answered {error.code} {error.reason}")
+            return PingResult(f"it answered {error.code} {error.reason}")
     except (OSError, ValueError) as error:
-        return Answer(hide(str(getattr(error, "reason", "") or error), url)[:200] or type(error).__name__)
+        return PingResult(hide(str(getattr(error, "reason", "") or error), url)[:200] or type(error).__name__)
     except Exception as error:  # noqa: BLE001 - http.client has its own; whatever it is, a ping never ends its thread
-        return Answer(f"{type(error).__name__}: {hide(str(error), url)}"[:200])
-    return Answer("", None if age else skew(before, after, date))
+        return PingResult(f"{type(error).__name__}: {hide(str(error), url)}"[:200])
+    return PingResult("", None if age else skew(before, after, date))
 
 
 def skew(before: datetime, after: datetime, date: str | None) -> float | None:
@@ -110,7 +110,7 @@ class Deadman:
             log.error("deadman.not_stored", error=str(error))  # noqa: TRY400 - the reason is the disk, not the code
         return True
 
-    def _store(self, answer: Answer) -> None:
+    def _store(self, answer: PingResult) -> None:
         now = ms(self._clock())
         with closing(open_database(self._path)) as database:
             database.execute(

@@ -11,8 +11,8 @@ from typing import Protocol
 import structlog
 
 from openbell.supervisor.alerts.outbox import Outbox
-from openbell.supervisor.alerts.post import Sent
 from openbell.supervisor.alerts.records import Delivery, Message
+from openbell.supervisor.alerts.sender_client import SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 
 FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
@@ -23,15 +23,15 @@ LONGEST_WAIT = 30.0  # seconds without a look at what is stored
 log = structlog.get_logger()
 
 
-class Sends(Protocol):
+class Sender(Protocol):
     """What sends a message to a channel."""
 
-    def send(self, channel: Channel, message: Message) -> Sent:
+    def send(self, channel: Channel, message: Message) -> SendResult:
         """Send a message and return what became of it."""
 
 
 @dataclass(frozen=True)
-class Next:
+class NextAttempt:
     """What follows a failure: another attempt then (None: given up), and whether the fallback gets the message too."""
 
     at: datetime | None
@@ -40,21 +40,21 @@ class Next:
 
 def after_failure(
     delivery: Delivery, failures: int, failing_since: datetime | None, settings: AlertSettings, now: datetime
-) -> Next:
+) -> NextAttempt:
     """Return what follows when a delivery has failed once more; `failures` are the channel's in a row, this one included. Pure."""
     dead = failures >= settings.fallback_failures or (
         failing_since is not None and now - failing_since >= settings.fallback_time
     )
     if not delivery.incident_open and now - delivery.stored_at >= GIVE_UP:
-        return Next(None, hand_over=False)
-    return Next(now + min(FIRST_RETRY * 3 ** min(delivery.attempts, 10), LONGEST_RETRY), hand_over=dead)
+        return NextAttempt(None, hand_over=False)
+    return NextAttempt(now + min(FIRST_RETRY * 3 ** min(delivery.attempts, 10), LONGEST_RETRY), hand_over=dead)
 
 
 class Worker:
     """Sends what waits for one channel. `step` does one piece of work; the thread calls it until it is told to stop."""
 
     def __init__(
-        self, channel: Channel, settings: AlertSettings, path: Path, sender: Sends, clock: Callable[[], datetime]
+        self, channel: Channel, settings: AlertSettings, path: Path, sender: Sender, clock: Callable[[], datetime]
     ) -> None:
         self.channel = channel
         self._settings = settings
@@ -79,7 +79,7 @@ class Worker:
         self._conclude(delivery, self._sender.send(self.channel, delivery.message))
         return 0.0
 
-    def _conclude(self, delivery: Delivery, sent: Sent) -> None:
+    def _conclude(self, delivery: Delivery, sent: SendResult) -> None:
         now = self._clock()
         about = {"channel": self.channel.name, "delivery": delivery.id, "attempt": delivery.attempts + 1}
         if not sent.error:

@@ -11,13 +11,13 @@ from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest
 from openbell.slots import count_slots, next_slot
+from openbell.supervisor.alerts.quiet_hours import DailyTime
 from openbell.supervisor.alerts.records import Message
-from openbell.supervisor.alerts.times import Daily
-from openbell.supervisor.records import AccountRecord
-from openbell.supervisor.snapshot import Snapshot
-from openbell.supervisor.status import GOOD
-from openbell.supervisor.store import Store
-from openbell.supervisor.times import dated, midnight, next_midnight
+from openbell.supervisor.health.bot_status import GOOD
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.model.records import AccountRecord
+from openbell.supervisor.model.times import dated, midnight, next_midnight
+from openbell.supervisor.store.store import Store
 
 STALE = timedelta(hours=6)  # after a restart: an older digest is of no use any more
 LINES = 12  # strategies that are named one by one
@@ -36,12 +36,12 @@ class Done:
     before: float | None
 
 
-def key(digest: Daily, at: datetime) -> str:
+def key(digest: DailyTime, at: datetime) -> str:
     """Return what tells a digest from those of other days."""
     return f"digest {digest.name} {at.astimezone(pytz.timezone(digest.timezone)).date()}"
 
 
-def before_open(snapshot: Snapshot, manifests: Iterable[Manifest], digest: Daily, now: datetime) -> Message:
+def before_open(snapshot: Snapshot, manifests: Iterable[Manifest], digest: DailyTime, now: datetime) -> Message:
     """Return the morning's digest."""
     manifests, zone = tuple(manifests), digest.timezone
     bots = [bot for strategy in snapshot.strategies for bot in strategy.bots]
@@ -123,7 +123,7 @@ def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> D
     )
 
 
-def after_close(done: Sequence[Done], snapshot: Snapshot, digest: Daily, now: datetime) -> Message:
+def after_close(done: Sequence[Done], snapshot: Snapshot, digest: DailyTime, now: datetime) -> Message:
     """Return the evening's digest."""
     total = Counter[str]()
     for one in done:

@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from openbell.supervisor.alerts.causes import CANARY, cause_of
+from openbell.supervisor.alerts.grouping import CANARY, cause_of
 from openbell.supervisor.alerts.records import Member
 from openbell.supervisor.alerts.settings import COUNTED, Thresholds
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.snapshot import BotView, Snapshot
+from openbell.supervisor.health.snapshot import BotView, Snapshot
+from openbell.supervisor.model.conditions import Condition
 
 Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Gone:
+class EndedCondition:
     """A condition that is gone: mended, or paused and not mended; `remedy` says more."""
 
     member: Member
@@ -22,15 +22,17 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Turn:
+class ConditionChanges:
     """What differs: conditions that came, members that are gone, members with newer evidence."""
 
     came: tuple[Condition, ...]
-    gone: tuple[Gone, ...]
+    gone: tuple[EndedCondition, ...]
     changed: tuple[tuple[Member, Condition], ...]
 
 
-def turn(stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Thresholds, recover_after: Thresholds) -> Turn:
+def turn(
+    stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Thresholds, recover_after: Thresholds
+) -> ConditionChanges:
     """Return what differs. A condition comes when it has lasted for as many slots as are set, and goes after as many good ones."""
     seen = {condition.key: condition for condition in snapshot.conditions}
     came = tuple(
@@ -48,10 +50,10 @@ def turn(stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Threshol
         for key, member in stored.items()
         if key not in seen and member.condition.strategy not in snapshot.reading
     ]
-    return Turn(came, tuple(_gone(missing, snapshot, recover_after)) if missing else (), changed)
+    return ConditionChanges(came, tuple(_gone(missing, snapshot, recover_after)) if missing else (), changed)
 
 
-def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Thresholds) -> Iterable[Gone]:
+def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Thresholds) -> Iterable[EndedCondition]:
     views = {(strategy.name, bot.id): bot for strategy in snapshot.strategies for bot in strategy.bots}
     under_way = snapshot.deployment.strategies if snapshot.deployment else ()
     for member in missing:
@@ -60,12 +62,12 @@ def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Threshol
             continue  # its loop is not judged while it is deployed: nobody knows yet
         view = views.get((condition.strategy, condition.bot))
         if view is not None and view.status == "paused":
-            yield Gone(member, "paused", view.reason)
+            yield EndedCondition(member, "paused", view.reason)
         elif view is not None and condition.kind in COUNTED:
             if good_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
-                yield Gone(member, "mended")
+                yield EndedCondition(member, "mended")
         else:
-            yield Gone(member, "mended")
+            yield EndedCondition(member, "mended")
 
 
 def good_in_a_row(view: BotView) -> int:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from openbell.supervisor.alerts.memory import ms, open_database
 from openbell.supervisor.alerts.records import Delivery, Message
-from openbell.supervisor.database import transaction
+from openbell.supervisor.alerts.store import ms, open_database
+from openbell.supervisor.store.connection import transaction
 
 
 class Outbox:

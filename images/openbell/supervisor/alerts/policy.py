@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from openbell.supervisor.alerts.causes import ABSENCE, CANARY
+from openbell.supervisor.alerts.grouping import ABSENCE, CANARY
 from openbell.supervisor.alerts.records import Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings
 
@@ -22,7 +22,7 @@ WORTH_TELLING = timedelta(minutes=5)  # an absence of the supervisor in which no
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AlertDecision:
     """What is to be said now (nothing if `sort` is empty), whether the incident is over then, and when to ask again."""
 
     sort: str = ""
@@ -30,57 +30,57 @@ class Verdict:
     until: datetime | None = None
 
 
-def decide(incident: Incident, settings: AlertSettings, now: datetime) -> Verdict:
+def decide(incident: Incident, settings: AlertSettings, now: datetime) -> AlertDecision:
     """Return what is to be said of an incident now."""
     still = [member for member in incident.members if member.closed_at is None]
     if incident.told_at is None:
         return _first(incident, still, settings, now)
     if not still:
         if incident.cause == CANARY:
-            return Verdict(over=True)
+            return AlertDecision(over=True)
         return _unless_quiet("recovery", (), settings, now, over=True)
     news = [member for member in incident.members if not member.told]
     verdicts = []
     if news:
         at = (incident.said_at or now) + min(FIRST_UPDATE * 2 ** min(incident.updates, 9), LONGEST_UPDATE)
-        verdicts.append(_unless_quiet("update", news, settings, now) if now >= at else Verdict(until=at))
+        verdicts.append(_unless_quiet("update", news, settings, now) if now >= at else AlertDecision(until=at))
     if settings.remind and incident.cause != CANARY:
         at = (incident.said_at or now) + settings.remind[min(incident.reminders, len(settings.remind) - 1)]
-        verdicts.append(_unless_quiet("reminder", still, settings, now) if now >= at else Verdict(until=at))
+        verdicts.append(_unless_quiet("reminder", still, settings, now) if now >= at else AlertDecision(until=at))
     return _earliest(verdicts)
 
 
-def _first(incident: Incident, still: list[Member], settings: AlertSettings, now: datetime) -> Verdict:
+def _first(incident: Incident, still: list[Member], settings: AlertSettings, now: datetime) -> AlertDecision:
     if incident.hold_until is not None and now < incident.hold_until:
-        return Verdict(until=incident.hold_until)
+        return AlertDecision(until=incident.hold_until)
     if incident.cause == ABSENCE:
         away = (incident.hold_until or now) - incident.opened_at
         if not incident.members and away < WORTH_TELLING:
-            return Verdict(over=True)
+            return AlertDecision(over=True)
         return _unless_quiet("summary", incident.members, settings, now, over=not still)
     if not incident.members:
-        return Verdict(over=True)
+        return AlertDecision(over=True)
     kinds = {member.condition.kind for member in incident.members}
     pause, longest = QUICK if kinds & DEADLINES else SLOW
     at = min(incident.joined_at + pause, incident.opened_at + longest)
     if now < at:
-        return Verdict(until=at)
+        return AlertDecision(until=at)
     if incident.cause == CANARY:
-        return Verdict("canary", over=not still)
+        return AlertDecision("canary", over=not still)
     return _unless_quiet("alert", incident.members, settings, now, over=not still)
 
 
 def _unless_quiet(
     sort: str, about: Sequence[Member], settings: AlertSettings, now: datetime, *, over: bool = False
-) -> Verdict:
+) -> AlertDecision:
     quiet = settings.quiet
     if quiet is not None and quiet.covers(now) and not any(member.critical for member in about):
-        return Verdict(until=quiet.end_after(now))
-    return Verdict(sort, over)
+        return AlertDecision(until=quiet.end_after(now))
+    return AlertDecision(sort, over)
 
 
-def _earliest(verdicts: list[Verdict]) -> Verdict:
+def _earliest(verdicts: list[AlertDecision]) -> AlertDecision:
     for verdict in verdicts:
         if verdict.sort:
             return verdict
-    return Verdict(until=min((verdict.until for verdict in verdicts if verdict.until), default=None))
+    return AlertDecision(until=min((verdict.until for verdict in verdicts if verdict.until), default=None))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from openbell.supervisor.conditions import KINDS, Condition
+from openbell.supervisor.model.conditions import KINDS, Condition
 
 
 @dataclass(frozen=True)

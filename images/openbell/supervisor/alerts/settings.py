@@ -9,8 +9,8 @@ from pathlib import Path
 import pytz
 
 from openbell.manifest.grammar import days, parse_duration
-from openbell.supervisor.alerts.times import Daily, Quiet
-from openbell.supervisor.conditions import KINDS
+from openbell.supervisor.alerts.quiet_hours import DailyTime, QuietHours
+from openbell.supervisor.model.conditions import KINDS
 
 COUNTED = frozenset({"missed", "failed", "timed_out", "interrupted"})  # kinds whose conditions count slots in a row
 
@@ -58,8 +58,8 @@ class AlertSettings:
     alert_after: Thresholds = Thresholds()
     recover_after: Thresholds = Thresholds()
     remind: tuple[timedelta, ...] = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))  # the last one repeats
-    quiet: Quiet | None = None
-    digests: tuple[Daily, ...] = ()
+    quiet: QuietHours | None = None
+    digests: tuple[DailyTime, ...] = ()
     deadman_url: str = field(default="", repr=False)
     deadman_every: timedelta = timedelta(minutes=1)
 
@@ -196,7 +196,7 @@ def _remind(given: Mapping[str, str], default: tuple[timedelta, ...]) -> tuple[t
     return intervals
 
 
-def _quiet(given: Mapping[str, str]) -> Quiet | None:
+def _quiet(given: Mapping[str, str]) -> QuietHours | None:
     text = given.get("OPENBELL_QUIET_HOURS")
     if text is None:
         return None
@@ -206,10 +206,10 @@ def _quiet(given: Mapping[str, str]) -> Quiet | None:
     if not dash or begin is None or end is None or begin == end or zone.strip() not in pytz.all_timezones_set:
         msg = f'OPENBELL_QUIET_HOURS: found "{text}"; allowed: two times and a zone such as "22:00-07:00 Europe/Berlin"'
         raise ValueError(msg)
-    return Quiet(begin, end, zone.strip())
+    return QuietHours(begin, end, zone.strip())
 
 
-def _digest(given: Mapping[str, str], name: str, variable: str) -> Daily | None:
+def _digest(given: Mapping[str, str], name: str, variable: str) -> DailyTime | None:
     text = given.get(variable)
     if text is None:
         return None
@@ -219,7 +219,7 @@ def _digest(given: Mapping[str, str], name: str, variable: str) -> Daily | None:
     if on is None or clock is None or words[-1] not in pytz.all_timezones_set:
         msg = f'{variable}: found "{text}"; allowed: a time and a zone, with days before them if not daily, such as "mon-fri 08:30 America/New_York"'
         raise ValueError(msg)
-    return Daily(name, clock, words[-1], on)
+    return DailyTime(name, clock, words[-1], on)
 
 
 def _clock(text: str) -> time | None:

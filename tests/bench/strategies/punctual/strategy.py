@@ -2,7 +2,7 @@
 
 import time
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 
 def run(ctx: Context) -> None:

@@ -1,6 +1,6 @@
 """Decides to hold."""
 
-from openbell.context import Context
+from openbell.strategy import Context
 
 
 def run(ctx: Context) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environment import Settings
+from deploy.errors import CommandError
 from deploy.local import demo
-from deploy.local.sights import Journal, Letterbox, words
-from deploy.problem import Problem
+from deploy.local.demo_output import JournalTail, WebhookReceiver, words
+from deploy.settings import Settings
 
 ROOT = Path(__file__).parents[4]
 
@@ -78,7 +78,7 @@ def test_a_step_that_does_not_come_is_named(
     """With the end of what the processes said, and after everything was ended."""
     monkeypatch.setattr(demo, "LIMIT", 3.0)
     strategies_with(tmp_path, 'timezone = "UTC"\n[[bot]]\nsymbols = ["A"]\nevery = "1m"\n', "import no_such_package")
-    with pytest.raises(Problem, match=r"^the demo did not come to its end: .* did not come within 3 s$"):
+    with pytest.raises(CommandError, match=r"^the demo did not come to its end: .* did not come within 3 s$"):
         demo.run(tmp_path, Settings())
     said = capsys.readouterr().out
     assert "No module named 'no_such_package'" in said
@@ -88,14 +88,14 @@ def test_a_step_that_does_not_come_is_named(
 def test_a_manifest_that_is_not_valid_is_one_line(tmp_path: Path) -> None:
     """Before anything is started."""
     strategies_with(tmp_path, "nothing = 1\n")
-    with pytest.raises(Problem, match=r'^pulse/strategy.toml: .*"?nothing"?'):
+    with pytest.raises(CommandError, match=r'^pulse/strategy.toml: .*"?nothing"?'):
         demo.run(tmp_path, Settings())
 
 
 def test_the_journal_is_read_by_whole_lines(tmp_path: Path) -> None:
     """What is being written waits until its line is whole; each line comes once, over midnight too."""
     (tmp_path / "2026-01-05.jsonl").write_text('{"event": "a"}\n{"eve')
-    journal = Journal(tmp_path)
+    journal = JournalTail(tmp_path)
     assert journal.new() == [{"event": "a"}]
     with (tmp_path / "2026-01-05.jsonl").open("a") as file:
         file.write('nt": "b"}\n')
@@ -133,7 +133,7 @@ def test_lines_that_say_nothing_new_are_left_out() -> None:
 
 def test_the_letterbox_keeps_what_comes() -> None:
     """The form is that of the alerts' json:// channel."""
-    with closing(Letterbox()) as letters:
+    with closing(WebhookReceiver()) as letters:
         address = letters.url.replace("json://", "http://")
         content = json.dumps({"title": "t", "message": "a\nb"}).encode()
         with urllib.request.urlopen(urllib.request.Request(address, content)) as answer:

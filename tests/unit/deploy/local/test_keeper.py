@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.keeper import LARGEST_LOG, LONGEST_PAUSE, RAN_WELL, Keeper
+from deploy.local.process_supervisor import LARGEST_LOG, LONGEST_PAUSE, RAN_WELL, ProcessSupervisor
 from deploy.local.processes import Process
-from deploy.progress import log_to_stdout
+from deploy.log import log_to_stdout
 from tests.unit.deploy.local.test_local import is_alive
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -18,9 +18,9 @@ FAIL = (sys.executable, "-c", "raise SystemExit(3)")
 
 
 @pytest.fixture
-def keeper() -> Iterator[Keeper]:
+def keeper() -> Iterator[ProcessSupervisor]:
     """A keeper whose processes are gone afterwards."""
-    made = Keeper(log_to_stdout("text"))
+    made = ProcessSupervisor(log_to_stdout("text"))
     yield made
     made.end(made.running(), signal.SIGKILL)
     for one in made.kept:
@@ -28,7 +28,7 @@ def keeper() -> Iterator[Keeper]:
             one.running.wait(10)
 
 
-def end_of(keeper: Keeper, now: float) -> None:
+def end_of(keeper: ProcessSupervisor, now: float) -> None:
     """Let the keeper see that its one process has ended."""
     running = keeper.kept[0].running
     assert running is not None
@@ -36,7 +36,7 @@ def end_of(keeper: Keeper, now: float) -> None:
     keeper.step(now)
 
 
-def test_pauses_grow_to_a_limit_and_begin_anew_after_a_good_time(keeper: Keeper, tmp_path: Path) -> None:
+def test_pauses_grow_to_a_limit_and_begin_anew_after_a_good_time(keeper: ProcessSupervisor, tmp_path: Path) -> None:
     """1, 2, 4, … 60 s; nothing is started within a pause; one minute of life is a good time."""
     keeper.keep(Process("p", FAIL, {}), tmp_path / "log")
     now, pauses = 0.0, []
@@ -54,7 +54,7 @@ def test_pauses_grow_to_a_limit_and_begin_anew_after_a_good_time(keeper: Keeper,
     assert keeper.kept[0].start_at == now + RAN_WELL + 1
 
 
-def test_what_is_held_stays_away_until_it_is_released(keeper: Keeper, tmp_path: Path) -> None:
+def test_what_is_held_stays_away_until_it_is_released(keeper: ProcessSupervisor, tmp_path: Path) -> None:
     """However late it gets."""
     keeper.keep(Process("p", SLEEP, {}), tmp_path / "log")
     keeper.step(0)
@@ -67,7 +67,7 @@ def test_what_is_held_stays_away_until_it_is_released(keeper: Keeper, tmp_path: 
     assert keeper.running() == ["p"]
 
 
-def test_nothing_is_started_again_once_it_ends(keeper: Keeper, tmp_path: Path) -> None:
+def test_nothing_is_started_again_once_it_ends(keeper: ProcessSupervisor, tmp_path: Path) -> None:
     """Whatever the exit code."""
     keeper.keep(Process("p", SLEEP, {}), tmp_path / "log")
     keeper.step(0)
@@ -77,7 +77,7 @@ def test_nothing_is_started_again_once_it_ends(keeper: Keeper, tmp_path: Path) -
     assert keeper.are_all_gone
 
 
-def test_a_kill_reaches_what_a_process_has_started(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_kill_reaches_what_a_process_has_started(keeper: ProcessSupervisor, tmp_path: Path) -> None:
     """Also in a process group of its own, as a run has it."""
     child = f"import os, time; os.setpgid(0, 0); open({str(tmp_path / 'id')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
@@ -95,7 +95,7 @@ def test_a_kill_reaches_what_a_process_has_started(keeper: Keeper, tmp_path: Pat
         time.sleep(0.02)
 
 
-def test_a_log_that_has_grown_too_large_is_begun_anew_at_a_start(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_log_that_has_grown_too_large_is_begun_anew_at_a_start(keeper: ProcessSupervisor, tmp_path: Path) -> None:
     """The one before is kept."""
     log = tmp_path / "p.log"
     with log.open("wb") as file:

@@ -6,27 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from deploy import compose
-from deploy.environment import Settings
-from deploy.local.processes import Places, asked_for, install, processes, supported
-from deploy.problem import Problem
+from deploy.docker import compose
+from deploy.errors import CommandError
+from deploy.local.processes import LocalPaths, asked_for, install, processes, supported
+from deploy.settings import Settings
 from openbell.manifest import Manifest, load
 from tests.unit.strategy_file import GOOD, write
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def places(tmp_path: Path) -> LocalPaths:
     """A project with one strategy."""
     write(tmp_path, GOOD)
-    return Places(tmp_path, tmp_path / "data")
+    return LocalPaths(tmp_path, tmp_path / "data")
 
 
-def manifest(places: Places) -> Manifest:
+def manifest(places: LocalPaths) -> Manifest:
     """Return that strategy's manifest."""
     return load(places.strategies / "demo")
 
 
-def test_alert_settings_go_to_the_supervisor_only(places: Places) -> None:
+def test_alert_settings_go_to_the_supervisor_only(places: LocalPaths) -> None:
     """A strategy has no use for the channels' addresses, and neither has the user's environment for anybody."""
     environment = {"PATH": "/bin", "OPENBELL_ALERT_URLS": "json://x", "EDITOR": "vi", "OPENBELL_CLOCK": "5@x"}
     strategy, supervisor = processes([manifest(places)], places, Settings(port=81), environment)
@@ -47,7 +47,7 @@ def test_alert_settings_go_to_the_supervisor_only(places: Places) -> None:
     assert "OPENBELL_STRATEGY" not in supervisor.environment
 
 
-def test_packages_are_installed_once_for_each_lock(places: Places) -> None:
+def test_packages_are_installed_once_for_each_lock(places: LocalPaths) -> None:
     """None without a file, a command where it is new or newer, none again after that; the strategy then finds them."""
     assert install("demo", places) is None
     locked, target = places.strategies / "demo" / "requirements.txt", places.packages("demo")
@@ -70,7 +70,7 @@ def test_packages_are_installed_once_for_each_lock(places: Places) -> None:
     "profile, named, is_asked_for",
     [("", "", True), ("p", "", False), ("p", "p", True), ("p", "a,p-together", True), ("p", "pp", False)],
 )
-def test_profiles_are_those_of_compose(places: Places, profile: str, named: str, is_asked_for: bool) -> None:
+def test_profiles_are_those_of_compose(places: LocalPaths, profile: str, named: str, is_asked_for: bool) -> None:
     """A strategy of a profile runs where COMPOSE_PROFILES names it, also together with others."""
     (places.strategies / "demo" / "strategy.toml").write_text(f'profile = "{profile}"\n{GOOD}' if profile else GOOD)
     assert bool(asked_for([manifest(places)], named)) == is_asked_for
@@ -79,7 +79,7 @@ def test_profiles_are_those_of_compose(places: Places, profile: str, named: str,
 def test_elsewhere_than_on_linux_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what works there."""
     monkeypatch.setattr("sys.platform", "darwin")
-    with pytest.raises(Problem, match=r"^without Docker openbell runs on Linux only: use `make up` here"):
+    with pytest.raises(CommandError, match=r"^without Docker openbell runs on Linux only: use `make up` here"):
         supported()
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
 from deploy.provision.daemon import change
 
 WANTED = {"live-restore": True, "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}
@@ -64,5 +64,5 @@ def test_a_swarm_gets_log_rotation_alone() -> None:
 )
 def test_what_cannot_be_read_is_not_replaced(text: str, expected: str) -> None:
     """It is somebody's, and mended by them."""
-    with pytest.raises(Problem, match=f"^/etc/docker/daemon.json there.*{expected}"):
+    with pytest.raises(CommandError, match=f"^/etc/docker/daemon.json there.*{expected}"):
         change(text, live_restore=True)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.host import Host
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.hosts.facts import Engine, Facts
 from deploy.provision.daemon import change
 from deploy.provision.plan import Step, described, plan
-from deploy.survey import Engine, Facts
+from deploy.ssh.host import Host
 
 HOST = Host("me@vps", config=None)
 BARE = Facts(
@@ -120,7 +120,7 @@ def test_a_user_with_sudo_joins_the_group_docker() -> None:
 def test_a_user_who_may_not_is_told_how(sudo: str, expected: str) -> None:
     """Only if there is something to do."""
     with pytest.raises(
-        Problem, match=f"^me@vps: you are me there, and {expected}: provision it as root, such as HOST=root@vps"
+        CommandError, match=f"^me@vps: you are me there, and {expected}: provision it as root, such as HOST=root@vps"
     ):
         plan(HOST, replace(BARE, user="me", root=False, sudo=sudo))
     assert to_be_done(replace(READY, user="me", root=False, sudo=sudo)) == {}
@@ -128,14 +128,14 @@ def test_a_user_who_may_not_is_told_how(sudo: str, expected: str) -> None:
 
 def test_other_distributions_are_refused() -> None:
     """Even one that is ready: nothing is known about it."""
-    with pytest.raises(Problem, match=r"^me@vps: is Fedora Linux 42; `make provision` knows Debian and Ubuntu"):
+    with pytest.raises(CommandError, match=r"^me@vps: is Fedora Linux 42; `make provision` knows Debian and Ubuntu"):
         plan(HOST, replace(READY, system="Fedora Linux 42", ids=("fedora",)))
     assert to_be_done(replace(READY, ids=("linuxmint", "ubuntu", "debian"))) == {}
 
 
 def test_an_engine_that_is_too_old_is_not_upgraded() -> None:
     """Its restart would end what runs."""
-    with pytest.raises(Problem, match=r"has Docker engine 19.03.8; openbell needs 20.10 or newer"):
+    with pytest.raises(CommandError, match=r"has Docker engine 19.03.8; openbell needs 20.10 or newer"):
         plan(HOST, replace(READY, engine=replace(ENGINE, version="19.03.8")))
 
 

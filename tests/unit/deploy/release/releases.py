@@ -1,7 +1,7 @@
 """Releases and hosts as the tests need them."""
 
-from deploy.release.deployed import Deployed, Running
-from deploy.release.record import Release, ServiceRecord
+from deploy.release.host_state import HostState, Running
+from deploy.release.release import Release, ServiceRecord
 
 
 def record(image: str, *strategies: str, configuration: str = "c1", secrets: str = "") -> ServiceRecord:
@@ -22,7 +22,7 @@ def release(name: str, **services: ServiceRecord) -> Release:
     return Release(name, "2026-11-21T09:15:00Z", "alice@laptop", "8b50d2b7a1c0ffee", False, services)
 
 
-def host(current: Release, *before: Release, **states: str) -> Deployed:
+def host(current: Release, *before: Release, **states: str) -> HostState:
     """Return a host on which all services of a release run, but those whose state is given."""
     containers = {
         name: Running(
@@ -30,4 +30,4 @@ def host(current: Release, *before: Release, **states: str) -> Deployed:
         )
         for name, service in current.services.items()
     }
-    return Deployed(containers, (*before, current), current)
+    return HostState(containers, (*before, current), current)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.release.deployed import REMOTE
+from deploy.release.host_state import REMOTE
 from tests.engine.kit import wait_until
 
 OWNER = json.dumps({"by": "alice@laptop", "purpose": "deploying x", "since": "now", "transaction": "x"})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
 from deploy.release import build
 from tests.unit.strategy_file import BOT, TOP, write
 
@@ -25,7 +25,7 @@ def strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_service_gets_the_secrets_of_its_strategies(strategies: Path) -> None:
     """Of all that it hosts, and of no others; a strategy that is not deployed needs none."""
-    assert build.secrets(CONFIGURATION, strategies) == {
+    assert build.secret_values(CONFIGURATION, strategies) == {
         "supervisor": {},
         "c": {"KEY_C": "secret of C"},
         "t": {"KEY_A": "secret of A", "KEY_B": "secret of B"},
@@ -35,10 +35,12 @@ def test_a_service_gets_the_secrets_of_its_strategies(strategies: Path) -> None:
 def test_what_comes_with_one_strategy_needs_its_secrets_too(strategies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others in its container; not those elsewhere."""
     monkeypatch.delenv("KEY_C")
-    assert build.secrets(CONFIGURATION, strategies, "a") == {"t": {"KEY_A": "secret of A", "KEY_B": "secret of B"}}
+    assert build.secret_values(CONFIGURATION, strategies, "a") == {
+        "t": {"KEY_A": "secret of A", "KEY_B": "secret of B"}
+    }
     monkeypatch.delenv("KEY_B")
-    with pytest.raises(Problem, match="without a value: KEY_B"):
-        build.secrets(CONFIGURATION, strategies, "a")
+    with pytest.raises(CommandError, match="without a value: KEY_B"):
+        build.secret_values(CONFIGURATION, strategies, "a")
 
 
 def test_the_manifests_of_a_service(strategies: Path) -> None:

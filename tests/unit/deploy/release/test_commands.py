@@ -2,11 +2,11 @@
 
 import pytest
 
-from deploy.host import Host
-from deploy.problem import Problem
+from deploy.errors import CommandError
+from deploy.hosts.facts import Facts
 from deploy.release import commands
 from deploy.release.plan import Plan
-from deploy.survey import Facts
+from deploy.ssh.host import Host
 from tests.unit.deploy.release.releases import release
 
 MEGABYTE = 2**20
@@ -20,7 +20,9 @@ def plan(new: int, changed: int = 0) -> Plan:
 
 def test_memory_must_be_enough_for_what_is_added() -> None:
     """And for a rehearsal; the line says how much is there, and where to look."""
-    with pytest.raises(Problem, match=r"vps: 100 MB of memory are free there, 144 MB are needed for 2 more containers"):
+    with pytest.raises(
+        CommandError, match=r"vps: 100 MB of memory are free there, 144 MB are needed for 2 more containers"
+    ):
         commands._must_have_memory(Host("vps"), Facts(memory_available=100 * MEGABYTE), plan(2))
 
 

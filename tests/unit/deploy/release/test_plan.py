@@ -2,10 +2,10 @@
 
 import pytest
 
-from deploy.problem import Problem
-from deploy.release.deployed import Deployed, Running
+from deploy.errors import CommandError
+from deploy.release.host_state import HostState, Running
 from deploy.release.plan import back, plan, taken
-from deploy.release.record import Release
+from deploy.release.release import Release
 from tests.unit.deploy.release.releases import host, record, release
 
 OLD = release("20261101-000000-aaaa", pulse=record("p1", "pulse"), slow=record("s1", "slow"), supervisor=record("v1"))
@@ -50,28 +50,28 @@ def test_what_runs_counts_and_not_what_the_record_says() -> None:
     """A container that another deployment left half-way is made anew, though its record says that it is right."""
     there = host(OLD)
     containers = {**there.containers, "pulse": Running("id", "running", "p9-c1-")}
-    found = plan(release("b", **OLD.services), Deployed(containers, there.releases, there.current))
+    found = plan(release("b", **OLD.services), HostState(containers, there.releases, there.current))
     assert found.recreate == {"pulse": "it is not what the last deployment started"}
 
 
 def test_what_nobody_deployed_is_not_taken_over() -> None:
     """It could not be brought back. Beside a record it is: the record says what to return to."""
     theirs = {"pulse": Running("id", "running", "")}
-    with pytest.raises(Problem, match="pulse: no deployment has started what runs there"):
-        plan(OLD, Deployed(theirs))
-    found = plan(release("b", **OLD.services), Deployed({**host(OLD).containers, **theirs}, (OLD,), OLD))
+    with pytest.raises(CommandError, match="pulse: no deployment has started what runs there"):
+        plan(OLD, HostState(theirs))
+    found = plan(release("b", **OLD.services), HostState({**host(OLD).containers, **theirs}, (OLD,), OLD))
     assert found.recreate == {"pulse": "it is not what the last deployment started"}
 
 
 def test_a_first_deployment_starts_everything() -> None:
     """Where nothing is."""
-    assert list(plan(OLD, Deployed()).recreate.values()) == ["new", "new", "new"]
+    assert list(plan(OLD, HostState()).recreate.values()) == ["new", "new", "new"]
 
 
 def test_a_rollback_goes_to_the_release_before() -> None:
     """Of three, the one in the middle runs: the first is before it; TO= takes any."""
     first, last = release("20261001-000000-0000"), release("20261201-000000-ffff")
-    there = Deployed({}, (first, OLD, last), OLD)
+    there = HostState({}, (first, OLD, last), OLD)
     assert back(there, None) == first
     assert back(there, last.id) == last
 
@@ -79,14 +79,14 @@ def test_a_rollback_goes_to_the_release_before() -> None:
 @pytest.mark.parametrize(
     "there,to,said",
     [
-        (Deployed(), None, "nothing was deployed there"),
+        (HostState(), None, "nothing was deployed there"),
         (host(OLD), None, f"there is no release before {OLD.id}"),
         (host(OLD), "x", f'TO: found "x"; allowed: one of {OLD.id}'),
     ],
 )
-def test_a_rollback_to_nowhere_says_why(there: Deployed, to: str | None, said: str) -> None:
+def test_a_rollback_to_nowhere_says_why(there: HostState, to: str | None, said: str) -> None:
     """One line."""
-    with pytest.raises(Problem, match=said):
+    with pytest.raises(CommandError, match=said):
         back(there, to)
 
 
@@ -175,5 +175,5 @@ def test_one_strategy_that_cannot_be_alone(
     strategy: str, here: dict[str, dict[str, str]], current: Release | None, said: str
 ) -> None:
     """It is not there, nothing was deployed, another container has it, or the supervisor would learn of more than the one."""
-    with pytest.raises(Problem, match=said):
+    with pytest.raises(CommandError, match=said):
         taken(strategy, here or {**PULSE, **SLOW}, current)

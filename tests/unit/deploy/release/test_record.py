@@ -6,11 +6,11 @@ import tarfile
 
 import pytest
 
-from deploy.release.deployed import Running, parse
+from deploy.release.host_state import Running, parse
+from deploy.release.lock import LockHeldError
 from deploy.release.plan import plan
-from deploy.release.record import from_json
-from deploy.release.session import Held
-from deploy.release.transaction import Ending, explain, packed, release_files, transaction_files
+from deploy.release.release import from_json
+from deploy.release.transaction import TransactionResult, explain, packed, release_files, transaction_files
 from deploy.release.transaction import parse as parse_ending
 from tests.unit.deploy.release.releases import host, record, release
 
@@ -95,14 +95,14 @@ def test_the_plan_that_the_host_is_given() -> None:
 @pytest.mark.parametrize(
     "line,expected",
     [
-        ("state ended succeeded ", Ending("succeeded", "")),
-        ("state ended returned pulse: ValueError: no", Ending("returned", "pulse: ValueError: no")),
+        ("state ended succeeded ", TransactionResult("succeeded", "")),
+        ("state ended returned pulse: ValueError: no", TransactionResult("returned", "pulse: ValueError: no")),
         ("state running starting pulse", None),
         ("state ", None),
         ("ended succeeded", None),
     ],
 )
-def test_how_a_transaction_ended(line: str, expected: Ending | None) -> None:
+def test_how_a_transaction_ended(line: str, expected: TransactionResult | None) -> None:
     """Only the last line says it; a line of the log does not."""
     assert parse_ending(line) == expected
 
@@ -119,14 +119,16 @@ def test_how_a_transaction_ended(line: str, expected: Ending | None) -> None:
 )
 def test_an_ending_that_is_not_good_is_one_line(outcome: str, previous: str | None, said: str) -> None:
     """It says what runs now, and why."""
-    problem = explain(Ending(outcome, "why"), "b", previous, "vps")
+    problem = explain(TransactionResult(outcome, "why"), "b", previous, "vps")
     assert problem is not None
     assert (str(problem), problem.exit_code) == (said, 1)
-    assert explain(Ending("succeeded", ""), "b", previous, "vps") is None
+    assert explain(TransactionResult("succeeded", ""), "b", previous, "vps") is None
 
 
 def test_who_holds_the_lock() -> None:
     """As the holder wrote it; a line that cannot be read is no reason to fail."""
     holder = {"by": "bob@desk", "purpose": "deploying x", "since": "2026-11-21 09:15:00 UTC", "transaction": "x"}
-    assert str(Held(json.dumps(holder))) == "bob@desk holds the lock since 2026-11-21 09:15:00 UTC: deploying x"
-    assert str(Held("")) == "somebody holds the lock since some time ago: something"
+    assert (
+        str(LockHeldError(json.dumps(holder))) == "bob@desk holds the lock since 2026-11-21 09:15:00 UTC: deploying x"
+    )
+    assert str(LockHeldError("")) == "somebody holds the lock since some time ago: something"

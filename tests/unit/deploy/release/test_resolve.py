@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploy.problem import Problem
+from deploy.errors import CommandError
 from deploy.release.resolve import FINGERPRINT, environment_file, images, resolve
 
 ROOT = Path("/home/alice/openbell")
@@ -72,14 +72,14 @@ def test_what_a_container_is_made_of_is_its_fingerprint() -> None:
 def test_a_folder_of_the_checkout_is_refused() -> None:
     """It would not be there; a folder of the host is its owner's choice."""
     bind = {"type": "bind", "source": f"{ROOT}/data", "target": "/data"}
-    with pytest.raises(Problem, match=r"compose: pulse: .*data is a folder of this machine"):
+    with pytest.raises(CommandError, match=r"compose: pulse: .*data is a folder of this machine"):
         resolve(with_service(volumes=[bind]), TAGS, {}, ROOT)
     resolve(with_service(volumes=[{**bind, "source": "/srv/data"}]), TAGS, {}, ROOT)
 
 
 def test_files_that_are_not_brought_are_refused() -> None:
     """Compose's configs are files of this machine."""
-    with pytest.raises(Problem, match="compose: configs: files that a deploy does not bring"):
+    with pytest.raises(CommandError, match="compose: configs: files that a deploy does not bring"):
         resolve({**CONFIGURATION, "configs": {"a": {"file": "a.txt"}}}, TAGS, {}, ROOT)
 
 
@@ -99,7 +99,7 @@ def test_composes_secrets_are_brought_by_their_content(tmp_path: Path) -> None:
 
 def test_a_secret_that_cannot_be_read_is_named() -> None:
     """With its path."""
-    with pytest.raises(Problem, match="compose: secret urls: /nowhere/urls cannot be read: No such file"):
+    with pytest.raises(CommandError, match="compose: secret urls: /nowhere/urls cannot be read: No such file"):
         resolve({**CONFIGURATION, "secrets": {"urls": {"file": "/nowhere/urls"}}}, TAGS, {}, ROOT)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.problem import Problem
-from deploy.release.secret import of
+from deploy.errors import CommandError
+from deploy.release.secrets import of
 from openbell.manifest import Manifest, load_named
 from tests.unit.strategy_file import BOT, TOP, write
 
@@ -32,7 +32,7 @@ def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
 def test_what_is_missing_is_named_at_once(tmp_path: Path) -> None:
     """All of it, with who wants it and what to do."""
     manifests = [manifest(tmp_path, "a", "KEY", "OTHER"), manifest(tmp_path, "b", "KEY")]
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(CommandError) as caught:
         of(manifests, {"OTHER": ""})
     assert str(caught.value) == (
         "without a value: KEY (named by strategies/a/strategy.toml), OTHER (named by strategies/a/strategy.toml), "
@@ -42,5 +42,5 @@ def test_what_is_missing_is_named_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """With the reason, and without its content."""
-    with pytest.raises(Problem, match=r"KEY_FILE: /nowhere/key cannot be read: No such file or directory"):
+    with pytest.raises(CommandError, match=r"KEY_FILE: /nowhere/key cannot be read: No such file or directory"):
         of([manifest(tmp_path, "a", "KEY")], {"KEY_FILE": "/nowhere/key"})

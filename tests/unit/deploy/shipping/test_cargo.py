@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from deploy.shipping.cargo import Compression, pack
-from deploy.shipping.images import Image
-from deploy.shipping.spool import Spool
+from deploy.transfer.archive import Compression, pack
+from deploy.transfer.images import Image
+from deploy.transfer.layer_cache import LayerCache
 from tests.unit.deploy.shipping.pieces import configuration, identity, layer
 
 BASE, TOP = layer("base"), layer("top")
@@ -20,9 +20,9 @@ IMAGE = Image("openbell/pulse:local", "openbell/pulse", identity(CONFIG), (ident
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
+def spool(tmp_path: Path) -> LayerCache:
     """One layer of two, and the image's configuration."""
-    spool = Spool(tmp_path)
+    spool = LayerCache(tmp_path)
     spool.put(io.BytesIO(TOP), {identity(TOP)})
     spool.configurations[IMAGE.reference] = CONFIG
     return spool
@@ -48,7 +48,7 @@ def path(content: bytes) -> str:
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip"])
 def test_it_lists_every_layer_and_holds_those_that_are_missing(
-    tmp_path: Path, spool: Spool, compression: Compression
+    tmp_path: Path, spool: LayerCache, compression: Compression
 ) -> None:
     """For old engines by manifest.json, for new ones by index.json; both lead to the same blobs."""
     pack([IMAGE], [identity(TOP)], spool, compression, tmp_path / "cargo")
@@ -72,7 +72,7 @@ def test_it_lists_every_layer_and_holds_those_that_are_missing(
     assert path(BASE) not in files
 
 
-def test_its_images_have_their_immutable_tags_and_no_other(tmp_path: Path, spool: Spool) -> None:
+def test_its_images_have_their_immutable_tags_and_no_other(tmp_path: Path, spool: LayerCache) -> None:
     """An image without a tag would be pruned; one by the local tag would be taken for another."""
     pack([IMAGE], [identity(TOP)], spool, "zstd", tmp_path / "cargo")
     files = unpacked(tmp_path / "cargo", "zstd")
@@ -81,7 +81,7 @@ def test_its_images_have_their_immutable_tags_and_no_other(tmp_path: Path, spool
     assert b"local" not in b"".join(content for name, content in files.items() if name.endswith(".json"))
 
 
-def test_a_byte_that_changes_on_the_way_is_noticed_in_unpacking(tmp_path: Path, spool: Spool) -> None:
+def test_a_byte_that_changes_on_the_way_is_noticed_in_unpacking(tmp_path: Path, spool: LayerCache) -> None:
     """The packed form has a checksum."""
     pack([IMAGE], [identity(TOP)], spool, "zstd", tmp_path / "cargo")
     content = bytearray((tmp_path / "cargo").read_bytes())
@@ -90,7 +90,7 @@ def test_a_byte_that_changes_on_the_way_is_noticed_in_unpacking(tmp_path: Path, 
         zstandard.ZstdDecompressor().stream_reader(bytes(content)).read()
 
 
-def test_the_same_images_make_the_same_bytes(tmp_path: Path, spool: Spool) -> None:
+def test_the_same_images_make_the_same_bytes(tmp_path: Path, spool: LayerCache) -> None:
     """No time, name or number of this machine is in them."""
     for name in ("one", "two"):
         pack([IMAGE], [identity(TOP)], spool, "gzip", tmp_path / name)

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from deploy.shipping.catcher import Catcher, catching
+from deploy.transfer.capturing_registry import CapturingRegistry, catching
 from tests.unit.deploy.shipping.pieces import identity, layer
 
 CONTENT = gzip.compress(layer("a", b"x" * 100_000), mtime=0)
 
 
 @pytest.fixture
-def catcher(tmp_path: Path) -> Iterator[Catcher]:
+def catcher(tmp_path: Path) -> Iterator[CapturingRegistry]:
     """A catcher with room for a megabyte."""
     with catching(tmp_path, 1 << 20) as one:
         yield one
 
 
-def ask(catcher: Catcher, method: str, path: str, body: bytes | list[bytes] | None = None) -> http.client.HTTPResponse:
+def ask(
+    catcher: CapturingRegistry, method: str, path: str, body: bytes | list[bytes] | None = None
+) -> http.client.HTTPResponse:
     """Return the answer to one request; a list is sent in chunks. "~" stands for the catcher's own path."""
     connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
     where = path.replace("~", f"/v2/{catcher.secret}/openbell/pulse")
@@ -33,7 +35,7 @@ def ask(catcher: Catcher, method: str, path: str, body: bytes | list[bytes] | No
     return answer
 
 
-def chunked(catcher: Catcher, path: str, pieces: list[bytes]) -> http.client.HTTPResponse:
+def chunked(catcher: CapturingRegistry, path: str, pieces: list[bytes]) -> http.client.HTTPResponse:
     """Return the answer to a PATCH whose length is not known before, which is how an engine sends a layer."""
     connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
     headers = {"Transfer-Encoding": "chunked"}
@@ -44,7 +46,7 @@ def chunked(catcher: Catcher, path: str, pieces: list[bytes]) -> http.client.HTT
     return answer
 
 
-def test_it_says_that_it_has_what_it_does_not_want(catcher: Catcher) -> None:
+def test_it_says_that_it_has_what_it_does_not_want(catcher: CapturingRegistry) -> None:
     """An engine then sends nothing of it."""
     catcher.wanted.add("sha256:2")
     assert ask(catcher, "GET", "/v2/").status == 200
@@ -53,7 +55,7 @@ def test_it_says_that_it_has_what_it_does_not_want(catcher: Catcher) -> None:
     assert catcher.heard.is_set()
 
 
-def test_what_an_engine_sends_is_kept_under_its_digest(catcher: Catcher) -> None:
+def test_what_an_engine_sends_is_kept_under_its_digest(catcher: CapturingRegistry) -> None:
     """An upload is begun, filled in pieces, and ended with a name."""
     catcher.wanted.add(identity(CONTENT))
     begun = ask(catcher, "POST", "~/blobs/uploads/")
@@ -67,14 +69,14 @@ def test_what_an_engine_sends_is_kept_under_its_digest(catcher: Catcher) -> None
     assert ask(catcher, "HEAD", f"~/blobs/{identity(CONTENT)}").status == 200, "it has it now"
 
 
-def test_manifests_are_kept_by_the_images_names(catcher: Catcher) -> None:
+def test_manifests_are_kept_by_the_images_names(catcher: CapturingRegistry) -> None:
     """The way from an image to its layers."""
     answer = ask(catcher, "PUT", "~/manifests/shipping", b'{"layers": []}')
     assert answer.status == 201
     assert catcher.manifests == {"openbell/pulse:shipping": b'{"layers": []}'}
 
 
-def test_somebody_else_is_not_served(catcher: Catcher) -> None:
+def test_somebody_else_is_not_served(catcher: CapturingRegistry) -> None:
     """The port can be reached by every user of this machine; the secret in the path is the engine's alone."""
     assert ask(catcher, "POST", "/v2/openbell/pulse/blobs/uploads/").status == 404
     assert ask(catcher, "PUT", "/v2/0000000000000000/openbell/pulse/manifests/x", b"{}").status == 404
@@ -82,7 +84,7 @@ def test_somebody_else_is_not_served(catcher: Catcher) -> None:
     assert not list(catcher.folder.iterdir())
 
 
-def test_an_upload_cannot_leave_the_folder(catcher: Catcher) -> None:
+def test_an_upload_cannot_leave_the_folder(catcher: CapturingRegistry) -> None:
     """What comes in a path is taken for a name only."""
     assert ask(catcher, "PATCH", "~/blobs/uploads/..%2f..%2fx", b"x").status != 500
     begun = ask(catcher, "POST", "~/blobs/uploads/")
@@ -91,7 +93,7 @@ def test_an_upload_cannot_leave_the_folder(catcher: Catcher) -> None:
     assert not (catcher.folder.parent / "outside").exists()
 
 
-def test_too_much_is_cut_off(catcher: Catcher) -> None:
+def test_too_much_is_cut_off(catcher: CapturingRegistry) -> None:
     """Beyond the limit the other way is quicker."""
     where = str(ask(catcher, "POST", "~/blobs/uploads/").getheader("Location"))
     with pytest.raises((http.client.HTTPException, OSError)):

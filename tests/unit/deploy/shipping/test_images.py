@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.shipping.cargo import canonical
-from deploy.shipping.images import Image, Local, from_inspection, tag
+from deploy.transfer.archive import canonical
+from deploy.transfer.images import Image, Local, from_inspection, tag
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.shipping.images import Local
-from deploy.shipping.inventory import Inventory, chains, parse
+from deploy.transfer.host_images import HostImages, chains, parse
+from deploy.transfer.images import Local
 
 CLASSIC = '20.10.24+dfsg1|linux/x86_64|[["Backing Filesystem","extfs"]]|/var/lib/docker'
 CONTAINERD = '26.1.5|linux/aarch64|[["driver-type","io.containerd.snapshotter.v1"]]|/var/lib/docker'
@@ -14,7 +14,7 @@ IMAGE = 'sha256:aa|["openbell/pulse:0123456789ab","openbell/pulse:other"]|["sha2
 def test_a_host_with_images() -> None:
     """Every beginning of every chain is known, and every tag leads to an id."""
     inventory = parse([CLASSIC, DISK, "/usr/bin/zstd", IMAGE, "sha256:bb|[]|null", 'sha256:cc|null|["sha256:9"]'])
-    assert inventory == Inventory(
+    assert inventory == HostImages(
         chains=frozenset({("sha256:1",), ("sha256:1", "sha256:2"), ("sha256:9",)}),
         tags={"openbell/pulse:0123456789ab": "sha256:aa", "openbell/pulse:other": "sha256:aa"},
         platform="linux/amd64",
@@ -46,7 +46,7 @@ def test_an_image_is_there_if_its_tag_id_and_layers_are(
     host_id: str, containerd: bool, layers: str, expected: bool
 ) -> None:
     """One of them alone is not enough."""
-    inventory = Inventory(chains=chains([tuple(layers)]), tags={"a:x": host_id}, containerd=containerd)
+    inventory = HostImages(chains=chains([tuple(layers)]), tags={"a:x": host_id}, containerd=containerd)
     image = Local("a:local", "sha256:aa", ("1", "2"), "linux/amd64")
     assert inventory.has(image, "a:x") is expected
     assert not inventory.has(image, "a:y")
@@ -54,5 +54,5 @@ def test_an_image_is_there_if_its_tag_id_and_layers_are(
 
 def test_an_image_that_nobody_has_looked_at_is_not_there() -> None:
     """Somebody was cut off between its load and its check: it travels again."""
-    inventory = Inventory(chains=chains(["12"]), tags={"a:x": "sha256:aa", "a:x-unchecked": "sha256:aa"})
+    inventory = HostImages(chains=chains(["12"]), tags={"a:x": "sha256:aa", "a:x-unchecked": "sha256:aa"})
     assert not inventory.has(Local("a:local", "sha256:aa", ("1", "2"), "linux/amd64"), "a:x")

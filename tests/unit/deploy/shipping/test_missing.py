@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.shipping.inventory import Inventory, chains
-from deploy.shipping.missing import needed
+from deploy.transfer.host_images import HostImages, chains
+from deploy.transfer.missing_layers import needed
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def test_only_the_longest_beginning_that_is_there_is_left_out(
     there: list[str], images: dict[str, str], expected: dict[str, str]
 ) -> None:
     """Each letter of a text is a layer, or an image that needs it; each layer travels once, whoever needs it."""
-    inventory = Inventory(chains=chains(map(tuple, there)))
+    inventory = HostImages(chains=chains(map(tuple, there)))
     found = needed([(name, tuple(layers)) for name, layers in images.items()], inventory)
     assert {layer: "".join(names) for layer, names in found.items()} == expected
 
 
 def test_layers_travel_from_the_lowest_up() -> None:
     """Their order is that of the chain."""
-    assert list(needed([("a", ("3", "1", "2"))], Inventory(chains=frozenset()))) == ["3", "1", "2"]
+    assert list(needed([("a", ("3", "1", "2"))], HostImages(chains=frozenset()))) == ["3", "1", "2"]
 
 
 def test_everything_travels_to_a_host_that_is_not_believed() -> None:
     """What it said about its engine stays; what it said about images does not count."""
-    inventory = Inventory(chains=chains([("1", "2")]), tags={"a:1": "x"}, engine="20.10.24", zstd=False)
+    inventory = HostImages(chains=chains([("1", "2")]), tags={"a:1": "x"}, engine="20.10.24", zstd=False)
     assert list(needed([("a", ("1", "2"))], inventory.nothing())) == ["1", "2"]
-    assert inventory.nothing() == Inventory(chains=frozenset(), engine="20.10.24", zstd=False)
+    assert inventory.nothing() == HostImages(chains=frozenset(), engine="20.10.24", zstd=False)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from deploy.shipping import remote
-from deploy.shipping.images import Image
-from deploy.shipping.shipment import Shipment
+from deploy.transfer import remote
+from deploy.transfer.images import Image
+from deploy.transfer.shipment import Shipment
 
 TAG, ID = "openbell/pulse:0123456789ab", "sha256:0123456789abcdef"
 PACKED = zstandard.compress(b"the images" * 50_000)

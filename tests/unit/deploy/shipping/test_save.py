@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.shipping.images import Local
-from deploy.shipping.save import read
-from deploy.shipping.spool import Spool
+from deploy.transfer.export_save import read
+from deploy.transfer.images import Local
+from deploy.transfer.layer_cache import LayerCache
 from tests.unit.deploy.shipping.pieces import archive, configuration, identity, layer
 
 BASE, TOP, OTHER = layer("base"), layer("top"), layer("other")
@@ -72,7 +72,7 @@ FORMS = {"old": old_form(), "new": new_form(packed=False), "packed": new_form(pa
 @pytest.mark.parametrize("form", FORMS)
 def test_only_what_is_needed_is_kept(tmp_path: Path, form: str) -> None:
     """Configurations by the images' names, and the layers that were asked for."""
-    spool = Spool(tmp_path)
+    spool = LayerCache(tmp_path)
     read(io.BytesIO(FORMS[form]), IMAGES, {identity(TOP): (), identity(OTHER): ()}, spool)
     assert set(spool.layers) == {identity(TOP), identity(OTHER)}
     assert spool.configurations == {"openbell/pulse:local": PULSE, "openbell/cross:local": CROSS}
@@ -81,7 +81,7 @@ def test_only_what_is_needed_is_kept(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_layers_that_images_share_are_there_once(tmp_path: Path, form: str) -> None:
     """Even where the archive links them."""
-    spool = Spool(tmp_path)
+    spool = LayerCache(tmp_path)
     read(io.BytesIO(FORMS[form]), IMAGES, {identity(one): () for one in (BASE, TOP, OTHER)}, spool)
     assert {one: path.read_bytes() for one, path in spool.layers.items()} == {
         identity(one): one for one in (BASE, TOP, OTHER)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.progress import log_to_stdout
-from deploy.shipping.images import Image, Layer
-from deploy.shipping.sending import Meter, duration, write
-from deploy.shipping.shipment import Shipment, size
+from deploy.log import log_to_stdout
+from deploy.transfer.images import Image, Layer
+from deploy.transfer.shipment import Shipment, size
+from deploy.transfer.upload import Meter, duration, write
 
 
 class Clock:

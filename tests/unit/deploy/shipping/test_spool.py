@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from deploy.shipping.spool import Spool
+from deploy.transfer.layer_cache import LayerCache
 from tests.unit.deploy.shipping.pieces import identity, layer
 
 
@@ -16,7 +16,7 @@ from tests.unit.deploy.shipping.pieces import identity, layer
 def test_a_layer_is_kept_unpacked_under_its_own_id(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """However an engine packs it."""
     content = layer("a", b"x" * 3_000_000)
-    spool = Spool(tmp_path)
+    spool = LayerCache(tmp_path)
     assert spool.put(io.BytesIO(pack(content)), {identity(content)}) == identity(content)
     with spool.open(identity(content)) as file:
         assert file.read() == content
@@ -25,7 +25,7 @@ def test_a_layer_is_kept_unpacked_under_its_own_id(tmp_path: Path, pack: Callabl
 
 def test_what_is_not_wanted_is_not_kept(tmp_path: Path) -> None:
     """Neither another layer, nor the same one twice."""
-    spool = Spool(tmp_path)
+    spool = LayerCache(tmp_path)
     wanted = {identity(layer("a"))}
     for name in ("a", "b", "a"):
         spool.put(io.BytesIO(layer(name)), wanted)
@@ -35,7 +35,7 @@ def test_what_is_not_wanted_is_not_kept(tmp_path: Path) -> None:
 
 def test_a_layer_that_was_changed_on_its_way_is_another_one(tmp_path: Path) -> None:
     """Its id is computed from what has arrived."""
-    spool = Spool(tmp_path)
+    spool = LayerCache(tmp_path)
     content = layer("a")
     spool.put(io.BytesIO(content[:-1] + b"!"), {identity(content)})
     assert not spool.layers

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from openbell.supervisor.alerts.post import Post
+from openbell.supervisor.alerts.sender_client import SenderClient
 from tests.unit.supervisor.alerts.hook import Hook, hook
 
 
@@ -18,7 +18,7 @@ def webhook() -> Iterator[Hook]:
 
 
 @pytest.fixture
-def post() -> Iterator[Post]:
+def post() -> Iterator[SenderClient]:
     """A post whose sends may take three seconds."""
-    with closing(Post(lambda: datetime.now(UTC), limit=3.0)) as opened:
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=3.0)) as opened:
         yield opened

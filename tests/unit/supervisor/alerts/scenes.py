@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openbell.control import Deployment
-from openbell.supervisor.alerts.desk import Desk
-from openbell.supervisor.alerts.memory import Memory, open_database
+from openbell.supervisor.alerts.incidents import Incidents
 from openbell.supervisor.alerts.records import Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.records import Fault, SlotRecord
-from openbell.supervisor.snapshot import BotView, Snapshot, StrategyView
+from openbell.supervisor.alerts.store import AlertStore, open_database
+from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.records import Fault, SlotRecord
 
 NOW = datetime(2026, 11, 23, 14, 36, 1, tzinfo=UTC)  # a Monday, 09:36:01 in New York
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -79,10 +79,10 @@ class Room:
 
     def open(self) -> None:
         """Begin with what is stored."""
-        self.memory = Memory(open_database(self.file))
+        self.memory = AlertStore(open_database(self.file))
         with self.memory.transaction():
             self.memory.set_channels(self.settings.channels, self.now)
-        self.desk = Desk(self.memory, self.settings, lambda after: [one for one in self.faults if one.id > after])
+        self.desk = Incidents(self.memory, self.settings, lambda after: [one for one in self.faults if one.id > after])
 
     def restart(self, after: timedelta) -> None:
         """End as kill -9 would, and begin again some time later."""

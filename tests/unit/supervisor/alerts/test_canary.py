@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 
 from openbell.slots import slots_between
-from openbell.supervisor.alerts.canary import AHEAD, GRACE, KEPT, REQUEST, Cage, ask, manifest
-from openbell.supervisor.alerts.causes import CANARY_STRATEGY
+from openbell.supervisor.alerts.canary import AHEAD, GRACE, KEPT, REQUEST, CanaryRunner, ask, manifest
+from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
 from tests.unit.supervisor.alerts.scenes import NOW, SECOND
 
 SETTLING = SECOND  # which the book gives the journal
 
 
 @pytest.fixture
-def cage(tmp_path: Path) -> Iterator[Cage]:
+def cage(tmp_path: Path) -> Iterator[CanaryRunner]:
     """A cage whose control folder is there."""
-    with closing(Cage(tmp_path)) as opened:
+    with closing(CanaryRunner(tmp_path)) as opened:
         yield opened
 
 
-def test_without_a_request_there_is_nothing(cage: Cage) -> None:
+def test_without_a_request_there_is_nothing(cage: CanaryRunner) -> None:
     """It costs a look at a file that is not there."""
     assert cage.step(NOW) == ((), None)
 
 
-def test_a_canary_is_due_once_and_missed(cage: Cage, tmp_path: Path) -> None:
+def test_a_canary_is_due_once_and_missed(cage: CanaryRunner, tmp_path: Path) -> None:
     """It is fine until its grace is over, then it has missed its slot, and after a while there is no canary any more."""
     request = ask(tmp_path, NOW, "a test")
     found_at, now = None, NOW
@@ -46,7 +46,7 @@ def test_a_canary_is_due_once_and_missed(cage: Cage, tmp_path: Path) -> None:
     assert not (tmp_path / REQUEST).exists()
 
 
-def test_nothing_is_left_of_a_canary(cage: Cage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_left_of_a_canary(cage: CanaryRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its folder goes with it, also when the supervisor stops or another one is asked for."""
     places = tmp_path / "temporary"
     places.mkdir()
@@ -60,7 +60,7 @@ def test_nothing_is_left_of_a_canary(cage: Cage, tmp_path: Path, monkeypatch: py
     assert list(places.iterdir()) == []
 
 
-def test_a_request_that_cannot_be_removed_is_obeyed_once(cage: Cage, tmp_path: Path) -> None:
+def test_a_request_that_cannot_be_removed_is_obeyed_once(cage: CanaryRunner, tmp_path: Path) -> None:
     """Else the canary would begin anew at every look, and never be due."""
     ask(tmp_path, NOW, "a test")
     text = (tmp_path / REQUEST).read_text()
@@ -75,7 +75,7 @@ def test_a_request_that_cannot_be_removed_is_obeyed_once(cage: Cage, tmp_path: P
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"requested_at": "2026-11-20T00:00:00.000Z", "slot": "2026-11-20T00:00:02.000Z"}']
 )
-def test_a_request_that_is_torn_or_old_is_dropped(cage: Cage, tmp_path: Path, text: str) -> None:
+def test_a_request_that_is_torn_or_old_is_dropped(cage: CanaryRunner, tmp_path: Path, text: str) -> None:
     """One from before a restart, say: nobody waits for it."""
     (tmp_path / REQUEST).write_text(text)
     assert cage.step(NOW) == ((), None)

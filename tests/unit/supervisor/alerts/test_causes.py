@@ -2,9 +2,9 @@
 
 import pytest
 
-from openbell.supervisor.alerts.causes import ABSENCE, CANARY, CANARY_STRATEGY, Gathering, cause_of
+from openbell.supervisor.alerts.grouping import ABSENCE, CANARY, CANARY_STRATEGY, IncidentIndex, cause_of
 from openbell.supervisor.alerts.records import Incident
-from openbell.supervisor.conditions import Condition
+from openbell.supervisor.model.conditions import Condition
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND, condition, incident, member
 
 REFUSED = (
@@ -76,4 +76,4 @@ ERROR = incident(member("a", "failed"), cause=cause_of(condition("a", "failed"))
 )
 def test_a_new_condition_joins_what_explains_it(new: Condition, there: Incident, *, joins: bool) -> None:
     """It joins an incident of its cause, of its strategy's dead loop, or of the supervisor's own absence; an old outage is over for it."""
-    assert (Gathering([there], NOW).place(new) == there.id) is joins
+    assert (IncidentIndex([there], NOW).place(new) == there.id) is joins

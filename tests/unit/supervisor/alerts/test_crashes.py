@@ -13,11 +13,11 @@ from typing import NoReturn
 import pytest
 
 from openbell.supervisor.alerts.delivery import Worker
-from openbell.supervisor.alerts.post import Sent
 from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.sender_client import SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.records import Fault
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.records import Fault
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND, Room, condition
 
 SETTINGS = AlertSettings(
@@ -62,13 +62,13 @@ class Life:
         self.count = count
         self.now = NOW
 
-    def send(self, channel: Channel, message: Message) -> Sent:
+    def send(self, channel: Channel, message: Message) -> SendResult:
         """Send into a file; a kill may come before and after it."""
         self.count()
         with (self.folder / "sent").open("a") as file:
             file.write(f"{channel.name} {message.sort}: {message.title}\n")
         self.count()
-        return Sent("", self.now)
+        return SendResult("", self.now)
 
     def live(self) -> None:
         """Go on where the life before this one was killed."""

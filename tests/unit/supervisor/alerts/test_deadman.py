@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts import state
+from openbell.supervisor.alerts import view
 from openbell.supervisor.alerts.deadman import Deadman, ping, skew
-from openbell.supervisor.alerts.memory import open_database
+from openbell.supervisor.alerts.store import open_database
 from tests.unit.supervisor.alerts.hook import Hook, wait_until
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND
 
@@ -50,7 +50,7 @@ def test_what_became_of_a_ping_can_be_seen(webhook: Hook, watch: Watch, capsys: 
     webhook.answers["ok"] = 500
     watch.cycles += 1
     watch.deadman.step()
-    shown = state.read(watch.file)
+    shown = view.read(watch.file)
     assert shown is not None
     assert shown.deadman is not None
     assert shown.deadman.last_pinged_at is not None

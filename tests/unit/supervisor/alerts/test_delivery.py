@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.delivery import Next, Worker, Workers, after_failure
-from openbell.supervisor.alerts.memory import Memory, open_database
-from openbell.supervisor.alerts.post import Post, Sent
+from openbell.supervisor.alerts.delivery import NextAttempt, Worker, Workers, after_failure
 from openbell.supervisor.alerts.records import Delivery, Incident, Message
+from openbell.supervisor.alerts.sender_client import SenderClient, SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
+from openbell.supervisor.alerts.store import AlertStore, open_database
 from tests.unit.supervisor.alerts.hook import Hook, wait_until
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND
 
@@ -36,18 +36,20 @@ def delivery(attempts: int = 0, *, age: timedelta = timedelta(0), open_: bool = 
 @pytest.mark.parametrize(
     "about,failures,failing_for,expected",
     [
-        (delivery(0), 1, None, Next(NOW + 5 * SECOND, hand_over=False)),
-        (delivery(1), 2, 5 * SECOND, Next(NOW + 15 * SECOND, hand_over=False)),
-        (delivery(2), 3, 20 * SECOND, Next(NOW + 45 * SECOND, hand_over=True)),
-        (delivery(0), 1, 2 * MINUTE, Next(NOW + 5 * SECOND, hand_over=True)),
-        (delivery(5), 6, HOUR, Next(NOW + 10 * MINUTE, hand_over=True)),
-        (delivery(5000), 5001, HOUR, Next(NOW + 10 * MINUTE, hand_over=True)),
-        (delivery(200, age=24 * HOUR), 201, HOUR, Next(NOW + 10 * MINUTE, hand_over=True)),
-        (delivery(200, age=24 * HOUR, open_=False), 201, HOUR, Next(None, hand_over=False)),
-        (delivery(200, age=23 * HOUR, open_=False), 201, HOUR, Next(NOW + 10 * MINUTE, hand_over=True)),
+        (delivery(0), 1, None, NextAttempt(NOW + 5 * SECOND, hand_over=False)),
+        (delivery(1), 2, 5 * SECOND, NextAttempt(NOW + 15 * SECOND, hand_over=False)),
+        (delivery(2), 3, 20 * SECOND, NextAttempt(NOW + 45 * SECOND, hand_over=True)),
+        (delivery(0), 1, 2 * MINUTE, NextAttempt(NOW + 5 * SECOND, hand_over=True)),
+        (delivery(5), 6, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
+        (delivery(5000), 5001, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
+        (delivery(200, age=24 * HOUR), 201, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
+        (delivery(200, age=24 * HOUR, open_=False), 201, HOUR, NextAttempt(None, hand_over=False)),
+        (delivery(200, age=23 * HOUR, open_=False), 201, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
     ],
 )
-def test_what_follows_a_failure(about: Delivery, failures: int, failing_for: timedelta | None, expected: Next) -> None:
+def test_what_follows_a_failure(
+    about: Delivery, failures: int, failing_for: timedelta | None, expected: NextAttempt
+) -> None:
     """Longer and longer pauses, the fallback after some failures or some time, and no end while the thing is open."""
     since = None if failing_for is None else NOW - failing_for
     assert after_failure(about, failures, since, SETTINGS, NOW) == expected
@@ -61,17 +63,17 @@ class Scene:
         self.now = NOW
         self.errors: dict[str, str] = {}
         self.sent: list[tuple[str, str]] = []
-        self.memory = Memory(open_database(self.file))
+        self.memory = AlertStore(open_database(self.file))
         with self.memory.transaction():
             self.memory.set_channels(settings.channels, NOW)
         self.workers = {one.name: Worker(one, settings, self.file, self, lambda: self.now) for one in settings.channels}
 
-    def send(self, channel: Channel, message: Message) -> Sent:
+    def send(self, channel: Channel, message: Message) -> SendResult:
         """Answer what the test says."""
         error = self.errors.get(channel.name, "")
         if not error:
             self.sent.append((channel.name, message.title))
-        return Sent(error, self.now)
+        return SendResult(error, self.now)
 
     def close(self) -> None:
         """Close everything."""
@@ -193,7 +195,7 @@ def test_workers_serve_real_channels_side_by_side(webhook: Hook, tmp_path: Path)
     )
     settings = AlertSettings(channels=channels, fallback_failures=1)
     file = tmp_path / "alerts.sqlite"
-    with closing(Memory(open_database(file))) as memory, closing(Post(now, limit=3.0)) as post:
+    with closing(AlertStore(open_database(file))) as memory, closing(SenderClient(now, limit=3.0)) as post:
         with memory.transaction():
             memory.set_channels(channels, now())
         workers = Workers([Worker(channel, settings, file, post, now) for channel in channels])
@@ -216,7 +218,7 @@ def test_a_channel_with_a_limit_gets_its_message_when_it_takes_it(webhook: Hook,
     channel = Channel("busy", webhook.url("enough"))
     settings = AlertSettings(channels=(channel,))
     clock = [NOW]
-    with closing(Scene(tmp_path, settings)) as scene, closing(Post(now, limit=5.0)) as post:
+    with closing(Scene(tmp_path, settings)) as scene, closing(SenderClient(now, limit=5.0)) as post:
         worker = Worker(channel, settings, scene.file, post, lambda: clock[0])
         with closing(worker):
             scene.store(message(), "busy")

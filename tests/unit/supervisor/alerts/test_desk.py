@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from openbell.control import Deployment
-from openbell.supervisor.alerts.causes import CANARY_STRATEGY
+from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
+from openbell.supervisor.alerts.quiet_hours import QuietHours
 from openbell.supervisor.alerts.settings import AlertSettings, Thresholds
-from openbell.supervisor.alerts.times import Quiet
 from tests.unit.supervisor.alerts.scenes import HOOK, HOUR, MINUTE, NOW, SECOND, Room, bot_view, condition, room
 
 
@@ -172,7 +172,7 @@ def test_a_journal_that_is_still_being_read_mends_nothing(here: Room) -> None:
 
 def test_quiet_hours_keep_a_short_trouble_for_the_morning(tmp_path: Path) -> None:
     """What is not critical, came at night and went again is one message in the morning."""
-    night = AlertSettings(channels=(HOOK,), quiet=Quiet(time(15), time(16), "UTC"))
+    night = AlertSettings(channels=(HOOK,), quiet=QuietHours(time(15), time(16), "UTC"))
     with room(tmp_path, night) as here:
         here.during(30 * MINUTE, step=50 * SECOND)
         here.during(10 * MINUTE, condition(kind="unexpected_run"), step=10 * SECOND)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.alerts import Alerts
 from openbell.supervisor.alerts.digest import Done, after_close, before_open, done_today
+from openbell.supervisor.alerts.quiet_hours import DailyTime
+from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.alerts.settings import from_environment
-from openbell.supervisor.alerts.times import Daily
-from openbell.supervisor.records import AccountRecord
+from openbell.supervisor.model.records import AccountRecord
 from tests.unit.supervisor.alerts.scenes import HOOK, HOUR, MINUTE, SECOND, bot_view, environment, snapshot
 from tests.unit.supervisor.world import World
 
@@ -22,7 +22,7 @@ FUND = (
     '[[bot]]\nid = "beta"\nsymbols = ["IBM"]\nat = "11:00"\n'
 )
 BITS = 'timezone = "UTC"\n[[bot]]\nsymbols = ["BTC/USDT"]\nevery = "15m"\n'
-MORNING = Daily("morning", time(8, 30), "America/New_York", frozenset(range(7)))
+MORNING = DailyTime("morning", time(8, 30), "America/New_York", frozenset(range(7)))
 EVENING = replace(MORNING, name="evening")
 
 
@@ -144,7 +144,7 @@ def test_what_was_done_is_read_from_the_ledger(world: World) -> None:
     assert done.orders == 0
 
 
-def digests(alerts: Alerts) -> list[str]:
+def digests(alerts: AlertService) -> list[str]:
     """Return the titles of all digests."""
     rows = alerts._memory.database.execute("SELECT title FROM messages WHERE sort = 'digest' ORDER BY id")
     return [title for (title,) in rows]
@@ -155,10 +155,10 @@ def test_a_digest_is_sent_once_a_day_whatever_is_restarted(world: World) -> None
     settings = replace(from_environment(environment(DIGEST_MORNING="mon-fri 08:30 America/New_York")), channels=(HOOK,))
     clock = [at("2026-11-20 15:00:00")]  # a Friday, after its time
 
-    def alerts() -> Alerts:
+    def alerts() -> AlertService:
         world.see()
         assert world.store is not None
-        return Alerts(
+        return AlertService(
             settings, [world.manifest("fund")], world.root, world.control, world.store, lambda: clock[0], lambda _: None
         )
 
@@ -192,7 +192,7 @@ def test_nobody_gets_a_digest_who_did_not_ask(world: World) -> None:
     assert world.store is not None
     now = at("2026-11-23 13:00:00")
     with closing(
-        Alerts(from_environment({}), [], world.root, world.control, world.store, lambda: now, lambda _: None)
+        AlertService(from_environment({}), [], world.root, world.control, world.store, lambda: now, lambda _: None)
     ) as alerts:
         for minute in range(0, 120, 5):
             alerts.see(WELL, now + minute * MINUTE + SECOND)

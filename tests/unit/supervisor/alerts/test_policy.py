@@ -4,16 +4,16 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from openbell.supervisor.alerts.causes import ABSENCE, CANARY
-from openbell.supervisor.alerts.policy import Verdict, decide
+from openbell.supervisor.alerts.grouping import ABSENCE, CANARY
+from openbell.supervisor.alerts.policy import AlertDecision, decide
+from openbell.supervisor.alerts.quiet_hours import QuietHours
 from openbell.supervisor.alerts.records import Incident
 from openbell.supervisor.alerts.settings import AlertSettings
-from openbell.supervisor.alerts.times import Quiet
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND, incident, member
 
 TICK = timedelta(milliseconds=1)
 PLAIN = AlertSettings()
-NIGHT = AlertSettings(quiet=Quiet(time(22), time(7), "Europe/Berlin"))
+NIGHT = AlertSettings(quiet=QuietHours(time(22), time(7), "Europe/Berlin"))
 MISSED, STALLED = member(), member(bot="", kind="stalled")
 SLOWER = member(kind="slower")  # not critical
 TOLD = {"told_at": NOW, "said_at": NOW}
@@ -33,44 +33,44 @@ OVER = member(told=True, closed=MINUTE)
     "about,after,expected",
     [
         # The first message: after a moment in which others may join.
-        (incident(MISSED), timedelta(0), Verdict(until=NOW + 150 * TICK)),
-        (incident(MISSED), 150 * TICK, Verdict("alert")),
-        (incident(MISSED, joined_at=NOW + 300 * TICK), 350 * TICK, Verdict(until=NOW + 400 * TICK)),
-        (incident(MISSED, joined_at=NOW + 300 * TICK), 400 * TICK, Verdict("alert")),
-        (incident(STALLED), 5 * SECOND, Verdict(until=NOW + 5.5 * SECOND)),
-        (incident(STALLED), 6 * SECOND, Verdict("alert")),
-        (incident(STALLED, joined_at=NOW + 11 * SECOND), 11.5 * SECOND, Verdict(until=NOW + 12 * SECOND)),
-        (incident(STALLED, MISSED), 150 * TICK, Verdict("alert")),
-        (incident(member(closed=SECOND)), 2 * SECOND, Verdict("alert", over=True)),
+        (incident(MISSED), timedelta(0), AlertDecision(until=NOW + 150 * TICK)),
+        (incident(MISSED), 150 * TICK, AlertDecision("alert")),
+        (incident(MISSED, joined_at=NOW + 300 * TICK), 350 * TICK, AlertDecision(until=NOW + 400 * TICK)),
+        (incident(MISSED, joined_at=NOW + 300 * TICK), 400 * TICK, AlertDecision("alert")),
+        (incident(STALLED), 5 * SECOND, AlertDecision(until=NOW + 5.5 * SECOND)),
+        (incident(STALLED), 6 * SECOND, AlertDecision("alert")),
+        (incident(STALLED, joined_at=NOW + 11 * SECOND), 11.5 * SECOND, AlertDecision(until=NOW + 12 * SECOND)),
+        (incident(STALLED, MISSED), 150 * TICK, AlertDecision("alert")),
+        (incident(member(closed=SECOND)), 2 * SECOND, AlertDecision("alert", over=True)),
         # Then: silence, reminders at growing distances, the last one again and again.
-        (known(NAMED), 59 * MINUTE, Verdict(until=NOW + HOUR)),
-        (known(NAMED), HOUR, Verdict("reminder")),
-        (known(NAMED, reminders=1), HOUR, Verdict(until=NOW + 4 * HOUR)),
-        (known(NAMED, reminders=1), 4 * HOUR, Verdict("reminder")),
-        (known(NAMED, reminders=9), 23 * HOUR, Verdict(until=NOW + 24 * HOUR)),
-        (known(NAMED, reminders=9), 24 * HOUR, Verdict("reminder")),
+        (known(NAMED), 59 * MINUTE, AlertDecision(until=NOW + HOUR)),
+        (known(NAMED), HOUR, AlertDecision("reminder")),
+        (known(NAMED, reminders=1), HOUR, AlertDecision(until=NOW + 4 * HOUR)),
+        (known(NAMED, reminders=1), 4 * HOUR, AlertDecision("reminder")),
+        (known(NAMED, reminders=9), 23 * HOUR, AlertDecision(until=NOW + 24 * HOUR)),
+        (known(NAMED, reminders=9), 24 * HOUR, AlertDecision("reminder")),
         # More of the same: together, and less and less often.
-        (known(NAMED, MISSED), 14 * SECOND, Verdict(until=NOW + 15 * SECOND)),
-        (known(NAMED, MISSED), 15 * SECOND, Verdict("update")),
-        (known(NAMED, MISSED, updates=2), 59 * SECOND, Verdict(until=NOW + MINUTE)),
-        (known(NAMED, MISSED, updates=2), MINUTE, Verdict("update")),
-        (known(NAMED, MISSED, updates=30), HOUR, Verdict("update")),
+        (known(NAMED, MISSED), 14 * SECOND, AlertDecision(until=NOW + 15 * SECOND)),
+        (known(NAMED, MISSED), 15 * SECOND, AlertDecision("update")),
+        (known(NAMED, MISSED, updates=2), 59 * SECOND, AlertDecision(until=NOW + MINUTE)),
+        (known(NAMED, MISSED, updates=2), MINUTE, AlertDecision("update")),
+        (known(NAMED, MISSED, updates=30), HOUR, AlertDecision("update")),
         # The end: when all of it is over, at once.
-        (known(NAMED, OVER), MINUTE, Verdict(until=NOW + HOUR)),
-        (known(OVER), MINUTE, Verdict("recovery", over=True)),
+        (known(NAMED, OVER), MINUTE, AlertDecision(until=NOW + HOUR)),
+        (known(OVER), MINUTE, AlertDecision("recovery", over=True)),
         # The supervisor's own absence: one summary, when the loops have shown themselves; of a short one without harm nothing.
-        (incident(cause=ABSENCE, hold_until=NOW + MINUTE), SECOND, Verdict(until=NOW + MINUTE)),
-        (ABSENT, SECOND, Verdict(over=True)),
-        (incident(cause=ABSENCE, opened_at=NOW - 5 * MINUTE, hold_until=NOW), SECOND, Verdict("summary", over=True)),
-        (incident(MISSED, cause=ABSENCE, opened_at=NOW - MINUTE, hold_until=NOW), SECOND, Verdict("summary")),
-        (incident(OVER, cause=ABSENCE, opened_at=NOW - MINUTE, hold_until=NOW), SECOND, Verdict("summary", over=True)),
+        (incident(cause=ABSENCE, hold_until=NOW + MINUTE), SECOND, AlertDecision(until=NOW + MINUTE)),
+        (ABSENT, SECOND, AlertDecision(over=True)),
+        (incident(cause=ABSENCE, opened_at=NOW - 5 * MINUTE, hold_until=NOW), SECOND, AlertDecision("summary", over=True)),
+        (incident(MISSED, cause=ABSENCE, opened_at=NOW - MINUTE, hold_until=NOW), SECOND, AlertDecision("summary")),
+        (incident(OVER, cause=ABSENCE, opened_at=NOW - MINUTE, hold_until=NOW), SECOND, AlertDecision("summary", over=True)),
         # The canary: said once, never again.
-        (incident(MISSED, cause=CANARY), SECOND, Verdict("canary")),
-        (known(NAMED, cause=CANARY), 24 * HOUR, Verdict()),
-        (known(OVER, cause=CANARY), SECOND, Verdict(over=True)),
+        (incident(MISSED, cause=CANARY), SECOND, AlertDecision("canary")),
+        (known(NAMED, cause=CANARY), 24 * HOUR, AlertDecision()),
+        (known(OVER, cause=CANARY), SECOND, AlertDecision(over=True)),
     ],
 )  # fmt: skip
-def test_what_is_said_when(about: Incident, after: timedelta, expected: Verdict) -> None:
+def test_what_is_said_when(about: Incident, after: timedelta, expected: AlertDecision) -> None:
     """Of this incident, so long after it began, the policy says this."""
     assert decide(about, PLAIN, NOW + after) == expected
 
@@ -82,28 +82,28 @@ MORNING = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)  # 07:00 in Berlin
 @pytest.mark.parametrize(
     "about,expected",
     [
-        (incident(MISSED), Verdict("alert")),
-        (known(NAMED), Verdict("reminder")),
-        (known(NAMED, SLOWER, reminders=3, said_at=EVENING - HOUR), Verdict(until=MORNING)),
-        (incident(SLOWER), Verdict(until=MORNING)),
-        (known(member(kind="slower", told=True)), Verdict(until=MORNING)),
-        (known(OVER), Verdict(until=MORNING)),
-        (incident(cause=ABSENCE, opened_at=NOW - HOUR, hold_until=NOW), Verdict(until=MORNING)),
-        (incident(MISSED, cause=ABSENCE, hold_until=NOW), Verdict("summary")),
-        (incident(MISSED, cause=CANARY), Verdict("canary")),
+        (incident(MISSED), AlertDecision("alert")),
+        (known(NAMED), AlertDecision("reminder")),
+        (known(NAMED, SLOWER, reminders=3, said_at=EVENING - HOUR), AlertDecision(until=MORNING)),
+        (incident(SLOWER), AlertDecision(until=MORNING)),
+        (known(member(kind="slower", told=True)), AlertDecision(until=MORNING)),
+        (known(OVER), AlertDecision(until=MORNING)),
+        (incident(cause=ABSENCE, opened_at=NOW - HOUR, hold_until=NOW), AlertDecision(until=MORNING)),
+        (incident(MISSED, cause=ABSENCE, hold_until=NOW), AlertDecision("summary")),
+        (incident(MISSED, cause=CANARY), AlertDecision("canary")),
     ],
 )
-def test_quiet_hours_delay_nothing_critical(about: Incident, expected: Verdict) -> None:
+def test_quiet_hours_delay_nothing_critical(about: Incident, expected: AlertDecision) -> None:
     """At night only what is critical is told, with its reminders; the rest waits for the morning in the zone that was named."""
     assert decide(about, NIGHT, EVENING) == expected
 
 
 def test_what_waited_is_said_when_the_quiet_hours_end() -> None:
     """A recovery of the night is told at seven, not a moment later."""
-    assert decide(known(OVER), NIGHT, MORNING - TICK) == Verdict(until=MORNING)
-    assert decide(known(OVER), NIGHT, MORNING) == Verdict("recovery", over=True)
+    assert decide(known(OVER), NIGHT, MORNING - TICK) == AlertDecision(until=MORNING)
+    assert decide(known(OVER), NIGHT, MORNING) == AlertDecision("recovery", over=True)
 
 
 def test_reminders_can_be_switched_off() -> None:
     """Who wants none gets none, however long it lasts."""
-    assert decide(known(NAMED), AlertSettings(remind=()), NOW + 9000 * HOUR) == Verdict()
+    assert decide(known(NAMED), AlertSettings(remind=()), NOW + 9000 * HOUR) == AlertDecision()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.post import Post
 from openbell.supervisor.alerts.records import Message
-from openbell.supervisor.alerts.sender import hide
+from openbell.supervisor.alerts.sender_client import SenderClient
+from openbell.supervisor.alerts.sender_process import hide
 from openbell.supervisor.alerts.settings import Channel
 from tests.unit.supervisor.alerts.hook import Hook, wait_until
 
@@ -19,7 +19,7 @@ NEWS = Message("alert", "critical", "CRITICAL: alpha missed a slot", "What: alph
 TOKEN = "s3cr3t-t0k3n"
 
 
-def test_a_message_arrives_as_it_is(webhook: Hook, post: Post) -> None:
+def test_a_message_arrives_as_it_is(webhook: Hook, post: SenderClient) -> None:
     """Title, lines and kind reach the service."""
     sent = post.send(Channel("hook", webhook.url("ok/a")), NEWS)
     assert sent.error == ""
@@ -38,14 +38,14 @@ def test_a_message_arrives_as_it_is(webhook: Hook, post: Post) -> None:
         ("hang", "no answer within 3 s"),
     ],
 )
-def test_a_failure_says_why(webhook: Hook, post: Post, path: str, said: str) -> None:
+def test_a_failure_says_why(webhook: Hook, post: SenderClient, path: str, said: str) -> None:
     """What Apprise knows of it is the reason; a service that hangs is given up after the limit."""
     sent = post.send(Channel("hook", webhook.url(f"{path}/{TOKEN}")), NEWS)
     assert said in sent.error
     assert TOKEN not in sent.error
 
 
-def test_a_service_that_is_not_there(post: Post) -> None:
+def test_a_service_that_is_not_there(post: SenderClient) -> None:
     """The reason is the network's, not only Apprise's word that there was one."""
     sent = post.send(Channel("hook", f"json://127.0.0.1:1/{TOKEN}"), NEWS)
     assert "refused" in sent.error
@@ -54,7 +54,7 @@ def test_a_service_that_is_not_there(post: Post) -> None:
 
 def test_a_channel_that_hangs_delays_no_other(webhook: Hook) -> None:
     """While one waits for its limit, others are served."""
-    with closing(Post(lambda: datetime.now(UTC), limit=60.0)) as post:
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=60.0)) as post:
         hanging = threading.Thread(target=post.send, args=(Channel("dead", webhook.url("hang")), NEWS))
         hanging.start()
         wait_until(lambda: webhook.received["hang"], "the hanging send to begin", 30)
@@ -65,7 +65,7 @@ def test_a_channel_that_hangs_delays_no_other(webhook: Hook) -> None:
         hanging.join()
 
 
-def test_a_sender_that_died_is_replaced(webhook: Hook, post: Post) -> None:
+def test_a_sender_that_died_is_replaced(webhook: Hook, post: SenderClient) -> None:
     """A kill -9 of the sender's process costs no message."""
     channel = Channel("hook", webhook.url("ok"))
     assert post.send(channel, NEWS).error == ""
@@ -81,15 +81,15 @@ def test_a_machine_without_processes_to_spare(monkeypatch: pytest.MonkeyPatch) -
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("openbell.supervisor.alerts.post.subprocess.Popen", refuse)
-    with closing(Post(lambda: datetime.now(UTC), limit=1.0)) as post:
+    monkeypatch.setattr("openbell.supervisor.alerts.sender_client.subprocess.Popen", refuse)
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=1.0)) as post:
         post.warm()
         assert "could not be started" in post.send(Channel("hook", "json://127.0.0.1:1/x"), NEWS).error
 
 
 def test_a_sender_without_work_ends_by_itself(webhook: Hook) -> None:
     """Apprise's memory is given back when nothing has been sent for a while, and the next message starts it anew."""
-    with closing(Post(lambda: datetime.now(UTC), limit=3.0, idle=0.2)) as post:
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=3.0, idle=0.2)) as post:
         channel = Channel("hook", webhook.url("ok"))
         assert post.send(channel, NEWS).error == ""
         process = post._process
@@ -100,7 +100,7 @@ def test_a_sender_without_work_ends_by_itself(webhook: Hook) -> None:
 
 
 def test_neither_arguments_nor_environment_hold_a_secret(
-    webhook: Hook, post: Post, monkeypatch: pytest.MonkeyPatch
+    webhook: Hook, post: SenderClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A URL reaches the sender's process over its socket alone."""
     url = webhook.url(f"hang/{TOKEN}")
@@ -118,7 +118,7 @@ def test_neither_arguments_nor_environment_hold_a_secret(
 
 
 @pytest.mark.parametrize("url", [f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}", "json://", f"mailtos://{TOKEN}"])
-def test_a_url_that_apprise_does_not_take(post: Post, url: str) -> None:
+def test_a_url_that_apprise_does_not_take(post: SenderClient, url: str) -> None:
     """It is found without sending anything, and shown to nobody."""
     said = post.check(Channel("phone", url))
     assert said
@@ -126,7 +126,7 @@ def test_a_url_that_apprise_does_not_take(post: Post, url: str) -> None:
     assert "\n" not in said
 
 
-def test_a_url_that_apprise_takes(webhook: Hook, post: Post) -> None:
+def test_a_url_that_apprise_takes(webhook: Hook, post: SenderClient) -> None:
     """Nothing is sent by a check."""
     assert post.check(Channel("hook", webhook.url("ok"))) == ""
     assert not webhook.received
@@ -147,7 +147,7 @@ def test_what_could_be_a_token_is_hidden(url: str, text: str, expected: str) -> 
     assert hide(text, url) == expected
 
 
-def test_the_wrong_plugin_is_not_used(webhook: Hook, post: Post) -> None:
+def test_the_wrong_plugin_is_not_used(webhook: Hook, post: SenderClient) -> None:
     """The name of a plugin only saves time: where it does not take the URL, Apprise looks for one that does."""
     post._modules["json"] = "apprise.plugins.ntfy"
     assert post.send(Channel("hook", webhook.url("ok")), NEWS).error == ""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from openbell.supervisor.alerts.quiet_hours import DailyTime, QuietHours
 from openbell.supervisor.alerts.settings import AlertSettings, from_environment
-from openbell.supervisor.alerts.times import Daily, Quiet
 from tests.unit.supervisor.alerts.scenes import environment
 
 TOKEN = "a1b2c3d4e5f6"
@@ -58,10 +58,10 @@ def test_all_that_can_be_set(tmp_path: Path) -> None:
     assert after.of("stalled", "") == 1, "what counts no slots has no threshold"
     assert settings.recover_after.of("missed", "x") == 2
     assert settings.remind == (timedelta(minutes=30), timedelta(days=1))
-    assert settings.quiet == Quiet(time(22), time(7, 30), "Europe/Berlin")
+    assert settings.quiet == QuietHours(time(22), time(7, 30), "Europe/Berlin")
     assert settings.digests == (
-        Daily("morning", time(8, 30), "America/New_York", frozenset(range(5))),
-        Daily("evening", time(16, 30), "UTC", frozenset(range(7))),
+        DailyTime("morning", time(8, 30), "America/New_York", frozenset(range(5))),
+        DailyTime("evening", time(16, 30), "UTC", frozenset(range(7))),
     )
     assert (settings.deadman_url, settings.deadman_every) == (f"https://hc.example/{TOKEN}", timedelta(minutes=5))
     assert from_environment(environment(REMIND="never")).remind == ()

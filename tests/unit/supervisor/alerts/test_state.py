@@ -4,8 +4,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from openbell.supervisor.alerts import state
-from openbell.supervisor.alerts.causes import CANARY_STRATEGY
+from openbell.supervisor.alerts import view
+from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
 from openbell.supervisor.alerts.outbox import Outbox
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from tests.unit.supervisor.alerts.scenes import HOOK, SECOND, condition, room
@@ -15,7 +15,7 @@ SETTINGS = AlertSettings(channels=(HOOK, Channel("spare", "ntfy://topic", fallba
 
 def test_before_the_first_start_there_is_nothing(tmp_path: Path) -> None:
     """A page that asks before the supervisor has written gets no error."""
-    assert state.read(tmp_path / "alerts.sqlite") is None
+    assert view.read(tmp_path / "alerts.sqlite") is None
 
 
 def test_one_glance(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ def test_one_glance(tmp_path: Path) -> None:
     with room(tmp_path, SETTINGS) as here:
         here.see()
         here.during(2 * SECOND, condition(), condition("canary", strategy=CANARY_STRATEGY))
-        shown = state.read(here.file)
+        shown = view.read(here.file)
         assert shown is not None
         (incident,) = shown.incidents
         assert (incident.title, incident.critical, incident.reminders) == ("alpha missed a slot", True, 0)
@@ -46,13 +46,13 @@ def test_a_failure_and_a_success_are_counted(tmp_path: Path) -> None:
         found = outbox.next()
         assert found is not None
         outbox.failed(found[1], "error=500", here.now, here.now, ["spare"])
-        shown = state.read(here.file)
+        shown = view.read(here.file)
         assert shown is not None
         hook, spare = shown.channels
         assert (hook.error, hook.failures, hook.failed, hook.last_failed_at) == ("error=500", 1, 1, here.now)
         assert spare.waiting == 1
         outbox.sent(found[1], here.now, here.now)
-        shown = state.read(here.file)
+        shown = view.read(here.file)
         assert shown is not None
         assert shown.channels[0] == replace(
             hook, error="", failures=0, sent=1, waiting=0, last_sent_at=here.now, last_failed_at=here.now

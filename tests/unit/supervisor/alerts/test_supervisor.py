@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from openbell import beat
-from openbell.supervisor.alerts import state
+from openbell import heartbeat
+from openbell.supervisor.alerts import view
 from tests.unit.supervisor.alerts.hook import Hook, wait_until
 from tests.unit.supervisor.test_service import Supervisor
 from tests.unit.supervisor.test_service import environment as places
@@ -42,7 +42,7 @@ class Beating:
 
     def _run(self) -> None:
         while not self._stop.wait(1.0):
-            beat.write(self._world.journal / "pulse", beat.Beat(datetime.now(UTC), self._world.boot, ()))
+            heartbeat.write(self._world.journal / "pulse", heartbeat.Heartbeat(datetime.now(UTC), self._world.boot, ()))
 
 
 @contextmanager
@@ -82,12 +82,12 @@ def test_a_missed_slot_reaches_the_channel(world: World, webhook: Hook, monkeypa
     url = webhook.url(f"ok/{TOKEN}")
     with running(world, monkeypatch, {"ALERT_URLS": f"phone={url}"}) as supervisor:
         wait_until(lambda: webhook.titles(f"ok/{TOKEN}"), "the alert", 60)
-        shown = state.read(world.root / "state" / "alerts.sqlite")
+        shown = view.read(world.root / "state" / "alerts.sqlite")
         assert shown is not None
         (incident,) = shown.incidents
         assert (incident.title, incident.critical) == ("pulse missed a slot", True)
         (channel,) = shown.channels
-        wait_until(lambda: state.read(world.root / "state" / "alerts.sqlite").channels[0].sent, "the mark", 20)  # type: ignore[union-attr]
+        wait_until(lambda: view.read(world.root / "state" / "alerts.sqlite").channels[0].sent, "the mark", 20)  # type: ignore[union-attr]
         assert (channel.name, channel.scheme, channel.waiting <= 1) == ("phone", "json", True)
         arguments = Path(f"/proc/{supervisor.process.pid}/cmdline").read_text()
         answers = "".join(supervisor.ask(path)[1] for path in ("/", "/api/status", "/healthz"))

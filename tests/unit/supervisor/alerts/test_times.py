@@ -4,11 +4,11 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from openbell.supervisor.alerts.times import Daily, Quiet
+from openbell.supervisor.alerts.quiet_hours import DailyTime, QuietHours
 
-NIGHT = Quiet(time(22), time(7), "Europe/Berlin")
-NOON = Quiet(time(12), time(13, 30), "Asia/Tokyo")
-WEEKDAYS = Daily("morning", time(8, 30), "America/New_York", frozenset(range(5)))
+NIGHT = QuietHours(time(22), time(7), "Europe/Berlin")
+NOON = QuietHours(time(12), time(13, 30), "Asia/Tokyo")
+WEEKDAYS = DailyTime("morning", time(8, 30), "America/New_York", frozenset(range(5)))
 
 
 def at(text: str) -> datetime:
@@ -29,7 +29,7 @@ def at(text: str) -> datetime:
         (NOON, "2026-07-01 12:00:00", False),
     ],
 )
-def test_quiet_hours_are_those_of_their_zone(quiet: Quiet, now: str, *, covered: bool) -> None:
+def test_quiet_hours_are_those_of_their_zone(quiet: QuietHours, now: str, *, covered: bool) -> None:
     """They span midnight where they do, and follow the zone's clock changes."""
     assert quiet.covers(at(now)) is covered
 

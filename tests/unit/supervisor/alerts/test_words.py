@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from openbell.supervisor.alerts.causes import CANARY
-from openbell.supervisor.alerts.words import message
-from openbell.supervisor.conditions import KINDS
+from openbell.supervisor.alerts.grouping import CANARY
+from openbell.supervisor.alerts.messages import message
+from openbell.supervisor.model.conditions import KINDS
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, condition, incident, member
 
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 
 import httpx
 
-from openbell.supervisor.page import Page, Sources
+from openbell.supervisor.web import Dependencies, WebApp
 from tests.unit.supervisor.world import World
 
 TOKEN = "a-token-for-these-tests"
 
 
 def ask(
-    page: Page,
+    page: WebApp,
     path: str,
     method: str = "GET",
     *,
@@ -36,7 +36,7 @@ class Client:
     def __init__(self, world: World, token: str = TOKEN) -> None:
         self.idle = 0.5
         self.world = world
-        self.sources = Sources(
+        self.sources = Dependencies(
             snapshot=lambda: world.watch.snapshot,
             idle=lambda: self.idle,
             now=lambda: world.now,
@@ -48,7 +48,7 @@ class Client:
             token=token,
             passed_over=lambda: world.watch.passed_over,
         )
-        self.page = Page(self.sources)
+        self.page = WebApp(self.sources)
 
     def ask(
         self,

@@ -4,7 +4,7 @@ import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from openbell.supervisor.page.openapi import DESCRIPTION
+from openbell.supervisor.web.openapi import DESCRIPTION
 from tests.unit.supervisor.page.client import Client
 
 

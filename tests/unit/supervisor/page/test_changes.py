@@ -7,8 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from openbell.control import Control
-from openbell.supervisor.page import token_from_environment
-from openbell.supervisor.page.asking import LONGEST_BODY
+from openbell.supervisor.web import token_from_environment
+from openbell.supervisor.web.request_params import LONGEST_BODY
 from tests.unit.supervisor.page.client import TOKEN, Client
 
 PAUSE = {"paused": True, "reason": "earnings"}

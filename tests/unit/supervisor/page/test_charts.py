@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.supervisor.page.charts import (
+from openbell.supervisor.web.charts import (
     HEIGHT,
     MOST_POINTS,
     WIDTH,

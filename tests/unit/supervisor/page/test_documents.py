@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-import openbell.supervisor
+import openbell.supervisor.web
 from openbell.control import Deployment, announce
-from openbell.supervisor.alerts import state
-from openbell.supervisor.guard import HEADERS
-from openbell.supervisor.page.documents import coded
-from openbell.supervisor.page.overview import Overview, overview
-from openbell.supervisor.page.words import MARKS
-from openbell.supervisor.snapshot import Snapshot
+from openbell.supervisor.alerts import view
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.web.labels import MARKS
+from openbell.supervisor.web.overview_page import Overview, overview
+from openbell.supervisor.web.security_headers import HEADERS
+from openbell.supervisor.web.templating import coded
 from tests.unit.supervisor.page.client import Client
 from tests.unit.supervisor.world import World
 
-STATIC = Path(openbell.supervisor.__file__).parent / "static"
+STATIC = Path(openbell.supervisor.web.__file__).parent / "static"
 
 
 def test_the_overview(client: Client) -> None:
@@ -90,12 +90,12 @@ def test_who_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each channel with what waits for it and why it fails; each message with how it was delivered."""
     assert "No channel is set: nobody is told" in client.ask("/alerts").text
     at = client.world.now
-    phone = state.ChannelView("phone", "ntfy", False, 2, None, at, "refused <b>", 3, 0, 3)
-    mail = state.ChannelView("mail", "mailtos", True, 0, at, None, "", 0, 7, 0)
+    phone = view.ChannelView("phone", "ntfy", False, 2, None, at, "refused <b>", 3, 0, 3)
+    mail = view.ChannelView("mail", "mailtos", True, 0, at, None, "", 0, 7, 0)
     deliveries = (("phone", "waiting", 3, "refused <b>"), ("mail", "sent", 1, ""))
-    message = state.MessageView(4, at, "alert", "critical", "CRITICAL: pulse failed", "since 12:02", deliveries)
-    found = state.AlertsState((), (phone, mail), (message,), state.DeadmanView(at, None, "", 0.1), None)
-    monkeypatch.setattr(state, "read", lambda _: found)
+    message = view.MessageView(4, at, "alert", "critical", "CRITICAL: pulse failed", "since 12:02", deliveries)
+    found = view.AlertsState((), (phone, mail), (message,), view.DeadmanView(at, None, "", 0.1), None)
+    monkeypatch.setattr(view, "read", lambda _: found)
     text = client.ask("/alerts").text
     assert "3 times in a row: refused &lt;b&gt;" in text
     assert "mailtos, fallback" in text
@@ -254,7 +254,7 @@ def test_the_overview_is_made_anew_only_when_something_changed(client: Client, m
         made.append(page)
         return overview(snapshot, page)
 
-    monkeypatch.setattr("openbell.supervisor.page.app.overview", counted)
+    monkeypatch.setattr("openbell.supervisor.web.app.overview", counted)
     client.world.at("12:03:30")
     client.ask("/")
     client.world.now += timedelta(seconds=1)
@@ -273,8 +273,8 @@ def test_records_that_cannot_be_read_are_said(client: Client, monkeypatch: pytes
         msg = "disk I/O error"
         raise sqlite3.OperationalError(msg)
 
-    monkeypatch.setattr("openbell.supervisor.store.Store.recent_slots", fail)
-    monkeypatch.setattr("openbell.supervisor.store.Store.recent_runs", fail)
+    monkeypatch.setattr("openbell.supervisor.store.store.Store.recent_slots", fail)
+    monkeypatch.setattr("openbell.supervisor.store.store.Store.recent_runs", fail)
     answer = client.ask("/api/slots?bot=pulse")
     assert (answer.status_code, answer.json()["error"]) == (
         503,

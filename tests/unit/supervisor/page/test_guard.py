@@ -2,7 +2,7 @@
 
 import pytest
 
-from openbell.supervisor.guard import is_own
+from openbell.supervisor.web.security_headers import is_own
 
 
 @pytest.mark.parametrize(

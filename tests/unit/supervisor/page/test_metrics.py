@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from openbell.supervisor.housekeeping import sweep
-from openbell.supervisor.page.exposition import counter, gauge, histogram, text
-from openbell.supervisor.records import RunRecord, SlotRecord
-from openbell.supervisor.tally import CountingStore, Totals, reason_class
+from openbell.supervisor.model.records import RunRecord, SlotRecord
+from openbell.supervisor.store.counters import CountingStore, Totals, reason_class
+from openbell.supervisor.store.retention import sweep
+from openbell.supervisor.web.exposition import counter, gauge, histogram, text
 from tests.unit.supervisor.page.client import Client
 from tests.unit.supervisor.world import World
 

@@ -7,7 +7,7 @@ import pytest
 
 from openbell import control
 from openbell.control import Halt
-from openbell.supervisor.page import Page
+from openbell.supervisor.web import WebApp
 from tests.unit.supervisor.page.client import Client, ask
 
 
@@ -17,7 +17,7 @@ def test_real_money_has_a_badge(client: Client, path: str) -> None:
     assert "live money" not in client.ask(path).text
     snapshot = client.sources.ready()
     strategies = tuple(replace(one, money="live", broker="alpaca") for one in snapshot.strategies)
-    page = Page(replace(client.sources, snapshot=lambda: replace(snapshot, strategies=strategies)))
+    page = WebApp(replace(client.sources, snapshot=lambda: replace(snapshot, strategies=strategies)))
     assert '<span class="badge down">live money: alpaca</span>' in ask(page, path).text
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.page import Page, Sources
-from openbell.supervisor.page.overview import MOST_CONDITIONS, MOST_ROWS, MOST_STRATEGIES, overview, troubles
-from openbell.supervisor.records import DecisionRecord, SlotRecord
-from openbell.supervisor.snapshot import BotView, Snapshot, StrategyView
+from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.records import DecisionRecord, SlotRecord
+from openbell.supervisor.web import Dependencies, WebApp
+from openbell.supervisor.web.overview_page import MOST_CONDITIONS, MOST_ROWS, MOST_STRATEGIES, overview, troubles
 from tests.unit.supervisor.page.client import ask
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -116,7 +116,7 @@ def test_the_first_view_of_a_thousand_bots_is_light(tmp_path: Path) -> None:
     decision = DecisionRecord(AT, "b", AT, "r", "AAPL", "hold", None, "nothing to do", {})
     bots = [replace(bot(f"bot-{number}", due=AT), slots=slots, last_decision=decision) for number in range(1000)]
     views = [strategy(f"strategy_{number}", *bots[number * 25 : number * 25 + 25]) for number in range(40)]
-    sources = Sources(
+    sources = Dependencies(
         snapshot=lambda: snapshot(*views),
         idle=lambda: 0.0,
         now=lambda: AT,
@@ -125,7 +125,7 @@ def test_the_first_view_of_a_thousand_bots_is_light(tmp_path: Path) -> None:
         control=tmp_path,
         alerts=tmp_path / "none",
     )
-    text = ask(Page(sources), "/").text
+    text = ask(WebApp(sources), "/").text
     assert text.count("<tr id=") == 40
     assert text.count("24 more of strategy_") == 40
     assert len(text.encode()) < 300_000, len(text.encode())

@@ -11,7 +11,7 @@ from pathlib import Path
 from openbell import calendars
 from openbell.manifest import Manifest
 from openbell.slots import slots_between
-from openbell.supervisor.volumes import Room
+from openbell.supervisor.health.disk_space import DiskSpace
 from tests.unit.supervisor.simulation.agenda import Agenda
 from tests.unit.supervisor.simulation.bots import SimulatedBot
 from tests.unit.supervisor.simulation.loops import SECOND, Loop
@@ -37,7 +37,7 @@ class Size:
 class History:
     """What is there at an instant of the simulation."""
 
-    def __init__(self, seed: int, size: Size, root: Path, rooms: list[Room]) -> None:
+    def __init__(self, seed: int, size: Size, root: Path, rooms: list[DiskSpace]) -> None:
         """`rooms` are the volumes that the watch sees."""
         self.rooms = rooms
         self.size = size

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from openbell import beat
+from openbell import heartbeat
 from openbell.control import Control, Pause
 from openbell.journal import NO_FIELDS, Journal
 from openbell.manifest import Manifest
@@ -152,7 +152,7 @@ class Loop:
                 streams[one.bot.id] = one.heard
         self._beaten = at, running
         self.folder.mkdir(exist_ok=True)
-        beat.write(self.folder, beat.Beat(at, self.boot, running, streams))
+        heartbeat.write(self.folder, heartbeat.Heartbeat(at, self.boot, running, streams))
 
     def _catch_up(self, one: SimulatedBot, at: datetime) -> None:
         """Decide about the slots of the time without a loop, as `decide` would."""

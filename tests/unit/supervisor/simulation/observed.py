@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from openbell.supervisor.conditions import Condition
-from openbell.supervisor.snapshot import Snapshot
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.model.conditions import Condition
 from tests.unit.supervisor.simulation.truth import Key
 
 

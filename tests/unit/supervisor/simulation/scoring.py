@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from openbell.supervisor.records import Fault
-from openbell.supervisor.store import Store
+from openbell.supervisor.model.records import Fault
+from openbell.supervisor.store.store import Store
 from tests.unit.supervisor.simulation.observed import Alarm, Record
 from tests.unit.supervisor.simulation.truth import CALENDAR_RAN_OUT, Key, Trouble, Truth
 

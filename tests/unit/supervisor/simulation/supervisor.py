@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell.manifest import load_all
-from openbell.supervisor import intake, presence, volumes, watch
-from openbell.supervisor.records import Fault
-from openbell.supervisor.store import Store
+from openbell.supervisor import watch
+from openbell.supervisor.health import disk_space, watch_gaps
+from openbell.supervisor.ingest import journal_reader
+from openbell.supervisor.model.records import Fault
+from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 from tests.unit.supervisor.simulation.observed import Record
 
 LONG = timedelta(days=2)
-ROOMY = volumes.Room("journal", 1, 20_000_000_000, 9_000_000_000)
-SHORT_OF_ROOM = volumes.Room("journal", 1, 20_000_000_000, 90_000_000)
+ROOMY = disk_space.DiskSpace("journal", 1, 20_000_000_000, 9_000_000_000)
+SHORT_OF_ROOM = disk_space.DiskSpace("journal", 1, 20_000_000_000, 90_000_000)
 MOST_TURNS = 100_000  # of reading at one instant
 
 
@@ -82,23 +84,23 @@ class Supervisor:
 
 
 @contextmanager
-def simulated_disk() -> Iterator[list[volumes.Room]]:
+def simulated_disk() -> Iterator[list[disk_space.DiskSpace]]:
     """Let the watch see these volumes instead of the machine's; the test changes them."""
     rooms = [ROOMY]
-    before = volumes.look
-    volumes.look = lambda _: list(rooms)  # type: ignore[assignment]
+    before = disk_space.look
+    disk_space.look = lambda _: list(rooms)  # type: ignore[assignment]
     try:
         yield rooms
     finally:
-        volumes.look = before
+        disk_space.look = before
 
 
 @contextmanager
 def longer_waits() -> Iterator[None]:
     """Let the watch believe in a clock that jumps: what it does each second or minute, it does whenever it is asked."""
-    before = presence.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK
-    presence.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK = LONG, LONG.total_seconds(), LONG / 8
+    before = watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_LOOK
+    watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_LOOK = LONG, LONG.total_seconds(), LONG / 8
     try:
         yield
     finally:
-        presence.GAP, watch.LONGEST_WAIT, intake.FULL_LOOK = before
+        watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_LOOK = before

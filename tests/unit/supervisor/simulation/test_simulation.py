@@ -10,9 +10,9 @@ from typing import ClassVar
 import pytest
 
 from openbell import calendars
-from openbell.supervisor.book import Book
-from openbell.supervisor.records import RunRecord
-from openbell.supervisor.snapshot import Snapshot
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.ingest.slot_ledger import SlotLedger
+from openbell.supervisor.model.records import RunRecord
 from tests.unit.supervisor.simulation.history import Size
 from tests.unit.supervisor.simulation.observed import Record
 from tests.unit.supervisor.simulation.year import simulate
@@ -58,13 +58,13 @@ def test_the_score_notices_what_is_not_said(monkeypatch: pytest.MonkeyPatch) -> 
     assert any("missed" in line for line in score.missing)
 
 
-def _binds_to_no_slot(self: Book, strategy: str, run: RunRecord, reason: str) -> None:
+def _binds_to_no_slot(self: SlotLedger, strategy: str, run: RunRecord, reason: str) -> None:
     """Stand for a book that does not enter runs for their slots."""
 
 
 def test_the_score_notices_false_alarms_and_wrong_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book that does not enter runs for their slots makes all of them missed."""
-    monkeypatch.setattr(Book, "_bind", _binds_to_no_slot)
+    monkeypatch.setattr(SlotLedger, "_bind", _binds_to_no_slot)
     score = simulate(1, Size(bots=15, length=timedelta(days=10), faults_a_day=1))
     assert score.precision < 0.8
     assert score.wrong_slots

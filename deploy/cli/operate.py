@@ -1,0 +1,205 @@
+"""The commands for what runs, on this machine or, with HOST, on another: the same commands, and place.py knows where."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy import audit, container_stats, supervisor_client, table, target, tunnel
+from deploy.docker import compose, engine
+from deploy.docker.compose import Command
+from deploy.errors import CommandError
+from deploy.hosts import config
+from deploy.log import log_to_stdout
+from deploy.provision.command import provision as make_ready
+from deploy.release import audit as release_audit
+from deploy.release import host_state, provenance
+from deploy.settings import Settings
+from deploy.ssh.connection import Connection
+from deploy.target import RemoteTarget, Target
+from openbell.manifest import load_all
+
+STRATEGIES = Path("strategies")
+ANSWER = 5.0  # seconds for a page at the other end of a tunnel
+
+
+def ps(settings: Settings, options: argparse.Namespace) -> int:
+    """Show services and bots; 1 if something is not well."""
+    with target.place(options.host, settings) as where:
+        return show(where, settings, 0)
+
+
+def show(where: Target, settings: Settings, patience: float) -> int:
+    """Print the overview; return 1 if a service is not well, or none is there."""
+    found = where.services()
+    known = supervisor_client.fetch(where.page, patience) if found else None
+    page = where.page if isinstance(where, target.LocalTarget) or not found else f"make dashboard{where.option}"
+    text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
+    if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
+        text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
+    print(f"\n{text}\n", flush=True)
+    return 0 if found and all(service.well for service in found) else 1
+
+
+def logs(settings: Settings, options: argparse.Namespace) -> int:
+    """Follow what a container writes."""
+    with target.place(options.host, settings) as where:
+        service = options.strategy and _hosting(options.strategy, where.services())
+        return where.run(compose.logs(service, follow=not options.no_follow))
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    """Run a strategy now, in its container."""
+    with target.place(options.host, settings) as where:
+        command = compose.run(options.strategy, options.bot, service_of(options.strategy, where))
+        return _audited(where, command, "run", strategy=options.strategy)
+
+
+def pause(settings: Settings, options: argparse.Namespace) -> int:
+    """Pause a bot."""
+    with target.place(options.host, settings) as where:
+        strategy = _owner(options.bot, where)
+        service = service_of(strategy, where)
+        command = compose.pause(strategy, options.bot, options.length, options.reason, service)
+        return _audited(where, command, "pause", bot=options.bot, reason=options.reason)
+
+
+def resume(settings: Settings, options: argparse.Namespace) -> int:
+    """Let a paused bot run again."""
+    with target.place(options.host, settings) as where:
+        strategy = _owner(options.bot, where)
+        command = compose.resume(strategy, options.bot, service_of(strategy, where))
+        return _audited(where, command, "resume", bot=options.bot)
+
+
+def halt(settings: Settings, options: argparse.Namespace) -> int:
+    """Stop all orders of all strategies, at once."""
+    with target.place(options.host, settings) as where:
+        return _audited(where, compose.halt(_any_service(where), options.reason), "halt", reason=options.reason)
+
+
+def unhalt(settings: Settings, options: argparse.Namespace) -> int:
+    """Let strategies send orders again."""
+    with target.place(options.host, settings) as where:
+        return _audited(where, compose.unhalt(_any_service(where)), "unhalt")
+
+
+def reconcile(settings: Settings, options: argparse.Namespace) -> int:
+    """Compare what a strategy's broker holds with what its orders say."""
+    with target.place(options.host, settings) as where:
+        service = service_of(options.strategy, where)
+        command = compose.reconcile(options.strategy, adopt=options.adopt, service=service)
+        return _audited(where, command, "reconcile", strategy=options.strategy) if options.adopt else where.run(command)
+
+
+def _any_service(where: Target) -> str:
+    """Return a service that runs, the supervisor if it does: each of them has the volume with what people want."""
+    names = [service.name for service in where.services() if service.state == "running"]
+    if not names:
+        msg = "nothing runs here, so nothing can order"
+        raise CommandError(msg)
+    return compose.SUPERVISOR if compose.SUPERVISOR in names else names[0]
+
+
+def journal(settings: Settings, options: argparse.Namespace) -> int:
+    """Print lines of a strategy's journal."""
+    return _ask_supervisor(settings, options, compose.journal(options.strategy, options.symbol, options.since))
+
+
+def alert_test(settings: Settings, options: argparse.Namespace) -> int:
+    """Send one message to each channel and say which failed and why."""
+    return _ask_supervisor(settings, options, compose.alert_test())
+
+
+def canary(settings: Settings, options: argparse.Namespace) -> int:
+    """Miss a slot on purpose and follow the alert to the channels."""
+    return _ask_supervisor(settings, options, compose.canary())
+
+
+def take(settings: Settings, options: argparse.Namespace) -> int:
+    """Show what the containers take: memory, CPU, disk, restarts."""
+    with target.place(options.host, settings) as where:
+        if not where.services():
+            msg = f"nothing runs: start it with `{where.start}`"
+            raise CommandError(msg)
+        print(
+            "\n" + container_stats.shown(container_stats.read(where.engine, where.project), where.facts()) + "\n",
+            flush=True,
+        )
+    return 0
+
+
+def open_dashboard(settings: Settings, options: argparse.Namespace) -> int:
+    """Lead a port of this machine to a host's status page, until Ctrl-C."""
+    return tunnel.serve(config.find(options.host, settings), log_to_stdout(settings.log))
+
+
+def show_audit(settings: Settings, options: argparse.Namespace) -> int:
+    """Show what was done to a host, and by whom."""
+    with Connection(config.find(options.host, settings)) as connection:
+        text = audit.read(connection)
+    print(text if options.json else audit.shown(text))
+    return 0
+
+
+def provision(settings: Settings, options: argparse.Namespace) -> int:
+    """Make a bare Debian or Ubuntu host ready for deploys."""
+    return make_ready(config.find(options.host, settings), yes=options.yes)
+
+
+def service_of(strategy: str, where: Target) -> str:
+    """Return the service that a strategy runs in: its own, or one that hosts several; Problem if none runs."""
+    service = _hosting(strategy, [one for one in where.services() if one.state == "running"])
+    if service == strategy:
+        must_run(strategy, where)
+    return service
+
+
+def _hosting(strategy: str, found: Sequence[engine.Service]) -> str:
+    """Return which of these services hosts a strategy: its own where there is one; its name too if none does."""
+    names = [one.name for one in found if strategy in one.strategies]
+    return strategy if strategy in names or not names else names[0]
+
+
+def must_run(name: str, where: Target) -> None:
+    """Raise Problem if there is no container of that name that runs."""
+    running = _running(where.services())
+    if name not in running:
+        msg = f"{name} does not run: start it with `{where.start}`; what runs: {', '.join(running) or 'nothing'}"
+        raise CommandError(msg)
+
+
+def _running(found: Sequence[engine.Service]) -> list[str]:
+    return [service.name for service in found if service.state == "running"]
+
+
+def _ask_supervisor(settings: Settings, options: argparse.Namespace, command: Command) -> int:
+    with target.place(options.host, settings) as where:
+        must_run(compose.SUPERVISOR, where)
+        return where.run(command)
+
+
+def _owner(bot: str, where: Target) -> str:
+    """Return the strategy that has the bot; a Problem that lists the bots if none has."""
+    # What runs elsewhere need not be what is here.
+    known = (
+        supervisor_client.fetch(where.page, ANSWER) if isinstance(where, RemoteTarget) and where.services() else None
+    )
+    if known is None:
+        manifests, _ = load_all(STRATEGIES)
+        owners = {one.id: manifest.name for manifest in manifests for one in manifest.bots}
+    else:
+        owners = {one.id: one.strategy for one in known}
+    if bot not in owners:
+        msg = f'BOT: found "{bot}"; allowed: one of {", ".join(sorted(owners))}'
+        raise CommandError(msg, 2)
+    return owners[bot]
+
+
+def _audited(where: Target, command: Command, action: str, **what: str) -> int:
+    """Run a command that changes something; on a host that is a line of its audit."""
+    code = where.run(command)
+    if isinstance(where, RemoteTarget):
+        outcome = "failed" if code else "succeeded"
+        line = {"action": action, "by": provenance.who(), "host": where.host.name, "outcome": outcome, **what}
+        release_audit.append(where.connection, line)
+    return code

@@ -1,0 +1,99 @@
+"""What the engine knows about the project's containers."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import docker
+from docker.context import ContextAPI
+from docker.errors import DockerException, NotFound
+from docker.models.containers import Container
+
+from deploy.docker.services import strategies
+from deploy.errors import CommandError
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+ONE_OFF_LABEL = "com.docker.compose.oneoff"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One container as the engine sees it now."""
+
+    name: str
+    image: str
+    state: str  # running, restarting, exited, ...
+    health: str  # healthy, unhealthy, starting; empty without a health check
+    restarts: int
+    exit_code: int
+    last_line: str = ""  # of its output, if it is not well
+    strategies: tuple[str, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        """Whether it runs and its health check has nothing against it."""
+        return self.state == "running" and self.health in {"healthy", ""}
+
+
+def services(project: str, at: str | None = None) -> tuple[Service, ...]:
+    """Return the project's containers by name; Problem if no engine answers at the address, which is ours by default."""
+    try:
+        client = docker.DockerClient(base_url=at or address(), timeout=20)
+        try:
+            containers = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+            found = [service(container.attrs, _last_line(container)) for container in _services_only(containers)]
+        finally:
+            client.close()
+    except DockerException as error:
+        msg = f"no Docker engine answers ({error}): run `make up`, which starts one"
+        raise CommandError(msg) from None
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def service(attributes: Mapping[str, object], last_line: str) -> Service:
+    """Return the service that a container's inspection describes."""
+    state, config = _mapping(attributes.get("State")), _mapping(attributes.get("Config"))
+    labels = _mapping(config.get("Labels"))
+    name = str(labels.get(SERVICE_LABEL, ""))
+    found = Service(
+        name=name,
+        image=str(config.get("Image", "")),
+        state=str(state.get("Status", "")),
+        health=str(_mapping(state.get("Health")).get("Status", "")),
+        restarts=int(str(attributes.get("RestartCount", 0))),
+        exit_code=int(str(state.get("ExitCode", 0))),
+        strategies=strategies(name, labels),
+    )
+    return found if found.well else Service(**{**vars(found), "last_line": last_line})
+
+
+def _services_only(containers: Iterable[Container]) -> list[Container]:
+    return [container for container in containers if container.labels.get(ONE_OFF_LABEL, "False") == "False"]
+
+
+def _last_line(container: Container) -> str:
+    try:
+        lines = container.logs(tail=1).decode(errors="replace").splitlines()
+    except NotFound:  # gone since it was listed
+        return ""
+    return in_words(lines[-1]) if lines else ""
+
+
+def in_words(line: str) -> str:
+    """Return what a line of output says to a person: of a journal line its reason or error, of another all of it."""
+    try:
+        content = _mapping(json.loads(line))
+    except ValueError:
+        return line
+    return str(content.get("reason") or content.get("error") or line)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def address() -> str | None:
+    """Return the engine's address as Docker's own client finds it: DOCKER_HOST, then the context in use."""
+    return os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host

@@ -1,0 +1,29 @@
+"""Profiles that are two forms of the same strategies: "portfolio" and, in one container, "portfolio-together"."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from deploy.errors import CommandError
+
+TOGETHER = "-together"
+
+
+def replaced(services: Mapping[str, Sequence[str]], profiles: Iterable[str]) -> tuple[str, ...]:
+    """Return the services that give way to those of the profiles that are asked for; Problem if both forms are.
+
+    services: service → its profiles. Compose itself lets a container run on when its profile is not asked for any more:
+    then both forms would take memory, and one of them would only wait for the other's strategies.
+    """
+    asked = set(profiles)
+    if both := sorted(name for name in asked if f"{name}{TOGETHER}" in asked):
+        msg = (
+            f"COMPOSE_PROFILES: found {both[0]} and {both[0]}{TOGETHER}: they are two forms of the same strategies; "
+            "take one of them"
+        )
+        raise CommandError(msg, 2)
+    others = {name.removesuffix(TOGETHER) if name.endswith(TOGETHER) else f"{name}{TOGETHER}" for name in asked}
+    return tuple(name for name, own in services.items() if set(own) & others and not set(own) & asked)
+
+
+def profiles_of(configuration: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]) -> dict[str, Sequence[str]]:
+    """Return service → its profiles of a whole configuration of Compose."""
+    return {name: one.get("profiles") or () for name, one in configuration["services"].items()}

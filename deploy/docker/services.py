@@ -1,0 +1,51 @@
+"""Which strategies a service is for, and whether the services in compose/strategies.yaml and the strategies' folders are the same."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import CommandError
+
+STRATEGIES = "openbell.strategies"  # a label: what a service hosts, if that is not the strategy of its name
+
+
+def strategies(service: str, labels: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return the strategies of a service, from its labels in Compose's configuration or those of its container."""
+    return tuple(str((labels or {}).get(STRATEGIES) or service).split())
+
+
+def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return service → its strategies of a configuration of Compose; Problem if two services have the same one."""
+    found = {name: strategies(name, one.get("labels")) for name, one in configuration["services"].items()}
+    owners: dict[str, str] = {}
+    for name, own in found.items():
+        for strategy in own:
+            if (other := owners.setdefault(strategy, name)) != name:
+                msg = f"compose: {strategy} would run in {other} and in {name}: ask for the profile of one of them"
+                raise CommandError(msg, 2)
+    return found
+
+
+def names(file: Path) -> tuple[str, ...]:
+    """Return the names of the services in a Compose file as `make new` and people write it: two spaces deep.
+
+    Compose itself could tell, but takes an engine's client, and more time than all the rest of a check.
+    """
+    *_, listed = re.split(r"^services:.*$", file.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)
+    return tuple(re.findall(r"^  ([\w.-]+):", listed, re.MULTILINE))
+
+
+def differences(folders: Iterable[str], services: Iterable[str]) -> tuple[str, ...]:
+    """Return one line for each strategy that has no service, and for each service that has no strategy."""
+    folders, services = set(folders), set(services)
+    return (
+        *(
+            f"strategies/{name}: has no service: add one to compose/strategies.yaml"
+            for name in sorted(folders - services)
+        ),
+        *(
+            f"compose: {name}: has no folder strategies/{name}: add it, or remove the service"
+            for name in sorted(services - folders)
+        ),
+    )

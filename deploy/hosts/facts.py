@@ -1,0 +1,105 @@
+"""What a host is and has, asked in one go. What is missing there is no error here: readiness.py and provision/ judge."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.errors import CommandError
+from deploy.ssh.connection import Connection
+
+SCRIPT = Path(__file__).parents[1] / "remote" / "survey.sh"
+_TIMEOUT = 90  # seconds; its slowest parts have limits of their own
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A Docker engine that answers."""
+
+    version: str
+    live_restore: bool
+    running: int  # containers
+    swarm: bool
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A host as it is now."""
+
+    system: str = ""  # as it calls itself: Debian GNU/Linux 12 (bookworm)
+    ids: tuple[str, ...] = ()  # of the distribution, its own first, then those that it is like
+    codename: str = ""
+    machine: str = ""
+    cpus: int = 0
+    memory: int = 0  # bytes
+    memory_available: int = 0
+    disk: int = 0  # bytes, where the engine keeps its files
+    disk_free: int = 0
+    user: str = ""
+    root: bool = False
+    sudo: str = ""  # free, asks (for a password), or empty: there is none
+    in_docker_group: bool = False  # now, or from the next login on
+    systemd: bool = False
+    container: str = ""  # what contains this host, if something does
+    clock: str = ""  # what keeps its time right
+    upgrades: bool = False  # whether unattended-upgrades is installed
+    client: bool = False  # whether there is a `docker`
+    server: bool = False  # whether there is a `dockerd`
+    compose: str = ""  # version of the v2 plugin
+    engine: Engine | None = None
+    refusal: str = ""  # what `docker` said instead of an answer of its engine
+    daemon: str | None = None  # the text of /etc/docker/daemon.json; None if there is none
+
+
+def read_facts(connection: Connection) -> Facts:
+    """Return what the host at the other end of the connection is and has."""
+    answer = connection.check(("sh", "-s"), input=SCRIPT.read_bytes(), timeout=_TIMEOUT, doing="looking at the host")
+    facts = parse(answer.text)
+    if not facts.user:
+        msg = f"{connection.host.name}: does not tell what it is: openbell needs a host with a POSIX shell, such as Debian's or Ubuntu's"
+        raise CommandError(msg)
+    return facts
+
+
+def parse(text: str) -> Facts:
+    """Return the facts that survey.sh has printed."""
+    lines = (line.partition("=") for line in text.splitlines())
+    told = {key: value.strip() for key, _, value in lines}
+    free, size = _numbers(told.get("disk", ""), 2)
+    return Facts(
+        system=told.get("system", ""),
+        ids=tuple(f"{told.get('id', '')} {told.get('like', '')}".split()),
+        codename=told.get("codename", ""),
+        machine=told.get("machine", ""),
+        cpus=_numbers(told.get("cpus", ""), 1)[0],
+        memory=_numbers(told.get("memory", ""), 1)[0] * 1024,
+        memory_available=_numbers(told.get("available", ""), 1)[0] * 1024,
+        disk=size * 1024,
+        disk_free=free * 1024,
+        user=told.get("user", ""),
+        root=told.get("uid") == "0",
+        sudo=told.get("sudo", ""),
+        in_docker_group="docker" in f"{told.get('groups', '')} {told.get('member', '')}".split(),
+        systemd="systemd" in told,
+        container=told.get("container", ""),
+        clock=told.get("clock", ""),
+        upgrades=told.get("upgrades") == "installed",
+        client="docker" in told,
+        server="dockerd" in told,
+        compose=told.get("compose", "").removeprefix("v"),
+        engine=_engine(told),
+        refusal=told.get("refusal", ""),
+        daemon=base64.b64decode(told["daemon"]).decode(errors="replace") if "daemon" in told else None,
+    )
+
+
+def _engine(told: Mapping[str, str]) -> Engine | None:
+    if not told.get("engine", "|").partition("|")[0]:
+        return None
+    version, live_restore, running, swarm, _root = f"{told['engine']}||||".split("|")[:5]
+    return Engine(version, live_restore == "true", _numbers(running, 1)[0], swarm == "active")
+
+
+def _numbers(text: str, count: int) -> tuple[int, ...]:
+    words = [int(word) for word in text.split() if word.isdecimal()]
+    return tuple((*words, *(0,) * count)[:count])

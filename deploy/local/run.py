@@ -1,0 +1,80 @@
+"""`python -m deploy local`: run everything here, in the foreground, until Ctrl-C."""
+
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from deploy.errors import CommandError
+from deploy.local.ending import TURN, end
+from deploy.local.process_supervisor import ProcessSupervisor, now
+from deploy.local.processes import LocalPaths, install, processes, supported
+from deploy.log import Log, log_to_stdout
+from deploy.processes import long
+from deploy.settings import Settings
+from openbell.manifest import Manifest
+
+
+def data_folder(project: str, environment: Mapping[str, str]) -> Path:
+    """Return where everything is kept: OPENBELL_DATA, or the project's folder below the user's state."""
+    state = Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return Path(environment.get("OPENBELL_DATA") or state / project).expanduser().absolute()
+
+
+def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, environment: Mapping[str, str]) -> int:
+    """Start all, keep all alive, and end all in order on Ctrl-C or SIGTERM."""
+    supported()
+    log = log_to_stdout(settings.log)
+    lock = _lock(places)
+    try:
+        install_packages((manifest.name for manifest in manifests), places, log)
+        keeper = ProcessSupervisor(log)
+        for process in processes(manifests, places, settings, environment):
+            keeper.keep(process, places.log(process.name))
+        _serve(keeper, log, settings)
+    finally:
+        os.close(lock)
+    return 0
+
+
+def _lock(places: LocalPaths) -> int:
+    places.data.mkdir(parents=True, exist_ok=True)
+    lock = os.open(places.data / "local.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        msg = f"everything runs here already, with its data in {places.data}: end that one with Ctrl-C, or set OPENBELL_DATA"
+        raise CommandError(msg) from None
+    return lock
+
+
+def install_packages(strategies: Iterable[str], places: LocalPaths, log: Log) -> None:
+    """Install the packages that only these strategies ask for, where that is not done; Problem if it fails."""
+    for strategy in strategies:
+        if command := install(strategy, places):
+            log.info("installing the packages that only this strategy asks for", strategy=strategy)
+            if code := long(command, log):
+                msg = f"strategies/{strategy}/requirements.txt could not be installed: the reason is above"
+                raise CommandError(msg, code)
+
+
+def _serve(keeper: ProcessSupervisor, log: Log, settings: Settings) -> None:
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        log.info("the page will be there in a moment; Ctrl-C ends everything in order", page=settings.page)
+        while not asked:
+            keeper.step(now())
+            time.sleep(TURN)
+        end(keeper, log, asked, settings.stop_grace)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

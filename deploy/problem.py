@@ -1,9 +1,0 @@
-"""What ends a command early."""
-
-
-class Problem(Exception):  # noqa: N818 - it is told to a person, who needs no word "error"
-    """Something that the user can mend; the message is one line that says what, where, and what to do next."""
-
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code

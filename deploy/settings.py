@@ -1,0 +1,157 @@
+"""What a user may set: .env at the root, and the shell's environment, which goes before it as it does for Compose."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytz
+from dotenv import dotenv_values
+from pytz.tzinfo import BaseTzInfo
+
+from deploy.errors import CommandError
+
+_SIZE = (re.compile(r"[1-9]\d*[bkmg]?"), 'a size such as "256m"')
+_NUMBER = (re.compile(r"[1-9]\d{0,6}"), "a whole number above 0")
+_DURATION = (re.compile(r"(\d+h)?(\d+m)?(\d+s)?(?<=[hms])"), 'a duration such as "130s" or "2m10s"')
+_VOLUME = (re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"), "a volume's name: letters, digits, _ . and -")
+
+# What these may be, the supervisor says at its start, in one line: it knows zones, channels and bots.
+_SUPERVISORS = (re.compile(r"\S[\s\S]*"), "what .env.example says")
+_FILE = (re.compile(r"\S.*"), "a file")
+
+# Every key that openbell knows, with what it may be. .env.example explains each of them; a test holds the two together.
+KEYS: dict[str, tuple[re.Pattern[str], str]] = {
+    "COMPOSE_PROJECT_NAME": (re.compile(r"[a-z0-9][a-z0-9_-]*"), "lower-case letters, digits, _ and -"),
+    "COMPOSE_PROFILES": (
+        re.compile(r"[a-z][\w-]*(,[a-z][\w-]*)*"),
+        'profiles with commas between them, such as "portfolio"',
+    ),
+    "OPENBELL_TAG": (re.compile(r"(?!latest$)\w[\w.-]{0,127}"), "an image tag other than latest"),
+    "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
+    "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
+    "OPENBELL_TOKEN": _SUPERVISORS,
+    "OPENBELL_TOKEN_FILE": _FILE,
+    "OPENBELL_PROMETHEUS_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_GRAFANA_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_PROMETHEUS_MEMORY": _SIZE,
+    "OPENBELL_GRAFANA_MEMORY": _SIZE,
+    "OPENBELL_METRICS_KEEP": (re.compile(r"[1-9]\d*[hdwy]"), 'a duration such as "90d"'),
+    "OPENBELL_TIMEZONE": (re.compile(r"\S+"), 'a zone of the tz database such as "Europe/Berlin"'),
+    "OPENBELL_JOURNAL_VOLUME": _VOLUME,
+    "OPENBELL_STATE_VOLUME": _VOLUME,
+    "OPENBELL_CONTROL_VOLUME": _VOLUME,
+    "OPENBELL_SUPERVISOR_VOLUME": _VOLUME,
+    "OPENBELL_STRATEGY_MEMORY": _SIZE,
+    "OPENBELL_STRATEGY_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
+    "OPENBELL_TOGETHER_MEMORY": _SIZE,
+    "OPENBELL_SUPERVISOR_MEMORY": _SIZE,
+    "OPENBELL_SUPERVISOR_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
+    "OPENBELL_PIDS_LIMIT": _NUMBER,
+    "OPENBELL_STOP_GRACE": _DURATION,
+    "OPENBELL_HEALTH_INTERVAL": _DURATION,
+    "OPENBELL_LOG_MAX_SIZE": _SIZE,
+    "OPENBELL_LOG_MAX_FILE": _NUMBER,
+    "OPENBELL_ALERT_URLS": _SUPERVISORS,
+    "OPENBELL_ALERT_URLS_FILE": _FILE,
+    "OPENBELL_ALERT_FALLBACK": _SUPERVISORS,
+    "OPENBELL_ALERT_FALLBACK_FAILURES": _NUMBER,
+    "OPENBELL_ALERT_FALLBACK_TIME": _SUPERVISORS,
+    "OPENBELL_ALERT_AFTER": _SUPERVISORS,
+    "OPENBELL_RECOVER_AFTER": _SUPERVISORS,
+    "OPENBELL_REMIND": _SUPERVISORS,
+    "OPENBELL_QUIET_HOURS": _SUPERVISORS,
+    "OPENBELL_DIGEST_MORNING": _SUPERVISORS,
+    "OPENBELL_DIGEST_EVENING": _SUPERVISORS,
+    "OPENBELL_DEADMAN_URL": _SUPERVISORS,
+    "OPENBELL_DEADMAN_URL_FILE": _FILE,
+    "OPENBELL_DEADMAN_EVERY": _SUPERVISORS,
+    "OPENBELL_LOG": (re.compile(r"text|json"), "text or json"),
+    "OPENBELL_SSH_CONFIG": (re.compile(r".+"), "a file that `ssh -F` reads"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this machine's commands need to know of the environment."""
+
+    project: str = "openbell"
+    bind: str = "127.0.0.1"
+    port: int = 8080
+    timezone: BaseTzInfo | None = None  # the user's; None is this machine's own
+    stop_grace: int = 130  # seconds
+    log: str = "text"
+    ssh_config: Path | None = None  # None is the user's own
+
+    @property
+    def page(self) -> str:
+        """The status page's address as a browser on this machine uses it."""
+        address = ip_address(self.bind)
+        if address.is_unspecified:
+            address = ip_address("127.0.0.1" if address.version == 4 else "::1")
+        return f"http://{f'[{address}]' if address.version == 6 else address}:{self.port}"
+
+
+def read_settings(file: Path, environment: Mapping[str, str]) -> Settings:
+    """Return the settings; Problem names the key, what was found and what is allowed."""
+    for key in _from_file(file):
+        if key.startswith("OPENBELL_") and key not in KEYS:
+            msg = f"{file.name}: {key}: an unknown key; known: {', '.join(KEYS)}"
+            raise CommandError(msg)
+    return settings(values(file, environment), file.name)
+
+
+def values(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return all that is set, secrets too: the shell's environment before the file."""
+    return {**_from_file(file), **environment}
+
+
+def _from_file(file: Path) -> dict[str, str]:
+    return {key: value or "" for key, value in dotenv_values(file).items()} if file.is_file() else {}
+
+
+def settings(values: Mapping[str, str], file: str) -> Settings:
+    """Return the settings that the values stand for; an empty value is one that is not set, as it is for Compose."""
+    given = {key: values[key] for key in KEYS if values.get(key)}
+    for key, value in given.items():
+        if problem := wrong(key, value):
+            msg = f"{file} or the environment: {key}: {problem}"
+            raise CommandError(msg)
+    zone = given.get("OPENBELL_TIMEZONE")
+    return Settings(
+        project=given.get("COMPOSE_PROJECT_NAME", Settings.project),
+        bind=given.get("OPENBELL_BIND", Settings.bind),
+        port=int(given.get("OPENBELL_PORT", Settings.port)),
+        timezone=pytz.timezone(zone) if zone else None,
+        stop_grace=seconds(given.get("OPENBELL_STOP_GRACE", f"{Settings.stop_grace}s")),
+        log=given.get("OPENBELL_LOG", Settings.log),
+        ssh_config=Path(given["OPENBELL_SSH_CONFIG"]).expanduser() if "OPENBELL_SSH_CONFIG" in given else None,
+    )
+
+
+def wrong(key: str, value: str) -> str | None:
+    """Return what was found and what is allowed, or None if the key may have this value."""
+    pattern, allowed = KEYS[key]
+    return None if pattern.fullmatch(value) and _exists(key, value) else f'found "{value}"; allowed: {allowed}'
+
+
+def seconds(duration: str) -> int:
+    """Return the seconds of a duration as Compose writes it: 130s, 2m10s, 1h."""
+    units = {"h": 3600, "m": 60, "s": 1}
+    return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([hms])", duration))
+
+
+def _exists(key: str, value: str) -> bool:
+    match key:
+        case "OPENBELL_PORT":
+            return int(value) <= 65535
+        case "OPENBELL_TIMEZONE":
+            return value in pytz.all_timezones_set
+        case "OPENBELL_BIND":
+            try:
+                ip_address(value)
+            except ValueError:
+                return False
+    return True

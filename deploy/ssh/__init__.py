@@ -1,0 +1,1 @@
+"""One SSH connection to a host, and what ssh's errors mean."""

@@ -1,0 +1,146 @@
+"""The ssh process that holds a connection, by OpenSSH's multiplexing; what runs over the connection is ssh.py's."""
+
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from deploy.errors import CommandError
+from deploy.ssh import errors
+from deploy.ssh.host import Host
+
+ANSWER_WITHIN = 15  # seconds for a host to accept a connection
+LOGIN_WITHIN = 60  # seconds until the host lets us in: an agent may ask its user
+
+_READY = b"openbell: connected\n"
+# It holds the connection for as long as this process has the other end of its input, however this process ends.
+_HOLD = "printf 'openbell: connected\\n'; exec cat"
+_OPTIONS = (
+    "BatchMode=yes",
+    f"ConnectTimeout={ANSWER_WITHIN}",
+    "ServerAliveInterval=5",  # a dead peer is noticed within 20 s
+    "ServerAliveCountMax=3",
+    "LogLevel=INFO",
+    # What a user's config may ask for by hand would be in the way of commands that nobody types.
+    "RequestTTY=no",
+    "RemoteCommand=none",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
+    "ControlMaster=yes",
+    "ControlPersist=no",
+)
+
+
+class ControlMaster:
+    """An authenticated connection in a folder of its own. It is open as soon as it is made; `end` closes it."""
+
+    def __init__(self, host: Host) -> None:
+        """Connect; Problem says why it did not work, and what to do."""
+        self.host = host
+        # Not below TMPDIR: a socket's path may have 104 characters on some systems, of which ssh takes 17 for itself.
+        self.folder = Path(tempfile.mkdtemp(prefix="openbell-", dir="/tmp"))
+        self._errors = self.folder / "errors"
+        try:
+            self._process = self._start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.end()
+            raise
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """How a command line begins that uses the connection."""
+        # No config: all that it says was for the connection, which is there. Were it gone, ssh would open one of its own
+        # if it could.
+        socket = str(self.folder / "ssh")
+        return ("ssh", "-F", "/dev/null", "-S", socket, "-o", "ControlMaster=no", "-o", "ProxyCommand=false")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection holds, as far as ssh knows."""
+        return self._process.poll() is None and self.control("check").returncode == 0
+
+    def control(self, what: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        """Ask the process for something: check, forward, cancel."""
+        return subprocess.run(
+            (*self.words, "-O", what, *arguments, "--", self.host.name),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+        )
+
+    def reason(self) -> str:
+        """Return why the connection was lost, as far as ssh has said it."""
+        return errors.last_words(self._said()) or "the host does not answer any more"
+
+    def wait(self) -> None:
+        """Wait until the connection ends."""
+        self._process.wait()
+
+    def end(self) -> None:
+        """Close the connection, and leave nothing behind."""
+        end(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        config = ("-F", str(self.host.config.expanduser())) if self.host.config else ()
+        options = [word for option in _OPTIONS for word in ("-o", option)]
+        with self._errors.open("wb") as errors:
+            try:
+                # A session of its own: Ctrl-C must not take the connection from under a command that is to end well.
+                return subprocess.Popen(
+                    ("ssh", *config, *options, "-S", str(self.folder / "ssh"), "--", self.host.name, _HOLD),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                )
+            except FileNotFoundError:
+                msg = "ssh is not installed here: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client), and try again"
+                raise CommandError(msg) from None
+
+    def _wait_until_ready(self) -> None:
+        """Return once the host has let us in; Problem if it does not."""
+        output = self._process.stdout
+        assert output  # noqa: S101 - a pipe
+        read, until = b"", time.monotonic() + LOGIN_WITHIN
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while _READY not in read:
+                if not selector.select(max(0.0, until - time.monotonic())):
+                    msg = f"{self.host.name}: no login within {LOGIN_WITHIN} s: see what `{self.host.ssh}` waits for"
+                    raise CommandError(msg)
+                some = os.read(output.fileno(), 4096)
+                if not some:
+                    self._process.wait()
+                    raise CommandError(errors.explain(self.host.name, self.host.ssh, self._said()))
+                read += some
+        if added := errors.added_key(self._said()):
+            told = f"openbell: {self.host.name}: as your ssh config asks, an unknown host key was accepted: {added}"
+            print(told, file=sys.stderr)
+
+    def _said(self) -> str:
+        return self._errors.read_text(errors="replace")
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process that is still there, and wait for it."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,49 @@
+"""A machine that strategies are deployed to."""
+
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+from deploy.errors import CommandError
+
+CONFIG_KEY = "OPENBELL_SSH_CONFIG"
+
+
+def _config_of_environment() -> Path | None:
+    given = os.environ.get(CONFIG_KEY)
+    return Path(given) if given else None
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine that strategies are deployed to, and what deploy/hosts.toml says about it."""
+
+    name: str  # as ssh understands it: an alias, user@address, ssh://user@address:port
+    config: Path | None = field(default_factory=_config_of_environment)  # for `ssh -F`; None is the user's own
+    project: str = "openbell"  # of Compose there
+    folder: str = ".openbell"  # of records and configuration, below the user's home there or absolute
+    bind: str = "127.0.0.1"  # the host's address that the status page listens on
+    port: int = 8080  # of the status page
+    environment: dict[str, str] = field(default_factory=dict)  # keys and values that go before those of .env
+
+    def __post_init__(self) -> None:
+        """Refuse what ssh would read as an option, or could not be a name; Problem says what is allowed."""
+        if not re.fullmatch(r"[^\s\-'\"`$\\;&<>|(){}][^\s'\"`$\\;&<>|(){}]*", self.name):
+            msg = f'HOST: found "{self.name}"; allowed: what ssh understands, such as "vps", "me@192.0.2.7" or a Host of ~/.ssh/config; not an option'
+            raise CommandError(msg, 2)
+
+    @property
+    def page_address(self) -> str:
+        """The address of the status page for somebody who is on the host."""
+        address = ip_address(self.bind)
+        if not address.is_unspecified:
+            return self.bind
+        return "127.0.0.1" if address.version == 4 else "::1"
+
+    @property
+    def ssh(self) -> str:
+        """The command that a person types to get there by hand."""
+        return shlex.join(("ssh", *(("-F", str(self.config)) if self.config else ()), self.name))

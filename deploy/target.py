@@ -1,0 +1,124 @@
+"""Where a command acts: on this machine, or on a host over one connection. The only place that knows the difference."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Protocol
+
+from deploy import processes
+from deploy.docker import compose, engine
+from deploy.docker.compose import Command
+from deploy.docker.engine import Service
+from deploy.errors import CommandError
+from deploy.hosts import config, facts, requirements
+from deploy.hosts.facts import Facts, read_facts
+from deploy.settings import Settings
+from deploy.ssh.connection import Connection
+
+
+class Target(Protocol):
+    """A machine whose containers are seen and asked."""
+
+    project: str
+    option: str  # what a `make` command needs to act there: empty, or " HOST=vps"
+    start: str  # the `make` command that starts what does not run
+
+    @property
+    def page(self) -> str:
+        """The status page's address for this process."""
+
+    @property
+    def engine(self) -> str | None:
+        """The engine's address for this process."""
+
+    def services(self) -> tuple[Service, ...]:
+        """Return the project's containers; Problem if no engine answers."""
+
+    def run(self, command: Command) -> int:
+        """Run a command of Compose, its output where ours goes, and return its exit code."""
+
+    def facts(self) -> Facts:
+        """Return what the machine is and has."""
+
+
+class LocalTarget:
+    """This machine."""
+
+    option, start = "", "make up"
+
+    def __init__(self, settings: Settings) -> None:
+        self.project, self.page = settings.project, settings.page
+
+    @property
+    def engine(self) -> str | None:
+        """As Docker's own client finds it."""
+        return engine.address()
+
+    def services(self) -> tuple[Service, ...]:
+        """Ask the engine."""
+        return engine.services(self.project)
+
+    def run(self, command: Command) -> int:
+        """Run it in the project's folder."""
+        return processes.run(command)
+
+    def facts(self) -> Facts:
+        """Look as at any host."""
+        return facts.parse(processes.output(("sh", str(facts.SCRIPT))))
+
+
+class RemoteTarget:
+    """A host. Ports and the engine's socket are led through the connection when they are asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection, self.host = connection, connection.host
+        self.project = self.host.project
+        self.option, self.start = f" HOST={self.host.name}", f"make deploy HOST={self.host.name}"
+
+    @cached_property
+    def page(self) -> str:
+        """The page's address at this end of the tunnel."""
+        return f"http://127.0.0.1:{self.connection.forward(self.host.port, self.host.page_address)}"
+
+    @cached_property
+    def engine(self) -> str:
+        """The engine's socket at this end of the tunnel."""
+        asked = self.connection.run(
+            ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"), timeout=30
+        )
+        if asked.code or not asked.text.startswith("unix://"):
+            self._explain(asked.text or asked.stderr.strip())
+        return f"unix://{self.connection.forward_socket(asked.text.removeprefix('unix://'))}"
+
+    def services(self) -> tuple[Service, ...]:
+        """Ask the engine there."""
+        try:
+            return engine.services(self.project, self.engine)
+        except CommandError as problem:
+            self._explain(str(problem))
+            raise
+
+    def run(self, command: Command) -> int:
+        """Run it there; it ends with this process or the connection."""
+        return self.connection.foreground(compose.elsewhere(command, self.project))
+
+    def facts(self) -> Facts:
+        """Look over the connection."""
+        return read_facts(self.connection)
+
+    def _explain(self, said: str) -> None:
+        """Raise the Problem that the host has, which says more than what its engine said."""
+        msg = (
+            requirements.unready(self.host, self.facts()) or f"{self.host.name}: no Docker engine answers there: {said}"
+        )
+        raise CommandError(msg)
+
+
+@contextmanager
+def place(host: str | None, settings: Settings) -> Iterator[Target]:
+    """Give the place that HOST names; without one it is this machine."""
+    if not host:
+        yield LocalTarget(settings)
+        return
+    with Connection(config.find(host, settings)) as connection:
+        yield RemoteTarget(connection)

@@ -1,0 +1,61 @@
+"""Ships images to a host, in one go."""
+
+import contextlib
+import shlex
+import subprocess
+from collections.abc import Sequence
+
+from deploy.errors import CommandError
+from deploy.log import Log
+from deploy.ssh.connection import Connection
+from deploy.transfer import host_images, remote
+from deploy.transfer.shipment import Shipment, prepared
+from deploy.transfer.upload import write
+
+_LOADED_WITHIN = 900  # seconds after the last byte
+
+
+def ship(connection: Connection, references: Sequence[str], log: Log) -> tuple[Shipment, ...]:
+    """Bring these images of the local engine to the host and see that they are whole there; Problem if they are not.
+
+    What the host says it has is believed once: if the images are not whole afterwards, everything is sent. Returns what was
+    sent, the last of it holding the images as they are called on the host.
+    """
+    has = host_images.read(connection)
+    with prepared(references, has, log) as first:
+        said = deliver(connection, first, log)
+    if not said:
+        return (first,)
+    log.info("the host lacks what it said it has: sending everything", because=said)
+    with prepared(references, has.nothing(), log) as second:
+        said = deliver(connection, second, log)
+    if said:
+        msg = f"{connection.host.name}: the images did not arrive whole: {said}"
+        raise CommandError(msg)
+    return first, second
+
+
+def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
+    """Send a shipment and check it; return what the host has against it, or nothing."""
+    steps = [remote.verify(shipment)]
+    if shipment.moved:
+        steps.insert(0, remote.receive(shipment))
+    script = f"{remote.FUNCTIONS}\n{{ {' && '.join(shlex.join(step) for step in steps)}; }} 2>&1"
+    command = ("sh", "-c", script)
+    with connection.start(command) as process:
+        stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
+        assert stdin  # noqa: S101 - a pipe
+        # If it breaks, what the other end said before it went is read below.
+        with contextlib.suppress(BrokenPipeError), contextlib.closing(stdin):
+            write(shipment, stdin, log)
+        try:
+            output, _ = process.communicate(timeout=_LOADED_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: look at it with `{connection.host.ssh}`"
+            raise CommandError(msg) from None
+    connection.must_live(process.returncode, command)
+    if process.returncode == 0:
+        return ""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {process.returncode}"

@@ -1,0 +1,75 @@
+"""Takes what is missing out of the local engine by `docker save`: the way that always works, and is as quick for a first deploy."""
+
+import json
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import IO
+
+from deploy.errors import CommandError
+from deploy.transfer.images import Local
+from deploy.transfer.layer_cache import LayerCache
+
+_LARGEST_JSON = 4 << 20  # bytes; a layer is never JSON
+
+
+def take(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
+    """Put the configurations of the images and the layers that are needed into the spool; Problem if the engine fails."""
+    references = [image.reference for image in images]
+    with subprocess.Popen(
+        ("docker", "save", *references), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as saving:
+        assert saving.stdout  # noqa: S101 - a pipe
+        assert saving.stderr  # noqa: S101 - a pipe
+        try:
+            read(saving.stdout, images, needed, spool)
+        except (tarfile.TarError, EOFError, KeyError) as error:
+            saving.kill()
+            said = saving.stderr.read().decode(errors="replace").strip() or str(error)
+            msg = f"the images could not be taken out of the local engine (docker save {' '.join(references)}): {said}"
+            raise CommandError(msg) from None
+        except BaseException:
+            saving.kill()
+            raise
+    lacking = [layer for layer in needed if layer not in spool.layers]
+    if saving.returncode or lacking:
+        what = f"exit code {saving.returncode}" if saving.returncode else f"without layer {lacking[0]}"
+        msg = f"the images could not be taken out of the local engine: docker save {' '.join(references)} ended {what}"
+        raise CommandError(msg)
+
+
+def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
+    """Put what is needed out of an archive of `docker save` into the spool, in whatever form the engine's age gave it.
+
+    Engines before 25 name layers <some id>/layer.tar, and repeated ones are links; later ones write an OCI layout, where
+    layers may be packed. Both have manifest.json, which leads from an image's name to its configuration.
+    """
+    documents: dict[str, bytes] = {}
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is None:
+                continue
+            name = PurePosixPath(member.name)
+            first = content.read(1)
+            if first in {b"{", b"["} and member.size <= _LARGEST_JSON:
+                documents[str(name)] = first + content.read()
+            elif name.name == "layer.tar" or name.parts[:1] == ("blobs",):
+                spool.put(_Again(first, content), needed)
+    listed = json.loads(documents["manifest.json"])
+    configurations = {tag: documents[one["Config"]] for one in listed for tag in one["RepoTags"] or ()}
+    for image in images:
+        spool.configurations[image.reference] = configurations[image.reference]
+
+
+class _Again:
+    """A stream whose first byte was looked at."""
+
+    def __init__(self, first: bytes, rest: IO[bytes]) -> None:
+        self._first, self._rest = first, rest
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        first, self._first = self._first, b""
+        return first + self._rest.read(size - len(first))

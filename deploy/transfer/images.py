@@ -1,0 +1,117 @@
+"""What is shipped: images of the local engine, and their layers."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+
+from deploy.docker.engine import address
+from deploy.errors import CommandError
+
+SHORT = 12  # digits of an id that make a tag
+
+
+@dataclass(frozen=True)
+class Local:
+    """An image as the local engine names and describes it."""
+
+    reference: str  # as Compose calls it, such as "openbell/pulse:local"
+    id: str  # "sha256:...": of its configuration, or where the engine keeps images in containerd of its manifest
+    layers: tuple[str, ...]  # diff ids, the lowest first
+    platform: str  # such as "linux/amd64"
+
+    @property
+    def name(self) -> str:
+        """The reference without its tag."""
+        head, _, last = self.reference.rpartition("/")
+        last = last.partition("@")[0].partition(":")[0]
+        return f"{head}/{last}" if head else last
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a release: what it is called here and on every host."""
+
+    reference: str  # the local engine's, such as "openbell/pulse:local"
+    name: str  # such as "openbell/pulse"
+    id: str  # "sha256:...", of its configuration: the same on every engine
+    layers: tuple[str, ...]  # diff ids, the lowest first
+    host_ids: tuple[str, ...] = ()  # under which the host's engine may show it, if not under `id`
+
+    @property
+    def tag(self) -> str:
+        """The name that the image has on every host, and that no other image ever gets."""
+        return tag(self.name, self.id)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that travels, once, whoever needs it."""
+
+    id: str  # diff id: "sha256:..." of the unpacked bytes
+    bytes: int  # unpacked
+    of: tuple[str, ...]  # names of the images that need it
+
+
+def tag(name: str, identity: str) -> str:
+    """Return the immutable tag of an image: its name and the first digits of its id."""
+    return f"{name}:{identity.removeprefix('sha256:')[:SHORT]}"
+
+
+def unchecked(tag: str) -> str:
+    """Return the second name that an image has on a host until it was seen to be whole there."""
+    return f"{tag}-unchecked"
+
+
+def digest(content: bytes) -> str:
+    """Return how a registry or an engine names this content."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def layers_of(configuration: bytes) -> tuple[str, ...]:
+    """Return the layers that an image's configuration lists."""
+    return tuple(json.loads(configuration)["rootfs"]["diff_ids"])
+
+
+def from_inspection(reference: str, attributes: Mapping[str, object]) -> Local:
+    """Return what an inspection by the engine says about an image."""
+    root = attributes.get("RootFS")
+    layers = root.get("Layers") if isinstance(root, Mapping) else None
+    return Local(
+        reference=reference,
+        id=str(attributes["Id"]),
+        layers=tuple(map(str, layers or ())),
+        platform=f"{attributes['Os']}/{attributes['Architecture']}",
+    )
+
+
+@contextmanager
+def engine() -> Iterator[docker.DockerClient]:
+    """Give the local engine; Problem if none answers."""
+    try:
+        client = docker.DockerClient(base_url=address(), timeout=60)
+    except DockerException as error:
+        msg = f"no Docker engine answers here ({error}): run `make up`, which starts one"
+        raise CommandError(msg) from None
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def look_up(client: docker.DockerClient, references: Sequence[str]) -> tuple[Local, ...]:
+    """Return the images of the local engine; Problem names those that are not there."""
+    found, missing = [], []
+    for reference in dict.fromkeys(references):
+        try:
+            found.append(from_inspection(reference, client.images.get(reference).attrs))
+        except ImageNotFound:
+            missing.append(reference)
+    if missing:
+        msg = f"not built: {', '.join(missing)}: run `docker compose build`, and look at what fails"
+        raise CommandError(msg)
+    return tuple(found)

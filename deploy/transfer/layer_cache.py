@@ -1,0 +1,71 @@
+"""A private folder of unpacked layers and configurations on their way from the local engine to a host."""
+
+import hashlib
+import zlib
+from collections.abc import Callable, Container
+from pathlib import Path
+from typing import IO, Protocol
+
+_PIECE = 1 << 20
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class Readable(Protocol):
+    """What layers are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        ...
+
+
+class LayerCache:
+    """Layers by diff id, each checked against it when it is put in; configurations by the reference of their image."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.layers: dict[str, Path] = {}
+        self.configurations: dict[str, bytes] = {}
+
+    def put(self, source: Readable, wanted: Container[str]) -> str:
+        """Read one layer, packed or not; keep it if its id is wanted and not here yet, and return its id."""
+        part = self.folder / f"part-{len(self.layers)}"
+        hashed = hashlib.sha256()
+        first = source.read(_PIECE)
+        unpack, finish = _unpacking(first)
+        with part.open("wb") as file:
+
+            def add(some: bytes) -> None:
+                hashed.update(some)
+                file.write(some)
+
+            while first:
+                add(unpack(first))
+                first = source.read(_PIECE)
+            add(finish())
+        identity = f"sha256:{hashed.hexdigest()}"
+        if identity in wanted and identity not in self.layers:
+            self.layers[identity] = part.rename(self.folder / identity.replace(":", "-"))
+        else:
+            part.unlink()
+        return identity
+
+    def open(self, layer: str) -> IO[bytes]:
+        """Open a layer."""
+        return self.layers[layer].open("rb")
+
+    def size(self, layer: str) -> int:
+        """Return a layer's size in bytes, unpacked."""
+        return self.layers[layer].stat().st_size
+
+
+def _unpacking(first: bytes) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:
+    """Return what unpacks the pieces of a layer that begins so, and what gives the rest of it."""
+    if first.startswith(_GZIP):
+        gzip = zlib.decompressobj(wbits=31)
+        return gzip.decompress, gzip.flush
+    if first.startswith(_ZSTD):
+        import zstandard  # noqa: PLC0415 - only newer engines have such layers
+
+        zstd = zstandard.ZstdDecompressor().decompressobj()
+        return zstd.decompress, lambda: b""
+    return bytes, lambda: b""

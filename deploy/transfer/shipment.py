@@ -1,0 +1,153 @@
+"""What is ready to be sent: images of a release, and the packed bytes of what the host lacks of them."""
+
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+
+from deploy.errors import CommandError
+from deploy.log import Log
+from deploy.transfer import archive, export_push, export_save
+from deploy.transfer.host_images import HostImages
+from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
+from deploy.transfer.layer_cache import LayerCache
+from deploy.transfer.missing_layers import Needed, needed
+from deploy.transfer.warm_up import priming
+
+_UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive beside what it makes of it
+_MARGIN = 64 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Shipment:
+    """All images of a release, and what of them travels. `cargo` is in a folder that goes with the `prepared` block."""
+
+    images: tuple[Image, ...]
+    layers: tuple[Layer, ...]
+    wire_bytes: int
+    compression: archive.Compression
+    cargo: Path | None = None
+    moved: tuple[str, ...] = ()  # tags of the images that travel, some of them perhaps without any layer
+    sent: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+
+    @property
+    def unpacked_bytes(self) -> int:
+        """What the layers come to on the host."""
+        return sum(layer.bytes for layer in self.layers)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the host's disk must have room for while the images are loaded."""
+        return int(self.unpacked_bytes * _UNPACKING) + _MARGIN if self.moved else 0
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what a plan says about it."""
+        if not self.moved:
+            return (f"images: nothing to ship: all {len(self.images)} are there",)
+        first = (
+            f"images: {len(self.moved)} of {len(self.images)} to ship: {_count(len(self.layers), 'layer')}, "
+            f"{size(self.unpacked_bytes)}, packed to {size(self.wire_bytes)} ({self.compression})"
+        )
+        layers = (
+            f"    {layer.id.removeprefix('sha256:')[:12]}  {size(layer.bytes):>9}  {', '.join(layer.of)}"
+            for layer in self.layers
+        )
+        return (first, *layers)
+
+
+@contextmanager
+def prepared(references: Sequence[str], inventory: HostImages, log: Log) -> Iterator[Shipment]:
+    """Take out of the local engine what the host lacks of these images, and pack it, for as long as the block lasts.
+
+    Problem if an image is not built, or is for another kind of machine than the host.
+    """
+    with tempfile.TemporaryDirectory(prefix="openbell-") as folder, engine() as client:
+        local = look_up(client, references)
+        for image in local:
+            if image.platform != inventory.platform:
+                msg = f"{image.reference} is for {image.platform}, and the host is {inventory.platform}: build it with DOCKER_DEFAULT_PLATFORM={inventory.platform}"
+                raise CommandError(msg)
+        moving = tuple(image for image in local if not inventory.has(image, tag(image.name, image.id)))
+        wanted = needed([(image.name, image.layers) for image in moving], inventory)
+        spool = LayerCache(Path(folder))
+        pushed = _take(client, moving, wanted, inventory, spool, log)
+        shipment = _pack(local, moving, wanted, inventory, spool, Path(folder) / "cargo")
+        with priming(client, () if pushed else moving, shipment.sent):
+            yield shipment
+
+
+def _take(
+    client: docker.DockerClient,
+    moving: Sequence[Local],
+    wanted: Needed,
+    inventory: HostImages,
+    spool: LayerCache,
+    log: Log,
+) -> bool:
+    """Put what must travel into the spool; tell whether the engine knows all layers' packed names now."""
+    if not moving:
+        return True
+    by_push = export_push.possible()
+    # A chain of which the host has nothing brings a base image: whoever needs all of it is quicker with `docker save`.
+    if (
+        by_push
+        and all(inventory.known(image.layers) for image in moving)
+        and export_push.take(client, moving, wanted, spool)
+    ):
+        return True
+    log.info("taking images out of the local engine", images=len(moving))
+    export_save.take(moving, wanted, spool)
+    return not by_push
+
+
+def _pack(
+    local: Sequence[Local],
+    moving: Sequence[Local],
+    wanted: Needed,
+    inventory: HostImages,
+    spool: LayerCache,
+    file: Path,
+) -> Shipment:
+    compression: archive.Compression = "zstd" if inventory.zstd else "gzip"
+    sizes = {layer: spool.size(layer) for layer in wanted}
+    images, ids = [], {}
+    for image in local:
+        configuration = spool.configurations.get(image.reference)
+        identity = digest(configuration) if configuration is not None else image.id
+        if configuration is not None and layers_of(configuration) != image.layers:
+            msg = f"{image.reference} was built anew just now: run it again"
+            raise CommandError(msg)
+        one = Image(image.reference, image.name, identity, image.layers)
+        if configuration is not None:
+            ids[one.tag] = digest(archive.manifest(one, configuration, sizes))
+        elif one.tag in inventory.tags:
+            ids[one.tag] = inventory.tags[one.tag]
+        images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],)))
+    moved = tuple(image for image in images if image.reference in {one.reference for one in moving})
+    if not moved:
+        return Shipment(tuple(images), (), 0, compression)
+    archive.pack(moved, tuple(wanted), spool, compression, file)
+    return Shipment(
+        images=tuple(images),
+        layers=tuple(Layer(layer, sizes[layer], names) for layer, names in wanted.items()),
+        wire_bytes=file.stat().st_size,
+        compression=compression,
+        cargo=file,
+        moved=tuple(image.tag for image in moved),
+    )
+
+
+def size(count: int) -> str:
+    """Return bytes as a person reads them."""
+    for unit, bytes_of in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= bytes_of:
+            return f"{count / bytes_of:.1f} {unit}"
+    return f"{count} B"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

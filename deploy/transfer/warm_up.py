@@ -1,0 +1,55 @@
+"""Lets the local engine learn the packed names of the layers that were taken out by `docker save`.
+
+An engine packs a layer when it pushes it for the first time, which takes seconds for a base image; after that it only asks.
+That is done while a deploy waits for its gate anyway, so that the next change goes the quick way. It is a favour: it may
+end at any point, and nothing depends on it.
+"""
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+from deploy.transfer import export_push
+from deploy.transfer.capturing_registry import catching
+from deploy.transfer.images import Local
+
+_NO_LIMIT = 1 << 50
+
+
+@contextmanager
+def priming(client: docker.DockerClient, images: Sequence[Local], begin: threading.Event) -> Iterator[threading.Event]:
+    """Let the engine pack these images' layers, from the moment that `begin` is set until the end of the block.
+
+    The event that is given says that nothing is left to do.
+    """
+    done = threading.Event()
+    if not images:
+        done.set()
+        yield done
+        return
+    with tempfile.TemporaryDirectory(prefix="openbell-") as folder, catching(Path(folder), _NO_LIMIT) as catcher:
+        over = threading.Event()
+
+        def work() -> None:
+            begin.wait()
+            with contextlib.suppress(DockerException, OSError):  # then the next change goes the way that always works
+                if not over.is_set():
+                    with export_push.pushed(client, catcher, images) as start:
+                        start()
+            done.set()
+
+        worker = threading.Thread(target=work, daemon=True)
+        worker.start()
+        try:
+            yield done
+        finally:
+            over.set()
+            catcher.overrun.set()
+            begin.set()
+            worker.join()

@@ -1,0 +1,36 @@
+"""`openbell stamp-image`: the last step of a strategy image's build, as root. Its clock and its release become facts of the image."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from openbell.manifest import ManifestError, load_named
+from openbell.strategy.loader import release
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set the image's local time from the manifest's zone and write the release.
+
+    A manifest that is not valid must not fail the build: the container then says what is wrong where the supervisor
+    sees it, instead of never being there.
+    """
+    parser = argparse.ArgumentParser(prog="openbell stamp-image", description="fix an image's time zone and release")
+    parser.add_argument("strategy")
+    parser.add_argument("--folder", type=Path, default=Path("/strategy"))
+    parser.add_argument("--root", type=Path, default=Path("/"))
+    options = parser.parse_args(arguments)
+    try:
+        zone = load_named(options.folder / "strategy.toml", options.strategy).timezone
+    except ManifestError as error:
+        print(
+            f"{error}\n{options.strategy}: the image's clock stays at UTC until the manifest is valid", file=sys.stderr
+        )
+        zone = "UTC"
+    local_time = options.root / "etc/localtime"
+    local_time.unlink(missing_ok=True)
+    local_time.symlink_to(f"/usr/share/zoneinfo/{zone}")
+    (options.root / "etc/timezone").write_text(f"{zone}\n")
+    (options.folder / "release").write_text(release(options.folder) + "\n")
+    print(f"{options.strategy}: {zone}, release {(options.folder / 'release').read_text().strip()}")
+    return 0

@@ -1,0 +1,136 @@
+"""`openbell host`: many strategies in one container, each with a loop and a process of its own.
+
+The processes are forked from one interpreter and share what it has loaded, so a strategy costs a few megabytes less than
+in a container of its own. What they share beside that is the container: its memory limit, its packages and its start.
+A strategy that dies takes no other with it, and is started again with growing pauses.
+"""
+
+import argparse
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openbell.manifest import Manifest, ManifestError, load, strategy_folders
+from openbell.runner import service
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a loop that ended is started again
+RAN_WELL = 60.0  # seconds; a loop that lived so long begins with the first pause again
+LOOK_EVERY = 0.5  # seconds between two looks, where nothing ends
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
+AWAITED = STOPS | {signal.SIGCHLD}
+
+
+@dataclass
+class ManagedLoop:
+    """One strategy's loop."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    process: int | None = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    pause: float = FIRST_PAUSE
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the strategies that are named, or all below $OPENBELL_STRATEGIES, until SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="openbell host", description="run many strategies, each with a loop of its own"
+    )
+    parser.add_argument(
+        "strategies", nargs="*", help="folders below $OPENBELL_STRATEGIES; all of them if none is named"
+    )
+    wished = parser.parse_args(arguments).strategies
+    root = Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies"))
+    folders = {folder.name: folder for folder in strategy_folders(root)} if root.is_dir() else {}
+    unknown = [name for name in wished if name not in folders]
+    if unknown or not folders:
+        found = f'found "{unknown[0]}"' if unknown else "found no strategy"
+        print(f"openbell host: {found}; below {root} there is: {', '.join(folders) or 'nothing'}", file=sys.stderr)
+        return 2
+    wanted = [folders[name] for name in wished or folders]
+    hosted = [ManagedLoop(folder, environment) for folder, environment in environments(wanted, os.environ)]
+    # Awaited rather than handled: a loop that is just being forked cannot take a stop that was meant for it as ours.
+    signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    # What is loaded by now stays shared with the loops instead of being copied at their first collection.
+    gc.collect()
+    gc.freeze()
+    while True:
+        step(hosted, time.monotonic())
+        came = signal.sigtimedwait(AWAITED, LOOK_EVERY)
+        if came is not None and came.si_signo in STOPS:
+            break
+    _end(hosted)
+    return 0
+
+
+def environments(folders: Iterable[Path], environment: Mapping[str, str]) -> list[tuple[Path, dict[str, str]]]:
+    """Return each strategy's environment: its own secrets, none of the others', and its zone as the clock's."""
+    manifests: dict[Path, Manifest | None] = {}
+    for folder in folders:
+        try:
+            manifests[folder] = load(folder)
+        except ManifestError:
+            manifests[folder] = None  # its own loop says what is wrong with it
+    secrets = {name for manifest in manifests.values() if manifest is not None for name in manifest.secrets}
+    found = []
+    for folder, manifest in manifests.items():
+        own = set(manifest.secrets) if manifest is not None else set()
+        kept = {name: value for name, value in environment.items() if name not in secrets or name in own}
+        kept |= {"OPENBELL_STRATEGY": folder.name, "OPENBELL_FOLDER": str(folder)}
+        found.append((folder, kept | {"TZ": manifest.timezone if manifest is not None else "UTC"}))
+    return found
+
+
+def step(hosted: Iterable[ManagedLoop], now: float) -> None:
+    """See which loops have ended, and start what is to run."""
+    for one in hosted:
+        if one.process is not None:
+            ended, status = os.waitpid(one.process, os.WNOHANG)
+            if ended:
+                _has_ended(one, os.waitstatus_to_exitcode(status), now)
+        if one.process is None and now >= one.start_at:
+            one.process, one.started_at = _start(one), now
+
+
+def _has_ended(one: ManagedLoop, code: int, now: float) -> None:
+    if now - one.started_at >= RAN_WELL:
+        one.pause = FIRST_PAUSE
+    line = f"openbell host: {one.folder.name} ended with exit code {code}; it is started again in {one.pause:g} s"
+    print(line, file=sys.stderr, flush=True)
+    one.process, one.start_at = None, now + one.pause
+    one.pause = min(2 * one.pause, LONGEST_PAUSE)
+
+
+def _start(one: ManagedLoop) -> int:
+    process = os.fork()
+    if process:
+        return process
+    code = 1
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, AWAITED)
+        os.environ.clear()
+        os.environ.update(one.environment)
+        time.tzset()
+        code = service.main([])
+    except BaseException as error:  # noqa: BLE001 - a fork that leaked out of here would be a second host
+        print(f"openbell host: {one.folder.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _end(hosted: Iterable[ManagedLoop]) -> None:
+    """Let every loop drain; the engine's own patience is the limit."""
+    running = [one for one in hosted if one.process is not None]
+    for one in running:
+        if one.process is not None:
+            os.kill(one.process, signal.SIGTERM)
+    for one in running:
+        if one.process is not None:
+            os.waitpid(one.process, 0)

@@ -1,0 +1,110 @@
+"""What a run's market and broker are given, and the look at the account before anything is decided."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+
+from openbell import control
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Bot, Manifest
+from openbell.paths import Paths
+from openbell.trading.brokers import Broker, BrokerError
+from openbell.trading.brokers.registry import open_broker
+from openbell.trading.markets import Market
+from openbell.trading.markets.registry import open_market
+from openbell.trading.reconciliation import reconcile
+from openbell.trading.run_services import Intent, RunServices
+
+PATIENCE = 10.0  # seconds that a broker without an answer may hold up a run before it has begun
+STREAM_PATIENCE = 0.5  # of a stream's timeout: it must beat again before that is over
+
+
+def desk_of(manifest: Manifest, bot: Bot, places: Paths, ledger: Ledger | None = None) -> RunServices:
+    """Return the desk of one run that starts now."""
+    return RunServices(
+        symbols=manifest.symbols,
+        folder=places.folder,
+        state=places.state,
+        database=places.database,
+        strategy=places.strategy,
+        live=manifest.live,
+        secrets=_secrets(manifest, os.environ),
+        addresses=MappingProxyType({name: value for name, value in os.environ.items() if name.endswith("_URL")}),
+        remaining=_remaining(bot),
+        halted=partial(halted, places),
+        intended=partial(_intended, ledger),
+    )
+
+
+def open_for(manifest: Manifest, bot: Bot, desk: RunServices) -> tuple[Market, partial[Broker]]:
+    """Return the bot's market, and what opens its broker for an instant."""
+    market = open_market(manifest.market, bot, desk)
+    return market, partial(open_broker, manifest.broker, desk.state, market, desk=desk)
+
+
+def open_ledger(places: Paths) -> Ledger:
+    """Return the strategy's ledger, in its state or in a database."""
+    if places.database:
+        from openbell.postgres.ledger import PostgresLedger  # noqa: PLC0415 - only a function's runs need its driver
+
+        return PostgresLedger(places.database, places.strategy)
+    return Ledger(places.state / "ledger.sqlite")
+
+
+def halted(places: Paths) -> str:
+    """Return why no order may be sent now, or an empty string."""
+    if places.database:
+        from openbell.postgres.control import halted_in  # noqa: PLC0415 - as above
+
+        halt = halted_in(places.database)
+    else:
+        halt = control.halted(places.control)
+    return str(halt) if halt else ""
+
+
+def look(manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime) -> None:
+    """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
+    _, open_at = open_for(manifest, bot, replace(desk, remaining=_countdown(PATIENCE)))
+    broker = open_at(now)
+    try:
+        reconcile(
+            manifest.broker, broker, ledger, manifest.symbols, journal, now, os.environ.get("OPENBELL_BOOT_ID", "")
+        )
+    except BrokerError as error:
+        text = f"what the broker holds could not be compared with the ledger: {error}"
+        journal.write("output", now, level="warning", text=text)
+
+
+def look_at_start(manifest: Manifest, places: Paths, journal: Journal, now: datetime) -> None:
+    """Reconcile the account when the strategy's container starts, in a process of its own."""
+    ledger = Ledger(places.state / "ledger.sqlite")
+    bot = manifest.bots[0]
+    look(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now)
+    ledger.close()
+
+
+def _secrets(manifest: Manifest, environment: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({name: environment[name] for name in manifest.secrets if name in environment})
+
+
+def _remaining(bot: Bot) -> "partial[float]":
+    seconds = bot.timeout.total_seconds()
+    return partial(_left, None, STREAM_PATIENCE * seconds) if bot.is_stream else _countdown(seconds)
+
+
+def _countdown(seconds: float) -> "partial[float]":
+    return partial(_left, time.monotonic() + seconds, seconds)
+
+
+def _left(until: float | None, seconds: float) -> float:
+    return seconds if until is None else until - time.monotonic()
+
+
+def _intended(ledger: Ledger | None, client_order_id: str) -> Intent | None:
+    record = ledger.order(client_order_id) if ledger is not None else None
+    return Intent(record.symbol, record.at or record.slot) if record else None

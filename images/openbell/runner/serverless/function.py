@@ -1,0 +1,249 @@
+"""A strategy as a function of a cloud: called by a schedule or over HTTP, it runs what is due, answers, and keeps nothing.
+
+What outlives a call (claims, orders, state, the paper account, the journal) is in PostgreSQL, at OPENBELL_DATABASE_URL.
+A call may come twice, also at the same time on two machines: a slot runs once. The handlers that `make serverless`
+writes only name the provider's way to call; here is what they have in common.
+"""
+
+import base64
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+
+from openbell import clock
+from openbell.manifest import Manifest, load
+from openbell.paths import PathError, Paths
+from openbell.postgres.address import VARIABLE
+from openbell.postgres.control import PostgresControl
+from openbell.postgres.database import Database
+from openbell.postgres.journal import SCHEMA, TABLES, PostgresJournal
+from openbell.postgres.ledger import PostgresLedger
+from openbell.runner import worker
+from openbell.runner.processes import Failure, ForkLauncher
+from openbell.runner.serverless import response
+from openbell.runner.serverless.request import AskedWrongError, understand
+from openbell.runner.serverless.response import Answer
+from openbell.runner.serverless.session import BusyError, LeaseLostError, Session, Store
+from openbell.runner.startup import CANNOT_START, KEEP_DAYS, reasons, tell_start, tell_that_it_cannot_start
+from openbell.strategy import loader
+from openbell.strategy.context import Run
+
+AHEAD = timedelta(seconds=55)  # a schedule's call waits for slots that lie within its minute
+OK, WRONG, BUSY, FAILED, UNAVAILABLE = 200, 400, 409, 500, 503  # as HTTP has them
+
+
+class CannotRunError(Exception):
+    """Nothing was run, and it may help to call again: the provider's own retries are welcome."""
+
+
+class Answered(NamedTuple):
+    """An answer, and how HTTP would put it."""
+
+    code: int
+    body: Answer
+
+
+class Request(Protocol):
+    """What is asked of a request by Flask."""
+
+    args: Mapping[str, str]
+
+    def get_json(self, *, silent: bool) -> object:
+        """Return the body, or None if it is no JSON."""
+
+
+class Function:
+    """One strategy's function, made when an instance starts. `folder` holds strategy.toml and strategy.py."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._folder = folder
+        self._boot_id = os.urandom(4).hex()
+        self._ready: _Ready | None = None
+        self._one_call = threading.Lock()  # of this instance; others may be on other machines
+
+    # The providers' ways to call
+
+    def digitalocean(self, event: Mapping[str, object]) -> Answer:
+        """Answer a call by DigitalOcean Functions (OpenWhisk): the parameters are mixed with the platform's own."""
+        asked = {name: _parsed(name, value) for name, value in event.items() if not _is_openwhisks(name)}
+        answered = self.call(asked, "digitalocean")
+        if "http" in event or "__ow_method" in event:
+            return {"statusCode": answered.code, "body": answered.body}
+        return answered.body
+
+    def aws(self, event: Mapping[str, object], _context: object = None) -> Answer:
+        """Answer an invocation by AWS Lambda: of a schedule or by hand, or of its function URL.
+
+        CannotRunError where another invocation may help: it is the provider's sign to make one.
+        """
+        if "requestContext" not in event:
+            answered = self.call(event, "aws")
+            if answered.code == UNAVAILABLE:
+                raise CannotRunError(answered.body["error"])
+            return answered.body
+        body = event.get("body") or "{}"
+        text = base64.b64decode(str(body)).decode() if event.get("isBase64Encoded") else str(body)
+        query = event.get("queryStringParameters")
+        answered = self.call(_http(_json(text), query if isinstance(query, Mapping) else {}), "aws")
+        headers = {"content-type": "application/json"}
+        return {"statusCode": answered.code, "headers": headers, "body": json.dumps(answered.body)}
+
+    def gcp(self, request: Request) -> tuple[str, int, dict[str, str]]:
+        """Answer an HTTP call of a Google Cloud function, by Cloud Scheduler or by a person."""
+        answered = self.call(_http(request.get_json(silent=True) or {}, request.args), "gcp")
+        return json.dumps(answered.body), answered.code, {"content-type": "application/json"}
+
+    def gcp_event(self, data: object) -> None:
+        """Take a CloudEvent of Pub/Sub, whose message is the question; CannotRunError asks to deliver it again."""
+        message = data.get("message", {}) if isinstance(data, Mapping) else {}
+        answered = self.call(_json(base64.b64decode(message.get("data", "")).decode() or "{}"), "gcp")
+        print(json.dumps(answered.body), flush=True)
+        if answered.code == UNAVAILABLE:
+            raise CannotRunError(answered.body["error"])
+
+    # What they have in common
+
+    def call(self, body: object, by: str) -> Answered:
+        """Run what is asked for, and answer."""
+        with self._one_call:
+            return self._call(body, by)
+
+    def _call(self, body: object, by: str) -> Answered:
+        try:
+            ready = self._ready = self._ready or _Ready(self._folder, self._environment, self._boot_id)
+            asked = understand(ready.manifest, body)
+        except AskedWrongError as error:
+            return Answered(WRONG, response.refusal("error", str(error)))
+        except CANNOT_START as error:
+            return self._unavailable(reasons(error)[0])
+        try:
+            return ready.run(lambda session: session.run_now(asked.bot, by) if asked.bot else session.run_due(AHEAD))
+        except BusyError as error:
+            return Answered(BUSY, response.refusal("busy", str(error)))
+        except (*CANNOT_START, LeaseLostError) as error:
+            return self._unavailable(reasons(error)[0])
+
+    def _unavailable(self, line: str) -> Answered:
+        # It may be the database that is missing: what the platform keeps of the output is all there is then.
+        line = _without_password(line, self._environment.get(VARIABLE, ""))
+        print(json.dumps({"event": "error", "level": "error", "stage": "start", "error": line}), flush=True)
+        return Answered(UNAVAILABLE, response.refusal("error", line))
+
+
+class _Ready:
+    """What an instance has in hand once the strategy is imported."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], boot_id: str) -> None:
+        self.manifest = load(folder)
+        url = _url(environment)
+        here = Path(tempfile.gettempdir()) / f"openbell-{os.getuid()}"
+        name = self.manifest.name
+        places = Paths(name, folder, here / "journal", here / "state" / name, here / "control", url)
+        places.state.mkdir(parents=True, exist_ok=True)
+        self._database = Database(url, SCHEMA)
+        self._database.executescript(TABLES)
+        ledger = PostgresLedger(url, name, prepare=True)
+        journal = PostgresJournal(self._database, places.journal, name, boot_id)
+        journal.redact((url, *_passwords(url), *_secrets(self.manifest, environment)))
+        self._store = Store(ledger, journal, PostgresControl(self._database, name))
+        try:
+            self._launcher = _launcher(self.manifest, places, journal)
+        except loader.StrategyImportError as error:
+            tell_that_it_cannot_start(journal, error)
+            self._database.close()
+            raise
+        tell_start(journal, self.manifest, places, "clean")
+
+    def run(self, what: Callable[[Session], None]) -> Answered:
+        """Hold a session, and answer what its runs decided."""
+        session = Session(self.manifest, self._store, self._launcher)
+        try:
+            what(session)
+            session.end()
+            self._tidy()
+            answer = response.of_runs(self.manifest.name, self._store.journal.of_runs(session.run_ids))
+            return Answered(OK if answer["status"] == "ok" else FAILED, answer)
+        finally:
+            session.give_up()
+            # An instance may sleep for hours or for ever: it holds no connection meanwhile.
+            self._database.close()
+
+    def _tidy(self) -> None:
+        now, ledger = clock.now(), self._store.ledger
+        if ledger.fact("tidied on") != f"{now:%Y-%m-%d}":
+            ledger.remember("tidied on", f"{now:%Y-%m-%d}")
+            ledger.forget_before(now - timedelta(days=KEEP_DAYS))
+            self._store.journal.prune(now, timedelta(days=KEEP_DAYS))
+
+
+def _launcher(manifest: Manifest, places: Paths, journal: PostgresJournal) -> ForkLauncher:
+    """Import the strategy, here or, if it does not survive a fork, in each run; StrategyImportError if it fails."""
+    load_all = partial(loader.load, places.folder, loader.functions(manifest))
+    functions = None if manifest.start == "fresh" else load_all()
+    worker.warm_up(manifest, places)
+
+    def attempt(run: Run) -> Failure | None:
+        return worker.attempt(manifest, functions or load_all(), places, journal, run)
+
+    return ForkLauncher(attempt)
+
+
+def _url(environment: Mapping[str, str]) -> str:
+    url = environment.get(VARIABLE, "")
+    if not url:
+        msg = f"{VARIABLE} is not set: give the function the address of its PostgreSQL, as its README.md says"
+        raise PathError(msg)
+    return url
+
+
+def _secrets(manifest: Manifest, environment: Mapping[str, str]) -> tuple[str, ...]:
+    missing = [name for name in manifest.secrets if not environment.get(name)]
+    if missing:
+        msg = f"the secret {missing[0]} is not set: give it to the function, as its README.md says"
+        raise PathError(msg)
+    return loader.secrets(manifest, environment)
+
+
+def _passwords(url: str) -> tuple[str, ...]:
+    """Return the password as the address has it, and as it is."""
+    try:
+        written = urlsplit(url).password or ""
+    except ValueError:
+        written = url
+    return written, unquote(written)
+
+
+def _without_password(line: str, url: str) -> str:
+    for password in filter(None, _passwords(url)):
+        line = line.replace(password, "[secret]")
+    return line
+
+
+def _is_openwhisks(name: str) -> bool:
+    return name in {"http", "__ow_method"} or name.startswith("__ow_")
+
+
+def _parsed(name: str, value: object) -> object:
+    """Return a query's `params`, which is JSON in a text, as what it says."""
+    return _json(value) if name == "params" and isinstance(value, str) else value
+
+
+def _http(body: object, query: Mapping[str, str]) -> object:
+    """Return what a call over HTTP asks: its body and, over it, what the address says."""
+    asked = {name: _parsed(name, value) for name, value in query.items()}
+    return {**body, **asked} if isinstance(body, Mapping) else asked or body
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # which is no object, and is told so

@@ -1,0 +1,327 @@
+"""What a strategy function is given: `def run(ctx: Context) -> None`.
+
+    def run(ctx):
+        for symbol in ctx.symbols:
+            closes = ctx.bars(symbol, "1d", 50).closes
+            ...
+            ctx.signal(symbol, strength, fast=fast, slow=slow)
+            ctx.order(symbol, "buy", 10, reason="fast above slow")
+
+Everything that a strategy computes, decides and orders passes through here, and so into the journal. A strategy that is
+always running has `def stream(ctx: StreamContext) -> None` instead, see stream.py.
+"""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytz
+
+from openbell.journal import Journal
+from openbell.ledger import Ledger, OrderRecord
+from openbell.manifest import Bot, Manifest
+from openbell.trading.brokers import Broker, Order, OrderRefusedError, PlacedOrder
+from openbell.trading.markets import Bars, Market, Series
+from openbell.trading.order_checks import OrderChecks
+
+SIDES = ("buy", "sell")
+RESERVED = frozenset({"timestamp", "event", "level", "strategy", "boot_id"})
+
+
+class StrategyError(ValueError):
+    """A call of the strategy that cannot be meant so; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run a context belongs to: (bot, slot) and the attempt."""
+
+    bot: Bot
+    slot: datetime
+    run_id: str
+    attempt: int
+
+    def fields(self) -> dict[str, object]:
+        """Return what every journal line of the run carries."""
+        return {"bot": self.bot.id, "slot": self.slot, "run_id": self.run_id, "attempt": self.attempt}
+
+
+class State(MutableMapping[str, object]):
+    """A bot's own small memory between runs: JSON values by name. It is kept if the run succeeds, and only then."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = dict(values)
+        self._before = json.dumps(self._values)
+
+    def kept(self) -> None:
+        """Take the values as they are now for those that the ledger has."""
+        self._before = json.dumps(self._values)
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether the run has changed anything, also inside a list or a mapping that it keeps here."""
+        return json.dumps(self._values) != self._before
+
+    def __getitem__(self, key: str) -> object:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: object) -> None:
+        try:
+            # The round trip makes what this run reads back equal to what the next one will.
+            self._values.update(json.loads(json.dumps({key: value}, allow_nan=False)))
+        except (TypeError, ValueError) as error:
+            msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
+            raise StrategyError(msg) from None
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+class BotContext:
+    """What scheduled and streaming strategies have in common.
+
+    bot: the bot's id. symbols: its symbols. params: its [bot.params], read only.
+    state: a mapping that the bot finds again at its next run.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        run: Run,
+        market: Market,
+        broker: Broker,
+        ledger: Ledger,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        halted: Callable[[], str] = str,
+    ) -> None:
+        self.bot = run.bot.id
+        self.symbols = run.bot.symbols
+        self.params = run.bot.params
+        self.state = State(ledger.state(run.bot.id))
+        self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._zone = pytz.timezone(manifest.timezone)
+        self._secrets = manifest.secrets
+        self._run = run
+        self._market = market
+        self._broker = broker
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._guard = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
+        self._signals: dict[str, object] = {}
+        self._sent: set[str] = set()  # client_order_ids of this run
+
+    @property
+    def slot(self) -> datetime:
+        """The instant for which the strategy is asked to decide, aware UTC."""
+        return self._run.slot
+
+    @property
+    def now(self) -> datetime:
+        """The same instant on the strategy's own wall clock."""
+        return self.slot.astimezone(self._zone)
+
+    def bars(self, symbol: str, timeframe: str, count: int) -> Bars:
+        """Return the last `count` bars that had closed at the slot, oldest first; fewer where there are no more.
+
+        Prices are adjusted for splits and dividends. MarketError if the market has no such symbol or timeframe.
+        """
+        at = self.slot
+        bars = self._market.bars(symbol, timeframe, count, at)
+        stale = self._guard.stale(symbol, timeframe, bars, at)
+        if stale is not None:
+            self._warn("stale_data", **stale)
+        return bars
+
+    def series(self, name: str, count: int) -> Series:
+        """Return the last `count` values of a named series that were known at the slot, oldest first; MarketError if none."""
+        return self._market.series(name, count, self.slot)
+
+    def price(self, symbol: str) -> float:
+        """Return the price at which an order sent now would fill, as far as the market knows."""
+        return self._market.price(symbol, self.slot)
+
+    def position(self, symbol: str) -> float:
+        """Return how much of `symbol` the account holds; 0 for none."""
+        position = self._broker.positions().get(symbol)
+        return position.quantity if position else 0.0
+
+    @property
+    def cash(self) -> float:
+        """The account's cash, in the account's currency."""
+        return self._broker.account().cash
+
+    def secret(self, name: str) -> str:
+        """Return a secret that the manifest names under `secrets`."""
+        if name not in self._secrets:
+            msg = f'{name} is not in the manifest: add it, as in secrets = ["{name}"]'
+            raise StrategyError(msg)
+        return os.environ[name]
+
+    def look_at_equity(self) -> None:
+        """Take the day's first look at the account, if a limit of the manifest counts from there."""
+        self._guard.look_at_equity(self.slot, self._clock())
+
+    def signal(self, symbol: str, value: float, **values: object) -> None:
+        """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
+        self._signals[symbol] = value
+        self._write("signal", symbol=symbol, signal=value, **values)
+
+    def hold(self, symbol: str, *, reason: str) -> None:
+        """Record the decision to do nothing about `symbol`, and why."""
+        self.decisions.setdefault(symbol, "hold")
+        self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self._signals.get(symbol), qty=0)
+
+    def log(self, message: str, **values: object) -> None:
+        """Write a line of the strategy's own into the journal."""
+        self._write("note", message=message, **values)
+
+    def _order(
+        self, client_order_id: str, symbol: str, side: str, quantity: float, reason: str, leg: str
+    ) -> PlacedOrder:
+        if side not in SIDES:
+            msg = f'side is "buy" or "sell", not {side!r}'
+            raise StrategyError(msg)
+        if isinstance(quantity, bool) or not math.isfinite(quantity) or quantity <= 0:
+            msg = f"the quantity of an order is a positive number, not {quantity!r}"
+            raise StrategyError(msg)
+        order = Order(client_order_id, symbol, side, float(quantity))
+        with self._ledger.one_at_a_time() if self._guard.keeps_order else contextlib.nullcontext():
+            placed, repeated = self._send(order, leg)
+        if placed.status == "refused":
+            self._write_refusal(placed, reason)
+            return placed
+        self.decisions[symbol] = side
+        self._write(
+            "decision",
+            symbol=symbol,
+            action=side,
+            reason=reason,
+            signal=self._signals.get(symbol),
+            qty=placed.quantity,
+            client_order_id=client_order_id,
+            order_id=placed.order_id,
+            status=placed.status,
+            filled_qty=placed.filled_quantity,
+            filled_price=placed.filled_price,
+            **({"broker_reason": placed.reason} if placed.reason else {}),
+            **({"repeated": True} if repeated else {}),
+        )
+        return placed
+
+    def _write_refusal(self, placed: PlacedOrder, wanted: str) -> None:
+        self.decisions[placed.symbol] = "refused"
+        self._warn(
+            "decision",
+            symbol=placed.symbol,
+            action="refused",
+            reason=placed.reason,
+            signal=self._signals.get(placed.symbol),
+            qty=0,
+            side=placed.side,
+            wanted_qty=placed.quantity,
+            wanted_reason=wanted,
+        )
+
+    def _send(self, order: Order, leg: str) -> tuple[PlacedOrder, bool]:
+        before = self._ledger.order(order.client_order_id)
+        if before is not None:
+            # It may have reached the broker although no answer reached us: ask, then send.
+            placed = self._broker.find(order.client_order_id)
+            if placed is None and before.status == "rejected":  # a no stays a no, also where the broker keeps none
+                placed = _of(order, "rejected", before.reason, before.at or self._clock())
+            if placed is not None:
+                self._settle(placed)
+                return placed, True
+        now = self._clock()
+        if reason := self._guard.refusal(order, self.slot, now):
+            return self._refused(order, reason), False
+        record = OrderRecord(
+            order.client_order_id, self.bot, self._run.slot, order.symbol, order.side, leg, order.quantity
+        )
+        if self._ledger.intend(record, now) is not None:
+            self._ledger.send_again(order.client_order_id, now)
+        try:
+            placed = self._broker.submit(order)
+        except OrderRefusedError as refused:
+            return self._refused(order, str(refused)), False
+        self._settle(placed)
+        return placed, False
+
+    def _settle(self, placed: PlacedOrder) -> None:
+        self._ledger.settle(
+            placed.client_order_id,
+            placed.status,
+            placed.order_id,
+            placed.filled_quantity,
+            placed.filled_price,
+            placed.reason,
+            placed.fee_quantity,
+        )
+
+    def _refused(self, order: Order, reason: str) -> PlacedOrder:
+        self._ledger.settle(order.client_order_id, "refused", "", reason=reason)  # if it was intended before
+        return _of(order, "refused", reason, self._clock())
+
+    def _write(self, event: str, /, **fields: object) -> None:
+        self._line(event, "info", fields)
+
+    def _warn(self, event: str, /, **fields: object) -> None:
+        self._line(event, "warning", fields)
+
+    def _line(self, event: str, level: str, fields: Mapping[str, object]) -> None:
+        # What identifies the run cannot be overwritten by a strategy's own names.
+        own = {**self._run.fields(), **self._market.provenance(self.slot)}
+        clashing = sorted(RESERVED.union(own).intersection(fields))
+        if clashing:
+            msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
+            raise StrategyError(msg)
+        self._journal.write(event, self._clock(), {**own, **fields}, level=level)
+
+
+class Context(BotContext):
+    """One run of one bot, as its strategy sees it. `slot` is the slot of the run."""
+
+    def order(self, symbol: str, side: str, quantity: float, *, reason: str, leg: str = "") -> PlacedOrder:
+        """Send an order to buy or sell `quantity` of `symbol`, once, and return the broker's answer.
+
+        The order's identity is (bot, slot, symbol, side, leg): a retry of the run, or the next run after a crash, finds
+        the order that was sent already and sends no second one. `leg` tells two orders of one side in one run apart.
+        A rejected order is an answer (`status`), and so is one that openbell refuses to send (a limit of the manifest, a
+        halt, stale data: `status` is "refused", `reason` says which). BrokerError means that the broker gave no answer.
+        """
+        client_order_id = order_identity(self.bot, self.slot, symbol, side, leg)
+        if client_order_id in self._sent:
+            msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
+            raise StrategyError(msg)
+        placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
+        self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
+        return placed
+
+
+def _of(order: Order, status: str, reason: str, at: datetime) -> PlacedOrder:
+    named = (order.client_order_id, order.symbol, order.side, order.quantity)
+    return PlacedOrder("", *named, status, 0.0, None, at, reason)
+
+
+def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, leg: str) -> str:
+    """Return the client_order_id of an order: a short hash that is the same whenever the same occasion decides the same.
+
+    occasion: the slot, or the id of the event that a stream answers to.
+    """
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, megabytes that the loop does without and a run without orders too
+
+    text = occasion if isinstance(occasion, str) else occasion.astimezone(UTC).isoformat(timespec="microseconds")
+    identity = json.dumps([bot, text, symbol, side, leg])
+    return "ob-" + hashlib.sha256(identity.encode()).hexdigest()[:24]

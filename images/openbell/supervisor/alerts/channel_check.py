@@ -1,0 +1,19 @@
+"""The check of the channels at the start: a URL that Apprise does not take is found before something has to be said."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+
+from openbell.supervisor.alerts.sender_client import SenderClient
+from openbell.supervisor.alerts.settings import Channel
+
+
+def check_channels(channels: Sequence[Channel]) -> None:
+    """Raise ValueError with one line if Apprise does not take a channel's URL; the line never shows the URL."""
+    if not channels:
+        return
+    with closing(SenderClient(lambda: datetime.now(UTC))) as post:
+        for channel in channels:
+            if why := post.check(channel):
+                msg = f'OPENBELL_ALERT_URLS: channel "{channel.name}" ({channel.scheme}://…): {why}'
+                raise ValueError(msg)

@@ -1,0 +1,93 @@
+"""Causes: which conditions belong together, so that one outage is one message. Pure."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from openbell.supervisor.alerts.records import Incident
+from openbell.supervisor.model.conditions import Condition
+
+ABSENCE = "absence"  # of the supervisor itself
+CANARY = "canary"
+CANARY_STRATEGY = "openbell canary"  # no folder can have this name
+JOIN = timedelta(minutes=2)  # an outage whose newest member is older than this is another one
+
+# What an outage of the machine, the engine or a container looks like from here, whichever of it is seen first.
+OUTAGE = frozenset(
+    {
+        "never_started",
+        "stalled",
+        "stopped",
+        "crash_loop",
+        "missed",
+        "interrupted",
+        "hung",
+        "stream_ended",
+        "stream_silent",
+    }
+)
+# These say why in one line of an error: bots that say the same have one cause.
+BY_ERROR = frozenset({"cannot_start", "bad_manifest", "failed", "timed_out"})
+
+_PLACE = re.compile(r"^slots? .*?(failed|timed out)( \(\d+ in a row\))?:? *|\(last tried .*\)$")
+_DETAIL = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
+
+
+def cause_of(condition: Condition) -> str:
+    """Return the cause that a condition points to."""
+    if condition.strategy == CANARY_STRATEGY:
+        return CANARY
+    if not condition.strategy:
+        return f"machine: {condition.kind}"
+    if condition.kind in OUTAGE:
+        return "outage"
+    if condition.kind in BY_ERROR:
+        return f"{condition.kind}: {_alike(condition.reason)}"
+    return condition.kind
+
+
+def _alike(reason: str) -> str:
+    # Numbers, addresses and ids differ from bot to bot where the error is the same.
+    return _DETAIL.sub("#", _PLACE.sub("", reason).strip())[:200]
+
+
+class IncidentIndex:
+    """The open incidents, and which of them a new condition belongs to. Made anew for each look."""
+
+    def __init__(self, incidents: Iterable[Incident], now: datetime) -> None:
+        self._absence: int | None = None
+        self._by_key: dict[tuple[str, str, str], int] = {}
+        self._by_loop: dict[str, int] = {}  # the strategies whose loop is in trouble
+        self._by_cause: dict[str, int] = {}
+        for incident in incidents:
+            if incident.cause == ABSENCE and incident.hold_until is not None and now < incident.hold_until:
+                self._absence = incident.id
+            is_fresh = now - incident.joined_at <= JOIN or incident.cause.partition(":")[0] in BY_ERROR
+            if incident.cause != CANARY and is_fresh:
+                self._by_cause[incident.cause] = incident.id
+            for member in incident.members:
+                if incident.cause != CANARY:
+                    self.join(incident.id, member.condition, is_open=member.closed_at is None)
+
+    def place(self, condition: Condition) -> int | None:
+        """Return the id of the incident that explains a condition, or None if it is a cause of its own."""
+        cause = cause_of(condition)
+        if cause == CANARY:
+            return None
+        if self._absence is not None:
+            return self._absence
+        if condition.key in self._by_key:
+            return self._by_key[condition.key]  # it went for a moment and came back
+        if condition.bot and condition.strategy in self._by_loop:
+            return self._by_loop[condition.strategy]
+        return self._by_cause.get(cause)
+
+    def add(self, incident: int, cause: str) -> None:
+        """Take up a new incident."""
+        self._by_cause[cause] = incident
+
+    def join(self, incident: int, condition: Condition, *, is_open: bool = True) -> None:
+        """Take up a condition as part of an incident."""
+        self._by_key[condition.key] = incident
+        if is_open and condition.strategy and not condition.bot:
+            self._by_loop[condition.strategy] = incident

@@ -1,0 +1,198 @@
+"""The words of a message: what a person reads on a phone. Pure."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from openbell.supervisor.alerts.grouping import ABSENCE
+from openbell.supervisor.alerts.records import Incident, Member, Message
+from openbell.supervisor.model.conditions import KINDS, Kind
+from openbell.supervisor.model.times import dated, span
+
+NAMES = 8  # bots that are named in a line before "and 992 more"
+KINDS_SHOWN = 4  # lines about what is wrong
+LONGEST = 240  # characters of one reason
+MARKS = {"critical": "CRITICAL", "warning": "WARNING", "good": "OK", "info": "INFO"}
+
+_UNKNOWN = Kind("is not as it should be", "Look at the status page")
+
+
+def message(incident: Incident, sort: str, now: datetime) -> Message:
+    """Return the message of a sort (alert, update, reminder, recovery, summary, canary) about an incident."""
+    still = [member for member in incident.members if member.closed_at is None]
+    severity = _severity(sort, incident, still)
+    if sort == "canary":
+        title, body = _canary(incident)
+    elif sort == "summary":
+        title, body = _summary(incident, still)
+    elif sort == "recovery":
+        title, body = _over(incident, now)
+    elif not still:
+        title, body = f"{headline(incident.members)} (over)", _over(incident, now)[1]
+    else:
+        title, body = _wrong(incident, sort, still, now)
+    return Message(sort, severity, f"{MARKS[severity]}: {title}", body, incident.id)
+
+
+def _severity(sort: str, incident: Incident, still: Sequence[Member]) -> str:
+    if sort == "canary":
+        return "info"
+    if sort == "recovery" or (incident.cause == ABSENCE and not incident.members):
+        return "good"
+    return "critical" if any(member.critical for member in still) else "warning"
+
+
+def _wrong(incident: Incident, sort: str, still: Sequence[Member], now: datetime) -> tuple[str, str]:
+    lines = []
+    title = headline(still)
+    if sort == "reminder":
+        lines.append(f"Still wrong after {span(now - incident.opened_at)} (reminder {incident.reminders + 1}).")
+        title = f"still: {title}"
+    elif sort == "update":
+        lines.append(f"More of what began {span(now - incident.opened_at)} ago.")
+    lines += list(_what(still))
+    mended = [member for member in incident.members if member.closed_at is not None and member.told]
+    if mended:
+        lines.append(f"Over: {names(mended)}")
+    return title, "\n".join(lines)
+
+
+def headline(members: Sequence[Member]) -> str:
+    """Return what is wrong in one line: "pulse missed a slot", "45 bots missed a slot", "7 strategies show …"."""
+    kinds = {member.condition.kind for member in members}
+    if len(members) == 1:
+        return f"{_name(members[0])} {_kind(members[0]).title}"
+    counted = _counted(members)
+    if len(kinds) == 1:
+        return f"{counted}: {_kind(members[0]).title}"
+    return f"{counted}: " + ", ".join(_kind(next(iter(group))).title for _, group in _by_kind(members))
+
+
+def _what(members: Sequence[Member]) -> Iterable[str]:
+    if len(members) == 1:
+        yield from _one(members[0])
+        return
+    groups = [(kind, list(group)) for kind, group in _by_kind(members)]
+    for _, group in groups[:KINDS_SHOWN]:
+        yield f"- {_kind(group[0]).title}: {names(group)}"
+    if len(groups) > KINDS_SHOWN:
+        yield f"- and {len(groups) - KINDS_SHOWN} other things"
+    first = min(members, key=lambda member: member.condition.since)
+    yield f"Since: {dated(first.condition.since, first.timezone)}"
+    reasons = list(dict.fromkeys(_short(member.condition.reason) for _, group in groups for member in group))
+    if first.condition.expected:
+        yield f"Expected: {first.condition.expected}" + (" (the first of them)" if len(members) > 1 else "")
+    yield f"Reason: {reasons[0]}" + (f" (and {len(reasons) - 1} other reasons)" if len(reasons) > 1 else "")
+    yield from dict.fromkeys(f"Do: {_advice(group[0])}" for _, group in groups[:2])
+
+
+def _one(member: Member) -> Iterable[str]:
+    condition = member.condition
+    row = f" ({condition.count} in a row)" if condition.count > 1 else ""
+    yield f"What: {_name(member, full=True)} {_kind(member).title}{row}"
+    yield f"Since: {dated(condition.since, member.timezone)}"
+    if condition.expected:
+        yield f"Expected: {condition.expected}"
+    yield f"Reason: {_short(condition.reason)}"
+    yield f"Do: {_advice(member)}"
+
+
+def _over(incident: Incident, now: datetime) -> tuple[str, str]:
+    members = incident.members
+    paused = [member for member in members if member.ended == "paused"]
+    word = "paused" if paused and len(paused) == len(members) else "recovered"
+    who = _name(members[0]) if len({_name(member) for member in members}) == 1 else _counted(members)
+    lines = [
+        f"- {_kind(group[0]).title}{_missed(group)}: {names(group)}"
+        for _, group in ((kind, list(group)) for kind, group in _by_kind(members))
+    ]
+    first = min(members, key=lambda member: member.condition.since)
+    end = max(member.last or member.closed_at or now for member in members)
+    begun, ended = dated(first.condition.since, first.timezone), dated(end, first.timezone)
+    lines.append(f"From {begun} to {ended} ({span(end - first.condition.since)})")
+    if first.condition.reason:
+        lines.append(f"Reason: {_short(first.condition.reason)}")
+    lines += list(dict.fromkeys(f"{_name(member)}: {member.remedy}" for member in paused))[:3]
+    return f"{who} {word}", "\n".join(lines)
+
+
+def _missed(group: Sequence[Member]) -> str:
+    slots = sum(member.condition.count for member in group)
+    return f" ({slots} slots in all)" if slots > len(group) else ""
+
+
+def _summary(incident: Incident, still: Sequence[Member]) -> tuple[str, str]:
+    lines = [incident.note]
+    over = [member for member in incident.members if member.closed_at is not None]
+    if over:
+        lines.append("Meanwhile, and over:")
+        lines += [
+            f"- {_kind(group[0]).title}{_missed(group)}: {names(group)}"
+            for _, group in ((kind, list(group)) for kind, group in _by_kind(over))
+        ]
+    if still:
+        lines.append("Wrong now:")
+        lines += list(_what(still))
+        return f"the watch is back: {headline(still)}", "\n".join(lines)
+    lines.append("Nothing is wrong now." if over else "Nothing was missed.")
+    return "the watch is back", "\n".join(lines)
+
+
+def _canary(incident: Incident) -> tuple[str, str]:
+    condition = incident.members[0].condition
+    lines = [
+        "This is a test that somebody asked for: nothing is wrong.",
+        f"A canary that never runs was due and was found missing. {_short(condition.reason)}",
+        "Do: nothing. That you read this proves the path from a missed slot to you.",
+    ]
+    return "canary (a test)", "\n".join(lines)
+
+
+def names(members: Sequence[Member]) -> str:
+    """Return the names of what they concern, the first few of many."""
+    found = list(dict.fromkeys(_name(member) for member in members))
+    return ", ".join(found[:NAMES]) + (f" and {len(found) - NAMES} more" if len(found) > NAMES else "")
+
+
+def _counted(members: Iterable[Member]) -> str:
+    members = tuple(members)
+    bots = {member.condition.bot for member in members if member.condition.bot}
+    loops = {member.condition.strategy for member in members if member.condition.strategy and not member.condition.bot}
+    machine = any(not member.condition.strategy for member in members)
+    parts = [
+        *(["this machine"] if machine else []),
+        *([f"{len(loops)} {'strategy' if len(loops) == 1 else 'strategies'}"] if loops else []),
+        *([f"{len(bots)} {'bot' if len(bots) == 1 else 'bots'}"] if bots else []),
+    ]
+    return " and ".join(parts)
+
+
+def _name(member: Member, *, full: bool = False) -> str:
+    condition = member.condition
+    if not condition.strategy:
+        return "this machine"
+    if condition.bot and full and condition.bot != condition.strategy:
+        return f"{condition.bot} (of {condition.strategy})"
+    return condition.bot or condition.strategy
+
+
+def _kind(member: Member) -> Kind:
+    return KINDS.get(member.condition.kind, _UNKNOWN)
+
+
+def _advice(member: Member) -> str:
+    advice = _kind(member).advice
+    return advice.replace("{strategy}", member.condition.strategy).replace("{bot}", member.condition.bot)
+
+
+def _by_kind(members: Iterable[Member]) -> Iterable[tuple[str, Iterable[Member]]]:
+    order = list(KINDS)
+
+    def place(member: Member) -> int:
+        return order.index(member.condition.kind) if member.condition.kind in KINDS else len(order)
+
+    return groupby(sorted(members, key=place), key=lambda member: member.condition.kind)
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= LONGEST else reason[: LONGEST - 1] + "…"

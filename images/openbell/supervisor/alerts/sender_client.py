@@ -1,0 +1,153 @@
+"""The post: hands messages to the sender's process, which is started when it is needed and replaced when it is gone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.settings import Channel
+
+LIMIT = 20.0  # seconds for one send
+IDLE = 15.0  # seconds without a request after which the sender ends itself
+_MARGIN = 5.0  # seconds beyond it for the sender itself to start and answer
+_TYPES = {"critical": "failure", "warning": "warning", "good": "success", "info": "info"}
+# What a sender's process needs of our environment; nothing else, for the rest may be secret.
+_PASSED = (
+    *(
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "HOME",
+        "TMPDIR",
+        "PYTHONPATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+    ),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
+
+
+@dataclass(frozen=True)
+class SendResult:
+    """What became of a request: `error` is empty if the service took it. handed_at: when the sender began with it."""
+
+    error: str
+    handed_at: datetime | None = None
+
+
+class SenderClient:
+    """One sender for all channels. Any thread may use it; each waits for its own answer only."""
+
+    def __init__(self, clock: Callable[[], datetime], limit: float = LIMIT, idle: float = IDLE) -> None:
+        self._clock = clock
+        self._idle = idle
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._modules: dict[str, str] = {}  # by scheme: the plugin that takes it
+
+    def warm(self) -> None:
+        """Start the sender if it does not run: something will be sent within moments."""
+        with self._lock, suppress(OSError):  # whoever sends will find out why
+            self._start()
+
+    def send(self, channel: Channel, message: Message) -> SendResult:
+        """Send a message and return what became of it; takes no longer than the limit and some seconds."""
+        about = {"do": "send", "title": message.title, "body": message.body, "type": _TYPES[message.severity]}
+        return self._ask(channel, about)
+
+    def check(self, channel: Channel) -> str:
+        """Return why Apprise does not take a channel's URL; an empty text if it does. Nothing is sent."""
+        return self._ask(channel, {"do": "check"}).error
+
+    def close(self) -> None:
+        """Let the sender end; what it is about to send, it still sends."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, channel: Channel, about: Mapping[str, str]) -> SendResult:
+        known = self._modules.get(channel.scheme, "")
+        request = {"url": channel.url, "limit": str(self._limit), "module": known, **about}
+        for _ in range(2):
+            sent = self._exchange(channel, json.dumps(request).encode() + b"\n")
+            if sent is not None:
+                return sent
+        return SendResult("the sender's process could not be started or died; see the log")
+
+    def _exchange(self, channel: Channel, request: bytes) -> SendResult | None:
+        """Return what became of a request, or None if the sender was gone before it began."""
+        ours, theirs = socket.socketpair()
+        handed_at = None
+        with ours:
+            with theirs:
+                try:
+                    with self._lock:
+                        control = self._start()
+                        process = self._process
+                        socket.send_fds(control, [b"request"], [theirs.fileno()])
+                except OSError:
+                    return None  # it ended for want of work just now
+            ours.settimeout(self._limit + _MARGIN)
+            try:
+                ours.sendall(request)
+                with ours.makefile("rb") as stream:
+                    if not stream.readline():
+                        self._bury(process)
+                        return None
+                    handed_at = self._clock()
+                    line = stream.readline()
+            except TimeoutError:
+                if handed_at is None:
+                    self._bury(process)  # it hangs itself: the next request gets another one
+                return SendResult(f"no answer within {self._limit:g} s", handed_at)
+            except OSError:
+                return None
+        if not line:
+            return SendResult(f"no answer within {self._limit:g} s", handed_at)
+        answer = json.loads(line)
+        if answer["module"]:
+            self._modules[channel.scheme] = answer["module"]
+        return SendResult(answer["error"], handed_at)
+
+    def _bury(self, process: subprocess.Popen[bytes] | None) -> None:
+        """Make sure that a sender that is dying is not asked again; the children that it has forked go on."""
+        with self._lock:
+            if process is self._process:
+                self._end(kill=True)
+
+    def _start(self) -> socket.socket:
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        self._end()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "openbell.supervisor.alerts.sender_process", f"{self._idle:g}"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,  # our own output is JSON lines; its answers come over sockets
+                env={name: os.environ[name] for name in _PASSED if name in os.environ},
+            )
+        return self._control
+
+    def _end(self, *, kill: bool = False) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            if kill:
+                self._process.kill()
+            try:
+                self._process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._process, self._control = None, None

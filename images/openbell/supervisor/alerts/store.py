@@ -1,0 +1,273 @@
+"""The alerts' memory: alerts.sqlite beside the supervisor's ledger. What is stored survives kill -9 and a power cut."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from openbell.supervisor.alerts.records import Flip, Incident, Member, Message
+from openbell.supervisor.alerts.schema import SCHEMA, VERSION
+from openbell.supervisor.alerts.settings import Channel
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.store.connection import transaction
+
+KEEP = timedelta(days=30)  # of messages and incidents that are over
+KEEP_FLIPS = 10_000
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(milliseconds=1)
+_INCIDENT = "id, cause, opened_at, joined_at, told_at, said_at, updates, reminders, hold_until, note"
+_MEMBER = "id, incident, timezone, opened_at, closed_at, ended, remedy, last, told, kind, strategy, bot, since, reason, expected, count"
+
+# How the columns of these types in schema.py become values.
+sqlite3.register_converter("INSTANT", lambda number: _EPOCH + int(number) * _TICK)
+sqlite3.register_converter("FLAG", lambda number: number != b"0")
+
+
+def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Return a connection for one thread; sqlite3.Error if the file cannot be opened or is a newer openbell's."""
+    target = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    database = sqlite3.connect(
+        target, uri=True, timeout=5, isolation_level=None, check_same_thread=False, detect_types=sqlite3.PARSE_DECLTYPES
+    )
+    try:
+        _prepare(database, path, read_only=read_only)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        msg = f"{path} was written by a newer openbell (format {version}, this one knows {VERSION}): update, or remove the file"
+        raise sqlite3.DatabaseError(msg)
+    if not read_only:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        if version < VERSION:
+            database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+class AlertStore:
+    """What the thread that judges stores and asks. Every method raises sqlite3.Error if the file does not work."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self.database = database
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Keep all that is written within, or nothing of it."""
+        return transaction(self.database)
+
+    # Marks: single numbers and instants
+
+    def mark(self, name: str) -> int | None:
+        """Return a mark, or None if it was never set."""
+        row = self.database.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def put_mark(self, name: str, value: int) -> None:
+        """Set a mark."""
+        self.database.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
+
+    def instant(self, name: str) -> datetime | None:
+        """Return a mark that is an instant."""
+        value = self.mark(name)
+        return None if value is None else _EPOCH + value * _TICK
+
+    def put_instant(self, name: str, at: datetime) -> None:
+        """Set a mark that is an instant."""
+        self.put_mark(name, ms(at))
+
+    # Incidents and their members
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Return the incidents that are not over, oldest first, with all their members."""
+        rows = self.database.execute(f"SELECT {_INCIDENT} FROM incidents WHERE closed_at IS NULL ORDER BY id")
+        found = [Incident(*row) for row in rows]
+        return tuple(replace(incident, members=self._members(incident.id)) for incident in found)
+
+    def _members(self, incident: int) -> tuple[Member, ...]:
+        rows = self.database.execute(f"SELECT {_MEMBER} FROM members WHERE incident = ? ORDER BY id", (incident,))
+        return tuple(_member(*row) for row in rows)
+
+    def add_incident(self, incident: Incident) -> int:
+        """Store a new incident and return its id."""
+        row = (
+            incident.cause,
+            ms(incident.opened_at),
+            ms(incident.joined_at),
+            _maybe_ms(incident.hold_until),
+            incident.note,
+        )
+        statement = "INSERT INTO incidents (cause, opened_at, joined_at, hold_until, note) VALUES (?, ?, ?, ?, ?)"
+        return int(self.database.execute(statement, row).lastrowid or 0)
+
+    def put_incident(self, incident: Incident) -> None:
+        """Store what has been said about an incident."""
+        row = (
+            *(_maybe_ms(incident.told_at), _maybe_ms(incident.said_at)),
+            *(incident.updates, incident.reminders, _maybe_ms(incident.hold_until), incident.id),
+        )
+        self.database.execute(
+            "UPDATE incidents SET told_at = ?, said_at = ?, updates = ?, reminders = ?, hold_until = ? WHERE id = ?",
+            row,
+        )
+
+    def close_incident(self, incident: int, at: datetime) -> None:
+        """Store that an incident is over."""
+        self.database.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", (ms(at), incident))
+
+    def add_member(self, member: Member) -> None:
+        """Store a new member of an incident, which is the newest to join it."""
+        condition = member.condition
+        row = (
+            *(
+                member.incident,
+                *condition.key,
+                ms(condition.since),
+                condition.reason,
+                condition.expected,
+                condition.count,
+            ),
+            *(member.timezone, ms(member.opened_at), _maybe_ms(member.closed_at), member.ended, member.remedy),
+            _maybe_ms(member.last),
+        )
+        self.database.execute(
+            "INSERT INTO members (incident, kind, strategy, bot, since, reason, expected, count, timezone, opened_at, closed_at, ended, "
+            "remedy, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        joined = (ms(member.opened_at), member.incident)
+        self.database.execute("UPDATE incidents SET joined_at = ? WHERE id = ?", joined)
+
+    def put_evidence(self, member: int, condition: Condition) -> None:
+        """Store what is known by now of an open condition."""
+        row = (ms(condition.since), condition.reason, condition.expected, condition.count, member)
+        self.database.execute("UPDATE members SET since = ?, reason = ?, expected = ?, count = ? WHERE id = ?", row)
+
+    def close_member(self, member: int, at: datetime, ended: str, remedy: str) -> None:
+        """Store that a condition is gone."""
+        row = (ms(at), ended, remedy, member)
+        self.database.execute("UPDATE members SET closed_at = ?, ended = ?, remedy = ? WHERE id = ?", row)
+
+    def tell_members(self, members: Iterable[int]) -> None:
+        """Store that these members have been named in a message."""
+        self.database.executemany("UPDATE members SET told = 1 WHERE id = ?", [(member,) for member in members])
+
+    def add_flip(self, flip: Flip) -> None:
+        """Store a flip."""
+        row = (ms(flip.at), *flip.condition.key, flip.wrong, flip.condition.reason)
+        self.database.execute(
+            "INSERT INTO flips (at, kind, strategy, bot, wrong, reason) VALUES (?, ?, ?, ?, ?, ?)", row
+        )
+
+    # Messages
+
+    def add_message(self, message: Message, now: datetime, channels: Sequence[str]) -> int | None:
+        """Store a message and its deliveries; None if one with its key is there.
+
+        What still waits of the same incident on these channels is superseded: the new one says more.
+        """
+        row = (
+            ms(now),
+            message.incident,
+            message.sort,
+            message.severity,
+            message.title,
+            message.body,
+            message.key or None,
+        )
+        done = self.database.execute(
+            "INSERT OR IGNORE INTO messages (at, incident, sort, severity, title, body, key) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+        if not done.rowcount:
+            return None
+        number = int(done.lastrowid or 0)
+        if message.incident is not None:
+            self.database.execute(
+                "UPDATE deliveries SET state = 'superseded', ended_at = ? WHERE state = 'waiting' AND attempts > 0 "
+                f"AND channel IN ({', '.join('?' * len(channels))}) AND message IN (SELECT id FROM messages WHERE incident = ?)",
+                (ms(now), *channels, message.incident),
+            )
+        self.add_deliveries(number, channels, now)
+        return number
+
+    def add_deliveries(self, message: int, channels: Iterable[str], now: datetime) -> None:
+        """Let a message go to these channels too."""
+        rows = [(message, channel, ms(now)) for channel in channels]
+        self.database.executemany(
+            "INSERT OR IGNORE INTO deliveries (message, channel, state, attempts, next_at) VALUES (?, ?, 'waiting', 0, ?)",
+            rows,
+        )
+
+    def prune(self, now: datetime) -> None:
+        """Remove what is long over."""
+        cut = (ms(now - KEEP),)
+        self.database.execute("DELETE FROM incidents WHERE closed_at < ?", cut)
+        self.database.execute("DELETE FROM members WHERE incident NOT IN (SELECT id FROM incidents)")
+        self.database.execute(
+            "DELETE FROM messages WHERE at < ? AND id NOT IN (SELECT message FROM deliveries WHERE state = 'waiting')",
+            cut,
+        )
+        self.database.execute("DELETE FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")
+        self.database.execute("DELETE FROM flips WHERE id <= (SELECT max(id) FROM flips) - ?", (KEEP_FLIPS,))
+
+    # Channels
+
+    def set_channels(self, channels: Sequence[Channel], now: datetime) -> None:
+        """Keep the channels that are set; what waits for others is given up."""
+        names = [channel.name for channel in channels]
+        listed = ", ".join("?" * len(names))
+        self.database.execute(f"DELETE FROM channels WHERE name NOT IN ({listed})", names)
+        self.database.execute(
+            "UPDATE deliveries SET state = 'given_up', ended_at = ?, error = 'the channel is no longer set' "
+            f"WHERE state = 'waiting' AND channel NOT IN ({listed})",
+            (ms(now), *names),
+        )
+        self.database.executemany(
+            "INSERT INTO channels (name, place, scheme, fallback) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET place = excluded.place, scheme = excluded.scheme, fallback = excluded.fallback",
+            [(channel.name, place, channel.scheme, channel.fallback) for place, channel in enumerate(channels)],
+        )
+
+    def failing(self) -> dict[str, tuple[int, datetime]]:
+        """Return the channels that fail: how often in a row, and since when."""
+        rows = self.database.execute(
+            "SELECT name, failures, failing_since FROM channels WHERE failing_since IS NOT NULL"
+        )
+        return {name: (failures, since) for name, failures, since in rows}
+
+
+def _member(
+    number: int,
+    incident: int,
+    timezone: str,
+    opened_at: datetime,
+    closed_at: datetime | None,
+    ended: str,
+    remedy: str,
+    last: datetime | None,
+    told: bool,  # noqa: FBT001 - a column
+    *condition: object,
+) -> Member:
+    kind, strategy, bot, since, reason, expected, count = condition
+    wrong = Condition(kind, strategy, bot, since, reason, expected, count)  # type: ignore[arg-type]
+    return Member(number, incident, wrong, timezone, opened_at, closed_at, ended, remedy, last, told)
+
+
+def ms(at: datetime) -> int:
+    """Return an instant as it is stored."""
+    return (at - _EPOCH) // _TICK
+
+
+def _maybe_ms(at: datetime | None) -> int | None:
+    return None if at is None else ms(at)

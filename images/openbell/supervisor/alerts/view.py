@@ -1,0 +1,161 @@
+"""What the page, the API and the metrics show of the alerts, read from their memory at one moment."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from openbell.supervisor.alerts.grouping import CANARY
+from openbell.supervisor.alerts.messages import headline
+from openbell.supervisor.alerts.records import Incident
+from openbell.supervisor.alerts.store import AlertStore, open_database
+
+RECENT = 50  # messages
+
+
+@dataclass(frozen=True)
+class MemberView:
+    """A condition that is stored open."""
+
+    kind: str
+    strategy: str
+    bot: str
+    since: datetime
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class IncidentView:
+    """What is wrong for one cause. told_at: None while it is gathered or held back."""
+
+    id: int
+    cause: str
+    title: str
+    critical: bool
+    opened_at: datetime
+    told_at: datetime | None
+    reminders: int
+    members: tuple[MemberView, ...]
+
+
+@dataclass(frozen=True)
+class ChannelView:
+    """A channel. waiting: how many messages wait for it; failures: in a row; sent, failed: since the file was made."""
+
+    name: str
+    scheme: str
+    fallback: bool
+    waiting: int
+    last_sent_at: datetime | None
+    last_failed_at: datetime | None
+    error: str
+    failures: int
+    sent: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class MessageView:
+    """A message. deliveries: channel, state (waiting, sent, superseded or given_up), attempts, error."""
+
+    id: int
+    at: datetime
+    sort: str
+    severity: str
+    title: str
+    body: str
+    deliveries: tuple[tuple[str, str, int, str], ...]
+
+
+@dataclass(frozen=True)
+class DeadmanView:
+    """The dead-man ping. clock_skew_s: seconds that our clock is ahead of the other side's."""
+
+    last_pinged_at: datetime | None
+    last_failed_at: datetime | None
+    error: str
+    clock_skew_s: float | None
+
+
+@dataclass(frozen=True)
+class AlertsState:
+    """All of it. `deadman` is None if there never was a ping."""
+
+    incidents: tuple[IncidentView, ...]
+    channels: tuple[ChannelView, ...]
+    recent: tuple[MessageView, ...]
+    deadman: DeadmanView | None
+    last_digest_at: datetime | None
+
+
+EMPTY = AlertsState((), (), (), None, None)
+
+
+def read(file: Path) -> AlertsState | None:
+    """Return the state, or None if there is no memory yet; sqlite3.Error if it cannot be read."""
+    if not file.is_file():
+        return None
+    with closing(open_database(file, read_only=True)) as database:
+        database.execute("BEGIN")  # one moment for all that follows
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if not version:
+            return None
+        incidents = AlertStore(database).incidents()
+        (digest,) = database.execute(
+            "SELECT max(at) AS \"at [INSTANT]\" FROM messages WHERE sort = 'digest'"
+        ).fetchone()
+        row = database.execute("SELECT last_pinged_at, last_failed_at, error, clock_skew_s FROM deadman").fetchone()
+        return AlertsState(
+            tuple(_incident(incident) for incident in incidents if incident.cause != CANARY and incident.members),
+            _channels(database),
+            _recent(database),
+            DeadmanView(*row) if row else None,
+            digest,
+        )
+
+
+def _incident(incident: Incident) -> IncidentView:
+    still = [member for member in incident.members if member.closed_at is None]
+    about = still or incident.members
+    views = [
+        MemberView(*member.condition.key, member.condition.since, member.condition.reason, member.condition.count)
+        for member in still
+    ]
+    critical = any(member.critical for member in about)
+    return IncidentView(
+        incident.id,
+        incident.cause,
+        headline(about),
+        critical,
+        incident.opened_at,
+        incident.told_at,
+        incident.reminders,
+        tuple(views),
+    )
+
+
+def _channels(database: sqlite3.Connection) -> tuple[ChannelView, ...]:
+    rows = database.execute(
+        "SELECT name, scheme, fallback, (SELECT count(*) FROM deliveries WHERE channel = name AND state = 'waiting'), "
+        "last_sent_at, last_failed_at, error, failures, sent, failed FROM channels ORDER BY place"
+    )
+    return tuple(ChannelView(*row) for row in rows)
+
+
+def _recent(database: sqlite3.Connection) -> tuple[MessageView, ...]:
+    rows = database.execute(
+        "SELECT id, at, sort, severity, title, body FROM messages ORDER BY id DESC LIMIT ?", (RECENT,)
+    )
+    return tuple(
+        MessageView(number, at, sort, severity, title, body, _deliveries(database, number))
+        for number, at, sort, severity, title, body in rows.fetchall()
+    )
+
+
+def _deliveries(database: sqlite3.Connection, message: int) -> tuple[tuple[str, str, int, str], ...]:
+    rows = database.execute(
+        "SELECT channel, state, attempts, error FROM deliveries WHERE message = ? ORDER BY id", (message,)
+    )
+    return tuple(rows.fetchall())

@@ -1,0 +1,107 @@
+"""Status: how a bot is now, with the evidence. Pure: the same facts at the same instant say the same.
+
+Each judgement says until when it holds if nothing new is heard, so that nobody has to ask again and again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from openbell.control import Pause
+from openbell.supervisor.health.bot_conditions import hung_runs, limits, stream_trouble, troubles
+from openbell.supervisor.health.facts import BotFacts, Verdict
+from openbell.supervisor.model.records import SlotRecord, why_not
+from openbell.supervisor.model.times import local, milliseconds, span
+
+GOOD = frozenset({"new", "up", "running", "late", "paused"})  # all but down: nothing has gone wrong (yet)
+
+LATE_AFTER = timedelta(seconds=2)  # a slot that has not started by then is late
+
+
+def judge_bot(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
+    """Tell how a bot is; `loop` is the judgement of its strategy's loop."""
+    judgement = _judge(facts, loop, now)
+    found = tuple(troubles(facts, loop, now, paused=judgement.status == "paused"))
+    ends = [judgement.until, *(until for _, until in found)]
+    if loop.status != "down":
+        ends += [limit for limit in limits(facts) if now < limit]
+    until = min((at for at in ends if at is not None), default=None)
+    return replace(judgement, until=until, conditions=tuple(condition for condition, _ in found))
+
+
+def _judge(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
+    bot, zone = facts.bot, facts.bot.schedule.timezone
+    if facts.pause is not None and (facts.pause.until is None or now < facts.pause.until):
+        return _paused(facts.pause, zone, now)
+    if loop.status == "down":
+        return Verdict("down", loop.reason, loop.until, loop.condition)
+    if facts.trouble:
+        return Verdict("down", facts.trouble, condition="calendar_expired")
+    if bot.is_stream:
+        return _stream(facts, loop, now)
+    if hung := hung_runs(facts, now):
+        since, slot = local(hung[0].attempt_at or hung[0].slot, zone, now), local(hung[0].slot, zone, now)
+        reason = f"hangs: the run of {slot} is running since {since}, its timeout is {span(bot.timeout)}"
+        return Verdict("down", reason, condition="hung")
+    if facts.open_runs:
+        run = facts.open_runs[-1]
+        since = local(run.attempt_at or run.slot, zone, now)
+        return Verdict("running", f"running since {since} (attempt {run.attempt})")
+    return _by_slots(facts, now)
+
+
+def _stream(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
+    zone = facts.bot.schedule.timezone
+    if loop.status != "up":
+        return Verdict(loop.status, loop.reason, loop.until)
+    if trouble := stream_trouble(facts, now):
+        return Verdict("down", trouble.reason, condition=trouble.kind)
+    if not facts.open_runs:
+        return Verdict("late", "its stream is about to start")
+    run = facts.open_runs[-1]
+    return Verdict("up", f"streaming since {local(run.attempt_at or run.slot, zone, now)}")
+
+
+def _paused(pause: Pause, zone: str, now: datetime) -> Verdict:
+    until = f", until {local(pause.until, zone, now)}" if pause.until else ""
+    reason = f": {pause.reason}" if pause.reason else ""
+    since = f" since {local(pause.since, zone, now)}" if pause.since.year > 1970 else ""
+    return Verdict("paused", f"paused by {pause.by}{since}{until}{reason}", pause.until)
+
+
+def _by_slots(facts: BotFacts, now: datetime) -> Verdict:
+    bot, zone, awaited = facts.bot, facts.bot.schedule.timezone, facts.awaited
+    late_at = None if awaited is None else awaited + bot.shift + LATE_AFTER
+    until = late_at if late_at is not None and now < late_at else None
+    last = next((slot for slot in facts.slots if slot.outcome not in {"skipped", None}), None)
+    if last is not None and last.outcome != "succeeded":
+        return Verdict("down", _gone_wrong(facts.slots, last, zone, now), until, last.outcome or "")
+    if late_at is not None and awaited is not None and now >= late_at:
+        if facts.deployment is not None and facts.deployment.since <= now < facts.deployment.until:
+            reason = f"due {local(awaited, zone, now)}; release {facts.deployment.release} is being deployed"
+            return Verdict("new", reason, facts.deployment.until)
+        limit = bot.start_by(awaited)
+        reason = f"due {local(awaited, zone, now)}, not started yet; must start by {local(limit, zone, now)}"
+        return Verdict("late", reason, until)
+    if last is not None:
+        lateness = f", {milliseconds(last.lateness_ms)} after its slot" if last.late else ""
+        return Verdict("up", f"ran {local(last.last, zone, now)} in {milliseconds(last.duration_ms)}{lateness}", until)
+    if facts.slots:
+        return Verdict("up", f"the newest slot was skipped ({facts.slots[0].reason})", until)
+    first = "no slot within 400 days" if awaited is None else f"first slot {local(awaited, zone, now)}"
+    return Verdict("new", first, until)
+
+
+def _gone_wrong(slots: Iterable[SlotRecord], last: SlotRecord, zone: str, now: datetime) -> str:
+    """Return what is wrong with the newest slot that counts, and how many before it went the same way."""
+    alike = 0
+    for slot in slots:
+        if slot.outcome == last.outcome:
+            alike += slot.count
+        elif slot.outcome not in {"skipped", None}:
+            break
+    times = f" ({alike} in a row)" if alike > 1 else ""
+    shown = local(last.last, zone, now)
+    why = last.error or why_not(last)
+    outcome = (last.outcome or "").replace("_", " ")
+    return f"slot {shown} {outcome}{times}" + (f": {why}" if why else "")

@@ -1,0 +1,153 @@
+"""The snapshot: all that the page, the API and `openbell status` say at one moment, frozen."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+
+from openbell.control import Deployment
+from openbell.manifest import Schedule
+from openbell.slots import slots_between
+from openbell.supervisor.health.bot_status import GOOD
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.durations import Durations
+from openbell.supervisor.model.records import DecisionRecord, SlotRecord
+
+SHOWN_SLOTS = 20  # the newest slots of a bot that are shown
+_TICK = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class BotView:
+    """One bot. `slots` are single ones, newest first."""
+
+    id: str
+    symbols: tuple[str, ...]
+    timezone: str
+    status: str
+    reason: str
+    condition: str
+    slots: tuple[SlotRecord, ...]
+    next_slot: datetime | None
+    last_decision: DecisionRecord | None
+    missed_today: int
+    durations: Durations | None = None
+
+    @property
+    def last(self) -> SlotRecord | None:
+        """The newest slot that has its outcome."""
+        return next((slot for slot in self.slots if slot.outcome is not None), None)
+
+
+@dataclass(frozen=True)
+class StrategyView:
+    """One strategy. It has no bots if its manifest is not valid; `problems` says why then."""
+
+    name: str
+    description: str
+    timezone: str
+    status: str
+    reason: str
+    condition: str
+    release: str
+    problems: tuple[str, ...]
+    bots: tuple[BotView, ...]
+    broker: str = ""
+    money: str = ""  # live or paper
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything, as judged at `judged_at`. `version` is another one whenever anything else differs."""
+
+    judged_at: datetime
+    version: int
+    ok: bool
+    headline: str
+    strategies: tuple[StrategyView, ...]
+    conditions: tuple[Condition, ...] = ()  # all that is wrong now
+    last_fault: int = 0  # the newest entry in the store's log of faults: what came and went is found there
+    deployment: Deployment | None = None  # under way now
+    reading: tuple[str, ...] = ()  # strategies whose journals are not read up to now: nothing is known of them yet
+    facts: object = field(
+        default=None, compare=False, repr=False
+    )  # what it was made of, to tell whether that has changed
+
+    def strategy(self, name: str) -> StrategyView | None:
+        """Return the strategy of that name, or None."""
+        return next((strategy for strategy in self.strategies if strategy.name == name), None)
+
+
+def headline(strategies: Iterable[StrategyView], trouble: str = "") -> tuple[bool, str]:
+    """Return whether all is well, and the sentence that says so or says what is not."""
+    strategies = tuple(strategies)
+    if trouble:
+        return False, trouble
+    if not strategies:
+        return True, "There are no strategies yet"
+    broken = [strategy for strategy in strategies if strategy.status not in GOOD]
+    bots = [bot for strategy in strategies if strategy.status in GOOD for bot in strategy.bots]
+    down = [bot.id for bot in bots if bot.status not in GOOD]
+    wrong = [f"{strategy.name} {_CONDITIONS.get(strategy.condition, 'is down')}" for strategy in broken[:3]]
+    if len(broken) > 3:
+        wrong.append(f"{len(broken) - 3} more strategies are down")
+    if down:
+        wrong.append(f"{_number(len(down), 'bot')} down: {_list(down)}")
+    if wrong:
+        return False, "; ".join(wrong)
+    all_bots = [bot for strategy in strategies for bot in strategy.bots]
+    notes = [
+        f"{count} {status}"
+        for status in ("late", "paused", "new")
+        if (count := sum(bot.status == status for bot in all_bots))
+    ]
+    text = f"All is well: {_number(len(strategies), 'strategy')}, {_number(len(all_bots), 'bot')}"
+    return True, text + (f" ({', '.join(notes)})" if notes else "")
+
+
+_CONDITIONS = {
+    "never_started": "has never started",
+    "cannot_start": "cannot start",
+    "bad_manifest": "cannot start",
+    "crash_loop": "is in a crash loop",
+    "stalled": "shows no sign of life",
+    "stopped": "is stopped",
+    "journal_unreadable": "cannot be watched",
+}
+
+
+def _number(count: int, word: str) -> str:
+    plural = word[:-1] + "ies" if word.endswith("y") else word + "s"
+    return f"{count} {word if count == 1 else plural}"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def single_slots(records: Iterable[SlotRecord], schedule: Schedule, limit: int) -> tuple[SlotRecord, ...]:
+    """Return the newest slots one by one: ranges are taken apart. `records` come newest first."""
+    singles: list[SlotRecord] = []
+    for record in records:
+        if record.count == 1:
+            singles.append(record)
+        else:
+            singles.extend(_apart(record, schedule, limit - len(singles)))
+        if len(singles) >= limit:
+            break
+    return tuple(singles[:limit])
+
+
+def _apart(record: SlotRecord, schedule: Schedule, limit: int) -> list[SlotRecord]:
+    # The newest slots of a range that may span months: look back from its end, further each time.
+    reach = timedelta(hours=1)
+    while True:
+        after = max(record.last - reach, record.first - _TICK)
+        slots = list(islice(slots_between(schedule, after, record.last), 100_000))
+        if len(slots) >= limit or after < record.first:
+            return [_single(record, slot) for slot in reversed(slots)]
+        reach *= 8
+
+
+def _single(record: SlotRecord, slot: datetime) -> SlotRecord:
+    return SlotRecord(slot, slot, 1, record.outcome, record.reason, judged=record.judged)

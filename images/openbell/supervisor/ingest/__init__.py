@@ -1,0 +1,1 @@
+"""Reads the journals and binds each line to its slot."""

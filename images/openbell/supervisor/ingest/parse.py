@@ -1,0 +1,214 @@
+"""What a journal line says, as records. A value that is missing or of the wrong kind counts as not said."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from openbell.journal import Event, instant
+from openbell.supervisor.model.records import (
+    AccountRecord,
+    DecisionRecord,
+    ErrorRecord,
+    Finding,
+    NoteRecord,
+    ServiceEvent,
+    SignalRecord,
+)
+
+LONGEST_NAME = 200  # characters of what should be an identity; anything longer is none
+LONGEST_TEXT = 8_000  # characters of one text that are kept; a writer of ours writes no longer ones
+LONGEST_VALUES = 4_000  # characters of a line's other values that are kept
+MOST_POSITIONS = 500
+_YEARS = (1971, 2500)
+_HEAD = {"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt"}
+_DECISION = {"symbol", "action", "qty", "reason"}
+_SIGNAL = {"symbol", "signal"}
+_NOTE = {"output": "text", "note": "message"}
+_POSITION = ("qty", "average_price", "price", "value")
+_SERVICE = {
+    "service_start": "release",
+    "service_stop": "reason",
+    "error": "error",
+    "clock_stepped": "by_s",
+    "bot_paused": "reason",
+    "request_refused": "reason",
+}
+
+
+def text(line: Event, name: str) -> str:
+    """Return a field's text, or an empty one."""
+    value = line.get(name)
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return _whole(str(value))
+
+
+def _whole(content: str) -> str:
+    # Half a surrogate pair is valid in JSON, and nowhere else.
+    return content[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+
+
+def name(line: Event, field: str) -> str:
+    """Return a field's text if it can be an identity, else an empty one."""
+    value = line.get(field)
+    return text(line, field) if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
+
+
+def number(line: Event, name: str) -> float | None:
+    """Return a field's number, or None."""
+    value = line.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
+
+
+def whole(line: Event, name: str, default: int) -> int:
+    """Return a field's number as a whole one."""
+    value = number(line, name)
+    return default if value is None else int(value)
+
+
+def at(line: Event, name: str = "timestamp") -> datetime | None:
+    """Return a field's instant, or None; one outside our times counts as none, so that calculating with it cannot fail."""
+    found = instant(line.get(name))
+    return found if found is not None and _YEARS[0] <= found.year <= _YEARS[1] else None
+
+
+def decision(line: Event) -> DecisionRecord | None:
+    """Return the decision that a line records."""
+    when = at(line)
+    if when is None:
+        return None
+    return DecisionRecord(
+        at=when,
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        symbol=text(line, "symbol"),
+        action=text(line, "action"),
+        quantity=number(line, "qty"),
+        reason=text(line, "reason"),
+        about=_values(line, _DECISION),
+    )
+
+
+def signal(line: Event) -> SignalRecord | None:
+    """Return the signal that a line records."""
+    when = at(line)
+    if when is None:
+        return None
+    return SignalRecord(
+        at=when,
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        symbol=text(line, "symbol"),
+        signal=text(line, "signal"),
+        values=_values(line, _SIGNAL),
+    )
+
+
+def note(line: Event) -> NoteRecord | None:
+    """Return what a line says that the strategy printed or noted."""
+    when = at(line)
+    if when is None:
+        return None
+    kind = str(line["event"])
+    return NoteRecord(
+        at=when,
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        kind=kind,
+        level=text(line, "level"),
+        text=text(line, _NOTE[kind]),
+        values=_values(line, {_NOTE[kind]}),
+    )
+
+
+def account(line: Event) -> AccountRecord | None:
+    """Return the account that a line records."""
+    when, positions = at(line), line.get("positions")
+    if when is None or not isinstance(positions, dict):
+        return None
+    held = {_whole(symbol): _figures(position) for symbol, position in list(positions.items())[:MOST_POSITIONS]}
+    return AccountRecord(
+        at=when,
+        bot=name(line, "bot"),
+        broker=text(line, "broker"),
+        cash=number(line, "cash"),
+        equity=number(line, "equity"),
+        currency=text(line, "currency"),
+        positions=held,
+        day_profit_loss=number(line, "day_profit_loss"),
+    )
+
+
+def finding(line: Event) -> Finding | None:
+    """Return what a line says that a run or a loop found about the world outside."""
+    when = at(line)
+    if when is None:
+        return None
+    return Finding(
+        at=when,
+        kind=str(line["event"]),
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        detail=_values(line, frozenset()),
+    )
+
+
+def _figures(position: object) -> dict[str, float]:
+    if not isinstance(position, dict):
+        return {}
+    return {key: value for key in _POSITION if (value := number(position, key)) is not None}
+
+
+def _values(line: Event, known: frozenset[str] | set[str]) -> Mapping[str, object]:
+    """Return what else a line says, as far as there is room for it."""
+    kept: dict[str, object] = {}
+    room = LONGEST_VALUES
+    for key, value in line.items():
+        if key in _HEAD or key in known or value is None:
+            continue
+        said = json.dumps({key: value}, ensure_ascii=False)
+        room -= len(said)
+        if room >= 0:
+            kept.update(json.loads(said.encode("utf-8", "replace")))
+    return kept
+
+
+def error(line: Event) -> ErrorRecord | None:
+    """Return the error that a line records."""
+    when = at(line)
+    if when is None:
+        return None
+    return ErrorRecord(
+        at=when,
+        bot=name(line, "bot"),
+        slot=at(line, "slot"),
+        run_id=name(line, "run_id"),
+        error=text(line, "error"),
+        traceback=text(line, "traceback"),
+        will_retry=line.get("will_retry") is True,
+    )
+
+
+def service(line: Event) -> ServiceEvent | None:
+    """Return what a line says of a strategy's loop."""
+    when, event = at(line), str(line["event"])
+    if when is None or event not in _SERVICE:
+        return None
+    detail = text(line, _SERVICE[event])
+    if bot := name(line, "bot"):
+        detail = f"{bot}: {detail}"
+    kind = "start_failed" if event == "error" else event
+    return ServiceEvent(when, kind, name(line, "boot_id"), detail, unclean=line.get("previous_stop") == "unclean")
+
+
+def last_line(error_text: str) -> str:
+    """Return the last line of an error that is not empty: the one that says what happened."""
+    lines = [one.strip() for one in error_text.splitlines() if one.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,1 @@
+"""The supervisor's values: records, conditions, durations and times."""

@@ -1,0 +1,182 @@
+"""What the supervisor remembers, as values. Every instant is aware UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from openbell.supervisor.model.conditions import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRecord:
+    """An expected slot, or a range of them with one fate. `outcome` is None while its run is in progress."""
+
+    first: datetime
+    last: datetime
+    count: int
+    outcome: str | None
+    reason: str = ""
+    late: bool = False  # its run started after its grace
+    judged: bool = False  # the supervisor's own conclusion; what the journal says later replaces it
+    run_id: str | None = None
+    lateness_ms: float | None = None
+    duration_ms: float | None = None
+    error: str = ""  # the last line of its run's last error
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The slots with one bad outcome since the last good one. They need not be neighbours."""
+
+    outcome: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. `outcome` is None while it is in progress."""
+
+    run_id: str
+    bot: str
+    slot: datetime
+    trigger: str
+    attempt: int
+    started_at: datetime | None = None  # of the first attempt
+    attempt_at: datetime | None = None  # of the newest attempt
+    lateness_ms: float | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    duration_ms: float | None = None
+    orders: int = 0
+    error: str = ""
+    judged: bool = False  # as in SlotRecord
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """What a run decided about one symbol, and why. `about` holds what else the line said (signal, price, source)."""
+
+    at: datetime
+    bot: str
+    slot: datetime | None
+    run_id: str
+    symbol: str
+    action: str
+    quantity: float | None
+    reason: str
+    about: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class SignalRecord:
+    """What a run computed for one symbol: the signal as text, and the values that it was computed from."""
+
+    at: datetime
+    bot: str
+    slot: datetime | None
+    run_id: str
+    symbol: str
+    signal: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class NoteRecord:
+    """A line that a run has printed (`kind` is output), or written with ctx.log (note)."""
+
+    at: datetime
+    bot: str
+    slot: datetime | None
+    run_id: str
+    kind: str
+    level: str
+    text: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class AccountRecord:
+    """What an account held at the end of a run. Positions: symbol → qty, average_price, price, value, as far as known."""
+
+    at: datetime
+    bot: str
+    broker: str
+    cash: float | None
+    equity: float | None
+    currency: str
+    positions: Mapping[str, Mapping[str, float]]
+    day_profit_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run or a loop found about the world outside: stale_data, reconciled. `detail` is what the line said of it."""
+
+    at: datetime
+    kind: str
+    bot: str
+    slot: datetime | None
+    run_id: str
+    detail: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class ErrorRecord:
+    """An error of a run, or of a start (`bot` is empty then)."""
+
+    at: datetime
+    bot: str
+    slot: datetime | None
+    run_id: str
+    error: str
+    traceback: str
+    will_retry: bool
+
+
+@dataclass(frozen=True)
+class ServiceEvent:
+    """Something that happened to a strategy's loop: service_start, start_failed, service_stop, clock_stepped and so on."""
+
+    at: datetime
+    event: str
+    boot_id: str
+    detail: str = ""  # the release of a start, the reason of a stop, the error of a failed start
+    unclean: bool = False  # the loop before this start did not stop by itself
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An entry in the log of what went wrong, in the order in which it became known. `last` is the last slot concerned."""
+
+    id: int
+    condition: Condition
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Day:
+    """How long a bot's runs took on one day in UTC."""
+
+    day: date
+    runs: int
+    median_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """From when on a bot's slots are expected, and up to where each of them has a record."""
+
+    strategy: str
+    bot: str
+    schedule: str  # tells schedules apart; a changed one starts anew
+    since: datetime
+    settled_until: datetime
+    started: bool = False  # its container was seen to start
+
+
+def why_not(slot: SlotRecord) -> str:
+    """Return in words why a slot has no run; the journal's own word for "past its grace" is late."""
+    return "not started within its grace" if (slot.outcome, slot.reason) == ("missed", "late") else slot.reason

@@ -1,0 +1,1 @@
+"""The supervisor's database: what was read, how far, and what it counts."""

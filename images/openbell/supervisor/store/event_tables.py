@@ -1,0 +1,101 @@
+"""Shelves: the store's tables of records that are only ever added, each bounded. A line that comes twice is kept once."""
+
+# ruff: noqa: S608 - tables and columns are constants of the module
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from openbell.journal import Event
+from openbell.supervisor.model.instants import milliseconds
+from openbell.supervisor.model.records import (
+    AccountRecord,
+    DecisionRecord,
+    ErrorRecord,
+    Finding,
+    NoteRecord,
+    ServiceEvent,
+    SignalRecord,
+)
+
+Record = TypeVar("Record")
+
+KEEP_EACH = 200  # records of a bot that stay; of events and accounts, of a strategy
+_JSON = frozenset({"about", "positions"})
+
+
+@dataclass(frozen=True)
+class EventTable(Generic[Record]):
+    """One table. Its columns are the fields of its records; `owner` is whose records are counted together."""
+
+    table: str
+    record: type[Record]
+    owner: tuple[str, ...] = ("strategy", "bot")
+    about: str = "about"  # the field that is stored in the column `about`
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in the order of the record's fields."""
+        names = [field.name for field in fields(self.record)]  # type: ignore[arg-type]
+        return tuple("about" if name == self.about else name for name in names)
+
+
+DECISIONS = EventTable("decisions", DecisionRecord)
+ERRORS = EventTable("errors", ErrorRecord)
+SERVICES = EventTable("services", ServiceEvent, ("strategy",))
+SIGNALS = EventTable("signals", SignalRecord, about="values")
+NOTES = EventTable("notes", NoteRecord, about="values")
+ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",))
+FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="detail")
+SHELVES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
+
+_OF: dict[type, tuple[str, ...]] = {shelf.record: tuple(f.name for f in fields(shelf.record)) for shelf in SHELVES}
+_INSERT: dict[type, str] = {
+    shelf.record: f"INSERT OR IGNORE INTO {shelf.table} (digest, strategy, {', '.join(shelf.columns)}) "
+    f"VALUES (?, ?, {', '.join('?' * len(shelf.columns))})"
+    for shelf in SHELVES
+}
+
+
+def add(database: sqlite3.Connection, strategy: str, record: object, line: Event) -> bool:
+    """Store a record that was read from `line`; tell whether it was not there before."""
+    values = [_column(getattr(record, name)) for name in _OF[type(record)]]
+    return database.execute(_INSERT[type(record)], (_digest(line), strategy, *values)).rowcount > 0
+
+
+def newest(database: sqlite3.Connection, shelf: EventTable[Record], limit: int, **owner: str) -> list[Record]:
+    """Return the newest records of an owner, newest first."""
+    where = " AND ".join(f"{column} = ?" for column in owner)
+    rows = database.execute(
+        f"SELECT {', '.join(shelf.columns)} FROM {shelf.table} WHERE {where} ORDER BY id DESC LIMIT ?",
+        (*owner.values(), limit),
+    )
+    at = [number for number, column in enumerate(shelf.columns) if column in _JSON]
+    return [shelf.record(*(json.loads(value) if n in at else value for n, value in enumerate(row))) for row in rows]
+
+
+def prune(database: sqlite3.Connection, table: str, **owner: str) -> None:
+    """Remove what an owner has more than is kept."""
+    where = " AND ".join(f"{column} = ?" for column in owner)
+    values = tuple(owner.values())
+    database.execute(
+        f"DELETE FROM {table} WHERE {where} AND id <= "
+        f"(SELECT id FROM {table} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (*values, *values, KEEP_EACH),
+    )
+
+
+def _column(value: object) -> object:
+    if isinstance(value, datetime):
+        return milliseconds(value)
+    return json.dumps(value) if isinstance(value, Mapping) else value
+
+
+def _digest(line: Event) -> int:
+    content = json.dumps(line, sort_keys=True).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)

@@ -1,0 +1,111 @@
+"""Housekeeping: keeps the store small and sums up the days, a slice at a time so that nobody waits for it."""
+
+# ruff: noqa: S608 - tables and columns are constants of the module
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+
+from openbell.supervisor.model.durations import Trend, of_day, trend_of
+from openbell.supervisor.model.instants import milliseconds
+from openbell.supervisor.model.records import Day
+from openbell.supervisor.store import event_tables
+
+KEEP_DAYS = 30  # days of slots and runs that stay
+KEEP_RUNS = 3_000  # slots, and runs, of a bot that stay
+KEEP_FAULTS = 10_000  # entries in the log of faults that stay
+KEEP_SUMS = 400  # days whose durations stay, summed up
+
+_DAY = timedelta(days=1)
+
+Timeouts = Callable[[str, str], timedelta | None]  # a bot's timeout; None for a bot that is not known
+
+
+def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
+    """Tidy all tables. Yields after each slice of work, with the strategy and the bot if what is shown of it has changed."""
+    for strategy, bot in _owners(database, "runs", "strategy, bot"):
+        timeout = timeouts(strategy, bot)
+        changed = timeout is not None and _sum_up(database, strategy, bot, now, timeout)
+        yield (strategy, bot) if changed else ("", "")
+    cut = milliseconds(now - timedelta(days=KEEP_DAYS))
+    # A run in progress stays, however long ago it began: a stream's may go on for months.
+    for table, at, spared in (("runs", "slot", "outcome IS NULL"), ("slots", "last", "FALSE")):
+        for owner in _owners(database, table, "strategy, bot"):
+            database.execute(
+                f"DELETE FROM {table} WHERE strategy = ? AND bot = ? AND NOT {spared} AND {at} < max(?, coalesce((SELECT {at} FROM {table} "
+                f"WHERE strategy = ? AND bot = ? ORDER BY {at} DESC LIMIT 1 OFFSET ?), 0))",
+                (*owner, cut, *owner, KEEP_RUNS - 1),
+            )
+            yield "", ""
+    for shelf in event_tables.SHELVES:
+        for owner in _owners(database, shelf.table, ", ".join(shelf.owner)):
+            event_tables.prune(database, shelf.table, **dict(zip(shelf.owner, owner, strict=True)))
+            yield "", ""
+    oldest = (now.date() - timedelta(days=KEEP_SUMS)).isoformat()
+    for owner in _owners(database, "days", "strategy, bot"):
+        database.execute("DELETE FROM days WHERE strategy = ? AND bot = ? AND day < ?", (*owner, oldest))
+        yield "", ""
+    database.execute("DELETE FROM faults WHERE id <= (SELECT max(id) FROM faults) - ?", (KEEP_FAULTS,))
+
+
+def _owners(database: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[str, ...]]:
+    # One step down the index for each owner: nobody reads all rows to find out whose they are.
+    marks = ", ".join("?" * len(columns.split(",")))
+    owner: tuple[str, ...] | None = ("",) * len(columns.split(","))
+    while owner is not None:
+        owner = database.execute(
+            f"SELECT {columns} FROM {table} WHERE ({columns}) > ({marks}) ORDER BY {columns} LIMIT 1", owner
+        ).fetchone()
+        if owner is not None:
+            yield owner
+
+
+def _sum_up(database: sqlite3.Connection, strategy: str, bot: str, now: datetime, timeout: timedelta) -> bool:
+    """Sum up the days that are over; tell whether there was one."""
+    whose = strategy, bot
+    (newest,) = database.execute("SELECT max(day) FROM days WHERE strategy = ? AND bot = ?", whose).fetchone()
+    today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
+    begin = today - timedelta(days=KEEP_DAYS)
+    if newest is not None:
+        begin = max(begin, datetime.combine(date.fromisoformat(newest), time(), UTC) + _DAY)
+    if begin >= today:
+        return False
+    rows = database.execute(
+        "SELECT slot, duration_ms FROM runs WHERE strategy = ? AND bot = ? AND slot >= ? AND slot < ? "
+        "AND outcome = 'succeeded' AND duration_ms IS NOT NULL ORDER BY slot",
+        (*whose, milliseconds(begin), milliseconds(today)),
+    ).fetchall()
+    new = [of_day(day, [ms for _, ms in runs]) for day, runs in groupby(rows, key=lambda row: row[0].date())]
+    if not new:
+        return False
+    database.executemany(
+        "INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?)",
+        [(*whose, day.day.isoformat(), day.runs, day.median_ms, day.p95_ms) for day in new],
+    )
+    _put_trend(database, strategy, bot, trend_of(days(database, strategy, bot), timeout))
+    return True
+
+
+def days(database: sqlite3.Connection, strategy: str, bot: str) -> list[Day]:
+    """Return how long a bot's runs took day by day, oldest first."""
+    rows = database.execute(
+        "SELECT day, runs, median_ms, p95_ms FROM days WHERE strategy = ? AND bot = ? ORDER BY day", (strategy, bot)
+    )
+    return [Day(date.fromisoformat(day), runs, median, p95) for day, runs, median, p95 in rows]
+
+
+def trend(database: sqlite3.Connection, strategy: str, bot: str) -> Trend | None:
+    """Return how a bot's durations creep, or None if they do not."""
+    row = database.execute(
+        "SELECT creep, limit_at, since FROM trends WHERE strategy = ? AND bot = ?", (strategy, bot)
+    ).fetchone()
+    return Trend(*row) if row else None
+
+
+def _put_trend(database: sqlite3.Connection, strategy: str, bot: str, found: Trend | None) -> None:
+    database.execute("DELETE FROM trends WHERE strategy = ? AND bot = ?", (strategy, bot))
+    if found is not None:
+        limit = None if found.limit_at is None else milliseconds(found.limit_at)
+        row = (strategy, bot, found.creep, limit, milliseconds(found.since))
+        database.execute("INSERT INTO trends VALUES (?, ?, ?, ?, ?)", row)

@@ -1,0 +1,306 @@
+"""The store: what the supervisor remembers between two starts, one SQLite file on its own volume.
+
+What was read from the journals and how far it was read are committed together, so that a crash neither loses nor
+repeats anything.
+"""
+
+# ruff: noqa: S608 - the lists of columns are constants of the module
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from itertools import starmap, takewhile
+from pathlib import Path
+from sys import intern
+
+from openbell.journal import Event
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.durations import Trend
+from openbell.supervisor.model.instants import from_milliseconds, milliseconds
+from openbell.supervisor.model.records import (
+    AccountRecord,
+    Day,
+    DecisionRecord,
+    ErrorRecord,
+    Expected,
+    Fault,
+    Finding,
+    NoteRecord,
+    Row,
+    RunRecord,
+    ServiceEvent,
+    SignalRecord,
+    SlotRecord,
+)
+from openbell.supervisor.store import connection, event_tables, retention
+from openbell.supervisor.store.retention import Timeouts
+
+_SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
+_RUN = "run_id, bot, slot, trigger, attempt, started_at, attempt_at, lateness_ms, ended_at, outcome, duration_ms, orders, error, judged"
+
+
+class Store:
+    """The supervisor's memory. Every method raises sqlite3.Error if the file cannot be read or written.
+
+    The loop that watches writes with one; each question of the page reads with one of its own (`read_only`).
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.folder = path.parent
+        self._database = connection.opened(path, read_only=read_only)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keep all that is written within, or nothing of it."""
+        with connection.transaction(self._database):
+            yield
+
+    # How far the journals are read
+
+    def positions(self) -> dict[str, int]:
+        """Return how far each file of the journals is read."""
+        return dict(self._database.execute("SELECT file, position FROM positions"))
+
+    def keep_positions(self, positions: Mapping[str, int], before: Mapping[str, int]) -> None:
+        """Store what differs between two states of the positions."""
+        changed = [(file, position) for file, position in positions.items() if before.get(file) != position]
+        self._database.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", changed)
+        gone = [(file,) for file in before if file not in positions]
+        self._database.executemany("DELETE FROM positions WHERE file = ?", gone)
+
+    # When something was done last
+
+    def mark(self, name: str, at: datetime) -> None:
+        """Remember an instant under a name."""
+        self._database.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, milliseconds(at)))
+
+    def marked(self, name: str) -> datetime | None:
+        """Return the instant that was remembered under a name, or None."""
+        row = self._database.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def marks(self, prefix: str) -> dict[str, datetime]:
+        """Return the instants whose names begin with `prefix`, by the rest of their names."""
+        rows = self._database.execute("SELECT name, at FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        return {name[len(prefix) :]: at for name, at in rows}
+
+    # What is expected
+
+    def expected(self) -> list[Expected]:
+        """Return from when on the slots of each bot are expected."""
+        rows = self._database.execute("SELECT strategy, bot, schedule, since, settled_until, started FROM expected")
+        return [Expected(*row) for row in rows]
+
+    def expect(self, expected: Expected) -> None:
+        """Store from when on a bot's slots are expected; what was stored is replaced."""
+        instants = milliseconds(expected.since), milliseconds(expected.settled_until)
+        row = (expected.strategy, expected.bot, expected.schedule, *instants, expected.started)
+        self._database.execute("INSERT OR REPLACE INTO expected VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def expect_no_more(self, strategy: str, bot: str) -> None:
+        """Forget that a bot's slots are expected; its records stay."""
+        self._database.execute("DELETE FROM expected WHERE strategy = ? AND bot = ?", (strategy, bot))
+
+    # Slots
+
+    def put_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
+        """Store the record of a slot or a range; one with the same last slot is replaced."""
+        row = (
+            strategy,
+            bot,
+            milliseconds(slot.last),
+            milliseconds(slot.first),
+            slot.count,
+            slot.outcome,
+            slot.reason,
+            slot.late,
+            slot.judged,
+            slot.run_id,
+        )
+        self._database.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def drop_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
+        """Remove a record."""
+        self._database.execute(
+            "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
+        )
+
+    def slots_within(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
+        """Return the records that touch first <= slot <= last, oldest first, without their runs' figures."""
+        rows = self._database.execute(
+            f"SELECT {_SLOT} FROM slots WHERE strategy = ? AND bot = ? AND last >= ? ORDER BY last",
+            (strategy, bot, milliseconds(first)),
+        )
+        # Records do not overlap: the first one beyond the end ends the search, which SQL could not know.
+        return list(takewhile(lambda slot: slot.first <= last, starmap(SlotRecord, rows)))
+
+    def recent_slots(self, strategy: str, bot: str, until: datetime, limit: int) -> list[SlotRecord]:
+        """Return the newest records up to `until` with their runs' figures, newest first."""
+        rows = self._database.execute(
+            f"SELECT {_SLOT}, runs.lateness_ms, runs.duration_ms, coalesce(runs.error, '') FROM slots LEFT JOIN runs USING (strategy, run_id) "
+            "WHERE slots.strategy = ? AND slots.bot = ? AND slots.last <= ? ORDER BY slots.last DESC LIMIT ?",
+            (strategy, bot, milliseconds(until), limit),
+        )
+        return [_shared(SlotRecord(*row)) for row in rows]
+
+    def last_good(self, strategy: str, bot: str, until: datetime) -> datetime | None:
+        """Return the newest slot up to `until` that succeeded, or None."""
+        row = self._database.execute(
+            "SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1",
+            (strategy, bot, milliseconds(until)),
+        ).fetchone()
+        return row[0] if row else None
+
+    def rows_gone_wrong(self, strategy: str, bot: str, after: datetime | None, until: datetime) -> list[Row]:
+        """Return the slots with after < slot <= until that went wrong, a row for each outcome; see `bots.rows_gone_wrong`."""
+        rows = self._database.execute(
+            "SELECT coalesce(outcome, 'missed') AS fate, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? "
+            "AND last > ? AND last <= ? AND (outcome IN ('missed', 'failed', 'timed_out', 'interrupted') OR (outcome IS NULL AND late)) "
+            "GROUP BY fate ORDER BY max(last) DESC",
+            (strategy, bot, -1 if after is None else milliseconds(after), milliseconds(until)),
+        )
+        return [
+            Row(fate, int(count), from_milliseconds(first), from_milliseconds(last))
+            for fate, count, first, last in rows
+        ]
+
+    def count_missed(self, strategy: str, bot: str, since: datetime) -> int:
+        """Return how many slots from `since` on were missed; a range that began before does not count."""
+        (count,) = self._database.execute(
+            "SELECT total(count) FROM slots WHERE strategy = ? AND bot = ? AND last >= ? AND first >= ? AND outcome = 'missed'",
+            (strategy, bot, milliseconds(since), milliseconds(since)),
+        ).fetchone()
+        return int(count)
+
+    # Runs
+
+    def put_run(self, strategy: str, run: RunRecord) -> None:
+        """Store a run; what was stored of it is replaced."""
+        started, attempted, ended = (_maybe(at) for at in (run.started_at, run.attempt_at, run.ended_at))
+        row = (
+            *(strategy, run.run_id, run.bot, milliseconds(run.slot), run.trigger, run.attempt, started, attempted),
+            *(run.lateness_ms, ended, run.outcome, run.duration_ms, run.orders, run.error, run.judged),
+        )
+        self._database.execute(f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * len(row))})", row)
+
+    def run(self, strategy: str, run_id: str) -> RunRecord | None:
+        """Return a run, or None if it is not known."""
+        row = self._database.execute(
+            f"SELECT {_RUN} FROM runs WHERE strategy = ? AND run_id = ?", (strategy, run_id)
+        ).fetchone()
+        return RunRecord(*row) if row else None
+
+    def open_runs(self, strategy: str, bot: str | None = None) -> list[RunRecord]:
+        """Return the runs of a strategy, or of one bot, that have not ended, oldest first."""
+        of_bot, values = ("", (strategy,)) if bot is None else ("AND bot = ?", (strategy, bot))
+        rows = self._database.execute(
+            f"SELECT {_RUN} FROM runs INDEXED BY open_runs WHERE strategy = ? {of_bot} AND outcome IS NULL ORDER BY slot",
+            values,
+        )
+        return [RunRecord(*row) for row in rows]
+
+    def recent_runs(self, strategy: str, bot: str, limit: int) -> list[RunRecord]:
+        """Return a bot's newest runs, newest first."""
+        rows = self._database.execute(
+            f"SELECT {_RUN} FROM runs WHERE strategy = ? AND bot = ? ORDER BY slot DESC LIMIT ?", (strategy, bot, limit)
+        )
+        return [RunRecord(*row) for row in rows]
+
+    # Records that are only ever added: what runs said, and what happened to loops
+
+    def add(self, strategy: str, record: object, line: Event) -> bool:
+        """Store one of the shelves' records, read from `line`; tell whether it was not there before."""
+        return event_tables.add(self._database, strategy, record, line)
+
+    def decisions(self, strategy: str, bot: str, limit: int) -> list[DecisionRecord]:
+        """Return a bot's newest decisions, newest first."""
+        return event_tables.newest(self._database, event_tables.DECISIONS, limit, strategy=strategy, bot=bot)
+
+    def signals(self, strategy: str, bot: str, limit: int) -> list[SignalRecord]:
+        """Return a bot's newest signals, newest first."""
+        return event_tables.newest(self._database, event_tables.SIGNALS, limit, strategy=strategy, bot=bot)
+
+    def errors(self, strategy: str, limit: int) -> list[ErrorRecord]:
+        """Return the newest errors of a strategy's runs and starts, newest first."""
+        return event_tables.newest(self._database, event_tables.ERRORS, limit, strategy=strategy)
+
+    def notes(self, strategy: str, limit: int) -> list[NoteRecord]:
+        """Return what a strategy's runs printed and noted last, newest first."""
+        return event_tables.newest(self._database, event_tables.NOTES, limit, strategy=strategy)
+
+    def accounts(self, strategy: str, limit: int) -> list[AccountRecord]:
+        """Return what a strategy's account held at the ends of its newest runs, newest first."""
+        return event_tables.newest(self._database, event_tables.ACCOUNTS, limit, strategy=strategy)
+
+    def services(self, strategy: str, limit: int) -> list[ServiceEvent]:
+        """Return what happened to a strategy's loop, newest first."""
+        return event_tables.newest(self._database, event_tables.SERVICES, limit, strategy=strategy)
+
+    def findings(self, strategy: str, bot: str, kind: str, limit: int) -> list[Finding]:
+        """Return what a bot found of one kind (stale_data, reconciled), newest first; a loop's own have no bot."""
+        return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, bot=bot, kind=kind)
+
+    def comparisons(self, strategy: str, limit: int) -> list[Finding]:
+        """Return the newest comparisons of a strategy's account with its ledger, whichever bot made them, newest first."""
+        return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, kind="reconciled")
+
+    # How long runs take
+
+    def durations(self, strategy: str, bot: str, limit: int) -> list[tuple[datetime, float]]:
+        """Return slot and duration in milliseconds of a bot's newest runs that succeeded, newest first."""
+        rows = self._database.execute(
+            "SELECT slot, duration_ms FROM runs WHERE strategy = ? AND bot = ? AND outcome = 'succeeded' AND duration_ms IS NOT NULL "
+            "ORDER BY slot DESC LIMIT ?",
+            (strategy, bot, limit),
+        )
+        return list(rows)
+
+    def days(self, strategy: str, bot: str) -> list[Day]:
+        """Return how long a bot's runs took day by day, oldest first."""
+        return retention.days(self._database, strategy, bot)
+
+    def trend(self, strategy: str, bot: str) -> Trend | None:
+        """Return how a bot's durations creep, or None if they do not."""
+        return retention.trend(self._database, strategy, bot)
+
+    def sweep(self, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
+        """Remove what is older or more than is kept, and sum up the days, see housekeeping.py."""
+        return retention.sweep(self._database, now, timeouts)
+
+    # The log of faults
+
+    def add_fault(self, condition: Condition, last: datetime) -> None:
+        """Log what went wrong, whether or not it is still so."""
+        row = (
+            *(condition.kind, condition.strategy, condition.bot, milliseconds(condition.since)),
+            *(condition.reason, condition.expected, condition.count, milliseconds(last)),
+        )
+        self._database.execute("INSERT INTO faults VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def faults(self, after: int, limit: int = 1000) -> list[Fault]:
+        """Return what was logged behind the entry `after`, oldest first."""
+        rows = self._database.execute(
+            "SELECT id, kind, strategy, bot, since, reason, expected, count, last FROM faults WHERE id > ? ORDER BY id LIMIT ?",
+            (after, limit),
+        )
+        return [Fault(number, Condition(*condition), last) for number, *condition, last in rows]
+
+    def last_fault(self) -> int:
+        """Return the number of the newest entry in the log of faults, 0 if there is none."""
+        (number,) = self._database.execute("SELECT coalesce(max(id), 0) FROM faults").fetchone()
+        return int(number)
+
+
+def _shared(slot: SlotRecord) -> SlotRecord:
+    """Return a record that shares what it can with others: twenty of each bot stay in memory for as long as we run."""
+    outcome = None if slot.outcome is None else intern(slot.outcome)
+    return replace(slot, outcome=outcome, last=slot.first if slot.first == slot.last else slot.last)
+
+
+def _maybe(at: datetime | None) -> int | None:
+    return None if at is None else milliseconds(at)

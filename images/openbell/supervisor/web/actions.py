@@ -1,0 +1,83 @@
+"""What can be changed through the page and the API: desired state, as files that the strategies' loops obey."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from starlette.exceptions import HTTPException
+
+from openbell.control import Control, Pause, Request
+from openbell.manifest import parse_duration
+from openbell.supervisor.health.snapshot import BotView, StrategyView
+
+BY = "page"
+LONGEST_REASON = 200  # characters
+LENGTH = r"^([1-9][0-9]{0,3}[smh]|[1-9][0-9]{0,2}d)$"  # a manifest's durations, without nought and without centuries
+
+
+def wish(content: Mapping[str, object], now: datetime) -> Pause | None:
+    """Return the pause that a request's body asks for, None if it asks for none; 422 says what is wrong with it."""
+    paused = content.get("paused")
+    if not isinstance(paused, bool):
+        _refuse("paused", content, "true or false")
+    allowed = {"paused", "reason", "for"} if paused else {"paused"}
+    unknown = next((name for name in content if name not in allowed), None)
+    if unknown is not None:
+        msg = f"{_shown(unknown)}: found an unknown field; allowed with paused {str(paused).lower()}: {', '.join(sorted(allowed))}"
+        raise HTTPException(422, msg)
+    if not paused:
+        return None
+    reason = content.get("reason")
+    if not isinstance(reason, str) or not 1 <= len(reason) <= LONGEST_REASON:
+        _refuse("reason", content, f"a text of 1 to {LONGEST_REASON} characters")
+    until = None
+    if "for" in content:
+        text = content["for"]
+        length = parse_duration(text) if isinstance(text, str) and re.fullmatch(LENGTH, text) else None
+        if length is None:
+            _refuse("for", content, 'a duration such as "30m", "2h" or "3d"')
+        until = now + length
+    # Half a surrogate pair is valid in JSON, and nowhere else.
+    return Pause(now, until, BY, reason.encode("utf-8", "replace").decode())
+
+
+def apply(root: Path, strategy: str, bot: str, wanted: Pause | None) -> bool:
+    """Pause a bot, or let it run again if `wanted` is None; tell whether that changed anything."""
+    control = Control(root, strategy)
+    try:
+        if wanted is None:
+            return control.resume(bot)
+        control.prepare()
+        control.pause(bot, wanted)
+    except OSError as error:
+        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+    return True
+
+
+def ask_for_a_run(root: Path, view: StrategyView, bot: BotView, now: datetime) -> Request:
+    """Ask a bot's loop for a run; 409 if the loop would not run it, or is asked already."""
+    if bot.status == "paused":
+        raise HTTPException(409, f"{bot.id} is paused: resume it first")
+    if bot.status == "running":
+        raise HTTPException(409, f"{bot.id} is running already")
+    if view.status == "down":
+        raise HTTPException(409, f"{view.name} takes no requests: {view.reason}")
+    control = Control(root, view.name)
+    try:
+        control.prepare()
+        if any(waiting.bot == bot.id for waiting in control.requests()):
+            raise HTTPException(409, f"a run of {bot.id} is asked for already")
+        return control.request(bot.id, BY, now)
+    except OSError as error:
+        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+
+
+def _refuse(name: str, content: Mapping[str, object], allowed: str) -> NoReturn:
+    found = _shown(content[name]) if name in content else "nothing"
+    raise HTTPException(422, f"{name}: found {found}; allowed: {allowed}")
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:60]

@@ -1,0 +1,147 @@
+"""The page: all routes, its documents for people, and how mistakes are told."""
+
+import sqlite3
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from openbell.control import halted
+from openbell.journal import stamp
+from openbell.supervisor.alerts import view
+from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.web.api import Api
+from openbell.supervisor.web.dependencies import READING, Dependencies
+from openbell.supervisor.web.etag import answer, tag
+from openbell.supervisor.web.metrics import Metrics
+from openbell.supervisor.web.overview_page import Overview, overview
+from openbell.supervisor.web.request_params import only, whole
+from openbell.supervisor.web.security_headers import SecurityHeaders
+from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
+from openbell.supervisor.web.templating import environment
+
+_FOLDER = Path(__file__).parent
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_MOST_OVERVIEWS = 100  # pages of the overview
+_WHEN = b"@when@"  # in a document that is kept: where the time of the answer goes
+
+
+class WebApp:
+    """Everything that listens: the page, the API, the metrics and the health check."""
+
+    def __init__(self, sources: Dependencies) -> None:
+        self._sources = sources
+        self._static = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir()}
+        self._templates = environment(_FOLDER / "templates")
+        self._kept: dict[tuple[object, ...], bytes] = {}  # the newest documents of the overview
+        self.app = Starlette(
+            routes=[
+                Route("/", self.overview),
+                Route("/strategies/{name}", self.strategy),
+                Route("/alerts", self.alerts),
+                Route("/static/{name}", self.static),
+                Route("/healthz", self.health),
+                Route("/metrics", Metrics(sources).answer),
+                *Api(sources).routes,
+            ],
+            middleware=[Middleware(SecurityHeaders, hosts=sources.hosts)],
+            exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
+        )
+
+    def overview(self, request: Request) -> Response:
+        """Answer with the overview; made anew only when something has changed."""
+        only(request, "page")
+        page = whole(request, "page", 1, _MOST_OVERVIEWS)
+        snapshot = self._sources.snapshot()
+        if snapshot is None:
+            return self._waiting(503, READING)
+        key = (snapshot.version, page, self._sources.alive, str(halted(self._sources.control)))
+        document = self._kept.get(key)
+        if document is None:
+            shown: Overview = overview(snapshot, page)
+            document = self._document("overview.html", snapshot, title="openbell", overview=shown)
+            self._kept = {one: kept for one, kept in self._kept.items() if one[0] == snapshot.version} | {key: document}
+        return self._answer(request, document)
+
+    def strategy(self, request: Request) -> Response:
+        """Answer with one strategy's account, bots, decisions, runs, errors and output."""
+        only(request, "bot", "page", "rows")
+        page, rows = whole(request, "page", 1, _MOST_OVERVIEWS), whole(request, "rows", 1, MOST_PAGES)
+        snapshot, chosen = self._sources.ready(), request.query_params.get("bot", "")
+        view = snapshot.strategy(request.path_params["name"])
+        if view is None:
+            raise HTTPException(404, "There is no such strategy")
+        if chosen and all(bot.id != chosen for bot in view.bots):
+            raise HTTPException(404, f"{view.name} has no such bot")
+        with self._sources.records() as store:
+            shown = strategy_page(snapshot, view, store, chosen, page, rows)
+        return self._answer(
+            request, self._document("strategy.html", snapshot, title=f"{view.name} · openbell", shown=shown)
+        )
+
+    def alerts(self, request: Request) -> Response:
+        """Answer with the channels and what was sent through them."""
+        only(request)
+        snapshot = self._sources.ready()
+        found = view.read(self._sources.alerts) or view.EMPTY
+        return self._answer(request, self._document("alerts.html", snapshot, title="alerts · openbell", alerts=found))
+
+    async def static(self, request: Request) -> Response:
+        """Answer with a style sheet, a script or an image of the package."""
+        name = request.path_params["name"]
+        if name not in self._static:
+            raise HTTPException(404, "There is no such file")
+        return answer(request, self._static[name], _TYPES[Path(name).suffix])
+
+    async def health(self, _: Request) -> Response:
+        """Answer 200 only while the watch makes progress; whether all is well is said, and no matter of health."""
+        alive, snapshot = self._sources.alive, self._sources.snapshot()
+        said: dict[str, object] = {"ok": alive, "idle_s": round(self._sources.idle(), 1)}
+        if snapshot is not None:
+            said |= {"all_is_well": snapshot.ok, "headline": snapshot.headline}
+        return JSONResponse(said, 200 if alive else 503)
+
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """Answer an error, to a program as JSON and to a person as a page."""
+        if isinstance(error, HTTPException):
+            status, text = error.status_code, error.detail
+        elif isinstance(error, sqlite3.Error):
+            status, text = 503, f"The supervisor's records cannot be read: {error}"
+        else:
+            status, text = 500, "This did not work; the supervisor's log says why"
+        headers = error.headers if isinstance(error, HTTPException) else None
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"error": text}, status, headers)
+        response = self._waiting(status, text)
+        response.headers.update(headers or {})
+        return response
+
+    def _waiting(self, status: int, text: str) -> Response:
+        content = self._templates.get_template("waiting.html").render(
+            title="openbell", ok=False, headline=text, can_change=False, deployment=None, halt=None, when=""
+        )
+        return HTMLResponse(content, status)
+
+    def _document(self, template: str, snapshot: Snapshot, **values: object) -> bytes:
+        ok, text = snapshot.ok, snapshot.headline
+        if not self._sources.alive:
+            ok, text = False, "The supervisor's watch stands still: what you see is old"
+        content = self._templates.get_template(template).render(
+            ok=ok,
+            headline=text,
+            snapshot=snapshot,
+            deployment=snapshot.deployment,
+            halt=halted(self._sources.control),
+            can_change=bool(self._sources.token),
+            when=_WHEN.decode(),
+            **values,
+        )
+        return content.encode()
+
+    def _answer(self, request: Request, document: bytes) -> Response:
+        filled = document.replace(_WHEN, stamp(self._sources.now()).encode())
+        return answer(request, filled, "text/html", tag(document))

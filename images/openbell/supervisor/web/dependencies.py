@@ -1,0 +1,66 @@
+"""What an answer is made from, handed to everything that answers."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+
+from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
+from openbell.supervisor.store.store import Store
+
+READING = "Reading the journals"
+ALIVE = 10.0  # seconds since the watch's last progress after which it counts as stalled
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Where to look.
+
+    snapshot: what there is to say now, None before the first judgement. idle: seconds since the watch's last progress.
+    store, alerts: the files to read histories from. hosts: names beside this machine's own under which the page answers.
+    token: what a change must carry; without one nothing can be changed. passed_over: unreadable lines of the journals.
+    """
+
+    snapshot: Callable[[], Snapshot | None]
+    idle: Callable[[], float]
+    now: Callable[[], datetime]
+    store: Path
+    journal: Path
+    control: Path
+    alerts: Path
+    hosts: Collection[str] = ()
+    token: str = ""
+    passed_over: Callable[[], int] = lambda: 0
+
+    def ready(self) -> Snapshot:
+        """Return the snapshot; 503 before there is one."""
+        snapshot = self.snapshot()
+        if snapshot is None:
+            raise HTTPException(503, READING)
+        return snapshot
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the watch makes progress."""
+        return self.idle() < ALIVE
+
+    @contextmanager
+    def records(self) -> Iterator[Store]:
+        """Open the store for one question."""
+        store = Store(self.store, read_only=True)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def find_bot(snapshot: Snapshot, bot_id: str) -> tuple[StrategyView, BotView]:
+    """Return a bot and its strategy; 404 if there is none of that id."""
+    for strategy in snapshot.strategies:
+        for bot in strategy.bots:
+            if bot.id == bot_id:
+                return strategy, bot
+    raise HTTPException(404, f"there is no bot {bot_id[:100]}")

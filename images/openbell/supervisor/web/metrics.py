@@ -1,0 +1,184 @@
+"""/metrics: what the snapshot, the tally and the alerts know, for Prometheus."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+import openbell
+from openbell import heartbeat as beats
+from openbell.supervisor.alerts import view as alerts_view
+from openbell.supervisor.health.bot_status import GOOD
+from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
+from openbell.supervisor.store.counters import DURATION, LATENESS, CountingStore, Totals
+from openbell.supervisor.store.store import Store
+from openbell.supervisor.web.dependencies import Dependencies
+from openbell.supervisor.web.exposition import CONTENT_TYPE, Family, counter, gauge, histogram, text
+
+STATUSES = ("new", "up", "running", "late", "down", "paused")
+
+
+class Metrics:
+    """The route /metrics."""
+
+    def __init__(self, sources: Dependencies) -> None:
+        self._sources = sources
+
+    def answer(self, _: Request) -> Response:
+        """Answer with all metrics."""
+        return Response(text(self.families()), media_type=CONTENT_TYPE)
+
+    def families(self) -> Iterator[Family]:
+        """Yield all metrics; before the first judgement only what concerns the supervisor itself."""
+        sources, snapshot = self._sources, self._sources.snapshot()
+        yield from self._own(snapshot)
+        if snapshot is None:
+            return
+        yield from _statuses(snapshot)
+        yield from _bots([(view.name, bot) for view in snapshot.strategies for bot in view.bots])
+        yield from self._files(snapshot)
+        store = CountingStore(sources.store, read_only=True)
+        try:
+            yield from _totals(snapshot, store.totals())
+            yield _equity(snapshot, store)
+        finally:
+            store.close()
+        yield from self._alerts()
+
+    def _own(self, snapshot: Snapshot | None) -> Iterator[Family]:
+        build = {"version": openbell.__version__, "python": platform.python_version()}
+        yield gauge("openbell_build_info", "Which openbell this is.", [(build, 1)])
+        yield gauge("openbell_watch_idle_seconds", "Since the watch's last progress.", [({}, self._sources.idle())])
+        yield gauge("openbell_memory_bytes", "Resident memory of the supervisor.", [({}, _resident())])
+        yield gauge("openbell_ready", "1 once the journals have been read.", [({}, snapshot is not None)])
+        name, said = "openbell_journal_unreadable_lines_total", "Lines passed over since the supervisor started."
+        yield counter(name, said, [({}, self._sources.passed_over())])
+
+    def _files(self, snapshot: Snapshot) -> Iterator[Family]:
+        now, root = self._sources.now(), self._sources.journal
+        ages, sizes = [], []
+        for view in snapshot.strategies:
+            if (beat := beats.read(root / view.name)) is not None:
+                ages.append(({"strategy": view.name}, max(0.0, (now - beat.timestamp) / timedelta(seconds=1))))
+            try:
+                size = sum(
+                    entry.stat().st_size for entry in os.scandir(root / view.name) if entry.name.endswith(".jsonl")
+                )
+            except OSError:
+                continue  # not there yet, or pruned between two looks
+            sizes.append(({"strategy": view.name}, size))
+        yield gauge("openbell_beat_age_seconds", "Since the loop's last sign of life.", ages)
+        yield gauge("openbell_journal_bytes", "Size of the journal.", sizes)
+
+    def _alerts(self) -> Iterator[Family]:
+        found = alerts_view.read(self._sources.alerts)
+        if found is None:
+            return
+        channels = [({"channel": channel.name}, channel) for channel in found.channels]
+        yield gauge("openbell_alert_incidents", "Open incidents.", [({}, len(found.incidents))])
+        queue = "Messages that wait for their channel."
+        yield gauge("openbell_alert_queue", queue, [(labels, channel.waiting) for labels, channel in channels])
+        sent, failed = "Messages handed over.", "Attempts that failed."
+        yield counter("openbell_alerts_sent_total", sent, [(labels, channel.sent) for labels, channel in channels])
+        yield counter(
+            "openbell_alerts_failed_total", failed, [(labels, channel.failed) for labels, channel in channels]
+        )
+
+
+def _statuses(snapshot: Snapshot) -> Iterator[Family]:
+    yield gauge("openbell_ok", "1 while all is well.", [({}, snapshot.ok)])
+    yield gauge(
+        "openbell_strategy_status",
+        "1 for the status that the strategy's loop has.",
+        [
+            ({"strategy": view.name, "status": status}, view.status == status)
+            for view in snapshot.strategies
+            for status in STATUSES
+        ],
+    )
+    yield gauge("openbell_bots", "Bots by status.", [one for view in snapshot.strategies for one in _by_status(view)])
+    found = Counter((condition.kind, condition.strategy) for condition in snapshot.conditions)
+    said = "What is wrong now; strategy is empty if it concerns the machine."
+    conditions = [({"kind": kind, "strategy": strategy}, count) for (kind, strategy), count in sorted(found.items())]
+    yield gauge("openbell_conditions", said, conditions)
+
+
+def _by_status(view: StrategyView) -> Iterator[tuple[dict[str, str], float]]:
+    counts = Counter(bot.status for bot in view.bots)
+    for status in STATUSES:
+        yield {"strategy": view.name, "status": status}, counts[status]
+
+
+def _bots(bots: list[tuple[str, BotView]]) -> Iterator[Family]:
+    labelled = [({"strategy": strategy, "bot": bot.id}, bot) for strategy, bot in bots]
+    yield gauge(
+        "openbell_bot_healthy", "0 while the bot is down.", [(one, bot.status in GOOD) for one, bot in labelled]
+    )
+    yield gauge(
+        "openbell_bot_next_slot_timestamp_seconds",
+        "When the bot is due next.",
+        [(one, bot.next_slot.timestamp()) for one, bot in labelled if bot.next_slot is not None],
+    )
+    succeeded = [(one, _last_success(bot)) for one, bot in labelled]
+    yield gauge(
+        "openbell_bot_last_succeeded_slot_timestamp_seconds",
+        "The newest slot that succeeded, of those that the page shows.",
+        [(one, at.timestamp()) for one, at in succeeded if at is not None],
+    )
+
+
+def _last_success(bot: BotView) -> datetime | None:
+    return next((slot.last for slot in bot.slots if slot.outcome == "succeeded"), None)
+
+
+def _totals(snapshot: Snapshot, totals: dict[str, Totals]) -> Iterator[Family]:
+    known = [(view.name, totals.get(view.name, Totals())) for view in snapshot.strategies]
+    yield counter(
+        "openbell_slots_total",
+        "Slots by how they ended. Kept by the supervisor across its restarts.",
+        [
+            ({"strategy": name, "outcome": outcome, "reason": reason}, value)
+            for name, one in known
+            for (outcome, reason), value in sorted(one.slots.items())
+        ],
+    )
+    yield counter(
+        "openbell_runs_total",
+        "Runs by how they ended and what started them. Kept across restarts.",
+        [
+            ({"strategy": name, "outcome": outcome, "trigger": trigger}, value)
+            for name, one in known
+            for (outcome, trigger), value in sorted(one.runs.items())
+        ],
+    )
+    for metric, said, bounds, key in (
+        ("openbell_run_lateness_seconds", "From a slot to the start of its run.", LATENESS, "lateness"),
+        ("openbell_run_duration_seconds", "How long runs took.", DURATION, "duration"),
+    ):
+        samples = [({"strategy": name}, one.buckets.get(key, {}), one.sums.get(key, 0.0)) for name, one in known]
+        yield histogram(metric, said, bounds, samples)
+
+
+def _equity(snapshot: Snapshot, store: Store) -> Family:
+    newest = [(view.name, account) for view in snapshot.strategies for account in store.accounts(view.name, 1)]
+    return gauge(
+        "openbell_account_equity",
+        "Equity of the strategy's account, in its currency.",
+        [
+            ({"strategy": name, "broker": account.broker, "currency": account.currency}, account.equity)
+            for name, account in newest
+            if account.equity is not None
+        ],
+    )
+
+
+def _resident() -> float:
+    try:
+        return float(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except OSError:
+        return 0.0

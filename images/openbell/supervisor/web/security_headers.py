@@ -1,0 +1,75 @@
+"""The guard: which requests are answered at all, and what no answer goes without."""
+
+import ipaddress
+import re
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*?)\.?(?::[0-9]*)?")
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware around the whole page."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
+        """`hosts`: names beside those of this machine under which the page may be asked for."""
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        host = Headers(scope=scope).get("host", "")
+        if scope["path"] != "/healthz" and not is_own(host, self._hosts):
+            text = "This page does not answer under that name: add it to OPENBELL_HOSTS (names separated by commas).\n"
+            await PlainTextResponse(text, 421)(scope, receive, send_guarded)
+            return
+        await self._app(scope, receive, send_guarded)
+
+
+def is_own(host: str, hosts: Collection[str]) -> bool:
+    """Tell whether a Host header names this machine.
+
+    A name that a stranger can point at this machine (DNS rebinding) would let his page read this one through the user's
+    browser. Nobody can own an address, a name without a dot, or one below localhost.
+    """
+    match = _HOST.fullmatch(host.lower())
+    if match is None:
+        return False
+    name = match[1].strip("[]")
+    if "." not in name and ":" not in name:
+        return True
+    if name in hosts or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""The documents' environment: which words and figures the templates know."""
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+
+from openbell.journal import stamp
+from openbell.supervisor.health.snapshot import BotView
+from openbell.supervisor.model.times import dated, local, milliseconds
+from openbell.supervisor.web import charts, labels
+from openbell.supervisor.web.strategy_page import held
+
+
+def environment(folder: Path) -> jinja2.Environment:
+    """Return the environment of the templates in `folder`; whatever a strategy wrote is text in them, never markup."""
+    found = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        auto_reload=False,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals.update(
+        about=labels.about,
+        advice=labels.advice,
+        charts=charts,
+        dated=dated,
+        figure=labels.figure,
+        held=held,
+        kind_of=labels.kind_of,
+        local=local,
+        marks=labels.MARKS,
+        milliseconds=milliseconds,
+        slot_title=labels.slot_title,
+        spark=spark,
+        stamp=stamp,
+        strip_summary=labels.strip_summary,
+    )
+    found.filters["coded"] = coded
+    return found
+
+
+def coded(text: str) -> Markup:
+    """Return a text in which `what stands between backticks` is code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+    )
+
+
+def spark(bot: BotView) -> str:
+    """Return the path of the sparkline of a bot's durations."""
+    if bot.durations is not None:
+        return charts.sparkline(bot.durations.recent)
+    return charts.sparkline([slot.duration_ms for slot in reversed(bot.slots) if slot.duration_ms is not None])

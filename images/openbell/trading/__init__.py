@@ -1,0 +1,1 @@
+"""What stands between a decision and its fill: checks, limits, brokers, markets and venues."""

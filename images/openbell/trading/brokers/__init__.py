@@ -1,0 +1,91 @@
+"""Places to send orders: the protocol that a run meets.
+
+Quantities are in units of the symbol (shares, coins), prices and cash in the account's currency. A client_order_id
+names an order for ever: submitted twice it is one order, so an attempt may repeat what an earlier one already did.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+FINAL = frozenset(
+    {"filled", "rejected", "cancelled", "expired", "refused", "lost"}
+)  # nothing more becomes of the order
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a strategy wants: to buy or sell a quantity of a symbol at the next price."""
+
+    client_order_id: str
+    symbol: str
+    side: str  # "buy" or "sell"
+    quantity: float  # above zero
+
+
+@dataclass(frozen=True)
+class PlacedOrder:
+    """What the broker made of an order."""
+
+    order_id: str
+    client_order_id: str
+    symbol: str
+    side: str
+    quantity: float
+    status: str  # filled, partially_filled, accepted, rejected, cancelled, expired or refused (by openbell: never sent)
+    filled_quantity: float
+    filled_price: float | None  # the average; None while nothing is filled
+    placed_at: datetime  # aware UTC
+    reason: str  # why it was rejected or waits, else empty
+    fee_quantity: float = 0.0  # how much of what was bought the broker kept as its fee
+
+
+@dataclass(frozen=True)
+class Position:
+    """What is held of one symbol, and what it cost on average."""
+
+    symbol: str
+    quantity: float
+    average_price: float  # 0 where the broker does not say
+    price: float | None = None  # the newest, where the broker says
+
+
+@dataclass(frozen=True)
+class Account:
+    """The money that is not in positions, and what all of it is worth."""
+
+    cash: float
+    currency: str
+    equity: float | None = None  # cash and positions, where the broker says
+
+
+class BrokerError(Exception):
+    """The broker could not do what it was asked, or gave no answer; its text is one line. A rejected order is not one."""
+
+
+class OrderRefusedError(BrokerError):
+    """An order that openbell itself did not send, for the reason that is its text."""
+
+
+class Broker(Protocol):
+    """Where orders go. Every method raises BrokerError if the broker cannot be reached."""
+
+    def account(self) -> Account:
+        """Return the account as it is now."""
+        ...
+
+    def positions(self) -> dict[str, Position]:
+        """Return the open positions by symbol; a symbol of which nothing is held is not in it."""
+        ...
+
+    def find(self, client_order_id: str) -> PlacedOrder | None:
+        """Return the order of that id, or None if it never arrived."""
+        ...
+
+    def submit(self, order: Order) -> PlacedOrder:
+        """Place `order` and return what became of it; an id that is known already returns the first order as it was."""
+        ...
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel the order of that id; BrokerError if there is none or it is done already."""
+        ...

@@ -1,0 +1,182 @@
+"""The broker `alpaca`: market orders through alpaca-py, to the paper endpoint unless the manifest says live = true.
+
+Alpaca knows an order by our own id for ever and refuses a second one under it, so an order without an answer may be asked
+for, and sent again, without harm.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from openbell.trading.brokers import FINAL, Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
+from openbell.trading.run_services import RunServices
+from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError, alpaca
+
+FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
+LOOKS = 3  # at an order whose answer was lost
+_STATUS = {
+    "filled": "filled",
+    "partially_filled": "partially_filled",
+    "rejected": "rejected",
+    "suspended": "rejected",
+    "canceled": "cancelled",
+    "done_for_day": "cancelled",
+    "expired": "expired",
+    "replaced": "cancelled",
+}  # all others are ways to be accepted
+_CRYPTO_QUOTES = ("USDT", "USDC", "USD", "BTC")
+
+
+class AlpacaBroker:
+    """One account at Alpaca. Nothing connects before the first question."""
+
+    def __init__(self, desk: RunServices, at: datetime) -> None:
+        self._desk = desk
+        self._at = at
+
+    def account(self) -> Account:
+        """Return cash and equity."""
+        with _told():
+            answer = self._ask(lambda client: client.get_account())
+            return Account(float(answer["cash"]), str(answer["currency"]), float(answer["equity"]))
+
+    def positions(self) -> dict[str, Position]:
+        """Return the open positions; a short one has a quantity below zero."""
+        with _told():
+            answer = self._ask(lambda client: client.get_all_positions())
+            return {position.symbol: position for position in map(_position, answer)}
+
+    def find(self, client_order_id: str) -> PlacedOrder | None:
+        """Return the order of that id as it is now, or None."""
+        with _told():
+            return self._find(client_order_id)
+
+    def submit(self, order: Order) -> PlacedOrder:
+        """Send `order` for the next price, wait a moment for it to fill, and return it as far as it has come."""
+        with _told():
+            try:
+                placed = self._send(order)
+            except DuplicateError as duplicate:
+                placed = self._look(order, duplicate)
+            except UnansweredError as unanswered:
+                placed = self._look(order, unanswered)
+            except RefusedError as refused:
+                now = datetime.now(UTC)
+                return PlacedOrder("", *_of(order), "rejected", 0.0, None, now, str(refused))
+            return self._settled(placed)
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel what is not filled yet of the order of that id."""
+        with _told():
+            placed = self._find(client_order_id)
+            if placed is None or placed.status in FINAL:
+                state = "is not known" if placed is None else f"is {placed.status} already"
+                msg = f"order {client_order_id} {state} and cannot be cancelled"
+                raise BrokerError(msg)
+            self._ask(lambda client: client.cancel_order_by_id(placed.order_id))
+
+    def _ask(self, question: Any) -> Any:
+        client = alpaca.clients(self._desk).trading
+        return alpaca.calls(self._desk).ask(lambda: question(client))
+
+    def _find(self, client_order_id: str) -> PlacedOrder | None:
+        try:
+            return _placed(self._ask(lambda client: client.get_order_by_client_id(client_order_id)))
+        except MissingError:
+            return None
+
+    def _send(self, order: Order) -> PlacedOrder:
+        client = alpaca.clients(self._desk).trading
+        from alpaca.trading.enums import OrderSide, TimeInForce  # noqa: PLC0415 - only where the library is
+        from alpaca.trading.requests import MarketOrderRequest  # noqa: PLC0415
+
+        request = MarketOrderRequest(
+            symbol=order.symbol,
+            qty=order.quantity,
+            side=OrderSide(order.side),
+            time_in_force=TimeInForce.GTC if "/" in order.symbol else TimeInForce.DAY,
+            client_order_id=order.client_order_id,
+        )
+        answer: Any = alpaca.calls(self._desk).send(lambda: client.submit_order(request))
+        return _placed(answer)
+
+    def _look(self, order: Order, why: VenueError) -> PlacedOrder:
+        """Return the order that was perhaps accepted; BrokerError if the venue does not know it, or does not say."""
+        for wait in FILL_WAITS[:LOOKS]:
+            if (placed := self._find(order.client_order_id)) is not None:
+                return placed
+            self._pause(wait)
+        msg = f"{why}; the order is not known there, and a next attempt sends it under the same id"
+        raise BrokerError(msg)
+
+    def _settled(self, placed: PlacedOrder) -> PlacedOrder:
+        for wait in FILL_WAITS:
+            if placed.status in FINAL:
+                return placed
+            self._pause(wait)
+            try:
+                placed = self._find(placed.client_order_id) or placed
+            except VenueError:
+                return placed  # the order is there; how far it has come is looked up before the next run
+        if placed.status in FINAL or "/" in placed.symbol:
+            return placed
+        return self._with_reason(placed)
+
+    def _with_reason(self, placed: PlacedOrder) -> PlacedOrder:
+        from dataclasses import replace  # noqa: PLC0415 - a rare case
+
+        try:
+            clock = self._ask(lambda client: client.get_clock())
+        except VenueError:
+            return placed
+        if clock["is_open"]:
+            return placed
+        return replace(placed, reason=f"the market is closed: the order waits until it opens at {clock['next_open']}")
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(max(0.0, min(seconds, self._desk.remaining())))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what went wrong at the venue into a BrokerError; an answer without a field that it must have is no answer."""
+    try:
+        yield
+    except (OrderRefusedError, BrokerError):
+        raise
+    except VenueError as error:
+        raise BrokerError(str(error)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"Alpaca's answer cannot be understood: {type(error).__name__}: {error}"
+        raise BrokerError(msg) from error
+
+
+def _of(order: Order) -> tuple[str, str, str, float]:
+    return order.client_order_id, order.symbol, order.side, order.quantity
+
+
+def _placed(answer: Mapping[str, Any]) -> PlacedOrder:
+    price = answer.get("filled_avg_price")
+    return PlacedOrder(
+        order_id=str(answer["id"]),
+        client_order_id=str(answer["client_order_id"]),
+        symbol=str(answer["symbol"]),
+        side=str(answer["side"]),
+        quantity=float(answer.get("qty") or 0),
+        status=_STATUS.get(str(answer["status"]), "accepted"),
+        filled_quantity=float(answer.get("filled_qty") or 0),
+        filled_price=None if price is None else float(price),
+        placed_at=datetime.fromisoformat(str(answer.get("submitted_at") or answer["created_at"])),
+        reason="",
+    )
+
+
+def _position(answer: Mapping[str, Any]) -> Position:
+    symbol = str(answer["symbol"])
+    if answer.get("asset_class") == "crypto" and "/" not in symbol:
+        quote = next((one for one in _CRYPTO_QUOTES if symbol.endswith(one)), "")
+        symbol = f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
+    price = answer.get("current_price")
+    return Position(symbol, float(answer["qty"]), float(answer["avg_entry_price"]), float(price) if price else None)

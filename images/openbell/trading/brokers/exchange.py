@@ -1,0 +1,253 @@
+"""The broker `ccxt:EXCHANGE`: market orders on one crypto exchange through ccxt.
+
+With live = true the orders are real. Without it they go to the exchange's sandbox, if it has one and the keys for it are
+named; otherwise to openbell's own paper account, at the exchange's prices.
+
+Exchanges forget an id once its order is done, and would take a second order under it. So an order whose answer was lost is
+only given up when it cannot arrive any more: Binance and Kraken turn away an order that is older than a few seconds.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.brokers.paper import PaperBroker
+from openbell.trading.markets import Market
+from openbell.trading.run_services import RunServices
+from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError
+from openbell.trading.venues.exchange import NO_SANDBOX, VERIFIED, WINDOW, Venue, has_keys
+
+FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
+_STATUS = {"closed": "filled", "canceled": "cancelled", "expired": "expired", "rejected": "rejected"}
+
+
+def open_exchange(name: str, desk: RunServices, market: Market, at: datetime) -> Broker:
+    """Return the exchange itself, its sandbox, or the paper account at its prices."""
+    if desk.live or (has_keys(name, desk) and name not in NO_SANDBOX):
+        return ExchangeBroker(name, desk)
+    return PaperBroker(desk.state, market, at)
+
+
+class ExchangeBroker:
+    """The spot account on one exchange. Nothing connects before the first question."""
+
+    def __init__(self, name: str, desk: RunServices) -> None:
+        self._name = name
+        self._desk = desk
+        self._made: Venue | None = None
+
+    def account(self) -> Account:
+        """Return the cash in the quote currency of the strategy's first symbol, and the worth of it and of its coins."""
+        with self._told():
+            quote = self._quote()
+            total = self._totals()
+            coins = {symbol: held for symbol, held in self._held(total).items() if symbol.endswith(f"/{quote}")}
+            cash = float(total.get(quote) or 0)
+            return Account(cash, quote, cash + sum(held * self._price(symbol) for symbol, held in coins.items()))
+
+    def positions(self) -> dict[str, Position]:
+        """Return what is held of the coins of the strategy's symbols; what they cost an exchange does not say."""
+        with self._told():
+            return {symbol: Position(symbol, held, 0.0) for symbol, held in self._held(self._totals()).items()}
+
+    def find(self, client_order_id: str) -> PlacedOrder | None:
+        """Return the order of that id, or None once it is certain that it has not arrived and will not."""
+        with self._told():
+            intent = self._desk.intended(client_order_id)
+            if intent is None:
+                return None
+            while (found := self._find(client_order_id, intent.symbol)) is None:
+                left = WINDOW + 1 - (datetime.now(UTC) - intent.at).total_seconds()
+                if self._name not in VERIFIED or not 0 < left <= WINDOW + 1:
+                    return None
+                self._pause(min(left, 1.0))
+            return found
+
+    def submit(self, order: Order) -> PlacedOrder:
+        """Send `order` for the next price, wait a moment for it to fill, and return it as far as it has come."""
+        with self._told():
+            try:
+                quantity = self._quantity(order)
+            except RefusedError as refused:
+                return self._rejected(order, refused)
+            try:
+                placed = self._send(order, quantity)
+            except DuplicateError as error:
+                return self._look(order, error)
+            except UnansweredError as error:
+                return self._look(order, error)
+            except RefusedError as refused:
+                return self._rejected(order, refused)
+            return self._settled(placed)
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel what is not filled yet of the order of that id."""
+        placed = self.find(client_order_id)
+        if placed is None or placed.status in FINAL:
+            state = "is not known" if placed is None else f"is {placed.status} already"
+            msg = f"order {client_order_id} {state} and cannot be cancelled"
+            raise BrokerError(msg)
+        with self._told():
+            venue = self._venue()
+            venue.calls.ask(lambda: venue.client.cancel_order(placed.order_id, placed.symbol))
+
+    # Asking
+
+    def _venue(self) -> Venue:
+        if self._made is None:
+            self._made = Venue(self._name, self._desk, sandbox=not self._desk.live)
+        return self._made
+
+    def _totals(self) -> Mapping[str, Any]:
+        venue = self._venue()
+        for symbol in self._desk.symbols:
+            venue.know(symbol)
+        totals: Mapping[str, Any] = venue.calls.ask(venue.client.fetch_balance)["total"]
+        return totals
+
+    def _held(self, total: Mapping[str, Any]) -> dict[str, float]:
+        held: dict[str, float] = {}
+        for symbol in self._desk.symbols:
+            base = symbol.partition("/")[0]
+            if any(one.partition("/")[0] == base for one in held):
+                msg = f"{base} is in two symbols of this strategy, and the exchange does not say which of them holds it"
+                raise BrokerError(msg)
+            if quantity := float(total.get(base) or 0):
+                held[symbol] = quantity
+        return held
+
+    def _quote(self) -> str:
+        return self._desk.symbols[0].partition("/")[2] if self._desk.symbols else "USDT"
+
+    def _price(self, symbol: str) -> float:
+        venue = self._venue()
+        return float(venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))["last"])
+
+    def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
+        venue = self._venue()
+        venue.know(symbol)
+        known = {"clientOrderId": self._id(client_order_id)}
+        try:
+            if self._name == "kraken":
+                for listing in (venue.client.fetch_open_orders, venue.client.fetch_closed_orders):
+                    # Not by symbol: an order whose pair the library cannot name would be left out, and sent again.
+                    for answer in venue.calls.ask(partial(listing, None, None, None, known)):
+                        return self._placed({**answer, "symbol": symbol}, client_order_id)
+                return None
+            answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, known))
+            return self._placed(answer, client_order_id)
+        except MissingError:
+            return None
+
+    # Sending
+
+    def _id(self, client_order_id: str) -> str:
+        """Return the id in the exchange's own form: Kraken takes 32 hexadecimal digits, others up to 36 characters."""
+        if self._name == "kraken":
+            return hashlib.sha256(client_order_id.encode()).hexdigest()[:32]
+        return client_order_id
+
+    def _quantity(self, order: Order) -> float:
+        """Return the quantity in whole steps; RefusedError if it is too small or the symbol cannot be traded now."""
+        venue = self._venue()
+        told = venue.know(order.symbol)
+        if told.get("active") is False:
+            msg = f"{order.symbol} is not traded on {self._name} now"
+            raise RefusedError(msg)
+        base = order.symbol.partition("/")[0]
+        limits = told["limits"]
+        smallest = (limits.get("amount") or {}).get("min") or 0.0
+        try:
+            quantity = float(venue.client.amount_to_precision(order.symbol, order.quantity))
+        except Exception as error:  # the library raises InvalidOrder for what is less than a step
+            msg = f"{order.quantity:g} {base} is less than the smallest step of {self._name}"
+            raise RefusedError(msg) from error
+        if quantity <= 0 or quantity < smallest:
+            msg = f"{order.quantity:g} {base} is less than {smallest:g}, the smallest order on {self._name}"
+            raise RefusedError(msg)
+        worth = (limits.get("cost") or {}).get("min")
+        if worth and quantity * self._price(order.symbol) < worth:
+            msg = f"an order of {order.symbol} must be worth at least {worth:g} on {self._name}"
+            raise RefusedError(msg)
+        return quantity
+
+    def _send(self, order: Order, quantity: float) -> PlacedOrder:
+        venue = self._venue()
+
+        def create() -> Any:
+            known: dict[str, object] = {"clientOrderId": self._id(order.client_order_id)}
+            if self._name == "kraken":
+                # By the exchange's clock: an order that comes later than that is turned away.
+                until = datetime.now(UTC) + timedelta(seconds=venue.skew() + WINDOW)
+                known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            return venue.client.create_order(order.symbol, "market", order.side, quantity, None, known)
+
+        answer = venue.calls.send(create)
+        if self._name == "kraken":
+            try:
+                answer = venue.calls.ask(lambda: venue.client.fetch_order(answer["id"], order.symbol))
+            except MissingError as missing:
+                raise UnansweredError(str(missing)) from missing
+        return self._placed(answer, order.client_order_id)
+
+    def _look(self, order: Order, why: VenueError) -> PlacedOrder:
+        found = self.find(order.client_order_id)
+        if found is None:
+            msg = f"{why}; the order has not arrived, and a next attempt sends it"
+            raise BrokerError(msg)
+        return self._settled(found)
+
+    def _settled(self, placed: PlacedOrder) -> PlacedOrder:
+        for wait in FILL_WAITS:
+            if placed.status in FINAL:
+                break
+            self._pause(wait)
+            try:
+                placed = self._find(placed.client_order_id, placed.symbol) or placed
+            except VenueError:
+                break  # the order is there; how far it has come is looked up before the next run
+        return placed
+
+    def _placed(self, answer: Mapping[str, Any], client_order_id: str) -> PlacedOrder:
+        filled, symbol, side = float(answer.get("filled") or 0), str(answer["symbol"]), str(answer["side"])
+        status = _STATUS.get(str(answer["status"]), "partially_filled" if filled else "accepted")
+        base = symbol.partition("/")[0]
+        fees = [fee for fee in answer.get("fees") or [answer.get("fee") or {}] if fee.get("currency") == base]
+        price, at = answer.get("average"), answer.get("timestamp")
+        return PlacedOrder(
+            order_id=str(answer["id"]),
+            client_order_id=client_order_id,
+            symbol=symbol,
+            side=side,
+            quantity=float(answer.get("amount") or filled),
+            status=status,
+            filled_quantity=filled,
+            filled_price=None if price is None else float(price),
+            placed_at=datetime.fromtimestamp(at / 1000, UTC) if at else datetime.now(UTC),
+            reason="",
+            fee_quantity=sum(float(fee.get("cost") or 0) for fee in fees) if side == "buy" else 0.0,
+        )
+
+    def _rejected(self, order: Order, why: VenueError) -> PlacedOrder:
+        named = (order.client_order_id, order.symbol, order.side, order.quantity)
+        return PlacedOrder("", *named, "rejected", 0.0, None, datetime.now(UTC), str(why))
+
+    def _pause(self, seconds: float) -> None:
+        time.sleep(max(0.0, min(seconds, self._desk.remaining())))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokerError:
+            raise
+        except VenueError as error:
+            raise BrokerError(str(error)) from error
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"{self._name}'s answer cannot be understood: {type(error).__name__}: {error}"
+            raise BrokerError(msg) from error

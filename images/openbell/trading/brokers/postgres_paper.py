@@ -1,0 +1,47 @@
+"""The paper account in PostgreSQL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from openbell.postgres.database import Database
+from openbell.postgres.ledger import schema_of
+from openbell.trading.brokers import BrokerError
+from openbell.trading.brokers.paper import CURRENCY, SCHEMA, STARTING_CASH, PaperBroker
+from openbell.trading.markets import Market
+
+
+class PostgresPaperBroker(PaperBroker):
+    """The paper account of one strategy, for orders placed at one instant."""
+
+    def __init__(self, url: str, strategy: str, market: Market, at: datetime) -> None:
+        super().__init__(Path(), market, at)
+        self._database = Database(url, f"{schema_of(strategy)}_paper")
+        self._is_there = False
+
+    def close(self) -> None:
+        """Close this process's connection."""
+        self._database.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection for one call, with the account made if need be; what is not committed is undone."""
+        try:
+            if not self._is_there:
+                self._database.executescript(SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS") + _begin())
+                self._is_there = True
+            yield cast("sqlite3.Connection", self._database)
+        except sqlite3.Error as error:
+            msg = f"the paper account cannot be used: {error}"
+            raise BrokerError(msg) from error
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+
+
+def _begin() -> str:
+    """Return the statement that puts the money of a new account into it, once: nobody else makes tables meanwhile."""
+    return f"INSERT INTO account SELECT '{STARTING_CASH}', '{CURRENCY}' WHERE NOT EXISTS (SELECT cash FROM account)"  # noqa: S608

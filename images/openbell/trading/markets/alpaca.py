@@ -1,0 +1,126 @@
+"""The market `alpaca`: bars and prices of US shares, and of coins ("BTC/USD"), through alpaca-py.
+
+Share prices are adjusted for splits and dividends, and come from the best feed that the account has.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytz
+
+from openbell import calendars
+from openbell.trading.markets import Bar, Bars, MarketError, Series, timeframes
+from openbell.trading.markets import series as files
+from openbell.trading.run_services import RunServices
+from openbell.trading.venues import VenueError, alpaca
+
+TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
+_SESSION = timedelta(hours=6.5)
+_NEW_YORK = pytz.timezone("America/New_York")
+
+
+class AlpacaMarket:
+    """Alpaca's market data. Nothing connects before the first question."""
+
+    def __init__(self, desk: RunServices) -> None:
+        self._desk = desk
+
+    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return the last `count` bars that had closed at `at`."""
+        bar = timeframes.length(timeframe)
+        if timeframe not in TIMEFRAMES or bar is None:
+            msg = f'Alpaca has no "{timeframe}" bars here; it offers: {", ".join(TIMEFRAMES)}'
+            raise MarketError(msg)
+        if count < 1:
+            msg = f"the count of bars must be at least 1, not {count}"
+            raise MarketError(msg)
+        with _told():
+            rows = self._rows(symbol, timeframe, at - _reach(bar, count, symbol), at)
+            bars = [_bar(row, bar, symbol) for row in rows]
+        if not bars:
+            msg = f"Alpaca has no bars of {symbol}: is the symbol right, and has it not been renamed?"
+            raise MarketError(msg)
+        return Bars([one for one in bars if one.timestamp <= at][-count:])
+
+    def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
+        """Return the price of the newest trade."""
+        with _told():
+            answer = self._latest(symbol)
+        if symbol not in answer:
+            msg = f"Alpaca has no price of {symbol}"
+            raise MarketError(msg)
+        return float(answer[symbol]["p"])
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Return values of a series that lies in the strategy's folder."""
+        return files.read(self._desk.folder, name, count, at)
+
+    def provenance(self, at: datetime) -> dict[str, str]:  # noqa: ARG002 - always the same
+        """Return the source."""
+        return {"source": "alpaca"}
+
+    def _rows(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+        clients = alpaca.clients(self._desk)
+        from alpaca.data.enums import Adjustment  # noqa: PLC0415 - only where the library is
+        from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest  # noqa: PLC0415
+        from alpaca.data.timeframe import TimeFrame, TimeFrameUnit  # noqa: PLC0415
+
+        unit = {"m": TimeFrameUnit.Minute, "h": TimeFrameUnit.Hour, "d": TimeFrameUnit.Day}[timeframe[-1]]
+        frame = TimeFrame(int(timeframe[:-1]), unit)
+        calls = alpaca.calls(self._desk, data=True)
+        if "/" in symbol:
+            coins = CryptoBarsRequest(symbol_or_symbols=symbol, timeframe=frame, start=start, end=end)
+            answer: Any = calls.ask(lambda: clients.crypto.get_crypto_bars(coins))
+        else:
+            shares = StockBarsRequest(
+                symbol_or_symbols=symbol, timeframe=frame, start=start, end=end, adjustment=Adjustment.ALL
+            )
+            answer = calls.ask(lambda: clients.stocks.get_stock_bars(shares))
+        return list(answer.get(symbol) or [])
+
+    def _latest(self, symbol: str) -> Any:
+        clients = alpaca.clients(self._desk)
+        from alpaca.data.requests import CryptoLatestTradeRequest, StockLatestTradeRequest  # noqa: PLC0415
+
+        calls = alpaca.calls(self._desk, data=True)
+        if "/" in symbol:
+            coin = CryptoLatestTradeRequest(symbol_or_symbols=symbol)
+            return calls.ask(lambda: clients.crypto.get_crypto_latest_trade(coin))
+        share = StockLatestTradeRequest(symbol_or_symbols=symbol)
+        return calls.ask(lambda: clients.stocks.get_stock_latest_trade(share))
+
+
+def _reach(bar: timedelta, count: int, symbol: str) -> timedelta:
+    """Return how far back to ask so that there are `count` bars, with nights, weekends and holidays in between."""
+    if "/" in symbol:
+        return bar * (count + 2)
+    sessions = count if bar >= timeframes.DAY else count * bar / _SESSION + 1
+    return timedelta(days=1.6 * sessions + 7)
+
+
+def _bar(row: dict[str, Any], length: timedelta, symbol: str) -> Bar:
+    opened = datetime.fromisoformat(str(row["t"])).astimezone(UTC)
+    figures = (float(row[name]) for name in ("o", "h", "l", "c", "v"))
+    return Bar(_closed(opened, length, symbol), *figures)
+
+
+def _closed(opened: datetime, length: timedelta, symbol: str) -> datetime:
+    if length < timeframes.DAY or "/" in symbol:
+        return opened + length
+    # A day's bar carries its midnight in New York, and is done when the session is.
+    day = opened.astimezone(_NEW_YORK).date()
+    session = calendars.load(timeframes.CALENDARS["alpaca"]).session(day)
+    return session.close if session is not None else opened + length
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except VenueError as error:
+        raise MarketError(str(error)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"Alpaca's answer cannot be understood: {type(error).__name__}: {error}"
+        raise MarketError(msg) from error

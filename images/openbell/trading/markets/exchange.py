@@ -1,0 +1,78 @@
+"""The market `ccxt:EXCHANGE`: bars and prices of one crypto exchange through ccxt. It needs no keys."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from openbell.trading.markets import Bar, Bars, MarketError, Series, timeframes
+from openbell.trading.markets import series as files
+from openbell.trading.run_services import RunServices
+from openbell.trading.venues import VenueError
+from openbell.trading.venues.exchange import Venue
+
+TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
+LONGEST = 500  # bars in one answer, which every exchange gives
+
+
+class ExchangeMarket:
+    """Public market data of one exchange. Nothing connects before the first question."""
+
+    def __init__(self, name: str, desk: RunServices) -> None:
+        self._name = name
+        self._desk = desk
+
+    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return the last `count` bars (at most 500) that had closed at `at`, by the exchange's clock and by ours."""
+        length = timeframes.length(timeframe)
+        if timeframe not in TIMEFRAMES or length is None:
+            msg = f'there are no "{timeframe}" bars here; there is: {", ".join(TIMEFRAMES)}'
+            raise MarketError(msg)
+        if not 1 <= count <= LONGEST:
+            msg = f"the count of bars must be from 1 to {LONGEST}, not {count}"
+            raise MarketError(msg)
+        with self._told():
+            venue = self._venue()
+            venue.know(symbol)
+            since = int((at - length * (count + 1)).timestamp() * 1000)
+            rows: list[list[Any]] = venue.calls.ask(
+                lambda: venue.client.fetch_ohlcv(symbol, timeframe, since, count + 2)
+            )
+            # A bar that the exchange is still writing is none, even if our clock is ahead and takes it for closed.
+            now = datetime.now(UTC) + timedelta(seconds=venue.skew())
+            bars = [_bar(row, length) for row in rows]
+        return Bars([bar for bar in bars if bar.timestamp <= min(at, now)][-count:])
+
+    def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
+        """Return the price of the newest trade."""
+        with self._told():
+            venue = self._venue()
+            venue.know(symbol)
+            ticker = venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))
+            return float(ticker["last"])
+
+    def series(self, name: str, count: int, at: datetime) -> Series:
+        """Return values of a series that lies in the strategy's folder."""
+        return files.read(self._desk.folder, name, count, at)
+
+    def provenance(self, at: datetime) -> dict[str, str]:  # noqa: ARG002 - always the same
+        """Return the source."""
+        return {"source": self._name}
+
+    def _venue(self) -> Venue:
+        return Venue(self._name, self._desk, sandbox=False)  # a sandbox's prices are its own inventions
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except VenueError as error:
+            raise MarketError(str(error)) from error
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            msg = f"{self._name}'s answer cannot be understood: {type(error).__name__}: {error}"
+            raise MarketError(msg) from error
+
+
+def _bar(row: list[Any], length: timedelta) -> Bar:
+    opened, *figures = row
+    return Bar(datetime.fromtimestamp(opened / 1000, UTC) + length, *(float(figure or 0) for figure in figures[:5]))

@@ -1,0 +1,165 @@
+"""Reconciliation: what the broker holds against what the strategy's own orders have bought and sold.
+
+A difference is told and stays one until somebody looks into it; nothing is taken over by itself. (`openbell reconcile --adopt`
+takes the broker's word.) Only what exchanges keep as a fee, a part of a per cent of coins, is taken off, and that is told too.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from openbell.journal import Journal
+from openbell.ledger import Ledger, OrderRecord
+from openbell.trading.brokers import Broker, PlacedOrder, Position
+
+SELDOM = timedelta(seconds=10)  # runs that start together look once
+LOST = timedelta(hours=1)  # after which an order that nobody has is one no more
+FEE = 0.005  # of a holding in coins
+SECOND_LOOK = 0.7  # seconds: a fill may show in the order before it shows in the position
+_EXACT = 1e-6  # of a quantity, which brokers round
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One symbol of which the broker holds another quantity than our orders say."""
+
+    symbol: str
+    kind: str  # missing, unexpected, quantity or renamed
+    ours: float
+    theirs: float
+    named: str = ""  # what the symbol seems to be called now
+
+    def fields(self) -> dict[str, object]:
+        """Return what the journal says of it."""
+        told: dict[str, object] = {"symbol": self.symbol, "kind": self.kind, "ours": self.ours, "theirs": self.theirs}
+        return {**told, "named": self.named} if self.named else told
+
+
+def compare(
+    symbols: Iterable[str],
+    ours: Mapping[str, float],
+    theirs: Mapping[str, float],
+    waiting: Mapping[str, tuple[float, float]],
+) -> list[Difference]:
+    """Return what differs, by symbol, among the strategy's symbols and those that it holds.
+
+    waiting: by symbol, how much open orders may have sold (below zero) and bought that our count does not know of yet.
+    """
+    found: list[Difference] = []
+    strangers = {
+        symbol: quantity for symbol, quantity in theirs.items() if symbol not in ours and symbol not in set(symbols)
+    }
+    for symbol in sorted({*symbols, *ours}):
+        mine, yours = ours.get(symbol, 0.0), theirs.get(symbol, 0.0)
+        low, high = waiting.get(symbol, (0.0, 0.0))
+        slack = _EXACT * max(abs(mine), abs(yours), 1e-3)
+        if mine + low - slack <= yours <= mine + high + slack:
+            continue
+        named = next((one for one, quantity in strangers.items() if not yours and abs(quantity - mine) <= slack), "")
+        kind = "renamed" if named else "missing" if not yours else "unexpected" if not mine else "quantity"
+        found.append(Difference(symbol, kind, mine, yours, named))
+    return found
+
+
+def refresh(broker: Broker, ledger: Ledger, now: datetime) -> None:
+    """Look up how far the open orders have come, and what became of those without an answer."""
+    for record in ledger.open_orders():
+        placed = broker.find(record.client_order_id)
+        if placed is not None:
+            _settle(ledger, placed)
+        elif record.at is not None and now - record.at > LOST:
+            ledger.settle(
+                record.client_order_id, "lost", "", record.filled, record.price, "the broker does not know it"
+            )
+
+
+def differences(broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime) -> list[Difference]:
+    """Return what differs now; one that a second look does not confirm was a fill on its way."""
+    symbols = tuple(symbols)
+    refresh(broker, ledger, now)
+    found = _look(broker, ledger, symbols)
+    if found:
+        time.sleep(SECOND_LOOK)
+        refresh(broker, ledger, now)
+        confirmed = _look(broker, ledger, symbols)
+        found = [one for one in confirmed if any(one.symbol == first.symbol for first in found)]
+    return found
+
+
+def _look(broker: Broker, ledger: Ledger, symbols: tuple[str, ...]) -> list[Difference]:
+    # Another run's order that fills between the two questions must not look like a difference: what the ledger says is
+    # asked before and after, and whatever lies between the two answers is right.
+    before, theirs, after = ledger.holdings(), _quantities(broker.positions()), ledger.holdings()
+    waiting = _waiting(ledger.open_orders())
+    for symbol in {*before, *after}:
+        moved = before.get(symbol, 0.0) - after.get(symbol, 0.0)
+        low, high = waiting.get(symbol, (0.0, 0.0))
+        waiting[symbol] = (low + min(moved, 0.0), high + max(moved, 0.0))
+    return compare(symbols, after, theirs, waiting)
+
+
+def _quantities(positions: Mapping[str, Position]) -> dict[str, float]:
+    return {symbol: position.quantity for symbol, position in positions.items()}
+
+
+def _waiting(records: Iterable[OrderRecord]) -> dict[str, tuple[float, float]]:
+    waiting: dict[str, tuple[float, float]] = {}
+    for record in records:
+        low, high = waiting.get(record.symbol, (0.0, 0.0))
+        left = record.quantity - record.filled
+        waiting[record.symbol] = (low, high + left) if record.side == "buy" else (low - left, high)
+    return waiting
+
+
+def reconcile(
+    name: str, broker: Broker, ledger: Ledger, symbols: Iterable[str], journal: Journal, now: datetime, boot_id: str
+) -> list[Difference]:
+    """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed."""
+    last = ledger.fact("reconciled at")
+    if last is not None and timedelta(0) <= now - datetime.fromisoformat(last) < SELDOM and not ledger.open_orders():
+        return []
+    ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
+    found = differences(broker, ledger, symbols, now)
+    fees = [one for one in found if _is_fee(one)]
+    found = [one for one in found if one not in fees]
+    if fees:
+        ledger.hold({one.symbol: one.theirs for one in fees})
+    told = [one.fields() for one in found]
+    fact = json.dumps([boot_id, told])
+    if fees or ledger.fact("reconciled") != fact:
+        fields: dict[str, object] = {"broker": name, "differences": told}
+        if fees:
+            fields["fees"] = [one.fields() for one in fees]
+        journal.write("reconciled", now, fields, level="error" if found else "info")
+        ledger.remember("reconciled", fact)
+    return found
+
+
+def adopt(broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime) -> list[Difference]:
+    """Take the broker's word for what is held, and return what differed."""
+    found = differences(broker, ledger, symbols, now)
+    held: dict[str, float] = {}
+    for one in found:
+        held[one.symbol] = one.theirs
+        if one.named:
+            held[one.named] = one.ours
+    ledger.hold(held)
+    return found
+
+
+def _is_fee(one: Difference) -> bool:
+    return "/" in one.symbol and one.kind == "quantity" and 0 < one.ours - one.theirs <= FEE * one.ours
+
+
+def _settle(ledger: Ledger, placed: PlacedOrder) -> None:
+    ledger.settle(
+        placed.client_order_id,
+        placed.status,
+        placed.order_id,
+        placed.filled_quantity,
+        placed.filled_price,
+        placed.reason,
+        placed.fee_quantity,
+    )

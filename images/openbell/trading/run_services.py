@@ -1,0 +1,44 @@
+"""The desk: what a market and a broker are given of their surroundings when a run opens them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+
+class Intent(NamedTuple):
+    """What the ledger knows of an order that was decided on."""
+
+    symbol: str
+    at: datetime  # when it was about to be sent
+
+
+def _plenty() -> float:
+    return 60.0
+
+
+def _never() -> str:
+    return ""
+
+
+def _no_intent(_: str) -> Intent | None:
+    return None
+
+
+@dataclass(frozen=True)
+class RunServices:
+    """One run's surroundings. Nothing of it is opened, read or connected to before it is used."""
+
+    symbols: tuple[str, ...] = ()  # of all bots of the strategy
+    folder: Path = Path()  # the strategy's own: strategy.toml, strategy.py and what lies beside them
+    state: Path = Path()  # what outlives the container, shared by the strategy's runs
+    live: bool = False  # real money
+    secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # those that the manifest names
+    addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # *_URL of the environment
+    remaining: Callable[[], float] = _plenty  # seconds that the run has left
+    halted: Callable[[], str] = _never  # why no order may be sent now; empty if it may
+    intended: Callable[[str], Intent | None] = _no_intent  # by client_order_id
+    database: str = field(default="", repr=False)  # where the paper account is, if not in `state`
+    strategy: str = ""  # whose it is

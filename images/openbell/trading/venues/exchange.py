@@ -1,0 +1,207 @@
+"""Exchanges of crypto-currencies through ccxt: one exchange's module, its sandbox, its symbols. Needs the package ccxt."""
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import re
+import sys
+import time
+import types
+from functools import lru_cache
+from typing import Any
+
+from openbell.trading.run_services import RunServices
+from openbell.trading.venues import (
+    BusyError,
+    DuplicateError,
+    MissingError,
+    RefusedError,
+    UnansweredError,
+    VenueError,
+    http_timeouts,
+)
+from openbell.trading.venues.alpaca import seconds
+from openbell.trading.venues.calls import Calls, first_line
+from openbell.trading.venues.rate_limiter import RateLimiter
+
+BURST = 5
+SYMBOLS_AGE = 86_400.0  # seconds after which the exchange is asked for its symbols again
+WINDOW = 5.0  # seconds after which an order on its way is not accepted any more, where the exchange offers that
+_TRY_LATER = 5.0
+_OPTIONS: dict[str, dict[str, object]] = {
+    # Spot markets only, and no question that needs more than a key for reading and trading.
+    "binance": {
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchCurrencies": False,
+        "fetchMargins": False,
+        "recvWindow": int(WINDOW * 1000),
+        "warnOnFetchOpenOrdersWithoutSymbol": False,
+    },
+    "kraken": {"fetchCurrencies": False},
+}
+VERIFIED = frozenset({"binance", "kraken"})  # against stubs; both turn away an order that is older than WINDOW
+NO_SANDBOX = frozenset({"kraken"})
+
+
+def load(name: str) -> Any:
+    """Return the exchange's class; VenueError if the library is not there or has no such exchange.
+
+    ccxt's own __init__ imports all of its hundred exchanges: 1.6 s and 79 MB. What one of them needs is 0.2 s and 45 MB.
+    """
+    if "ccxt" in sys.modules:
+        package = None  # the strategy has imported it: what is there is used
+    else:
+        spec = importlib.util.find_spec("ccxt")
+        if spec is None or spec.submodule_search_locations is None:
+            msg = "ccxt is not in this image: lock it into the strategy's requirements.txt"
+            raise VenueError(msg)
+        package = types.ModuleType("ccxt")
+        package.__path__ = list(spec.submodule_search_locations)
+        package.__spec__ = spec
+        sys.modules["ccxt"] = package
+    try:
+        return getattr(importlib.import_module(f"ccxt.{name}"), name)
+    except (ImportError, AttributeError) as error:
+        msg = f'ccxt has no exchange "{name}": {error}'
+        raise VenueError(msg) from error
+    finally:
+        # A strategy that imports ccxt itself later on shall get all of it.
+        if package is not None and sys.modules.get("ccxt") is package:
+            del sys.modules["ccxt"]
+
+
+class Venue:
+    """One exchange as one process sees it: the library's object and what every call needs."""
+
+    def __init__(self, name: str, desk: RunServices, *, sandbox: bool) -> None:
+        self.name = name
+        self.desk = desk
+        self.client, self._wire = _client(
+            name, sandbox, *_keys(name, desk), desk.addresses.get(f"{name.upper()}_URL", ""), os.getpid()
+        )
+        rate = float(self.client.rateLimit) / 1000
+        self.calls = Calls(
+            RateLimiter(desk.state / f"{name}.rate", 60 / rate, BURST), desk.remaining, desk.halted, self._translate
+        )
+        self._symbols = desk.state / f"{name}{'-sandbox' if sandbox else ''}-symbols.json"
+
+    def know(self, symbol: str) -> dict[str, Any]:
+        """Return what the exchange says of a symbol: its steps and smallest amounts; MissingError if it has none of that name.
+
+        What it says is kept for a day, of the strategy's own symbols only: all of it is megabytes.
+        """
+        wanted = (*self.desk.symbols, symbol)
+        if symbol not in (self.client.markets or {}):
+            self._take(self._kept(wanted) or self._fetched(wanted))
+        if symbol not in self.client.markets:
+            msg = f"{self.name} has no symbol {symbol}: is it right, and has it not been renamed?"
+            raise MissingError(msg)
+        found: dict[str, Any] = self.client.markets[symbol]
+        return found
+
+    def _take(self, markets: dict[str, Any]) -> None:
+        self.client.set_markets(list(markets.values()))
+        # What ccxt remembers beside the markets when it fetches them: Kraken's orders name their pair by it.
+        by_name = {market["altname"]: market for market in markets.values() if "altname" in market}
+        self.client.options["marketsByAltname"] = by_name
+
+    def _kept(self, wanted: tuple[str, ...]) -> dict[str, Any] | None:
+        if self.name not in VERIFIED:
+            return None  # what else ccxt remembers of that exchange's markets is not known here
+        try:
+            if time.time() - self._symbols.stat().st_mtime > SYMBOLS_AGE:
+                return None
+            kept: dict[str, Any] = json.loads(self._symbols.read_text())
+        except (OSError, ValueError):
+            return None
+        return kept if all(symbol in kept for symbol in wanted) else None
+
+    def _fetched(self, wanted: tuple[str, ...]) -> dict[str, Any]:
+        found = self.calls.ask(self.client.fetch_markets)
+        markets = {market["symbol"]: market for market in found if market["symbol"] in wanted}
+        self._symbols.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._symbols.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps(markets))
+        aside.replace(self._symbols)
+        return markets
+
+    def skew(self) -> float:
+        """Return how many seconds the exchange's clock is ahead of ours, as its last answer told when it came."""
+        return self._wire.ahead
+
+    def _translate(self, error: Exception) -> VenueError:
+        from ccxt.base import errors  # noqa: PLC0415 - there once a client is
+
+        if isinstance(error, VenueError):
+            return error
+        told = first_line(error)
+        if not isinstance(error, errors.BaseError):
+            return UnansweredError(f"{self.name}'s answer cannot be understood: {type(error).__name__}: {told}")
+        if "Deadline elapsed" in told:  # Kraken: it came too late and was turned away
+            return BusyError(told, 1.0)
+        match error:
+            case errors.DDoSProtection() | errors.RateLimitExceeded():
+                headers = self.client.last_response_headers or {}
+                return BusyError(told, seconds(headers.get("Retry-After"), _TRY_LATER))
+            case errors.OrderNotFound() | errors.BadSymbol():
+                return MissingError(told)
+            case errors.DuplicateOrderId():
+                return DuplicateError(told)
+            case errors.AuthenticationError():
+                prefix = self.name.upper()
+                return VenueError(f"{told}: check {prefix}_API_KEY and {prefix}_SECRET_KEY and what they permit")
+            case errors.InvalidNonce():
+                self._read_the_clock()
+                return BusyError(
+                    told, 1.0
+                )  # turned away: our clock is wrong, or another run's request overtook this one
+            case errors.OperationFailed():
+                return UnansweredError(told)
+        return RefusedError(told)
+
+    def _read_the_clock(self) -> None:
+        """Take the exchange's time for the signatures of the requests to come."""
+        if self.name == "binance":
+            with contextlib.suppress(Exception):  # the next try tells
+                self.client.load_time_difference()
+
+
+@lru_cache(maxsize=2)
+def _client(
+    name: str,
+    sandbox: bool,  # noqa: FBT001
+    key: str,
+    secret: str,
+    address: str,
+    _process: int,
+) -> tuple[Any, http_timeouts.Limited]:
+    made = load(name)(
+        {"apiKey": key, "secret": secret, "enableRateLimit": False, "timeout": int(http_timeouts.SILENCE * 1000)}
+    )
+    made.options.update({"adjustForTimeDifference": False, **_OPTIONS.get(name, {})})
+    if sandbox:
+        if "test" not in made.urls:
+            msg = f'{name} has no sandbox: without live = true take broker = "paper"'
+            raise VenueError(msg)
+        made.set_sandbox_mode(True)
+    if address:
+        made.urls["api"] = _moved(made.urls["api"], address.rstrip("/"))
+    return made, http_timeouts.limit(made.session)
+
+
+def _moved(urls: Any, address: str) -> Any:
+    if isinstance(urls, dict):
+        return {name: _moved(url, address) for name, url in urls.items()}
+    return re.sub(r"^https?://[^/]+", address, urls) if isinstance(urls, str) else urls
+
+
+def _keys(name: str, desk: RunServices) -> tuple[str, str]:
+    prefix = name.upper()
+    return desk.secrets.get(f"{prefix}_API_KEY", ""), desk.secrets.get(f"{prefix}_SECRET_KEY", "")
+
+
+def has_keys(name: str, desk: RunServices) -> bool:
+    """Tell whether the strategy has named the exchange's keys, and they are set."""
+    return all(_keys(name, desk))

@@ -1,0 +1,72 @@
+"""The gate: one rate of requests for all runs of a strategy, which are processes of their own."""
+
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from openbell.trading.venues import BusyError
+
+HOLD_LONGEST = 900.0  # seconds; what lies further ahead was written before the machine started
+
+
+class RateLimiter:
+    """Lets requests through at a steady rate, a few at once after a pause.
+
+    The file holds one number: the monotonic second at which all requests so far would be done at the steady rate. The
+    clock is the machine's, so every process of the container reads the same one.
+    """
+
+    def __init__(self, path: Path, per_minute: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._interval = 60.0 / per_minute
+        self._ahead = (burst - 1) * self._interval
+        self._clock = clock
+
+    def take(self, patience: float) -> float:
+        """Take the next place and return in how many seconds it is; BusyError, without a place, if that is beyond `patience`."""
+        with _Number(self._path) as number:
+            now = self._clock()
+            done = max(number.read(now), now)
+            wait = max(0.0, done - self._ahead - now)
+            if wait > max(0.0, patience):  # what need not wait goes, however little time there is
+                msg = f"the next request may be sent in {wait:.1f} s, and the run has {max(0.0, patience):.1f} s left"
+                raise BusyError(msg, wait)
+            number.write(done + self._interval)
+        return wait
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody through for so long: the venue has asked for it."""
+        with _Number(self._path) as number:
+            now = self._clock()
+            until = now + min(seconds, HOLD_LONGEST) + self._ahead
+            number.write(max(number.read(now), until))
+
+
+class _Number:
+    """The number in the file, locked while it is open; the lock ends with the process that holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def read(self, now: float) -> float:
+        """Return the number, or `now` if there is none or it is of another boot."""
+        content = os.pread(self._file, 8, 0)
+        number = struct.unpack("d", content)[0] if len(content) == 8 else now
+        return float(number) if number <= now + 2 * HOLD_LONGEST else now
+
+    def write(self, number: float) -> None:
+        """Replace the number."""
+        os.pwrite(self._file, struct.pack("d", number), 0)
