@@ -46,7 +46,12 @@ def slots_between(schedule: Schedule, after: datetime, until: datetime) -> Itera
 
 def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
     """Return the first slot later than `after`, or None if there is none within 400 days."""
-    after = _utc(after)
+    return _next_slot(schedule, _utc(after))
+
+
+# Many bots with one schedule ask for the same few slots, so the newest answers are kept.
+@lru_cache(maxsize=256)
+def _next_slot(schedule: Schedule, after: datetime) -> datetime | None:
     start, step = after, _DAY
     while start < after + _HORIZON:
         for slot in slots_between(schedule, start, start + step):
@@ -57,7 +62,11 @@ def next_slot(schedule: Schedule, after: datetime) -> datetime | None:
 
 def last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
     """Return the newest slot with after < slot <= until, or None if there is none."""
-    after, until = _utc(after), _utc(until)
+    return _last_slot(schedule, _utc(after), _utc(until))
+
+
+@lru_cache(maxsize=256)
+def _last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
     end, step = until, _DAY
     while end > after:
         start = max(end - step, after)
@@ -76,7 +85,11 @@ def last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime 
 
 def count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
     """Return how many slots lie in after < slot <= until, in time that does not grow with their number."""
-    after, until = _utc(after), _utc(until)
+    return _count_slots(schedule, _utc(after), _utc(until))
+
+
+@lru_cache(maxsize=256)
+def _count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
     if schedule.every is None:
         return sum(1 for _ in slots_between(schedule, after, until))
     return sum(_grid_count(schedule, first, last) for first, last in _open_spans(schedule, after, until))

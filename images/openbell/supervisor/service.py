@@ -26,8 +26,8 @@ from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.channel_check import check_channels
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
-from openbell.supervisor.health.watched_strategies import WatchedStrategies
-from openbell.supervisor.store.counters import CountingStore
+from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
+from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, WebApp, token_from_environment
 
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         manifests, errors = load_all(settings.strategies)
         prepare(settings.state)
         file = settings.state / "supervisor.sqlite"
-        store = CountingStore(file)
+        store = Store(file)
         enrolment = WatchedStrategies(manifests, settings.profiles, settings.journal)
         manifests = enrolment.enrolled
         watch = Watch(manifests, errors, settings.journal, settings.control, store)

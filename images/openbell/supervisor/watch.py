@@ -11,8 +11,7 @@ from pathlib import Path
 from openbell.manifest import Manifest, ManifestError
 from openbell.supervisor.health.control_state import Deployments, Pauses
 from openbell.supervisor.health.machine_monitor import MachineMonitor
-from openbell.supervisor.health.snapshot import Snapshot
-from openbell.supervisor.health.snapshot_builder import next_snapshot
+from openbell.supervisor.health.snapshot import Snapshot, next_snapshot
 from openbell.supervisor.health.strategy_monitor import StrategyMonitor, Watched
 from openbell.supervisor.health.watch_gaps import WatchGaps
 from openbell.supervisor.ingest.folder_watcher import FolderWatcher

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openbell.manifest import Schedule
-from openbell.supervisor.health.snapshot import BotView, StrategyView, headline, single_slots
+from openbell.supervisor.health.slot_history import single_slots
+from openbell.supervisor.health.snapshot import BotView, StrategyView, headline
 from openbell.supervisor.model.records import SlotRecord
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

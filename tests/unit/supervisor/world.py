@@ -8,7 +8,7 @@ from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.manifest import Manifest, load_all
 from openbell.supervisor.health.snapshot import BotView, Snapshot
-from openbell.supervisor.store.counters import CountingStore
+from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 
 PULSE = 'timezone = "UTC"\n[defaults]\ngrace = "20s"\ntimeout = "30s"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "1m"\n'
@@ -26,7 +26,7 @@ class World:
         self.now = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
         self.boot = "boot-1"
         self.silent = False  # the loop gives no sign of life
-        self.store: CountingStore | None = None
+        self.store: Store | None = None
         self._watch: Watch | None = None
         self._runs = 0
 
@@ -43,7 +43,7 @@ class World:
     def watch(self) -> Watch:
         """The running watch; one is started if there is none."""
         if self._watch is None:
-            self.store = CountingStore(self.file)
+            self.store = Store(self.file)
             self._watch = Watch(*load_all(self.strategies), self.journal, self.control, self.store)
         return self._watch
 

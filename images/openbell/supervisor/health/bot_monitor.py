@@ -1,6 +1,5 @@
 """Bots under watch: what is known of each, judged, as its view. Made anew only where something has changed."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -8,21 +7,21 @@ from openbell import calendars
 from openbell import heartbeat as beats
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Bot
+from openbell.slots import count_slots, next_slot
 from openbell.supervisor.health.bot_status import judge_bot
 from openbell.supervisor.health.facts import BotFacts, Verdict
-from openbell.supervisor.health.snapshot import SHOWN_SLOTS, BotView, single_slots
-from openbell.supervisor.ingest.cached_slots import count_slots, next_slot
+from openbell.supervisor.health.slot_history import SHOWN_SLOTS, rows_gone_wrong, single_slots
+from openbell.supervisor.health.snapshot import BotView
 from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
 from openbell.supervisor.model.instants import TICK
-from openbell.supervisor.model.records import Finding, Row, SlotRecord
+from openbell.supervisor.model.records import Finding
 from openbell.supervisor.model.times import midnight, next_midnight
 from openbell.supervisor.store.store import Store
 
 AHEAD = timedelta(hours=1)  # slots further in the future are a wrong clock's, and not shown
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
-BAD = ("missed", "failed", "timed_out", "interrupted")
 
 
 class BotMonitor:
@@ -117,24 +116,6 @@ class BotMonitor:
             if record.outcome == "missed" and record.first < start:
                 count += count_slots(bot.schedule, start - TICK, record.last)
         return count
-
-
-def rows_gone_wrong(slots: Iterable[SlotRecord]) -> tuple[Row, ...] | None:
-    """Return the slots (newest first) that went wrong since the last good one; None if that lies further back.
-
-    A slot whose run began after its grace stays missed until that has succeeded.
-    """
-    rows: dict[str, Row] = {}
-    seen = 0
-    for slot in slots:
-        seen += 1
-        outcome = slot.outcome or ("missed" if slot.late else None)
-        if outcome == "succeeded":
-            return tuple(rows.values())
-        if outcome in BAD:
-            row = rows.get(outcome, Row(outcome, 0, slot.first, slot.last))
-            rows[outcome] = replace(row, count=row.count + 1, first=slot.first)
-    return tuple(rows.values()) if seen < SHOWN_SLOTS else None
 
 
 def _calendar_end(bot: Bot) -> datetime | None:

@@ -10,13 +10,12 @@ from openbell.control import Deployment
 from openbell.supervisor.health.facts import LoopFacts, Verdict
 from openbell.supervisor.ingest.parse import last_line
 from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.records import Finding, ServiceEvent
 from openbell.supervisor.model.times import local, span
 
 SILENT = timedelta(seconds=beats.OLD)  # without a beat for so long, a loop is stalled
 FIRST_START = timedelta(seconds=60)  # a container that has not started by then will not start by itself
-CRASH_WINDOW = timedelta(minutes=5)
-CRASHES = 3  # unclean starts within the window that make a crash loop
 CLOCK_WINDOW = timedelta(hours=1)  # for so long a clock that was set is worth a warning
 CLOCK_STEP = 1.0  # seconds; smaller steps are what time synchronisation is for
 CALENDAR_NOTICE = timedelta(days=60)
@@ -132,11 +131,6 @@ def _stopped(facts: LoopFacts, stop: ServiceEvent, now: datetime) -> Verdict:
 def _was_told(facts: LoopFacts, silent_since: datetime) -> bool:
     """Tell whether the silence was long enough before the supervisor's own absence: then that proves nothing new."""
     return facts.judged_before is not None and silent_since + SILENT <= facts.judged_before
-
-
-def crashes(events: Iterable[ServiceEvent]) -> list[datetime]:
-    """Return when loops were started after a crash, newest first."""
-    return sorted((event.at for event in events if event.event == "service_start" and event.unclean), reverse=True)
 
 
 def _crash_loop(facts: LoopFacts, now: datetime) -> Verdict | None:

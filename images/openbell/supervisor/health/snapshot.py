@@ -1,20 +1,14 @@
-"""The snapshot: all that the page, the API and `openbell status` say at one moment, frozen."""
+"""The snapshot: all that the page, the API and `openbell status` say at one moment, frozen. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from openbell.control import Deployment
-from openbell.manifest import Schedule
-from openbell.slots import slots_between
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import Durations
 from openbell.supervisor.model.records import DecisionRecord, SlotRecord
-
-SHOWN_SLOTS = 20  # the newest slots of a bot that are shown
-_TICK = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
@@ -78,6 +72,50 @@ class Snapshot:
         return next((strategy for strategy in self.strategies if strategy.name == name), None)
 
 
+def next_snapshot(
+    before: Snapshot | None,
+    now: datetime,
+    strategies: Iterable[StrategyView],
+    conditions: Iterable[Iterable[Condition]],
+    *,
+    trouble: str = "",
+    last_fault: int = 0,
+    deployment: Deployment | None = None,
+    reading: Iterable[str] = (),
+) -> Snapshot:
+    """Return the snapshot that follows `before`.
+
+    conditions: those of the machine, and of each strategy. trouble: the supervisor's own, if it has any.
+    """
+    views, parts, waiting = tuple(strategies), tuple(conditions), tuple(sorted(reading))
+    facts = (parts, trouble, last_fault, deployment, waiting)
+    if before is not None and _same(before.strategies, views) and facts == before.facts:
+        return replace(before, judged_at=now)
+    every = [one for part in parts for one in part]
+    if trouble:  # it is told once, and not for each strategy
+        every = [one for one in every if one.kind != "journal_unreadable" or not one.strategy]
+    if waiting and not trouble:
+        trouble = f"Still reading the journals of {len(waiting)} of {len(views)} strategies"
+    ok, text = headline(views, trouble)
+    return Snapshot(
+        judged_at=now,
+        version=before.version + 1 if before else 1,
+        ok=ok,
+        headline=text,
+        strategies=views,
+        conditions=tuple(sorted(every, key=lambda one: (one.strategy, one.bot, one.kind))),
+        last_fault=last_fault,
+        deployment=deployment,
+        reading=waiting,
+        facts=facts,
+    )
+
+
+def _same(before: Sequence[StrategyView], after: Sequence[StrategyView]) -> bool:
+    # Views are made anew only when something has changed: identity is enough, and quick.
+    return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))
+
+
 def headline(strategies: Iterable[StrategyView], trouble: str = "") -> tuple[bool, str]:
     """Return whether all is well, and the sentence that says so or says what is not."""
     strategies = tuple(strategies)
@@ -123,31 +161,3 @@ def _number(count: int, word: str) -> str:
 
 def _list(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def single_slots(records: Iterable[SlotRecord], schedule: Schedule, limit: int) -> tuple[SlotRecord, ...]:
-    """Return the newest slots one by one: ranges are taken apart. `records` come newest first."""
-    singles: list[SlotRecord] = []
-    for record in records:
-        if record.count == 1:
-            singles.append(record)
-        else:
-            singles.extend(_apart(record, schedule, limit - len(singles)))
-        if len(singles) >= limit:
-            break
-    return tuple(singles[:limit])
-
-
-def _apart(record: SlotRecord, schedule: Schedule, limit: int) -> list[SlotRecord]:
-    # The newest slots of a range that may span months: look back from its end, further each time.
-    reach = timedelta(hours=1)
-    while True:
-        after = max(record.last - reach, record.first - _TICK)
-        slots = list(islice(slots_between(schedule, after, record.last), 100_000))
-        if len(slots) >= limit or after < record.first:
-            return [_single(record, slot) for slot in reversed(slots)]
-        reach *= 8
-
-
-def _single(record: SlotRecord, slot: datetime) -> SlotRecord:
-    return SlotRecord(slot, slot, 1, record.outcome, record.reason, judged=record.judged)

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell.journal import Event
-from openbell.supervisor.health.loop_status import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.ingest import parse
 from openbell.supervisor.ingest.slot_ledger import SlotLedger, is_slot
 from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.records import (
     AccountRecord,
     DecisionRecord,

@@ -13,7 +13,7 @@ from openbell.calendars import CalendarExpired
 from openbell.heartbeat import Heartbeat
 from openbell.journal import stamp
 from openbell.manifest import Bot
-from openbell.supervisor.ingest.cached_slots import count_slots, last_slot, next_slot
+from openbell.slots import count_slots, last_slot, next_slot
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.instants import TICK
 from openbell.supervisor.model.records import Expected, RunRecord, SlotRecord, why_not

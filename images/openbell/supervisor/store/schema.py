@@ -74,5 +74,9 @@ CREATE TABLE IF NOT EXISTS trends (
     strategy TEXT NOT NULL, bot TEXT NOT NULL, creep REAL NOT NULL, limit_at INSTANT, since INSTANT NOT NULL,
     PRIMARY KEY (strategy, bot)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS totals (
+    strategy TEXT NOT NULL, name TEXT NOT NULL, label TEXT NOT NULL, value REAL NOT NULL, shown REAL NOT NULL,
+    PRIMARY KEY (strategy, name, label)
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS comparisons ON findings (strategy, id) WHERE kind = 'reconciled';
 """

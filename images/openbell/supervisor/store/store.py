@@ -33,7 +33,8 @@ from openbell.supervisor.model.records import (
     SignalRecord,
     SlotRecord,
 )
-from openbell.supervisor.store import connection, event_tables, retention
+from openbell.supervisor.store import connection, counters, event_tables, retention
+from openbell.supervisor.store.counters import Totals
 from openbell.supervisor.store.retention import Timeouts
 
 _SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
@@ -110,6 +111,8 @@ class Store:
 
     def put_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Store the record of a slot or a range; one with the same last slot is replaced."""
+        counters.uncount_slot(self._database, strategy, bot, slot)
+        counters.count_slot(self._database, strategy, slot)
         row = (
             strategy,
             bot,
@@ -126,6 +129,7 @@ class Store:
 
     def drop_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Remove a record."""
+        counters.uncount_slot(self._database, strategy, bot, slot)
         self._database.execute(
             "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
         )
@@ -181,6 +185,7 @@ class Store:
 
     def put_run(self, strategy: str, run: RunRecord) -> None:
         """Store a run; what was stored of it is replaced."""
+        counters.count_run(self._database, strategy, self.run(strategy, run.run_id), run)
         started, attempted, ended = (_maybe(at) for at in (run.started_at, run.attempt_at, run.ended_at))
         row = (
             *(strategy, run.run_id, run.bot, milliseconds(run.slot), run.trigger, run.attempt, started, attempted),
@@ -271,6 +276,12 @@ class Store:
     def sweep(self, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
         """Remove what is older or more than is kept, and sum up the days, see housekeeping.py."""
         return retention.sweep(self._database, now, timeouts)
+
+    # Totals that outlive their records
+
+    def totals(self) -> dict[str, Totals]:
+        """Return the totals of slots and runs by strategy."""
+        return counters.totals(self._database)
 
     # The log of faults
 

@@ -15,7 +15,7 @@ from openbell import heartbeat as beats
 from openbell.supervisor.alerts import view as alerts_view
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
-from openbell.supervisor.store.counters import DURATION, LATENESS, CountingStore, Totals
+from openbell.supervisor.store.counters import DURATION, LATENESS, Totals
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.exposition import CONTENT_TYPE, Family, counter, gauge, histogram, text
@@ -42,12 +42,9 @@ class Metrics:
         yield from _statuses(snapshot)
         yield from _bots([(view.name, bot) for view in snapshot.strategies for bot in view.bots])
         yield from self._files(snapshot)
-        store = CountingStore(sources.store, read_only=True)
-        try:
+        with sources.records() as store:
             yield from _totals(snapshot, store.totals())
             yield _equity(snapshot, store)
-        finally:
-            store.close()
         yield from self._alerts()
 
     def _own(self, snapshot: Snapshot | None) -> Iterator[Family]:

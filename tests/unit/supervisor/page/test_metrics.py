@@ -7,8 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from openbell.supervisor.model.records import RunRecord, SlotRecord
-from openbell.supervisor.store.counters import CountingStore, Totals, reason_class
+from openbell.supervisor.store.counters import Totals, reason_class
 from openbell.supervisor.store.retention import sweep
+from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.exposition import counter, gauge, histogram, text
 from tests.unit.supervisor.page.client import Client
 from tests.unit.supervisor.world import World
@@ -69,19 +70,19 @@ def test_totals_outlive_a_restart(client: Client) -> None:
     assert {key: after[key] for key in before} == before
 
 
-def totals(store: CountingStore) -> Totals:
+def totals(store: Store) -> Totals:
     """Return those of the strategy `a`."""
     return store.totals()["a"]
 
 
 @pytest.fixture
-def store(world: World) -> CountingStore:
+def store(world: World) -> Store:
     """An empty store."""
-    world.store = CountingStore(world.file)
+    world.store = Store(world.file)
     return world.store
 
 
-def test_a_slot_that_changes_its_outcome_counts_where_it_belongs(world: World, store: CountingStore) -> None:
+def test_a_slot_that_changes_its_outcome_counts_where_it_belongs(world: World, store: Store) -> None:
     """What was shown is never taken back: a counter that falls looks to Prometheus like a start from nought."""
     at = world.now
     store.put_slot("a", "b", SlotRecord(at, at, 3, "missed", "nothing in the journal", judged=True))
@@ -93,7 +94,7 @@ def test_a_slot_that_changes_its_outcome_counts_where_it_belongs(world: World, s
     assert totals(store).slots["missed", "unheard"] == 4
 
 
-def test_totals_outlive_their_records(world: World, store: CountingStore) -> None:
+def test_totals_outlive_their_records(world: World, store: Store) -> None:
     """Pruning takes nothing from them."""
     store.put_slot("a", "b", SlotRecord(world.now, world.now, 1, "succeeded", run_id="r"))
     for _ in sweep(store._database, world.now + timedelta(days=400), lambda *_: timedelta(minutes=1)):
@@ -102,7 +103,7 @@ def test_totals_outlive_their_records(world: World, store: CountingStore) -> Non
     assert totals(store).slots == {("succeeded", ""): 1}
 
 
-def test_a_record_that_is_cut_and_put_again_is_counted_once(world: World, store: CountingStore) -> None:
+def test_a_record_that_is_cut_and_put_again_is_counted_once(world: World, store: Store) -> None:
     """Ranges are taken apart and merged; a slot in progress is not counted yet."""
     at = world.now
     whole = SlotRecord(at, at + timedelta(minutes=9), 10, "skipped", "paused by ann: holiday")
@@ -113,7 +114,7 @@ def test_a_record_that_is_cut_and_put_again_is_counted_once(world: World, store:
     assert totals(store).slots == {("skipped", "paused"): 10}
 
 
-def test_runs_are_measured_once(world: World, store: CountingStore) -> None:
+def test_runs_are_measured_once(world: World, store: Store) -> None:
     """However often their record is written; runs that people ask for say nothing about lateness."""
     at = world.now
     begun = RunRecord("r", "b", at, "loop", 1, at, at, 4.0)

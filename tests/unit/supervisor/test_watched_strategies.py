@@ -7,7 +7,7 @@ import pytest
 
 from openbell import heartbeat
 from openbell.manifest import Manifest, load
-from openbell.supervisor.health.watched_strategies import LOOK_EVERY, WatchedStrategies, is_named
+from openbell.supervisor.ingest.watched_strategies import LOOK_EVERY, WatchedStrategies, is_named
 from tests.unit.strategy_file import write
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
