@@ -123,7 +123,7 @@ def _reached_modules(module: str, found: dict[str, set[str]]) -> set[str]:
 def modules(root: Path) -> dict[str, set[str]]:
     """Return, by module of openbell and deploy, the modules of the two that it imports, wherever in it they stand.
 
-    A package that only hands names on counts as its modules do: what is taken from it is taken from where it is defined.
+    A package that only re-exports names is left out by `without_reexports`.
     """
     files: dict[str, tuple[Path, tuple[str, ...]]] = {}
     for base, tree in ((root / "images", "openbell"), (root, "deploy")):
@@ -133,13 +133,13 @@ def modules(root: Path) -> dict[str, set[str]]:
             files[".".join(package if parts[-1] == "__init__" else parts)] = (path, package)
     found: dict[str, set[str]] = {}
     for name, (path, package) in files.items():
-        taken = set[str]()
+        imported_here = set[str]()
         for _, imported in _imported(ast.parse(path.read_text(encoding="utf-8")), package):
             # The longest name that is a module: what follows it is a name inside.
             known = (".".join(imported[:length]) for length in range(len(imported), 0, -1))
             if (module := next((one for one in known if one in files), None)) and module != name:
-                taken.add(module)
-        found[name] = taken
+                imported_here.add(module)
+        found[name] = imported_here
     return found
 
 
@@ -148,8 +148,57 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     found = modules(ROOT)
 
     assert len(found) > 200
-    faces = {name for name, taken in found.items() if taken and all(one.startswith(f"{name}.") for one in taken)}
-    assert circles({name: taken - faces for name, taken in found.items() if name not in faces}) == []
+    assert circles(without_reexports(found)) == []
+
+
+def without_reexports(found: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return the modules without the packages that import nothing but their own modules, to re-export them."""
+    faces = {name for name, known in found.items() if known and all(one.startswith(f"{name}.") for one in known)}
+    return {name: known - faces for name, known in found.items() if name not in faces}
+
+
+def rooms(found: dict[str, set[str]], package: str) -> dict[str, set[str]]:
+    """Return the direct children of a package, each with the children that it imports. A child is a module or a folder."""
+    depth = package.count(".") + 2 if package else 1
+    inside: dict[str, set[str]] = {}
+    for module, known in found.items():
+        if module.startswith(f"{package}." if package else ""):
+            room = ".".join(module.split(".")[:depth])
+            others = {
+                ".".join(one.split(".")[:depth]) for one in known if one.startswith(f"{package}." if package else "")
+            }
+            inside.setdefault(room, set()).update(others - {room})
+    return inside
+
+
+def test_no_rooms_import_each_other_in_a_circle() -> None:
+    """In each package of the tree, no child (a module or a folder) reaches itself through the others."""
+    found = without_reexports(modules(ROOT))
+    packages = {".".join(name.split(".")[:length]) for name in found for length in range(name.count(".") + 1)}
+
+    assert {"", "openbell", "openbell.trading", "openbell.supervisor", "deploy"} <= packages
+    assert {package: circle for package in packages if (circle := circles(rooms(found, package)))} == {}
+
+
+def test_a_circle_of_rooms_is_found() -> None:
+    """Two folders whose modules import each other are in a circle, though none of the modules is."""
+    found = {"p.a.one": {"p.b.two"}, "p.b.two": set[str](), "p.b.three": {"p.a.four"}, "p.a.four": set[str]()}
+
+    assert circles(found) == []
+    assert circles(rooms(found, "p")) == [["p.a", "p.b"]]
+
+
+# Each room of the supervisor may import those before it, and no other.
+SUPERVISOR = ("model", "store", "ingest", "health", "watch", "alerts", "web", "service")
+
+
+def test_the_rooms_of_the_supervisor_stand_in_one_order() -> None:
+    """No room of the supervisor imports one that comes after it, and each room is in the list."""
+    found = rooms(modules(ROOT), "openbell.supervisor")
+    order = {f"openbell.supervisor.{name}": number for number, name in enumerate(SUPERVISOR)}
+
+    assert found.keys() == order.keys()
+    assert [(room, other) for room, others in found.items() for other in others if order[other] > order[room]] == []
 
 
 def test_a_circle_is_found() -> None:

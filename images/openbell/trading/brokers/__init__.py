@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from openbell.trading.errors import BrokerError as BrokerError
+from openbell.trading.errors import OrderRefusedError as OrderRefusedError
+
 FINAL = frozenset(
     {"filled", "rejected", "cancelled", "expired", "refused", "lost"}
 )  # nothing more becomes of the order
@@ -57,14 +60,6 @@ class Account:
     cash: float
     currency: str
     equity: float | None = None  # cash and positions, where the broker says
-
-
-class BrokerError(Exception):
-    """The broker could not do what it was asked, or gave no answer; its text is one line. A rejected order is not one."""
-
-
-class OrderRefusedError(BrokerError):
-    """An order that openbell itself did not send, for the reason that is its text."""
 
 
 class Broker(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from openbell.trading.brokers import OrderRefusedError
+from openbell.trading.errors import OrderRefusedError
 from openbell.trading.venues import BusyError, UnansweredError, VenueError
 from openbell.trading.venues.rate_limiter import RateLimiter
 
