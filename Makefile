@@ -1,4 +1,4 @@
-# `make` alone lists the targets. Each is thin: what it does is in scripts/ and in deploy/.
+# `make` alone lists the targets. Each is thin: the work is done in scripts/ and deploy/.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
@@ -6,165 +6,177 @@ python := .venv/bin/python
 deploy := @scripts/python-ready host && $(python) -m deploy
 tests  ?= tests
 
-# What runs beside the strategies without a profile, here and on a server.
-ifneq ($(PROFILE),)
-export COMPOSE_PROFILES := $(PROFILE)
-endif
+# Variables on the command line reach the programs through the environment, word for word: neither make nor a shell
+# expands or quotes them. (`$(value X)` is the text as it was typed; `:=` assigns it without expanding it again.)
+given := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+given := $(filter-out MAKE% SHELL python deploy tests,$(given))
+$(foreach name,$(given),$(eval override export $(name) := $$(value $(name))))
+export OPENBELL_GIVEN := $(given)
 
-# $(call need,NAME,example): one clear line where a variable is missing.
-need = @[ -n '$($(1))' ] || { echo "$(1) is missing: make $@ $(1)=$(2)" >&2; exit 2; }
+# $(call need,NAME,example): one clear line where a variable is missing, before anything is installed.
+need = @[ -n "$$$(1)" ] || { printf 'openbell: make %s %s=: is missing; for example: make %s %s=%s\n' '$@' '$(1)' '$@' '$(1)' '$(2)' >&2; exit 2; }
+
+##@ Start
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "%s%s\n", (NR > 1 && seen++ ? "\n" : ""), substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## Set up Docker, the base image and .venv, and start nothing
+setup: ## Install Docker, the base image and .venv, and start nothing
 	@scripts/docker-ready
 	@scripts/python-ready host
 
 .PHONY: up
-up: setup ## Set up what is missing, build and start everything, and show it: [PROFILE=portfolio]
+up: setup ## Install what is missing, build and start everything, and show it: [PROFILE=portfolio]
 	@$(python) -m deploy up
 
 .PHONY: down
-down: ## Stop everything; journals and state stay
+down: ## Stop everything; journals and accounts stay
 	$(deploy) down
 
-.PHONY: ps
-ps: ## Show services, bots and their slots: [HOST=]
-	$(deploy) ps $(if $(HOST),--host='$(HOST)')
-
-.PHONY: status
-status: ps ## The same as ps, of a server: HOST=vps
-
-.PHONY: stats
-stats: ## Show memory, CPU, disk and restarts of each container, once: [HOST=]
-	$(deploy) stats $(if $(HOST),--host='$(HOST)')
-
-.PHONY: plan
-plan: ## Add up what is to run against a machine's memory, and refuse what cannot fit: [PROFILE=portfolio] [HOST=]
-	@scripts/python-ready host
-	@$(if $(PROFILE),COMPOSE_PROFILES='$(PROFILE)') $(python) -m deploy plan $(if $(HOST),--host='$(HOST)')
-
-.PHONY: logs
-logs: ## Follow the output of all containers, or of one: STRATEGY= [HOST=]
-	$(deploy) logs $(if $(HOST),--host='$(HOST)') $(if $(STRATEGY),'$(STRATEGY)')
-
-.PHONY: run
-run: ## Run a strategy now, inside its container: STRATEGY= [BOT=] [HOST=]
-	$(call need,STRATEGY,ma_crossover)
-	$(deploy) run $(if $(HOST),--host='$(HOST)') '$(STRATEGY)' $(if $(BOT),--bot '$(BOT)')
-
-.PHONY: pause
-pause: ## Pause a bot; its slots are skipped: BOT= REASON= [FOR=2h] [HOST=]
-	$(call need,BOT,ma_crossover)
-	$(call need,REASON,earnings)
-	$(deploy) pause $(if $(HOST),--host='$(HOST)') '$(BOT)' --reason '$(REASON)' $(if $(FOR),--for '$(FOR)')
-
-.PHONY: resume
-resume: ## Let a paused bot run again: BOT= [HOST=]
-	$(call need,BOT,ma_crossover)
-	$(deploy) resume $(if $(HOST),--host='$(HOST)') '$(BOT)'
-
-.PHONY: halt
-halt: ## Stop all orders of all strategies, at once: REASON= [HOST=]
-	$(call need,REASON,"odd fills")
-	$(deploy) halt $(if $(HOST),--host='$(HOST)') --reason '$(REASON)'
-
-.PHONY: unhalt
-unhalt: ## Let strategies send orders again: [HOST=]
-	$(deploy) unhalt $(if $(HOST),--host='$(HOST)')
-
-.PHONY: reconcile
-reconcile: ## Compare a broker's account with the strategy's orders: STRATEGY= [ADOPT=1] [HOST=]
-	$(call need,STRATEGY,ma_crossover)
-	$(deploy) reconcile $(if $(HOST),--host='$(HOST)') '$(STRATEGY)' $(if $(ADOPT),--adopt)
-
-.PHONY: next
-next: ## List the coming slots of every bot: [STRATEGY=]
-	$(deploy) next $(if $(STRATEGY),'$(STRATEGY)')
-
-.PHONY: journal
-journal: ## Print a strategy's journal: STRATEGY= [SYMBOL=] [SINCE=2h] [HOST=]
-	$(call need,STRATEGY,ma_crossover)
-	$(deploy) journal $(if $(HOST),--host='$(HOST)') '$(STRATEGY)' $(if $(SYMBOL),--symbol '$(SYMBOL)') $(if $(SINCE),--since '$(SINCE)')
-
-.PHONY: alert-test
-alert-test: ## Send one message to each channel, and say which failed and why: [HOST=]
-	$(deploy) alert-test $(if $(HOST),--host='$(HOST)')
-
-.PHONY: canary
-canary: ## Miss a slot on purpose, and follow the alert to the channels: [HOST=]
-	$(deploy) canary $(if $(HOST),--host='$(HOST)')
-
-.PHONY: check
-check: ## Validate all strategies, without running any
-	$(deploy) check
-
-.PHONY: new
-new: ## Make a strategy that runs at once, and its service: STRATEGY=my_idea
-	$(call need,STRATEGY,my_idea)
-	$(deploy) new '$(STRATEGY)'
-
-.PHONY: backtest
-backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10,20 slow=50"] [OPTIONS=]
-	$(call need,STRATEGY,ma_crossover)
-	$(deploy) backtest '$(STRATEGY)' $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)') \
-		$(foreach choice,$(SET),--set '$(choice)') --out 'backtests/$(STRATEGY)' $(OPTIONS)
+.PHONY: demo
+demo: ## Watch one minute without Docker: runs, a killed strategy, the alert, the recovery
+	$(deploy) demo
 
 .PHONY: local
 local: ## Run everything here without Docker, in the foreground, until Ctrl-C
 	$(deploy) local
 
-.PHONY: demo
-demo: ## Watch a minute of it all without Docker: runs, a killed strategy, the alert, the recovery
-	$(deploy) demo
+.PHONY: new
+new: ## Create a strategy that runs at once: STRATEGY=my_idea
+	$(call need,STRATEGY,my_idea)
+	$(deploy) new
 
-.PHONY: crontab
-crontab: ## Print the lines that let cron run strategies instead of containers: [STRATEGY=]
-	@scripts/python-ready host
-	@$(python) -m deploy crontab $(if $(STRATEGY),'$(STRATEGY)')
+.PHONY: check
+check: ## Validate all strategies without running them
+	$(deploy) check
 
-.PHONY: serverless
-serverless: ## Write a strategy as a function of a cloud: TARGET=digitalocean|aws|gcp STRATEGY= [MEMORY=256]
-	$(call need,TARGET,digitalocean)
+.PHONY: backtest
+backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10,20 slow=50"] [OPTIONS=]
 	$(call need,STRATEGY,ma_crossover)
-	$(deploy) serverless '$(TARGET)' '$(STRATEGY)' $(if $(MEMORY),--memory '$(MEMORY)')
+	$(deploy) backtest
+
+##@ Every day
+
+.PHONY: ps
+ps: ## Show services, bots and their slots: [HOST=]
+	$(deploy) ps
+
+.PHONY: status
+status: ps ## The same as ps: [HOST=]
+
+.PHONY: next
+next: ## List the coming slots of every enabled bot: [STRATEGY=] [ALL=1]
+	$(deploy) next
+
+.PHONY: logs
+logs: ## Follow the output of all containers, or of one: [STRATEGY=] [FOLLOW=0] [HOST=]
+	$(deploy) logs
+
+.PHONY: journal
+journal: ## Print what a strategy saw and decided: STRATEGY= [SYMBOL=] [SINCE=2h] [HOST=]
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) journal
+
+.PHONY: run
+run: ## Run a strategy now: STRATEGY= [BOT=] [HOST=]
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) run
+
+.PHONY: pause
+pause: ## Pause a bot; its slots are skipped: BOT= REASON= [FOR=2h] [HOST=]
+	$(call need,BOT,ma_crossover)
+	$(call need,REASON,"earnings today")
+	$(deploy) pause
+
+.PHONY: resume
+resume: ## Let a paused bot run again: BOT= [HOST=]
+	$(call need,BOT,ma_crossover)
+	$(deploy) resume
+
+.PHONY: halt
+halt: ## Stop all orders of all strategies, at once: REASON= [HOST=]
+	$(call need,REASON,"odd fills")
+	$(deploy) halt
+
+.PHONY: unhalt
+unhalt: ## Let strategies send orders again: [HOST=]
+	$(deploy) unhalt
+
+.PHONY: reconcile
+reconcile: ## Compare a broker's account with the strategy's orders: STRATEGY= [ADOPT=1] [HOST=]
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) reconcile
+
+.PHONY: alert-test
+alert-test: ## Send one message to each alert channel and report failures: [HOST=]
+	$(deploy) alert-test
+
+.PHONY: canary
+canary: ## Miss a slot on purpose and follow the alert to the channels: [HOST=]
+	$(deploy) canary
+
+.PHONY: stats
+stats: ## Show memory, CPU, disk and restarts of each container: [HOST=]
+	$(deploy) stats
+
+.PHONY: plan
+plan: ## Compare what is enabled with a machine's memory: [PROFILE=portfolio] [HOST=]
+	$(deploy) plan
+
+##@ Server
 
 .PHONY: provision
-provision: ## Make a bare Debian or Ubuntu server ready for deploys: HOST=vps [YES=1]
+provision: ## Prepare a bare Debian or Ubuntu server for deploys: HOST=vps [YES=1]
 	$(call need,HOST,vps)
-	$(deploy) provision '$(HOST)' $(if $(YES),--yes)
-
-.PHONY: dashboard
-dashboard: ## Open a tunnel to a server's status page, until Ctrl-C: HOST=vps
-	$(call need,HOST,vps)
-	$(deploy) dashboard '$(HOST)'
-
-.PHONY: audit
-audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
-	$(call need,HOST,vps)
-	$(deploy) audit '$(HOST)' $(if $(JSON),--json)
+	$(deploy) provision
 
 .PHONY: deploy
-deploy: ## Bring what is here to a server, between runs, and back if it fails there: HOST=vps [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle]
+deploy: ## Deploy between two runs, and roll back on failure: HOST=vps [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle]
 	$(call need,HOST,vps)
 	@scripts/docker-ready
-	$(deploy) deploy '$(HOST)' $(if $(STRATEGY),--strategy '$(STRATEGY)') $(if $(DRY_RUN),--dry-run) $(if $(WAIT),--wait '$(WAIT)')
+	$(deploy) deploy
 
 .PHONY: rollback
-rollback: ## Put the release of before in place again: HOST=vps [TO=release] [DRY_RUN=1] [WAIT=idle]
+rollback: ## Return to the previous release: HOST=vps [TO=release] [DRY_RUN=1] [WAIT=idle]
 	$(call need,HOST,vps)
-	$(deploy) rollback '$(HOST)' $(if $(TO),--to '$(TO)') $(if $(DRY_RUN),--dry-run) $(if $(WAIT),--wait '$(WAIT)')
+	$(deploy) rollback
 
 .PHONY: releases
 releases: ## List the releases that a server keeps: HOST=vps
 	$(call need,HOST,vps)
-	$(deploy) releases '$(HOST)'
+	$(deploy) releases
+
+.PHONY: dashboard
+dashboard: ## Open a tunnel to a server's status page, until Ctrl-C: HOST=vps
+	$(call need,HOST,vps)
+	$(deploy) dashboard
+
+.PHONY: audit
+audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
+	$(call need,HOST,vps)
+	$(deploy) audit
+
+##@ Elsewhere
+
+.PHONY: crontab
+crontab: ## Print the lines that let cron run strategies instead of containers: [STRATEGY=]
+	@scripts/python-ready host >&2
+	@$(python) -m deploy crontab
+
+.PHONY: serverless
+serverless: ## Write a strategy as a cloud function: TARGET=digitalocean|aws|gcp STRATEGY= [MEMORY=256]
+	$(call need,TARGET,aws)
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) serverless
+
+##@ Develop
 
 .PHONY: test
-test: lint ## Set up what is missing and run the whole test suite
+test: lint ## Install what is missing and run the whole test suite
 	@scripts/docker-ready
 	@$(python) -m pytest -m 'not deploy_long' -n auto --dist loadfile $(tests)
 
@@ -183,16 +195,16 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 .PHONY: test-year
 test-year: ## Simulate a year of bad luck on the real loop, and one of 1,000 bots under the real watch: [SEED=1]
 	@scripts/python-ready dev
-	@$(python) -m tests.unit.runner.simulation --year --seed $(or $(SEED),1)
-	@$(python) -m tests.unit.supervisor.simulation --year --seed $(or $(SEED),1)
+	@$(python) -m tests.unit.runner.simulation --year --seed "$${SEED:-1}"
+	@$(python) -m tests.unit.supervisor.simulation --year --seed "$${SEED:-1}"
 
 .PHONY: test-month
 test-month: ## Simulate a month of the portfolio: real strategies and manifests, the real loop (many minutes): [SEED=1]
 	@scripts/python-ready dev
-	@$(python) -m tests.unit.runner.portfolio_month --seed $(or $(SEED),1)
+	@$(python) -m tests.unit.runner.portfolio_month --seed "$${SEED:-1}"
 
 .PHONY: lint
-lint: ## Look at the code without running it: ruff and mypy
+lint: ## Check the code without running it: ruff and mypy
 	@scripts/python-ready dev
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
@@ -214,7 +226,7 @@ bench-deploy: ## Measure a deploy's bytes and seconds beside docker save and a r
 bench-portfolio: ## Measure the portfolio in both forms on a stand-in machine of 1 CPU and 1 GB: [QUICK=1]
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m tests.bench.portfolio $(if $(QUICK),--quick)
+	@$(python) -m tests.bench.portfolio $(if $(value QUICK),--quick)
 
 .PHONY: bench-backtest
 bench-backtest: ## Measure our backtests' slots per second beside backtrader's on the same rule and prices

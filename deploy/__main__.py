@@ -1,17 +1,17 @@
-"""The host's command line: `python -m deploy COMMAND`, which the Makefile calls."""
+"""The host's command line: `python -m deploy COMMAND [NAME=value ...]`, which the Makefile calls."""
 
-import argparse
 import json
 import os
+import signal
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
 from deploy import processes, scaffold, stop_grace
 from deploy.capacity.command import plan
-from deploy.cli import operate
-from deploy.cli.arguments import parser
+from deploy.cli import arguments, operate
 from deploy.docker import compose, profiles, services
 from deploy.errors import CommandError
 from deploy.hosts import config
@@ -23,7 +23,7 @@ from deploy.release import commands as releases
 from deploy.serverless import command as serverless
 from deploy.settings import Settings, read_settings, values
 from deploy.target import LocalTarget
-from openbell.manifest import load_all, strategy_folders
+from openbell.manifest import load_all, strategy_folders, suggestion
 
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 STRATEGIES = Path("strategies")
@@ -31,7 +31,7 @@ SERVICES = Path("compose/strategies.yaml")
 OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
 
 
-def up(settings: Settings, options: argparse.Namespace) -> int:
+def up(settings: Settings, options: Namespace) -> int:
     """Check, build and start everything, then show it."""
     log = log_to_stdout(settings.log)
     log.info("checking the strategies")
@@ -61,12 +61,12 @@ def _other_form() -> tuple[str, ...]:
     return profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
 
 
-def down(_settings: Settings, _options: argparse.Namespace) -> int:
+def down(_settings: Settings, _options: Namespace) -> int:
     """Stop and remove the containers; what they wrote stays."""
     return processes.run(compose.down())
 
 
-def check(settings: Settings, _options: argparse.Namespace) -> int:
+def check(settings: Settings, _options: Namespace) -> int:
     """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
     code = processes.run(compose.check())
     folders = [folder.name for folder in strategy_folders(STRATEGIES)]
@@ -82,12 +82,28 @@ def check(settings: Settings, _options: argparse.Namespace) -> int:
     return code or (1 if problems else 0)
 
 
-def coming(_settings: Settings, options: argparse.Namespace) -> int:
-    """List the coming slots."""
-    return processes.run(compose.coming(options.strategy))
+def _must_exist(strategy: str) -> None:
+    """Raise CommandError unless the strategy has a folder: its name becomes part of paths."""
+    if strategy not in {folder.name for folder in strategy_folders(STRATEGIES)}:
+        raise unknown_strategy(strategy)
 
 
-def make(_settings: Settings, options: argparse.Namespace) -> int:
+def unknown_strategy(name: str) -> CommandError:
+    """Return the error about a strategy that has no folder here, or no valid manifest."""
+    known = [folder.name for folder in strategy_folders(STRATEGIES)]
+    return CommandError(f"STRATEGY: there is no strategy {arguments.quoted(name)}; {suggestion(name, known)}", 2)
+
+
+def coming(_settings: Settings, options: Namespace) -> int:
+    """List the coming slots of what is enabled, of one strategy, or of everything."""
+    if options.strategy or options.all:
+        return processes.run(compose.coming((options.strategy,) if options.strategy else ()))
+    profiles_named = values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "")
+    manifests, _ = load_all(STRATEGIES)
+    return processes.run(compose.coming(one.name for one in asked_for(manifests, profiles_named)))
+
+
+def make(_settings: Settings, options: Namespace) -> int:
     """Write a new strategy that runs at once."""
     written = scaffold.create(options.strategy, STRATEGIES, SERVICES)
     print("\n".join(f"wrote {path}" for path in written))
@@ -95,7 +111,7 @@ def make(_settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def deploy(settings: Settings, options: argparse.Namespace) -> int:
+def deploy(settings: Settings, options: Namespace) -> int:
     """Bring what is here to a host and put it in place, between runs; or everything back."""
     if code := check(settings, options):
         msg = "nothing was deployed: mend what the lines above name, and try again"
@@ -104,18 +120,18 @@ def deploy(settings: Settings, options: argparse.Namespace) -> int:
     return releases.deploy(config.find(options.host, settings), log_to_stdout(settings.log), wishes, STRATEGIES)
 
 
-def rollback(settings: Settings, options: argparse.Namespace) -> int:
+def rollback(settings: Settings, options: Namespace) -> int:
     """Put a release of before in place on a host."""
     wishes = releases.DeployOptions(dry_run=options.dry_run, idle=options.wait == "idle", to=options.to)
     return releases.rollback(config.find(options.host, settings), log_to_stdout(settings.log), wishes)
 
 
-def list_releases(settings: Settings, options: argparse.Namespace) -> int:
+def list_releases(settings: Settings, options: Namespace) -> int:
     """List the releases that a host keeps."""
     return releases.releases(config.find(options.host, settings))
 
 
-def run_local(settings: Settings, options: argparse.Namespace) -> int:
+def run_local(settings: Settings, options: Namespace) -> int:
     """Run the strategies and the supervisor as processes of this machine, without Docker, until Ctrl-C."""
     if code := check(settings, options):
         msg = "nothing was started: mend what the lines above name, and try again"
@@ -126,13 +142,15 @@ def run_local(settings: Settings, options: argparse.Namespace) -> int:
     return local.run(wanted, places, settings, given)
 
 
-def run_demo(settings: Settings, _options: argparse.Namespace) -> int:
+def run_demo(settings: Settings, _options: Namespace) -> int:
     """Show in a minute, by a faster clock: runs, a killed strategy, the missed slot, the alert and the recovery."""
     return demo.run(STRATEGIES.absolute(), settings)
 
 
-def crontab(settings: Settings, options: argparse.Namespace) -> int:
+def crontab(settings: Settings, options: Namespace) -> int:
     """Print the lines for cron."""
+    if options.strategy:
+        _must_exist(options.strategy)
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
     wanted = [options.strategy] if options.strategy else [one.name for one in asked_for(load_all(STRATEGIES)[0], "")]
     # What is printed may go straight into a crontab: anything else goes where it does not.
@@ -141,28 +159,31 @@ def crontab(settings: Settings, options: argparse.Namespace) -> int:
     return processes.run(compose.crontab(options.strategy, data))
 
 
-def backtest(settings: Settings, options: argparse.Namespace) -> int:
+def backtest(settings: Settings, options: Namespace) -> int:
     """Run a strategy over every slot of the past."""
+    _must_exist(options.strategy)
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
     places = LocalPaths(STRATEGIES.absolute(), data)
     local.install_packages([options.strategy], places, log_to_stdout(settings.log))
-    return processes.run(compose.backtest(options.strategy, tuple(options.options), places.packages(options.strategy)))
+    span = (("--from", options.first), ("--to", options.last))
+    choices = (("--set", choice) for choice in options.choices)
+    words = [word for pair in (*span, *choices) for word in pair if pair[1]]
+    words += ["--out", f"backtests/{options.strategy}", *options.options]
+    return processes.run(compose.backtest(options.strategy, tuple(words), places.packages(options.strategy)))
 
 
-def write_function(settings: Settings, options: argparse.Namespace) -> int:
+def write_function(settings: Settings, options: Namespace) -> int:
     """Write the folder that makes a strategy a function of a cloud."""
     if code := check(settings, options):
         msg = "nothing was written: mend what the lines above name, and try again"
         raise CommandError(msg, code)
     manifest = {one.name: one for one in load_all(STRATEGIES)[0]}.get(options.strategy)
     if manifest is None:
-        names = ", ".join(folder.name for folder in strategy_folders(STRATEGIES))
-        msg = f'STRATEGY: found "{options.strategy}"; allowed: one of {names}'
-        raise CommandError(msg, 2)
+        raise unknown_strategy(options.strategy)
     return serverless.write(options.target, manifest, STRATEGIES, options.memory)
 
 
-COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
+COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "up": up,
     "ps": operate.ps,
     "down": down,
@@ -195,24 +216,36 @@ COMMANDS: Mapping[str, Callable[[Settings, argparse.Namespace], int]] = {
 }
 
 
-def arguments() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    return parser(COMMANDS)
-
-
 def main() -> int:
     """Run one command; a problem is one line and its exit code."""
-    options = arguments().parse_args()
-    # Whatever is started finds the project's files, and shows its own in the order of time with ours.
+    name, *words = sys.argv[1:] or ["help"]
+    if name not in COMMANDS:
+        print(_help(), file=sys.stderr)
+        return 0 if name in {"help", "--help", "-h"} else 2
+    # The commands find the project's files; what they print is in the order of time with what other programs print.
     os.chdir(Path(__file__).parent.parent)
     try:
+        options = arguments.options(name, words, os.environ)
+        if profile := os.environ.get("PROFILE", "").strip():
+            os.environ["COMPOSE_PROFILES"] = profile
         settings = read_settings(Path(".env"), os.environ)
-        return COMMANDS[options.command](settings, options)
+        code = COMMANDS[name](settings, options)
+        sys.stdout.flush()
     except CommandError as problem:
         print(f"openbell: {problem}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0 if code in {-signal.SIGPIPE, 128 + signal.SIGPIPE} else code
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {' '.join((function.__doc__ or '').split())}" for name, function in COMMANDS.items()]
+    return "\n".join(("usage: python -m deploy COMMAND [NAME=value ...]", *lines))
 
 
 if __name__ == "__main__":

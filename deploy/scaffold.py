@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from string import Template
 
+from deploy.cli.arguments import quoted
 from deploy.docker.services import names
 from deploy.errors import CommandError
 
@@ -65,7 +66,7 @@ SERVICE = """
 def create(name: str, strategies: Path, services: Path) -> tuple[Path, ...]:
     """Write the strategy's two files and append its service; return what was written. Nothing is overwritten."""
     if not _NAME.fullmatch(name) or len(name) > _LONGEST or name in _TAKEN:
-        msg = f'STRATEGY: found "{name}"; allowed: a name such as my_idea: lower-case letters, digits and single _ between them, at most {_LONGEST}'
+        msg = f"STRATEGY: found {quoted(name)}; allowed: a name such as my_idea: lower-case letters, digits and single _ between them, at most {_LONGEST}"
         raise CommandError(msg, 2)
     folder = strategies / name
     listed = services.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """`make plan`: what is to run, against the memory of this machine or a host."""
 
-import argparse
 import json
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +19,7 @@ STRATEGIES = Path("strategies")
 SETTINGS = ("COMPOSE_PROFILES", *(key for key in settings.KEYS if key.endswith("_MEMORY")))
 
 
-def plan(settings: Settings, options: argparse.Namespace) -> int:
+def plan(settings: Settings, options: Namespace) -> int:
     """Add up limits and needs against a machine's memory; Problem if it cannot fit."""
     with target.place(options.host, settings) as where:
         own = where.host.environment if isinstance(where, RemoteTarget) else {}

@@ -1,72 +1,188 @@
-"""The command line's words: which arguments each command takes."""
+"""What each command may be told: the variables that stand behind `make TARGET`, as they were typed.
 
-import argparse
-from collections.abc import Callable, Mapping
-from typing import Any
+make hands its variables over through the environment, so no shell reads a value a second time. Words NAME=value behind
+`python -m deploy COMMAND` do the same.
+"""
 
-Argument = tuple[tuple[str, ...], Mapping[str, Any]]
+import json
+import shlex
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from difflib import get_close_matches
+
+from deploy.errors import CommandError
+from openbell.manifest import parse_duration
+
+GIVEN = "OPENBELL_GIVEN"  # the names of the variables on make's command line
+EVERYWHERE = frozenset({"PROFILE"})  # decides which services the project has, so each command may be told
+_YES, _NO = frozenset({"1", "yes", "true", "y"}), frozenset({"0", "no", "false", "n"})
 
 
-def _of(*names: str, **settings: object) -> Argument:
-    return names, settings
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a command: its name, a value that shows how to write it, and how a value is read."""
+
+    name: str
+    example: str
+    required: bool = False
+    read: Callable[[str], object] = str  # ValueError for a value that is not allowed
+    allowed: str = ""
+    default: object = None
+    attribute: str = ""  # of the options; the name in small letters if empty
 
 
-STRATEGY = _of("strategy")
-ONE_OR_ALL = _of("strategy", nargs="?")
-BOT = _of("bot")
-HOST = _of("host", help="what `ssh` understands")
-DRY_RUN = _of("--dry-run", action="store_true", help="only show the plan")
-WAIT = _of("--wait", choices=("idle",), help="only when nothing runs or is due soon")
-ON = _of("--host", help="another machine than this one: what `ssh` understands")
+def _flag(text: str) -> bool:
+    if text.lower() not in _YES | _NO:
+        raise ValueError(text)
+    return text.lower() in _YES
 
-ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
+
+def _length(text: str) -> str:
+    if not parse_duration(text):
+        raise ValueError(text)
+    return text
+
+
+def _since(text: str) -> str:
+    if not parse_duration(text):
+        datetime.fromisoformat(text)
+    return text
+
+
+def _day(text: str) -> str:
+    return date.fromisoformat(text).isoformat()
+
+
+def _megabytes(text: str) -> int:
+    if not 0 < int(text) <= 1_000_000:
+        raise ValueError(text)
+    return int(text)
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in values:
+            raise ValueError(text)
+        return text
+
+    return read
+
+
+def _switch(name: str, *, default: bool = False) -> Variable:
+    return Variable(name, "0" if default else "1", read=_flag, allowed="1 or 0", default=default)
+
+
+STRATEGY = Variable("STRATEGY", "ma_crossover", required=True)
+ONE_OR_ALL = Variable("STRATEGY", "ma_crossover")
+BOT = Variable("BOT", "ma_crossover", required=True)
+SERVER = Variable("HOST", "vps", required=True)
+ON = Variable("HOST", "vps")
+REASON = Variable("REASON", '"earnings today"', required=True)
+DRY_RUN = _switch("DRY_RUN")
+WAIT = Variable("WAIT", "idle", read=_one_of("idle"), allowed="idle")
+TARGETS = ("digitalocean", "aws", "gcp")
+DAY = 'a day such as "2026-01-31"'
+
+VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "ps": (ON,),
-    "run": (ON, STRATEGY, _of("--bot", help="only this bot")),
-    "new": (STRATEGY,),
-    "next": (ONE_OR_ALL,),
+    "run": (STRATEGY, Variable("BOT", "ma_crossover"), ON),
+    "new": (Variable("STRATEGY", "my_idea", required=True),),
+    "next": (ONE_OR_ALL, _switch("ALL")),
     "crontab": (ONE_OR_ALL,),
-    "backtest": (STRATEGY, _of("options", nargs=argparse.REMAINDER, help="those of `openbell backtest`")),
-    "serverless": (
-        _of("target", choices=("digitalocean", "aws", "gcp")),
+    "backtest": (
         STRATEGY,
-        _of("--memory", type=int, default=256, help="MB that the function may use"),
+        Variable("FROM", "2010-01-04", read=_day, allowed=DAY, attribute="first"),
+        Variable("TO", "2012-12-31", read=_day, allowed=DAY, attribute="last"),
+        Variable("SET", '"fast=10,20 slow=50"', read=str.split, default=(), attribute="choices"),
+        Variable("OPTIONS", '"--commission 5"', read=shlex.split, allowed="words with closed quotes", default=()),
     ),
-    "logs": (ON, ONE_OR_ALL, _of("--no-follow", action="store_true", help="print what is there, and end")),
-    "journal": (
-        ON,
+    "serverless": (
+        Variable("TARGET", "aws", required=True, read=_one_of(*TARGETS), allowed=", ".join(TARGETS)),
         STRATEGY,
-        _of("--symbol", help="only lines about this symbol"),
-        _of("--since", help='a duration such as "2h", or a date'),
+        Variable("MEMORY", "256", read=_megabytes, allowed="a number of MB such as 256", default=256),
+    ),
+    "logs": (ONE_OR_ALL, _switch("FOLLOW", default=True), ON),
+    "journal": (
+        STRATEGY,
+        Variable("SYMBOL", "AAPL"),
+        Variable("SINCE", "2h", read=_since, allowed='a duration such as "2h", or a date such as 2026-01-31'),
+        ON,
     ),
     "pause": (
-        ON,
         BOT,
-        _of("--for", dest="length", help='how long, such as "2h"'),
-        _of("--reason", required=True),
+        REASON,
+        Variable("FOR", "2h", read=_length, allowed='a duration such as "30m", "2h" or "3d"', attribute="length"),
+        ON,
     ),
-    "resume": (ON, BOT),
-    "halt": (ON, _of("--reason", required=True)),
+    "resume": (BOT, ON),
+    "halt": (Variable("REASON", '"odd fills"', required=True), ON),
     "unhalt": (ON,),
-    "reconcile": (ON, STRATEGY, _of("--adopt", action="store_true", help="take the broker's word for what is held")),
+    "reconcile": (STRATEGY, _switch("ADOPT"), ON),
     "alert-test": (ON,),
     "canary": (ON,),
     "stats": (ON,),
     "plan": (ON,),
-    "dashboard": (HOST,),
-    "audit": (HOST, _of("--json", action="store_true", help="the lines as they are")),
-    "provision": (HOST, _of("--yes", action="store_true", help="do not ask")),
-    "deploy": (HOST, DRY_RUN, WAIT, _of("--strategy", help="only this one; the others stay as they are there")),
-    "rollback": (HOST, DRY_RUN, WAIT, _of("--to", help="a release; default: the one before")),
-    "releases": (HOST,),
+    "dashboard": (SERVER,),
+    "audit": (SERVER, _switch("JSON")),
+    "provision": (SERVER, _switch("YES")),
+    "deploy": (SERVER, ONE_OR_ALL, DRY_RUN, WAIT),
+    "rollback": (SERVER, Variable("TO", "20261121-101251-ba2a"), DRY_RUN, WAIT),
+    "releases": (SERVER,),
 }
 
 
-def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
-    """Return the parser of the command line; a command's help is its function's."""
-    top = argparse.ArgumentParser(prog="python -m deploy", description="the host's side of openbell")
-    subparsers = top.add_subparsers(dest="command", required=True)
-    for name, function in commands.items():
-        command = subparsers.add_parser(name, help=function.__doc__)
-        for names, settings in ARGUMENTS.get(name, ()):
-            command.add_argument(*names, **settings)
-    return top
+def options(command: str, words: Sequence[str], environment: Mapping[str, str]) -> Namespace:
+    """Return a command's options; CommandError names the variable, what was found and what is allowed."""
+    typed = dict(_pair(command, word) for word in words)
+    variables = VARIABLES.get(command, ())
+    _refuse_others(command, variables, (*environment.get(GIVEN, "").split(), *typed))
+    given = {**environment, **typed}
+    return Namespace(
+        command=command,
+        **{one.attribute or one.name.lower(): _value(command, one, given.get(one.name, "")) for one in variables},
+    )
+
+
+def quoted(text: str) -> str:
+    """Return a value between quotes and on one line, whatever it contains."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _pair(command: str, word: str) -> tuple[str, str]:
+    name, separator, value = word.partition("=")
+    if not separator or not name.isidentifier():
+        msg = f"make {command}: found {quoted(word)}; allowed: {_usage(VARIABLES.get(command, ()))}"
+        raise CommandError(msg, 2)
+    return name, value
+
+
+def _refuse_others(command: str, variables: Sequence[Variable], given: Iterable[str]) -> None:
+    """Raise CommandError for a variable of another command, or one that seems misspelt: it would change nothing."""
+    own = {one.name for one in variables} | EVERYWHERE
+    others = {one.name for each in VARIABLES.values() for one in each}
+    for name in given:
+        close = get_close_matches(name.upper(), own, n=1, cutoff=0.7)
+        if name not in own and (name in others or close):
+            hint = f"did you mean {close[0]}=?" if close else f"allowed: {_usage(variables)}"
+            msg = f"make {command}: {name}= is no variable of this target; {hint}"
+            raise CommandError(msg, 2)
+
+
+def _usage(variables: Sequence[Variable]) -> str:
+    return " ".join(f"{one.name}=" if one.required else f"[{one.name}=]" for one in variables) or "no variable"
+
+
+def _value(command: str, variable: Variable, text: str) -> object:
+    if not text.strip():
+        if variable.required:
+            name = variable.name
+            msg = f"make {command} {name}=: is missing; for example: make {command} {name}={variable.example}"
+            raise CommandError(msg, 2)
+        return variable.default
+    try:
+        return variable.read(text)
+    except ValueError:
+        msg = f"make {command} {variable.name}=: found {quoted(text)}; allowed: {variable.allowed}"
+        raise CommandError(msg, 2) from None

@@ -1,10 +1,11 @@
 """The commands for what runs, on this machine or, with HOST, on another: the same commands, and place.py knows where."""
 
-import argparse
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from deploy import audit, container_stats, supervisor_client, table, target, tunnel
+from deploy.cli.arguments import quoted
 from deploy.docker import compose, engine
 from deploy.docker.compose import Command
 from deploy.errors import CommandError
@@ -16,13 +17,13 @@ from deploy.release import host_state, provenance
 from deploy.settings import Settings
 from deploy.ssh.connection import Connection
 from deploy.target import RemoteTarget, Target
-from openbell.manifest import load_all
+from openbell.manifest import load_all, suggestion
 
 STRATEGIES = Path("strategies")
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
 
-def ps(settings: Settings, options: argparse.Namespace) -> int:
+def ps(settings: Settings, options: Namespace) -> int:
     """Show services and bots; 1 if something is not well."""
     with target.place(options.host, settings) as where:
         return show(where, settings, 0)
@@ -40,21 +41,31 @@ def show(where: Target, settings: Settings, patience: float) -> int:
     return 0 if found and all(service.well for service in found) else 1
 
 
-def logs(settings: Settings, options: argparse.Namespace) -> int:
+def logs(settings: Settings, options: Namespace) -> int:
     """Follow what a container writes."""
     with target.place(options.host, settings) as where:
-        service = options.strategy and _hosting(options.strategy, where.services())
-        return where.run(compose.logs(service, follow=not options.no_follow))
+        service = options.strategy and _logged(options.strategy, where)
+        return where.run(compose.logs(service, follow=options.follow))
 
 
-def run(settings: Settings, options: argparse.Namespace) -> int:
+def _logged(strategy: str, where: Target) -> str:
+    """Return the service whose output holds a strategy's; CommandError if there is none."""
+    found = where.services()
+    known = {name for service in found for name in (service.name, *service.strategies)}
+    if strategy not in known:
+        msg = f"STRATEGY: no container of {quoted(strategy)} is here; {suggestion(strategy, known)}"
+        raise CommandError(msg, 2)
+    return _hosting(strategy, found)
+
+
+def run(settings: Settings, options: Namespace) -> int:
     """Run a strategy now, in its container."""
     with target.place(options.host, settings) as where:
         command = compose.run(options.strategy, options.bot, service_of(options.strategy, where))
         return _audited(where, command, "run", strategy=options.strategy)
 
 
-def pause(settings: Settings, options: argparse.Namespace) -> int:
+def pause(settings: Settings, options: Namespace) -> int:
     """Pause a bot."""
     with target.place(options.host, settings) as where:
         strategy = _owner(options.bot, where)
@@ -63,7 +74,7 @@ def pause(settings: Settings, options: argparse.Namespace) -> int:
         return _audited(where, command, "pause", bot=options.bot, reason=options.reason)
 
 
-def resume(settings: Settings, options: argparse.Namespace) -> int:
+def resume(settings: Settings, options: Namespace) -> int:
     """Let a paused bot run again."""
     with target.place(options.host, settings) as where:
         strategy = _owner(options.bot, where)
@@ -71,19 +82,19 @@ def resume(settings: Settings, options: argparse.Namespace) -> int:
         return _audited(where, command, "resume", bot=options.bot)
 
 
-def halt(settings: Settings, options: argparse.Namespace) -> int:
+def halt(settings: Settings, options: Namespace) -> int:
     """Stop all orders of all strategies, at once."""
     with target.place(options.host, settings) as where:
         return _audited(where, compose.halt(_any_service(where), options.reason), "halt", reason=options.reason)
 
 
-def unhalt(settings: Settings, options: argparse.Namespace) -> int:
+def unhalt(settings: Settings, options: Namespace) -> int:
     """Let strategies send orders again."""
     with target.place(options.host, settings) as where:
         return _audited(where, compose.unhalt(_any_service(where)), "unhalt")
 
 
-def reconcile(settings: Settings, options: argparse.Namespace) -> int:
+def reconcile(settings: Settings, options: Namespace) -> int:
     """Compare what a strategy's broker holds with what its orders say."""
     with target.place(options.host, settings) as where:
         service = service_of(options.strategy, where)
@@ -100,22 +111,22 @@ def _any_service(where: Target) -> str:
     return compose.SUPERVISOR if compose.SUPERVISOR in names else names[0]
 
 
-def journal(settings: Settings, options: argparse.Namespace) -> int:
+def journal(settings: Settings, options: Namespace) -> int:
     """Print lines of a strategy's journal."""
     return _ask_supervisor(settings, options, compose.journal(options.strategy, options.symbol, options.since))
 
 
-def alert_test(settings: Settings, options: argparse.Namespace) -> int:
+def alert_test(settings: Settings, options: Namespace) -> int:
     """Send one message to each channel and say which failed and why."""
     return _ask_supervisor(settings, options, compose.alert_test())
 
 
-def canary(settings: Settings, options: argparse.Namespace) -> int:
+def canary(settings: Settings, options: Namespace) -> int:
     """Miss a slot on purpose and follow the alert to the channels."""
     return _ask_supervisor(settings, options, compose.canary())
 
 
-def take(settings: Settings, options: argparse.Namespace) -> int:
+def take(settings: Settings, options: Namespace) -> int:
     """Show what the containers take: memory, CPU, disk, restarts."""
     with target.place(options.host, settings) as where:
         if not where.services():
@@ -128,12 +139,12 @@ def take(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def open_dashboard(settings: Settings, options: argparse.Namespace) -> int:
+def open_dashboard(settings: Settings, options: Namespace) -> int:
     """Lead a port of this machine to a host's status page, until Ctrl-C."""
     return tunnel.serve(config.find(options.host, settings), log_to_stdout(settings.log))
 
 
-def show_audit(settings: Settings, options: argparse.Namespace) -> int:
+def show_audit(settings: Settings, options: Namespace) -> int:
     """Show what was done to a host, and by whom."""
     with Connection(config.find(options.host, settings)) as connection:
         text = audit.read(connection)
@@ -141,7 +152,7 @@ def show_audit(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def provision(settings: Settings, options: argparse.Namespace) -> int:
+def provision(settings: Settings, options: Namespace) -> int:
     """Make a bare Debian or Ubuntu host ready for deploys."""
     return make_ready(config.find(options.host, settings), yes=options.yes)
 
@@ -172,7 +183,7 @@ def _running(found: Sequence[engine.Service]) -> list[str]:
     return [service.name for service in found if service.state == "running"]
 
 
-def _ask_supervisor(settings: Settings, options: argparse.Namespace, command: Command) -> int:
+def _ask_supervisor(settings: Settings, options: Namespace, command: Command) -> int:
     with target.place(options.host, settings) as where:
         must_run(compose.SUPERVISOR, where)
         return where.run(command)
@@ -190,7 +201,7 @@ def _owner(bot: str, where: Target) -> str:
     else:
         owners = {one.id: one.strategy for one in known}
     if bot not in owners:
-        msg = f'BOT: found "{bot}"; allowed: one of {", ".join(sorted(owners))}'
+        msg = f"BOT: there is no bot {quoted(bot)}; {suggestion(bot, owners)}"
         raise CommandError(msg, 2)
     return owners[bot]
 

@@ -121,9 +121,10 @@ def check() -> Command:
     return (*_openbell(), "check", "--strategies", "strategies")
 
 
-def coming(strategy: str | None) -> Command:
-    """List the coming slots of every bot, or of one strategy's."""
-    return (*_openbell(), "next", "--strategies", "strategies", *(("--strategy", strategy) if strategy else ()))
+def coming(strategies: Iterable[str]) -> Command:
+    """List the coming slots of every bot, or of these strategies' bots."""
+    only = (word for name in strategies for word in ("--strategy", name))
+    return (*_openbell(), "next", "--strategies", "strategies", *only)
 
 
 def crontab(strategy: str | None, data: Path) -> Command:

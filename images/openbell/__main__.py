@@ -1,6 +1,7 @@
 """The command line: `openbell COMMAND`, inside every image and, for what needs no container, on the host."""
 
 import importlib
+import os
 import sys
 
 # name → (module with `main(arguments) -> exit code`, one line of help)
@@ -32,6 +33,8 @@ COMMANDS = {
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }
 
+SERVICES = frozenset({"run", "host", "once", "supervise"})  # these answer to the engine or to cron, not to a reader
+
 
 def main() -> int:
     """Run the command that the arguments name; return its exit code."""
@@ -46,7 +49,15 @@ def main() -> int:
         return 0 if name in {"help", "--help", "-h"} else 2
     # Only the one command's code is loaded: a strategy's loop lives for months and pays for every import.
     command = importlib.import_module(COMMANDS[name][0])
-    return int(command.main(arguments))
+    if name in SERVICES:
+        return int(command.main(arguments))
+    try:
+        code = int(command.main(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Site:
         """Start a command of the host's side, such as deploy."""
         return Command(
             subprocess.Popen(
-                (sys.executable, "-m", "deploy", words[0], self.machine.host, *words[1:]),
+                (sys.executable, "-m", "deploy", words[0], f"HOST={self.machine.host}", *words[1:]),
                 cwd=self.kit.folder,
                 env=self.environment(),
                 stdout=subprocess.PIPE,

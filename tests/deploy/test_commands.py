@@ -21,7 +21,7 @@ INTERRUPTIBLE = ("env", "--default-signal=INT")
 def ask(site: Site, *words: str) -> tuple[int, str]:
     """Run a command that takes HOST as an option."""
     name, *rest = words
-    return run(site, name, "--host", site.machine.host, *rest)
+    return run(site, name, f"HOST={site.machine.host}", *rest)
 
 
 def command(site: Site, *words: str, **environment: str) -> "subprocess.Popen[str]":
@@ -99,7 +99,7 @@ def test_a_service_that_is_not_well_is_seen(deployed: Site) -> None:
         code, said = ask(deployed, "ps")
         assert code == 1
         assert "The supervisor does not answer: see `make logs STRATEGY=supervisor HOST=vps`." in said
-        code, said = ask(deployed, "journal", "fives")
+        code, said = ask(deployed, "journal", "STRATEGY=fives")
         assert code == 1
         assert (
             "openbell: supervisor does not run: start it with `make deploy HOST=vps`; what runs: daily, fives" in said
@@ -117,14 +117,14 @@ def written(line: str) -> dict[str, object]:
 
 def test_logs_can_be_printed(deployed: Site) -> None:
     """One strategy's lines are as it wrote them."""
-    first = must(deployed, "logs", "--no-follow", "fives").splitlines()[0]
+    first = must(deployed, "logs", "FOLLOW=0", "STRATEGY=fives").splitlines()[0]
     assert written(first)["strategy"] == "fives"
 
 
 def test_logs_are_followed_until_ctrl_c(deployed: Site) -> None:
     """Lines come as they are written; afterwards nothing goes on on the host, and no traceback is left here."""
     follower = "pgrep -f 'compose.* [l]ogs .*--follow' || true"  # not the shell that asks
-    with followed(deployed, "logs", "--host", deployed.machine.host, "fives") as process:
+    with followed(deployed, "logs", f"HOST={deployed.machine.host}", "STRATEGY=fives") as process:
         slots = {written(line_with(process, '"run_end"'))["slot"] for _ in range(2)}
         assert len(slots) == 2
         assert deployed.machine.shell(follower).strip()
@@ -137,8 +137,8 @@ def test_logs_are_followed_until_ctrl_c(deployed: Site) -> None:
 
 def test_journal_and_run(deployed: Site) -> None:
     """A run that somebody asks for is in the journal, and in the audit."""
-    must(deployed, "run", "daily")
-    lines = [json.loads(line) for line in must(deployed, "journal", "daily", "--since", "1h").splitlines()]
+    must(deployed, "run", "STRATEGY=daily")
+    lines = [json.loads(line) for line in must(deployed, "journal", "STRATEGY=daily", "SINCE=1h").splitlines()]
     assert [line for line in lines if line["event"] == "run_end" and line["trigger"] == "manual"]
     assert deployed.audit()[-1]["action"] == "run"
     assert deployed.audit()[-1]["strategy"] == "daily"
@@ -147,29 +147,29 @@ def test_journal_and_run(deployed: Site) -> None:
 
 def test_a_bot_is_paused_and_resumed(deployed: Site) -> None:
     """The page says so; who did it is in the audit, which is a table and, as it is, JSON."""
-    must(deployed, "pause", "daily", "--reason", "earnings; or 'not'", "--for", "2h")
+    must(deployed, "pause", "BOT=daily", "REASON=earnings; or 'not'", "FOR=2h")
     assert wait_until(lambda: "paused" in ask(deployed, "ps")[1], "the pause to be seen", 30)
-    must(deployed, "resume", "daily")
+    must(deployed, "resume", "BOT=daily")
     wait_until(lambda: "paused" not in ask(deployed, "ps")[1], "the end of the pause to be seen", 30)
 
     last = deployed.audit()[-2:]
     assert [(line["action"], line["bot"], line["outcome"]) for line in last] == [
         ("pause", "daily", "succeeded"),
-        ("resume", "daily", "succeeded"),
+        ("resume", "BOT=daily", "succeeded"),
     ]
     assert last[0]["reason"] == "earnings; or 'not'"
-    code, said = run(deployed, "audit", deployed.machine.host)
+    code, said = run(deployed, "audit", f"HOST={deployed.machine.host}")
     assert code == 0
     assert said.splitlines()[0].split() == ["WHEN", "WHAT", "OUTCOME", "BY", "ON", "WHY"]
     assert "pause daily" in said
-    code, said = run(deployed, "audit", deployed.machine.host, "--json")
+    code, said = run(deployed, "audit", f"HOST={deployed.machine.host}", "JSON=1")
     assert [json.loads(line) for line in said.splitlines()] == deployed.audit()
 
 
 def test_a_bot_that_nobody_has(deployed: Site) -> None:
-    """Those of the host are listed."""
-    code, said = ask(deployed, "pause", "dayly", "--reason", "x")
-    assert (code, said) == (2, 'openbell: BOT: found "dayly"; allowed: one of daily, fives\n')
+    """The nearest of the host's bots is named."""
+    code, said = ask(deployed, "pause", "BOT=dayly", "REASON=x")
+    assert (code, said) == (2, 'openbell: BOT: there is no bot "dayly"; did you mean daily?\n')
 
 
 def test_stats_show_what_everything_takes(deployed: Site) -> None:
@@ -190,7 +190,7 @@ def test_stats_show_what_everything_takes(deployed: Site) -> None:
 
 def test_the_dashboard_is_a_tunnel_that_comes_back(deployed: Site) -> None:
     """At the same address, for which a browser has a tab; Ctrl-C ends it as it should end."""
-    with followed(deployed, "dashboard", deployed.machine.host) as process:
+    with followed(deployed, "dashboard", f"HOST={deployed.machine.host}") as process:
         said = line_with(process, "the page is here until Ctrl-C")
         address = said[said.index("http://") :].split(",")[0].split(")")[0]
         assert answers(address)
@@ -215,7 +215,7 @@ def answers(address: str) -> bool:
 
 def test_time_zone_is_the_users(deployed: Site) -> None:
     """A slot is shown in the strategy's zone and in the zone of the one who asks."""
-    process = command(deployed, "ps", "--host", deployed.machine.host, OPENBELL_TIMEZONE="Asia/Tokyo")
+    process = command(deployed, "ps", f"HOST={deployed.machine.host}", OPENBELL_TIMEZONE="Asia/Tokyo")
     said, _ = process.communicate(timeout=60)
     assert "04:17 E" in said
     assert "JST)" in said

@@ -62,7 +62,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(deployed: Site) -> None:
     before, files = deployed.containers(), deployed.machine.shell(listing)
     words = words_of(deployed)
     deployed.change("fives", words, "only thought of")
-    said = deployed.must("deploy", "--dry-run")
+    said = deployed.must("deploy", "DRY_RUN=1")
     deployed.change("fives", "only thought of", words)
     assert "start     fives (changed: image)" in said
     assert re.search(r"mind +fives: due at", said)
@@ -83,7 +83,7 @@ def test_a_rollback_is_a_deployment_of_the_release_before(deployed: Site) -> Non
     assert [line["reason"] for line in lines if line["event"] == "decision"][-1] != "a mistake"
     assert_no_slot_is_lost_or_doubled(lines, EVERY)
     assert [(line["action"], line["release"]) for line in deployed.audit()][-2:] == [("deploy", new), ("rollback", old)]
-    deployed.must("rollback", "--to", new)
+    deployed.must("rollback", f"TO={new}")
     assert deployed.current() == new
 
 
@@ -156,7 +156,7 @@ def test_a_moment_without_runs_can_be_waited_for(deployed: Site) -> None:
     """Of the strategies that are to be stopped; the others may be as busy as they like."""
     daily = deployed.kit.folder / "strategies/daily/strategy.py"
     daily.write_text(daily.read_text().replace("a quiet day", "a very quiet day"))
-    said = deployed.must("deploy", "--wait", "idle")
+    said = deployed.must("deploy", "WAIT=idle")
     assert "waiting until no run is in progress and no slot is due soon" in said
     assert "untouched fives, supervisor" in said
 
@@ -168,7 +168,7 @@ def test_one_strategy_alone_is_deployed(deployed: Site) -> None:
     daily = deployed.kit.folder / "strategies/daily/strategy.py"
     text = daily.read_text()
     daily.write_text(text.replace("quiet day", "noisy day"))
-    deployed.must("deploy", "--strategy", "fives")
+    deployed.must("deploy", "STRATEGY=fives")
     daily.write_text(text)
     after = deployed.containers()
     assert after["fives"] != before["fives"]
@@ -200,7 +200,7 @@ def test_a_rollback_without_its_images_touches_nothing(deployed: Site) -> None:
     compose = deployed.machine.shell(f"cat {deployed.root}/releases/{other}/compose.yaml")
     images = f"{deployed.root}/releases/{other}/images"
     deployed.machine.shell(f"cp {images} /tmp/images; echo {deployed.kit.project}/fives:ffffffffffff >>{images}")
-    code, said = deployed.run("rollback", "--to", other)
+    code, said = deployed.run("rollback", f"TO={other}")
     deployed.machine.shell(f"mv /tmp/images {images}")
     assert code == 1
     assert "an image is not there any more" in said

@@ -125,16 +125,18 @@ def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
     """It is found there by its name, with its secret; a deploy of it alone brings its container."""
     choose(portfolio, "portfolio-together")
     portfolio.must("deploy")
-    lines = [written(line) for line in must(portfolio, "logs", "--no-follow", "daily").splitlines() if "{" in line]
+    lines = [
+        written(line) for line in must(portfolio, "logs", "FOLLOW=0", "STRATEGY=daily").splitlines() if "{" in line
+    ]
     assert {line["strategy"] for line in lines} == set(HOSTED)
-    must(portfolio, "run", "daily")
+    must(portfolio, "run", "STRATEGY=daily")
     assert "together" in must(portfolio, "stats")
     assert "together" in must(portfolio, "plan")
-    must(portfolio, "pause", "daily", "--reason", "a holiday")
+    must(portfolio, "pause", "BOT=daily", "REASON=a holiday")
     wait_until(lambda: "paused" in ask(portfolio, "ps")[1], "the pause to be seen", 30)
-    must(portfolio, "resume", "daily")
+    must(portfolio, "resume", "BOT=daily")
     portfolio.change("fives", words_of(portfolio), "one line changed")
-    said = portfolio.must("deploy", "--strategy", "fives")
+    said = portfolio.must("deploy", "STRATEGY=fives")
     assert "start     together (changed: image; for daily, fives)" in said
     assert "untouched supervisor" in said
     decided = [line["reason"] for line in portfolio.journal("fives") if line["event"] == "decision"]

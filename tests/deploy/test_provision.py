@@ -25,7 +25,7 @@ def provision(machine: Machine, *options: str, **environment: str) -> "subproces
     """Run the command as `make provision` does, without a terminal."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBELL_", "COMPOSE_"))}
     return subprocess.run(
-        (sys.executable, "-m", "deploy", "provision", machine.host, *options),
+        (sys.executable, "-m", "deploy", "provision", f"HOST={machine.host}", *options),
         cwd=ROOT,
         env=ours | {"OPENBELL_SSH_CONFIG": str(machine.ssh_config)} | environment,
         stdin=subprocess.DEVNULL,
@@ -38,7 +38,7 @@ def provision(machine: Machine, *options: str, **environment: str) -> "subproces
 
 def must_be_ready(machine: Machine, **environment: str) -> str:
     """Run the command without being asked; return what it said."""
-    done = provision(machine, "--yes", **environment)
+    done = provision(machine, "YES=1", **environment)
     assert done.returncode == 0, (
         f"{done.stdout}\n{done.stderr}\n{machine.shell('tail -n 30 /var/log/dockerd.log; true')}"
     )
@@ -114,7 +114,7 @@ def test_a_person_who_says_no_is_heard(bare: Machine) -> None:
     """On a terminal it asks, and only yes is yes."""
     controller, terminal = pty.openpty()
     with subprocess.Popen(
-        (sys.executable, "-m", "deploy", "provision", bare.host),
+        (sys.executable, "-m", "deploy", "provision", f"HOST={bare.host}"),
         cwd=ROOT,
         env={**os.environ, "OPENBELL_SSH_CONFIG": str(bare.ssh_config)},
         stdin=terminal,
@@ -181,7 +181,7 @@ def test_settings_that_the_engine_does_not_take_are_put_back(ready: Machine) -> 
     # An option that the engine knows, with a value that it does not: it keeps all of its old settings.
     ready.shell(f"""echo '{{"live-restore": false, "debug": "perhaps"}}' >{SETTINGS}""")
     before = ready.shell(f"cat {SETTINGS}")
-    done = provision(ready, "--yes")
+    done = provision(ready, "YES=1")
     assert done.returncode == 1
     assert "The engine did not take live-restore: see its log. Its settings are as they were." in done.stderr
     assert """vps: "engine's settings" failed: see above""" in done.stderr
@@ -191,7 +191,7 @@ def test_settings_that_the_engine_does_not_take_are_put_back(ready: Machine) -> 
 def test_settings_that_are_no_json_are_left_to_their_owner(ready: Machine) -> None:
     """Nothing is replaced that somebody has written."""
     ready.shell(f"echo '{{ \"mtu\": }}' >{SETTINGS}")
-    done = provision(ready, "--yes")
+    done = provision(ready, "YES=1")
     assert done.returncode == 1
     assert f"{SETTINGS} there is not valid JSON" in done.stderr
     assert ready.shell(f"cat {SETTINGS}") == '{ "mtu": }\n'
@@ -204,7 +204,7 @@ def test_another_distribution_is_refused(ready: Machine) -> None:
         "mv /etc/os-release /etc/os-release.kept; printf 'ID=fedora\\nPRETTY_NAME=\"Fedora 42\"\\n' >/etc/os-release"
     )
     try:
-        done = provision(ready, "--yes")
+        done = provision(ready, "YES=1")
     finally:
         ready.shell("mv /etc/os-release.kept /etc/os-release")
     assert (done.returncode, done.stdout) == (1, "")
@@ -221,7 +221,7 @@ def test_a_user_with_sudo_is_brought_into_the_group_docker(ready: Machine, tmp_p
     config.write_text(ready.ssh_config.read_text().replace("User root", "User me"))
     environment = {"OPENBELL_SSH_CONFIG": str(config)}
 
-    done = provision(ready, "--yes", **environment)
+    done = provision(ready, "YES=1", **environment)
     assert done.returncode == 1
     assert "you are me there, and sudo asks for a password: provision it as root, such as HOST=root@vps" in done.stderr
 

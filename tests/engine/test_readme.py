@@ -81,10 +81,3 @@ def test_the_manifest_of_the_readme_is_valid(tmp_path: Path) -> None:
     assert [bot.id for bot in manifest.bots] == ["my_idea", "my_idea-15m"]
     shown = tomllib.loads(block)
     assert {"description", "timezone", "calendar", "market", "broker", "secrets", "defaults", "bot"} <= set(shown)
-
-
-def test_every_target_of_the_makefile_is_listed() -> None:
-    """`make` alone prints one line for each target."""
-    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert [line.split()[1] for line in listed] == targets

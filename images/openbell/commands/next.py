@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytz
 
-from openbell.manifest import Bot, load_all
+from openbell.manifest import Bot, load_all, strategy_folders, suggestion
 from openbell.slots import slots_between
 
 HORIZON = timedelta(days=400)
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
         "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
     )
     parser.add_argument("--count", type=int, default=3, help="how many slots for each bot")
-    parser.add_argument("--strategy", default="", help="only this strategy")
+    parser.add_argument("--strategy", action="append", default=[], help="only this one; may be repeated")
     options = parser.parse_args(arguments)
     if not options.strategies.is_dir():
         print(f"{options.strategies}: no such folder: name the strategies' folder with --strategies", file=sys.stderr)
@@ -30,16 +30,17 @@ def main(arguments: Sequence[str]) -> int:
     manifests, errors = load_all(options.strategies)
     now = datetime.now(UTC)
     for manifest in manifests:
-        if options.strategy in {"", manifest.name}:
+        if not options.strategy or manifest.name in options.strategy:
             for bot in manifest.bots:
                 for line in lines(bot, now, options.count):
                     print(line)
     for error in errors:
         print(error, file=sys.stderr)
-    if options.strategy and not any(manifest.name == options.strategy for manifest in manifests) and not errors:
-        print(f"{options.strategy}: no such strategy in {options.strategies}", file=sys.stderr)
-        return 1
-    return 1 if errors else 0
+    known = {folder.name for folder in strategy_folders(options.strategies)}
+    unknown = [name for name in options.strategy if name not in known]
+    for name in unknown:
+        print(f"{name}: no such strategy in {options.strategies}: {suggestion(name, known)}", file=sys.stderr)
+    return 1 if errors or unknown else 0
 
 
 def lines(bot: Bot, now: datetime, count: int) -> Iterator[str]:

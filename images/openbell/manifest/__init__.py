@@ -10,6 +10,7 @@ from pathlib import Path
 from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
 from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Limits, Manifest, Schedule, Settings
 from openbell.manifest.reading import ManifestError, Problem, read
+from openbell.manifest.suggestion import suggestion
 from openbell.manifest.trading import BROKERS, MARKETS
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "load_named",
     "parse_duration",
     "strategy_folders",
+    "suggestion",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.__main__ import COMMANDS, arguments
+from deploy.__main__ import COMMANDS, _help
 from deploy.cli.operate import must_run
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
@@ -41,8 +41,8 @@ def test_what_does_not_run_is_one_clear_line(name: str, where: LocalTarget, star
 
 
 def test_every_command_says_what_it_does() -> None:
-    """`python -m deploy --help` has a line for each."""
-    text = " ".join(arguments().format_help().split())
+    """`python -m deploy help` has a line for each."""
+    text = " ".join(_help().split())
     for function in COMMANDS.values():
         assert function.__doc__
         assert " ".join(function.__doc__.split()) in text

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from deploy.__main__ import arguments
-from deploy.cli import operate
+from deploy.cli import arguments, operate
 from deploy.docker import compose
 from deploy.errors import CommandError
 
@@ -50,5 +49,5 @@ def test_the_commands() -> None:
     assert compose.halt("pulse", "it's; odd")[-5:] == ("pulse", "openbell", "halt", "--reason", "it's; odd")
     assert compose.unhalt("supervisor")[-3:] == ("supervisor", "openbell", "unhalt")
     assert compose.reconcile("pulse", adopt=True)[-4:] == ("pulse", "openbell", "reconcile", "--adopt")
-    options = arguments().parse_args(["halt", "--reason", "odd"])
+    options = arguments.options("halt", ["REASON=odd"], {})
     assert (options.command, options.reason) == ("halt", "odd")

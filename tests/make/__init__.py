@@ -1,0 +1,1 @@
+"""The targets of the Makefile, called as a person calls them."""
