@@ -9,7 +9,6 @@ file, lines that are not JSON and lines of any length.
 import contextlib
 import fcntl
 import json
-import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,10 +16,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+from openbell.json_values import JsonValues
+
 Event = dict[str, object]
 NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 
-LONGEST_TEXT = 8_000  # characters of one string value; a longer one is cut, so that one line stays one write
 LONGEST_LINE = 1_000_000  # bytes; a reader passes over longer lines
 _READ_SIZE = 1 << 18
 
@@ -51,15 +51,10 @@ class Journal:
     ) -> None:
         """Append one line: first what every line has, then what identifies the run, then the event's own fields.
 
-        OSError if it cannot be written whole, ValueError if it is longer than a reader takes.
+        Any value can be written; one that is too long is shortened. OSError if the line cannot be written whole.
         """
         head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
-        line = json.dumps(
-            {**head, **{self._text(name): self._plain(value) for name, value in {**run, **fields}.items()}}
-        )
-        if len(line) > LONGEST_LINE:
-            msg = f"a line of the journal holds {LONGEST_LINE} characters, and this {event} has {len(line)}: write less of it"
-            raise ValueError(msg)
+        line = json.dumps({**head, **JsonValues(stamp, self.redacted).fields({**run, **fields})})
         self._append(at.astimezone(UTC).date(), line.encode() + b"\n")
 
     def sync(self) -> None:
@@ -122,34 +117,10 @@ class Journal:
             os.close(self._file)
         self._file, self._day = opened, day
 
-    def _plain(self, value: object) -> object:
-        """Return `value` as JSON can carry it, whatever a strategy hands over, without the secrets."""
-        if value is None or isinstance(value, bool | int):
-            return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else str(value)
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, datetime):
-            return stamp(value)
-        if isinstance(value, Mapping):
-            return {self._text(str(key)): self._plain(one) for key, one in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self._plain(one) for one in value]
-        item = getattr(value, "item", None)  # the scalars of numpy and its kin
-        if callable(item) and getattr(value, "shape", None) == ():
-            return self._plain(item())
-        return self._text(repr(value))
-
-    def _text(self, text: str) -> str:
+    def redacted(self, text: str) -> str:
+        """Return the text without the secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
-        if len(text) > LONGEST_TEXT:
-            return (
-                text[: LONGEST_TEXT // 2]
-                + f" [{len(text) - LONGEST_TEXT} characters left out] "
-                + text[-LONGEST_TEXT // 2 :]
-            )
         return text
 
 

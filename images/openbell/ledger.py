@@ -86,7 +86,10 @@ class Ledger:
         """in_memory: nothing is kept beyond this object, for a backtest."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._database = sqlite3.connect(":memory:" if in_memory else path, timeout=10, isolation_level=None)
+        # Threads of a strategy may order. A context lets one of them in at a time.
+        self._database = sqlite3.connect(
+            ":memory:" if in_memory else path, timeout=10, isolation_level=None, check_same_thread=False
+        )
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")

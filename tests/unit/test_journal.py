@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from openbell import journal as journals
-from openbell.journal import LONGEST_LINE, LONGEST_TEXT, Follower, Journal, days, instant, prune, read, since, stamp
+from openbell.journal import LONGEST_LINE, Follower, Journal, days, instant, prune, read, since, stamp
+from openbell.json_values import LEFT_OUT, LONGEST_TEXT
 
 NOW = datetime(2026, 3, 2, 9, 5, 0, 123_456, UTC)
 DAY = timedelta(days=1)
@@ -164,11 +165,16 @@ def test_a_long_text_keeps_both_ends(journal: Journal) -> None:
     assert f"[{100_000 - LONGEST_TEXT} characters left out]" in text
 
 
-def test_a_line_that_no_reader_takes_is_refused(journal: Journal) -> None:
-    """A line of more than a megabyte is an error at its writer instead of a gap at its readers."""
-    with pytest.raises(ValueError, match="write less of it"):
-        journal.write("note", NOW, text="x", values=[1] * LONGEST_LINE)
-    assert not journal.folder.exists() or events(journal) == []
+def test_a_line_is_never_longer_than_a_reader_takes(journal: Journal) -> None:
+    """Values that are too many are left out, and the line says so; the fields before them stay."""
+    journal.write(
+        "note", NOW, text="x", values=[1] * LONGEST_LINE, names={f"n{number}": "y" * 9_000 for number in range(999)}
+    )
+    (line,) = events(journal)
+    assert (line["text"], line["names"]) == ("x", LEFT_OUT)
+    assert isinstance(line["values"], list)
+    assert line["values"][-1] == LEFT_OUT
+    assert file_of(journal).stat().st_size < LONGEST_LINE
 
 
 def test_a_writer_without_a_folder_raises(tmp_path: Path) -> None:

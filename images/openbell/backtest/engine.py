@@ -20,7 +20,7 @@ from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.slots import slots_between
 from openbell.strategy.context import Context, Run
-from openbell.strategy.loader import StrategyFunction
+from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Market
 from openbell.trading.markets.synthetic import SyntheticMarket
 

@@ -15,24 +15,26 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from openbell import clock
-from openbell.journal import Journal
+from openbell.journal import Journal, stamp
+from openbell.json_values import JsonValues
 from openbell.manifest import Manifest
 from openbell.paths import Paths, from_environment
 from openbell.runner.account_event import tell_account
 from openbell.runner.processes import Failure, answer_stack, write_report
 from openbell.runner.run_setup import desk_of, halted, look, look_at_start, open_for, open_ledger
-from openbell.strategy import loader
+from openbell.strategy import executable, loader
 from openbell.strategy.context import Context, Run
-from openbell.strategy.loader import StrategyFunction
+from openbell.strategy.executable import StrategyFunction
 from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError
 from openbell.trading.venues import VenueError
 from openbell.trading.venues.preload import LibraryMissingError, preload
 
+LAST_ANSWER = 20.0  # seconds that an order of another thread is given to be answered when run() has returned
+STREAM_LAST_ANSWER = 5.0  # seconds; a stream that is asked to end is killed soon after
 LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
 
@@ -56,22 +58,14 @@ def attempt(
         if run.bot.is_stream:
             now = BrokerNow(open_at, clock.now)
             stream = StreamContext(manifest, run, market, now, ledger, journal, clock.now, journal.folder, may_not)
-            stream.look_at_equity()
-            _run_stream(functions["stream"], stream)
-            _end_copies(process)
-            stream.keep_state()
+            _stream(functions["stream"], stream, process)
             return None
         broker = open_at(run.slot)
         context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not)
-        context.look_at_equity()
-        returned = functions["run"](context)
-        _end_copies(process)
+        returned = _run(functions["run"], context, process)
         if returned is not None:
-            text = f"run() returned {returned!r:.200}; it is not used: order with ctx.order()"
+            text = f"run() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
             _note(journal, fields, text, "warning")
-        for symbol in run.bot.symbols:
-            if symbol not in context.decisions:
-                context.hold(symbol, reason="the strategy decided nothing for this symbol")
         if context.state.changed:
             ledger.save_state(run.bot.id, run.slot, context.state)
         ordered = any(action != "hold" for action in context.decisions.values())
@@ -120,11 +114,32 @@ def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> F
     return None
 
 
-def _run_stream(function: StrategyFunction, context: StreamContext) -> None:
+def _run(function: StrategyFunction, context: Context, process: int) -> object:
+    """Let the strategy decide once, and return what its function returned."""
+    context.look_at_equity()
+    try:
+        returned = function(context)
+    finally:
+        _end_copies(process)
+        context.end_threads(LAST_ANSWER)
+    for symbol in context.symbols:
+        if symbol not in context.decisions:
+            context.hold(symbol, reason="the strategy decided nothing for this symbol")
+    return returned
+
+
+def _stream(function: StrategyFunction, context: StreamContext, process: int) -> None:
+    """Let the strategy decide until it ends or is asked to end."""
+    context.look_at_equity()
     signal.signal(signal.SIGTERM, lambda *_: context.stop())
-    with contextlib.suppress(StreamStopped):
-        context.beat()
-        function(context)
+    try:
+        with contextlib.suppress(StreamStopped):
+            context.beat()
+            function(context)
+    finally:
+        _end_copies(process)
+        context.end_threads(STREAM_LAST_ANSWER)
+    context.keep_state()
 
 
 def _end_copies(process: int) -> None:
@@ -177,8 +192,8 @@ def _last_line(error: BaseException) -> str:
 def _strategy_traceback(error: BaseException) -> str:
     """Return the traceback from the strategy's own first frame on: openbell's frames above it help nobody."""
     frame = error.__traceback__
-    here = str(Path(__file__))
-    while frame is not None and frame.tb_frame.f_code.co_filename == here:
+    ours = {__file__, executable.__file__}
+    while frame is not None and frame.tb_frame.f_code.co_filename in ours:
         frame = frame.tb_next
     return "".join(traceback.format_exception(error.with_traceback(frame or error.__traceback__)))
 

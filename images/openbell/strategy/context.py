@@ -15,6 +15,7 @@ import contextlib
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,27 +56,33 @@ class State(MutableMapping[str, object]):
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = dict(values)
-        self._before = json.dumps(self._values)
+        self._before = self._encoded()
 
     def kept(self) -> None:
         """Take the values as they are now for those that the ledger has."""
-        self._before = json.dumps(self._values)
+        self._before = self._encoded()
 
     @property
     def changed(self) -> bool:
-        """Tell whether the run has changed anything, also inside a list or a mapping that it keeps here."""
-        return json.dumps(self._values) != self._before
+        """Tell whether the run has changed anything, also inside a list or a mapping that it keeps here.
+
+        StrategyError if one of the values has become something that cannot be kept.
+        """
+        return self._encoded() != self._before
+
+    def _encoded(self) -> dict[str, str]:
+        return {key: _json(key, value) for key, value in self._values.items()}
 
     def __getitem__(self, key: str) -> object:
         return self._values[key]
 
     def __setitem__(self, key: str, value: object) -> None:
-        try:
-            # The round trip makes what this run reads back equal to what the next one will.
-            self._values.update(json.loads(json.dumps({key: value}, allow_nan=False)))
-        except (TypeError, ValueError) as error:
-            msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
-            raise StrategyError(msg) from None
+        name: object = key  # strategies are not checked for types
+        if not isinstance(name, str):
+            msg = f"a name in ctx.state is a text, not {name!r:.100}"
+            raise StrategyError(msg)
+        # The round trip makes what this run reads back equal to what the next one will.
+        self._values[key] = json.loads(_json(key, value))
 
     def __delitem__(self, key: str) -> None:
         del self._values[key]
@@ -85,6 +92,14 @@ class State(MutableMapping[str, object]):
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def _json(key: str, value: object) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
+        msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
+        raise StrategyError(msg) from None
 
 
 class BotContext:
@@ -121,6 +136,7 @@ class BotContext:
         self._guard = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
         self._signals: dict[str, object] = {}
         self._sent: set[str] = set()  # client_order_ids of this run
+        self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
 
     @property
     def slot(self) -> datetime:
@@ -173,6 +189,10 @@ class BotContext:
         """Take the day's first look at the account, if a limit of the manifest counts from there."""
         self._guard.look_at_equity(self.slot, self._clock())
 
+    def end_threads(self, seconds: float) -> None:
+        """Let an order that another thread is sending get its answer and its line, and no thread send any more."""
+        self._one_thread.acquire(timeout=seconds)
+
     def signal(self, symbol: str, value: float, **values: object) -> None:
         """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
         self._signals[symbol] = value
@@ -196,7 +216,11 @@ class BotContext:
         if isinstance(quantity, bool) or not math.isfinite(quantity) or quantity <= 0:
             msg = f"the quantity of an order is a positive number, not {quantity!r}"
             raise StrategyError(msg)
-        order = Order(client_order_id, symbol, side, float(quantity))
+        with self._one_thread:
+            return self._place(Order(client_order_id, symbol, side, float(quantity)), reason, leg)
+
+    def _place(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+        symbol, side, client_order_id = order.symbol, order.side, order.client_order_id
         with self._ledger.one_at_a_time() if self._guard.keeps_order else contextlib.nullcontext():
             placed, repeated = self._send(order, leg)
         if placed.status == "refused":
@@ -287,7 +311,8 @@ class BotContext:
         if clashing:
             msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
             raise StrategyError(msg)
-        self._journal.write(event, self._clock(), {**own, **fields}, level=level)
+        with self._one_thread:
+            self._journal.write(event, self._clock(), {**own, **fields}, level=level)
 
 
 class Context(BotContext):
@@ -302,12 +327,13 @@ class Context(BotContext):
         halt, stale data: `status` is "refused", `reason` says which). BrokerError means that the broker gave no answer.
         """
         client_order_id = order_identity(self.bot, self.slot, symbol, side, leg)
-        if client_order_id in self._sent:
-            msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
-            raise StrategyError(msg)
-        placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
-        self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
-        return placed
+        with self._one_thread:
+            if client_order_id in self._sent:
+                msg = f'this run has an order to {side} {symbol} already: tell a second one apart with leg="2"'
+                raise StrategyError(msg)
+            placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
+            self._sent.add(client_order_id)  # an order that the broker gave no answer to may be tried again
+            return placed
 
 
 def _of(order: Order, status: str, reason: str, at: datetime) -> PlacedOrder:

@@ -4,14 +4,12 @@ import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from openbell.manifest import Manifest, load_named
 from openbell.paths import PathError, Paths
-
-StrategyFunction = Callable[[Any], object]  # takes a Context, or a StreamContext if it is named stream
+from openbell.strategy.executable import StrategyFunction, executed, refusal
 
 
 class StrategyImportError(Exception):
@@ -62,10 +60,13 @@ def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, Strategy
     found: dict[str, StrategyFunction] = {}
     for name in names:
         function = getattr(module, name, None)
-        if not callable(function):
+        if function is None:
             msg = f'{path.name} has no function {name}: write "def {name}(ctx)"'
             raise StrategyImportError(msg)
-        found[name] = function
+        if reason := refusal(name, function):
+            msg = f"{path.name}: {name}: {reason}"
+            raise StrategyImportError(msg)
+        found[name] = executed(name, function)
     return found
 
 

@@ -10,6 +10,7 @@ longer than its `timeout`.
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -65,6 +66,8 @@ class StreamContext(BotContext):
 
         What has changed in `state` is kept from here on.
         """
+        if self._stopping:
+            raise StreamStopped  # asked for while another thread beat or ordered
         if os.getppid() != self._loop:
             raise StreamStopped  # the loop is gone, and the one that follows starts a stream of its own
         if time.monotonic() - self._beat_at >= BEAT_EVERY:
@@ -85,6 +88,8 @@ class StreamContext(BotContext):
         to: an event that arrives again, after a reconnect or a crash, finds its order and sends no second one.
         """
         client_order_id = order_identity(self.bot, f"event {event}", symbol, side, leg)
+        if threading.current_thread() is not threading.main_thread():  # only the main thread is ever interrupted
+            return self._order(client_order_id, symbol, side, quantity, reason, leg)
         self._in_order = True
         try:
             placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
@@ -96,9 +101,10 @@ class StreamContext(BotContext):
 
     def keep_state(self) -> None:
         """Make what has changed in `state` durable."""
-        if self.state.changed:
-            self._ledger.keep_state(self.bot, self.state)
-            self.state.kept()
+        with self._one_thread:
+            if self.state.changed:
+                self._ledger.keep_state(self.bot, self.state)
+                self.state.kept()
 
     def stop(self) -> None:
         """End the stream: at once, or as soon as the order that is on its way has its answer."""

@@ -25,7 +25,7 @@ from openbell.manifest import Manifest, load_all
 from openbell.runner.loop import Loop
 from openbell.strategy import loader
 from openbell.strategy.context import Context
-from openbell.strategy.loader import StrategyFunction
+from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets.synthetic import SyntheticMarket
 from tests.unit.runner.simulated import Time
 from tests.unit.runner.simulated_runs import SimulatedLauncher, remember

@@ -13,7 +13,7 @@ from openbell.manifest import Manifest
 from openbell.runner.processes import SELF_DESTRUCT_MARGIN, Ending, Failure
 from openbell.slots import next_slot
 from openbell.strategy.context import Context, Run
-from openbell.strategy.loader import StrategyFunction
+from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Market
 from tests.unit.runner.simulated import TICK, CountingBroker, Fate, NoMarket, Time
 

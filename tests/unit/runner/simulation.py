@@ -30,7 +30,7 @@ from openbell.manifest import Anchor, Bot, Manifest, Schedule
 from openbell.runner import loop as loops
 from openbell.runner.loop import Loop
 from openbell.runner.recovery import recover
-from openbell.strategy.loader import StrategyFunction
+from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Market
 from tests.unit.runner.checks import Record, problems
 from tests.unit.runner.simulated import CountingBroker, Fate, Killed, NoMarket, Time
