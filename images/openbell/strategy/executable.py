@@ -32,7 +32,7 @@ def refusal(name: str, function: object) -> str:
             return ""  # which of its arguments are taken is seen when it is called
         function = function.func
     if not isinstance(function, FunctionType | MethodType | type):
-        function = function.__call__  # of an instance, its bound method
+        function = MethodType(type(function).__call__, function)
     if isinstance(function, MethodType):
         bound += 1
         function = function.__func__
