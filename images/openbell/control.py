@@ -5,18 +5,19 @@ written by the command line and by the status page, and obeyed by the strategy's
 supervisor of a deployment.
 """
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from openbell import foreign_files
+from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT = "deployment.json"
 _HALT = "halt.json"
+MOST_REQUESTS = 1_000  # that wait for one strategy
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,19 @@ class Deployment:
 
 def announce(root: Path, deployment: Deployment) -> None:
     """Say that a deployment is under way; one that was announced before is replaced."""
-    content = {
+    content: dict[str, object] = {
         "release": deployment.release,
         "strategies": list(deployment.strategies),
         "since": stamp(deployment.since),
         "until": stamp(deployment.until),
         "by": deployment.by,
     }
-    _replace(root / _DEPLOYMENT, content)
+    foreign_files.write_object(root / _DEPLOYMENT, root, content)
 
 
 def deployment(root: Path) -> Deployment | None:
     """Return the deployment that was announced last, over or not, or None; one that cannot be read counts as none."""
-    content = _read(root / _DEPLOYMENT) or {}
+    content = _read(root / _DEPLOYMENT, root)
     since, until = instant(content.get("since")), instant(content.get("until"))
     strategies = content.get("strategies")
     if since is None or until is None or not isinstance(strategies, list):
@@ -92,28 +93,27 @@ class Halt:
 
 def halt(root: Path, halt: Halt) -> None:
     """Stop all orders everywhere; a halt that is there is replaced."""
-    _replace(root / _HALT, {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason})
+    content: dict[str, object] = {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason}
+    foreign_files.write_object(root / _HALT, root, content)
 
 
 def unhalt(root: Path) -> bool:
     """Let orders be sent again; tell whether they were halted."""
-    try:
-        (root / _HALT).unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    return foreign_files.remove(root / _HALT, root)
 
 
 def halted(root: Path) -> Halt | None:
-    """Return the halt, or None if orders may be sent. One that cannot be read holds all the same."""
+    """Return the halt, or None if orders may be sent. Whatever else is at its place holds all the same."""
     try:
-        content = json.loads((root / _HALT).read_text())
+        content = foreign_files.read_object(root / _HALT, root)
         since = instant(content.get("since")) or _ALWAYS
         return Halt(since, str(content.get("by", "unknown")), str(content.get("reason", "")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError) as error:
-        return Halt(_ALWAYS, "unknown", f"{_HALT} cannot be read ({error}); make unhalt removes it")
+    except ForeignFileError as error:
+        return Halt(_ALWAYS, "unknown", f"{error}; make unhalt removes it")
+    except OSError as error:
+        return Halt(_ALWAYS, "unknown", f"{_HALT} cannot be read ({error.strerror})")
 
 
 class Control:
@@ -136,53 +136,60 @@ class Control:
     def pause(self, bot: str, pause: Pause) -> None:
         """Store a pause; one that is there is replaced."""
         until = stamp(pause.until) if pause.until else None
-        _replace(
-            self._paused / f"{bot}.json",
-            {"since": stamp(pause.since), "until": until, "by": pause.by, "reason": pause.reason},
-        )
+        content: dict[str, object] = {
+            "since": stamp(pause.since),
+            "until": until,
+            "by": pause.by,
+            "reason": pause.reason,
+        }
+        foreign_files.write_object(self._paused / f"{bot}.json", self._root, content)
 
     def resume(self, bot: str) -> bool:
         """Remove the bot's pause; tell whether there was one."""
-        try:
-            (self._paused / f"{bot}.json").unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        return foreign_files.remove(self._paused / f"{bot}.json", self._root)
 
     def paused(self, bot: str) -> Pause | None:
         """Return the bot's pause, expired or not, or None if it has none. One that cannot be read holds all the same."""
         try:
-            content = json.loads((self._paused / f"{bot}.json").read_text())
+            content = foreign_files.read_object(self._paused / f"{bot}.json", self._root)
             # A pause that somebody wrote by hand holds from the beginning of time: better paused too much than too little.
             since, until = instant(content.get("since")) or _ALWAYS, instant(content.get("until"))
             return Pause(since, until, str(content.get("by", "unknown")), str(content.get("reason", "")))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, AttributeError) as error:
-            return Pause(_ALWAYS, None, "unknown", f"the pause cannot be read ({error}); resume the bot to remove it")
+        except ForeignFileError as error:
+            return Pause(_ALWAYS, None, "unknown", f"{error}; resume the bot to remove it")
+        except OSError as error:
+            return Pause(_ALWAYS, None, "unknown", f"the pause cannot be read ({error.strerror})")
 
     def request(self, bot: str, by: str, at: datetime) -> Request:
         """Ask for a run of the bot now; the loop takes the request within a second."""
         request = Request(os.urandom(6).hex(), bot, by, at)
-        content = {"bot": bot, "by": by, "requested_at": stamp(at)}
-        _replace(self._requests / f"{request.id}.json", content)
+        content: dict[str, object] = {"bot": bot, "by": by, "requested_at": stamp(at)}
+        foreign_files.write_object(self._requests / f"{request.id}.json", self._root, content)
         return request
 
     def requests(self) -> list[Request]:
         """Return the requests that wait, oldest first."""
         found: list[Request] = []
-        for path in self._requests.glob("*.json"):
-            content = _read(path) or {}
+        try:
+            names = foreign_files.names(self._requests, self._root, MOST_REQUESTS)
+        except FileNotFoundError:
+            return found
+        for name in names:
+            if not name.endswith(".json"):
+                continue
+            content = _read(self._requests / name, self._root)
             at = instant(content.get("requested_at"))
             if at is None or not isinstance(content.get("bot"), str):
-                path.unlink(missing_ok=True)  # not one of ours, or torn: nobody waits for it
+                foreign_files.remove(self._requests / name, self._root)  # not one of ours: nobody waits for it
                 continue
-            found.append(Request(path.stem, str(content["bot"]), str(content.get("by", "unknown")), at))
+            found.append(Request(Path(name).stem, str(content["bot"]), str(content.get("by", "unknown")), at))
         return sorted(found, key=lambda request: request.requested_at)
 
     def done(self, request: Request) -> None:
         """Remove a request that was answered."""
-        (self._requests / f"{request.id}.json").unlink(missing_ok=True)
+        foreign_files.remove(self._requests / f"{request.id}.json", self._root)
 
     def requests_version(self) -> int:
         """Return a number that changes whenever a request comes or goes; cheap enough to ask every second.
@@ -196,18 +203,9 @@ class Control:
             return self._requests.stat().st_mtime_ns
 
 
-def _replace(path: Path, content: Mapping[str, object]) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("w") as file:
-        file.write(json.dumps(content) + "\n")
-        file.flush()
-        os.fsync(file.fileno())  # after a power cut the old file or the new one is there, never an empty one
-    temporary.replace(path)
-
-
-def _read(path: Path) -> dict[str, object] | None:
+def _read(path: Path, root: Path) -> dict[str, object]:
+    """Return what a file holds; nothing if it cannot be read."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+        return foreign_files.read_object(path, root)
+    except OSError:
+        return {}

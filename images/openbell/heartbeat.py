@@ -4,17 +4,20 @@ A stream has a beat of its own: a file that is touched while its events arrive.
 """
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from openbell import foreign_files
+from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
 
 INTERVAL = 5.0  # seconds between two beats
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
+_FILE = "beat.json"
+_STREAMS = "streams"
 OLD = 30.0  # seconds after which a loop counts as stalled; the container's health check has the same figure
 
 
@@ -30,21 +33,24 @@ class Heartbeat:
 
 def write(folder: Path, beat: Heartbeat) -> None:
     """Replace the beat in a strategy's journal folder; OSError if that cannot be done."""
-    temporary = folder / "beat.json.new"
-    content = {"timestamp": stamp(beat.timestamp), "boot_id": beat.boot_id, "running": list(beat.running)} | (
-        {"streams": {bot: stamp(at) for bot, at in beat.streams.items()}} if beat.streams else {}
-    )
-    temporary.write_text(json.dumps(content) + "\n")
-    temporary.replace(folder / "beat.json")
+    content: dict[str, object] = {
+        "timestamp": stamp(beat.timestamp),
+        "boot_id": beat.boot_id,
+        "running": list(beat.running),
+    } | ({"streams": {bot: stamp(at) for bot, at in beat.streams.items()}} if beat.streams else {})
+    foreign_files.write_object(folder / _FILE, folder.parent, content, durable=False)
 
 
 def read(folder: Path) -> Heartbeat | None:
-    """Return the beat in a strategy's journal folder, or None if there is none that can be read."""
+    """Return the beat in a strategy's journal folder, or None if there is none that can be read.
+
+    OSError if this process is short of something, such as descriptors: that says nothing of the loop.
+    """
     try:
-        content = json.loads((folder / "beat.json").read_text())
-        timestamp, boot_id, running = instant(content["timestamp"]), content["boot_id"], content["running"]
-    except (OSError, ValueError, KeyError, TypeError):
+        content = foreign_files.read_object(folder / _FILE, folder.parent)
+    except (FileNotFoundError, ForeignFileError):
         return None
+    timestamp, boot_id, running = instant(content.get("timestamp")), content.get("boot_id"), content.get("running")
     if timestamp is None or not isinstance(boot_id, str) or not isinstance(running, list):
         return None
     said = content.get("streams", {})
@@ -54,28 +60,38 @@ def read(folder: Path) -> Heartbeat | None:
 
 def is_there(folder: Path) -> bool:
     """Tell whether a loop has begun to beat and has not stopped in order since."""
-    return (folder / "beat.json").exists()
+    return written_at(folder) is not None
+
+
+def written_at(folder: Path) -> datetime | None:
+    """Return when the beat was written, by the file system's clock, or None if there is none."""
+    return _written_at(folder / _FILE, folder.parent)
 
 
 def end(folder: Path) -> None:
     """Take the beat away: the loop stops in order."""
-    (folder / "beat.json").unlink(missing_ok=True)
+    foreign_files.remove(folder / _FILE, folder.parent)
 
 
 def touch_stream(folder: Path, bot: str) -> None:
     """Leave a stream's sign of life in a strategy's journal folder; a full disk does not stop it."""
     with contextlib.suppress(OSError):
-        path = folder / "streams" / bot
+        path = folder / _STREAMS / bot
+        path.parent.mkdir(exist_ok=True)
+        file = foreign_files.open_file(path, folder.parent, os.O_WRONLY | os.O_CREAT)
         try:
-            os.utime(path)
-        except FileNotFoundError:
-            path.parent.mkdir(exist_ok=True)
-            path.touch()
+            os.utime(file)
+        finally:
+            os.close(file)
 
 
 def stream_beat(folder: Path, bot: str) -> datetime | None:
     """Return when a stream last beat, or None if it never has."""
+    return _written_at(folder / _STREAMS / bot, folder.parent)
+
+
+def _written_at(path: Path, trusted: Path) -> datetime | None:
     try:
-        return datetime.fromtimestamp((folder / "streams" / bot).stat().st_mtime, UTC)
-    except OSError:
+        return datetime.fromtimestamp(foreign_files.status_of(path, trusted).st_mtime, UTC)
+    except (OSError, ValueError, OverflowError):  # there is none, or its time is beyond all years
         return None

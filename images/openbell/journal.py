@@ -15,6 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
+
+from openbell import foreign_files
+from openbell.foreign_files import ForeignFileError, parse_object
 
 from openbell.json_values import JsonValues
 
@@ -22,6 +26,9 @@ Event = dict[str, object]
 NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 
 LONGEST_LINE = 1_000_000  # bytes; a reader passes over longer lines
+LARGEST_FILE = 1 << 30  # bytes; no day of a strategy's is that long
+MOST_BYTES = 4 << 20  # of one strategy, read at once by a reader that has others to read
+MOST_LINES = 5_000  # the same in lines
 _READ_SIZE = 1 << 18
 
 
@@ -72,7 +79,7 @@ class Journal:
         """Make what is in the files dated `first` or later final, whoever wrote it: torn lines end, and all survive a power cut."""
         for day, path in days(self.folder):
             if day >= first:
-                opened = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+                opened = foreign_files.open_file(path, self.folder.parent, os.O_RDWR | os.O_APPEND)
                 try:
                     if _is_torn(opened):
                         os.write(opened, b"\n")
@@ -106,7 +113,7 @@ class Journal:
         self.sync()  # it speaks for all lines so far, also for those in the file of the day before
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{day.isoformat()}.jsonl"
-        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        opened = foreign_files.open_file(path, self.folder.parent, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         if opened <= 2:
             # A strategy has closed its standard output: what is echoed there must not end up in the journal again.
             low, opened = opened, fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
@@ -172,40 +179,59 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Event | None]]:
     """Yield, for each whole line from the byte `offset` on, the offset behind it and its event.
 
     The event is None where the line is not a JSON object with an event's name, or is too long. A last line without an
-    end is not yielded: it may still be in the writing.
+    end is not yielded: it may still be in the writing. The path is <root>/<strategy>/<day>.jsonl; no link below the
+    root is followed.
     """
-    with path.open("rb") as file:
+    with foreign_files.opened(path, path.parent.parent) as file:
         file.seek(offset)
-        rest, too_long = b"", False
-        while chunk := file.read(_READ_SIZE):
-            lines = (rest + chunk).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
-                offset += len(line) + 1
-                yield offset, None if too_long else _parse(line)
-                too_long = False
-            if len(rest) > LONGEST_LINE:
-                offset, rest, too_long = offset + len(rest), b"", True
+        for position, line, is_whole in _lines(file, offset):
+            if is_whole:
+                yield position, _parse(line)
 
 
-def _parse(line: bytes) -> Event | None:
-    if len(line) > LONGEST_LINE:
+def _lines(file: BinaryIO, offset: int, *, within: bool = False) -> Iterator[tuple[int, bytes | None, bool]]:
+    """Yield the offset behind each line from `offset` on, the line, and True.
+
+    A line that is too long is None; each piece of it that is passed over before its end comes with False.
+    within: the offset lies in the middle of such a line.
+    """
+    rest = b""
+    while chunk := file.read(_READ_SIZE):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            offset += len(line) + 1
+            yield offset, None if within else line, True
+            within = False
+        if len(rest) > LONGEST_LINE:
+            offset, rest, within = offset + len(rest), b"", True
+            yield offset, None, False
+
+
+def _parse(line: bytes | None) -> Event | None:
+    if line is None or len(line) > LONGEST_LINE:
         return None
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
+        event = parse_object(line)
+    except ValueError:
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    return event if isinstance(event.get("event"), str) else None
 
 
 def days(folder: Path) -> list[tuple[date, Path]]:
-    """Return the journal files of one strategy's folder with their dates, oldest first; none if there is no folder."""
+    """Return the journal files of one strategy's folder with their dates, oldest first; none if there is no folder.
+
+    OSError if the folder cannot be read or holds more files than a strategy can write.
+    """
     found: list[tuple[date, Path]] = []
-    for path in folder.glob("*.jsonl"):
-        try:
-            found.append((date.fromisoformat(path.stem), path))
-        except ValueError:
-            continue
+    try:
+        names = foreign_files.names(folder, folder.parent)
+    except FileNotFoundError:
+        return []
+    for name in names:
+        if name.endswith(".jsonl"):
+            with contextlib.suppress(ValueError):
+                found.append((date.fromisoformat(name.removesuffix(".jsonl")), folder / name))
     return sorted(found)
 
 
@@ -236,40 +262,73 @@ class Follower:
         self.root = root
         self.positions = dict(positions or {})
         self.unreadable = 0  # lines passed over so far
+        self.is_cut = False  # the last look ended before the end of the files, since it had read enough
+        self._within: set[str] = set()  # files whose position lies in the middle of a line that is too long
 
     def poll(self) -> Iterator[Event]:
         """Yield what is new, file by file, oldest day first within a strategy."""
-        for folder in sorted(path for path in self.root.iterdir() if path.is_dir()):
-            yield from self.follow(path for _, path in days(folder))
+        for name in foreign_files.folders(self.root):
+            yield from self.follow(path for _, path in days(self.root / name))
 
-    def follow(self, paths: Iterable[Path]) -> Iterator[Event]:
-        """Yield what is new in these files of the root, in their order."""
+    def follow(self, paths: Iterable[Path], most: int | None = None) -> Iterator[Event]:
+        """Yield what is new in these files of the root, in their order.
+
+        most: about how many bytes to read at once; see `is_cut`. OSError if a file is none that can be read.
+        """
+        self.is_cut = False
         for path in paths:
-            yield from self._follow_file(path)
+            before = self.positions.get(self._name(path), 0)
+            yield from self._follow_file(path, most)
+            if self.is_cut:
+                return
+            if most is not None:
+                most = max(1, most - max(0, self.positions.get(self._name(path), 0) - before))
 
-    def _follow_file(self, path: Path) -> Iterator[Event]:
-        name = str(path.relative_to(self.root))
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.root))
+
+    def _follow_file(self, path: Path, most: int | None) -> Iterator[Event]:
+        name = self._name(path)
         offset = self.positions.get(name, 0)
         try:
-            size = path.stat().st_size
+            size = foreign_files.size_of(path, self.root)
             if size == offset:
                 return
-            if size < offset or not _ends_line(path, offset):
-                offset = 0  # the file was cut short and goes on: read it anew, events are told apart by their content
-            for position, event in read(path, offset):
-                self.positions[name] = position
+            if size > LARGEST_FILE:
+                raise ForeignFileError(path, f"has {size:,} bytes; no day's journal has more than {LARGEST_FILE:,}")
+            with foreign_files.opened(path, self.root) as file:
+                if size < offset or not (name in self._within or _ends_line(file, offset)):
+                    offset = (
+                        0  # the file was cut short and goes on: read it anew, events are told apart by their content
+                    )
+                    self._within.discard(name)
+                yield from self._new(file, name, offset, most)
+        except FileNotFoundError:
+            self.positions.pop(name, None)
+            self._within.discard(name)
+
+    def _new(self, file: BinaryIO, name: str, offset: int, most: int | None) -> Iterator[Event]:
+        start = offset
+        file.seek(offset)
+        for count, (position, line, is_whole) in enumerate(_lines(file, offset, within=name in self._within), 1):
+            self.positions[name] = position
+            if not is_whole:
+                self._within.add(name)
+            else:
+                self._within.discard(name)
+                event = _parse(line)
                 if event is None:
                     self.unreadable += 1
                 else:
                     yield event
-        except FileNotFoundError:
-            self.positions.pop(name, None)
+            if most is not None and (position - start >= most or count >= MOST_LINES):
+                self.is_cut = True
+                return
 
 
-def _ends_line(path: Path, offset: int) -> bool:
+def _ends_line(file: BinaryIO, offset: int) -> bool:
     """Tell whether a line ends at the offset, as it did when a reader was there."""
     if offset == 0:
         return True
-    with path.open("rb") as file:
-        file.seek(offset - 1)
-        return file.read(1) == b"\n"
+    file.seek(offset - 1)
+    return file.read(1) == b"\n"

@@ -98,7 +98,8 @@ def test_a_pause_is_safe_before_it_is_there(control: Control, monkeypatch: pytes
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name))
     control.pause("b", Pause(NOW, None, "alice", "earnings"))
-    assert synced == ["b.new"]
+    assert [name.startswith(".b.json.") for name in synced] == [True, False], synced
+    assert synced[1] == "paused"  # the new name in the folder
 
 
 # Requests

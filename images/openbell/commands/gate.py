@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from openbell import heartbeat, journal
+from openbell import foreign_files, heartbeat, journal
 from openbell.calendars import CalendarExpired
 from openbell.commands import container_strategies
 from openbell.control import Control
@@ -103,11 +103,11 @@ class Watched:
 
 def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
     """Return the boot of a loop of this container, which has beaten since then; None if none did in time."""
-    path = places.journal / places.strategy / "beat.json"
+    folder = places.journal / places.strategy
     end = time.monotonic() + limit
     while True:
-        sign = heartbeat.read(path.parent)
-        if sign is not None and path.stat().st_mtime > since:
+        sign, at = heartbeat.read(folder), heartbeat.written_at(folder)
+        if sign is not None and at is not None and at.timestamp() > since:
             return sign.boot_id
         if time.monotonic() >= end:
             return None
@@ -166,7 +166,8 @@ class _Tail:
     def poll(self) -> list[Event]:
         events = []
         for _, path in journal.days(self._folder)[-2:]:
-            start = self._read.setdefault(path, max(0, path.stat().st_size - FAR_BACK))
+            size = foreign_files.size_of(path, self._folder.parent)
+            start = self._read.setdefault(path, max(0, size - FAR_BACK))
             for position, event in journal.read(path, start):
                 self._read[path] = position
                 if event is not None:

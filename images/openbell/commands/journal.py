@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from openbell import foreign_files
 from openbell.journal import instant, since
 from openbell.manifest import parse_duration
 
@@ -30,15 +31,22 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 2
     folder = options.journal / options.strategy
-    if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in options.journal.glob("*/"))) or "none yet"
-        print(f"{options.strategy}: no journal of that strategy; there is: {known}", file=sys.stderr)
-        return 1
     wanted = {name: value for name in ("symbol", "bot", "event") if (value := getattr(options, name))}
-    for event in since(folder, start.date()):
-        at = instant(event.get("timestamp"))
-        if at is not None and at >= start and all(event.get(name) == value for name, value in wanted.items()):
-            print(json.dumps(event))
+    try:
+        known = foreign_files.folders(options.journal)
+        if options.strategy not in known:
+            there = ", ".join(known) or "none yet"
+            print(f"{options.strategy}: no journal of that strategy; there is: {there}", file=sys.stderr)
+            return 1
+        for event in since(folder, start.date()):
+            at = instant(event.get("timestamp"))
+            if at is not None and at >= start and all(event.get(name) == value for name, value in wanted.items()):
+                print(json.dumps(event))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"{options.strategy}: its journal cannot be read: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from openbell import foreign_files
 from openbell.control import Control
 from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError
@@ -39,7 +41,9 @@ def _run(places: Paths, bot: str, wait: float) -> int:
     follower = Follower(places.journal)
     folder = places.journal / places.strategy
     # Only what is written from here on matters.
-    follower.positions = {str(path.relative_to(places.journal)): path.stat().st_size for _, path in days(folder)}
+    follower.positions = {
+        f"{places.strategy}/{path.name}": foreign_files.size_of(path, places.journal) for _, path in days(folder)
+    }
     try:
         request = Control(places.control, places.strategy).request(
             bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC)
@@ -49,7 +53,7 @@ def _run(places: Paths, bot: str, wait: float) -> int:
         return 1
     ask_to_look(places.state)
     run_id = None
-    for event in _events(follower, time.monotonic() + wait):
+    for event in _events(follower, folder, time.monotonic() + wait):
         if event.get("request") == request.id and event["event"] == "request_refused":
             print(f"{bot}: not run: {event.get('reason')}", file=sys.stderr)
             return 1
@@ -66,9 +70,9 @@ def _run(places: Paths, bot: str, wait: float) -> int:
     return 1
 
 
-def _events(follower: Follower, until: float) -> Iterator[Event]:
+def _events(follower: Follower, folder: Path, until: float) -> Iterator[Event]:
     while time.monotonic() < until:
-        yield from follower.poll()
+        yield from follower.follow(path for _, path in days(folder))
         time.sleep(0.05)
 
 

@@ -4,7 +4,6 @@ It is asked for by a file, and watched by the very code that watches the strateg
 them: its manifest, journal and beat lie in a temporary folder of their own, so that no page and no ledger knows of it.
 """
 
-import json
 import shutil
 import sqlite3
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from openbell import heartbeat
+from openbell import foreign_files, heartbeat
 from openbell.journal import Journal, instant, stamp
 from openbell.manifest import Manifest
 from openbell.manifest.reading import read
@@ -46,9 +45,8 @@ def ask(control: Path, now: datetime, by: str) -> Request:
     """Ask the running supervisor for a canary; OSError if that cannot be written."""
     slot = (now + AHEAD).replace(microsecond=0)
     request = Request(now, slot, by)
-    temporary = control / f"{REQUEST}.new"
-    temporary.write_text(json.dumps({"requested_at": stamp(now), "slot": stamp(slot), "by": by}) + "\n")
-    temporary.replace(control / REQUEST)
+    content: dict[str, object] = {"requested_at": stamp(now), "slot": stamp(slot), "by": by}
+    foreign_files.write_object(control / REQUEST, control, content)
     return request
 
 
@@ -107,15 +105,13 @@ class CanaryRunner:
 
     def _taken(self, now: datetime) -> Request | None:
         try:
-            content = json.loads(self._file.read_text())
+            content = foreign_files.read_object(self._file, self._file.parent)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
-            content = None
+        except OSError:
+            content = {}
         with suppress(OSError):
-            self._file.unlink()
-        if not isinstance(content, dict):
-            return None
+            foreign_files.remove(self._file, self._file.parent)
         at, slot = instant(content.get("requested_at")), instant(content.get("slot"))
         if at is None or slot is None or abs(now - at) > FRESH or not now - FRESH <= slot <= now + FRESH:
             log.warning("canary.refused", reason="the request is torn or old")

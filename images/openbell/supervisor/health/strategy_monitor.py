@@ -1,6 +1,7 @@
 """The outlook: what is known of one strategy and its bots, judged, as a view. Made anew only where something has changed."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -80,7 +81,8 @@ class StrategyMonitor:
         often = BEAT if self._begun or self._doubtful else RARELY
         if alive and self._beat_at is not None and timedelta(0) <= now - self._beat_at < often:
             return
-        self.beat, self._beat_at = beats.read(self._folder), now
+        with suppress(OSError):  # short of descriptors: what this process lacks says nothing of the loop
+            self.beat, self._beat_at = beats.read(self._folder), now
 
     def demand(self, book: SlotLedger, now: datetime) -> None:
         """See what the slots demand now; the journal is known up to now."""

@@ -12,7 +12,7 @@ _MODIFY, _MOVED_TO, _CREATE, _DELETE, _DELETE_SELF, _MOVE_SELF = 0x2, 0x80, 0x10
 _OVERFLOW, _IGNORED, _ONLY_FOLDERS = 0x4000, 0x8000, 0x01000000
 _INTERESTING = _MODIFY | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
 _HEAD = struct.Struct("iIII")
-_BEATS = (b"beat.json", b"beat.json.new", b"streams")
+_BEATS = (b"beat.json", b"streams")
 LINGER = 0.02  # seconds; lines seldom come alone
 
 
@@ -95,7 +95,7 @@ class FolderWatcher:
             self._heard.update(self._names.values())
         elif mask & _IGNORED:
             self._names.pop(number, None)  # the folder is gone: whoever makes it again is listened to anew
-        elif number in self._names and file not in _BEATS:
+        elif number in self._names and file not in _BEATS and not file.startswith(b"."):
             self._heard.add(self._names[number])
             if mask & _MOVE_SELF:
                 self._libc.inotify_rm_watch(self._notify, number)

@@ -5,16 +5,20 @@ written faster than it can be read, delays nobody else.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from openbell.journal import Event, Follower, days
+from openbell import foreign_files
+from openbell.foreign_files import ForeignFileError
+from openbell.journal import MOST_BYTES, Event, Follower, days
 from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 
 FULL_LOOK = timedelta(seconds=60)  # between two looks at all files; in between only the newest days' are asked for
 POLL = timedelta(seconds=5)  # between two looks at what is silent, should the ears have missed it
 MOST = 5_000  # events of all strategies that are taken at once, so that nobody else waits long
+MOST_FOLDERS = 1_000  # strategies; whatever else lies in the root is not looked at
 _DAY = timedelta(days=1)
 
 
@@ -61,8 +65,12 @@ class JournalReader:
 
     def left_of(self, strategy: str) -> int:
         """Return how many bytes of the strategy's journal are not read yet."""
-        files = [(path.stat().st_size, f"{strategy}/{path.name}") for _, path in days(self.root / strategy)]
-        return sum(max(0, size - self.positions.get(name, 0)) for size, name in files)
+        left = 0
+        with suppress(OSError):  # what cannot be read is told as trouble
+            for _, path in days(self.root / strategy):
+                size = foreign_files.size_of(path, self.root)
+                left += max(0, size - self.positions.get(f"{strategy}/{path.name}", 0))
+        return left
 
     def batch(
         self, strategies: Iterable[str], now: datetime, limit: int, ears: FolderWatcher | None = None
@@ -75,7 +83,7 @@ class JournalReader:
         full = not _is_within(FULL_LOOK, self._looked_at, now)
         self.trouble = ""
         try:
-            present = {path.name for path in self.root.iterdir() if path.is_dir()} if full else set()
+            present = set(foreign_files.folders(self.root, MOST_FOLDERS)) if full else set()
             if not full:
                 self.root.stat()
         except OSError as error:
@@ -99,16 +107,16 @@ class JournalReader:
             count = 0
             self.troubles.pop(strategy, None)
             try:
-                for event in islice(self._follower.follow(self._paths(strategy, now)), limit):
+                for event in islice(self._follower.follow(self._paths(strategy, now), MOST_BYTES), limit):
                     count += 1
                     yield strategy, event
             except OSError as error:
-                self.troubles[strategy] = f"{error.filename or self.root / strategy} cannot be read ({error.strerror})"
+                self.troubles[strategy] = _said(error, self.root / strategy)
                 continue
             taken += count
             if count and strategy in unheard:
                 self._suspects.add(strategy)
-            if count < limit:
+            if count < limit and not self._follower.is_cut:
                 self._unfinished.discard(strategy)
                 self._caught_up.add(strategy)
             else:
@@ -137,8 +145,6 @@ class JournalReader:
 
     def _all(self, folder: Path, now: datetime) -> list[Path]:
         oldest = (now - self._keep).date()
-        if folder.is_dir():
-            next(folder.iterdir(), None)  # days() takes a folder that may not be read for an empty one
         return [path for day, path in days(folder) if day >= oldest]
 
     def _newest(self, folder: Path, now: datetime) -> list[Path]:
@@ -149,6 +155,12 @@ class JournalReader:
         oldest = (now - self._keep - _DAY).date().isoformat()
         for name in [name for name in self.positions if Path(name).stem < oldest]:
             del self.positions[name]
+
+
+def _said(error: OSError, folder: Path) -> str:
+    if isinstance(error, ForeignFileError):
+        return str(error)
+    return f"{error.filename or folder} cannot be read ({error.strerror})"
 
 
 def _is_within(span: timedelta, before: datetime | None, now: datetime) -> bool:

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import openbell
+from openbell import foreign_files
 from openbell import heartbeat as beats
+from openbell.journal import days
 from openbell.supervisor.alerts import view as alerts_view
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
@@ -60,14 +62,12 @@ class Metrics:
         now, root = self._sources.now(), self._sources.journal
         ages, sizes = [], []
         for view in snapshot.strategies:
-            if (beat := beats.read(root / view.name)) is not None:
-                ages.append(({"strategy": view.name}, max(0.0, (now - beat.timestamp) / timedelta(seconds=1))))
             try:
-                size = sum(
-                    entry.stat().st_size for entry in os.scandir(root / view.name) if entry.name.endswith(".jsonl")
-                )
+                if (beat := beats.read(root / view.name)) is not None:
+                    ages.append(({"strategy": view.name}, max(0.0, (now - beat.timestamp) / timedelta(seconds=1))))
+                size = sum(foreign_files.size_of(path, root) for _, path in days(root / view.name))
             except OSError:
-                continue  # not there yet, or pruned between two looks
+                continue  # not there yet, pruned between two looks, or not a strategy's file
             sizes.append(({"strategy": view.name}, size))
         yield gauge("openbell_beat_age_seconds", "Since the loop's last sign of life.", ages)
         yield gauge("openbell_journal_bytes", "Size of the journal.", sizes)
