@@ -14,13 +14,25 @@ EVERYTHING = frozenset({"*"})
 # One that is not in this list may import anything but the rooms at the top, which nothing may import.
 ALLOWED = {
     "calendars": frozenset[str](),
+    "foreign_files": frozenset[str](),
     "json_values": frozenset[str](),
-    "journal": frozenset({"json_values"}),
+    "journal": frozenset({"foreign_files", "json_values"}),
     "manifest": frozenset({"calendars"}),
     "slots": frozenset({"calendars", "manifest"}),
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
     "supervisor": frozenset(
-        {"heartbeat", "calendars", "clock", "control", "journal", "json_values", "manifest", "paths", "slots"}
+        {
+            "heartbeat",
+            "calendars",
+            "clock",
+            "control",
+            "foreign_files",
+            "journal",
+            "json_values",
+            "manifest",
+            "paths",
+            "slots",
+        }
     ),
     "runner": EVERYTHING,
     "commands": EVERYTHING,
