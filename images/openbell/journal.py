@@ -19,7 +19,6 @@ from typing import BinaryIO
 
 from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError, parse_object
-
 from openbell.json_values import JsonValues
 
 Event = dict[str, object]
