@@ -265,7 +265,8 @@ def test_a_line_without_an_end_is_read_piece_by_piece(tmp_path: Path) -> None:
     path = folder / "2026-03-02.jsonl"
     good = b'{"event": "note", "text": "after"}\n'
     path.write_bytes(b"x" * (3 * journal.MOST_BYTES) + b"\n" + good)
-    follower, found, steps = Follower(tmp_path), [], 0
+    follower, steps = Follower(tmp_path), 0
+    found: list[journal.Event] = []
     while not found:
         before = follower.positions.get("demo/2026-03-02.jsonl", 0)
         found = list(follower.follow([path], journal.MOST_BYTES))
