@@ -20,9 +20,9 @@ need = @[ -n "$$$(1)" ] || { printf 'openbell: make %s %s=: is missing; for exam
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } \
+	@trap '' PIPE; awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "%s%s\n", (NR > 1 && seen++ ? "\n" : ""), substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) 2>/dev/null || true # a reader such as `head` may stop early
 
 .PHONY: setup
 setup: ## Install Docker, the base image and .venv, and start nothing
@@ -209,6 +209,18 @@ lint: ## Check the code without running it: ruff and mypy
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy
+
+.PHONY: docs
+docs: ## Build the documentation into site/; a broken link fails
+	@scripts/python-ready dev
+	@$(python) -m mkdocs --quiet build --clean
+	@echo 'openbell: the documentation is in site/index.html'
+
+.PHONY: screenshot
+screenshot: ## Take the picture of the status page in the README again
+	@scripts/python-ready dev
+	@scripts/browser-ready
+	@$(python) -m tests.browser.screenshot docs/images/status-page.png
 
 .PHONY: bench
 bench: ## Measure lateness, memory and image sizes, beside peers

@@ -39,6 +39,8 @@ openbell.trading.markets.MarketError: no bars of TSLA: the source answered 503 <
 class Demo:
     """Strategies, their journals and what is wanted of them, below one folder."""
 
+    traceback = TRACEBACK  # of the runs that fail
+
     def __init__(self, root: Path, now: datetime, crowd: int = 0) -> None:
         """Write everything up to `now`. crowd: bots of one more strategy, whose journal is empty."""
         self.root = root
@@ -148,7 +150,7 @@ class Demo:
                 strategy,
                 "error",
                 done,
-                {**head, "error": TRACEBACK.splitlines()[-1], "traceback": TRACEBACK, "will_retry": False},
+                {**head, "error": self.traceback.splitlines()[-1], "traceback": self.traceback, "will_retry": False},
             )
         ended = {"outcome": outcome, "tick_duration_ms": took, "signal_generated": True, "orders": 0, "trigger": "loop"}
         self.write(strategy, "run_end", done, {**head, **ended})

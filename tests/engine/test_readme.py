@@ -1,10 +1,9 @@
-"""The README's commands do what it says, in a copy of the project."""
+"""The commands of the README and of two pages of docs/ do what they say, in a copy of the project."""
 
 import os
 import re
 import shutil
 import subprocess
-import tomllib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,25 +11,18 @@ from pathlib import Path
 import docker
 import pytest
 
-from openbell.manifest import load
 from tests.engine.kit import ROOT, Kit, free_port, removed_afterwards
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-# Not here: the suite itself, and what follows output until somebody stops it.
-LEFT_OUT = ("make test", "make logs", "make up", "make down")
-
-
-def blocks(language: str) -> list[str]:
-    """Return the README's blocks in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
+# Not here: the suite itself, and what starts and stops the project, which the fixture does.
+LEFT_OUT = ("make test", "make up", "make down")
 
 
 def commands() -> list[str]:
-    """Return the commands of all shell blocks, in order, without their comments."""
-    lines = [line.split("  #")[0].split("    #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
-    if shutil.which("jq") is None:  # it only makes the lines pretty, and nothing of the kit needs it
-        lines = [line.removesuffix(" | jq .") for line in lines]
-    return [line for line in lines if line and not line.startswith(LEFT_OUT)]
+    """Return the commands of all shell blocks, each once and in order, without their comments."""
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
+    lines = [re.split(r" {2,}#", line)[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in dict.fromkeys(lines) if line and not line.startswith(LEFT_OUT)]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +50,8 @@ def run(folder: Path, command: str) -> str:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_the_commands_of_the_readme_succeed(project: Kit, command: str) -> None:
-    """Each command that the README shows runs and ends well."""
+def test_the_commands_of_the_pages_succeed(project: Kit, command: str) -> None:
+    """Each command that they show runs and ends well."""
     run(project.folder, command)
 
 
@@ -69,15 +61,3 @@ def test_run_prints_decisions(project: Kit) -> None:
     assert "trigger manual" in printed
     assert "AAPL: " in printed
     assert "MSFT: " in printed
-
-
-def test_the_manifest_of_the_readme_is_valid(tmp_path: Path) -> None:
-    """The manifest that the README shows has no mistake, and shows every key that there is."""
-    (block,) = blocks("toml")
-    folder = tmp_path / "my_idea"
-    folder.mkdir()
-    (folder / "strategy.toml").write_text(block)
-    manifest = load(folder)
-    assert [bot.id for bot in manifest.bots] == ["my_idea", "my_idea-15m"]
-    shown = tomllib.loads(block)
-    assert {"description", "timezone", "calendar", "market", "broker", "secrets", "defaults", "bot"} <= set(shown)
