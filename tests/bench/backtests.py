@@ -15,7 +15,7 @@ from openbell import calendars
 from openbell import manifest as manifests
 from openbell.backtest import engine
 from openbell.backtest.engine import Setup
-from openbell.backtest.past import PastMarket, load
+from openbell.backtest.past import PastMarket, calendars_of, load
 from openbell.strategy import loader
 from openbell.trading.markets import Bar
 from tests.bench.figures import Table
@@ -93,7 +93,7 @@ def main() -> None:
     """Measure, see that all have traded the same, and print the table."""
     manifest = manifests.load(FOLDER)
     symbols = manifest.bots[0].symbols
-    prices = load(symbols, None)
+    prices = load(calendars_of(manifest.bots), None)
     first, last = PastMarket(prices, engine.SAMPLE, FOLDER).span()
     known = manifest.bots[0].schedule.calendar
     begin = calendars.load(str(known)).valid_from + timedelta(days=1)
@@ -102,8 +102,8 @@ def main() -> None:
     # The averages know the days before the first slot, too.
     slow = int(str(manifest.bots[0].params["slow"]))
     bars = {
-        symbol: [bar for bar in prices[symbol].bars if bar.timestamp < days[0]][-slow:]
-        + [bar for bar in prices[symbol].bars if days[0] < bar.timestamp <= last]
+        symbol: [bar for bar in prices[symbol].all_bars if bar.timestamp < days[0]][-slow:]
+        + [bar for bar in prices[symbol].all_bars if days[0] < bar.timestamp <= last]
         for symbol in symbols
     }
     with TemporaryDirectory() as folder:

@@ -2,10 +2,10 @@
 
 import io
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from heapq import merge
 from pathlib import Path
@@ -14,20 +14,23 @@ from types import MappingProxyType
 
 from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Costs, Fill
-from openbell.backtest.past import PastMarket, load
-from openbell.journal import NO_FIELDS, Journal, days
+from openbell.backtest.journal import BacktestJournal, Rejection
+from openbell.backtest.past import PastMarket, calendars_of, load
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.slots import slots_between
 from openbell.strategy.context import Context, Run
 from openbell.strategy.executable import StrategyFunction
-from openbell.trading.markets import Market
+from openbell.trading.markets import Market, MarketError
+from openbell.trading.markets import history as sample_prices
+from openbell.trading.markets.registry import open_market
 from openbell.trading.markets.synthetic import SyntheticMarket
+from openbell.trading.run_services import RunServices
 
-BOOT_ID = "backtest"
 TRIGGER = "backtest"
 SAMPLE, SYNTHETIC = "sample", "synthetic"
-TELL_EVERY = 500  # slots
+ENDED_AFTER = timedelta(days=7)  # without a price until the data's end: the share is no longer traded
+Tell = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Setup:
     bots: tuple[str, ...] = ()  # only these; none named is all
     params: Mapping[str, object] = field(default_factory=dict)  # instead of the manifest's, for every bot
     journal: Path | None = None  # where lines go; None writes none
+    extended_hours: bool = False  # intraday bars outside the regular sessions count
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,15 @@ class Point:
 
     at: datetime
     equity: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A symbol whose prices ended while it was held: it was closed at the last of them."""
+
+    symbol: str
+    at: datetime  # of the last price
+    price: float
 
 
 @dataclass(frozen=True)
@@ -63,76 +76,58 @@ class Outcome:
     fills: tuple[Fill, ...]
     failures: tuple[tuple[datetime, str, str], ...]
     held: tuple[Point, ...]  # the same money in equal parts in all symbols from the first slot on
+    rejections: tuple[Rejection, ...] = ()
+    ended: tuple[Ended, ...] = ()
 
 
-class _Lines(Journal):
-    """A journal that need not survive a power cut: whoever wants it again runs the backtest again.
+def run(setup: Setup, function: StrategyFunction, tell: Tell = lambda _: None, market: Market | None = None) -> Outcome:
+    """Run the backtest; `tell` is called with the number of slots done after each. MarketError if there are no prices.
 
-    So a day's lines are written at once, which takes a third of the time, and take the place of those of a run before.
+    market: the prices, where the caller has opened them already (see `market_of`).
     """
-
-    def __init__(self, root: Path, strategy: str) -> None:
-        super().__init__(root, strategy, BOOT_ID, echo=False)
-        self._lines: list[bytes] = []
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for _, path in days(self.folder):
-            path.unlink()
-
-    def sync(self) -> None:
-        """Leave it to the system when lines reach the disk."""
-
-    def close(self) -> None:
-        """Write the last day's lines."""
-        if self._day is not None:
-            with (self.folder / f"{self._day.isoformat()}.jsonl").open("ab") as file:
-                file.writelines(self._lines)
-        self._day = None
-        self._lines.clear()
-
-    def _append(self, day: date, line: bytes) -> None:
-        if day != self._day:
-            self.close()
-            self._day = day
-        self._lines.append(line)
-
-
-class _Silent(Journal):
-    """A journal of which nothing is kept."""
-
-    def write(
-        self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
-    ) -> None:
-        """Keep nothing."""
-
-
-def run(setup: Setup, function: StrategyFunction, tell: Callable[[int], None] = lambda _: None) -> Outcome:
-    """Run the backtest; `tell` is called now and then with the number of slots done. MarketError if there are no prices."""
     manifest = manifests.load(setup.folder)
     bots = bots_of(manifest, setup)
-    symbols = sorted({symbol for bot in bots for symbol in bot.symbols})
-    market = market_of(manifest, setup, symbols)
-    broker = BacktestBroker(market, Decimal(str(setup.cash)), setup.costs)
+    prices = market_of(manifest, setup) if market is None else market
+    broker = BacktestBroker(prices, Decimal(str(setup.cash)), setup.costs)
     with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
         # In memory: a backtest that is cut off is run again from its beginning.
         ledger = Ledger(Path(scratch) / "ledger.sqlite", in_memory=True)
-        journal = (
-            _Silent(Path(scratch), manifest.name, BOOT_ID, echo=False)
-            if setup.journal is None
-            else _Lines(setup.journal, manifest.name)
-        )
+        journal = BacktestJournal(setup.journal, manifest.name)
         try:
-            return _run(setup, manifest, bots, symbols, market, broker, ledger, journal, function, tell)
+            return _Backtest(setup, manifest, prices, broker, ledger, journal, function).run(bots, tell)
         finally:
             ledger.close()
             journal.close()
 
 
-def market_of(manifest: Manifest, setup: Setup, symbols: Iterable[str]) -> Market:
-    """Return the prices of the past; a strategy on made-up prices is backtested on them too, unless files are named."""
-    if manifest.market == SYNTHETIC and setup.prices is None:
+def market_of(manifest: Manifest, setup: Setup, tell: Callable[[int, int], None] = lambda _done, _all: None) -> Market:
+    """Return the prices of the past: files if they are named, else the manifest's own market where it knows the past.
+
+    That is a class of the strategy's own, or made-up prices. Every other market has its symbols in the shipped sample;
+    symbols that the sample does not have get made-up prices.
+    """
+    bots = bots_of(manifest, setup)
+    symbols = calendars_of(bots)
+    if setup.prices is not None:
+        prices = load(symbols, setup.prices, tell, extended_hours=setup.extended_hours)
+        return PastMarket(prices, setup.prices.name, setup.folder)
+    kind = market_name(manifest, setup)
+    if kind == SYNTHETIC:
         return SyntheticMarket(setup.folder)
-    source = SAMPLE if setup.prices is None else setup.prices.name
-    return PastMarket(load(symbols, setup.prices), source, setup.folder)
+    if kind != SAMPLE:
+        return open_market(kind, bots[0], RunServices(folder=setup.folder))
+    return PastMarket(load(symbols, None, tell), SAMPLE, setup.folder)
+
+
+def market_name(manifest: Manifest, setup: Setup) -> str:
+    """Return what a backtest's prices are: a folder's name, "sample", "synthetic" or the import path of a class."""
+    if setup.prices is not None:
+        return setup.prices.name
+    if ":" in manifest.market and not manifest.market.startswith("ccxt:"):
+        return manifest.market
+    symbols = {symbol for bot in bots_of(manifest, setup) for symbol in bot.symbols}
+    known = manifest.market != SYNTHETIC and symbols <= set(sample_prices.symbols())
+    return SAMPLE if known else SYNTHETIC
 
 
 def bots_of(manifest: Manifest, setup: Setup) -> list[Bot]:
@@ -150,90 +145,136 @@ def slots_of(setup: Setup, bots: Iterable[Bot]) -> Iterator[tuple[datetime, int]
     return merge(*streams)
 
 
-def _run(
-    setup: Setup,
-    manifest: Manifest,
-    bots: list[Bot],
-    symbols: list[str],
-    market: Market,
-    broker: BacktestBroker,
-    ledger: Ledger,
-    journal: Journal,
-    function: StrategyFunction,
-    tell: Callable[[int], None],
-) -> Outcome:
-    curve: list[Point] = []
-    held: list[Point] = []
-    failures: list[tuple[datetime, str, str]] = []
-    shares: dict[str, float] = {}
-    number = 0
-    for number, (slot, index) in enumerate(slots_of(setup, bots), 1):
-        bot = bots[index]
-        if not shares:
-            shares = {symbol: setup.cash / len(symbols) / market.price(symbol, slot) for symbol in symbols}
-        broker.at, broker.bot = slot, bot.id
-        one = Run(bot, slot, f"{number:012x}", 1)
-        error = _one(manifest, one, market, broker, ledger, journal, function)
-        if error:
-            failures.append((slot, bot.id, error))
-        curve.append(Point(slot, broker.equity(slot)))
-        held.append(Point(slot, sum(shares[symbol] * market.price(symbol, slot) for symbol in symbols)))
-        if number % TELL_EVERY == 0:
+class _BuyAndHold:
+    """The same money in equal parts in all symbols, each bought at its first price."""
+
+    def __init__(self, market: Market, symbols: Sequence[str], cash: float) -> None:
+        self._market = market
+        self._part = cash / len(symbols)
+        self._shares: dict[str, float] = dict.fromkeys(symbols, 0.0)
+
+    def equity(self, at: datetime) -> float:
+        """Return what it is worth at the newest known prices."""
+        return sum(self._worth(symbol, at) for symbol in self._shares)
+
+    def _worth(self, symbol: str, at: datetime) -> float:
+        try:
+            price = self._market.price(symbol, at)
+        except MarketError:  # not listed yet
+            return self._part
+        if not self._shares[symbol]:
+            self._shares[symbol] = self._part / price
+        return self._shares[symbol] * price
+
+
+@dataclass
+class _Backtest:
+    """One backtest while it runs."""
+
+    setup: Setup
+    manifest: Manifest
+    market: Market
+    broker: BacktestBroker
+    ledger: Ledger
+    journal: BacktestJournal
+    function: StrategyFunction
+    ended: list[Ended] = field(default_factory=list)
+
+    def run(self, bots: list[Bot], tell: Tell) -> Outcome:
+        """Run every slot and return what it came to."""
+        symbols = sorted({symbol for bot in bots for symbol in bot.symbols})
+        curve: list[Point] = []
+        held: list[Point] = []
+        failures: list[tuple[datetime, str, str]] = []
+        benchmark = _BuyAndHold(self.market, symbols, self.setup.cash)
+        number = 0
+        for number, (slot, index) in enumerate(slots_of(self.setup, bots), 1):
+            bot = bots[index]
+            self._move_to(slot)
+            self.broker.at, self.broker.bot = slot, bot.id
+            if error := self._one(Run(bot, slot, f"{number:012x}", 1)):
+                failures.append((slot, bot.id, error))
+            curve.append(Point(slot, self.broker.equity(slot)))
+            held.append(Point(slot, benchmark.equity(slot)))
             tell(number)
-    tell(number)
-    return Outcome(manifest.market, number, tuple(curve), tuple(broker.fills), tuple(failures), tuple(held))
+        if number:
+            # What was ordered at the last slots still fills, as far as the span and the prices reach.
+            done = len(self.broker.fills)
+            self._move_to(self.setup.until)
+            if late := self.broker.fills[done:]:
+                curve.append(Point(late[-1].at, self.broker.equity(late[-1].at)))
+        return Outcome(
+            market_name(self.manifest, self.setup),
+            number,
+            tuple(curve),
+            tuple(self.broker.fills),
+            tuple(failures),
+            tuple(held),
+            tuple(self.journal.rejections),
+            tuple(self.ended),
+        )
 
+    def _move_to(self, at: datetime) -> None:
+        """Let what waits fill until `at`, and close what is no longer traded."""
+        for placed in self.broker.fill_until(at):
+            self.ledger.settle(
+                placed.client_order_id,
+                placed.status,
+                placed.order_id,
+                placed.filled_quantity,
+                placed.filled_price,
+                placed.reason,
+                placed.fee_quantity,
+            )
+            if placed.status == "rejected":
+                self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))
+        for symbol, last in self.broker.close_ended(at - ENDED_AFTER):
+            self.ended.append(Ended(symbol, last.at, last.price))
 
-def _one(
-    manifest: Manifest,
-    one: Run,
-    market: Market,
-    broker: BacktestBroker,
-    ledger: Ledger,
-    journal: Journal,
-    function: StrategyFunction,
-) -> str:
-    """Run one slot and journal it as the loop does; return the error, or an empty text."""
-    slot, fields, fills = one.slot, one.fields(), len(broker.fills)
-    journal.write(
-        "run_start",
-        slot,
-        fields,
-        symbols=one.bot.symbols,
-        lateness_ms=0.0,
-        queue_wait_ms=0.0,
-        trigger=TRIGGER,
-        market=manifest.market if manifest.market in {SAMPLE, SYNTHETIC} else "past",
-        broker="backtest",
-    )
-    printed = io.StringIO()
-    error, trace = "", ""
-    context = Context(manifest, one, market, broker, ledger, journal, lambda: slot)
-    try:
-        with redirect_stdout(printed), redirect_stderr(printed):
-            function(context)
-    except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
-        error, trace = traceback.format_exception_only(caught)[-1].strip(), traceback.format_exc()
-    if text := printed.getvalue().strip():
-        journal.write("output", slot, fields, text=text)
-    if error:
-        journal.write("error", slot, fields, level="error", error=error, traceback=trace, will_retry=False)
-    else:
-        for symbol in one.bot.symbols:
-            if symbol not in context.decisions:
-                context.hold(symbol, reason="the strategy decided nothing for this symbol")
-        if context.state.changed:
-            ledger.save_state(one.bot.id, slot, context.state)
-    orders = len(broker.fills) - fills
-    journal.write(
-        "run_end",
-        slot,
-        fields,
-        level="error" if error else "info",
-        outcome="failed" if error else "succeeded",
-        tick_duration_ms=0.0,
-        signal_generated=orders > 0,
-        orders=orders,
-        trigger=TRIGGER,
-    )
-    return error
+    def _one(self, one: Run) -> str:
+        """Run one slot and journal it as the loop does; return the error, or an empty text."""
+        journal, slot, fields = self.journal, one.slot, one.fields()
+        orders = self.broker.orders_taken
+        source = market_name(self.manifest, self.setup)
+        journal.write(
+            "run_start",
+            slot,
+            fields,
+            symbols=one.bot.symbols,
+            lateness_ms=0.0,
+            queue_wait_ms=0.0,
+            trigger=TRIGGER,
+            market=source if source in {SAMPLE, SYNTHETIC} else "past",
+            broker="backtest",
+        )
+        printed = io.StringIO()
+        error, trace = "", ""
+        context = Context(self.manifest, one, self.market, self.broker, self.ledger, journal, lambda: slot)
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                self.function(context)
+        except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
+            error, trace = traceback.format_exception_only(caught)[-1].strip(), traceback.format_exc()
+        if text := printed.getvalue().strip():
+            journal.write("output", slot, fields, text=text)
+        if error:
+            journal.write("error", slot, fields, level="error", error=error, traceback=trace, will_retry=False)
+        else:
+            for symbol in one.bot.symbols:
+                if symbol not in context.decisions:
+                    context.hold(symbol, reason="the strategy decided nothing for this symbol")
+            if context.state.changed:
+                self.ledger.save_state(one.bot.id, slot, context.state)
+        orders = self.broker.orders_taken - orders
+        journal.write(
+            "run_end",
+            slot,
+            fields,
+            level="error" if error else "info",
+            outcome="failed" if error else "succeeded",
+            tick_duration_ms=0.0,
+            signal_generated=orders > 0,
+            orders=orders,
+            trigger=TRIGGER,
+        )
+        return error

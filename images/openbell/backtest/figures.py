@@ -15,6 +15,8 @@ from openbell.backtest.account import Fill
 from openbell.backtest.engine import Point
 
 YEAR = timedelta(days=365.25)
+FEWEST_RETURNS = 12  # below, a ratio of return and risk says nothing
+SHORTEST = timedelta(days=28)  # as above
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def figures(curve: Sequence[Point], start: float) -> Figures:
     growth = values[-1] / start
     annual = growth ** (1 / years) - 1 if years > 0.1 and growth > 0 else None
     in_a_year = (len(curve) - 1) / years if years > 0 else 0.0
-    spread = stdev(returns) if len(returns) > 2 else 0.0
-    downward = sqrt(fmean(min(one, 0.0) ** 2 for one in returns)) if returns else 0.0
+    tells = len(returns) >= FEWEST_RETURNS and span >= SHORTEST
+    spread = stdev(returns) if tells else 0.0
+    downward = sqrt(fmean(min(one, 0.0) ** 2 for one in returns)) if tells else 0.0
     mean = fmean(returns) if returns else 0.0
     depth, length = _drawdown(curve, start)
     return Figures(

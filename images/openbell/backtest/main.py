@@ -16,16 +16,17 @@ import pytz
 from openbell import calendars
 from openbell.backtest import report, sweep
 from openbell.backtest.account import Costs
-from openbell.backtest.engine import SAMPLE, SYNTHETIC, Outcome, Setup, bots_of, slots_of
+from openbell.backtest.engine import SYNTHETIC, Outcome, Setup, bots_of, market_name, market_of, slots_of
 from openbell.backtest.figures import figures, trade_figures, trades
-from openbell.backtest.past import PastMarket, load
+from openbell.backtest.past import PastMarket
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
 from openbell.strategy import loader
-from openbell.trading.markets import MarketError
+from openbell.trading.markets import Market, MarketError
 
 MONTH = timedelta(days=30)
+WHOLE = 10_000  # basis points: all of an amount
 BAR = 30  # characters
 TELL_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
@@ -40,10 +41,12 @@ def main(arguments: Sequence[str]) -> int:
     folder = options.strategies.resolve() / options.strategy
     try:
         manifest = load_manifest(folder)
-        loader.load(folder, ("run",))  # a strategy that cannot be imported is told before anything is begun
-        setups, choices = _setups(options, folder, manifest)
+        begin = _first_setup(options, folder, manifest)
+        market = market_of(manifest, begin, _reading(time.monotonic()))
+        after, until = _span(options, manifest, begin, market)
+        setups, choices = _setups(options, replace(begin, after=after, until=until))
         total = _count(setups[0], manifest) * len(setups)
-        outcomes, seconds = _run(setups, options.workers, total)
+        outcomes, seconds = _run(setups, market, options.workers, total)
     except (ManifestError, loader.StrategyImportError, MarketError, CalendarExpired, UsageError, OSError) as error:
         print(f"openbell backtest: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -58,41 +61,70 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", dest="last", type=_day, help="the last day; default: the last with prices")
     parser.add_argument("--bot", action="append", default=[], help="only this bot (may be given several times)")
     parser.add_argument("--prices", type=Path, help="a folder of CSV files; default: the shipped sample")
-    parser.add_argument("--cash", type=_amount, default=Decimal(100_000), help="to begin with")
-    parser.add_argument("--commission", type=_amount, default=Decimal(0), help="basis points of what is traded")
-    parser.add_argument("--slippage", type=_amount, default=Decimal(0), help="basis points by which fills are worse")
+    parser.add_argument("--cash", type=_cash, default=Decimal(100_000), help="to begin with")
+    parser.add_argument("--commission", type=_basis_points, default=Decimal(0), help="basis points of what is traded")
+    parser.add_argument(
+        "--slippage", type=_basis_points, default=Decimal(0), help="basis points by which fills are worse"
+    )
+    parser.add_argument(
+        "--extended-hours", action="store_true", help="intraday bars outside the regular sessions count"
+    )
     parser.add_argument("--set", action="append", default=[], type=_choice, help="a parameter's values: fast=10,20,30")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1), help="processes of a sweep")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the report and the journal")
     return parser
 
 
-def _setups(
-    options: argparse.Namespace, folder: Path, manifest: Manifest
-) -> tuple[list[Setup], list[dict[str, object]]]:
-    """Return one setup for each combination of parameters, and the combinations."""
+def _first_setup(options: argparse.Namespace, folder: Path, manifest: Manifest) -> Setup:
+    """Return the setup without its span and parameters; UsageError for bots and parameters that the manifest has not."""
     names = [bot.id for bot in manifest.bots if not bot.is_stream]
     for name in options.bot:
         if name not in names:
             msg = f"--bot {name}: {manifest.name} has no such bot with slots; it has: {', '.join(names) or 'none'}"
             raise UsageError(msg)
-    known = {key for bot in manifest.bots for key in bot.params}
-    for key, _ in options.set:
+    if not names:
+        msg = f"{manifest.name} has streams only: a backtest runs bots that have slots"
+        raise UsageError(msg)
+    known = {key: value for bot in manifest.bots for key, value in bot.params.items()}
+    for key, values in options.set:
         if key not in known:
             msg = f"--set {key}: {manifest.name} has no such parameter; it has: {', '.join(sorted(known)) or 'none'}"
             raise UsageError(msg)
-    after, until = _span(options, manifest, folder)
-    choices = sweep.combinations(dict(options.set))
-    one = Setup(
+        for value in values:
+            if not _is_like(value, known[key]):
+                msg = f"--set {key}: found {value!r}; allowed: values such as the manifest's {known[key]!r}"
+                raise UsageError(msg)
+    if options.workers < 1:
+        msg = f"--workers: found {options.workers}; allowed: 1 or more"
+        raise UsageError(msg)
+    if options.prices is not None and not options.prices.is_dir():
+        msg = f"--prices: {options.prices} is no folder; allowed: a folder with one file of prices a symbol"
+        raise UsageError(msg)
+    return Setup(
         folder,
-        after,
-        until,
-        prices=options.prices,
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=UTC),
+        prices=options.prices.resolve() if options.prices else None,
         cash=float(options.cash),
         costs=Costs(options.commission, options.slippage),
         bots=tuple(options.bot),
+        extended_hours=options.extended_hours,
     )
-    journal = options.out / "journal"
+
+
+def _is_like(value: object, example: object) -> bool:
+    """Tell whether a value may take the place of the manifest's: of its kind, where all numbers are one kind."""
+    if isinstance(value, bool) or isinstance(example, bool):
+        return isinstance(value, bool) and isinstance(example, bool)
+    if isinstance(value, int | float) or isinstance(example, int | float):
+        return isinstance(value, int | float) and isinstance(example, int | float)
+    return type(value) is type(example)
+
+
+def _setups(options: argparse.Namespace, one: Setup) -> tuple[list[Setup], list[dict[str, object]]]:
+    """Return one setup for each combination of parameters, and the combinations."""
+    choices = sweep.combinations(dict(options.set))
+    journal = (options.out / "journal").resolve()
     # Of a sweep only the figures are kept: its journals would be as many as its combinations.
     return [replace(one, params=values, journal=journal if len(choices) == 1 else None) for values in choices], choices
 
@@ -105,14 +137,20 @@ def _count(setup: Setup, manifest: Manifest) -> int:
     return count
 
 
-def _span(options: argparse.Namespace, manifest: Manifest, folder: Path) -> tuple[datetime, datetime]:
-    if manifest.market == SYNTHETIC and options.prices is None:
-        # Made-up prices have neither a beginning nor an end: by default the newest month is enough to look at.
+def _span(options: argparse.Namespace, manifest: Manifest, setup: Setup, market: Market) -> tuple[datetime, datetime]:
+    """Return after what instant and until which the slots lie."""
+    if isinstance(market, PastMarket):
+        first, last = market.span()
+    else:
+        # Made-up prices have neither a beginning nor an end, and a market of the user's own does not tell: the newest
+        # month is enough to look at by default.
         last = datetime.now(UTC)
         first = last - MONTH if options.first is None else datetime.min.replace(tzinfo=UTC)
-    else:
-        symbols = {symbol for bot in manifest.bots for symbol in bot.symbols}
-        first, last = PastMarket(load(symbols, options.prices), SAMPLE, folder).span()
+        if market_name(manifest, setup) == SYNTHETIC:
+            print(
+                "openbell backtest: on made-up prices, whose figures mean nothing; real ones: --prices FOLDER",
+                file=sys.stderr,
+            )
     known = [calendars.load(bot.schedule.calendar).valid_from for bot in manifest.bots if bot.schedule.calendar]
     if known:  # a calendar may begin later than the prices do
         first = max(first, datetime.combine(max(known) + timedelta(days=1), datetime.min.time(), UTC))
@@ -128,13 +166,32 @@ def _span(options: argparse.Namespace, manifest: Manifest, folder: Path) -> tupl
     return first - timedelta(microseconds=1), last.astimezone(UTC)
 
 
-def _run(setups: Sequence[Setup], workers: int, total: int) -> tuple[list[Outcome], float]:
+def _run(setups: Sequence[Setup], market: Market, workers: int, total: int) -> tuple[list[Outcome], float]:
     """Return the outcomes in the setups' order, and how long they took."""
     started = time.monotonic()
-    found = dict(sweep.run_all(setups, max(1, min(workers, len(setups))), _progress(total, started)))
+    found = dict(sweep.run_all(setups, market, max(1, min(workers, len(setups))), _progress(total, started)))
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return [found[index] for index in range(len(setups))], time.monotonic() - started
+
+
+def _reading(started: float) -> Callable[[int, int], None]:
+    """Return what tells of the symbols whose prices have been read, if that takes long."""
+    told = started
+
+    def tell(done: int, count: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= TELL_EVERY / 2:
+            told = now
+            left = (count - done) * (now - started) / done
+            print(
+                f"openbell: prices of {done:,} of {count:,} symbols read, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    return tell
 
 
 def _progress(total: int, started: float) -> Callable[[int], None]:
@@ -183,6 +240,8 @@ def _tell(
     print(f"report  {path}")
     if setup.journal is not None:
         print(f"journal {setup.journal / setup.folder.name}")
+    for line in report.warnings(outcome):
+        print(f"openbell backtest: {line}", file=sys.stderr)
     if outcome.failures:
         slot, bot, error = outcome.failures[0]
         first = f"the first: {slot:%Y-%m-%d %H:%M} UTC, {bot}: {error}"
@@ -210,6 +269,22 @@ def _amount(text: str) -> Decimal:
         amount = Decimal(-1)
     if not amount.is_finite() or amount < 0:
         msg = f'found "{text}"; allowed: a number such as 2.5'
+        raise argparse.ArgumentTypeError(msg)
+    return amount
+
+
+def _cash(text: str) -> Decimal:
+    amount = _amount(text)
+    if amount == 0:
+        msg = f'found "{text}"; allowed: an amount above 0'
+        raise argparse.ArgumentTypeError(msg)
+    return amount
+
+
+def _basis_points(text: str) -> Decimal:
+    amount = _amount(text)
+    if amount >= WHOLE:
+        msg = f'found "{text}"; allowed: basis points from 0 to below {WHOLE}; one is a hundredth of a percent'
         raise argparse.ArgumentTypeError(msg)
     return amount
 

@@ -1,38 +1,95 @@
-"""Prices of the past, as of an instant: what was not yet known then cannot be asked for."""
+"""The market of a backtest: prices of the past as of an instant. What was not known then cannot be asked for.
 
-import csv
-import gzip
-from bisect import bisect_right
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from functools import cache
+The price that an order fills at is the next one after the decision. Daily prices know two instants of a day, its
+opening and its close: an opening price stands for the first quarter of an hour of its session.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-import pytz
-
-from openbell.trading.markets import Bar, Bars, MarketError, Series, history
+from openbell.backtest import price_files
+from openbell.backtest.price_files import DAY, PriceFile
+from openbell.backtest.resample import known_prices, resampled
+from openbell.backtest.session_hours import SessionHours, calendar_of
+from openbell.calendars import CalendarExpired
+from openbell.manifest import Bot
+from openbell.trading.markets import Bar, Bars, MarketError, Series, history, timeframes
 from openbell.trading.markets import series as files
 
-TIMEFRAME = "1d"
-HEADER = history.HEADER.split(",")
-_NEW_YORK = pytz.timezone("America/New_York")
-_OPEN, _SESSION = timedelta(hours=9, minutes=30), timedelta(hours=6, minutes=30)
+OPENING = timedelta(minutes=15)  # for how long a day's opening price is the price of the moment
 
 
-class Prices(NamedTuple):
-    """All daily prices of one symbol, oldest first: the bars, when each closed, and every price with when it was known."""
+class NextPrice(NamedTuple):
+    """The price at which an order fills, and when."""
 
-    bars: tuple[Bar, ...]
-    closed_at: list[datetime]
-    known_at: list[datetime]
-    known: list[float]
+    at: datetime
+    price: float
+
+
+class SymbolPrices:
+    """All prices of one symbol."""
+
+    def __init__(self, prices: PriceFile) -> None:
+        self.hours = prices.hours
+        self.length = prices.length
+        self._prices = prices
+        known = sorted(known_prices(prices), key=lambda one: one[0])  # stable: a close before the next bar's open
+        self.known_at = [at for at, _, _ in known]
+        self.known = [price for _, price, _ in known]
+        self._opens = [opens for _, _, opens in known]
+        self.all_bars = prices.bars
+        self._bars: dict[timedelta, tuple[tuple[Bar, ...], list[datetime]]] = {}
+
+    def bars(self, length: timedelta, count: int, at: datetime) -> Bars | None:
+        """Return the last `count` bars of a length that had closed at `at`; None if there are none of that length."""
+        if length not in self._bars:
+            if length < self.length or length % self.length or length > DAY:
+                return None
+            made = self._prices.bars if length == self.length else resampled(self._prices, length)
+            self._bars[length] = (made, [bar.timestamp for bar in made])
+        made, closed_at = self._bars[length]
+        end = bisect_right(closed_at, at)
+        return Bars(made[max(0, end - count) : end])
+
+    def price(self, at: datetime) -> float | None:
+        """Return the newest price that was known at `at`."""
+        known = bisect_right(self.known_at, at)
+        return self.known[known - 1] if known else None
+
+    def next_price(self, at: datetime) -> NextPrice | None:
+        """Return the price that an order of `at` fills at: an opening at `at` or later, or a close after it."""
+        index = bisect_left(self.known_at, at)
+        if self.length == DAY and index and self._opens[index - 1] and at < self.known_at[index - 1] + OPENING:
+            return NextPrice(at, self.known[index - 1])
+        # A close that is known at `at` has been seen: it cannot be had any more. Where a bar closes as the next one
+        # opens, the opening is the later of the two prices.
+        while index < len(self.known) and not self._opens[index] and self.known_at[index] == at:
+            index += 1
+        if index == len(self.known):
+            return None
+        if index + 1 < len(self.known) and self.known_at[index + 1] == self.known_at[index]:
+            index += 1
+        return NextPrice(self.known_at[index], self.known[index])
+
+    def is_stale(self, at: datetime) -> bool:
+        """Tell whether a session has closed without a price since the newest one: the data end, pause or have a hole."""
+        newest = bisect_right(self.known_at, at)
+        if not newest:
+            return True
+        try:
+            expected = timeframes.expected_close("1d", at, None if self.hours.never_closes else self.hours.calendar)
+        except CalendarExpired:
+            return False
+        return expected is not None and self.known_at[newest - 1] < expected
 
 
 class PastMarket:
-    """Daily prices of the past. A bar is known once it has closed; the price is the newest opening or closing one."""
+    """Prices of the past. A bar is known once it has closed."""
 
-    def __init__(self, prices: dict[str, Prices], source: str, folder: Path = Path()) -> None:
+    def __init__(self, prices: Mapping[str, SymbolPrices], source: str, folder: Path = Path()) -> None:
         """`source` names the prices in the journal; `folder` is the strategy's own, for its named series."""
         self._prices = prices
         self._source = source
@@ -40,24 +97,44 @@ class PastMarket:
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return up to `count` adjusted bars that had closed at `at`, oldest first."""
-        if timeframe != TIMEFRAME:
-            msg = f'there are no "{timeframe}" bars of the past; there are: {TIMEFRAME}'
-            raise MarketError(msg)
         if count < 1:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
         prices = self._of(symbol)
-        end = bisect_right(prices.closed_at, at)
-        return Bars(prices.bars[max(0, end - count) : end])
+        length = timeframes.length(timeframe)
+        bars = prices.bars(length, count, at) if length is not None else None
+        if bars is None:
+            shortest = (
+                "1d" if prices.length == DAY else f"{prices.length // timedelta(minutes=1)}m and multiples up to 1d"
+            )
+            msg = f'there are no "{timeframe}" bars of the past; there are: {shortest}'
+            raise MarketError(msg)
+        return bars
 
     def price(self, symbol: str, at: datetime) -> float:
-        """Return the newest price that was known at `at`: the opening of that day's session, or its close."""
+        """Return the newest price that was known at `at`."""
         prices = self._of(symbol)
-        known = bisect_right(prices.known_at, at)
-        if known == 0:
+        price = prices.price(at)
+        if price is None:
             msg = f"{symbol} has no price before {prices.known_at[0]:%Y-%m-%d %H:%M} UTC"
             raise MarketError(msg)
-        return prices.known[known - 1]
+        return price
+
+    def next_price(self, symbol: str, at: datetime) -> NextPrice | None:
+        """Return the price that an order of `at` fills at, and when; None if the data end before."""
+        return self._of(symbol).next_price(at)
+
+    def stale_since(self, symbol: str, at: datetime) -> datetime | None:
+        """Return the instant of the newest price if it is older than a session ago, else None."""
+        prices = self._of(symbol)
+        if not prices.is_stale(at):
+            return None
+        return prices.known_at[max(0, bisect_right(prices.known_at, at) - 1)]
+
+    def ends_before(self, symbol: str, at: datetime) -> NextPrice | None:
+        """Return a symbol's last price and when it was known, if all its prices end before `at`; else None."""
+        prices = self._of(symbol)
+        return NextPrice(prices.known_at[-1], prices.known[-1]) if prices.known_at[-1] < at else None
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Return values of a series of the strategy's own as they were known at `at`."""
@@ -65,76 +142,59 @@ class PastMarket:
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source and the day: these are not today's prices."""
-        return {"source": self._source, "historical_day": at.astimezone(_NEW_YORK).date().isoformat()}
+        day = next(iter(self._prices.values())).hours.day(at) if self._prices else at.date()
+        return {"source": self._source, "historical_day": day.isoformat()}
 
     def span(self) -> tuple[datetime, datetime]:
         """Return the first instant at which every symbol has a price, and the last at which one of them has a new one."""
         first = max(prices.known_at[0] for prices in self._prices.values())
         return first, max(prices.known_at[-1] for prices in self._prices.values())
 
-    def _of(self, symbol: str) -> Prices:
+    def _of(self, symbol: str) -> SymbolPrices:
         if symbol not in self._prices:
             msg = f'there are no prices of "{symbol}"; there are: {", ".join(sorted(self._prices))}'
             raise MarketError(msg)
         return self._prices[symbol]
 
 
-def load(symbols: Iterable[str], folder: Path | None) -> dict[str, Prices]:
-    """Return the prices of these symbols, from the shipped sample or from a folder of CSV files; MarketError says what is wrong."""
-    return {symbol: _prices(_sample(symbol) if folder is None else _read(folder, symbol)) for symbol in symbols}
+def calendars_of(bots: Iterable[Bot]) -> dict[str, str]:
+    """Return the symbols of the bots, each with the calendar that its daily bars follow."""
+    found: dict[str, str] = {}
+    for bot in bots:
+        for symbol in bot.symbols:
+            found.setdefault(symbol, calendar_of(symbol, bot.schedule.calendar))
+    return dict(sorted(found.items()))
 
 
-def _sample(symbol: str) -> tuple[Bar, ...]:
-    return tuple(history.load(symbol).before("9999", 1_000_000))
+def load(
+    symbols: Mapping[str, str],
+    folder: Path | None,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    extended_hours: bool = False,
+) -> dict[str, SymbolPrices]:
+    """Return the prices of these symbols (with their calendars), from the shipped sample or from a folder of files.
+
+    MarketError says what is wrong with a file. `tell` is called with the number of symbols read, and of all.
+    """
+    hours = {calendar: SessionHours(calendar) for calendar in set(symbols.values())}
+    found: dict[str, SymbolPrices] = {}
+    for symbol, calendar in symbols.items():
+        if folder is None:
+            prices = _sample(symbol, hours[calendar])
+        else:
+            prices = price_files.read(price_files.find(folder, symbol), hours[calendar], extended_hours=extended_hours)
+        found[symbol] = SymbolPrices(prices)
+        tell(len(found), len(symbols))
+    return found
 
 
-def _read(folder: Path, symbol: str) -> tuple[Bar, ...]:
-    """Read <symbol>.csv or <symbol>.csv.gz with the sample's columns; a / in the symbol is a - in the file's name."""
-    name = symbol.replace("/", "-")
-    path = next((path for path in (folder / f"{name}.csv", folder / f"{name}.csv.gz") if path.is_file()), None)
-    if path is None:
-        msg = f"{folder} has no {name}.csv with the prices of {symbol}"
-        raise MarketError(msg)
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    rows = list(csv.reader(content.decode("utf-8-sig").splitlines()))
-    if not rows or rows[0] != HEADER:
-        found = ",".join(rows[0]) if rows else "nothing"
-        msg = f'{path}, line 1: found "{found}"; allowed: {history.HEADER}'
-        raise MarketError(msg)
+def _sample(symbol: str, hours: SessionHours) -> PriceFile:
+    days = history.load(symbol)
     bars: list[Bar] = []
-    for number, row in enumerate(rows[1:], 2):
-        try:
-            bars.append(_bar(*row))
-        except (TypeError, ValueError) as error:
-            msg = f"{path}, line {number}: {error}"
-            raise MarketError(msg) from None
-        if len(bars) > 1 and bars[-1].timestamp <= bars[-2].timestamp:
-            msg = f"{path}, line {number}: its day is not after the one before"
-            raise MarketError(msg)
-    if not bars:
-        msg = f"{path} has no prices"
-        raise MarketError(msg)
-    return tuple(bars)
-
-
-def _bar(day: str, *figures: str) -> Bar:
-    open_, high, low, close, volume, factor = map(float, figures)
-    if not 0 < low <= min(open_, close) <= max(open_, close) <= high or factor <= 0:
-        msg = "the prices are not low <= open, close <= high, all above 0"
-        raise ValueError(msg)
-    return Bar(_hours(day)[1], open_ * factor, high * factor, low * factor, close * factor, volume / factor)
-
-
-def _prices(bars: tuple[Bar, ...]) -> Prices:
-    known: list[tuple[datetime, float]] = []
-    for bar in bars:
-        day = bar.timestamp.astimezone(_NEW_YORK).date().isoformat()
-        known += [(_hours(day)[0], bar.open), (bar.timestamp, bar.close)]
-    return Prices(bars, [bar.timestamp for bar in bars], [at for at, _ in known], [price for _, price in known])
-
-
-@cache  # the symbols share their days
-def _hours(day: str) -> tuple[datetime, datetime]:
-    """Return when a day's session opens and closes; no clock in New York changes in between."""
-    opening = _NEW_YORK.localize(datetime.fromisoformat(day) + _OPEN).astimezone(UTC)
-    return opening, opening + _SESSION
+    opened_at: list[datetime] = []
+    for day, bar in zip(days.days, days.before("9999", 1_000_000), strict=True):
+        opening, closing = hours.of(datetime.fromisoformat(day).date())
+        opened_at.append(opening)
+        bars.append(bar._replace(timestamp=closing))
+    return PriceFile(tuple(bars), opened_at, DAY, hours)

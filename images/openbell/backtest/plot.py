@@ -13,12 +13,15 @@ MOST_POINTS = 1200  # of a line; more cannot be seen
 
 
 def lines(title: str, curves: Sequence[tuple[str, Sequence[Point]]], *, percent: bool = False) -> str:
-    """Return a chart of curves over one time; `title` says to those who cannot see it what it shows."""
+    """Return a chart of curves over one time; `title` says to those who cannot see it what it shows.
+
+    percent: the values are shares of one, none above 0.
+    """
     points = [point for _, curve in curves for point in curve]
     if not points:
         return ""
     first, last = min(point.at for point in points), max(point.at for point in points)
-    ticks = _ticks(min(point.equity for point in points), max(point.equity for point in points))
+    ticks = _ticks(min(point.equity for point in points), max(point.equity for point in points), flat_top=percent)
     low, high = ticks[0], ticks[-1]
 
     def x(at: datetime) -> float:
@@ -30,7 +33,7 @@ def lines(title: str, curves: Sequence[tuple[str, Sequence[Point]]], *, percent:
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
     for tick in ticks:
-        label = f"{tick:.0%}" if percent else f"{tick:,.0f}"
+        label = f"{tick + 0.0:.0%}" if percent else f"{tick:,.0f}"  # never -0
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 8}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
         parts.append(f'<text class="end" x="{LEFT - 8}" y="{y(tick) + 4:.1f}">{label}</text>')
     for year in _years(first, last):
@@ -59,9 +62,11 @@ def _worth(point: Point) -> float:
     return point.equity
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Return four to seven round values that enclose low..high."""
-    if high <= low:
+def _ticks(low: float, high: float, *, flat_top: bool = False) -> list[float]:
+    """Return four to seven round values that enclose low..high; flat_top: a flat line lies at their top."""
+    if high <= low and flat_top:
+        low = high - 0.05
+    elif high <= low:
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     size = 10 ** floor(log10(high - low))
     step = next(size * factor for factor in (0.1, 0.2, 0.25, 0.5, 1, 2, 2.5, 5) if (high - low) / (size * factor) <= 6)

@@ -1,5 +1,6 @@
 """The report of a backtest: one HTML file without scripts and without anything from outside."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def write(path: Path, setup: Setup, outcome: Outcome, sweep: Swept = ()) -> None
         subtitle=subtitle,
         slots=outcome.slots,
         failures=outcome.failures,
+        warnings=warnings(outcome),
         tiles=tiles(setup, outcome, done),
         # The plots escape what they show.
         equity=Markup(plot.lines("Equity over time", [("strategy", outcome.curve), ("held", outcome.held)])),  # noqa: S704
@@ -55,6 +57,24 @@ def write(path: Path, setup: Setup, outcome: Outcome, sweep: Swept = ()) -> None
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def warnings(outcome: Outcome) -> list[str]:
+    """Return what a reader must know before the figures: orders that were not taken, and shares that ended."""
+    found: list[str] = []
+    if outcome.rejections:
+        reasons = Counter(one.reason.partition(":")[0] for one in outcome.rejections)
+        most = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        first = outcome.rejections[0]
+        found.append(
+            f"{len(outcome.rejections)} orders were not taken ({most}); the first: {first.at:%Y-%m-%d %H:%M} UTC, "
+            f"{first.bot}, {first.symbol}: {first.reason}"
+        )
+    found += [
+        f"the prices of {one.symbol} end on {one.at:%Y-%m-%d}: what was held was sold at the last, {one.price:,.2f}"
+        for one in outcome.ended
+    ]
+    return found
 
 
 def tiles(setup: Setup, outcome: Outcome, done: Sequence[Trade]) -> list[tuple[str, str]]:
@@ -99,7 +119,7 @@ def by_month(curve: Sequence[Point], start: float) -> list[tuple[int, list[float
 
 def percent(value: float | None) -> str:
     """Return a share as a percentage, or a dash."""
-    return "-" if value is None else f"{value:.1%}"
+    return "-" if value is None else f"{round(value, 3) + 0.0:.1%}"  # never -0.0%
 
 
 def number(value: float | None) -> str:

@@ -1,21 +1,32 @@
-"""Backtests in worker processes: one, or one for each combination of parameters."""
+"""Backtests in worker processes: one, or one for each combination of parameters.
+
+The prices are read once, before the workers are forked, so that they share them. A worker runs in a copy of the strategy's
+folder: what a strategy writes beside its code (a model, a cache) is gone with the backtest, and no later one can read it.
+"""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
+from pathlib import Path
 from queue import Empty
+from tempfile import TemporaryDirectory
+from time import monotonic
 
 from openbell.backtest import engine
 from openbell.backtest.engine import Outcome, Setup
 from openbell.strategy import loader
+from openbell.trading.markets import Market
 
 NICE = 10  # behind everything else of the machine, the live loops above all
-LOOK_EVERY = 0.2  # seconds between two looks at the progress
+TELL_EVERY = 0.2  # seconds between two messages of a worker about its progress
 
 _progress: "Queue[tuple[int, int]] | None" = None
+_market: Market | None = None  # what the workers share; read before they are forked
 
 
 def combinations(choices: Mapping[str, Sequence[object]]) -> list[dict[str, object]]:
@@ -23,29 +34,39 @@ def combinations(choices: Mapping[str, Sequence[object]]) -> list[dict[str, obje
     return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
 
 
-def run_all(setups: Sequence[Setup], workers: int, tell: Callable[[int], None]) -> Iterator[tuple[int, Outcome]]:
+def run_all(
+    setups: Sequence[Setup], market: Market, workers: int, tell: Callable[[int], None]
+) -> Iterator[tuple[int, Outcome]]:
     """Yield the outcomes with their index as they come; `tell` gets the number of slots done so far in all of them."""
-    # Fresh interpreters: a strategy's libraries may not survive a fork.
-    context = get_context("spawn")
+    global _market  # noqa: PLW0603 - inherited by the workers; a market is too large to be sent to each
+    # Forked: this process has loaded no library of the strategy's, which might not survive it.
+    context = get_context("fork")
     progress: Queue[tuple[int, int]] = context.Queue()
     done: dict[int, int] = {}
-    with ProcessPoolExecutor(workers, context, _begin, (progress,)) as pool:
-        waiting = {pool.submit(_one, index, setup): index for index, setup in enumerate(setups)}
-        while waiting:
-            finished = [future for future in waiting if future.done()]
-            if not finished:
-                _take(progress, done, tell)
-            for future in finished:
-                index = waiting.pop(future)
-                outcome = future.result()
-                done[index] = outcome.slots
-                tell(sum(done.values()))
-                yield index, outcome
-
-
-def _take(progress: "Queue[tuple[int, int]]", done: dict[int, int], tell: Callable[[int], None]) -> None:
+    _market = market
     try:
-        index, slots = progress.get(timeout=LOOK_EVERY)
+        with ProcessPoolExecutor(workers, context, _begin, (progress,)) as pool:
+            waiting = {pool.submit(_one, index, setup): index for index, setup in enumerate(setups)}
+            try:
+                while waiting:
+                    finished = [future for future in waiting if future.done()]
+                    if not finished:
+                        _read_progress(progress, done, tell)
+                    for future in finished:
+                        index = waiting.pop(future)
+                        outcome = future.result()
+                        done[index] = outcome.slots
+                        tell(sum(done.values()))
+                        yield index, outcome
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+    finally:
+        _market = None
+
+
+def _read_progress(progress: "Queue[tuple[int, int]]", done: dict[int, int], tell: Callable[[int], None]) -> None:
+    try:
+        index, slots = progress.get(timeout=TELL_EVERY)
     except Empty:
         return
     done[index] = max(slots, done.get(index, 0))
@@ -59,10 +80,22 @@ def _begin(progress: "Queue[tuple[int, int]]") -> None:
 
 
 def _one(index: int, setup: Setup) -> Outcome:
-    function = loader.load(setup.folder, ("run",))["run"]
+    told = monotonic()
 
     def tell(slots: int) -> None:
-        if _progress is not None:
+        nonlocal told
+        now = monotonic()
+        if _progress is not None and now - told >= TELL_EVERY:
+            told = now
             _progress.put((index, slots))
 
-    return engine.run(setup, function, tell)
+    with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
+        # The manifest, the report and the journal know a strategy by its folder's name.
+        folder = Path(scratch) / setup.folder.name
+        shutil.copytree(setup.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+        os.chdir(folder)
+        try:
+            function = loader.load(folder, ("run",))["run"]
+            return engine.run(replace(setup, folder=folder), function, tell, _market)
+        finally:
+            os.chdir("/")

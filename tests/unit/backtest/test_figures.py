@@ -1,5 +1,6 @@
 """The figures of a backtest, on curves and trades that can be counted by hand."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -94,3 +95,18 @@ def test_a_plot_names_what_it_shows_and_escapes_it() -> None:
     """For those who cannot see it."""
     assert 'aria-label="a &lt;b&gt;"' in lines("a <b>", [("x", curve(1, 2))])
     assert lines("empty", [("x", [])]) == ""
+
+
+def test_a_few_hours_have_no_ratio_of_return_and_risk() -> None:
+    """Four hourly points: a return, and neither a Sharpe ratio nor a volatility."""
+    found = figures(curve(100, 101, 101.5, 103, step=timedelta(hours=1)), 100)
+    assert found.total_return == pytest.approx(0.03)
+    assert (found.annual_return, found.volatility, found.sharpe, found.sortino) == (None, None, None, None)
+
+
+def test_a_flat_drawdown_lies_at_the_top_of_its_axis() -> None:
+    """Never below its peak: the axis ends at 0 %, and no label is a minus zero or above."""
+    text = lines("Drawdown", [("one", drawdowns(curve(100, 100, 100), 100))], percent=True)
+    labels = re.findall(r'class="end"[^>]*>([^<]*)<', text)
+    assert labels[-1] == "0%"
+    assert all(label.startswith("-") for label in labels[:-1])

@@ -27,7 +27,8 @@ def test_one_backtest_prints_figures_and_leaves_a_report_and_a_journal(tmp_path:
     assert report.count("<svg") == 2
     assert "<script" not in report
     assert "http" not in report
-    assert len(list((tmp_path / "journal" / "ma_crossover").iterdir())) == 252
+    (journal,) = (tmp_path / "journal" / "ma_crossover").iterdir()
+    assert journal.read_text().count('"run_start"') == 252
 
 
 def test_a_sweep_shows_every_combination(tmp_path: Path) -> None:
@@ -74,6 +75,26 @@ def test_a_strategy_that_fails_ends_with_1(tmp_path: Path) -> None:
         (["ma_crossover", "--from", "soon"], 2, 'argument --from: found "soon"; allowed: a day such as 2010-01-04'),
         (["ma_crossover", "--set", "fast"], 2, 'argument --set: found "fast"; allowed: a parameter and its values'),
         (["ma_crossover", "--cash", "-5"], 2, 'argument --cash: found "-5"; allowed: a number such as 2.5'),
+        (["ma_crossover", "--cash", "0"], 2, 'argument --cash: found "0"; allowed: an amount above 0'),
+        (["ma_crossover", "--cash", "nan"], 2, 'argument --cash: found "nan"; allowed: a number such as 2.5'),
+        (
+            ["ma_crossover", "--slippage", "20000"],
+            2,
+            'argument --slippage: found "20000"; allowed: basis points from 0',
+        ),
+        (["ma_crossover", "--commission", "10000"], 2, "allowed: basis points from 0 to below 10000"),
+        (
+            ["ma_crossover", "--set", "fast=banana"],
+            2,
+            "--set fast: found 'banana'; allowed: values such as the manifest's 20",
+        ),
+        (
+            ["ma_crossover", "--set", "fast=5,True"],
+            2,
+            "--set fast: found True; allowed: values such as the manifest's 20",
+        ),
+        (["ma_crossover", "--workers", "0"], 2, "--workers: found 0; allowed: 1 or more"),
+        (["ma_crossover", "--prices", "no/such"], 2, "--prices: no/such is no folder"),
         (["nope"], 1, "found no such file; allowed: a strategy.toml in the strategy's folder"),
     ],
 )
@@ -83,3 +104,74 @@ def test_wrong_input_is_one_line(tmp_path: Path, options: list[str], code: int, 
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def strategy(tmp_path: Path, code: str, manifest: str) -> Path:
+    """Write a strategy `mine`; return the folder of the strategies."""
+    folder = tmp_path / "strategies" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "strategy.toml").write_text(manifest)
+    (folder / "strategy.py").write_text(code)
+    return tmp_path / "strategies"
+
+
+DAILY = 'timezone = "America/New_York"\ncalendar = "XNYS"\n{}[[bot]]\nsymbols = ["AAPL"]\nat = "09:35"\n'
+
+
+def test_what_a_strategy_writes_beside_its_code_is_gone_with_the_backtest(tmp_path: Path) -> None:
+    """A model of one backtest would be the future of the next: neither the folder nor the working folder keeps it."""
+    code = (
+        "from pathlib import Path\n\nHERE = Path(__file__).parent\n\n\ndef run(ctx):\n"
+        "    for path in (HERE / 'model', Path('cache')):\n"
+        "        if ctx.now.day == 3:\n            assert not path.exists(), path\n"
+        "        path.write_text('learnt')\n"
+    )
+    strategies = strategy(tmp_path, code, DAILY.format(""))
+    for _ in range(2):
+        options = ("--from", "2012-01-03", "--to", "2012-01-05", "--out", str(tmp_path / "out"))
+        done = backtest("mine", *options, strategies=strategies)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (strategies / "mine").iterdir()) == ["strategy.py", "strategy.toml"]
+
+
+def test_a_market_of_the_strategys_own_is_used(tmp_path: Path) -> None:
+    """Named in the manifest by its import path."""
+    code = "def run(ctx):\n    ctx.signal('AAPL', ctx.price('AAPL'))\n    print(ctx.price('AAPL'))\n"
+    strategies = strategy(tmp_path, code, DAILY.format('market = "my_market:Mine"\n'))
+    (strategies / "mine" / "my_market.py").write_text(
+        "class Mine:\n"
+        "    def __init__(self, services, bot): pass\n"
+        "    def bars(self, symbol, timeframe, count, at): return ()\n"
+        "    def price(self, symbol, at): return 42.5\n"
+        "    def series(self, name, count, at): return ()\n"
+        "    def provenance(self, at): return {'historical_day': str(at.date())}\n"
+    )
+    options = ("--from", "2012-01-03", "--to", "2012-01-03", "--out", str(tmp_path / "out"))
+    done = backtest("mine", *options, strategies=strategies)
+    assert done.returncode == 0, done.stderr
+    (journal,) = (tmp_path / "out" / "journal" / "mine").iterdir()
+    assert '"text": "42.5"' in journal.read_text()
+
+
+def test_orders_that_were_not_taken_lead_the_report(tmp_path: Path) -> None:
+    """How many, why, and the first of them; on the terminal and in the report."""
+    code = "def run(ctx):\n    ctx.order('AAPL', 'sell', 1, reason='short')\n"
+    strategies = strategy(tmp_path, code, DAILY.format(""))
+    options = ("--from", "2012-01-03", "--to", "2012-01-05", "--out", str(tmp_path / "out"))
+    done = backtest("mine", *options, strategies=strategies)
+    assert (
+        "3 orders were not taken (3 insufficient position); the first: 2012-01-03 14:35 UTC, mine, AAPL: "
+        in done.stderr
+    )
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert report.index("3 orders were not taken") < report.index("Sharpe ratio")
+
+
+def test_symbols_that_the_sample_does_not_have_get_made_up_prices(tmp_path: Path) -> None:
+    """Intraday strategies run out of the box, and the command says what their figures are worth."""
+    code = "def run(ctx):\n    assert len(ctx.bars('BTC/USD', '4h', 50)) == 50\n"
+    manifest = 'timezone = "UTC"\nmarket = "ccxt:kraken"\n[[bot]]\nsymbols = ["BTC/USD"]\nevery = "4h"\n'
+    done = backtest("mine", "--out", str(tmp_path / "out"), strategies=strategy(tmp_path, code, manifest))
+    assert done.returncode == 0
+    assert "on made-up prices, whose figures mean nothing; real ones: --prices FOLDER" in done.stderr
+    assert "180 slots in " in done.stdout
