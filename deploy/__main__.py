@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import processes, scaffold, stop_grace
+from deploy import processes, scaffold, stop_grace, strategy_checks
 from deploy.capacity.command import plan
 from deploy.cli import arguments, operate
 from deploy.docker import compose, profiles, services
@@ -75,6 +75,9 @@ def check(settings: Settings, _options: Namespace) -> int:
             folders, [name for file in (SERVICES, *OPTIONAL_SERVICES) for name in services.names(file)]
         )
     )
+    given = values(Path(".env"), os.environ)
+    enabled = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
+    problems += strategy_checks.problems(STRATEGIES, Path("compose"), enabled, given)
     if problem := stop_grace.too_short(load_all(STRATEGIES)[0], settings.stop_grace):
         problems.append(problem)
     for problem in problems:

@@ -7,11 +7,11 @@ from string import Template
 from deploy.cli.arguments import quoted
 from deploy.docker.services import names
 from deploy.errors import CommandError
+from deploy.strategy_checks.names import refusal
 
 # Also part of an image's name, which is why an underscore stands between two letters or digits, and alone.
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST = 40
-_TAKEN = ("supervisor",)
 
 MANIFEST = """\
 description = "Every minute one historical day: buys after three rising closes, sells after three falling ones"
@@ -65,7 +65,7 @@ SERVICE = """
 
 def create(name: str, strategies: Path, services: Path) -> tuple[Path, ...]:
     """Write the strategy's two files and append its service; return what was written. Nothing is overwritten."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST or name in _TAKEN:
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         msg = f"STRATEGY: found {quoted(name)}; allowed: a name such as my_idea: lower-case letters, digits and single _ between them, at most {_LONGEST}"
         raise CommandError(msg, 2)
     folder = strategies / name
@@ -76,6 +76,9 @@ def create(name: str, strategies: Path, services: Path) -> tuple[Path, ...]:
     if name in names(services):
         msg = f"{services} has a service {name} already: choose another name, or remove it first"
         raise CommandError(msg)
+    if reason := refusal(name, services.parent):
+        msg = f"STRATEGY: found {quoted(name)}, which is {reason}; choose another name"
+        raise CommandError(msg, 2)
     files = {folder / "strategy.toml": MANIFEST, folder / "strategy.py": CODE}
     folder.mkdir()
     for path, text in files.items():

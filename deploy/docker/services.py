@@ -1,9 +1,10 @@
 """Which strategies a service is for, and whether the services in compose/strategies.yaml and the strategies' folders are the same."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from deploy.errors import CommandError
 
@@ -28,12 +29,17 @@ def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def names(file: Path) -> tuple[str, ...]:
-    """Return the names of the services in a Compose file as `make new` and people write it: two spaces deep.
+    """Return the names of the services in a Compose file.
 
     Compose itself could tell, but takes an engine's client, and more time than all the rest of a check.
     """
-    *_, listed = re.split(r"^services:.*$", file.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)
-    return tuple(re.findall(r"^  ([\w.-]+):", listed, re.MULTILINE))
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        msg = f"{file}: cannot be read as YAML: {' '.join(str(error).split())}"
+        raise CommandError(msg) from None
+    services = content.get("services") if isinstance(content, dict) else None
+    return tuple(map(str, services or ()))
 
 
 def differences(folders: Iterable[str], services: Iterable[str]) -> tuple[str, ...]:

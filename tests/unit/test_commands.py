@@ -318,6 +318,32 @@ def test_check_accepts_a_run_however_it_is_made(root: Path, code: str) -> None:
     assert check.main(["--strategies", str(root / "strategies")]) == 0
 
 
+@pytest.mark.parametrize(
+    "replaced,by,files,words",
+    [
+        ('broker = "paper"', 'market = "my_market:Mine"', {}, "allowed: a class in a file that exists: "),
+        ('broker = "paper"', 'broker = "my_broker:Mine"', {"my_broker.py": "class Min: ..."}, "did you mean Min?"),
+        ('broker = "paper"', 'broker = "my_broker:Mine"', {"my_broker.py": "class"}, "a Python module that compiles"),
+        ('"AAPL"', '"MSFTT"', {}, 'found "MSFTT"; allowed: a symbol of the market sample: AAPL, FB, GOOG, IBM, MSFT'),
+    ],
+)
+def test_check_follows_what_a_manifest_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], replaced: str, by: str, files: dict[str, str], words: str
+) -> None:
+    """A class of the strategy's own exists, and the shipped prices have its symbols."""
+    folder = tmp_path / "idea"
+    folder.mkdir()
+    toml = 'timezone = "UTC"\nbroker = "paper"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "1m"\n'
+    (folder / "strategy.toml").write_text(toml.replace(replaced, by))
+    (folder / "strategy.py").write_text("def run(ctx): ...\n")
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    assert check.main(["--strategies", str(tmp_path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("idea/")
+    assert words in line
+
+
 def test_check_needs_a_folder(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong folder is no clean bill of health."""
     assert check.main(["--strategies", str(root / "nowhere")]) == 1

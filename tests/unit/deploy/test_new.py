@@ -18,6 +18,7 @@ def project(tmp_path: Path) -> Path:
     """A project with one service and no strategy."""
     (tmp_path / "strategies").mkdir()
     (tmp_path / "services.yaml").write_text(SERVICES)
+    (tmp_path / "metrics.yaml").write_text("services:\n  prometheus:\n    image: x\nvolumes:\n  grafana:\n")
     return tmp_path
 
 
@@ -49,7 +50,7 @@ def test_its_service_reads_like_those_that_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "My_idea", "my idea", "my-idea", "1st", "a__b", "a_", "../up", "supervisor", "a" * 41]
+    "name", ["", "My_idea", "my idea", "my-idea", "1st", "a__b", "a_", "../up", "a" * 41, "two\nlines"]
 )
 def test_a_bad_name_is_refused(name: str, project: Path) -> None:
     """One line, and nothing is written."""
@@ -57,6 +58,15 @@ def test_a_bad_name_is_refused(name: str, project: Path) -> None:
         make(project, name)
     assert not list((project / "strategies").iterdir())
     assert (project / "services.yaml").read_text() == SERVICES
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana", "default", "class", "match", "json", "calendar", "openbell"])
+def test_a_name_that_is_taken_is_refused(name: str, project: Path) -> None:
+    """By another service, a volume, the network, the language or a module: Compose or imports would confuse them."""
+    with pytest.raises(CommandError, match=rf'^STRATEGY: found "{name}", which is .*; choose another name$') as refused:
+        make(project, name)
+    assert refused.value.exit_code == 2
+    assert list((project / "strategies").iterdir()) == []
 
 
 def test_nothing_is_overwritten(project: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell.commands.check import definitions
+from openbell.commands.definitions import definitions
 from openbell.strategy import executable, loader
 
 EXECUTES = [
