@@ -50,7 +50,7 @@ def package_problems(folder: Path) -> Iterator[str]:
             if not any(one.specifier.contains(version, prereleases=True) for version in versions):
                 found = f"has {one.name} {versions[0]}" if versions else f"does not have {one.name}"
                 yield f"{name}/{LOCK}: {found}, and {WANTED} asks for {one}: run `make lock`"
-    direct = {canonicalize_name(one.name) for one in asked if isinstance(one, Requirement)}
+    direct: set[str] = {canonicalize_name(one.name) for one in asked if isinstance(one, Requirement)}
     missing = uncovered(imported(folder), direct, set(locked))
     for module, where in sorted(missing.items()):
         yield f"{where}: imports {module}, which no lock has: add its package to {name}/{WANTED} and run `make lock`"
