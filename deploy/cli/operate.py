@@ -1,5 +1,6 @@
 """The commands for what runs, on this machine or, with HOST, on another: the same commands, and place.py knows where."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from deploy.target import RemoteTarget, Target
 from openbell.manifest import load_all, suggestion
 
 STRATEGIES = Path("strategies")
+FEW = 8  # names that a message lists
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
 
@@ -62,7 +64,12 @@ def run(settings: Settings, options: Namespace) -> int:
     """Run a strategy now, in its container."""
     with target.place(options.host, settings) as where:
         command = compose.run(options.strategy, options.bot, service_of(options.strategy, where))
-        return _audited(where, command, "run", strategy=options.strategy)
+        try:
+            return _audited(where, command, "run", strategy=options.strategy)
+        except KeyboardInterrupt:
+            how = f"make journal STRATEGY={options.strategy} SINCE=1h{where.option}"
+            print(f"\nopenbell: a run that has started goes on; `{how}` shows how it ends", file=sys.stderr)
+            return 130
 
 
 def pause(settings: Settings, options: Namespace) -> int:
@@ -175,7 +182,8 @@ def must_run(name: str, where: Target) -> None:
     """Raise Problem if there is no container of that name that runs."""
     running = _running(where.services())
     if name not in running:
-        msg = f"{name} does not run: start it with `{where.start}`; what runs: {', '.join(running) or 'nothing'}"
+        what = f"what runs: {', '.join(running) or 'nothing'}" if len(running) <= FEW else suggestion(name, running)
+        msg = f"{name} does not run: start it with `{where.start}`; {what}"
         raise CommandError(msg)
 
 

@@ -67,7 +67,7 @@ def test_a_pause_is_stored(root: Path, capsys: pytest.CaptureFixture[str], lengt
 @pytest.mark.parametrize(
     "arguments, code, words",
     [
-        (["x", "--reason", "r"], 1, "x: no such bot; there is: b"),
+        (["x", "--reason", "r"], 1, "x: no such bot; there is b"),
         (["b", "--reason", "r", "--for", "soon"], 2, '--for: found "soon"; allowed: a duration such as'),
         (["b", "--reason", "r", "--for", "0s"], 2, '--for: found "0s"; allowed: a duration such as'),
     ],
@@ -154,6 +154,7 @@ def test_a_run_now_is_followed_to_its_end(
             "decision", NOW, run, symbol="IBM", action="buy", qty=2, reason="it rose", status="filled", filled_price=1.5
         )
         lines.write("note", NOW, {"bot": "b", "run_id": "other"}, message="of another run")
+        lines.write("note", NOW, run, message="weights", aapl=0.4, ibm=0.6)
         lines.write("output", NOW, run, text="printed")
         lines.write("error", NOW, run, error="ValueError: x", traceback="Traceback")
         lines.write("run_end", NOW, run, outcome=outcome, tick_duration_ms=12.5, orders=1)
@@ -166,6 +167,7 @@ def test_a_run_now_is_followed_to_its_end(
         "  AAPL: signal 0.5 (fast 3)",
         "  AAPL: hold: flat",
         "  IBM: buy 2: it rose [filled at 1.5]",
+        "  weights (aapl 0.4, ibm 0.6)",
         "  printed",
         "  error: ValueError: x",
         "Traceback",
@@ -197,7 +199,7 @@ def test_a_run_now_without_a_loop_gives_up(
 def test_a_run_now_of_an_unknown_bot_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It names those that there are."""
     assert run_now.main(["--bot", "x"]) == 1
-    assert capsys.readouterr().err == "x: no such bot; there is: b\n"
+    assert capsys.readouterr().err == "x: no such bot; there is b\n"
 
 
 # journal
@@ -229,10 +231,29 @@ def test_a_journal_begins_where_it_is_asked_to(root: Path, lines: Journal, capsy
 def test_an_unknown_journal_names_the_known(root: Path, lines: Journal, capsys: pytest.CaptureFixture[str]) -> None:
     """A typing error is answered with what there is."""
     assert journal.main(["dmeo"]) == 1
-    assert capsys.readouterr().err == "dmeo: no journal of that strategy; there is: none yet\n"
+    assert capsys.readouterr().err == "dmeo: no journal of that strategy; there is none\n"
     lines.write("note", NOW)
     assert journal.main(["dmeo"]) == 1
-    assert capsys.readouterr().err == "dmeo: no journal of that strategy; there is: demo\n"
+    assert capsys.readouterr().err == "dmeo: no journal of that strategy; did you mean demo?\n"
+
+
+@pytest.mark.parametrize(
+    "options,words",
+    [
+        (["--symbol", "APL"], 'demo: no line since 1d has symbol "APL"; did you mean AAPL?'),
+        (["--bot", "x", "--symbol", "AAPL"], 'demo: no line since 1d has bot "x"; there is b'),
+        (["--bot", "b", "--event", "error"], 'demo: no line since 1d has event "error"; there is signal'),
+        (["--since", "1s"], "demo: no such line since 1s: give an earlier start, such as SINCE=30d"),
+    ],
+)
+def test_a_journal_without_such_a_line_says_so(
+    root: Path, lines: Journal, capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    """Silence would look like a strategy that decided nothing."""
+    lines.write("signal", datetime.now(UTC) - timedelta(minutes=5), {"bot": "b"}, symbol="AAPL")
+    assert journal.main(["demo", *options]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"{words}\n")
 
 
 def test_a_beginning_that_is_none_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,11 +116,12 @@ def test_the_command_prints_places_and_lines(tmp_path: Path, capsys: pytest.Capt
     folder = write(tmp_path, SCHEDULES["every four hours"])
     assert crontab.main(["--strategies", str(folder.parent), "--data", str(tmp_path / "data")]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == f"OPENBELL_STRATEGIES={tmp_path}"
-    assert printed[1:4] == [
+    assert printed[0] == 'CONTENT_TYPE="text/plain; charset=UTF-8"', "cron would mail its text as US-ASCII"
+    assert printed[1] == f"OPENBELL_STRATEGIES={tmp_path}"
+    assert printed[2:5] == [
         f"OPENBELL_{name.upper()}={tmp_path}/data/{name}" for name in ("journal", "state", "control")
     ]
-    assert printed[4] == "# demo: "
+    assert printed[5] == "# demo: "
     assert printed[-1] == f"*/5 * * * * {Path(sys.executable).parent}/openbell missed demo"
     assert (tmp_path / "data" / "logs").is_dir()
 

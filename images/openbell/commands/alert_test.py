@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from openbell.supervisor.alerts.records import Message
 from openbell.supervisor.alerts.sender_client import LIMIT, SenderClient, SendResult
-from openbell.supervisor.alerts.settings import Channel, from_environment
+from openbell.supervisor.alerts.settings import NO_CHANNEL, Channel, from_environment
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     if not channels:
-        print("no channel is set: OPENBELL_ALERT_URLS in .env names them (.env.example says how)", file=sys.stderr)
+        print(NO_CHANNEL, file=sys.stderr)
         return 2
     return 0 if all(_test(channels, limit)) else 1
 

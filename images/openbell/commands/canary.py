@@ -14,6 +14,7 @@ from pathlib import Path
 from openbell.supervisor.alerts.canary import GRACE, Request, ask
 from openbell.supervisor.alerts.canary_trace import CanaryTrace, trace
 from openbell.supervisor.alerts.service import FILE
+from openbell.supervisor.alerts.settings import NO_CHANNEL, from_environment
 
 PAUSE = 0.1  # seconds between two looks
 
@@ -35,12 +36,20 @@ STEPS = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0 if the canary's message was taken by every channel within the limit, 1 if not."""
+    """Return 0 if every channel accepted the canary's message within the limit, 1 if not, 2 if no channel is set."""
     parser = argparse.ArgumentParser(prog="openbell canary", description="miss a slot on purpose and follow the alert")
     parser.add_argument(
         "--limit", type=float, default=60.0, help="seconds until it must have arrived (default: %(default)g)"
     )
     limit: float = parser.parse_args(arguments).limit
+    try:
+        has_channel = bool(from_environment(os.environ).channels)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not has_channel:
+        print(NO_CHANNEL, file=sys.stderr)
+        return 2
     file = Path(os.environ.get("OPENBELL_SUPERVISOR_STATE", "/var/lib/openbell")) / FILE
     control = Path(os.environ.get("OPENBELL_CONTROL", "/control"))
     now = datetime.now(UTC)
@@ -72,10 +81,7 @@ def follow(database: sqlite3.Connection, request: Request, until: float) -> int:
     if not waiting:
         print("The path from a missed slot to you works.")
         return 0
-    if found.message_at is not None and not found.channels:
-        print("no channel is set: OPENBELL_ALERT_URLS in .env names them (.env.example says how)", file=sys.stderr)
-    else:
-        print(f"it did not get as far as: {waiting[0].name}; see `make logs STRATEGY=supervisor`", file=sys.stderr)
+    print(f"it did not get as far as: {waiting[0].name}; see `make logs STRATEGY=supervisor`", file=sys.stderr)
     return 1
 
 

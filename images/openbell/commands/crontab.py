@@ -138,6 +138,7 @@ def _command(manifest: Manifest, strategies: Path, data: Path) -> str:
 def _head(strategies: Path, data: Path) -> list[str]:
     (data / "logs").mkdir(parents=True, exist_ok=True)
     return [
+        'CONTENT_TYPE="text/plain; charset=UTF-8"',  # without it cron mails everything as US-ASCII
         f"OPENBELL_STRATEGIES={strategies}",
         *(f"OPENBELL_{name.upper()}={data / name}" for name in ("journal", "state", "control")),
     ]

@@ -4,17 +4,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openbell import foreign_files
 from openbell.journal import instant, since
-from openbell.manifest import parse_duration
+from openbell.manifest import parse_duration, suggestion
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the lines that fit; return 1 if the strategy has no journal."""
+    """Print the lines that fit; return 1 if there is none, as grep does."""
     parser = argparse.ArgumentParser(prog="openbell journal", description="print journal lines of one strategy")
     parser.add_argument("strategy")
     parser.add_argument("--symbol", default="", help="only lines about this symbol")
@@ -35,19 +35,40 @@ def main(arguments: Sequence[str]) -> int:
     try:
         known = foreign_files.folders(options.journal)
         if options.strategy not in known:
-            there = ", ".join(known) or "none yet"
-            print(f"{options.strategy}: no journal of that strategy; there is: {there}", file=sys.stderr)
+            print(
+                f"{options.strategy}: no journal of that strategy; {suggestion(options.strategy, known)}",
+                file=sys.stderr,
+            )
             return 1
+        seen: dict[str, set[str]] = {name: set() for name in wanted}
+        printed = False
         for event in since(folder, start.date()):
             at = instant(event.get("timestamp"))
-            if at is not None and at >= start and all(event.get(name) == value for name, value in wanted.items()):
+            if at is None or at < start:
+                continue
+            for name, values in seen.items():
+                values.add(str(event.get(name, "")))
+            if all(event.get(name) == value for name, value in wanted.items()):
                 print(json.dumps(event))
+                printed = True
+        if not printed:
+            print(nothing(options.strategy, options.since, wanted, seen), file=sys.stderr)
+            return 1
     except BrokenPipeError:
         raise
     except OSError as error:
         print(f"{options.strategy}: its journal cannot be read: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def nothing(strategy: str, start: str, wanted: Mapping[str, str], seen: Mapping[str, set[str]]) -> str:
+    """Return why no line fits: the value that the journal does not have, or that there is none in that time."""
+    for name, value in wanted.items():
+        known = seen[name] - {""}
+        if known and value not in known:
+            return f'{strategy}: no line since {start} has {name} "{value}"; {suggestion(value, known)}'
+    return f"{strategy}: no such line since {start}: give an earlier start, such as SINCE=30d"
 
 
 def since_instant(text: str, now: datetime) -> datetime | None:

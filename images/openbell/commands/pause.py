@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from openbell.control import Control, Pause
-from openbell.manifest import ManifestError, parse_duration
+from openbell.manifest import ManifestError, parse_duration, suggestion
 from openbell.paths import PathError, from_environment
 from openbell.strategy import loader
 
@@ -29,9 +29,8 @@ def main(arguments: Sequence[str]) -> int:
         places = from_environment(os.environ)
         manifest = loader.manifest(places)
         if all(bot.id != options.bot for bot in manifest.bots):
-            print(
-                f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr
-            )
+            known = (bot.id for bot in manifest.bots)
+            print(f"{options.bot}: no such bot; {suggestion(options.bot, known)}", file=sys.stderr)
             return 1
         control = Control(places.control, places.strategy)
         control.prepare()

@@ -4,18 +4,19 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell import foreign_files
 from openbell.control import Control
 from openbell.journal import Event, Follower, days
-from openbell.manifest import ManifestError
+from openbell.manifest import ManifestError, suggestion
 from openbell.paths import PathError, Paths, from_environment
 from openbell.runner.loop_lock import ask_to_look
 from openbell.strategy import loader
 
+HEAD = frozenset({"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt"})
 START_WITHIN = 15.0  # seconds; the loop looks for requests when it is asked to, and at every beat
 
 
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     bots = [bot for bot in manifest.bots if options.bot in {"", bot.id}]
     if not bots:
-        print(f"{options.bot}: no such bot; there is: {', '.join(bot.id for bot in manifest.bots)}", file=sys.stderr)
+        print(
+            f"{options.bot}: no such bot; {suggestion(options.bot, (bot.id for bot in manifest.bots))}", file=sys.stderr
+        )
         return 1
     return max([_run(places, bot.id, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
 
@@ -82,21 +85,8 @@ def describe(event: Event) -> str:
         case "run_start":
             return f"{event.get('bot')}: run {event.get('run_id')} started (trigger {event.get('trigger')})"
         case "signal":
-            skip = {
-                "timestamp",
-                "event",
-                "level",
-                "strategy",
-                "boot_id",
-                "bot",
-                "slot",
-                "run_id",
-                "attempt",
-                "symbol",
-                "signal",
-            }
-            values = ", ".join(f"{name} {value}" for name, value in event.items() if name not in skip)
-            return f"  {event.get('symbol')}: signal {event.get('signal')} ({values})"
+            values = {name: value for name, value in event.items() if name not in {*HEAD, "symbol", "signal"}}
+            return f"  {event.get('symbol')}: signal {event.get('signal')}{_in_brackets(values)}"
         case "decision" if event.get("action") == "hold":
             return f"  {event.get('symbol')}: hold: {event.get('reason')}"
         case "decision":
@@ -108,8 +98,15 @@ def describe(event: Event) -> str:
             return f"  {event.get('symbol')}: {event.get('action')} {event.get('qty')}: {event.get('reason')} [{answer.strip()}]"
         case "error":
             return f"  error: {event.get('error')}\n{event.get('traceback', '')}".rstrip()
+        case "note":
+            values = {name: value for name, value in event.items() if name not in {*HEAD, "message"}}
+            return f"  {event.get('message')}{_in_brackets(values)}"
         case "output":
             return f"  {event.get('text')}"
         case "run_end":
             return f"{event.get('bot')}: {event.get('outcome')} in {event.get('tick_duration_ms')} ms, {event.get('orders')} orders"
     return ""
+
+
+def _in_brackets(values: Mapping[str, object]) -> str:
+    return f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""

@@ -139,6 +139,7 @@ class Service:
                 hosts=settings.hosts,
                 token=settings.token,
                 passed_over=lambda: self._watch.passed_over,
+                has_channel=bool(alerts.settings.channels),
             )
         )
         self._server = uvicorn.Server(

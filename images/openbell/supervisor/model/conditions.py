@@ -46,7 +46,7 @@ KINDS: Mapping[str, Kind] = {
     "bad_manifest": Kind("has a manifest that is not valid", "`make check` names the line; mend it and deploy again"),
     "crash_loop": Kind("is in a crash loop", "`make logs STRATEGY={strategy}` shows why its container dies"),
     "stalled": Kind(
-        "shows no sign of life", "`make logs STRATEGY={strategy}`; `docker restart` its container if it hangs"
+        "shows no sign of life", "`make logs STRATEGY={strategy}`; restart its container or process if it hangs"
     ),
     "stopped": Kind("was stopped and not started again", "`make up` starts it"),
     "journal_unreadable": Kind("cannot be watched", "Look at the journal volume: its permissions, its disk"),
@@ -58,7 +58,7 @@ KINDS: Mapping[str, Kind] = {
         "ran out of its timeout", "Its page shows where it hung; raise `timeout` if it only needs longer"
     ),
     "interrupted": Kind("was interrupted in mid-run", "Look at its orders before the next slot"),
-    "hung": Kind("hangs", "`docker restart` its container if it does not end by itself"),
+    "hung": Kind("hangs", "restart its container or process if it does not end by itself"),
     "calendar_expired": Kind("has a calendar that has run out", "Update openbell: its calendars reach further"),
     "calendar_ending": Kind("has a calendar that runs out soon", "Update openbell in time", critical=False),
     "stream_ended": Kind("has lost its stream", "Its page shows why; its loop starts it again"),

@@ -63,7 +63,9 @@ class WebApp:
         document = self._kept.get(key)
         if document is None:
             shown: Overview = overview(snapshot, page)
-            document = self._document("overview.html", snapshot, title="openbell", overview=shown)
+            document = self._document(
+                "overview.html", snapshot, title="openbell", overview=shown, has_channel=self._sources.has_channel
+            )
             self._kept = {one: kept for one, kept in self._kept.items() if one[0] == snapshot.version} | {key: document}
         return self._answer(request, document)
 

@@ -22,6 +22,7 @@ class Dependencies:
     snapshot: what there is to say now, None before the first judgement. idle: seconds since the watch's last progress.
     store, alerts: the files to read histories from. hosts: names beside this machine's own under which the page answers.
     token: what a change must carry; without one nothing can be changed. passed_over: unreadable lines of the journals.
+    has_channel: whether alerts have anywhere to go.
     """
 
     snapshot: Callable[[], Snapshot | None]
@@ -34,6 +35,7 @@ class Dependencies:
     hosts: Collection[str] = ()
     token: str = ""
     passed_over: Callable[[], int] = lambda: 0
+    has_channel: bool = True
 
     def ready(self) -> Snapshot:
         """Return the snapshot; 503 before there is one."""

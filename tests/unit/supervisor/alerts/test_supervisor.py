@@ -150,8 +150,17 @@ def test_a_canary_that_does_not_arrive(world: World, webhook: Hook, monkeypatch:
     assert "500" in done.stdout
 
 
-def test_a_canary_without_a_supervisor(world: World) -> None:
+def test_a_canary_without_a_channel(world: World) -> None:
+    """It says at once what nothing could change, and misses no slot."""
+    done = command(world, "canary")
+    assert (done.returncode, done.stdout) == (2, ""), "nothing was asked for"
+    assert done.stderr.startswith("no channel is set")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_canary_without_a_supervisor(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line says that there is none."""
+    monkeypatch.setenv("OPENBELL_ALERT_URLS", "phone=json://127.0.0.1:9/")
     done = command(world, "canary")
     assert (done.returncode, done.stdout) == (1, "")
     assert "is the supervisor running?" in done.stderr
