@@ -14,9 +14,9 @@ from functools import lru_cache
 import pytz
 
 from openbell import calendars
+from openbell.instants import EPOCH
 from openbell.manifest import EVERY_DAY, Anchor, Schedule
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _CHUNK = timedelta(days=28)
@@ -205,7 +205,7 @@ def _hours(day: date, timezone: str, calendar: calendars.Calendar | None) -> Ite
 
 def _until_grid(schedule: Schedule, start: datetime) -> timedelta:
     every = schedule.every or _DAY
-    return (_EPOCH + schedule.offset - start) % every
+    return (EPOCH + schedule.offset - start) % every
 
 
 def _grid_count(schedule: Schedule, first: datetime, last: datetime) -> int:

@@ -15,10 +15,11 @@ EVERYTHING = frozenset({"*"})
 ALLOWED = {
     "calendars": frozenset[str](),
     "foreign_files": frozenset[str](),
+    "instants": frozenset[str](),
     "json_values": frozenset[str](),
     "journal": frozenset({"foreign_files", "json_values"}),
     "manifest": frozenset({"calendars"}),
-    "slots": frozenset({"calendars", "manifest"}),
+    "slots": frozenset({"calendars", "instants", "manifest"}),
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
     "supervisor": frozenset(
         {
@@ -27,6 +28,7 @@ ALLOWED = {
             "clock",
             "control",
             "foreign_files",
+            "instants",
             "journal",
             "json_values",
             "manifest",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
-from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.sender_client import LIMIT, SenderClient, SendResult
 from openbell.supervisor.alerts.settings import NO_CHANNEL, Channel, from_environment
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell.supervisor.alerts.canary import GRACE, Request, ask
+from openbell.supervisor.alerts.canary import GRACE, Request, request_canary
 from openbell.supervisor.alerts.canary_trace import CanaryTrace, trace
 from openbell.supervisor.alerts.service import FILE
 from openbell.supervisor.alerts.settings import NO_CHANNEL, from_environment
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     now = datetime.now(UTC)
     try:
         with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            request = ask(control, now, os.environ.get("OPENBELL_USER", "make canary"))
+            request = request_canary(control, now, os.environ.get("OPENBELL_USER", "make canary"))
             return follow(database, request, time.monotonic() + limit)
     except (OSError, sqlite3.Error) as error:
         print(f"the canary could not be sent: {error}; is the supervisor running?", file=sys.stderr)

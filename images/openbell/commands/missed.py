@@ -1,6 +1,6 @@
 """`openbell missed`: for hosts with cron and no supervisor, which runs did not happen or failed since the last time.
 
-It is the supervisor's own bookkeeping, asked now and then instead of all the time: what the journals say is entered into a
+It is the supervisor's own ledgerkeeping, asked now and then instead of all the time: what the journals say is entered into a
 small store of its own, what the slots demand is looked up, and each slot that went wrong is one line, once. cron mails
 what its commands print.
 """
@@ -19,9 +19,9 @@ from openbell.manifest import Manifest, ManifestError, load_all
 from openbell.paths import PathError, prepare
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
-from openbell.supervisor.ingest.slot_ledger import SETTLING, UNHEARD, SlotLedger
+from openbell.supervisor.ingest.slot_ledger import NO_LINES, WRITE_MARGIN, SlotLedger
+from openbell.supervisor.model.formatting import local
 from openbell.supervisor.model.records import Fault, RunRecord
-from openbell.supervisor.model.times import local
 from openbell.supervisor.store.retention import KEEP_DAYS
 from openbell.supervisor.store.store import Store
 
@@ -76,34 +76,34 @@ def look(
     zones = {manifest.name: manifest.timezone for manifest in manifests}
     with store.transaction():
         told = store.last_fault()
-        book = SlotLedger(store, [bot for manifest in manifests for bot in manifest.bots], unknown, now)
-        intake = JournalReader(journal, store.positions(), KEEP_DAYS)
-        troubles = _read(store, book, intake, list(zones), now)
-        for expectation in book.expectations.values():
-            if expectation.bot.strategy not in troubles and not expectation.bot.is_stream:
-                book.advance(expectation, now)
-        calendars = [one.trouble for one in book.expectations.values() if one.trouble]
-        lost = [_lost(run, zones[name], now) for name in zones for run in _lost_runs(store, book, journal, name, now)]
-        book.keep_progress()
+        ledger = SlotLedger(store, [bot for manifest in manifests for bot in manifest.bots], unknown, now)
+        reader = JournalReader(journal, store.positions(), KEEP_DAYS)
+        errors = _read(store, ledger, reader, list(zones), now)
+        for expectation in ledger.expectations.values():
+            if expectation.bot.strategy not in errors and not expectation.bot.is_stream:
+                ledger.advance(expectation, now)
+        calendars = [one.calendar_error for one in ledger.expectations.values() if one.calendar_error]
+        lost = [_lost(run, zones[name], now) for name in zones for run in _lost_runs(store, ledger, journal, name, now)]
+        ledger.save_progress()
         wrong = [_words(store, fault, zones.get(fault.condition.strategy, "UTC"), now) for fault in _all(store, told)]
-        if (swept := store.marked("swept")) is None or not timedelta(0) <= now - swept < DAY:
-            list(store.sweep(now, book.timeout))
-            store.mark("swept", now)
-    return [*dict.fromkeys(calendars), *troubles.values(), *wrong, *lost]
+        if (swept := store.get_mark("swept")) is None or not timedelta(0) <= now - swept < DAY:
+            list(store.sweep(now, ledger.timeout))
+            store.set_mark("swept", now)
+    return [*dict.fromkeys(calendars), *errors.values(), *wrong, *lost]
 
 
-def _read(store: Store, book: SlotLedger, intake: JournalReader, names: Sequence[str], now: datetime) -> dict[str, str]:
+def _read(
+    store: Store, ledger: SlotLedger, reader: JournalReader, names: Sequence[str], now: datetime
+) -> dict[str, str]:
     """Enter all that the journals say; return why those that could not be read could not, by strategy."""
-    scribe, before = LineRecorder(book, store), dict(intake.positions)
+    recorder, before = LineRecorder(ledger, store), dict(reader.positions)
     while True:
-        for strategy, line in intake.batch(names, now, BATCH):
-            scribe.take(strategy, line, now, replayed=True)
-        if not intake.behind:
+        for strategy, line in reader.read_batch(names, now, BATCH):
+            recorder.record(strategy, line, now, replayed=True)
+        if not reader.behind:
             break
-    store.keep_positions(intake.positions, before)
-    return {
-        name: f"{name}: nothing is known of it: {trouble}" for name in names if (trouble := intake.trouble_of(name))
-    }
+    store.save_positions(reader.positions, before)
+    return {name: f"{name}: nothing is known of it: {error}" for name in names if (error := reader.error_of(name))}
 
 
 def _all(store: Store, after: int) -> Iterator[Fault]:
@@ -118,24 +118,24 @@ def _words(store: Store, fault: Fault, zone: str, now: datetime) -> str:
     when = local(fault.last, zone, now)
     many = f" and {condition.count - 1} before it" if condition.count > 1 else ""
     reason = condition.reason
-    if condition.kind == "missed" and reason == UNHEARD:
+    if condition.kind == "missed" and reason == NO_LINES:
         newest = next(iter(store.services(condition.strategy, 1)), None)
         is_why = newest is not None and newest.detail.startswith("cannot start")
         reason = newest.detail if newest is not None and is_why else "nothing has started it"
     return f"{bot}: the slot {when}{many} {condition.kind.replace('_', ' ')}" + (f": {reason}" if reason else "")
 
 
-def _lost_runs(store: Store, book: SlotLedger, journal: Path, strategy: str, now: datetime) -> Iterator[RunRecord]:
+def _lost_runs(store: Store, ledger: SlotLedger, journal: Path, strategy: str, now: datetime) -> Iterator[RunRecord]:
     """Yield the runs that must have ended by now and whose end nobody has written, each of them once."""
     sign = heartbeat.read(journal / strategy)
     if sign is not None and (now - sign.timestamp).total_seconds() < heartbeat.OLD:
         return  # somebody looks after them
     for run in store.open_runs(strategy):
-        timeout, mark = book.timeout(strategy, run.bot), f"told {run.run_id}"
+        timeout, mark = ledger.timeout(strategy, run.bot), f"told {run.run_id}"
         begun = run.attempt_at or run.slot
-        if timeout is not None and now > begun + timeout + SETTLING and store.marked(mark) is None:
-            store.mark(mark, now)
-            expectation = book.owes(strategy, run.bot, run.slot)
+        if timeout is not None and now > begun + timeout + WRITE_MARGIN and store.get_mark(mark) is None:
+            store.set_mark(mark, now)
+            expectation = ledger.expectation_for(strategy, run.bot, run.slot)
             if expectation is not None:
                 yield run
 

@@ -1,4 +1,4 @@
-"""`openbell supervise`: the watch in one thread, the page in front of it, one process."""
+"""`openbell supervise`: one process with the watch in a thread and the web server in front of it."""
 
 import faulthandler
 import logging
@@ -32,8 +32,8 @@ from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, WebApp, token_from_environment
 
 EXIT_CANNOT_START = 3
-WATCHDOG = 60.0  # seconds without a turn of the watch after which the process ends itself, with its stacks in the log
-RETRY = 1.0  # seconds before a store that could not be written is tried again
+WATCHDOG = 60.0  # seconds without a step of the watch after which the process ends itself, with its stacks in the log
+RETRY = 1.0  # seconds until the next step after a failed write
 READERS = 4  # threads that read histories for the page
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things lie and where to listen, from the environment. The defaults are those inside the image."""
+    """Folders, the address to listen on and so on, from the environment. The defaults are those inside the image."""
 
     strategies: Path
     journal: Path
@@ -50,8 +50,10 @@ class Settings:
     host: str
     port: int
     hosts: tuple[str, ...]  # names beside this machine's own under which the page answers
-    profiles: tuple[str, ...] = ()  # of Compose that are asked for
-    token: str = field(default="", repr=False)  # what a change through the page must carry; without one there is none
+    profiles: tuple[str, ...] = ()  # of Compose
+    token: str = field(
+        default="", repr=False
+    )  # what a change through the page must carry; without one nothing can be changed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,33 +67,33 @@ def main(arguments: Sequence[str]) -> int:
     _log_as_json()
     try:
         settings = from_environment(os.environ)
-        about_alerts = alert_settings.from_environment(os.environ)
-        check_channels(about_alerts.channels)
+        alert_options = alert_settings.from_environment(os.environ)
+        check_channels(alert_options.channels)
         manifests, errors = load_all(settings.strategies)
         prepare(settings.state)
         file = settings.state / "supervisor.sqlite"
         store = Store(file)
-        enrolment = WatchedStrategies(manifests, settings.profiles, settings.journal)
-        manifests = enrolment.enrolled
+        watched_strategies = WatchedStrategies(manifests, settings.profiles, settings.journal)
+        manifests = watched_strategies.watched
         watch = Watch(manifests, errors, settings.journal, settings.control, store)
 
-        def heard(skew: float) -> None:
+        def on_skew(skew: float) -> None:
             watch.clock_skew_s = skew
 
-        alerts = AlertService(about_alerts, manifests, settings.state, settings.control, store, clock.now, heard)
+        alerts = AlertService(alert_options, manifests, settings.state, settings.control, store, clock.now, on_skew)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
     except (PathError, ValueError, sqlite3.Error, OSError) as error:
         print(f"the supervisor cannot start: {error}", file=sys.stderr)
         return EXIT_CANNOT_START
     names, bots = [manifest.name for manifest in manifests], sum(len(manifest.bots) for manifest in manifests)
-    channels = [channel.name for channel in about_alerts.channels]
+    channels = [channel.name for channel in alert_options.channels]
     log.info("supervisor.started", strategies=names, bots=bots, port=settings.port, channels=channels)
     for rejected in errors:
         for problem in rejected.problems:
             log.error("manifest.rejected", problem=str(problem))
     with listening, closing(store), closing(alerts):
-        return Service(watch, alerts, settings, file, enrolment).run(listening)
+        return Service(watch, alerts, settings, file, watched_strategies).run(listening)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -116,14 +118,14 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
 
 class Service:
-    """The watch's thread, which shows the alerts each snapshot, and the page's server."""
+    """The thread of the watch, which passes each snapshot to the alerts, and the web server."""
 
     def __init__(
-        self, watch: Watch, alerts: AlertService, settings: Settings, store: Path, enrolment: WatchedStrategies
+        self, watch: Watch, alerts: AlertService, settings: Settings, store: Path, watched_strategies: WatchedStrategies
     ) -> None:
         self._watch = watch
         self._alerts = alerts
-        self._enrolment = enrolment
+        self._watched_strategies = watched_strategies
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
@@ -159,10 +161,10 @@ class Service:
 
     def run(self, listening: socket.socket) -> int:
         """Watch and serve until a signal; return the exit code."""
-        # The server takes signals over while it serves, and hands them to these when it has ended.
+        # The server handles signals while it serves, and passes them on to these handlers when it has ended.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._end())
-        thread = threading.Thread(target=self._turn, name="watch")
+        thread = threading.Thread(target=self._run_watch, name="watch")
         self._alerts.start()
         thread.start()
         try:
@@ -179,18 +181,18 @@ class Service:
         self._watch.wake()
         self._server.should_exit = True
 
-    def _turn(self) -> None:
+    def _run_watch(self) -> None:
         try:
-            self._watch.listen()
+            self._watch.use_inotify()
             while not self._stop.is_set():
                 faulthandler.dump_traceback_later(WATCHDOG, exit=True)
                 self._watch.wait(self._step() / clock.SPEED)
-                if self._enrolment.has_changed(time.monotonic()):
-                    # It is up again within a second, and knows then whom to watch.
-                    log.info("enrolment.changed", was=[manifest.name for manifest in self._enrolment.enrolled])
+                if self._watched_strategies.has_changed(time.monotonic()):
+                    # The restart policy starts the process again within a second, with the new list.
+                    log.info("enrolment.changed", was=[manifest.name for manifest in self._watched_strategies.watched])
                     self._end()
         except Exception:
-            # Whatever this is, a watch that does not watch must not look alive: the restart policy revives it.
+            # A process without a watch must not look alive, whatever the error: the restart policy starts it again.
             log.exception("watch.died")
             self._exit_code = 1
             self._server.should_exit = True
@@ -198,7 +200,7 @@ class Service:
             faulthandler.cancel_dump_traceback_later()
 
     def _step(self) -> float:
-        """Judge, alert, tell: a whole cycle, or no progress."""
+        """Do one step of the watch and of the alerts; return the seconds until the next one."""
         before, passed_over = self._watch.snapshot, self._watch.passed_over
         failed, wait = "", RETRY
         try:
@@ -207,21 +209,21 @@ class Service:
             failed = str(error)
             log.error("store.failed", error=failed)  # noqa: TRY400 - the reason is the disk, not the code
         try:
-            # What the watch could not store is something to be told of.
-            soon = self._alerts.see(self._watch.snapshot, clock.now())
+            # Even if the watch could not store anything: that is a condition to alert about.
+            alerts_wait = self._alerts.process(self._watch.snapshot, clock.now())
         except sqlite3.Error as error:
             log.error("alerts.failed", error=str(error))  # noqa: TRY400 - as above
             return RETRY
         if failed:
             return RETRY
         self._progress = time.monotonic()
-        _tell(before, self._watch.snapshot)
+        _log_headline(before, self._watch.snapshot)
         if self._watch.passed_over != passed_over:
             log.warning("lines.passed_over", count=self._watch.passed_over - passed_over)
-        return wait if soon is None else min(wait, soon)
+        return wait if alerts_wait is None else min(wait, alerts_wait)
 
 
-def _tell(before: Snapshot | None, after: Snapshot | None) -> None:
+def _log_headline(before: Snapshot | None, after: Snapshot | None) -> None:
     if after is not None and (before is None or before.headline != after.headline):
         log.info("headline.changed", ok=after.ok, headline=after.headline)
 

@@ -373,14 +373,14 @@ def _keep(path: Path, lines: list[dict[str, object]], looks: random.Random | Non
     """Enter the lines; with `looks`, judge now and then on the way as a supervisor that is there all the time does."""
     store = Store(path)
     try:
-        book = SlotLedger(store, [BOT], [], BEGIN)
-        scribe = LineRecorder(book, store)
-        expectation = book.expectations["pulse", "pulse"]
+        ledger = SlotLedger(store, [BOT], [], BEGIN)
+        recorder = LineRecorder(ledger, store)
+        expectation = ledger.expectations["pulse", "pulse"]
         for line in lines:
             if looks is not None and looks.random() < 0.5:
-                book.advance(expectation, datetime.fromisoformat(str(line["timestamp"])))
-            assert scribe.take("pulse", line, END, replayed=looks is None)
-        book.advance(expectation, END)
+                ledger.advance(expectation, datetime.fromisoformat(str(line["timestamp"])))
+            assert recorder.record("pulse", line, END, replayed=looks is None)
+        ledger.advance(expectation, END)
         return _slots(store)
     finally:
         store.close()
@@ -479,11 +479,11 @@ def test_no_line_can_break_the_book(store: Store, event: str, fields: dict[str, 
     """Whatever JSON a line holds, it is entered or refused, and what is stored can be read again."""
     line = {"event": event, **(LIKELY if likely else {}), **fields}
     with suppress(_TakenBackError), store.transaction():
-        book = SlotLedger(store, [BOT], [], BEGIN)
-        scribe = LineRecorder(book, store)
-        scribe.take("pulse", line, END, replayed=likely)
-        scribe.take("pulse", line, END, replayed=likely)
-        book.advance(book.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
+        ledger = SlotLedger(store, [BOT], [], BEGIN)
+        recorder = LineRecorder(ledger, store)
+        recorder.record("pulse", line, END, replayed=likely)
+        recorder.record("pulse", line, END, replayed=likely)
+        ledger.advance(ledger.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
         store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
         said = [f"{decision}" for decision in store.decisions("pulse", "pulse", 10)]
         said += [f"{record}" for record in (*store.errors("pulse", 10), *store.services("pulse", 10))]

@@ -19,105 +19,105 @@ LONG = 30.0  # seconds that no test ever waits
 
 
 @pytest.fixture
-def ears() -> Iterator[FolderWatcher]:
+def watcher() -> Iterator[FolderWatcher]:
     """Ears that hear."""
-    with closing(FolderWatcher()) as ears:
-        assert ears.works
-        yield ears
+    with closing(FolderWatcher()) as watcher:
+        assert watcher.works
+        yield watcher
 
 
-def listened(ears: FolderWatcher, folder: Path) -> None:
+def listened(watcher: FolderWatcher, folder: Path) -> None:
     """Listen to a folder, and forget what was there before."""
-    ears.listen({"pulse": folder})
-    assert ears.heard() == {"pulse"}
+    watcher.watch({"pulse": folder})
+    assert watcher.changed() == {"pulse"}
 
 
-def test_a_new_line_ends_the_waiting(ears: FolderWatcher, tmp_path: Path) -> None:
+def test_a_new_line_ends_the_waiting(watcher: FolderWatcher, tmp_path: Path) -> None:
     """Whoever sleeps is woken by the write itself."""
-    listened(ears, tmp_path)
+    listened(watcher, tmp_path)
     writing = threading.Thread(target=lambda: (tmp_path / "2026-11-20.jsonl").write_text("{}\n"))
     writing.start()
-    ears.wait(LONG)
+    watcher.wait(LONG)
     writing.join()
-    assert ears.heard() == {"pulse"}
-    assert ears.heard() == set()
+    assert watcher.changed() == {"pulse"}
+    assert watcher.changed() == set()
 
 
-def test_a_beat_is_no_news(ears: FolderWatcher, tmp_path: Path) -> None:
+def test_a_beat_is_no_news(watcher: FolderWatcher, tmp_path: Path) -> None:
     """It comes every few seconds, and says nothing as long as it comes."""
-    listened(ears, tmp_path)
+    listened(watcher, tmp_path)
     heartbeat.write(tmp_path, heartbeat.Heartbeat(NOW, "boot", ()))
     heartbeat.touch_stream(tmp_path, "ticks")
-    ears.wait(0.05)
-    assert ears.heard() == set()
+    watcher.wait(0.05)
+    assert watcher.changed() == set()
 
 
-def test_a_sleeper_can_be_woken(ears: FolderWatcher, tmp_path: Path) -> None:
+def test_a_sleeper_can_be_woken(watcher: FolderWatcher, tmp_path: Path) -> None:
     """By another thread, without any news."""
-    listened(ears, tmp_path)
-    waking = threading.Thread(target=ears.wake)
+    listened(watcher, tmp_path)
+    waking = threading.Thread(target=watcher.wake)
     waking.start()
-    ears.wait(LONG)
+    watcher.wait(LONG)
     waking.join()
-    assert ears.heard() == set()
+    assert watcher.changed() == set()
 
 
-def test_a_folder_that_is_made_again_is_listened_to_again(ears: FolderWatcher, tmp_path: Path) -> None:
+def test_a_folder_that_is_made_again_is_listened_to_again(watcher: FolderWatcher, tmp_path: Path) -> None:
     """Its removal is news; of the new one nothing is heard until somebody asks for it."""
     folder = tmp_path / "pulse"
     folder.mkdir()
-    listened(ears, folder)
+    listened(watcher, folder)
     shutil.rmtree(folder)
-    assert ears.heard() == {"pulse"}
-    assert ears.deaf_to(["pulse"]) == {"pulse"}
+    assert watcher.changed() == {"pulse"}
+    assert watcher.unwatched(["pulse"]) == {"pulse"}
     folder.mkdir()
-    listened(ears, folder)
+    listened(watcher, folder)
     (folder / "x.jsonl").write_text("")
-    assert ears.heard() == {"pulse"}
+    assert watcher.changed() == {"pulse"}
 
 
-def read(intake: JournalReader, now: datetime, ears: FolderWatcher) -> int:
+def read(intake: JournalReader, now: datetime, watcher: FolderWatcher) -> int:
     """Take a batch; return how many lines there were."""
-    return len(list(intake.batch(["pulse"], now, 100, ears)))
+    return len(list(intake.read_batch(["pulse"], now, 100, watcher)))
 
 
-def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, ears: FolderWatcher) -> None:
+def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, watcher: FolderWatcher) -> None:
     """A strategy that nobody heard of is looked at only now and then."""
     world.write("note", message="one")
     intake = JournalReader(world.journal, {}, 30)
-    assert read(intake, NOW, ears) == 1
+    assert read(intake, NOW, watcher) == 1
     world.write("note", message="two")
-    assert read(intake, NOW + timedelta(seconds=1), ears) == 1
-    assert intake.trusts_ears
+    assert read(intake, NOW + timedelta(seconds=1), watcher) == 1
+    assert intake.trusts_watcher
 
 
 class Deaf(FolderWatcher):
     """Ears on a file system that tells nobody of a change."""
 
-    def _hear(self, number: int, mask: int, file: bytes) -> None:
+    def _handle(self, number: int, mask: int, file: bytes) -> None:
         """Nothing."""
 
 
 def test_ears_that_miss_something_are_not_trusted(world: World) -> None:
     """The next look at everything finds it, and from then on each second looks again."""
-    with closing(Deaf()) as ears:
+    with closing(Deaf()) as watcher:
         intake = JournalReader(world.journal, {}, 30)
         world.write("note", message="one")
-        assert read(intake, NOW, ears) == 1
+        assert read(intake, NOW, watcher) == 1
         world.write("note", message="two")
-        assert read(intake, NOW + timedelta(seconds=1), ears) == 0
-        assert read(intake, NOW + POLL, ears) == 1
-        assert read(intake, NOW + POLL + timedelta(seconds=1), ears) == 0
+        assert read(intake, NOW + timedelta(seconds=1), watcher) == 0
+        assert read(intake, NOW + POLL, watcher) == 1
+        assert read(intake, NOW + POLL + timedelta(seconds=1), watcher) == 0
         world.write("note", message="three")
-        assert read(intake, NOW + POLL + timedelta(seconds=2), ears) == 1
+        assert read(intake, NOW + POLL + timedelta(seconds=2), watcher) == 1
 
 
 def test_a_listening_watch_sleeps_longer_and_hears_all_the_same(started: World) -> None:
     """It wakes for what is due and for what is written, and looks at nothing in between."""
     watch = started.watch
-    watch.listen()
-    assert watch._ears is not None
-    with closing(watch._ears):
+    watch.use_inotify()
+    assert watch._watcher is not None
+    with closing(watch._watcher):
         for _ in range(200):
             if watch._sweep is None:
                 break

@@ -39,8 +39,8 @@ def compared(seconds: float, *differences: object) -> Finding:
 
 DIFFERENCE = {"symbol": "AAPL", "kind": "quantity", "ours": 5, "theirs": 7}
 ALIVE = LoopFacts("s", "UTC", ago(9e6), ago(9e6), (event(900),), Heartbeat(ago(4), "b", ()))
-STOPPED = replace(ALIVE, events=(event(900, "service_stop", "SIGTERM"),), beat=Heartbeat(ago(901), "b", ()))
-SILENT = replace(ALIVE, beat=Heartbeat(ago(900), "b", ()))
+STOPPED = replace(ALIVE, events=(event(900, "service_stop", "SIGTERM"),), heartbeat=Heartbeat(ago(901), "b", ()))
+SILENT = replace(ALIVE, heartbeat=Heartbeat(ago(900), "b", ()))
 DEPLOYMENT = Deployment("r2", ("s",), ago(60), NOW + timedelta(seconds=60), "ann")
 
 # what it is about, facts, status, (kind, seconds ago, count, words of the reason) of each condition
@@ -49,7 +49,7 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
     ("never started", LoopFacts("s", "UTC", ago(60), ago(60)), "down", [("never_started", 60, 1, "14:59:00")]),
     ("to start for the first time", LoopFacts("s", "UTC", ago(59), ago(59)), "new", []),
     ("stopped", STOPPED, "down", [("stopped", 900, 1, "SIGTERM")]),
-    ("run by cron", replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),), beat=None), "up", []),
+    ("run by cron", replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),), heartbeat=None), "up", []),
     (
         "run by cron, and by hand before that",
         replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),)),
@@ -75,7 +75,7 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
                 event(30, "start_failed", "Traceback …", "boot 1"),
                 event(900),
             ),
-            beat=Heartbeat(ago(40), "b", ()),
+            heartbeat=Heartbeat(ago(40), "b", ()),
         ),
         "down",
         [("cannot_start", 30, 3, "ModuleNotFoundError: No module named x (last tried 14:59:50 UTC)")],
@@ -89,7 +89,7 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
     ("bad manifest", replace(ALIVE, problems=("strategy.toml: what",)), "down", [("bad_manifest", 9e6, 1, "what")]),
     (
         "unreadable",
-        replace(ALIVE, trouble="it cannot be read", trouble_since=ago(7)),
+        replace(ALIVE, journal_error="it cannot be read", journal_error_since=ago(7)),
         "down",
         [("journal_unreadable", 7, 1, "it cannot be read")],
     ),
@@ -134,7 +134,7 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
     ("the account is right again", replace(ALIVE, reconciled=(compared(5), compared(65, DIFFERENCE))), "up", []),
     (
         "alive, and nothing in its journal",
-        replace(ALIVE, unwritten=ago(300), heard=ago(900)),
+        replace(ALIVE, unwritten=ago(300), last_line_at=ago(900)),
         "up",
         [("not_written", 900, 1, "nothing of the slot 14:55:00 UTC, nor anything since 14:45:00 UTC")],
     ),
@@ -204,7 +204,9 @@ def test_a_judgement_holds_until_it_says(facts: LoopFacts) -> None:
 def test_a_clock_that_was_set_is_forgotten_after_an_hour() -> None:
     """It is a warning, not a state."""
     facts = replace(
-        ALIVE, events=(event(60, "clock_stepped", "5"), event(900)), beat=Heartbeat(NOW + timedelta(hours=2), "b", ())
+        ALIVE,
+        events=(event(60, "clock_stepped", "5"), event(900)),
+        heartbeat=Heartbeat(NOW + timedelta(hours=2), "b", ()),
     )
     judgement = judge_loop(facts, NOW)
     assert judgement.until == NOW + timedelta(minutes=59)
@@ -213,5 +215,5 @@ def test_a_clock_that_was_set_is_forgotten_after_an_hour() -> None:
 
 def test_a_strategy_that_cron_runs_says_when_it_last_did() -> None:
     """Nothing is expected of its loop between two slots; what cron forgets is missing among its slots."""
-    judgement = judge_loop(replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),), beat=None), NOW)
+    judgement = judge_loop(replace(STOPPED, events=(event(900, "service_stop", UNTIL_NEXT),), heartbeat=None), NOW)
     assert (judgement.reason, judgement.until) == ("run by cron, last at 14:45:00 UTC", None)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from openbell.supervisor.health import disk_space
-from openbell.supervisor.health.disk_space import DiskSpace, look, shortage
-from openbell.supervisor.health.machine_monitor import LOOK_EVERY, MachineMonitor
+from openbell.supervisor.health.disk_space import DiskSpace, measure, shortage
+from openbell.supervisor.health.machine_monitor import CHECK_EVERY, MachineMonitor
 from openbell.supervisor.model.conditions import Condition
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -55,7 +55,7 @@ def test_volumes_on_one_disk_are_one_shortage() -> None:
 
 def test_what_the_kernel_says_of_a_folder(tmp_path: Path) -> None:
     """Real figures; a folder that is not there is somebody else's trouble."""
-    (room,) = look({"here": tmp_path, "nowhere": tmp_path / "nowhere"})
+    (room,) = measure({"here": tmp_path, "nowhere": tmp_path / "nowhere"})
     assert room.name == "here"
     assert 0 <= room.free <= room.size
     assert room.size > 0
@@ -64,15 +64,15 @@ def test_what_the_kernel_says_of_a_folder(tmp_path: Path) -> None:
 def test_conditions_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with its beginning, which stays until it ends."""
     rooms = [DiskSpace("journal", 1, 25 * GB, MB)]
-    monkeypatch.setattr(disk_space, "look", lambda folders: rooms)
+    monkeypatch.setattr(disk_space, "measure", lambda folders: rooms)
     machine = MachineMonitor({})
 
     def see(at: datetime, skew: float | None, journal: str = "", store: str = "") -> list[Condition]:
-        machine.look(at, skew, journal_trouble=journal, store_trouble=store)
+        machine.check(at, skew, journal_error=journal, store_error=store)
         return list(machine.conditions)
 
     assert [(one.key, one.since) for one in see(NOW, None)] == [(("volume_full", "", ""), NOW)]
-    later = NOW + LOOK_EVERY
+    later = NOW + CHECK_EVERY
     found = see(later, -2.5, "cannot be read", "disk full")
     assert [(one.kind, one.since) for one in found] == [
         ("store_failed", later),
@@ -82,8 +82,8 @@ def test_conditions_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert "2.5 s behind" in found[-1].reason
     rooms.clear()
-    assert see(later + LOOK_EVERY, 1.9) == []
-    assert see(later + 2 * LOOK_EVERY, 2.0)[0].since == later + 2 * LOOK_EVERY
+    assert see(later + CHECK_EVERY, 1.9) == []
+    assert see(later + 2 * CHECK_EVERY, 2.0)[0].since == later + 2 * CHECK_EVERY
 
 
 def test_the_disk_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +94,8 @@ def test_the_disk_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(1)
         return []
 
-    monkeypatch.setattr(disk_space, "look", ask)
+    monkeypatch.setattr(disk_space, "measure", ask)
     machine = MachineMonitor({})
     for second in range(61):
-        machine.look(NOW + timedelta(seconds=second), None)
+        machine.check(NOW + timedelta(seconds=second), None)
     assert len(asked) == 3

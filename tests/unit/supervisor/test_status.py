@@ -216,7 +216,13 @@ LOOPS = [
     (
         "no access",
         LoopFacts(
-            "s", ZONE, LONG_AGO, LONG_AGO, (start(900),), beat(1), trouble="/journal cannot be read (Permission denied)"
+            "s",
+            ZONE,
+            LONG_AGO,
+            LONG_AGO,
+            (start(900),),
+            beat(1),
+            journal_error="/journal cannot be read (Permission denied)",
         ),
         "down",
         "journal_unreadable",
@@ -402,7 +408,7 @@ BOTS = [
     ("its loop died in mid-run", BotFacts(BOT, (), (opened(1),)), DEAD, "down", "stalled", "no sign of life", None),
     (
         "its calendar ended",
-        BotFacts(BOT, trouble="calendar XNYS does not know 2050-01-01"),
+        BotFacts(BOT, calendar_error="calendar XNYS does not know 2050-01-01"),
         UP,
         "down",
         "calendar_expired",

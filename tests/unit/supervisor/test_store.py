@@ -15,11 +15,11 @@ from openbell.supervisor.model.records import (
     Expected,
     Finding,
     NoteRecord,
-    Row,
     RunRecord,
     ServiceEvent,
     SignalRecord,
     SlotRecord,
+    Streak,
 )
 from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.retention import KEEP_DAYS
@@ -42,11 +42,11 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
         store.put_slot("s", "b", slot)
         store.expect(expected)
         store.add("s", event, {"event": "x"})
-        store.keep_positions({"s/2026-11-20.jsonl": 7}, {})
+        store.save_positions({"s/2026-11-20.jsonl": 7}, {})
     with closing(Store(tmp_path / "store", read_only=True)) as store:
         assert store.recent_runs("s", "b", 9) == [RUN, opened]
         assert store.open_runs("s") == [opened]
-        assert store.slots_within("s", "b", AT, AT) == [slot]
+        assert store.slots_in_range("s", "b", AT, AT) == [slot]
         full = replace(slot, lateness_ms=0.25, duration_ms=12.5, error="Boom")
         assert store.recent_slots("s", "b", AT, 9) == [full]
         assert store.expected() == [expected]
@@ -61,15 +61,15 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
             _write_what_cannot_be(store)
         assert store.positions() == {}
         with store.transaction():
-            store.keep_positions({"file": 2, "other": 1}, {})
+            store.save_positions({"file": 2, "other": 1}, {})
         with store.transaction():
-            store.keep_positions({"file": 3}, {"file": 2, "other": 1})
+            store.save_positions({"file": 3}, {"file": 2, "other": 1})
         assert store.positions() == {"file": 3}
 
 
 def _write_what_cannot_be(store: Store) -> None:
     with store.transaction():
-        store.keep_positions({"file": 1}, {})
+        store.save_positions({"file": 1}, {})
         store.put_run("s", replace(RUN, trigger=None))  # type: ignore[arg-type]
 
 
@@ -80,10 +80,10 @@ def test_records_within_a_span(tmp_path: Path) -> None:
         for slot in reversed(slots):
             store.put_slot("s", "b", slot)
         store.put_slot("s", "other", slots[0])
-        assert store.slots_within("s", "b", AT + timedelta(minutes=5), AT + timedelta(minutes=9)) == slots[1:3]
-        assert store.slots_within("s", "b", AT + timedelta(minutes=16), AT + timedelta(minutes=90)) == []
+        assert store.slots_in_range("s", "b", AT + timedelta(minutes=5), AT + timedelta(minutes=9)) == slots[1:3]
+        assert store.slots_in_range("s", "b", AT + timedelta(minutes=16), AT + timedelta(minutes=90)) == []
         store.drop_slot("s", "b", slots[1])
-        assert store.slots_within("s", "b", AT, AT + timedelta(days=1)) == [slots[0], *slots[2:]]
+        assert store.slots_in_range("s", "b", AT, AT + timedelta(days=1)) == [slots[0], *slots[2:]]
 
 
 def test_the_store_is_bounded(tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_the_store_is_bounded(tmp_path: Path) -> None:
 def test_readers_read_while_the_watch_writes(tmp_path: Path) -> None:
     """The page never waits for the watch, and cannot write."""
     with closing(Store(tmp_path / "store")) as store, store.transaction():
-        store.keep_positions({"file": 1}, {})
+        store.save_positions({"file": 1}, {})
         with closing(Store(tmp_path / "store", read_only=True)) as reader:
             assert reader.positions() == {}
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
-                reader.expect_no_more("s", "b")
+                reader.stop_expecting("s", "b")
 
 
 def test_a_file_of_a_newer_openbell_is_left_alone(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_file_of_the_first_format_is_carried_over(tmp_path: Path) -> None:
         outcomes = [slot.outcome for slot in store.recent_slots("pulse", "pulse", now, 99)]
         assert outcomes == ["missed", *["succeeded"] * 2, "missed", *["succeeded"] * 5]
         (expected,) = store.expected()
-        assert (expected.since, expected.settled_until) == (now - timedelta(minutes=10), now.replace(second=0))
+        assert (expected.since, expected.recorded_until) == (now - timedelta(minutes=10), now.replace(second=0))
         assert [one.reason for one in store.decisions("pulse", "pulse", 9)] == ["flat"]
         assert [one.event for one in store.services("pulse", 9)] == ["service_start"]
         assert store.positions() == {"pulse/2026-11-20.jsonl": 7}
@@ -178,14 +178,14 @@ def test_slots_gone_wrong_since_the_last_good_one(tmp_path: Path) -> None:
             at = AT + timedelta(minutes=number)
             store.put_slot("s", "b", SlotRecord(at, at, 1, outcome))
         until = AT + timedelta(minutes=7)
-        good = store.last_good("s", "b", until)
+        good = store.last_success("s", "b", until)
         assert good == AT + timedelta(minutes=1)
-        assert store.rows_gone_wrong("s", "b", good, until) == [
-            Row("missed", 2, AT + timedelta(minutes=2), AT + timedelta(minutes=7)),
-            Row("failed", 2, AT + timedelta(minutes=4), AT + timedelta(minutes=5)),
+        assert store.bad_streaks("s", "b", good, until) == [
+            Streak("missed", 2, AT + timedelta(minutes=2), AT + timedelta(minutes=7)),
+            Streak("failed", 2, AT + timedelta(minutes=4), AT + timedelta(minutes=5)),
         ]
         begun_late = AT + timedelta(minutes=8)
         store.put_slot("s", "b", SlotRecord(begun_late, begun_late, 1, None, late=True))
-        assert store.rows_gone_wrong("s", "b", until, begun_late) == [Row("missed", 1, begun_late, begun_late)]
-        assert store.last_good("s", "other", until) is None
-        assert store.rows_gone_wrong("s", "other", None, until) == []
+        assert store.bad_streaks("s", "b", until, begun_late) == [Streak("missed", 1, begun_late, begun_late)]
+        assert store.last_success("s", "other", until) is None
+        assert store.bad_streaks("s", "other", None, until) == []

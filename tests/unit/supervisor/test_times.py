@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openbell.supervisor.model.times import dated, local, midnight, milliseconds, next_midnight, span
+from openbell.supervisor.model.formatting import dated, local, midnight, milliseconds, next_midnight, span
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 

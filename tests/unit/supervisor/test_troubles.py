@@ -11,7 +11,7 @@ from openbell.supervisor.health.bot_status import judge_bot
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.model.conditions import KINDS, Condition
 from openbell.supervisor.model.durations import Durations
-from openbell.supervisor.model.records import Finding, Row, RunRecord, SlotRecord
+from openbell.supervisor.model.records import Finding, RunRecord, SlotRecord, Streak
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -56,31 +56,36 @@ def dead(kind: str, since: datetime) -> Verdict:
 
 
 PAUSED = Pause(ago(600), None, "ann", "holiday")
-ROWS = (Row("failed", 2, ago(240), ago(60)), Row("missed", 3, ago(300), ago(120)))
+STREAKS = (Streak("failed", 2, ago(240), ago(60)), Streak("missed", 3, ago(300), ago(120)))
 SLOW = Durations(900, 1000, (), creep=60_000, limit_at=NOW + timedelta(days=30), creeps_since=ago(86400 * 30))
 
 # what it is about, facts, loop, (kind, seconds ago, count, words of the reason) of each condition
 CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = [
     ("nothing", BotFacts(BOT, (slot(1),)), UP, []),
-    ("one failure", BotFacts(BOT, (slot(1, "failed"),), rows=(ROWS[0],)), UP, [("failed", 240, 2, "14:59:00")]),
+    ("one failure", BotFacts(BOT, (slot(1, "failed"),), streaks=(STREAKS[0],)), UP, [("failed", 240, 2, "14:59:00")]),
     (
         "several sorts since the last good slot",
-        BotFacts(BOT, (slot(1, "failed"), slot(2, "missed")), rows=ROWS),
+        BotFacts(BOT, (slot(1, "failed"), slot(2, "missed")), streaks=STREAKS),
         UP,
         [("failed", 240, 2, "2 since"), ("missed", 300, 3, "slot 14:58:00 UTC missed (3 since 14:55:00 UTC)")],
     ),
     (
         "still there while the next run goes on",
-        BotFacts(BOT, (slot(0, None),), (opened(0),), rows=ROWS[:1]),
+        BotFacts(BOT, (slot(0, None),), (opened(0),), streaks=STREAKS[:1]),
         UP,
         [("failed", 240, 2, "")],
     ),
-    ("known to whoever has paused it", BotFacts(BOT, pause=PAUSED, rows=ROWS), UP, []),
+    ("known to whoever has paused it", BotFacts(BOT, pause=PAUSED, streaks=STREAKS), UP, []),
     ("a run that hangs", BotFacts(BOT, (), (opened(5),)), UP, [("hung", 300, 1, "14:55:00")]),
     ("a later good run does not clear it", BotFacts(BOT, (slot(1),), (opened(5),)), UP, [("hung", 300, 1, "")]),
-    ("a run that its loop does not have", BotFacts(BOT, (), (opened(5),), beat_at=ago(4)), UP, []),
-    ("one that it has", BotFacts(BOT, (), (opened(5),), beat_at=ago(4), runs_on=True), UP, [("hung", 300, 1, "")]),
-    ("one that it cannot name", BotFacts(BOT, (), (opened(5),), beat_at=ago(295)), UP, [("hung", 300, 1, "")]),
+    ("a run that its loop does not have", BotFacts(BOT, (), (opened(5),), heartbeat_at=ago(4)), UP, []),
+    (
+        "one that it has",
+        BotFacts(BOT, (), (opened(5),), heartbeat_at=ago(4), is_running=True),
+        UP,
+        [("hung", 300, 1, "")],
+    ),
+    ("one that it cannot name", BotFacts(BOT, (), (opened(5),), heartbeat_at=ago(295)), UP, [("hung", 300, 1, "")]),
     ("two that hang", BotFacts(BOT, (), (opened(5), opened(4))), UP, [("hung", 300, 2, "and 1 more")]),
     ("a pause hides no run that hangs", BotFacts(BOT, (), (opened(5),), pause=PAUSED), UP, [("hung", 300, 1, "")]),
     ("a run as long as it may be", BotFacts(BOT, (), (opened(2),)), UP, []),
@@ -88,13 +93,13 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
     ("its loop died after it hung", BotFacts(BOT, (), (opened(5),)), dead("stalled", ago(60)), [("hung", 300, 1, "")]),
     (
         "a dead loop's slots are missed",
-        BotFacts(BOT, rows=ROWS[1:]),
+        BotFacts(BOT, streaks=STREAKS[1:]),
         dead("stopped", ago(300)),
         [("missed", 300, 3, "")],
     ),
     (
         "its calendar ended",
-        BotFacts(BOT, trouble="calendar XNYS does not know it", trouble_since=ago(60)),
+        BotFacts(BOT, calendar_error="calendar XNYS does not know it", calendar_error_since=ago(60)),
         UP,
         [("calendar_expired", 60, 1, "XNYS")],
     ),
@@ -110,10 +115,10 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
         UP,
         [("stale_data", 120, 2, "AAPL, IBM is of 2026-11-18; its orders were sent all the same")],
     ),
-    ("new bars again", BotFacts(BOT, (slot(1), slot(2)), findings=(stale(2),), last_good=ago(60)), UP, []),
+    ("new bars again", BotFacts(BOT, (slot(1), slot(2)), findings=(stale(2),), last_success=ago(60)), UP, []),
     (
         "a failure proves no new bars",
-        BotFacts(BOT, (slot(1, "failed"), slot(2)), rows=ROWS[:1], findings=(stale(2),), last_good=ago(120)),
+        BotFacts(BOT, (slot(1, "failed"), slot(2)), streaks=STREAKS[:1], findings=(stale(2),), last_success=ago(120)),
         UP,
         [("failed", 240, 2, ""), ("stale_data", 120, 1, "")],
     ),
@@ -129,7 +134,7 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
         UP,
         [("unexpected_run", 60, 1, "it ran for Fri 20 Nov 14:59:00 UTC")],
     ),
-    ("its own slot since", BotFacts(BOT, (slot(1),), findings=(unexpected(3),), last_good=ago(60)), UP, []),
+    ("its own slot since", BotFacts(BOT, (slot(1),), findings=(unexpected(3),), last_success=ago(60)), UP, []),
     ("long ago", BotFacts(BOT, findings=(unexpected(25 * 60),)), UP, []),
     (
         "slower from week to week",
@@ -139,10 +144,10 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
     ),
     ("slower in a far future", BotFacts(BOT, durations=replace(SLOW, limit_at=NOW + timedelta(days=200))), UP, []),
     ("slower for ever", BotFacts(BOT, durations=replace(SLOW, limit_at=None)), UP, []),
-    ("a stream", BotFacts(STREAM, (), (opened(1),), stream_beat=ago(5)), UP, []),
+    ("a stream", BotFacts(STREAM, (), (opened(1),), stream_heartbeat=ago(5)), UP, []),
     (
         "a silent stream",
-        BotFacts(STREAM, (), (opened(90),), stream_beat=ago(131)),
+        BotFacts(STREAM, (), (opened(90),), stream_heartbeat=ago(131)),
         UP,
         [("stream_silent", 131, 1, "silent since 14:57:49")],
     ),

@@ -349,7 +349,7 @@ def test_a_store_that_cannot_be_written_is_said_and_survived(started: World, mon
             msg = "database or disk is full"
             raise sqlite3.OperationalError(msg)
 
-        patch.setattr(started.store, "keep_positions", full)
+        patch.setattr(started.store, "save_positions", full)
         with pytest.raises(sqlite3.OperationalError):
             started.watch.step(started.now)
     assert started.watch.snapshot is not None

@@ -7,7 +7,7 @@ import pytest
 
 from openbell import heartbeat
 from openbell.manifest import Manifest, load
-from openbell.supervisor.ingest.watched_strategies import LOOK_EVERY, WatchedStrategies, is_named
+from openbell.supervisor.ingest.watched_strategies import CHECK_EVERY, WatchedStrategies, is_named
 from tests.unit.strategy_file import write
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ def manifests(tmp_path: Path) -> tuple[Manifest, ...]:
 
 def names(enrolment: WatchedStrategies) -> list[str]:
     """Return the names of the strategies that are watched."""
-    return [manifest.name for manifest in enrolment.enrolled]
+    return [manifest.name for manifest in enrolment.watched]
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_what_is_started_without_a_word_is_watched_until_it_stops_in_order(
     assert not enrolment.has_changed(0.0)
     (tmp_path / "journal" / "optional").mkdir(parents=True)
     heartbeat.write(tmp_path / "journal" / "optional", heartbeat.Heartbeat(NOW, "boot", ()))
-    assert not enrolment.has_changed(LOOK_EVERY / 2)
-    assert enrolment.has_changed(LOOK_EVERY)
+    assert not enrolment.has_changed(CHECK_EVERY / 2)
+    assert enrolment.has_changed(CHECK_EVERY)
     after = WatchedStrategies(manifests, (), tmp_path / "journal")
     assert names(after) == ["always", "optional"]
     assert not after.has_changed(0.0)
     heartbeat.end(tmp_path / "journal" / "optional")
-    assert after.has_changed(LOOK_EVERY)
+    assert after.has_changed(CHECK_EVERY)

@@ -1,7 +1,7 @@
-"""The canary: a bot that never runs, so that a slot is missed on purpose and the whole path is proven.
+"""The canary: a bot that never runs, so that a slot is missed on purpose and the whole path to an alert is tested.
 
-It is asked for by a file, and watched by the very code that watches the strategies, in the same thread and right behind
-them: its manifest, journal and beat lie in a temporary folder of their own, so that no page and no ledger knows of it.
+A file in the control folder requests it. A watch of its own watches it, in the same thread and right after the watch of
+the strategies. Its journal and heartbeat are in a temporary folder, so that no page and no store shows it.
 """
 
 import shutil
@@ -25,24 +25,24 @@ from openbell.supervisor.watch import Watch
 
 REQUEST = "canary.json"  # in the control folder
 GRACE = timedelta(seconds=1)
-AHEAD = timedelta(seconds=7)  # from the request to the slot: the watch looks every five seconds at least
-KEPT = timedelta(seconds=15)  # after the slot; what was to be said has been said by then
-FRESH = timedelta(seconds=30)  # an older request is nobody's any more
+AHEAD = timedelta(seconds=7)  # from the request to the slot: a step of the watch comes every five seconds at least
+KEPT = timedelta(seconds=15)  # after the slot; the alert has been stored by then
+FRESH = timedelta(seconds=30)  # an older request is ignored
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Request:
-    """Somebody wants to see a missed slot reported. `slot` is the canary's."""
+    """A request to see a missed slot reported. `slot` is the canary's."""
 
     requested_at: datetime
     slot: datetime
     by: str
 
 
-def ask(control: Path, now: datetime, by: str) -> Request:
-    """Ask the running supervisor for a canary; OSError if that cannot be written."""
+def request_canary(control: Path, now: datetime, by: str) -> Request:
+    """Request a canary from the running supervisor; OSError if the file cannot be written."""
     slot = (now + AHEAD).replace(microsecond=0)
     request = Request(now, slot, by)
     content: dict[str, object] = {"requested_at": stamp(now), "slot": stamp(slot), "by": by}
@@ -62,7 +62,7 @@ def manifest(slot: datetime) -> Manifest:
 
 
 class CanaryRunner:
-    """Watches one canary at a time, when somebody asks for it."""
+    """Watches one canary at a time, on request."""
 
     def __init__(self, control: Path) -> None:
         self._file = control / REQUEST
@@ -70,8 +70,8 @@ class CanaryRunner:
         self._newest: Request | None = None
 
     def step(self, now: datetime) -> tuple[tuple[Condition, ...], float | None]:
-        """Return what is wrong with the canary, and the seconds until there is something to see; nothing without one."""
-        request = self._taken(now)
+        """Return the conditions of the canary, and the seconds until the next step; nothing without one."""
+        request = self._read_request(now)
         if request is not None:
             self._start(request, now)
         if self._canary is None:
@@ -83,7 +83,7 @@ class CanaryRunner:
         try:
             return self._canary.step(now)
         except (OSError, sqlite3.Error) as error:
-            # A full /tmp is no reason to watch nobody.
+            # A full /tmp must not stop the watch of the strategies.
             log.error("canary.failed", error=str(error))  # noqa: TRY400 - the reason is the disk, not the code
             self.close()
             return (), None
@@ -103,7 +103,7 @@ class CanaryRunner:
         else:
             log.info("canary.started", slot=stamp(request.slot), by=request.by)
 
-    def _taken(self, now: datetime) -> Request | None:
+    def _read_request(self, now: datetime) -> Request | None:
         try:
             content = foreign_files.read_object(self._file, self._file.parent)
         except FileNotFoundError:
@@ -118,13 +118,13 @@ class CanaryRunner:
             return None
         request = Request(at, slot, str(content.get("by", "unknown")))
         if request == self._newest:
-            return None  # its file could not be removed
+            return None  # the same request: its file could not be removed
         self._newest = request
         return request
 
 
 class _Canary:
-    """A watch over a strategy whose loop lives and whose bot never runs."""
+    """A watch of a strategy whose loop is alive and whose bot never runs."""
 
     def __init__(self, request: Request, now: datetime) -> None:
         self.started = now

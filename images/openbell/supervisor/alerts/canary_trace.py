@@ -1,18 +1,16 @@
-"""The trace of a canary through the alerts' memory."""
+"""The trace of a canary through alerts.sqlite."""
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
+from openbell.instants import from_milliseconds, milliseconds
 from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
-from openbell.supervisor.alerts.store import ms
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class CanaryTrace:
-    """How far a canary has come. handed_at: to the first channel; sent_at: taken by all. channels: name, state, error."""
+    """How far a canary has come. handed_at: to the first channel; sent_at: accepted by all. channels: name, state, error."""
 
     flip_at: datetime | None = None
     message_at: datetime | None = None
@@ -24,10 +22,10 @@ class CanaryTrace:
 def trace(database: sqlite3.Connection, since: datetime) -> CanaryTrace:
     """Return how far the newest canary that was asked for at `since` has come."""
     (flip,) = database.execute(
-        "SELECT min(at) FROM flips WHERE strategy = ? AND wrong AND at >= ?", (CANARY_STRATEGY, ms(since))
+        "SELECT min(at) FROM flips WHERE strategy = ? AND wrong AND at >= ?", (CANARY_STRATEGY, milliseconds(since))
     ).fetchone()
     row = database.execute(
-        "SELECT id, at FROM messages WHERE sort = 'canary' AND at >= ? ORDER BY id LIMIT 1", (ms(since),)
+        "SELECT id, at FROM messages WHERE sort = 'canary' AND at >= ? ORDER BY id LIMIT 1", (milliseconds(since),)
     ).fetchone()
     if row is None:
         return CanaryTrace(_instant(flip))
@@ -47,4 +45,4 @@ def trace(database: sqlite3.Connection, since: datetime) -> CanaryTrace:
 
 
 def _instant(value: int | None) -> datetime | None:
-    return None if value is None else _EPOCH + timedelta(milliseconds=value)
+    return None if value is None else from_milliseconds(value)

@@ -1,4 +1,4 @@
-"""The check of the channels at the start: a URL that Apprise does not take is found before something has to be said."""
+"""Checks the channels at the start, so that a wrong URL is found before an alert must be sent."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,11 +9,11 @@ from openbell.supervisor.alerts.settings import Channel
 
 
 def check_channels(channels: Sequence[Channel]) -> None:
-    """Raise ValueError with one line if Apprise does not take a channel's URL; the line never shows the URL."""
+    """Raise ValueError with one line if Apprise does not accept a channel's URL; the line never shows the URL."""
     if not channels:
         return
-    with closing(SenderClient(lambda: datetime.now(UTC))) as post:
+    with closing(SenderClient(lambda: datetime.now(UTC))) as sender:
         for channel in channels:
-            if why := post.check(channel):
+            if why := sender.check(channel):
                 msg = f'OPENBELL_ALERT_URLS: channel "{channel.name}" ({channel.scheme}://…): {why}'
                 raise ValueError(msg)

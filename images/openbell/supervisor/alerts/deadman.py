@@ -1,4 +1,4 @@
-"""The dead-man ping: says outside that the watch turns. Whoever waits for it in vain knows that nobody watches here."""
+"""The dead-man ping: tells a service outside that the watch works. If it stops, that service alerts you."""
 
 import sqlite3
 import threading
@@ -13,8 +13,9 @@ from urllib.error import HTTPError
 
 import structlog
 
+from openbell.instants import milliseconds
 from openbell.supervisor.alerts.sender_process import hide
-from openbell.supervisor.alerts.store import ms, open_database
+from openbell.supervisor.alerts.store import open_database
 
 TIMEOUT = 10.0  # seconds for each step of a ping
 _HALF = timedelta(milliseconds=500)  # what a Date header leaves out of its second, on average
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class PingResult:
-    """What became of a ping: `error` is empty if it was taken. skew_s: seconds that our clock is ahead of the server's."""
+    """The result of a ping: `error` is empty if it was accepted. skew_s: seconds that our clock is ahead of the server's."""
 
     error: str
     skew_s: float | None = None
@@ -54,12 +55,12 @@ def skew(before: datetime, after: datetime, date: str | None) -> float | None:
     except (TypeError, ValueError):
         return None
     if there.tzinfo is None or not timedelta(0) <= after - before <= timedelta(seconds=5):
-        return None  # an answer that took long proves nothing
+        return None  # a slow answer says nothing about the clock
     return round((before + (after - before) / 2 - there).total_seconds(), 1)
 
 
 class Deadman:
-    """Pings at an interval as long as cycles of the watch end; a thread of its own, so that it blocks nothing."""
+    """Pings at an interval as long as the watch completes cycles, in a thread of its own."""
 
     def __init__(
         self,
@@ -68,14 +69,14 @@ class Deadman:
         path: Path,
         cycles: Callable[[], int],
         clock: Callable[[], datetime],
-        tell_skew: Callable[[float], None],
+        on_skew: Callable[[float], None],
     ) -> None:
         self._url = url
         self._every = every.total_seconds()
         self._path = path
         self._cycles = cycles
         self._clock = clock
-        self._tell_skew = tell_skew
+        self._on_skew = on_skew
         self._seen = 0
         self._failing = False
         self._stop = threading.Event()
@@ -86,11 +87,11 @@ class Deadman:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ping no more; one that is under way is not waited for."""
+        """Stop pinging; does not wait for a ping under way."""
         self._stop.set()
 
     def step(self) -> bool:
-        """Ping if a whole cycle of the watch has ended since the last one; tell whether it did."""
+        """Ping if the watch has completed a cycle since the last ping; return whether it has."""
         cycles = self._cycles()
         if cycles == self._seen:
             log.warning("deadman.withheld", reason="no cycle of the watch has ended since the last ping")
@@ -103,7 +104,7 @@ class Deadman:
             log.info("deadman.recovered")
         self._failing = bool(answer.error)
         if answer.skew_s is not None:
-            self._tell_skew(answer.skew_s)
+            self._on_skew(answer.skew_s)
         try:
             self._store(answer)
         except sqlite3.Error as error:
@@ -111,7 +112,7 @@ class Deadman:
         return True
 
     def _store(self, answer: PingResult) -> None:
-        now = ms(self._clock())
+        now = milliseconds(self._clock())
         with closing(open_database(self._path)) as database:
             database.execute(
                 "INSERT INTO deadman VALUES (1, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET "

@@ -1,4 +1,4 @@
-"""Deliveries: a worker for each channel, so that one that hangs or is dead delays no other."""
+"""Delivery: a worker and a thread for each channel, so that a channel that hangs does not delay the others."""
 
 import sqlite3
 import threading
@@ -10,15 +10,15 @@ from typing import Protocol
 
 import structlog
 
+from openbell.supervisor.alerts.model import Delivery, Message
 from openbell.supervisor.alerts.outbox import Outbox
-from openbell.supervisor.alerts.records import Delivery, Message
 from openbell.supervisor.alerts.sender_client import SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 
 FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
 LONGEST_RETRY = timedelta(minutes=10)
-GIVE_UP = timedelta(days=1)  # of a message about which nothing is open any more
-LONGEST_WAIT = 30.0  # seconds without a look at what is stored
+GIVE_UP = timedelta(days=1)  # for a message whose incident is over
+LONGEST_WAIT = 30.0  # seconds between two reads of the outbox
 
 log = structlog.get_logger()
 
@@ -32,10 +32,10 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class NextAttempt:
-    """What follows a failure: another attempt then (None: given up), and whether the fallback gets the message too."""
+    """What follows a failure: the time of the next attempt (None: given up), and whether the fallback gets the message too."""
 
     at: datetime | None
-    hand_over: bool
+    to_fallback: bool
 
 
 def after_failure(
@@ -46,12 +46,12 @@ def after_failure(
         failing_since is not None and now - failing_since >= settings.fallback_time
     )
     if not delivery.incident_open and now - delivery.stored_at >= GIVE_UP:
-        return NextAttempt(None, hand_over=False)
-    return NextAttempt(now + min(FIRST_RETRY * 3 ** min(delivery.attempts, 10), LONGEST_RETRY), hand_over=dead)
+        return NextAttempt(None, to_fallback=False)
+    return NextAttempt(now + min(FIRST_RETRY * 3 ** min(delivery.attempts, 10), LONGEST_RETRY), to_fallback=dead)
 
 
 class Worker:
-    """Sends what waits for one channel. `step` does one piece of work; the thread calls it until it is told to stop."""
+    """Sends the messages that wait for one channel, one with each `step`."""
 
     def __init__(
         self, channel: Channel, settings: AlertSettings, path: Path, sender: Sender, clock: Callable[[], datetime]
@@ -68,7 +68,7 @@ class Worker:
         self._outbox.close()
 
     def step(self) -> float:
-        """Send what is due first, if it is due; return the seconds until there may be more to do."""
+        """Send the message that is due first, if it is due; return the seconds until the next step."""
         found = self._outbox.next()
         if found is None:
             return LONGEST_WAIT
@@ -76,10 +76,10 @@ class Worker:
         now = self._clock()
         if at > now:
             return min(LONGEST_WAIT, (at - now).total_seconds())
-        self._conclude(delivery, self._sender.send(self.channel, delivery.message))
+        self._store_result(delivery, self._sender.send(self.channel, delivery.message))
         return 0.0
 
-    def _conclude(self, delivery: Delivery, sent: SendResult) -> None:
+    def _store_result(self, delivery: Delivery, sent: SendResult) -> None:
         now = self._clock()
         about = {"channel": self.channel.name, "delivery": delivery.id, "attempt": delivery.attempts + 1}
         if not sent.error:
@@ -89,7 +89,7 @@ class Worker:
             return
         failures, since = self._outbox.failing()
         following = after_failure(delivery, failures + 1, since, self._settings, now)
-        fallbacks = self._fallbacks if following.hand_over else []
+        fallbacks = self._fallbacks if following.to_fallback else []
         self._outbox.failed(delivery, sent.error, now, following.at, fallbacks)
         log.warning(
             "delivery.failed" if following.at else "delivery.given_up",
@@ -106,11 +106,13 @@ class Workers:
     def __init__(self, workers: Sequence[Worker]) -> None:
         self._stop = threading.Event()
         self._workers = workers
-        self._news = [threading.Event() for _ in workers]
+        self._wake_events = [threading.Event() for _ in workers]
         self._threads = [
-            # A send has its own limit; a stop does not wait for it, since what is not marked is sent again.
-            threading.Thread(target=self._run, args=(worker, news), name=f"channel {worker.channel.name}", daemon=True)
-            for worker, news in zip(workers, self._news, strict=True)
+            # A send has its own time limit, but a stop does not wait for it: what is not marked as sent is sent again.
+            threading.Thread(
+                target=self._run, args=(worker, wake_event), name=f"channel {worker.channel.name}", daemon=True
+            )
+            for worker, wake_event in zip(workers, self._wake_events, strict=True)
         ]
 
     def start(self) -> None:
@@ -118,30 +120,30 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def look(self) -> None:
-        """Something new may wait."""
-        for news in self._news:
-            news.set()
+    def wake(self) -> None:
+        """Let all workers read their outbox now."""
+        for wake_event in self._wake_events:
+            wake_event.set()
 
     def stop(self, seconds: float) -> None:
-        """Ask the threads to end, and wait for them together for so long."""
+        """Ask the threads to end, and wait for them, so many seconds in all."""
         self._stop.set()
-        self.look()
+        self.wake()
         for worker, thread in zip(self._workers, self._threads, strict=True):
             if thread.ident is None:
                 worker.close()  # it was never started
             else:
                 thread.join(seconds / len(self._threads))
 
-    def _run(self, worker: Worker, news: threading.Event) -> None:
+    def _run(self, worker: Worker, wake_event: threading.Event) -> None:
         try:
             while not self._stop.is_set():
-                news.clear()
+                wake_event.clear()
                 wait = self._step(worker)
                 if wait:
-                    news.wait(wait)
+                    wake_event.wait(wait)
                 else:
-                    self.look()  # a fallback may have got something
+                    self.wake()  # a fallback channel may have got a message
         finally:
             worker.close()
 
@@ -151,7 +153,7 @@ class Workers:
         except sqlite3.Error as error:
             log.error("outbox.failed", channel=worker.channel.name, error=str(error))  # noqa: TRY400 - the disk, not the code
         except Exception:
-            # One channel's trouble, whatever it is, is tried again and stays its own.
+            # Whatever fails in one channel is tried again and must not stop the others.
             log.exception("worker.failed", channel=worker.channel.name)
         self._stop.wait(FIRST_RETRY.total_seconds())
         return FIRST_RETRY.total_seconds()

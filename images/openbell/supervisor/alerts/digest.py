@@ -1,4 +1,4 @@
-"""Digests: once a day, before the open, who lives and what is due; after the close, what was done and what came of it."""
+"""The daily digests: before the open, which bots are well and what is due; after the close, what ran and the result."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,22 @@ from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest
 from openbell.slots import count_slots, next_slot
+from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.quiet_hours import DailyTime
-from openbell.supervisor.alerts.records import Message
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.model.formatting import dated, midnight, next_midnight
 from openbell.supervisor.model.records import AccountRecord
-from openbell.supervisor.model.times import dated, midnight, next_midnight
 from openbell.supervisor.store.store import Store
 
-STALE = timedelta(hours=6)  # after a restart: an older digest is of no use any more
+STALE = timedelta(hours=6)  # a digest that is later than this, after a restart, is not sent
 LINES = 12  # strategies that are named one by one
-_ACCOUNTS = 500  # records that are looked through for the day's first one
+_ACCOUNTS = 500  # records among which the first one of the day is searched
 
 
 @dataclass(frozen=True)
 class Done:
-    """What a strategy did within a day. before: what its account was worth at the day's beginning, as far as known."""
+    """What a strategy did on one day. before: the value of its account at the beginning of the day, if known."""
 
     strategy: str
     outcomes: Mapping[str, int]
@@ -37,7 +37,7 @@ class Done:
 
 
 def key(digest: DailyTime, at: datetime) -> str:
-    """Return what tells a digest from those of other days."""
+    """Return the key of a digest, which is different on each day."""
     return f"digest {digest.name} {at.astimezone(pytz.timezone(digest.timezone)).date()}"
 
 
@@ -61,7 +61,7 @@ def before_open(snapshot: Snapshot, manifests: Iterable[Manifest], digest: Daily
     lines += _holidays({manifest.calendar for manifest in manifests if manifest.calendar}, now, zone)
     due = [line for manifest in manifests if (line := _due(manifest, now, next_midnight(now, zone)))]
     lines.append("Due today:" if due else "Nothing is due today.")
-    lines += _few(due)
+    lines += _first_lines(due)
     mark = "INFO" if well else "WARNING"
     return Message(
         "digest", "info" if well else "warning", f"{mark}: morning digest, {_day(now, zone)}", "\n".join(lines)
@@ -105,7 +105,7 @@ def done_today(store: Store, manifests: Iterable[Manifest], now: datetime, zone:
 def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> Done:
     outcomes, skips, orders = Counter[str](), Counter[str](), 0
     for bot in manifest.bots:
-        for slot in store.slots_within(manifest.name, bot.id, since, now):
+        for slot in store.slots_in_range(manifest.name, bot.id, since, now):
             outcomes[slot.outcome or "running"] += slot.count
             if slot.outcome == "skipped":
                 skips[slot.reason] += slot.count
@@ -146,7 +146,7 @@ def after_close(done: Sequence[Done], snapshot: Snapshot, digest: DailyTime, now
         lines.append("Skipped: " + ", ".join(f"{count} {reason}" for reason, count in skips.most_common(5)))
     if not snapshot.ok:
         lines.append(f"Wrong now: {snapshot.headline}")
-    lines += _few([line for one in done if (line := _account(one))])
+    lines += _first_lines([line for one in done if (line := _account(one))])
     well = snapshot.ok and not bad
     mark = "INFO" if well else "WARNING"
     return Message(
@@ -171,7 +171,7 @@ def _account(done: Done) -> str:
     return f"- {done.strategy} ({account.broker}): {account.equity:,.2f} {account.currency}{result}; holds {_list(held) if held else 'nothing'}"
 
 
-def _few(lines: Sequence[str]) -> list[str]:
+def _first_lines(lines: Sequence[str]) -> list[str]:
     return [*lines[:LINES], *([f"- and {len(lines) - LINES} more"] if len(lines) > LINES else [])]
 
 

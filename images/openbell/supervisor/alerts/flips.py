@@ -1,10 +1,10 @@
-"""Flips: what came and what went between the conditions that are stored open and those that a snapshot names. Pure."""
+"""Flips: which conditions came and went between those stored as open and those of a snapshot. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from openbell.supervisor.alerts.grouping import CANARY, cause_of
-from openbell.supervisor.alerts.records import Member
+from openbell.supervisor.alerts.model import Member
 from openbell.supervisor.alerts.settings import COUNTED, Thresholds
 from openbell.supervisor.health.snapshot import BotView, Snapshot
 from openbell.supervisor.model.conditions import Condition
@@ -14,7 +14,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class EndedCondition:
-    """A condition that is gone: mended, or paused and not mended; `remedy` says more."""
+    """A condition that is gone: "mended", or "paused" with the pause in `remedy`."""
 
     member: Member
     ended: str
@@ -23,17 +23,17 @@ class EndedCondition:
 
 @dataclass(frozen=True)
 class ConditionChanges:
-    """What differs: conditions that came, members that are gone, members with newer evidence."""
+    """Conditions that came, members whose condition is gone, and members with newer evidence."""
 
     came: tuple[Condition, ...]
     gone: tuple[EndedCondition, ...]
     changed: tuple[tuple[Member, Condition], ...]
 
 
-def turn(
+def condition_changes(
     stored: Mapping[Key, Member], snapshot: Snapshot, alert_after: Thresholds, recover_after: Thresholds
 ) -> ConditionChanges:
-    """Return what differs. A condition comes when it has lasted for as many slots as are set, and goes after as many good ones."""
+    """Return the changes. A condition comes after `alert_after` bad slots in a row, and goes after `recover_after` good ones."""
     seen = {condition.key: condition for condition in snapshot.conditions}
     came = tuple(
         condition
@@ -44,7 +44,7 @@ def turn(
     changed = tuple(
         (member, seen[key]) for key, member in stored.items() if key in seen and seen[key] != member.condition
     )
-    # Of a strategy whose journal is still being read nothing is known yet, so nothing of it is over either.
+    # A strategy whose journal is still being read has no conditions yet, which does not mean that they are over.
     missing = [
         member
         for key, member in stored.items()
@@ -59,24 +59,24 @@ def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Threshol
     for member in missing:
         condition = member.condition
         if condition.strategy in under_way and not condition.bot:
-            continue  # its loop is not judged while it is deployed: nobody knows yet
+            continue  # its loop is not judged while it is being deployed
         view = views.get((condition.strategy, condition.bot))
         if view is not None and view.status == "paused":
             yield EndedCondition(member, "paused", view.reason)
         elif view is not None and condition.kind in COUNTED:
-            if good_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
+            if successes_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
                 yield EndedCondition(member, "mended")
         else:
             yield EndedCondition(member, "mended")
 
 
-def good_in_a_row(view: BotView) -> int:
-    """Return how many of a bot's newest slots succeeded in a row; those that were skipped count neither way."""
+def successes_in_a_row(view: BotView) -> int:
+    """Return how many of a bot's newest slots succeeded in a row; skipped ones do not count."""
     count = 0
     for slot in view.slots:
         if slot.outcome == "succeeded":
             count += 1
         elif slot.outcome not in {"skipped", None}:
             break
-    # The condition is gone, which says that the newest one succeeded, shown or not.
+    # The condition is gone, so the newest slot has succeeded, even if it is not among those shown.
     return max(count, 1)

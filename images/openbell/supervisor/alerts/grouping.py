@@ -1,18 +1,18 @@
-"""Causes: which conditions belong together, so that one outage is one message. Pure."""
+"""Grouping: which conditions have one cause, so that one outage is one incident and one message. Pure."""
 
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from openbell.supervisor.alerts.records import Incident
+from openbell.supervisor.alerts.model import Incident
 from openbell.supervisor.model.conditions import Condition
 
 ABSENCE = "absence"  # of the supervisor itself
 CANARY = "canary"
 CANARY_STRATEGY = "openbell canary"  # no folder can have this name
-JOIN = timedelta(minutes=2)  # an outage whose newest member is older than this is another one
+JOIN = timedelta(minutes=2)  # a condition that comes later than this after the newest member is a new incident
 
-# What an outage of the machine, the engine or a container looks like from here, whichever of it is seen first.
+# How an outage of the machine, the Docker engine or a container shows, in whatever order.
 OUTAGE = frozenset(
     {
         "never_started",
@@ -26,10 +26,10 @@ OUTAGE = frozenset(
         "stream_silent",
     }
 )
-# These say why in one line of an error: bots that say the same have one cause.
+# The reason of these is a line of an error: bots with the same line have one cause.
 BY_ERROR = frozenset({"cannot_start", "bad_manifest", "failed", "timed_out"})
 
-_PLACE = re.compile(r"^slots? .*?(failed|timed out)( \(\d+ in a row\))?:? *|\(last tried .*\)$")
+_PREFIX = re.compile(r"^slots? .*?(failed|timed out)( \(\d+ in a row\))?:? *|\(last tried .*\)$")
 _DETAIL = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 
@@ -42,22 +42,22 @@ def cause_of(condition: Condition) -> str:
     if condition.kind in OUTAGE:
         return "outage"
     if condition.kind in BY_ERROR:
-        return f"{condition.kind}: {_alike(condition.reason)}"
+        return f"{condition.kind}: {_normalised(condition.reason)}"
     return condition.kind
 
 
-def _alike(reason: str) -> str:
+def _normalised(reason: str) -> str:
     # Numbers, addresses and ids differ from bot to bot where the error is the same.
-    return _DETAIL.sub("#", _PLACE.sub("", reason).strip())[:200]
+    return _DETAIL.sub("#", _PREFIX.sub("", reason).strip())[:200]
 
 
 class IncidentIndex:
-    """The open incidents, and which of them a new condition belongs to. Made anew for each look."""
+    """Finds the open incident to which a new condition belongs. Built for each snapshot."""
 
     def __init__(self, incidents: Iterable[Incident], now: datetime) -> None:
         self._absence: int | None = None
         self._by_key: dict[tuple[str, str, str], int] = {}
-        self._by_loop: dict[str, int] = {}  # the strategies whose loop is in trouble
+        self._by_loop: dict[str, int] = {}  # strategies whose loop has a condition
         self._by_cause: dict[str, int] = {}
         for incident in incidents:
             if incident.cause == ABSENCE and incident.hold_until is not None and now < incident.hold_until:
@@ -69,25 +69,25 @@ class IncidentIndex:
                 if incident.cause != CANARY:
                     self.join(incident.id, member.condition, is_open=member.closed_at is None)
 
-    def place(self, condition: Condition) -> int | None:
-        """Return the id of the incident that explains a condition, or None if it is a cause of its own."""
+    def find(self, condition: Condition) -> int | None:
+        """Return the id of the incident to which a condition belongs, or None if it needs a new one."""
         cause = cause_of(condition)
         if cause == CANARY:
             return None
         if self._absence is not None:
             return self._absence
         if condition.key in self._by_key:
-            return self._by_key[condition.key]  # it went for a moment and came back
+            return self._by_key[condition.key]  # it was gone for a moment
         if condition.bot and condition.strategy in self._by_loop:
             return self._by_loop[condition.strategy]
         return self._by_cause.get(cause)
 
     def add(self, incident: int, cause: str) -> None:
-        """Take up a new incident."""
+        """Add a new incident."""
         self._by_cause[cause] = incident
 
     def join(self, incident: int, condition: Condition, *, is_open: bool = True) -> None:
-        """Take up a condition as part of an incident."""
+        """Add a condition as part of an incident."""
         self._by_key[condition.key] = incident
         if is_open and condition.strategy and not condition.bot:
             self._by_loop[condition.strategy] = incident

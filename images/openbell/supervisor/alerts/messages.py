@@ -1,13 +1,13 @@
-"""The words of a message: what a person reads on a phone. Pure."""
+"""The text of a message, for a person who reads it on a phone. Pure."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
 
 from openbell.supervisor.alerts.grouping import ABSENCE
-from openbell.supervisor.alerts.records import Incident, Member, Message
+from openbell.supervisor.alerts.model import Incident, Member, Message
 from openbell.supervisor.model.conditions import KINDS, Kind
-from openbell.supervisor.model.times import dated, span
+from openbell.supervisor.model.formatting import dated, span
 
 NAMES = 8  # bots that are named in a line before "and 992 more"
 KINDS_SHOWN = 4  # lines about what is wrong
@@ -149,7 +149,7 @@ def _canary(incident: Incident) -> tuple[str, str]:
 
 
 def names(members: Sequence[Member]) -> str:
-    """Return the names of what they concern, the first few of many."""
+    """Return the names of the bots and strategies concerned, at most the first few."""
     found = list(dict.fromkeys(_name(member) for member in members))
     return ", ".join(found[:NAMES]) + (f" and {len(found) - NAMES} more" if len(found) > NAMES else "")
 
@@ -188,10 +188,10 @@ def _advice(member: Member) -> str:
 def _by_kind(members: Iterable[Member]) -> Iterable[tuple[str, Iterable[Member]]]:
     order = list(KINDS)
 
-    def place(member: Member) -> int:
+    def position(member: Member) -> int:
         return order.index(member.condition.kind) if member.condition.kind in KINDS else len(order)
 
-    return groupby(sorted(members, key=place), key=lambda member: member.condition.kind)
+    return groupby(sorted(members, key=position), key=lambda member: member.condition.kind)
 
 
 def _short(reason: str) -> str:

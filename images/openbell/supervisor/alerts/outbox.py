@@ -1,16 +1,17 @@
-"""The outbox: what one channel's worker asks of the alerts' memory, and stores."""
+"""The outbox: the deliveries of one channel in alerts.sqlite."""
 
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from openbell.supervisor.alerts.records import Delivery, Message
-from openbell.supervisor.alerts.store import ms, open_database
+from openbell.instants import milliseconds
+from openbell.supervisor.alerts.model import Delivery, Message
+from openbell.supervisor.alerts.store import open_database
 from openbell.supervisor.store.connection import transaction
 
 
 class Outbox:
-    """What the worker of one channel asks and stores, on a connection of its own."""
+    """Reads and marks the deliveries of one channel, on a connection of its own."""
 
     def __init__(self, path: Path, channel: str) -> None:
         self._database = open_database(path)
@@ -40,11 +41,11 @@ class Outbox:
         with transaction(self._database):
             self._database.execute(
                 "UPDATE deliveries SET state = 'sent', attempts = attempts + 1, handed_at = ?, ended_at = ?, error = '' WHERE id = ?",
-                (ms(handed_at), ms(now), delivery.id),
+                (milliseconds(handed_at), milliseconds(now), delivery.id),
             )
             self._database.execute(
                 "UPDATE channels SET last_sent_at = ?, failing_since = NULL, failures = 0, error = '', sent = sent + 1 WHERE name = ?",
-                (ms(now), self._channel),
+                (milliseconds(now), self._channel),
             )
 
     def failing(self) -> tuple[int, datetime | None]:
@@ -64,19 +65,19 @@ class Outbox:
                 "ended_at = ? WHERE id = ?",
                 (
                     error,
-                    ms(next_at or now),
+                    milliseconds(next_at or now),
                     "waiting" if next_at else "given_up",
-                    None if next_at else ms(now),
+                    None if next_at else milliseconds(now),
                     delivery.id,
                 ),
             )
             self._database.execute(
                 "UPDATE channels SET last_failed_at = ?, failing_since = coalesce(failing_since, ?), error = ?, failures = failures + 1, "
                 "failed = failed + 1 WHERE name = ?",
-                (ms(now), ms(now), error, self._channel),
+                (milliseconds(now), milliseconds(now), error, self._channel),
             )
             self._database.executemany(
                 "INSERT OR IGNORE INTO deliveries (message, channel, state, attempts, next_at) "
                 "SELECT message, ?, 'waiting', 0, ? FROM deliveries WHERE id = ?",
-                [(fallback, ms(now), delivery.id) for fallback in fallbacks],
+                [(fallback, milliseconds(now), delivery.id) for fallback in fallbacks],
             )

@@ -1,29 +1,30 @@
-"""The policy: what is to be said of an incident, and when. Pure: `now` is handed in."""
+"""The policy: which message an incident needs, and when. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from openbell.supervisor.alerts.grouping import ABSENCE, CANARY
-from openbell.supervisor.alerts.records import Incident, Member
+from openbell.supervisor.alerts.model import Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings
 
-# How long a new incident is gathered before it is told: until nothing has joined for so long, at most for so long.
-# What is known by a deadline is told at once; the beats of loops that die together differ by five seconds.
+# How long a new incident collects members before its first message: until none has joined for the first time span, at
+# most for the second. Missed deadlines come at the same moment; the heartbeats of loops that die together differ by
+# five seconds.
 QUICK = (timedelta(milliseconds=150), timedelta(milliseconds=400))
 SLOW = (timedelta(seconds=5.5), timedelta(seconds=12))
 DEADLINES = frozenset({"missed", "timed_out", "hung", "stale_data", "volume_full", "store_failed", "not_written"})
 
-# After a message, before the next one that only adds bots; twice as long each time: what joins early is told soon, and an
-# outage that grows for hours is no storm of messages.
+# The pause before a message that only adds bots; it doubles each time, so that an outage that grows for hours does not
+# become a storm of messages.
 FIRST_UPDATE = timedelta(seconds=15)
 LONGEST_UPDATE = timedelta(hours=1)
-WORTH_TELLING = timedelta(minutes=5)  # an absence of the supervisor in which nothing went wrong
+WORTH_TELLING = timedelta(minutes=5)  # a shorter absence of the supervisor is not reported if nothing went wrong
 
 
 @dataclass(frozen=True)
 class AlertDecision:
-    """What is to be said now (nothing if `sort` is empty), whether the incident is over then, and when to ask again."""
+    """The message to send now (none if `sort` is empty), whether the incident is over then, and when to decide again."""
 
     sort: str = ""
     over: bool = False
@@ -31,7 +32,7 @@ class AlertDecision:
 
 
 def decide(incident: Incident, settings: AlertSettings, now: datetime) -> AlertDecision:
-    """Return what is to be said of an incident now."""
+    """Return which message an incident needs now."""
     still = [member for member in incident.members if member.closed_at is None]
     if incident.told_at is None:
         return _first(incident, still, settings, now)
@@ -40,14 +41,14 @@ def decide(incident: Incident, settings: AlertSettings, now: datetime) -> AlertD
             return AlertDecision(over=True)
         return _unless_quiet("recovery", (), settings, now, over=True)
     news = [member for member in incident.members if not member.told]
-    verdicts = []
+    decisions = []
     if news:
         at = (incident.said_at or now) + min(FIRST_UPDATE * 2 ** min(incident.updates, 9), LONGEST_UPDATE)
-        verdicts.append(_unless_quiet("update", news, settings, now) if now >= at else AlertDecision(until=at))
+        decisions.append(_unless_quiet("update", news, settings, now) if now >= at else AlertDecision(until=at))
     if settings.remind and incident.cause != CANARY:
         at = (incident.said_at or now) + settings.remind[min(incident.reminders, len(settings.remind) - 1)]
-        verdicts.append(_unless_quiet("reminder", still, settings, now) if now >= at else AlertDecision(until=at))
-    return _earliest(verdicts)
+        decisions.append(_unless_quiet("reminder", still, settings, now) if now >= at else AlertDecision(until=at))
+    return _earliest(decisions)
 
 
 def _first(incident: Incident, still: list[Member], settings: AlertSettings, now: datetime) -> AlertDecision:
@@ -79,8 +80,8 @@ def _unless_quiet(
     return AlertDecision(sort, over)
 
 
-def _earliest(verdicts: list[AlertDecision]) -> AlertDecision:
-    for verdict in verdicts:
-        if verdict.sort:
-            return verdict
-    return AlertDecision(until=min((verdict.until for verdict in verdicts if verdict.until), default=None))
+def _earliest(decisions: list[AlertDecision]) -> AlertDecision:
+    for decision in decisions:
+        if decision.sort:
+            return decision
+    return AlertDecision(until=min((decision.until for decision in decisions if decision.until), default=None))

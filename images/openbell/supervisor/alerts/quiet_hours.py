@@ -1,4 +1,4 @@
-"""Times of day in a named zone: quiet hours, and what happens once a day."""
+"""Times of day in a time zone: quiet hours, and things that happen once a day."""
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -10,7 +10,7 @@ from openbell.slots import local_instant
 
 @dataclass(frozen=True)
 class QuietHours:
-    """Hours of the day in which only what is critical is said; they may span midnight."""
+    """Hours of the day in which only critical messages are sent; they may span midnight."""
 
     begin: time
     end: time

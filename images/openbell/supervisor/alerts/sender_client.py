@@ -1,4 +1,4 @@
-"""The post: hands messages to the sender's process, which is started when it is needed and replaced when it is gone."""
+"""The client of the sender's process, which it starts when there is something to send and replaces when it has died."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.settings import Channel
 
 LIMIT = 20.0  # seconds for one send
 IDLE = 15.0  # seconds without a request after which the sender ends itself
-_MARGIN = 5.0  # seconds beyond it for the sender itself to start and answer
+_MARGIN = 5.0  # seconds more for the process to start and to answer
 _TYPES = {"critical": "failure", "warning": "warning", "good": "success", "info": "info"}
-# What a sender's process needs of our environment; nothing else, for the rest may be secret.
+# The variables that the process needs; the others may be secret.
 _PASSED = (
     *(
         "PATH",
@@ -45,7 +45,7 @@ class SendResult:
 
 
 class SenderClient:
-    """One sender for all channels. Any thread may use it; each waits for its own answer only."""
+    """One process for all channels. Any thread may use it, and waits only for its own answer."""
 
     def __init__(self, clock: Callable[[], datetime], limit: float = LIMIT, idle: float = IDLE) -> None:
         self._clock = clock
@@ -54,28 +54,28 @@ class SenderClient:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._modules: dict[str, str] = {}  # by scheme: the plugin that takes it
+        self._modules: dict[str, str] = {}  # by scheme: the Apprise plugin that handles it
 
     def warm(self) -> None:
-        """Start the sender if it does not run: something will be sent within moments."""
-        with self._lock, suppress(OSError):  # whoever sends will find out why
+        """Start the process if it does not run: a message is about to be sent."""
+        with self._lock, suppress(OSError):  # `send` will report it
             self._start()
 
     def send(self, channel: Channel, message: Message) -> SendResult:
         """Send a message and return what became of it; takes no longer than the limit and some seconds."""
         about = {"do": "send", "title": message.title, "body": message.body, "type": _TYPES[message.severity]}
-        return self._ask(channel, about)
+        return self._request(channel, about)
 
     def check(self, channel: Channel) -> str:
-        """Return why Apprise does not take a channel's URL; an empty text if it does. Nothing is sent."""
-        return self._ask(channel, {"do": "check"}).error
+        """Return why Apprise does not accept a channel's URL; an empty text if it does. Nothing is sent."""
+        return self._request(channel, {"do": "check"}).error
 
     def close(self) -> None:
-        """Let the sender end; what it is about to send, it still sends."""
+        """Let the process end; what it has begun to send, it still sends."""
         with self._lock:
             self._end()
 
-    def _ask(self, channel: Channel, about: Mapping[str, str]) -> SendResult:
+    def _request(self, channel: Channel, about: Mapping[str, str]) -> SendResult:
         known = self._modules.get(channel.scheme, "")
         request = {"url": channel.url, "limit": str(self._limit), "module": known, **about}
         for _ in range(2):
@@ -96,19 +96,19 @@ class SenderClient:
                         process = self._process
                         socket.send_fds(control, [b"request"], [theirs.fileno()])
                 except OSError:
-                    return None  # it ended for want of work just now
+                    return None  # it has just ended because it was idle
             ours.settimeout(self._limit + _MARGIN)
             try:
                 ours.sendall(request)
                 with ours.makefile("rb") as stream:
                     if not stream.readline():
-                        self._bury(process)
+                        self._discard(process)
                         return None
                     handed_at = self._clock()
                     line = stream.readline()
             except TimeoutError:
                 if handed_at is None:
-                    self._bury(process)  # it hangs itself: the next request gets another one
+                    self._discard(process)  # the process itself hangs: the next request starts another one
                 return SendResult(f"no answer within {self._limit:g} s", handed_at)
             except OSError:
                 return None
@@ -119,8 +119,8 @@ class SenderClient:
             self._modules[channel.scheme] = answer["module"]
         return SendResult(answer["error"], handed_at)
 
-    def _bury(self, process: subprocess.Popen[bytes] | None) -> None:
-        """Make sure that a sender that is dying is not asked again; the children that it has forked go on."""
+    def _discard(self, process: subprocess.Popen[bytes] | None) -> None:
+        """Kill a process that is dying, so that it is not used again; the children that it has forked go on."""
         with self._lock:
             if process is self._process:
                 self._end(kill=True)

@@ -27,7 +27,7 @@ _LONGEST = 400  # characters of a reason
 
 def main() -> int:
     """Serve the socket that is our standard input until it closes or nothing comes any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: who started us decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent decides
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     control = socket.socket(fileno=os.dup(0))
     control.settimeout(float(sys.argv[1]))  # so long without a request, and it ends

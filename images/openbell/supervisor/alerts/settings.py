@@ -1,4 +1,4 @@
-"""The settings of the alerts, from the environment: validated at the door, and secrets never in a message about them."""
+"""The settings of the alerts, from the environment. An error never shows a secret."""
 
 import re
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """All that may be set about alerts."""
+    """All settings of the alerts."""
 
     channels: tuple[Channel, ...] = ()
     fallback_failures: int = 3
@@ -83,7 +83,7 @@ def from_environment(environment: Mapping[str, str]) -> AlertSettings:
             if (digest := _digest(given, name, f"OPENBELL_DIGEST_{name.upper()}"))
         ),
         deadman_url=_deadman(given),
-        # The watch takes its time when nothing happens: more often, and there is no new cycle to tell of.
+        # A quiet watch completes a cycle only every few seconds, so a shorter interval would find none.
         deadman_every=_duration(given, "OPENBELL_DEADMAN_EVERY", default.deadman_every, timedelta(seconds=10)),
     )
 

@@ -1,59 +1,33 @@
-"""The alerts' memory: alerts.sqlite beside the supervisor's ledger. What is stored survives kill -9 and a power cut."""
+"""alerts.sqlite, beside the supervisor's store. What is committed survives kill -9 and a power cut."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from openbell.supervisor.alerts.records import Flip, Incident, Member, Message
+from openbell.instants import from_milliseconds, milliseconds
+from openbell.supervisor.alerts.model import Flip, Incident, Member, Message
 from openbell.supervisor.alerts.schema import SCHEMA, VERSION
 from openbell.supervisor.alerts.settings import Channel
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.store.connection import transaction
+from openbell.supervisor.store import connection
 
 KEEP = timedelta(days=30)  # of messages and incidents that are over
 KEEP_FLIPS = 10_000
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(milliseconds=1)
 _INCIDENT = "id, cause, opened_at, joined_at, told_at, said_at, updates, reminders, hold_until, note"
 _MEMBER = "id, incident, timezone, opened_at, closed_at, ended, remedy, last, told, kind, strategy, bot, since, reason, expected, count"
-
-# How the columns of these types in schema.py become values.
-sqlite3.register_converter("INSTANT", lambda number: _EPOCH + int(number) * _TICK)
-sqlite3.register_converter("FLAG", lambda number: number != b"0")
 
 
 def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Return a connection for one thread; sqlite3.Error if the file cannot be opened or is a newer openbell's."""
-    target = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    database = sqlite3.connect(
-        target, uri=True, timeout=5, isolation_level=None, check_same_thread=False, detect_types=sqlite3.PARSE_DECLTYPES
-    )
-    try:
-        _prepare(database, path, read_only=read_only)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        msg = f"{path} was written by a newer openbell (format {version}, this one knows {VERSION}): update, or remove the file"
-        raise sqlite3.DatabaseError(msg)
-    if not read_only:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        if version < VERSION:
-            database.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    return connection.open_database(path, SCHEMA, VERSION, durable=True, read_only=read_only)
 
 
 class AlertStore:
-    """What the thread that judges stores and asks. Every method raises sqlite3.Error if the file does not work."""
+    """The tables as the thread of the watch uses them. Every method raises sqlite3.Error if the file does not work."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self.database = database
@@ -63,8 +37,8 @@ class AlertStore:
         self.database.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Keep all that is written within, or nothing of it."""
-        return transaction(self.database)
+        """Commit all that is written inside the block, or nothing if it raises."""
+        return connection.transaction(self.database)
 
     # Marks: single numbers and instants
 
@@ -80,11 +54,11 @@ class AlertStore:
     def instant(self, name: str) -> datetime | None:
         """Return a mark that is an instant."""
         value = self.mark(name)
-        return None if value is None else _EPOCH + value * _TICK
+        return None if value is None else from_milliseconds(value)
 
     def put_instant(self, name: str, at: datetime) -> None:
         """Set a mark that is an instant."""
-        self.put_mark(name, ms(at))
+        self.put_mark(name, milliseconds(at))
 
     # Incidents and their members
 
@@ -102,19 +76,19 @@ class AlertStore:
         """Store a new incident and return its id."""
         row = (
             incident.cause,
-            ms(incident.opened_at),
-            ms(incident.joined_at),
-            _maybe_ms(incident.hold_until),
+            milliseconds(incident.opened_at),
+            milliseconds(incident.joined_at),
+            _or_none(incident.hold_until),
             incident.note,
         )
         statement = "INSERT INTO incidents (cause, opened_at, joined_at, hold_until, note) VALUES (?, ?, ?, ?, ?)"
         return int(self.database.execute(statement, row).lastrowid or 0)
 
     def put_incident(self, incident: Incident) -> None:
-        """Store what has been said about an incident."""
+        """Store which messages were sent about an incident."""
         row = (
-            *(_maybe_ms(incident.told_at), _maybe_ms(incident.said_at)),
-            *(incident.updates, incident.reminders, _maybe_ms(incident.hold_until), incident.id),
+            *(_or_none(incident.told_at), _or_none(incident.said_at)),
+            *(incident.updates, incident.reminders, _or_none(incident.hold_until), incident.id),
         )
         self.database.execute(
             "UPDATE incidents SET told_at = ?, said_at = ?, updates = ?, reminders = ?, hold_until = ? WHERE id = ?",
@@ -123,7 +97,7 @@ class AlertStore:
 
     def close_incident(self, incident: int, at: datetime) -> None:
         """Store that an incident is over."""
-        self.database.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", (ms(at), incident))
+        self.database.execute("UPDATE incidents SET closed_at = ? WHERE id = ?", (milliseconds(at), incident))
 
     def add_member(self, member: Member) -> None:
         """Store a new member of an incident, which is the newest to join it."""
@@ -132,39 +106,39 @@ class AlertStore:
             *(
                 member.incident,
                 *condition.key,
-                ms(condition.since),
+                milliseconds(condition.since),
                 condition.reason,
                 condition.expected,
                 condition.count,
             ),
-            *(member.timezone, ms(member.opened_at), _maybe_ms(member.closed_at), member.ended, member.remedy),
-            _maybe_ms(member.last),
+            *(member.timezone, milliseconds(member.opened_at), _or_none(member.closed_at), member.ended, member.remedy),
+            _or_none(member.last),
         )
         self.database.execute(
             "INSERT INTO members (incident, kind, strategy, bot, since, reason, expected, count, timezone, opened_at, closed_at, ended, "
             "remedy, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             row,
         )
-        joined = (ms(member.opened_at), member.incident)
+        joined = (milliseconds(member.opened_at), member.incident)
         self.database.execute("UPDATE incidents SET joined_at = ? WHERE id = ?", joined)
 
     def put_evidence(self, member: int, condition: Condition) -> None:
-        """Store what is known by now of an open condition."""
-        row = (ms(condition.since), condition.reason, condition.expected, condition.count, member)
+        """Store the newest evidence of an open condition."""
+        row = (milliseconds(condition.since), condition.reason, condition.expected, condition.count, member)
         self.database.execute("UPDATE members SET since = ?, reason = ?, expected = ?, count = ? WHERE id = ?", row)
 
     def close_member(self, member: int, at: datetime, ended: str, remedy: str) -> None:
         """Store that a condition is gone."""
-        row = (ms(at), ended, remedy, member)
+        row = (milliseconds(at), ended, remedy, member)
         self.database.execute("UPDATE members SET closed_at = ?, ended = ?, remedy = ? WHERE id = ?", row)
 
-    def tell_members(self, members: Iterable[int]) -> None:
+    def mark_told(self, members: Iterable[int]) -> None:
         """Store that these members have been named in a message."""
         self.database.executemany("UPDATE members SET told = 1 WHERE id = ?", [(member,) for member in members])
 
     def add_flip(self, flip: Flip) -> None:
         """Store a flip."""
-        row = (ms(flip.at), *flip.condition.key, flip.wrong, flip.condition.reason)
+        row = (milliseconds(flip.at), *flip.condition.key, flip.wrong, flip.condition.reason)
         self.database.execute(
             "INSERT INTO flips (at, kind, strategy, bot, wrong, reason) VALUES (?, ?, ?, ?, ?, ?)", row
         )
@@ -174,10 +148,10 @@ class AlertStore:
     def add_message(self, message: Message, now: datetime, channels: Sequence[str]) -> int | None:
         """Store a message and its deliveries; None if one with its key is there.
 
-        What still waits of the same incident on these channels is superseded: the new one says more.
+        Older messages of the incident that still wait on these channels are superseded: the new one says more.
         """
         row = (
-            ms(now),
+            milliseconds(now),
             message.incident,
             message.sort,
             message.severity,
@@ -196,22 +170,22 @@ class AlertStore:
             self.database.execute(
                 "UPDATE deliveries SET state = 'superseded', ended_at = ? WHERE state = 'waiting' AND attempts > 0 "
                 f"AND channel IN ({', '.join('?' * len(channels))}) AND message IN (SELECT id FROM messages WHERE incident = ?)",
-                (ms(now), *channels, message.incident),
+                (milliseconds(now), *channels, message.incident),
             )
         self.add_deliveries(number, channels, now)
         return number
 
     def add_deliveries(self, message: int, channels: Iterable[str], now: datetime) -> None:
-        """Let a message go to these channels too."""
-        rows = [(message, channel, ms(now)) for channel in channels]
+        """Send a message to these channels too."""
+        rows = [(message, channel, milliseconds(now)) for channel in channels]
         self.database.executemany(
             "INSERT OR IGNORE INTO deliveries (message, channel, state, attempts, next_at) VALUES (?, ?, 'waiting', 0, ?)",
             rows,
         )
 
     def prune(self, now: datetime) -> None:
-        """Remove what is long over."""
-        cut = (ms(now - KEEP),)
+        """Remove old messages, incidents and flips."""
+        cut = (milliseconds(now - KEEP),)
         self.database.execute("DELETE FROM incidents WHERE closed_at < ?", cut)
         self.database.execute("DELETE FROM members WHERE incident NOT IN (SELECT id FROM incidents)")
         self.database.execute(
@@ -224,14 +198,14 @@ class AlertStore:
     # Channels
 
     def set_channels(self, channels: Sequence[Channel], now: datetime) -> None:
-        """Keep the channels that are set; what waits for others is given up."""
+        """Store the configured channels; messages that wait for others are given up."""
         names = [channel.name for channel in channels]
         listed = ", ".join("?" * len(names))
         self.database.execute(f"DELETE FROM channels WHERE name NOT IN ({listed})", names)
         self.database.execute(
             "UPDATE deliveries SET state = 'given_up', ended_at = ?, error = 'the channel is no longer set' "
             f"WHERE state = 'waiting' AND channel NOT IN ({listed})",
-            (ms(now), *names),
+            (milliseconds(now), *names),
         )
         self.database.executemany(
             "INSERT INTO channels (name, place, scheme, fallback) VALUES (?, ?, ?, ?) "
@@ -264,10 +238,5 @@ def _member(
     return Member(number, incident, wrong, timezone, opened_at, closed_at, ended, remedy, last, told)
 
 
-def ms(at: datetime) -> int:
-    """Return an instant as it is stored."""
-    return (at - _EPOCH) // _TICK
-
-
-def _maybe_ms(at: datetime | None) -> int | None:
-    return None if at is None else ms(at)
+def _or_none(at: datetime | None) -> int | None:
+    return None if at is None else milliseconds(at)

@@ -1,4 +1,4 @@
-"""What the page, the API and the metrics show of the alerts, read from their memory at one moment."""
+"""The alerts as the page, the API and the metrics show them, read from alerts.sqlite in one transaction."""
 
 import sqlite3
 from contextlib import closing
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openbell.supervisor.alerts.grouping import CANARY
 from openbell.supervisor.alerts.messages import headline
-from openbell.supervisor.alerts.records import Incident
+from openbell.supervisor.alerts.model import Incident
 from openbell.supervisor.alerts.store import AlertStore, open_database
 
 RECENT = 50  # messages
@@ -28,7 +28,7 @@ class MemberView:
 
 @dataclass(frozen=True)
 class IncidentView:
-    """What is wrong for one cause. told_at: None while it is gathered or held back."""
+    """An open incident. told_at: None before its first message."""
 
     id: int
     cause: str
@@ -94,7 +94,7 @@ EMPTY = AlertsState((), (), (), None, None)
 
 
 def read(file: Path) -> AlertsState | None:
-    """Return the state, or None if there is no memory yet; sqlite3.Error if it cannot be read."""
+    """Return the state, or None if there is no file yet; sqlite3.Error if it cannot be read."""
     if not file.is_file():
         return None
     with closing(open_database(file, read_only=True)) as database:

@@ -1,4 +1,4 @@
-"""Troubles: all that is wrong with one bot at the same time, each as a condition with its evidence. Pure."""
+"""Everything that is wrong with one bot at the same time, each as a condition with its evidence. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,47 +7,49 @@ from datetime import datetime, timedelta
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import AHEAD
-from openbell.supervisor.model.records import Finding, Row, RunRecord, SlotRecord, why_not
-from openbell.supervisor.model.times import dated, local, milliseconds, span
+from openbell.supervisor.model.formatting import dated, local, milliseconds, span
+from openbell.supervisor.model.records import Finding, RunRecord, SlotRecord, Streak, why_not
 
 HUNG_AFTER = timedelta(seconds=10)  # past its timeout; its loop should have ended it long before
-NAMED_AFTER = timedelta(seconds=10)  # a beat so much later names a run that goes on
-UNEXPECTED_WINDOW = timedelta(hours=24)  # for so long a run where no slot was is told, unless a good slot follows
+NAMED_AFTER = timedelta(
+    seconds=10
+)  # a heartbeat so much later than the start of a run names the run, if it is still in progress
+UNEXPECTED_WINDOW = timedelta(hours=24)  # for so long a run without a slot is reported, unless a slot succeeds after it
 STREAM_GRACE = timedelta(seconds=10)  # for a loop to start a stream, or start it again
 STREAM_WINDOW = timedelta(minutes=5)
 STREAM_ENDS = 3  # ends of a stream within the window that are too many
-STALE_WINDOW = timedelta(hours=1)  # for so long old bars of a stream are told
+STALE_WINDOW = timedelta(hours=1)  # for so long old bars of a stream are reported
 
-Trouble = tuple[Condition, datetime | None]  # until when it holds without news
+TimedCondition = tuple[Condition, datetime | None]  # with the time until which it holds without news
 
 
-def troubles(facts: BotFacts, loop: Verdict, now: datetime, *, paused: bool) -> Iterator[Trouble]:
-    """Yield what is wrong with a bot. `loop` is the judgement of its strategy's loop; paused: somebody knows of its slots."""
+def bot_conditions(facts: BotFacts, loop: Verdict, now: datetime, *, paused: bool) -> Iterator[TimedCondition]:
+    """Yield what is wrong with a bot. `loop` is the judgement of its strategy's loop; paused: bad slots are not reported."""
     about = _About(facts, now)
-    if facts.trouble:
-        yield about.condition("calendar_expired", facts.trouble_since or now, facts.trouble), None
+    if facts.calendar_error:
+        yield about.condition("calendar_expired", facts.calendar_error_since or now, facts.calendar_error), None
     if facts.bot.is_stream:
-        if loop.status == "up" and not paused and (reason := stream_trouble(facts, now)):
+        if loop.status == "up" and not paused and (reason := stream_condition(facts, now)):
             yield reason, None
     else:
         yield from _hung(about, loop)
     if not paused:
-        for row in facts.rows:
-            yield _gone_wrong(about, row), None
+        for streak in facts.streaks:
+            yield _bad_slots(about, streak), None
     yield from _stale(about)
     yield from _unexpected(about)
     yield from _slower(about)
 
 
 def limits(facts: BotFacts) -> list[datetime]:
-    """Return when each of the bot's open runs has lasted too long; of a stream, when what is wrong with it may change."""
+    """Return when each open run of the bot has lasted too long; for a stream, when its conditions may change."""
     bot = facts.bot
     if not bot.is_stream:
         return [(run.attempt_at or run.slot) + bot.timeout + HUNG_AFTER for run in facts.open_runs]
-    forgotten = [at + STREAM_WINDOW for at in facts.stream_ends]
-    if heard := _heard(facts):
-        return [heard + bot.timeout + HUNG_AFTER, *forgotten]
-    return [*(at + STREAM_GRACE for at in _stream_owed(facts)), *forgotten]
+    expiries = [at + STREAM_WINDOW for at in facts.stream_ends]
+    if last := _last_sign(facts):
+        return [last + bot.timeout + HUNG_AFTER, *expiries]
+    return [*(at + STREAM_GRACE for at in _stream_due(facts)), *expiries]
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class _About:
         return Condition(kind, bot.strategy, bot.id, since, reason, expected, count)
 
 
-def _hung(about: _About, loop: Verdict) -> Iterator[Trouble]:
-    # The runs of a loop that has died have died with it; what hung before it died is not mended by that.
+def _hung(about: _About, loop: Verdict) -> Iterator[TimedCondition]:
+    # A loop that dies takes its runs with it; a run that hung before that is still reported.
     died = loop.conditions[0].since if loop.status == "down" and loop.conditions else about.now
     hung = hung_runs(about.facts, died)
     if not hung:
@@ -81,11 +83,12 @@ def _hung(about: _About, loop: Verdict) -> Iterator[Trouble]:
 
 
 def hung_runs(facts: BotFacts, now: datetime) -> list[RunRecord]:
-    """Return the runs that last too long. One that its loop does not have any more has only lost its end."""
+    """Return the runs that last too long, without those that the loop's heartbeat no longer names."""
     return [
         run
         for run, limit in zip(facts.open_runs, limits(facts), strict=True)
-        if now >= limit and (facts.runs_on or facts.beat_at is None or facts.beat_at < _begun(run) + NAMED_AFTER)
+        if now >= limit
+        and (facts.is_running or facts.heartbeat_at is None or facts.heartbeat_at < _begun(run) + NAMED_AFTER)
     ]
 
 
@@ -93,51 +96,55 @@ def _begun(run: RunRecord) -> datetime:
     return run.attempt_at or run.slot
 
 
-def stream_trouble(facts: BotFacts, now: datetime) -> Condition | None:
-    """Return what is wrong with a stream whose loop is up: it is to run always, and to beat within its timeout."""
+def stream_condition(facts: BotFacts, now: datetime) -> Condition | None:
+    """Return what is wrong with a stream whose loop is up: it must always run, and show a sign of life within its timeout."""
     about = _About(facts, now)
     ends = [at for at in facts.stream_ends if now - STREAM_WINDOW < at]
     if len(ends) >= STREAM_ENDS:
         reason = f"its stream ends again and again, {len(ends)} times since {about.local(ends[-1])}"
         return about.condition("stream_ended", ends[-1], reason, "a stream that is always running", len(ends))
-    heard = _heard(facts)
-    if heard is None:
-        owed = max(_stream_owed(facts), default=now)
-        if now < owed + STREAM_GRACE:
+    last = _last_sign(facts)
+    if last is None:
+        due = max(_stream_due(facts), default=now)
+        if now < due + STREAM_GRACE:
             return None
-        reason = f"its stream has ended {about.local(owed)} and was not started again"
-        return about.condition("stream_ended", owed, reason, "a stream that is always running")
-    if now < heard + facts.bot.timeout + HUNG_AFTER:
+        reason = f"its stream has ended {about.local(due)} and was not started again"
+        return about.condition("stream_ended", due, reason, "a stream that is always running")
+    if now < last + facts.bot.timeout + HUNG_AFTER:
         return None
-    reason = f"its stream is silent since {about.local(heard)}, its timeout is {span(facts.bot.timeout)}"
-    return about.condition("stream_silent", heard, reason, f"a sign of life every {span(facts.bot.timeout)}")
+    reason = f"its stream is silent since {about.local(last)}, its timeout is {span(facts.bot.timeout)}"
+    return about.condition("stream_silent", last, reason, f"a sign of life every {span(facts.bot.timeout)}")
 
 
-def _heard(facts: BotFacts) -> datetime | None:
+def _last_sign(facts: BotFacts) -> datetime | None:
     if not facts.open_runs:
         return None
     started = facts.open_runs[-1].attempt_at or facts.open_runs[-1].slot
-    return max(started, facts.stream_beat or started)
+    return max(started, facts.stream_heartbeat or started)
 
 
-def _stream_owed(facts: BotFacts) -> list[datetime]:
+def _stream_due(facts: BotFacts) -> list[datetime]:
     return [at for at in (facts.loop_started, *facts.stream_ends[:1]) if at is not None]
 
 
-def _gone_wrong(about: _About, row: Row) -> Condition:
+def _bad_slots(about: _About, streak: Streak) -> Condition:
     bot = about.facts.bot
-    newest = next((slot for slot in about.facts.slots if slot.outcome == row.outcome and slot.last <= row.last), None)
+    newest = next(
+        (slot for slot in about.facts.slots if slot.outcome == streak.outcome and slot.last <= streak.last), None
+    )
     why = "" if newest is None else newest.error or why_not(newest)
-    what = f"slot {about.local(row.last)} {row.outcome.replace('_', ' ')}"
-    times = f" ({row.count} since {about.local(row.first)})" if row.count > 1 else ""
-    if row.outcome == "missed":
-        expected = f"a start between {about.local(row.last)} and {about.local(bot.start_by(row.last))}"
+    what = f"slot {about.local(streak.last)} {streak.outcome.replace('_', ' ')}"
+    times = f" ({streak.count} since {about.local(streak.first)})" if streak.count > 1 else ""
+    if streak.outcome == "missed":
+        expected = f"a start between {about.local(streak.last)} and {about.local(bot.start_by(streak.last))}"
     else:
         expected = f"a run that succeeds within {span(bot.timeout)}"
-    return about.condition(row.outcome, row.first, what + times + (f": {why}" if why else ""), expected, row.count)
+    return about.condition(
+        streak.outcome, streak.first, what + times + (f": {why}" if why else ""), expected, streak.count
+    )
 
 
-def _stale(about: _About) -> Iterator[Trouble]:
+def _stale(about: _About) -> Iterator[TimedCondition]:
     stale = [finding for finding in about.facts.findings if finding.kind == "stale_data"]
     if about.facts.bot.is_stream:
         stale = [finding for finding in stale if about.now < finding.at + STALE_WINDOW]
@@ -147,21 +154,23 @@ def _stale(about: _About) -> Iterator[Trouble]:
     runs = {finding.run_id for finding in stale}
     if _is_over(about.facts, newest):
         return
-    row = [newest]
+    since_success = [newest]
     good = [slot for slot in about.facts.slots if slot.outcome == "succeeded" and slot.run_id not in runs]
-    row += [finding for finding in stale[1:] if not any(_between(slot, finding, newest) for slot in good)]
-    symbols = sorted({str(finding.detail.get("symbol")) for finding in row if finding.run_id == newest.run_id})
+    since_success += [finding for finding in stale[1:] if not any(_between(slot, finding, newest) for slot in good)]
+    symbols = sorted(
+        {str(finding.detail.get("symbol")) for finding in since_success if finding.run_id == newest.run_id}
+    )
     named = ", ".join(symbols[:3]) + (f" and {len(symbols) - 3} more" if len(symbols) > 3 else "")
     reason = f"its newest bar of {named} is of {newest.detail.get('newest_bar')}"
     if action := newest.detail.get("action"):
         reason += f"; its orders were {'held back' if action == 'refused' else 'sent all the same'}"
     expected = f"a bar of {newest.detail.get('expected')}"
     until = newest.at + STALE_WINDOW if about.facts.bot.is_stream else None
-    count = len({finding.run_id for finding in row})
-    yield about.condition("stale_data", row[-1].at, reason, expected, count), until
+    count = len({finding.run_id for finding in since_success})
+    yield about.condition("stale_data", since_success[-1].at, reason, expected, count), until
 
 
-def _unexpected(about: _About) -> Iterator[Trouble]:
+def _unexpected(about: _About) -> Iterator[TimedCondition]:
     found = [finding for finding in about.facts.findings if finding.kind == "unexpected_run"]
     found = [finding for finding in found if about.now < finding.at + UNEXPECTED_WINDOW]
     if not found:
@@ -176,7 +185,7 @@ def _unexpected(about: _About) -> Iterator[Trouble]:
     yield condition, newest.at + UNEXPECTED_WINDOW
 
 
-def _slower(about: _About) -> Iterator[Trouble]:
+def _slower(about: _About) -> Iterator[TimedCondition]:
     durations = about.facts.durations
     if durations is None or durations.creep is None or durations.limit_at is None:
         return
@@ -191,8 +200,8 @@ def _slower(about: _About) -> Iterator[Trouble]:
 
 
 def _is_over(facts: BotFacts, finding: Finding) -> bool:
-    """Tell whether a slot after that of the finding has succeeded."""
-    return facts.last_good is not None and facts.last_good > (finding.slot or finding.at)
+    """Return whether a slot after that of the finding has succeeded."""
+    return facts.last_success is not None and facts.last_success > (finding.slot or finding.at)
 
 
 def _between(slot: SlotRecord, older: Finding, newer: Finding) -> bool:

@@ -1,38 +1,38 @@
-"""Bots under watch: what is known of each, judged, as its view. Made anew only where something has changed."""
+"""A watched bot: loads its facts, judges them and builds its view, each only when something has changed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 from openbell import calendars
-from openbell import heartbeat as beats
 from openbell.calendars import CalendarExpired
+from openbell.heartbeat import Heartbeat
+from openbell.instants import MILLISECOND
 from openbell.manifest import Bot
 from openbell.slots import count_slots, next_slot
 from openbell.supervisor.health.bot_status import judge_bot
 from openbell.supervisor.health.facts import BotFacts, Verdict
-from openbell.supervisor.health.slot_history import SHOWN_SLOTS, rows_gone_wrong, single_slots
+from openbell.supervisor.health.slot_history import SHOWN_SLOTS, bad_streaks, single_slots
 from openbell.supervisor.health.snapshot import BotView
 from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
-from openbell.supervisor.model.instants import TICK
+from openbell.supervisor.model.formatting import midnight, next_midnight
 from openbell.supervisor.model.records import Finding
-from openbell.supervisor.model.times import midnight, next_midnight
 from openbell.supervisor.store.store import Store
 
-AHEAD = timedelta(hours=1)  # slots further in the future are a wrong clock's, and not shown
+AHEAD = timedelta(hours=1)  # slots further in the future come from a wrong clock and are not shown
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 
 
 class BotMonitor:
-    """One bot under watch."""
+    """One watched bot."""
 
     def __init__(self, expectation: Expectation, store: Store) -> None:
         self.expectation = expectation
         self.facts = BotFacts(expectation.bot)
         self.view: BotView | None = None
         self.conditions: tuple[Condition, ...] = ()
-        self.until: datetime | None = None  # the view is to be made anew then; None: now
+        self.valid_until: datetime | None = None  # the view holds until then; None: judge now
         self._store = store
 
     @property
@@ -40,30 +40,30 @@ class BotMonitor:
         """The bot's id."""
         return self.facts.bot.id
 
-    def take_stock(self, now: datetime, *, findings: bool) -> None:
-        """Fetch the facts from the store; findings: those too."""
+    def load_facts(self, now: datetime, *, findings: bool) -> None:
+        """Load the facts from the store; findings: also the findings."""
         bot, store = self.facts.bot, self._store
         until = now + AHEAD
         slots = single_slots(store.recent_slots(bot.strategy, bot.id, until, SHOWN_SLOTS), bot.schedule, SHOWN_SLOTS)
-        good = next((slot.last for slot in slots if slot.outcome == "succeeded"), None)
-        rows = rows_gone_wrong(slots)
-        if rows is None:
-            good = store.last_good(bot.strategy, bot.id, until)
-            rows = tuple(store.rows_gone_wrong(bot.strategy, bot.id, good, until))
+        success = next((slot.last for slot in slots if slot.outcome == "succeeded"), None)
+        streaks = bad_streaks(slots)
+        if streaks is None:
+            success = store.last_success(bot.strategy, bot.id, until)
+            streaks = tuple(store.bad_streaks(bot.strategy, bot.id, success, until))
         self.facts = replace(
             self.facts,
             slots=slots,
-            rows=rows,
-            last_good=good,
+            streaks=streaks,
+            last_success=success,
             open_runs=tuple(store.open_runs(bot.strategy, bot.id)),
             awaited=self.expectation.awaited,
-            trouble=self.expectation.trouble,
-            trouble_since=_calendar_end(bot) if self.expectation.trouble else None,
+            calendar_error=self.expectation.calendar_error,
+            calendar_error_since=_calendar_end(bot) if self.expectation.calendar_error else None,
             stream_ends=self._stream_ends() if bot.is_stream else (),
             findings=self._findings() if findings else self.facts.findings,
             durations=self._durations(),
         )
-        self.until = None
+        self.valid_until = None
 
     def _stream_ends(self) -> tuple[datetime, ...]:
         runs = self._store.recent_runs(self.facts.bot.strategy, self.id, 10)
@@ -82,11 +82,15 @@ class BotMonitor:
         newest = [duration for _, duration in self._store.durations(bot.strategy, bot.id, SAMPLE)]
         return usual(newest, self._store.trend(bot.strategy, bot.id) if newest else None)
 
-    def renew(self, loop: Verdict, beat: beats.Heartbeat | None, now: datetime) -> None:
-        """Judge, and make the view."""
-        if beat is not None:
-            on, heard = self.id in beat.running, beat.streams.get(self.id)
-            self.facts = replace(self.facts, beat_at=beat.timestamp, runs_on=on, stream_beat=heard)
+    def judge(self, loop: Verdict, heartbeat: Heartbeat | None, now: datetime) -> None:
+        """Judge the facts and build the view."""
+        if heartbeat is not None:
+            self.facts = replace(
+                self.facts,
+                heartbeat_at=heartbeat.timestamp,
+                is_running=self.id in heartbeat.running,
+                stream_heartbeat=heartbeat.streams.get(self.id),
+            )
         bot, judgement = self.facts.bot, judge_bot(self.facts, loop, now)
         following = self.facts.awaited
         if following is not None and following <= now:
@@ -106,15 +110,15 @@ class BotMonitor:
             durations=self.facts.durations,
         )
         ends = (judgement.until, following, next_midnight(now, bot.schedule.timezone))
-        self.until = min(at for at in ends if at is not None)
+        self.valid_until = min(at for at in ends if at is not None)
 
     def _missed_today(self, now: datetime) -> int:
         bot = self.facts.bot
         start = midnight(now, bot.schedule.timezone)
         count = self._store.count_missed(bot.strategy, bot.id, start)
-        for record in self._store.slots_within(bot.strategy, bot.id, start, start):
+        for record in self._store.slots_in_range(bot.strategy, bot.id, start, start):
             if record.outcome == "missed" and record.first < start:
-                count += count_slots(bot.schedule, start - TICK, record.last)
+                count += count_slots(bot.schedule, start - MILLISECOND, record.last)
         return count
 
 

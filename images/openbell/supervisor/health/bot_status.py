@@ -1,6 +1,6 @@
-"""Status: how a bot is now, with the evidence. Pure: the same facts at the same instant say the same.
+"""The status of a bot, with the evidence. Pure: it depends only on the facts and on `now`.
 
-Each judgement says until when it holds if nothing new is heard, so that nobody has to ask again and again.
+Each judgement says until when it holds without news, so that a bot is not judged again before.
 """
 
 from collections.abc import Iterable
@@ -8,20 +8,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell.control import Pause
-from openbell.supervisor.health.bot_conditions import hung_runs, limits, stream_trouble, troubles
+from openbell.supervisor.health.bot_conditions import bot_conditions, hung_runs, limits, stream_condition
 from openbell.supervisor.health.facts import BotFacts, Verdict
+from openbell.supervisor.model.formatting import local, milliseconds, span
 from openbell.supervisor.model.records import SlotRecord, why_not
-from openbell.supervisor.model.times import local, milliseconds, span
 
-GOOD = frozenset({"new", "up", "running", "late", "paused"})  # all but down: nothing has gone wrong (yet)
+GOOD = frozenset({"new", "up", "running", "late", "paused"})  # all but down
 
 LATE_AFTER = timedelta(seconds=2)  # a slot that has not started by then is late
 
 
 def judge_bot(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
-    """Tell how a bot is; `loop` is the judgement of its strategy's loop."""
+    """Judge a bot; `loop` is the judgement of its strategy's loop."""
     judgement = _judge(facts, loop, now)
-    found = tuple(troubles(facts, loop, now, paused=judgement.status == "paused"))
+    found = tuple(bot_conditions(facts, loop, now, paused=judgement.status == "paused"))
     ends = [judgement.until, *(until for _, until in found)]
     if loop.status != "down":
         ends += [limit for limit in limits(facts) if now < limit]
@@ -35,8 +35,8 @@ def _judge(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
         return _paused(facts.pause, zone, now)
     if loop.status == "down":
         return Verdict("down", loop.reason, loop.until, loop.condition)
-    if facts.trouble:
-        return Verdict("down", facts.trouble, condition="calendar_expired")
+    if facts.calendar_error:
+        return Verdict("down", facts.calendar_error, condition="calendar_expired")
     if bot.is_stream:
         return _stream(facts, loop, now)
     if hung := hung_runs(facts, now):
@@ -54,8 +54,8 @@ def _stream(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
     zone = facts.bot.schedule.timezone
     if loop.status != "up":
         return Verdict(loop.status, loop.reason, loop.until)
-    if trouble := stream_trouble(facts, now):
-        return Verdict("down", trouble.reason, condition=trouble.kind)
+    if condition := stream_condition(facts, now):
+        return Verdict("down", condition.reason, condition=condition.kind)
     if not facts.open_runs:
         return Verdict("late", "its stream is about to start")
     run = facts.open_runs[-1]
@@ -75,7 +75,7 @@ def _by_slots(facts: BotFacts, now: datetime) -> Verdict:
     until = late_at if late_at is not None and now < late_at else None
     last = next((slot for slot in facts.slots if slot.outcome not in {"skipped", None}), None)
     if last is not None and last.outcome != "succeeded":
-        return Verdict("down", _gone_wrong(facts.slots, last, zone, now), until, last.outcome or "")
+        return Verdict("down", _bad_slot(facts.slots, last, zone, now), until, last.outcome or "")
     if late_at is not None and awaited is not None and now >= late_at:
         if facts.deployment is not None and facts.deployment.since <= now < facts.deployment.until:
             reason = f"due {local(awaited, zone, now)}; release {facts.deployment.release} is being deployed"
@@ -92,8 +92,8 @@ def _by_slots(facts: BotFacts, now: datetime) -> Verdict:
     return Verdict("new", first, until)
 
 
-def _gone_wrong(slots: Iterable[SlotRecord], last: SlotRecord, zone: str, now: datetime) -> str:
-    """Return what is wrong with the newest slot that counts, and how many before it went the same way."""
+def _bad_slot(slots: Iterable[SlotRecord], last: SlotRecord, zone: str, now: datetime) -> str:
+    """Return what is wrong with the newest slot that counts, and how many slots in a row have the same outcome."""
     alike = 0
     for slot in slots:
         if slot.outcome == last.outcome:

@@ -1,4 +1,4 @@
-"""Desired state as the supervisor sees it: the pauses of bots and the deployment under way."""
+"""Desired state from the control folder: the pauses of bots and the deployment under way."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,12 +20,12 @@ class Pauses:
         self._version = 0
         self._found: dict[str, Pause | None] = {}
 
-    def of(self, bot: str) -> Pause | None:
+    def get(self, bot: str) -> Pause | None:
         """Return the bot's pause, expired or not, or None if it has none."""
         return self._found.get(bot)
 
-    def look(self, now: datetime) -> bool:
-        """Read what has changed; tell whether anything has."""
+    def refresh(self, now: datetime) -> bool:
+        """Read the pauses if they may have changed; return whether they have."""
         version = _version(self.folder)  # there is no pause where there is no folder
         if version == self._version and not _is_recent(version, now):
             return False
@@ -36,19 +36,19 @@ class Pauses:
     def _read(self, bot: str) -> Pause | None:
         try:
             return self._control.paused(bot)
-        except OSError:  # removed between two looks, or not readable: the journal will tell what was skipped
+        except OSError:  # just removed, or not readable: the journal still says what was skipped
             return None
 
 
 class Deployments:
-    """The deployment that was announced last."""
+    """The newest deployment in the control folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._version = -1
         self._found: Deployment | None = None
 
-    def look(self, now: datetime) -> Deployment | None:
+    def current(self, now: datetime) -> Deployment | None:
         """Return the deployment under way now, or None."""
         version = _version(self._root)
         if version != self._version or _is_recent(version, now):

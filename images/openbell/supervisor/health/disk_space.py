@@ -1,4 +1,4 @@
-"""Volumes: how much room is left where openbell writes."""
+"""How much space is left on the volumes that openbell writes to."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ LITTLE = 200_000_000  # bytes; with less, a day's journal may not fit
 SMALL_SHARE = 0.03  # of the volume, as long as that is not much
 MUCH = 2_000_000_000  # bytes that are enough whatever the share
 FEW_FILES = 0.01  # of the files that the volume can hold
-RELIEF = 1.25  # so much more room ends the warning, or it would come and go
+HYSTERESIS = 1.25  # the warning ends only with so much more space, so that it does not flap
 
 
 @dataclass(frozen=True)
@@ -23,39 +23,39 @@ class DiskSpace:
     files: int = 0
     files_free: int = 0
 
-    def is_short(self, relief: float = 1.0) -> bool:
-        """Tell whether there is hardly any room left."""
-        little = self.free < LITTLE * relief and self.free < self.size / 2
-        share = self.free < self.size * SMALL_SHARE * relief and self.free < MUCH * relief
-        return little or share or (self.files > 0 and self.files_free < self.files * FEW_FILES * relief)
+    def is_short(self, factor: float = 1.0) -> bool:
+        """Return whether there is hardly any space left."""
+        little = self.free < LITTLE * factor and self.free < self.size / 2
+        share = self.free < self.size * SMALL_SHARE * factor and self.free < MUCH * factor
+        return little or share or (self.files > 0 and self.files_free < self.files * FEW_FILES * factor)
 
 
-def look(folders: Mapping[str, Path]) -> list[DiskSpace]:
-    """Return the room of the volumes that can be looked at."""
-    rooms = []
+def measure(folders: Mapping[str, Path]) -> list[DiskSpace]:
+    """Return the space of the volumes that can be read."""
+    spaces = []
     for name, folder in folders.items():
         try:
             about, device = os.statvfs(folder), folder.stat().st_dev
         except OSError:
-            continue  # that it cannot be read is told by those who read it
+            continue  # an unreadable folder is reported elsewhere, by the code that reads it
         size, free = about.f_blocks * about.f_frsize, about.f_bavail * about.f_frsize
-        rooms.append(DiskSpace(name, device, size, free, about.f_files, about.f_favail))
-    return rooms
+        spaces.append(DiskSpace(name, device, size, free, about.f_files, about.f_favail))
+    return spaces
 
 
-def shortage(rooms: Iterable[DiskSpace], *, was_short: bool) -> str:
-    """Return where room is short, in words; an empty text if it is nowhere."""
+def shortage(spaces: Iterable[DiskSpace], *, was_short: bool) -> str:
+    """Return where space is short, in words; an empty text if it is nowhere."""
     short: dict[int, list[DiskSpace]] = {}
-    for room in rooms:
-        if room.is_short(RELIEF if was_short else 1.0):
-            short.setdefault(room.device, []).append(room)
+    for space in spaces:
+        if space.is_short(HYSTERESIS if was_short else 1.0):
+            short.setdefault(space.device, []).append(space)
     return "; ".join(f"{_list([one.name for one in alike])}: {_left(alike[0])}" for alike in short.values())
 
 
-def _left(room: DiskSpace) -> str:
-    if room.files and room.files_free < room.files * FEW_FILES * RELIEF:
-        return f"{room.files_free} files more"
-    return f"{room.free / 1e6:.0f} MB of {room.size / 1e9:.1f} GB left"
+def _left(space: DiskSpace) -> str:
+    if space.files and space.files_free < space.files * FEW_FILES * HYSTERESIS:
+        return f"{space.files_free} files more"
+    return f"{space.free / 1e6:.0f} MB of {space.size / 1e9:.1f} GB left"
 
 
 def _list(names: list[str]) -> str:

@@ -1,32 +1,32 @@
-"""Loops: how a strategy's loop is now, with the evidence. Pure: the same facts at the same instant say the same."""
+"""The status of a strategy's loop, with the evidence. Pure: it depends only on the facts and on `now`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise, takewhile
 
-from openbell import heartbeat as beats
+from openbell import heartbeat
 from openbell.control import Deployment
 from openbell.supervisor.health.facts import LoopFacts, Verdict
 from openbell.supervisor.ingest.parse import last_line
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
+from openbell.supervisor.model.formatting import local, span
 from openbell.supervisor.model.records import Finding, ServiceEvent
-from openbell.supervisor.model.times import local, span
 
-SILENT = timedelta(seconds=beats.OLD)  # without a beat for so long, a loop is stalled
+SILENT = timedelta(seconds=heartbeat.OLD)  # without a heartbeat for so long, a loop is stalled
 FIRST_START = timedelta(seconds=60)  # a container that has not started by then will not start by itself
-CLOCK_WINDOW = timedelta(hours=1)  # for so long a clock that was set is worth a warning
+CLOCK_WINDOW = timedelta(hours=1)  # for so long a step of the clock is reported
 CLOCK_STEP = 1.0  # seconds; smaller steps are what time synchronisation is for
 CALENDAR_NOTICE = timedelta(days=60)
 
-_DEPLOYING = frozenset({"never_started", "stopped", "stalled"})  # what belongs to a deployment
+_DEPLOYING = frozenset({"never_started", "stopped", "stalled"})  # what a deployment may cause
 
 
 def judge_loop(facts: LoopFacts, now: datetime) -> Verdict:
-    """Tell how a strategy's loop is."""
+    """Judge a strategy's loop."""
     judgement = _judge(facts, now)
-    others = tuple(_others(facts, now))
+    others = tuple(_further_conditions(facts, now))
     ends = [judgement.until, *(until for _, until in others)]
     conditions = (*judgement.conditions, *(condition for condition, _ in others))
     return replace(judgement, conditions=conditions, until=min((at for at in ends if at is not None), default=None))
@@ -37,10 +37,10 @@ def _judge(facts: LoopFacts, now: datetime) -> Verdict:
         return _down(
             facts, "bad_manifest", facts.since, f"cannot start: {facts.problems[0]}", expected="a valid strategy.toml"
         )
-    if facts.trouble:
-        since = facts.trouble_since or facts.watched_since
-        return _down(facts, "journal_unreadable", since, f"nothing is known of it: {facts.trouble}")
-    judgement = _crash_loop(facts, now) if _is_there(facts) else None
+    if facts.journal_error:
+        since = facts.journal_error_since or facts.watched_since
+        return _down(facts, "journal_unreadable", since, f"nothing is known of it: {facts.journal_error}")
+    judgement = _crash_loop(facts, now) if _has_not_ended(facts) else None
     judgement = judgement or _life(facts, now)
     deployed = facts.deployment
     expected = judgement.status == "late" or judgement.condition in _DEPLOYING
@@ -53,24 +53,24 @@ def _newest(facts: LoopFacts) -> ServiceEvent | None:
     return _newest_of(facts.events, "service_start", "start_failed", "service_stop")
 
 
-def _is_there(facts: LoopFacts) -> bool:
-    """Tell whether the newest that is known of the loop is not its end."""
-    newest, beat = _newest(facts), facts.beat
+def _has_not_ended(facts: LoopFacts) -> bool:
+    """Return whether the newest event of the loop is not its stop, or a heartbeat came after that."""
+    newest, sign = _newest(facts), facts.heartbeat
     if newest is None or newest.event == "service_start":
         return True
-    return beat is not None and beat.boot_id != newest.boot_id and beat.timestamp > newest.at
+    return sign is not None and sign.boot_id != newest.boot_id and sign.timestamp > newest.at
 
 
 def _life(facts: LoopFacts, now: datetime) -> Verdict:
     newest = _newest(facts)
-    if newest is None and facts.beat is None:
+    if newest is None and facts.heartbeat is None:
         until = facts.since + FIRST_START
         if now < until:
             return Verdict("new", "waiting for its container's first start", until)
         asked = local(facts.since, facts.timezone, now)
         reason = f"its container has never started (expected since {asked})"
         return _down(facts, "never_started", facts.since, reason, expected=f"its first start soon after {asked}")
-    if newest is None or _is_there(facts):
+    if newest is None or _has_not_ended(facts):
         return _alive(facts, newest, now)
     return _cannot_start(facts, newest, now) if _failed(newest) else _stopped(facts, newest, now)
 
@@ -116,20 +116,20 @@ def _cannot_start(facts: LoopFacts, newest: ServiceEvent, now: datetime) -> Verd
 
 
 def _stopped(facts: LoopFacts, stop: ServiceEvent, now: datetime) -> Verdict:
-    if stop.detail == beats.UNTIL_NEXT:
-        # Whether cron starts it in time is seen in its slots.
+    if stop.detail == heartbeat.UNTIL_NEXT:
+        # If cron does not start it in time, its slots are missed.
         return Verdict("up", f"run by cron, last at {local(stop.at, facts.timezone, now)}")
     shown = f"stopped {local(stop.at, facts.timezone, now)} ({stop.detail})"
     until = max(stop.at, facts.watched_since) + SILENT
-    if now < until and not _was_told(facts, stop.at):
+    if now < until and not _was_reported(facts, stop.at):
         return Verdict("late", f"{shown}; may be about to start again", until)
     return _down(
         facts, "stopped", stop.at, f"{shown} and was not started again", expected="a start within half a minute"
     )
 
 
-def _was_told(facts: LoopFacts, silent_since: datetime) -> bool:
-    """Tell whether the silence was long enough before the supervisor's own absence: then that proves nothing new."""
+def _was_reported(facts: LoopFacts, silent_since: datetime) -> bool:
+    """Return whether the loop had already been silent for too long before the gap in the watch."""
     return facts.judged_before is not None and silent_since + SILENT <= facts.judged_before
 
 
@@ -146,22 +146,24 @@ def _crash_loop(facts: LoopFacts, now: datetime) -> Verdict | None:
 
 def _alive(facts: LoopFacts, newest: ServiceEvent | None, now: datetime) -> Verdict:
     last = max(
-        sign for sign in (newest and newest.at, facts.beat and facts.beat.timestamp) if isinstance(sign, datetime)
+        sign
+        for sign in (newest and newest.at, facts.heartbeat and facts.heartbeat.timestamp)
+        if isinstance(sign, datetime)
     )
     shown = local(last, facts.timezone, now)
     if now >= last + SILENT:
         until = facts.watched_since + SILENT
-        if now < until and not _was_told(facts, last):
+        if now < until and not _was_reported(facts, last):
             return Verdict("late", f"no sign of life since {shown}; waiting for one", until)
         reason = f"no sign of life since {shown}: its loop is dead or hangs, or the machine was asleep"
-        return _down(facts, "stalled", last, reason, expected=f"a sign of life every {beats.INTERVAL:.0f} s")
+        return _down(facts, "stalled", last, reason, expected=f"a sign of life every {heartbeat.INTERVAL:.0f} s")
     start = _newest_of(facts.events, "service_start")
     reason = "its loop is alive" if start is None else f"up since {local(start.at, facts.timezone, now)}"
     return Verdict("up", reason, last + SILENT)
 
 
-def _others(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, datetime | None]]:
-    """Yield what is wrong beside whether the loop lives, and until when that holds."""
+def _further_conditions(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, datetime | None]]:
+    """Yield what else is wrong with the strategy, each with the time until which it holds."""
     yield from _clock(facts, now)
     if facts.calendar_ends is not None and facts.calendar_ends - CALENDAR_NOTICE <= now.date() <= facts.calendar_ends:
         reason = f"its calendar {facts.calendar} ends with {facts.calendar_ends}: from then on it has no slots"
@@ -177,7 +179,7 @@ def _others(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, dateti
             None,
         )
     if facts.unwritten is not None:
-        slot, since = local(facts.unwritten, facts.timezone, now), facts.heard or facts.unwritten
+        slot, since = local(facts.unwritten, facts.timezone, now), facts.last_line_at or facts.unwritten
         reason = f"its loop beats, but its journal says nothing of the slot {slot}, nor anything since {local(since, facts.timezone, now)}"
         yield Condition("not_written", facts.strategy, "", since, reason, "a line for each slot"), None
 

@@ -5,33 +5,33 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
+from openbell.instants import MILLISECOND
 from openbell.manifest import Schedule
 from openbell.slots import slots_between
-from openbell.supervisor.model.instants import TICK
-from openbell.supervisor.model.records import Row, SlotRecord
+from openbell.supervisor.model.records import SlotRecord, Streak
 
 SHOWN_SLOTS = 20  # the newest slots of a bot that are shown
 BAD = ("missed", "failed", "timed_out", "interrupted")
 
 
 def single_slots(records: Iterable[SlotRecord], schedule: Schedule, limit: int) -> tuple[SlotRecord, ...]:
-    """Return the newest slots one by one: ranges are taken apart. `records` come newest first."""
+    """Return the newest slots one by one, ranges expanded. `records` are newest first."""
     singles: list[SlotRecord] = []
     for record in records:
         if record.count == 1:
             singles.append(record)
         else:
-            singles.extend(_apart(record, schedule, limit - len(singles)))
+            singles.extend(_expand(record, schedule, limit - len(singles)))
         if len(singles) >= limit:
             break
     return tuple(singles[:limit])
 
 
-def _apart(record: SlotRecord, schedule: Schedule, limit: int) -> list[SlotRecord]:
-    # The newest slots of a range that may span months: look back from its end, further each time.
+def _expand(record: SlotRecord, schedule: Schedule, limit: int) -> list[SlotRecord]:
+    # A range may span months, and only its newest slots are needed: search back from its end, further each time.
     reach = timedelta(hours=1)
     while True:
-        after = max(record.last - reach, record.first - TICK)
+        after = max(record.last - reach, record.first - MILLISECOND)
         slots = list(islice(slots_between(schedule, after, record.last), 100_000))
         if len(slots) >= limit or after < record.first:
             return [_single(record, slot) for slot in reversed(slots)]
@@ -42,19 +42,19 @@ def _single(record: SlotRecord, slot: datetime) -> SlotRecord:
     return SlotRecord(slot, slot, 1, record.outcome, record.reason, judged=record.judged)
 
 
-def rows_gone_wrong(slots: Iterable[SlotRecord]) -> tuple[Row, ...] | None:
-    """Return the slots (newest first) that went wrong since the last good one; None if that lies further back.
+def bad_streaks(slots: Iterable[SlotRecord]) -> tuple[Streak, ...] | None:
+    """Return the bad slots since the last success, by outcome; None if the last success is not among `slots` (newest first).
 
-    A slot whose run began after its grace stays missed until that has succeeded.
+    A slot whose run began after its grace counts as missed until that run has succeeded.
     """
-    rows: dict[str, Row] = {}
+    streaks: dict[str, Streak] = {}
     seen = 0
     for slot in slots:
         seen += 1
         outcome = slot.outcome or ("missed" if slot.late else None)
         if outcome == "succeeded":
-            return tuple(rows.values())
+            return tuple(streaks.values())
         if outcome in BAD:
-            row = rows.get(outcome, Row(outcome, 0, slot.first, slot.last))
-            rows[outcome] = replace(row, count=row.count + 1, first=slot.first)
-    return tuple(rows.values()) if seen < SHOWN_SLOTS else None
+            streak = streaks.get(outcome, Streak(outcome, 0, slot.first, slot.last))
+            streaks[outcome] = replace(streak, count=streak.count + 1, first=slot.first)
+    return tuple(streaks.values()) if seen < SHOWN_SLOTS else None

@@ -52,7 +52,7 @@ class StrategyView:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything, as judged at `judged_at`. `version` is another one whenever anything else differs."""
+    """Everything, as judged at `judged_at`. `version` grows whenever anything else differs."""
 
     judged_at: datetime
     version: int
@@ -60,12 +60,14 @@ class Snapshot:
     headline: str
     strategies: tuple[StrategyView, ...]
     conditions: tuple[Condition, ...] = ()  # all that is wrong now
-    last_fault: int = 0  # the newest entry in the store's log of faults: what came and went is found there
+    last_fault: int = (
+        0  # the newest entry in the store's log of faults, which also has what came and went between snapshots
+    )
     deployment: Deployment | None = None  # under way now
-    reading: tuple[str, ...] = ()  # strategies whose journals are not read up to now: nothing is known of them yet
+    reading: tuple[str, ...] = ()  # strategies whose journals are still being read: they are not judged yet
     facts: object = field(
         default=None, compare=False, repr=False
-    )  # what it was made of, to tell whether that has changed
+    )  # what it was built from, to find out whether that has changed
 
     def strategy(self, name: str) -> StrategyView | None:
         """Return the strategy of that name, or None."""
@@ -78,25 +80,25 @@ def next_snapshot(
     strategies: Iterable[StrategyView],
     conditions: Iterable[Iterable[Condition]],
     *,
-    trouble: str = "",
+    own_error: str = "",
     last_fault: int = 0,
     deployment: Deployment | None = None,
     reading: Iterable[str] = (),
 ) -> Snapshot:
     """Return the snapshot that follows `before`.
 
-    conditions: those of the machine, and of each strategy. trouble: the supervisor's own, if it has any.
+    conditions: those of the machine, and of each strategy. own_error: why the supervisor cannot do its work.
     """
     views, parts, waiting = tuple(strategies), tuple(conditions), tuple(sorted(reading))
-    facts = (parts, trouble, last_fault, deployment, waiting)
+    facts = (parts, own_error, last_fault, deployment, waiting)
     if before is not None and _same(before.strategies, views) and facts == before.facts:
         return replace(before, judged_at=now)
     every = [one for part in parts for one in part]
-    if trouble:  # it is told once, and not for each strategy
+    if own_error:  # reported once, not for each strategy
         every = [one for one in every if one.kind != "journal_unreadable" or not one.strategy]
-    if waiting and not trouble:
-        trouble = f"Still reading the journals of {len(waiting)} of {len(views)} strategies"
-    ok, text = headline(views, trouble)
+    if waiting and not own_error:
+        own_error = f"Still reading the journals of {len(waiting)} of {len(views)} strategies"
+    ok, text = headline(views, own_error)
     return Snapshot(
         judged_at=now,
         version=before.version + 1 if before else 1,
@@ -112,15 +114,15 @@ def next_snapshot(
 
 
 def _same(before: Sequence[StrategyView], after: Sequence[StrategyView]) -> bool:
-    # Views are made anew only when something has changed: identity is enough, and quick.
+    # A view is rebuilt only when something has changed, so comparing identities is enough.
     return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))
 
 
-def headline(strategies: Iterable[StrategyView], trouble: str = "") -> tuple[bool, str]:
+def headline(strategies: Iterable[StrategyView], error: str = "") -> tuple[bool, str]:
     """Return whether all is well, and the sentence that says so or says what is not."""
     strategies = tuple(strategies)
-    if trouble:
-        return False, trouble
+    if error:
+        return False, error
     if not strategies:
         return True, "There are no strategies yet"
     broken = [strategy for strategy in strategies if strategy.status not in GOOD]

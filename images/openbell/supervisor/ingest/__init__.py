@@ -1,1 +1,1 @@
-"""Reads the journals and binds each line to its slot."""
+"""Reads the journals, turns lines into records and gives each slot its outcome."""

@@ -1,7 +1,6 @@
-"""The intake: takes in what is new in the journals, a batch at a time.
+"""The journal reader: yields the new lines of all journals, a batch at a time.
 
-Trouble with one strategy's journal is kept apart from the others': a folder that cannot be read, or one that is
-written faster than it can be read, delays nobody else.
+A journal that cannot be read, or that is written faster than it can be read, does not delay the others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +14,10 @@ from openbell.foreign_files import ForeignFileError
 from openbell.journal import MOST_BYTES, Event, Follower, days
 from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 
-FULL_LOOK = timedelta(seconds=60)  # between two looks at all files; in between only the newest days' are asked for
-POLL = timedelta(seconds=5)  # between two looks at what is silent, should the ears have missed it
-MOST = 5_000  # events of all strategies that are taken at once, so that nobody else waits long
-MOST_FOLDERS = 1_000  # strategies; whatever else lies in the root is not looked at
+FULL_SCAN = timedelta(seconds=60)  # between two scans of all files; in between only the newest days are read
+POLL = timedelta(seconds=5)  # between two reads of journals without a notification, in case one was lost
+BATCH_TOTAL = 5_000  # events of all strategies in one batch, so that a step stays short
+MOST_FOLDERS = 1_000  # strategies; further folders in the root are ignored
 _DAY = timedelta(days=1)
 
 
@@ -27,19 +26,19 @@ class JournalReader:
 
     def __init__(self, root: Path, positions: Mapping[str, int], keep_days: int) -> None:
         self.root = root
-        self.trouble = ""  # why no journal can be read at all
-        self.troubles: dict[str, str] = {}  # strategy → why its journal cannot be read
+        self.root_error = ""  # why no journal can be read at all
+        self.errors: dict[str, str] = {}  # strategy → why its journal cannot be read
         self.behind: set[str] = set()  # strategies with lines that wait for the next batch
-        self.trusts_ears = True  # until they have missed something
+        self.trusts_watcher = True  # until a notification was lost
         self._follower = Follower(root, positions)
         self._keep = timedelta(days=keep_days)
-        self._looked_at: datetime | None = None
+        self._scanned_at: datetime | None = None
         self._polled_at: datetime | None = None
         self._unfinished: set[str] = set()  # strategies whose older files are not read to their end
-        self._waiting: set[str] = set()  # strategies that the last batch had no time for
+        self._waiting: set[str] = set()  # strategies that the last batch did not reach
         self._caught_up: set[str] = set()  # strategies whose journals were read up to their ends once
-        self._unheard: set[str] = set()  # strategies that nothing was heard of
-        self._suspects: set[str] = set()  # strategies with news all the same
+        self._unnotified: set[str] = set()  # strategies without a notification
+        self._missed: set[str] = set()  # strategies that had new lines all the same
 
     @property
     def positions(self) -> dict[str, int]:
@@ -48,74 +47,75 @@ class JournalReader:
 
     @property
     def unreadable(self) -> int:
-        """How many lines were passed over so far."""
+        """How many lines could not be read so far."""
         return self._follower.unreadable
 
     def is_up_to_date(self, strategy: str) -> bool:
-        """Tell whether all that the strategy's journal said at the last batch is known."""
-        return strategy not in self.behind and not self.trouble_of(strategy)
+        """Return whether the last batch has read the strategy's journal to its end."""
+        return strategy not in self.behind and not self.error_of(strategy)
 
     def is_read(self, strategy: str) -> bool:
-        """Tell whether the strategy's journal was read up to its end since the start, or cannot be read."""
-        return strategy in self._caught_up or bool(self.trouble_of(strategy))
+        """Return whether the strategy's journal has been read to its end once since the start, or cannot be read."""
+        return strategy in self._caught_up or bool(self.error_of(strategy))
 
-    def trouble_of(self, strategy: str) -> str:
+    def error_of(self, strategy: str) -> str:
         """Return why the strategy's journal cannot be read, or an empty text."""
-        return self.trouble or self.troubles.get(strategy, "")
+        return self.root_error or self.errors.get(strategy, "")
 
-    def left_of(self, strategy: str) -> int:
+    def unread_bytes(self, strategy: str) -> int:
         """Return how many bytes of the strategy's journal are not read yet."""
         left = 0
-        with suppress(OSError):  # what cannot be read is told as trouble
+        with suppress(OSError):  # an unreadable journal is reported by `error_of`
             for _, path in days(self.root / strategy):
                 size = foreign_files.size_of(path, self.root)
                 left += max(0, size - self.positions.get(f"{strategy}/{path.name}", 0))
         return left
 
-    def batch(
-        self, strategies: Iterable[str], now: datetime, limit: int, ears: FolderWatcher | None = None
+    def read_batch(
+        self, strategies: Iterable[str], now: datetime, limit: int, watcher: FolderWatcher | None = None
     ) -> Iterator[tuple[str, Event]]:
         """Yield new events with the strategy whose journal they are in.
 
-        At most `limit` of each strategy and about MOST of all; the strategies that had to wait come first the next time.
-        What is said of strategies holds when all is taken. With ears, silent strategies are looked at seldom.
+        At most `limit` of each strategy and about BATCH_TOTAL of all; the strategies that had to wait come first the next time.
+        The other methods describe a batch only after it was consumed. With a watcher, journals without a notification are
+        read seldom.
         """
-        full = not _is_within(FULL_LOOK, self._looked_at, now)
-        self.trouble = ""
+        full = not _is_recent(FULL_SCAN, self._scanned_at, now)
+        self.root_error = ""
         try:
             present = set(foreign_files.folders(self.root, MOST_FOLDERS)) if full else set()
             if not full:
                 self.root.stat()
         except OSError as error:
-            self.trouble = f"{self.root} cannot be read ({error.strerror})"
-            self._looked_at = None
+            self.root_error = f"{self.root} cannot be read ({error.strerror})"
+            self._scanned_at = None
             return
         everyone = present.union(strategies)
-        silent = self._silent(everyone, now, ears, full=full)
+        unchanged = self._unchanged(everyone, now, watcher, full=full)
         if full:
-            self._looked_at = now
+            self._scanned_at = now
             self._unfinished |= everyone
-            self._forget(now)
-        unheard = self._unheard
+            self._drop_old_positions(now)
+        unnotified = self._unnotified
         waiting, self._waiting, self.behind = self._waiting, set(), set()
         taken = 0
-        for strategy in sorted(everyone - silent, key=lambda name: (name not in waiting, name)):
-            if taken >= MOST:
+        for strategy in sorted(everyone - unchanged, key=lambda name: (name not in waiting, name)):
+            if taken >= BATCH_TOTAL:
                 self.behind.add(strategy)
                 self._waiting.add(strategy)
                 continue
             count = 0
-            self.troubles.pop(strategy, None)
+            self.errors.pop(strategy, None)
             try:
                 for event in islice(self._follower.follow(self._paths(strategy, now), MOST_BYTES), limit):
                     count += 1
                     yield strategy, event
             except OSError as error:
-                self.troubles[strategy] = _said(error, self.root / strategy)
+                self.errors[strategy] = _message(error, self.root / strategy)
                 continue
             taken += count
-            if count and strategy in unheard:
-                self._suspects.add(strategy)
+            if count and strategy in unnotified:
+                self._missed.add(strategy)
             if count < limit and not self._follower.is_cut:
                 self._unfinished.discard(strategy)
                 self._caught_up.add(strategy)
@@ -123,21 +123,21 @@ class JournalReader:
                 self.behind.add(strategy)
                 self._unfinished.add(strategy)
 
-    def _silent(self, everyone: set[str], now: datetime, ears: FolderWatcher | None, *, full: bool) -> set[str]:
-        """Return the strategies that need not be looked at, since nothing was heard of them."""
-        self._unheard = set()
-        if ears is None or not ears.works or not self.trusts_ears:
+    def _unchanged(self, everyone: set[str], now: datetime, watcher: FolderWatcher | None, *, full: bool) -> set[str]:
+        """Return the strategies that need not be read, since their folders have not changed."""
+        self._unnotified = set()
+        if watcher is None or not watcher.works or not self.trusts_watcher:
             return set()
-        if poll := full or not _is_within(POLL, self._polled_at, now):
+        if poll := full or not _is_recent(POLL, self._polled_at, now):
             self._polled_at = now
-            ears.listen({strategy: self.root / strategy for strategy in everyone})
-        heard = ears.heard()
-        # What was found without having been heard is heard of by now, or the ears are no good on this file system.
-        self.trusts_ears = self._suspects <= heard
-        self._suspects = set()
-        busy = heard | self.behind | self._unfinished | self.troubles.keys() | ears.deaf_to(everyone)
-        self._unheard = everyone - busy
-        return set() if poll else self._unheard
+            watcher.watch({strategy: self.root / strategy for strategy in everyone})
+        changed = watcher.changed()
+        # New lines that were found without a notification must have one by now, or this file system sends none.
+        self.trusts_watcher = self._missed <= changed
+        self._missed = set()
+        busy = changed | self.behind | self._unfinished | self.errors.keys() | watcher.unwatched(everyone)
+        self._unnotified = everyone - busy
+        return set() if poll else self._unnotified
 
     def _paths(self, strategy: str, now: datetime) -> list[Path]:
         folder = self.root / strategy
@@ -151,17 +151,17 @@ class JournalReader:
         today = now.astimezone(UTC).date()
         return [folder / f"{today + _DAY * shift}.jsonl" for shift in (-1, 0, 1)]
 
-    def _forget(self, now: datetime) -> None:
+    def _drop_old_positions(self, now: datetime) -> None:
         oldest = (now - self._keep - _DAY).date().isoformat()
         for name in [name for name in self.positions if Path(name).stem < oldest]:
             del self.positions[name]
 
 
-def _said(error: OSError, folder: Path) -> str:
+def _message(error: OSError, folder: Path) -> str:
     if isinstance(error, ForeignFileError):
         return str(error)
     return f"{error.filename or folder} cannot be read ({error.strerror})"
 
 
-def _is_within(span: timedelta, before: datetime | None, now: datetime) -> bool:
+def _is_recent(span: timedelta, before: datetime | None, now: datetime) -> bool:
     return before is not None and timedelta(0) <= now - before < span

@@ -1,4 +1,4 @@
-"""What a journal line says, as records. A value that is missing or of the wrong kind counts as not said."""
+"""Turns a journal line into records. A value that is missing or of the wrong type counts as absent."""
 
 import json
 import math
@@ -16,8 +16,8 @@ from openbell.supervisor.model.records import (
     SignalRecord,
 )
 
-LONGEST_NAME = 200  # characters of what should be an identity; anything longer is none
-LONGEST_TEXT = 8_000  # characters of one text that are kept; a writer of ours writes no longer ones
+LONGEST_NAME = 200  # characters of an id; a longer one counts as absent
+LONGEST_TEXT = 8_000  # characters of one text that are kept; our own writers never write more
 LONGEST_VALUES = 4_000  # characters of a line's other values that are kept
 MOST_POSITIONS = 500
 _YEARS = (1971, 2500)
@@ -41,16 +41,16 @@ def text(line: Event, name: str) -> str:
     value = line.get(name)
     if value is None or isinstance(value, dict | list):
         return ""
-    return _whole(str(value))
+    return _valid_text(str(value))
 
 
-def _whole(content: str) -> str:
-    # Half a surrogate pair is valid in JSON, and nowhere else.
+def _valid_text(content: str) -> str:
+    # JSON allows half a surrogate pair, UTF-8 does not.
     return content[:LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 def name(line: Event, field: str) -> str:
-    """Return a field's text if it can be an identity, else an empty one."""
+    """Return a field's text if it can be an id, else an empty text."""
     value = line.get(field)
     return text(line, field) if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
 
@@ -63,14 +63,14 @@ def number(line: Event, name: str) -> float | None:
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
 
-def whole(line: Event, name: str, default: int) -> int:
-    """Return a field's number as a whole one."""
+def integer(line: Event, name: str, default: int) -> int:
+    """Return a field's number as an integer."""
     value = number(line, name)
     return default if value is None else int(value)
 
 
 def at(line: Event, name: str = "timestamp") -> datetime | None:
-    """Return a field's instant, or None; one outside our times counts as none, so that calculating with it cannot fail."""
+    """Return a field's instant, or None; one outside _YEARS counts as absent, so that arithmetic with it cannot overflow."""
     found = instant(line.get(name))
     return found if found is not None and _YEARS[0] <= found.year <= _YEARS[1] else None
 
@@ -110,7 +110,7 @@ def signal(line: Event) -> SignalRecord | None:
 
 
 def note(line: Event) -> NoteRecord | None:
-    """Return what a line says that the strategy printed or noted."""
+    """Return what the strategy printed, or wrote with ctx.log, from a line."""
     when = at(line)
     if when is None:
         return None
@@ -132,7 +132,7 @@ def account(line: Event) -> AccountRecord | None:
     when, positions = at(line), line.get("positions")
     if when is None or not isinstance(positions, dict):
         return None
-    held = {_whole(symbol): _figures(position) for symbol, position in list(positions.items())[:MOST_POSITIONS]}
+    held = {_valid_text(symbol): _figures(position) for symbol, position in list(positions.items())[:MOST_POSITIONS]}
     return AccountRecord(
         at=when,
         bot=name(line, "bot"),
@@ -146,7 +146,7 @@ def account(line: Event) -> AccountRecord | None:
 
 
 def finding(line: Event) -> Finding | None:
-    """Return what a line says that a run or a loop found about the world outside."""
+    """Return what a run or a loop found wrong outside (stale bars, a broker that differs), from a line."""
     when = at(line)
     if when is None:
         return None
@@ -167,16 +167,16 @@ def _figures(position: object) -> dict[str, float]:
 
 
 def _values(line: Event, known: frozenset[str] | set[str]) -> Mapping[str, object]:
-    """Return what else a line says, as far as there is room for it."""
+    """Return the other fields of a line, up to LONGEST_VALUES characters."""
     kept: dict[str, object] = {}
     room = LONGEST_VALUES
     for key, value in line.items():
         if key in _HEAD or key in known or value is None:
             continue
-        said = json.dumps({key: value}, ensure_ascii=False)
-        room -= len(said)
+        encoded = json.dumps({key: value}, ensure_ascii=False)
+        room -= len(encoded)
         if room >= 0:
-            kept.update(json.loads(said.encode("utf-8", "replace")))
+            kept.update(json.loads(encoded.encode("utf-8", "replace")))
     return kept
 
 
@@ -197,7 +197,7 @@ def error(line: Event) -> ErrorRecord | None:
 
 
 def service(line: Event) -> ServiceEvent | None:
-    """Return what a line says of a strategy's loop."""
+    """Return what happened to a strategy's loop, from a line."""
     when, event = at(line), str(line["event"])
     if when is None or event not in _SERVICE:
         return None
@@ -209,6 +209,6 @@ def service(line: Event) -> ServiceEvent | None:
 
 
 def last_line(error_text: str) -> str:
-    """Return the last line of an error that is not empty: the one that says what happened."""
+    """Return the last line of an error that is not empty: in a traceback it names the exception."""
     lines = [one.strip() for one in error_text.splitlines() if one.strip()]
     return lines[-1] if lines else ""

@@ -1,4 +1,7 @@
-"""The scribe: enters what the lines of the journals say, each into its place. Lines that come twice change nothing."""
+"""The recorder: turns each journal line into records and passes them to the slot ledger and the store.
+
+Reading a line twice changes nothing.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,16 +24,16 @@ from openbell.supervisor.model.records import (
 )
 from openbell.supervisor.store.store import Store
 
-FUTURE = timedelta(seconds=5)  # a line that is so much newer than now was written by a clock that is wrong
-FUTURE_EVERY = timedelta(minutes=10)  # one of them tells it for so long
+FUTURE = timedelta(seconds=5)  # a line that is so much newer than now was written with a wrong clock
+FUTURE_EVERY = timedelta(minutes=10)  # one report of such lines in this time is enough
 
 _SKIPS = ("skipped", "missed")
 _OUTCOMES = ("succeeded", "failed", "timed_out", "interrupted")
-_ABOUT_LOOPS = ("service_start", "service_stop", "clock_stepped", "bot_paused", "request_refused")
+_LOOP_EVENTS = ("service_start", "service_stop", "clock_stepped", "bot_paused", "request_refused")
 
-Said = DecisionRecord | SignalRecord | NoteRecord | AccountRecord
+BotRecord = DecisionRecord | SignalRecord | NoteRecord | AccountRecord
 
-_SAID: Mapping[str, Callable[[Event], Said | None]] = {
+_PARSERS: Mapping[str, Callable[[Event], BotRecord | None]] = {
     "decision": parse.decision,
     "signal": parse.signal,
     "output": parse.note,
@@ -40,19 +43,19 @@ _SAID: Mapping[str, Callable[[Event], Said | None]] = {
 
 
 class LineRecorder:
-    """Writes into the book and the store. What it writes is one transaction with its caller's."""
+    """Writes to the slot ledger and the store, in the transaction of its caller."""
 
-    def __init__(self, book: SlotLedger, store: Store) -> None:
-        self._book = book
+    def __init__(self, ledger: SlotLedger, store: Store) -> None:
+        self._ledger = ledger
         self._store = store
-        self._future_told: dict[str, datetime] = {}
+        self._future_reported: dict[str, datetime] = {}
 
-    def take(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> bool:
-        """Enter one line of a strategy's journal; tell whether it could be understood.
+    def record(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> bool:
+        """Store what one line of a strategy's journal says; return whether it could be understood.
 
-        replayed: it may have been written long before now, while nobody watched.
+        replayed: the line may have been written long before now, while the supervisor was not running.
         """
-        self._hear(strategy, line, now, replayed=replayed)
+        self._record_time(strategy, line, now, replayed=replayed)
         match line["event"]:
             case "run_start" | "run_end":
                 return self._run(strategy, line)
@@ -64,33 +67,33 @@ class LineRecorder:
                 return self._error(strategy, line)
             case "stale_data" | "reconciled":
                 return self._finding(strategy, parse.finding(line), line)
-            case event if event in _ABOUT_LOOPS:
+            case event if event in _LOOP_EVENTS:
                 return self._service(strategy, parse.service(line), line)
-            case event if event in _SAID:
-                return self._add(strategy, _SAID[str(event)](line), line)
+            case event if event in _PARSERS:
+                return self._add(strategy, _PARSERS[str(event)](line), line)
         return True
 
-    def _hear(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> None:
+    def _record_time(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> None:
         at = parse.at(line)
         if at is None:
             return
-        heard = self._book.heard.get(strategy)
+        newest = self._ledger.last_lines.get(strategy)
         if at <= now + FUTURE:
-            self._book.heard[strategy] = at if heard is None else max(heard, at)
+            self._ledger.last_lines[strategy] = at if newest is None else max(newest, at)
             return
-        # When it was written, it does not say itself: just now, or after the line before it.
-        written = heard if replayed and heard is not None else now
-        if written - self._future_told.get(strategy, written - FUTURE_EVERY) >= FUTURE_EVERY:
-            self._future_told[strategy] = written
+        # Its own timestamp is wrong, so it was written just now, or, if it is replayed, after the line before it.
+        written = newest if replayed and newest is not None else now
+        if written - self._future_reported.get(strategy, written - FUTURE_EVERY) >= FUTURE_EVERY:
+            self._future_reported[strategy] = written
             ahead = f"{(at - written).total_seconds():.1f}"
-            told = ServiceEvent(written, "line_from_future", parse.name(line, "boot_id"), ahead)
-            self._service(strategy, told, {**line, "event": told.event})
+            report = ServiceEvent(written, "line_from_future", parse.name(line, "boot_id"), ahead)
+            self._service(strategy, report, {**line, "event": report.event})
 
-    def _add(self, strategy: str, record: Said | None, line: Event) -> bool:
+    def _add(self, strategy: str, record: BotRecord | None, line: Event) -> bool:
         if record is None:
             return False
         self._store.add(strategy, record, line)
-        self._book.note(strategy, record.bot)
+        self._ledger.mark_changed(strategy, record.bot)
         return True
 
     def _run(self, strategy: str, line: Event) -> bool:
@@ -101,8 +104,8 @@ class LineRecorder:
             return False
         known = self._store.run(strategy, run_id)
         if known is not None and known.outcome is not None and not known.judged:
-            return True  # a line that came twice
-        attempt = parse.whole(line, "attempt", 1)
+            return True  # the line was read before
+        attempt = parse.integer(line, "attempt", 1)
         run = known or RunRecord(run_id, bot, slot, parse.text(line, "trigger"), attempt)
         run = replace(run, attempt=max(run.attempt, attempt))
         if outcome is None:
@@ -111,19 +114,19 @@ class LineRecorder:
                 run, started_at=run.started_at or at, attempt_at=at, lateness_ms=lateness, outcome=None, judged=False
             )
         else:
-            duration, orders = parse.number(line, "tick_duration_ms"), parse.whole(line, "orders", 0)
+            duration, orders = parse.number(line, "tick_duration_ms"), parse.integer(line, "orders", 0)
             run = replace(run, ended_at=at, outcome=outcome, duration_ms=duration, orders=orders, judged=False)
-        self._book.enter(strategy, run)
-        self._look_at_slot(strategy, run, at)
+        self._ledger.record_run(strategy, run)
+        self._check_slot(strategy, run, at)
         return True
 
-    def _look_at_slot(self, strategy: str, run: RunRecord, at: datetime) -> None:
-        """Tell of a run where no slot was, unless somebody has asked for it, or the bot still has its old schedule."""
-        expectation = self._book.owes(strategy, run.bot, run.slot)
+    def _check_slot(self, strategy: str, run: RunRecord, at: datetime) -> None:
+        """Report a run that has no slot, unless it was requested or the bot still runs its old schedule."""
+        expectation = self._ledger.expectation_for(strategy, run.bot, run.slot)
         if expectation is None or expectation.bot.is_stream:
             if expectation is not None and run.outcome == "failed":
                 reason = run.error or "its stream has failed"
-                self._log(Condition("stream_ended", strategy, run.bot, at, reason), at)
+                self._log_fault(Condition("stream_ended", strategy, run.bot, at, reason), at)
             return
         started = expectation.stored.started and run.outcome is None
         if started and run.trigger != "manual" and not is_slot(expectation.bot, run.slot):
@@ -138,7 +141,9 @@ class LineRecorder:
         reason = parse.text(line, "reason")
         if paused_by := parse.text(line, "paused_by"):
             reason += f" by {paused_by}: {parse.text(line, 'pause_reason')}"
-        self._book.skip(strategy, bot, SlotRecord(first, last, parse.whole(line, "count", 1), outcome, reason))
+        self._ledger.record_skip(
+            strategy, bot, SlotRecord(first, last, parse.integer(line, "count", 1), outcome, reason)
+        )
         return True
 
     def _error(self, strategy: str, line: Event) -> bool:
@@ -146,7 +151,7 @@ class LineRecorder:
         if error is None:
             return False
         self._store.add(strategy, error, line)
-        self._book.note(strategy, error.bot)
+        self._ledger.mark_changed(strategy, error.bot)
         run = self._store.run(strategy, error.run_id)
         if run is not None and (run.outcome is None or not run.error):
             self._store.put_run(strategy, replace(run, error=parse.last_line(error.error)))
@@ -156,35 +161,35 @@ class LineRecorder:
         if finding is None:
             return False
         is_new = self._store.add(strategy, finding, line)
-        self._book.note(strategy, finding.bot, found=True)
+        self._ledger.mark_changed(strategy, finding.bot, findings=True)
         if finding.kind == "reconciled":
-            self._book.note_loop(strategy)
+            self._ledger.mark_loop_changed(strategy)
         harmless = finding.kind == "reconciled" and not finding.detail.get("differences")
         if is_new and not harmless and self._is_watched(strategy, finding.at):
             kind, bot = ("broker_differs", "") if finding.kind == "reconciled" else (finding.kind, finding.bot)
             reason = ", ".join(f"{key}: {value}" for key, value in finding.detail.items())[:500]
-            self._log(Condition(kind, strategy, bot, finding.at, reason), finding.slot or finding.at)
+            self._log_fault(Condition(kind, strategy, bot, finding.at, reason), finding.slot or finding.at)
         return True
 
     def _service(self, strategy: str, event: ServiceEvent | None, line: Event) -> bool:
         if event is None:
             return False
         is_new = self._store.add(strategy, event, line)
-        self._book.note_loop(strategy)
+        self._ledger.mark_loop_changed(strategy)
         if event.event == "service_start":
             bots = line.get("bots")
             for bot in bots if isinstance(bots, list) else []:
-                expectation = self._book.expectations.get((strategy, str(bot)))
+                expectation = self._ledger.expectations.get((strategy, str(bot)))
                 if expectation is not None and not expectation.stored.started:
-                    self._book.first_start(expectation, event.at)
+                    self._ledger.record_first_start(expectation, event.at)
         if is_new and self._is_watched(strategy, event.at):
-            self._log_loop(strategy, event)
+            self._log_loop_fault(strategy, event)
         return True
 
-    def _log_loop(self, strategy: str, event: ServiceEvent) -> None:
+    def _log_loop_fault(self, strategy: str, event: ServiceEvent) -> None:
         if event.event == "start_failed":
             reason = f"cannot start: {parse.last_line(event.detail)}"
-            self._log(Condition("cannot_start", strategy, "", event.at, reason, "a start"), event.at)
+            self._log_fault(Condition("cannot_start", strategy, "", event.at, reason, "a start"), event.at)
         elif event.event == "service_start" and event.unclean:
             recent = [
                 at for at in crashes(self._store.services(strategy, 20)) if event.at - CRASH_WINDOW < at <= event.at
@@ -192,11 +197,11 @@ class LineRecorder:
             if len(recent) == CRASHES:
                 reason = f"crash loop: {CRASHES} starts after a crash within a few minutes"
                 condition = Condition("crash_loop", strategy, "", recent[-1], reason, "a loop that stays up", CRASHES)
-                self._log(condition, event.at)
+                self._log_fault(condition, event.at)
 
     def _is_watched(self, strategy: str, at: datetime) -> bool:
-        """Tell whether anything was expected of the strategy at an instant: what is older was nobody's to tell."""
-        return any(at > one.since for (of, _), one in self._book.expectations.items() if of == strategy)
+        """Return whether the strategy was watched at an instant; faults from before that are not logged."""
+        return any(at > one.since for (of, _), one in self._ledger.expectations.items() if of == strategy)
 
-    def _log(self, condition: Condition, last: datetime) -> None:
+    def _log_fault(self, condition: Condition, last: datetime) -> None:
         self._store.add_fault(condition, last)

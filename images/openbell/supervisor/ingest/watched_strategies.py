@@ -1,7 +1,7 @@
-"""Which strategies are watched: all without a profile, those of the profiles that are asked for, and whatever runs.
+"""Which strategies are watched: all without a profile, those of the named profiles, and those that run.
 
-A strategy of a profile that nobody named is none of the supervisor's business until it is started (`docker compose
---profile portfolio up -d` names it to Docker only), and from then on until it is stopped in order: its beat says so.
+A strategy of another profile is watched from its start (`docker compose --profile portfolio up -d` tells only Docker of the
+profile) until its orderly stop: as long as its heartbeat file exists.
 """
 
 from collections.abc import Iterable
@@ -11,35 +11,35 @@ from pathlib import Path
 from openbell import heartbeat
 from openbell.manifest import Manifest
 
-LOOK_EVERY = 10.0  # seconds; sooner than a loop that was stopped counts as one that ought to have been started again
+CHECK_EVERY = 10.0  # seconds; shorter than the time after which a stopped loop counts as down
 
 
 def is_named(profile: str, profiles: Iterable[str]) -> bool:
-    """Tell whether a manifest's profile is among those of Compose: "portfolio" is, also as "portfolio-together"."""
+    """Return whether a manifest's profile is among those of Compose; "portfolio-together" also names "portfolio"."""
     return not profile or any(one == profile or one.startswith(f"{profile}-") for one in profiles)
 
 
 @dataclass
 class WatchedStrategies:
-    """Who is watched, decided once, and looked at again from time to time."""
+    """The watched strategies, decided once; `has_changed` says when that must be done again."""
 
     manifests: tuple[Manifest, ...]
     profiles: tuple[str, ...]
     journal: Path
-    enrolled: tuple[Manifest, ...] = ()
-    looked_at: float = float("-inf")  # steady seconds
+    watched: tuple[Manifest, ...] = ()
+    checked_at: float = float("-inf")  # on the monotonic clock
 
     def __post_init__(self) -> None:
-        self.enrolled = self._now()
+        self.watched = self._current()
 
-    def has_changed(self, steady: float) -> bool:
-        """Tell whether a strategy of a profile has been started, or stopped in order, since the beginning."""
-        if steady - self.looked_at < LOOK_EVERY:
+    def has_changed(self, monotonic: float) -> bool:
+        """Return whether a strategy of another profile has been started, or stopped in order, since the beginning."""
+        if monotonic - self.checked_at < CHECK_EVERY:
             return False
-        self.looked_at = steady
-        return self._now() != self.enrolled
+        self.checked_at = monotonic
+        return self._current() != self.watched
 
-    def _now(self) -> tuple[Manifest, ...]:
+    def _current(self) -> tuple[Manifest, ...]:
         return tuple(
             manifest
             for manifest in self.manifests

@@ -25,7 +25,7 @@ class SlotRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Streak:
     """The slots with one bad outcome since the last good one. They need not be neighbours."""
 
     outcome: str
@@ -173,7 +173,7 @@ class Expected:
     bot: str
     schedule: str  # tells schedules apart; a changed one starts anew
     since: datetime
-    settled_until: datetime
+    recorded_until: datetime
     started: bool = False  # its container was seen to start
 
 

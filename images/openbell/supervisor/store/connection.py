@@ -1,20 +1,25 @@
-"""The store's file: opened with what SQLite has to know of it, made or carried over if need be."""
+"""The supervisor's SQLite files: how they are opened and brought up to date, and transactions on them."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from openbell.supervisor.model.instants import from_milliseconds
-from openbell.supervisor.store.schema import SCHEMA, VERSION
+from openbell.instants import from_milliseconds
 
-# How the columns of these types in schema.py become values.
+# How columns of these types in the schemas become values.
 sqlite3.register_converter("INSTANT", lambda number: from_milliseconds(int(number)))
 sqlite3.register_converter("FLAG", lambda number: number != b"0")
 
 
-def opened(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Return the open file; sqlite3.Error if that cannot be done."""
+def open_database(
+    path: Path, schema: str, version: int, *, durable: bool = False, read_only: bool = False
+) -> sqlite3.Connection:
+    """Return a connection to the file, with its tables made if need be.
+
+    durable: a power cut loses nothing that was committed. sqlite3.Error if the file cannot be opened or was written by a
+    newer openbell.
+    """
     target = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     database = sqlite3.connect(
         target,
@@ -25,31 +30,33 @@ def opened(path: Path, *, read_only: bool) -> sqlite3.Connection:
         detect_types=sqlite3.PARSE_DECLTYPES,
     )
     try:
+        found = _version(database, path, version)
         if read_only:
             database.execute("PRAGMA query_only = ON")
         else:
-            _prepare(database, path)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            if found < version:
+                schema = f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;"
+            # Also for a file of this version: a table may have been added without a new version.
+            database.executescript(schema)
     except BaseException:
         database.close()
         raise
     return database
 
 
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        msg = f"{path} was written by a newer openbell (format {version}, this one knows {VERSION}): update, or remove the file"
+def _version(database: sqlite3.Connection, path: Path, version: int) -> int:
+    (found,) = database.execute("PRAGMA user_version").fetchone()
+    if found > version:
+        msg = f"{path} was written by a newer openbell (format {found}, this one knows {version}): update, or remove the file"
         raise sqlite3.DatabaseError(msg)
-    database.execute("PRAGMA journal_mode = WAL")
-    # A power cut may take the last moments with it: the positions go with them, and the journal is read again.
-    database.execute("PRAGMA synchronous = NORMAL")
-    database.executescript(SCHEMA)
-    database.execute(f"PRAGMA user_version = {VERSION}")
+    return int(found)
 
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Keep all that is written within, or nothing of it."""
+    """Commit all that is written inside the block, or nothing if it raises."""
     database.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from openbell.supervisor.model.instants import milliseconds
+from openbell.instants import milliseconds
 from openbell.supervisor.model.records import RunRecord, SlotRecord
 
 LATENESS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0)  # seconds

@@ -1,4 +1,4 @@
-"""Shelves: the store's tables of records that are only ever added, each bounded. A line that comes twice is kept once."""
+"""Event tables: the tables whose records are only ever added, each bounded. A line that is read twice is stored once."""
 
 # ruff: noqa: S608 - tables and columns are constants of the module
 
@@ -11,8 +11,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Generic, TypeVar
 
+from openbell.instants import milliseconds
 from openbell.journal import Event
-from openbell.supervisor.model.instants import milliseconds
 from openbell.supervisor.model.records import (
     AccountRecord,
     DecisionRecord,
@@ -31,9 +31,9 @@ _JSON = frozenset({"about", "positions"})
 
 @dataclass(frozen=True)
 class EventTable(Generic[Record]):
-    """One table. Its columns are the fields of its records; `owner` is whose records are counted together."""
+    """One table. Its columns are the fields of its records; `owner`: the columns within which KEEP_EACH records are kept."""
 
-    table: str
+    name: str
     record: type[Record]
     owner: tuple[str, ...] = ("strategy", "bot")
     about: str = "about"  # the field that is stored in the column `about`
@@ -52,35 +52,35 @@ SIGNALS = EventTable("signals", SignalRecord, about="values")
 NOTES = EventTable("notes", NoteRecord, about="values")
 ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",))
 FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="detail")
-SHELVES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
+TABLES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
 
-_OF: dict[type, tuple[str, ...]] = {shelf.record: tuple(f.name for f in fields(shelf.record)) for shelf in SHELVES}
+_FIELDS: dict[type, tuple[str, ...]] = {table.record: tuple(f.name for f in fields(table.record)) for table in TABLES}
 _INSERT: dict[type, str] = {
-    shelf.record: f"INSERT OR IGNORE INTO {shelf.table} (digest, strategy, {', '.join(shelf.columns)}) "
-    f"VALUES (?, ?, {', '.join('?' * len(shelf.columns))})"
-    for shelf in SHELVES
+    table.record: f"INSERT OR IGNORE INTO {table.name} (digest, strategy, {', '.join(table.columns)}) "
+    f"VALUES (?, ?, {', '.join('?' * len(table.columns))})"
+    for table in TABLES
 }
 
 
 def add(database: sqlite3.Connection, strategy: str, record: object, line: Event) -> bool:
-    """Store a record that was read from `line`; tell whether it was not there before."""
-    values = [_column(getattr(record, name)) for name in _OF[type(record)]]
+    """Store a record that was read from `line`; return whether it is new."""
+    values = [_column(getattr(record, name)) for name in _FIELDS[type(record)]]
     return database.execute(_INSERT[type(record)], (_digest(line), strategy, *values)).rowcount > 0
 
 
-def newest(database: sqlite3.Connection, shelf: EventTable[Record], limit: int, **owner: str) -> list[Record]:
+def newest(database: sqlite3.Connection, table: EventTable[Record], limit: int, **owner: str) -> list[Record]:
     """Return the newest records of an owner, newest first."""
     where = " AND ".join(f"{column} = ?" for column in owner)
     rows = database.execute(
-        f"SELECT {', '.join(shelf.columns)} FROM {shelf.table} WHERE {where} ORDER BY id DESC LIMIT ?",
+        f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where} ORDER BY id DESC LIMIT ?",
         (*owner.values(), limit),
     )
-    at = [number for number, column in enumerate(shelf.columns) if column in _JSON]
-    return [shelf.record(*(json.loads(value) if n in at else value for n, value in enumerate(row))) for row in rows]
+    at = [number for number, column in enumerate(table.columns) if column in _JSON]
+    return [table.record(*(json.loads(value) if n in at else value for n, value in enumerate(row))) for row in rows]
 
 
 def prune(database: sqlite3.Connection, table: str, **owner: str) -> None:
-    """Remove what an owner has more than is kept."""
+    """Remove the records of an owner beyond the newest KEEP_EACH."""
     where = " AND ".join(f"{column} = ?" for column in owner)
     values = tuple(owner.values())
     database.execute(

@@ -1,11 +1,11 @@
-"""Memory: what the reading of a long history has used goes back to the machine."""
+"""Returns memory to the machine after a long history has been read."""
 
 import ctypes
 import gc
 
 
-def give_back() -> None:
-    """Return freed memory to the kernel, where the C library can (glibc); what stays is looked through less often."""
+def release_freed_memory() -> None:
+    """Return freed memory to the kernel, where the C library can (glibc); later collections skip the objects that exist now."""
     gc.collect()
     gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

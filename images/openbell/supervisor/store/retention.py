@@ -1,4 +1,4 @@
-"""Housekeeping: keeps the store small and sums up the days, a slice at a time so that nobody waits for it."""
+"""Retention: removes old records and summarises the days, in small slices so that the watch is not delayed."""
 
 # ruff: noqa: S608 - tables and columns are constants of the module
 
@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
+from openbell.instants import milliseconds
 from openbell.supervisor.model.durations import Trend, of_day, trend_of
-from openbell.supervisor.model.instants import milliseconds
 from openbell.supervisor.model.records import Day
 from openbell.supervisor.store import event_tables
 
 KEEP_DAYS = 30  # days of slots and runs that stay
 KEEP_RUNS = 3_000  # slots, and runs, of a bot that stay
 KEEP_FAULTS = 10_000  # entries in the log of faults that stay
-KEEP_SUMS = 400  # days whose durations stay, summed up
+KEEP_SUMS = 400  # days owner summaries of durations stay
 
 _DAY = timedelta(days=1)
 
-Timeouts = Callable[[str, str], timedelta | None]  # a bot's timeout; None for a bot that is not known
+Timeouts = Callable[[str, str], timedelta | None]  # a bot's timeout; None for an unknown bot
 
 
 def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
-    """Tidy all tables. Yields after each slice of work, with the strategy and the bot if what is shown of it has changed."""
+    """Prune all tables. Yields after each slice of work, with the strategy and the bot if its view changes by it."""
     for strategy, bot in _owners(database, "runs", "strategy, bot"):
         timeout = timeouts(strategy, bot)
-        changed = timeout is not None and _sum_up(database, strategy, bot, now, timeout)
+        changed = timeout is not None and _summarise(database, strategy, bot, now, timeout)
         yield (strategy, bot) if changed else ("", "")
     cut = milliseconds(now - timedelta(days=KEEP_DAYS))
     # A run in progress stays, however long ago it began: a stream's may go on for months.
@@ -38,9 +38,9 @@ def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> It
                 (*owner, cut, *owner, KEEP_RUNS - 1),
             )
             yield "", ""
-    for shelf in event_tables.SHELVES:
-        for owner in _owners(database, shelf.table, ", ".join(shelf.owner)):
-            event_tables.prune(database, shelf.table, **dict(zip(shelf.owner, owner, strict=True)))
+    for events in event_tables.TABLES:
+        for owner in _owners(database, events.name, ", ".join(events.owner)):
+            event_tables.prune(database, events.name, **dict(zip(events.owner, owner, strict=True)))
             yield "", ""
     oldest = (now.date() - timedelta(days=KEEP_SUMS)).isoformat()
     for owner in _owners(database, "days", "strategy, bot"):
@@ -50,7 +50,7 @@ def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> It
 
 
 def _owners(database: sqlite3.Connection, table: str, columns: str) -> Iterator[tuple[str, ...]]:
-    # One step down the index for each owner: nobody reads all rows to find out whose they are.
+    # One step down the index for each owner, instead of a scan of all rows.
     marks = ", ".join("?" * len(columns.split(",")))
     owner: tuple[str, ...] | None = ("",) * len(columns.split(","))
     while owner is not None:
@@ -61,10 +61,10 @@ def _owners(database: sqlite3.Connection, table: str, columns: str) -> Iterator[
             yield owner
 
 
-def _sum_up(database: sqlite3.Connection, strategy: str, bot: str, now: datetime, timeout: timedelta) -> bool:
-    """Sum up the days that are over; tell whether there was one."""
-    whose = strategy, bot
-    (newest,) = database.execute("SELECT max(day) FROM days WHERE strategy = ? AND bot = ?", whose).fetchone()
+def _summarise(database: sqlite3.Connection, strategy: str, bot: str, now: datetime, timeout: timedelta) -> bool:
+    """Summarise the days that are over; return whether there was one."""
+    owner = strategy, bot
+    (newest,) = database.execute("SELECT max(day) FROM days WHERE strategy = ? AND bot = ?", owner).fetchone()
     today = datetime.combine(now.astimezone(UTC).date(), time(), UTC)
     begin = today - timedelta(days=KEEP_DAYS)
     if newest is not None:
@@ -74,14 +74,14 @@ def _sum_up(database: sqlite3.Connection, strategy: str, bot: str, now: datetime
     rows = database.execute(
         "SELECT slot, duration_ms FROM runs WHERE strategy = ? AND bot = ? AND slot >= ? AND slot < ? "
         "AND outcome = 'succeeded' AND duration_ms IS NOT NULL ORDER BY slot",
-        (*whose, milliseconds(begin), milliseconds(today)),
+        (*owner, milliseconds(begin), milliseconds(today)),
     ).fetchall()
     new = [of_day(day, [ms for _, ms in runs]) for day, runs in groupby(rows, key=lambda row: row[0].date())]
     if not new:
         return False
     database.executemany(
         "INSERT OR REPLACE INTO days VALUES (?, ?, ?, ?, ?, ?)",
-        [(*whose, day.day.isoformat(), day.runs, day.median_ms, day.p95_ms) for day in new],
+        [(*owner, day.day.isoformat(), day.runs, day.median_ms, day.p95_ms) for day in new],
     )
     _put_trend(database, strategy, bot, trend_of(days(database, strategy, bot), timeout))
     return True

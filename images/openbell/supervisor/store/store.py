@@ -1,7 +1,7 @@
-"""The store: what the supervisor remembers between two starts, one SQLite file on its own volume.
+"""The store: the supervisor's records, one SQLite file on its own volume.
 
-What was read from the journals and how far it was read are committed together, so that a crash neither loses nor
-repeats anything.
+The records and the positions up to which the journals were read are committed together, so that a crash neither loses
+nor repeats anything.
 """
 
 # ruff: noqa: S608 - the lists of columns are constants of the module
@@ -14,10 +14,10 @@ from itertools import starmap, takewhile
 from pathlib import Path
 from sys import intern
 
+from openbell.instants import from_milliseconds, milliseconds
 from openbell.journal import Event
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import Trend
-from openbell.supervisor.model.instants import from_milliseconds, milliseconds
 from openbell.supervisor.model.records import (
     AccountRecord,
     Day,
@@ -27,29 +27,30 @@ from openbell.supervisor.model.records import (
     Fault,
     Finding,
     NoteRecord,
-    Row,
     RunRecord,
     ServiceEvent,
     SignalRecord,
     SlotRecord,
+    Streak,
 )
 from openbell.supervisor.store import connection, counters, event_tables, retention
 from openbell.supervisor.store.counters import Totals
 from openbell.supervisor.store.retention import Timeouts
+from openbell.supervisor.store.schema import SCHEMA, VERSION
 
 _SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
 _RUN = "run_id, bot, slot, trigger, attempt, started_at, attempt_at, lateness_ms, ended_at, outcome, duration_ms, orders, error, judged"
 
 
 class Store:
-    """The supervisor's memory. Every method raises sqlite3.Error if the file cannot be read or written.
+    """The records of all strategies. Every method raises sqlite3.Error if the file cannot be read or written.
 
-    The loop that watches writes with one; each question of the page reads with one of its own (`read_only`).
+    The watch writes with one; each request of the page reads with one of its own (`read_only`).
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.folder = path.parent
-        self._database = connection.opened(path, read_only=read_only)
+        self._database = connection.open_database(path, SCHEMA, VERSION, read_only=read_only)
 
     def close(self) -> None:
         """Close the file."""
@@ -57,7 +58,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keep all that is written within, or nothing of it."""
+        """Commit all that is written inside the block, or nothing if it raises."""
         with connection.transaction(self._database):
             yield
 
@@ -67,25 +68,25 @@ class Store:
         """Return how far each file of the journals is read."""
         return dict(self._database.execute("SELECT file, position FROM positions"))
 
-    def keep_positions(self, positions: Mapping[str, int], before: Mapping[str, int]) -> None:
+    def save_positions(self, positions: Mapping[str, int], before: Mapping[str, int]) -> None:
         """Store what differs between two states of the positions."""
         changed = [(file, position) for file, position in positions.items() if before.get(file) != position]
         self._database.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", changed)
         gone = [(file,) for file in before if file not in positions]
         self._database.executemany("DELETE FROM positions WHERE file = ?", gone)
 
-    # When something was done last
+    # Marks: instants under a name
 
-    def mark(self, name: str, at: datetime) -> None:
-        """Remember an instant under a name."""
+    def set_mark(self, name: str, at: datetime) -> None:
+        """Store an instant under a name."""
         self._database.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, milliseconds(at)))
 
-    def marked(self, name: str) -> datetime | None:
-        """Return the instant that was remembered under a name, or None."""
+    def get_mark(self, name: str) -> datetime | None:
+        """Return the instant that is stored under a name, or None."""
         row = self._database.execute("SELECT at FROM marks WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
 
-    def marks(self, prefix: str) -> dict[str, datetime]:
+    def get_marks(self, prefix: str) -> dict[str, datetime]:
         """Return the instants whose names begin with `prefix`, by the rest of their names."""
         rows = self._database.execute("SELECT name, at FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
         return {name[len(prefix) :]: at for name, at in rows}
@@ -99,12 +100,12 @@ class Store:
 
     def expect(self, expected: Expected) -> None:
         """Store from when on a bot's slots are expected; what was stored is replaced."""
-        instants = milliseconds(expected.since), milliseconds(expected.settled_until)
+        instants = milliseconds(expected.since), milliseconds(expected.recorded_until)
         row = (expected.strategy, expected.bot, expected.schedule, *instants, expected.started)
         self._database.execute("INSERT OR REPLACE INTO expected VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    def expect_no_more(self, strategy: str, bot: str) -> None:
-        """Forget that a bot's slots are expected; its records stay."""
+    def stop_expecting(self, strategy: str, bot: str) -> None:
+        """Remove what is expected of a bot; its records stay."""
         self._database.execute("DELETE FROM expected WHERE strategy = ? AND bot = ?", (strategy, bot))
 
     # Slots
@@ -134,7 +135,7 @@ class Store:
             "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
         )
 
-    def slots_within(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
+    def slots_in_range(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
         """Return the records that touch first <= slot <= last, oldest first, without their runs' figures."""
         rows = self._database.execute(
             f"SELECT {_SLOT} FROM slots WHERE strategy = ? AND bot = ? AND last >= ? ORDER BY last",
@@ -150,9 +151,9 @@ class Store:
             "WHERE slots.strategy = ? AND slots.bot = ? AND slots.last <= ? ORDER BY slots.last DESC LIMIT ?",
             (strategy, bot, milliseconds(until), limit),
         )
-        return [_shared(SlotRecord(*row)) for row in rows]
+        return [_compact(SlotRecord(*row)) for row in rows]
 
-    def last_good(self, strategy: str, bot: str, until: datetime) -> datetime | None:
+    def last_success(self, strategy: str, bot: str, until: datetime) -> datetime | None:
         """Return the newest slot up to `until` that succeeded, or None."""
         row = self._database.execute(
             "SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1",
@@ -160,8 +161,8 @@ class Store:
         ).fetchone()
         return row[0] if row else None
 
-    def rows_gone_wrong(self, strategy: str, bot: str, after: datetime | None, until: datetime) -> list[Row]:
-        """Return the slots with after < slot <= until that went wrong, a row for each outcome; see `bots.rows_gone_wrong`."""
+    def bad_streaks(self, strategy: str, bot: str, after: datetime | None, until: datetime) -> list[Streak]:
+        """Return the bad slots with after < slot <= until, by outcome; see `slot_history.bad_streaks`."""
         rows = self._database.execute(
             "SELECT coalesce(outcome, 'missed') AS fate, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? "
             "AND last > ? AND last <= ? AND (outcome IN ('missed', 'failed', 'timed_out', 'interrupted') OR (outcome IS NULL AND late)) "
@@ -169,7 +170,7 @@ class Store:
             (strategy, bot, -1 if after is None else milliseconds(after), milliseconds(until)),
         )
         return [
-            Row(fate, int(count), from_milliseconds(first), from_milliseconds(last))
+            Streak(fate, int(count), from_milliseconds(first), from_milliseconds(last))
             for fate, count, first, last in rows
         ]
 
@@ -216,10 +217,10 @@ class Store:
         )
         return [RunRecord(*row) for row in rows]
 
-    # Records that are only ever added: what runs said, and what happened to loops
+    # Event tables: records that are only ever added
 
     def add(self, strategy: str, record: object, line: Event) -> bool:
-        """Store one of the shelves' records, read from `line`; tell whether it was not there before."""
+        """Store a record of an event table, read from `line`; return whether it is new."""
         return event_tables.add(self._database, strategy, record, line)
 
     def decisions(self, strategy: str, bot: str, limit: int) -> list[DecisionRecord]:
@@ -235,7 +236,7 @@ class Store:
         return event_tables.newest(self._database, event_tables.ERRORS, limit, strategy=strategy)
 
     def notes(self, strategy: str, limit: int) -> list[NoteRecord]:
-        """Return what a strategy's runs printed and noted last, newest first."""
+        """Return what a strategy's runs printed or wrote with ctx.log, newest first."""
         return event_tables.newest(self._database, event_tables.NOTES, limit, strategy=strategy)
 
     def accounts(self, strategy: str, limit: int) -> list[AccountRecord]:
@@ -251,7 +252,7 @@ class Store:
         return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, bot=bot, kind=kind)
 
     def comparisons(self, strategy: str, limit: int) -> list[Finding]:
-        """Return the newest comparisons of a strategy's account with its ledger, whichever bot made them, newest first."""
+        """Return the newest reconciliations of a strategy's account, by any of its bots, newest first."""
         return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, kind="reconciled")
 
     # How long runs take
@@ -274,7 +275,7 @@ class Store:
         return retention.trend(self._database, strategy, bot)
 
     def sweep(self, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
-        """Remove what is older or more than is kept, and sum up the days, see housekeeping.py."""
+        """Remove records beyond what is kept, and summarise the days; see retention.py."""
         return retention.sweep(self._database, now, timeouts)
 
     # Totals that outlive their records
@@ -286,7 +287,7 @@ class Store:
     # The log of faults
 
     def add_fault(self, condition: Condition, last: datetime) -> None:
-        """Log what went wrong, whether or not it is still so."""
+        """Add a fault to the log, whether or not it still lasts."""
         row = (
             *(condition.kind, condition.strategy, condition.bot, milliseconds(condition.since)),
             *(condition.reason, condition.expected, condition.count, milliseconds(last)),
@@ -307,8 +308,8 @@ class Store:
         return int(number)
 
 
-def _shared(slot: SlotRecord) -> SlotRecord:
-    """Return a record that shares what it can with others: twenty of each bot stay in memory for as long as we run."""
+def _compact(slot: SlotRecord) -> SlotRecord:
+    """Return a record that shares equal values with others, since twenty records of each bot stay in memory."""
     outcome = None if slot.outcome is None else intern(slot.outcome)
     return replace(slot, outcome=outcome, last=slot.first if slot.first == slot.last else slot.last)
 

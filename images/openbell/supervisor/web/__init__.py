@@ -1,4 +1,4 @@
-"""The page, the API and the metrics: what the snapshot and the store say, and the few things that can be asked for."""
+"""The page, the API and the metrics, made from the snapshot and the store."""
 
 from openbell.supervisor.web.app import WebApp
 from openbell.supervisor.web.auth import from_environment as token_from_environment

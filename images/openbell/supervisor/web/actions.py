@@ -1,4 +1,4 @@
-"""What can be changed through the page and the API: desired state, as files that the strategies' loops obey."""
+"""The changes that the page and the API can make: desired state, as files that the strategies' loops read."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from openbell.supervisor.health.snapshot import BotView, StrategyView
 
 BY = "page"
 LONGEST_REASON = 200  # characters
-LENGTH = r"^([1-9][0-9]{0,3}[smh]|[1-9][0-9]{0,2}d)$"  # a manifest's durations, without nought and without centuries
+LENGTH = r"^([1-9][0-9]{0,3}[smh]|[1-9][0-9]{0,2}d)$"  # a manifest's durations, without zero and without centuries
 
 
-def wish(content: Mapping[str, object], now: datetime) -> Pause | None:
-    """Return the pause that a request's body asks for, None if it asks for none; 422 says what is wrong with it."""
+def parse_pause(content: Mapping[str, object], now: datetime) -> Pause | None:
+    """Return the pause in a request's body, None if it resumes the bot; 422 if the body is not valid."""
     paused = content.get("paused")
     if not isinstance(paused, bool):
         _refuse("paused", content, "true or false")
@@ -39,12 +39,12 @@ def wish(content: Mapping[str, object], now: datetime) -> Pause | None:
         if length is None:
             _refuse("for", content, 'a duration such as "30m", "2h" or "3d"')
         until = now + length
-    # Half a surrogate pair is valid in JSON, and nowhere else.
+    # JSON allows half a surrogate pair, UTF-8 does not.
     return Pause(now, until, BY, reason.encode("utf-8", "replace").decode())
 
 
 def apply(root: Path, strategy: str, bot: str, wanted: Pause | None) -> bool:
-    """Pause a bot, or let it run again if `wanted` is None; tell whether that changed anything."""
+    """Pause a bot, or resume it if `wanted` is None; return whether that changed anything."""
     control = Control(root, strategy)
     try:
         if wanted is None:
@@ -56,8 +56,8 @@ def apply(root: Path, strategy: str, bot: str, wanted: Pause | None) -> bool:
     return True
 
 
-def ask_for_a_run(root: Path, view: StrategyView, bot: BotView, now: datetime) -> Request:
-    """Ask a bot's loop for a run; 409 if the loop would not run it, or is asked already."""
+def request_run(root: Path, view: StrategyView, bot: BotView, now: datetime) -> Request:
+    """Request a run from a bot's loop; 409 if the loop would refuse it, or a request is waiting already."""
     if bot.status == "paused":
         raise HTTPException(409, f"{bot.id} is paused: resume it first")
     if bot.status == "running":

@@ -1,4 +1,4 @@
-"""The page: all routes, its documents for people, and how mistakes are told."""
+"""The web application: its routes, its pages, and its error responses."""
 
 import sqlite3
 from pathlib import Path
@@ -19,7 +19,7 @@ from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
 from openbell.supervisor.web.metrics import Metrics
 from openbell.supervisor.web.overview_page import Overview, overview
-from openbell.supervisor.web.request_params import only, whole
+from openbell.supervisor.web.request_params import integer, reject_unknown
 from openbell.supervisor.web.security_headers import SecurityHeaders
 from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
 from openbell.supervisor.web.templating import environment
@@ -27,17 +27,17 @@ from openbell.supervisor.web.templating import environment
 _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MOST_OVERVIEWS = 100  # pages of the overview
-_WHEN = b"@when@"  # in a document that is kept: where the time of the answer goes
+_WHEN = b"@when@"  # in a cached page: the place for the time of the answer
 
 
 class WebApp:
-    """Everything that listens: the page, the API, the metrics and the health check."""
+    """The page, the API, the metrics and the health check."""
 
-    def __init__(self, sources: Dependencies) -> None:
-        self._sources = sources
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
         self._static = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir()}
         self._templates = environment(_FOLDER / "templates")
-        self._kept: dict[tuple[object, ...], bytes] = {}  # the newest documents of the overview
+        self._cached: dict[tuple[object, ...], bytes] = {}  # the newest pages of the overview
         self.app = Starlette(
             routes=[
                 Route("/", self.overview),
@@ -45,41 +45,41 @@ class WebApp:
                 Route("/alerts", self.alerts),
                 Route("/static/{name}", self.static),
                 Route("/healthz", self.health),
-                Route("/metrics", Metrics(sources).answer),
-                *Api(sources).routes,
+                Route("/metrics", Metrics(dependencies).answer),
+                *Api(dependencies).routes,
             ],
-            middleware=[Middleware(SecurityHeaders, hosts=sources.hosts)],
+            middleware=[Middleware(SecurityHeaders, hosts=dependencies.hosts)],
             exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
         )
 
     def overview(self, request: Request) -> Response:
-        """Answer with the overview; made anew only when something has changed."""
-        only(request, "page")
-        page = whole(request, "page", 1, _MOST_OVERVIEWS)
-        snapshot = self._sources.snapshot()
+        """Answer with the overview; rendered only when something has changed."""
+        reject_unknown(request, "page")
+        page = integer(request, "page", 1, _MOST_OVERVIEWS)
+        snapshot = self._dependencies.snapshot()
         if snapshot is None:
             return self._waiting(503, READING)
-        key = (snapshot.version, page, self._sources.alive, str(halted(self._sources.control)))
-        document = self._kept.get(key)
+        key = (snapshot.version, page, self._dependencies.alive, str(halted(self._dependencies.control)))
+        document = self._cached.get(key)
         if document is None:
             shown: Overview = overview(snapshot, page)
             document = self._document(
-                "overview.html", snapshot, title="openbell", overview=shown, has_channel=self._sources.has_channel
+                "overview.html", snapshot, title="openbell", overview=shown, has_channel=self._dependencies.has_channel
             )
-            self._kept = {one: kept for one, kept in self._kept.items() if one[0] == snapshot.version} | {key: document}
+            self._cached = {one: old for one, old in self._cached.items() if one[0] == snapshot.version} | {key: document}
         return self._answer(request, document)
 
     def strategy(self, request: Request) -> Response:
         """Answer with one strategy's account, bots, decisions, runs, errors and output."""
-        only(request, "bot", "page", "rows")
-        page, rows = whole(request, "page", 1, _MOST_OVERVIEWS), whole(request, "rows", 1, MOST_PAGES)
-        snapshot, chosen = self._sources.ready(), request.query_params.get("bot", "")
+        reject_unknown(request, "bot", "page", "rows")
+        page, rows = integer(request, "page", 1, _MOST_OVERVIEWS), integer(request, "rows", 1, MOST_PAGES)
+        snapshot, chosen = self._dependencies.ready(), request.query_params.get("bot", "")
         view = snapshot.strategy(request.path_params["name"])
         if view is None:
             raise HTTPException(404, "There is no such strategy")
         if chosen and all(bot.id != chosen for bot in view.bots):
             raise HTTPException(404, f"{view.name} has no such bot")
-        with self._sources.records() as store:
+        with self._dependencies.records() as store:
             shown = strategy_page(snapshot, view, store, chosen, page, rows)
         return self._answer(
             request, self._document("strategy.html", snapshot, title=f"{view.name} · openbell", shown=shown)
@@ -87,9 +87,9 @@ class WebApp:
 
     def alerts(self, request: Request) -> Response:
         """Answer with the channels and what was sent through them."""
-        only(request)
-        snapshot = self._sources.ready()
-        found = view.read(self._sources.alerts) or view.EMPTY
+        reject_unknown(request)
+        snapshot = self._dependencies.ready()
+        found = view.read(self._dependencies.alerts) or view.EMPTY
         return self._answer(request, self._document("alerts.html", snapshot, title="alerts · openbell", alerts=found))
 
     async def static(self, request: Request) -> Response:
@@ -100,15 +100,15 @@ class WebApp:
         return answer(request, self._static[name], _TYPES[Path(name).suffix])
 
     async def health(self, _: Request) -> Response:
-        """Answer 200 only while the watch makes progress; whether all is well is said, and no matter of health."""
-        alive, snapshot = self._sources.alive, self._sources.snapshot()
-        said: dict[str, object] = {"ok": alive, "idle_s": round(self._sources.idle(), 1)}
+        """Answer 200 only while the watch makes progress; whether all is well is in the body and does not change the status."""
+        alive, snapshot = self._dependencies.alive, self._dependencies.snapshot()
+        said: dict[str, object] = {"ok": alive, "idle_s": round(self._dependencies.idle(), 1)}
         if snapshot is not None:
             said |= {"all_is_well": snapshot.ok, "headline": snapshot.headline}
         return JSONResponse(said, 200 if alive else 503)
 
     async def refuse(self, request: Request, error: Exception) -> Response:
-        """Answer an error, to a program as JSON and to a person as a page."""
+        """Answer an error, below /api as JSON and elsewhere as a page."""
         if isinstance(error, HTTPException):
             status, text = error.status_code, error.detail
         elif isinstance(error, sqlite3.Error):
@@ -130,20 +130,20 @@ class WebApp:
 
     def _document(self, template: str, snapshot: Snapshot, **values: object) -> bytes:
         ok, text = snapshot.ok, snapshot.headline
-        if not self._sources.alive:
+        if not self._dependencies.alive:
             ok, text = False, "The supervisor's watch stands still: what you see is old"
         content = self._templates.get_template(template).render(
             ok=ok,
             headline=text,
             snapshot=snapshot,
             deployment=snapshot.deployment,
-            halt=halted(self._sources.control),
-            can_change=bool(self._sources.token),
+            halt=halted(self._dependencies.control),
+            can_change=bool(self._dependencies.token),
             when=_WHEN.decode(),
             **values,
         )
         return content.encode()
 
     def _answer(self, request: Request, document: bytes) -> Response:
-        filled = document.replace(_WHEN, stamp(self._sources.now()).encode())
+        filled = document.replace(_WHEN, stamp(self._dependencies.now()).encode())
         return answer(request, filled, "text/html", tag(document))

@@ -1,4 +1,4 @@
-"""The token: who may change something. Without one, nobody may."""
+"""The token that a change must carry. Without a token nothing can be changed."""
 
 import hmac
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-SHORTEST = 16  # characters; a token that can be guessed is none
+SHORTEST = 16  # characters; a shorter token could be guessed
 READ_ONLY = (
     "Nothing can be changed here: no token is set. Set OPENBELL_TOKEN or OPENBELL_TOKEN_FILE for the supervisor "
     "(.env.example says how), or use `make pause`, `make resume` and `make run`"
@@ -34,8 +34,8 @@ def from_environment(environment: Mapping[str, str]) -> str:
     return token
 
 
-def demand(request: Request, token: str) -> None:
-    """Answer 403 or 401 unless the request carries the token and was not sent by somebody else's page."""
+def require_token(request: Request, token: str) -> None:
+    """Answer 403 or 401 unless the request carries the token and was not sent by another site's page."""
     if not token:
         raise HTTPException(403, READ_ONLY)
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:

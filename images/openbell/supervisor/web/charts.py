@@ -1,18 +1,18 @@
-"""Charts: numbers become the few coordinates of an SVG. Pure; the words around it are the templates' affair.
+"""Charts: the SVG paths of lines and dots over time. Pure; the templates add the text.
 
-A chart stretches to its place's width, so what is drawn has no text in it: labels stand around it and stay readable on
-a phone. Every chart says in words what it shows.
+A chart stretches to the width of the page, so it has no text in it: the labels stand around it and stay readable on a
+phone. Each chart has a text alternative.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from openbell.instants import MILLISECOND, milliseconds
+
 WIDTH, HEIGHT = 600, 120
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
 MOST_POINTS = 300
-_TICK = timedelta(milliseconds=1)
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 Point = tuple[datetime, float]
 
@@ -27,7 +27,7 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart over time. `points` are what a pointer finds: milliseconds since 1970 and value, "1,2 3,4"."""
+    """One chart over time. `points` are for the tooltips: milliseconds since 1970 and value, "1,2 3,4"."""
 
     strokes: tuple[Stroke, ...]
     low: float
@@ -49,8 +49,8 @@ class Scale:
 
     def x(self, at: datetime) -> float:
         """Return how far to the right an instant lies."""
-        length = (self.last - self.first) / _TICK
-        return WIDTH / 2 if not length else 4 + (at - self.first) / _TICK / length * (WIDTH - 8)
+        length = (self.last - self.first) / MILLISECOND
+        return WIDTH / 2 if not length else 4 + (at - self.first) / MILLISECOND / length * (WIDTH - 8)
 
     def y(self, value: float) -> float:
         """Return how far down a value lies."""
@@ -105,11 +105,11 @@ def sparkline(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
     step = (SPARK_WIDTH - 2) / (len(values) - 1)
     height = SPARK_HEIGHT - 4
-    places = [
+    points = [
         (1 + index * step, SPARK_HEIGHT / 2 if high == low else 2 + (high - value) / (high - low) * height)
         for index, value in enumerate(values)
     ]
-    return _path(places)
+    return _path(points)
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
@@ -135,7 +135,7 @@ def _from_zero(points: Sequence[Point], others: Iterable[float]) -> Scale:
 
 
 def _chart(strokes: Iterable[Stroke], scale: Scale, points: Sequence[Point]) -> Chart:
-    told = " ".join(f"{(at - _EPOCH) // _TICK},{value:.6g}" for at, value in points)
+    told = " ".join(f"{milliseconds(at)},{value:.6g}" for at, value in points)
     return Chart(tuple(strokes), scale.low, scale.high, scale.first, scale.last, points[-1][1], told)
 
 
@@ -152,5 +152,5 @@ def _dots(scale: Scale, points: Iterable[Point]) -> str:
     return "".join(f"M{scale.x(at):.1f} {scale.y(value):.1f}h0" for at, value in points)
 
 
-def _path(places: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)

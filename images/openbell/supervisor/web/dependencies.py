@@ -1,4 +1,4 @@
-"""What an answer is made from, handed to everything that answers."""
+"""What the routes need to answer."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ ALIVE = 10.0  # seconds since the watch's last progress after which it counts as
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Where to look.
+    """The snapshot, the files and the settings.
 
-    snapshot: what there is to say now, None before the first judgement. idle: seconds since the watch's last progress.
+    snapshot: the newest, None before the first judgement. idle: seconds since the watch's last progress.
     store, alerts: the files to read histories from. hosts: names beside this machine's own under which the page answers.
     token: what a change must carry; without one nothing can be changed. passed_over: unreadable lines of the journals.
     has_channel: whether alerts have anywhere to go.
@@ -46,12 +46,12 @@ class Dependencies:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the watch makes progress."""
+        """Whether the watch makes progress."""
         return self.idle() < ALIVE
 
     @contextmanager
     def records(self) -> Iterator[Store]:
-        """Open the store for one question."""
+        """Open the store for one request."""
         store = Store(self.store, read_only=True)
         try:
             yield store

@@ -1,4 +1,4 @@
-"""Conditional answers: who has the newest version is told so in a few bytes."""
+"""Conditional answers: 304 for a client that already has the newest version."""
 
 import hashlib
 

@@ -1,10 +1,10 @@
-"""What the page says in words: cells, values, conditions. Pure."""
+"""The texts of the page: cells, values, conditions. Pure."""
 
 from collections.abc import Mapping, Sequence
 
 from openbell.supervisor.model.conditions import KINDS, Condition, Kind
+from openbell.supervisor.model.formatting import dated, milliseconds
 from openbell.supervisor.model.records import SlotRecord, why_not
-from openbell.supervisor.model.times import dated, milliseconds
 
 # A mark of its own for each outcome: colour is never the only sign.
 MARKS = {"succeeded": "✓", "failed": "F", "timed_out": "T", "interrupted": "I", "skipped": "-", "missed": "M", "": "…"}

@@ -1,4 +1,4 @@
-"""/metrics: what the snapshot, the tally and the alerts know, for Prometheus."""
+"""/metrics: the snapshot, the counters and the alerts for Prometheus."""
 
 import os
 import platform
@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import openbell
-from openbell import foreign_files
-from openbell import heartbeat as beats
+from openbell import foreign_files, heartbeat
 from openbell.journal import days
 from openbell.supervisor.alerts import view as alerts_view
 from openbell.supervisor.health.bot_status import GOOD
@@ -28,8 +27,8 @@ STATUSES = ("new", "up", "running", "late", "down", "paused")
 class Metrics:
     """The route /metrics."""
 
-    def __init__(self, sources: Dependencies) -> None:
-        self._sources = sources
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
 
     def answer(self, _: Request) -> Response:
         """Answer with all metrics."""
@@ -37,14 +36,14 @@ class Metrics:
 
     def families(self) -> Iterator[Family]:
         """Yield all metrics; before the first judgement only what concerns the supervisor itself."""
-        sources, snapshot = self._sources, self._sources.snapshot()
+        dependencies, snapshot = self._dependencies, self._dependencies.snapshot()
         yield from self._own(snapshot)
         if snapshot is None:
             return
         yield from _statuses(snapshot)
         yield from _bots([(view.name, bot) for view in snapshot.strategies for bot in view.bots])
         yield from self._files(snapshot)
-        with sources.records() as store:
+        with dependencies.records() as store:
             yield from _totals(snapshot, store.totals())
             yield _equity(snapshot, store)
         yield from self._alerts()
@@ -52,28 +51,30 @@ class Metrics:
     def _own(self, snapshot: Snapshot | None) -> Iterator[Family]:
         build = {"version": openbell.__version__, "python": platform.python_version()}
         yield gauge("openbell_build_info", "Which openbell this is.", [(build, 1)])
-        yield gauge("openbell_watch_idle_seconds", "Since the watch's last progress.", [({}, self._sources.idle())])
+        yield gauge(
+            "openbell_watch_idle_seconds", "Since the watch's last progress.", [({}, self._dependencies.idle())]
+        )
         yield gauge("openbell_memory_bytes", "Resident memory of the supervisor.", [({}, _resident())])
         yield gauge("openbell_ready", "1 once the journals have been read.", [({}, snapshot is not None)])
         name, said = "openbell_journal_unreadable_lines_total", "Lines passed over since the supervisor started."
-        yield counter(name, said, [({}, self._sources.passed_over())])
+        yield counter(name, said, [({}, self._dependencies.passed_over())])
 
     def _files(self, snapshot: Snapshot) -> Iterator[Family]:
-        now, root = self._sources.now(), self._sources.journal
+        now, root = self._dependencies.now(), self._dependencies.journal
         ages, sizes = [], []
         for view in snapshot.strategies:
             try:
-                if (beat := beats.read(root / view.name)) is not None:
+                if (beat := heartbeat.read(root / view.name)) is not None:
                     ages.append(({"strategy": view.name}, max(0.0, (now - beat.timestamp) / timedelta(seconds=1))))
                 size = sum(foreign_files.size_of(path, root) for _, path in days(root / view.name))
             except OSError:
-                continue  # not there yet, pruned between two looks, or not a strategy's file
+                continue  # not there yet, pruned just now, or not a strategy's file
             sizes.append(({"strategy": view.name}, size))
         yield gauge("openbell_beat_age_seconds", "Since the loop's last sign of life.", ages)
         yield gauge("openbell_journal_bytes", "Size of the journal.", sizes)
 
     def _alerts(self) -> Iterator[Family]:
-        found = alerts_view.read(self._sources.alerts)
+        found = alerts_view.read(self._dependencies.alerts)
         if found is None:
             return
         channels = [({"channel": channel.name}, channel) for channel in found.channels]

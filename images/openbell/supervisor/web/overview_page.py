@@ -1,6 +1,6 @@
-"""The overview: what of the snapshot is shown at one glance, and how much is folded. Pure.
+"""The overview: which bots and conditions of the snapshot the first page shows, and how many it folds. Pure.
 
-What is not well comes first; a page has a bounded number of rows, however many bots there are.
+Bots that are down come first. A page has a bounded number of rows, however many bots there are.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ MOST_STRATEGIES = 50  # strategies on a page
 MOST_CONDITIONS = 12  # groups of conditions on a page
 MOST_NAMES = 6  # bots that a group of conditions names
 MOST_COMING = 4
-ORDER = ("down", "late", "running", "paused", "new", "up")  # from what needs a look to what does not
+ORDER = ("down", "late", "running", "paused", "new", "up")  # from the most urgent to the least
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ConditionGroup:
     """Conditions of one kind in one strategy."""
 
     first: Condition
@@ -63,8 +63,8 @@ class Overview:
     counts: tuple[tuple[str, int], ...]  # status → bots
     bots: int
     missed_today: int
-    troubles: tuple[Trouble, ...]
-    more_troubles: int
+    condition_groups: tuple[ConditionGroup, ...]
+    more_condition_groups: int
     coming: tuple[Coming, ...]
     groups: tuple[Group, ...]
     page: int
@@ -79,13 +79,13 @@ def overview(snapshot: Snapshot, page: int = 1) -> Overview:
     if pages > 1:
         strategies = tuple(sorted(strategies, key=lambda one: (_worst(one), one.name)))
     bots = [bot for strategy in snapshot.strategies for bot in strategy.bots]
-    found = troubles(snapshot)
+    found = condition_groups(snapshot)
     return Overview(
-        counts=tallied(bots),
+        counts=counted_by_status(bots),
         bots=len(bots),
         missed_today=sum(bot.missed_today for bot in bots),
-        troubles=found[:MOST_CONDITIONS],
-        more_troubles=max(0, len(found) - MOST_CONDITIONS),
+        condition_groups=found[:MOST_CONDITIONS],
+        more_condition_groups=max(0, len(found) - MOST_CONDITIONS),
         coming=coming(snapshot.strategies),
         groups=groups(strategies[(page - 1) * MOST_STRATEGIES : page * MOST_STRATEGIES]),
         page=page,
@@ -108,36 +108,36 @@ def groups(strategies: Sequence[StrategyView]) -> tuple[Group, ...]:
 
 
 def _group(strategy: StrategyView, share: int) -> Group:
-    ordered = by_need(strategy.bots)
-    return Group(strategy, tuple(ordered[:share]), tallied(ordered[share:]))
+    ordered = down_first(strategy.bots)
+    return Group(strategy, tuple(ordered[:share]), counted_by_status(ordered[share:]))
 
 
-def by_need(bots: Iterable[BotView]) -> list[BotView]:
-    """Return bots, those that are not well first, otherwise in their own order."""
+def down_first(bots: Iterable[BotView]) -> list[BotView]:
+    """Return bots, those that are down first, otherwise in their own order."""
     return sorted(bots, key=lambda bot: bot.status in GOOD)
 
 
-def tallied(bots: Iterable[BotView]) -> tuple[tuple[str, int], ...]:
-    """Return how many bots have each status, from what needs a look to what does not."""
+def counted_by_status(bots: Iterable[BotView]) -> tuple[tuple[str, int], ...]:
+    """Return how many bots have each status, from the most urgent to the least."""
     counts = Counter(bot.status for bot in bots)
     return tuple((status, counts[status]) for status in ORDER if counts[status])
 
 
-def troubles(snapshot: Snapshot, strategy: str | None = None) -> tuple[Trouble, ...]:
+def condition_groups(snapshot: Snapshot, strategy: str | None = None) -> tuple[ConditionGroup, ...]:
     """Return what is wrong, of one kind in one strategy as one, those that last longest first; of one strategy or of all."""
     zones = {view.name: view.timezone for view in snapshot.strategies}
     found: dict[tuple[str, str], list[Condition]] = {}
     for condition in snapshot.conditions:
         if strategy in {None, condition.strategy}:
             found.setdefault((condition.kind, condition.strategy), []).append(condition)
-    grouped = [_trouble(alike, zones.get(name, "UTC")) for (_, name), alike in found.items()]
+    grouped = [_condition_group(alike, zones.get(name, "UTC")) for (_, name), alike in found.items()]
     return tuple(sorted(grouped, key=lambda trouble: trouble.since))
 
 
-def _trouble(alike: Sequence[Condition], timezone: str) -> Trouble:
+def _condition_group(alike: Sequence[Condition], timezone: str) -> ConditionGroup:
     bots = [condition.bot for condition in alike if condition.bot]
     first = min(alike, key=lambda condition: condition.since)
-    return Trouble(first, tuple(bots[:MOST_NAMES]), max(0, len(bots) - MOST_NAMES), first.since, timezone)
+    return ConditionGroup(first, tuple(bots[:MOST_NAMES]), max(0, len(bots) - MOST_NAMES), first.since, timezone)
 
 
 def coming(strategies: Iterable[StrategyView]) -> tuple[Coming, ...]:

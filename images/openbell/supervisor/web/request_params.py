@@ -1,4 +1,4 @@
-"""What a request asks for: its parameters and its body, each mistake answered with one clear line."""
+"""Reads the parameters and the body of a request; each mistake is answered with one clear line."""
 
 import json
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from starlette.requests import Request
 LONGEST_BODY = 4096  # bytes; the longest sensible one is a tenth of it
 
 
-def only(request: Request, *names: str) -> None:
-    """Answer 400 if the request has a parameter that means nothing here, or one of them twice."""
+def reject_unknown(request: Request, *names: str) -> None:
+    """Answer 400 if the request has an unknown parameter, or one of `names` twice."""
     given = [name for name, _ in request.query_params.multi_items()]
     unknown = next((name for name in given if name not in names), None)
     if unknown is not None:
@@ -21,7 +21,7 @@ def only(request: Request, *names: str) -> None:
         raise HTTPException(400, f"{twice}: given twice")
 
 
-def whole(request: Request, name: str, default: int, most: int) -> int:
+def integer(request: Request, name: str, default: int, most: int) -> int:
     """Return a parameter's whole number from 1 to `most`; 400 if it is none."""
     text = request.query_params.get(name)
     if text is None:

@@ -1,4 +1,4 @@
-"""The guard: which requests are answered at all, and what no answer goes without."""
+"""Middleware: refuses foreign Host headers, and adds the security headers to every answer."""
 
 import ipaddress
 import re
@@ -26,7 +26,7 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """ASGI middleware around the whole page."""
+    """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
         """`hosts`: names beside those of this machine under which the page may be asked for."""
@@ -39,7 +39,7 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -49,16 +49,16 @@ class SecurityHeaders:
         host = Headers(scope=scope).get("host", "")
         if scope["path"] != "/healthz" and not is_own(host, self._hosts):
             text = "This page does not answer under that name: add it to OPENBELL_HOSTS (names separated by commas).\n"
-            await PlainTextResponse(text, 421)(scope, receive, send_guarded)
+            await PlainTextResponse(text, 421)(scope, receive, send_with_headers)
             return
-        await self._app(scope, receive, send_guarded)
+        await self._app(scope, receive, send_with_headers)
 
 
 def is_own(host: str, hosts: Collection[str]) -> bool:
-    """Tell whether a Host header names this machine.
+    """Return whether a Host header names this machine.
 
-    A name that a stranger can point at this machine (DNS rebinding) would let his page read this one through the user's
-    browser. Nobody can own an address, a name without a dot, or one below localhost.
+    A domain that a stranger points at this machine (DNS rebinding) would let his site read this page through the user's
+    browser. Nobody can own an address, a name without a dot, or a name below localhost.
     """
     match = _HOST.fullmatch(host.lower())
     if match is None:

@@ -1,4 +1,4 @@
-"""A strategy's page: what the store remembers of it, a bounded part at a time."""
+"""A strategy's page: a bounded part of its records in the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from openbell.supervisor.model.records import (
 )
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.charts import Chart, Point, duration_chart, line_chart, trend_chart
-from openbell.supervisor.web.overview_page import Trouble, by_need, troubles
+from openbell.supervisor.web.overview_page import ConditionGroup, condition_groups, down_first
 
 ROWS = 20  # of each table on a page
 MOST_PAGES = 50
@@ -77,17 +77,17 @@ class StrategyPage:
     notes: Sequence[NoteRecord]
     more_notes: bool
     events: Sequence[ServiceEvent]
-    troubles: Sequence[Trouble]
+    condition_groups: Sequence[ConditionGroup]
 
 
 def strategy_page(
     snapshot: Snapshot, view: StrategyView, store: Store, chosen: str = "", page: int = 1, rows: int = 1
 ) -> StrategyPage:
     """Return a strategy's page. chosen: the bot whose details are shown; page: of the list of bots; rows: of the tables."""
-    ordered = by_need(view.bots) if len(view.bots) > MOST_BOTS else list(view.bots)
+    ordered = down_first(view.bots) if len(view.bots) > MOST_BOTS else list(view.bots)
     pages = max(1, -(-len(ordered) // MOST_BOTS))
     page = min(page, pages)
-    bot = next((one for one in view.bots if one.id == chosen), None) or next(iter(by_need(ordered)), None)
+    bot = next((one for one in view.bots if one.id == chosen), None) or next(iter(down_first(ordered)), None)
     errors, notes = store.errors(view.name, rows * ROWS + 1), store.notes(view.name, rows * ROWS + 1)
     return StrategyPage(
         view=view,
@@ -102,7 +102,7 @@ def strategy_page(
         notes=_part(notes, rows),
         more_notes=len(notes) > rows * ROWS,
         events=store.services(view.name, ROWS),
-        troubles=troubles(snapshot, view.name),
+        condition_groups=condition_groups(snapshot, view.name),
     )
 
 

@@ -1,4 +1,4 @@
-"""The documents' environment: which words and figures the templates know."""
+"""The environment of the templates: the functions that they may call."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from markupsafe import Markup, escape
 
 from openbell.journal import stamp
 from openbell.supervisor.health.snapshot import BotView
-from openbell.supervisor.model.times import dated, local, milliseconds
+from openbell.supervisor.model.formatting import dated, local, milliseconds
 from openbell.supervisor.web import charts, labels
 from openbell.supervisor.web.strategy_page import held
 
 
 def environment(folder: Path) -> jinja2.Environment:
-    """Return the environment of the templates in `folder`; whatever a strategy wrote is text in them, never markup."""
+    """Return the environment of the templates in `folder`; text from a strategy is escaped."""
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,

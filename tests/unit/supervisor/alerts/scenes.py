@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openbell.control import Deployment
 from openbell.supervisor.alerts.incidents import Incidents
-from openbell.supervisor.alerts.records import Incident, Member
+from openbell.supervisor.alerts.model import Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
@@ -99,7 +99,7 @@ class Room:
         self.now += after
         for _ in range(20):
             shown = snapshot(*conditions, last_fault=len(self.faults), **more)  # type: ignore[arg-type]
-            wait = self.desk.see(shown, self.now)
+            wait = self.desk.process(shown, self.now)
             if wait != 0.0:
                 return wait
         msg = "it never stops saying things at one instant"

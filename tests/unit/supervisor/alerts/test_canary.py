@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from openbell.slots import slots_between
-from openbell.supervisor.alerts.canary import AHEAD, GRACE, KEPT, REQUEST, CanaryRunner, ask, manifest
+from openbell.supervisor.alerts.canary import AHEAD, GRACE, KEPT, REQUEST, CanaryRunner, manifest, request_canary
 from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
 from tests.unit.supervisor.alerts.scenes import NOW, SECOND
 
-SETTLING = SECOND  # which the book gives the journal
+WRITE_MARGIN = SECOND  # which the book gives the journal
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_without_a_request_there_is_nothing(cage: CanaryRunner) -> None:
 
 def test_a_canary_is_due_once_and_missed(cage: CanaryRunner, tmp_path: Path) -> None:
     """It is fine until its grace is over, then it has missed its slot, and after a while there is no canary any more."""
-    request = ask(tmp_path, NOW, "a test")
+    request = request_canary(tmp_path, NOW, "a test")
     found_at, now = None, NOW
     while now < NOW + KEPT:
         conditions, wait = cage.step(now)
@@ -41,7 +41,7 @@ def test_a_canary_is_due_once_and_missed(cage: CanaryRunner, tmp_path: Path) -> 
             assert condition.since == request.slot
         now += timedelta(seconds=max(0.01, min(wait, 0.25)))
     assert found_at is not None
-    assert GRACE <= found_at - request.slot <= GRACE + SETTLING + SECOND / 4
+    assert GRACE <= found_at - request.slot <= GRACE + WRITE_MARGIN + SECOND / 4
     assert cage.step(NOW + AHEAD + KEPT + SECOND) == ((), None)
     assert not (tmp_path / REQUEST).exists()
 
@@ -51,9 +51,9 @@ def test_nothing_is_left_of_a_canary(cage: CanaryRunner, tmp_path: Path, monkeyp
     places = tmp_path / "temporary"
     places.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(places))
-    ask(tmp_path, NOW, "a test")
+    request_canary(tmp_path, NOW, "a test")
     cage.step(NOW)
-    ask(tmp_path, NOW + SECOND, "a test")
+    request_canary(tmp_path, NOW + SECOND, "a test")
     cage.step(NOW + SECOND)
     assert len(list(places.iterdir())) == 1
     cage.close()
@@ -62,7 +62,7 @@ def test_nothing_is_left_of_a_canary(cage: CanaryRunner, tmp_path: Path, monkeyp
 
 def test_a_request_that_cannot_be_removed_is_obeyed_once(cage: CanaryRunner, tmp_path: Path) -> None:
     """Else the canary would begin anew at every look, and never be due."""
-    ask(tmp_path, NOW, "a test")
+    request_canary(tmp_path, NOW, "a test")
     text = (tmp_path / REQUEST).read_text()
     cage.step(NOW)
     first = cage._canary

@@ -3,7 +3,7 @@
 import pytest
 
 from openbell.supervisor.alerts.grouping import ABSENCE, CANARY, CANARY_STRATEGY, IncidentIndex, cause_of
-from openbell.supervisor.alerts.records import Incident
+from openbell.supervisor.alerts.model import Incident
 from openbell.supervisor.model.conditions import Condition
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND, condition, incident, member
 
@@ -76,4 +76,4 @@ ERROR = incident(member("a", "failed"), cause=cause_of(condition("a", "failed"))
 )
 def test_a_new_condition_joins_what_explains_it(new: Condition, there: Incident, *, joins: bool) -> None:
     """It joins an incident of its cause, of its strategy's dead loop, or of the supervisor's own absence; an old outage is over for it."""
-    assert (IncidentIndex([there], NOW).place(new) == there.id) is joins
+    assert (IncidentIndex([there], NOW).find(new) == there.id) is joins

@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 
 from openbell.supervisor.alerts.delivery import Worker
-from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.sender_client import SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from openbell.supervisor.model.conditions import Condition

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openbell.supervisor.alerts.delivery import NextAttempt, Worker, Workers, after_failure
-from openbell.supervisor.alerts.records import Delivery, Incident, Message
+from openbell.supervisor.alerts.model import Delivery, Incident, Message
 from openbell.supervisor.alerts.sender_client import SenderClient, SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from openbell.supervisor.alerts.store import AlertStore, open_database
@@ -36,15 +36,15 @@ def delivery(attempts: int = 0, *, age: timedelta = timedelta(0), open_: bool = 
 @pytest.mark.parametrize(
     "about,failures,failing_for,expected",
     [
-        (delivery(0), 1, None, NextAttempt(NOW + 5 * SECOND, hand_over=False)),
-        (delivery(1), 2, 5 * SECOND, NextAttempt(NOW + 15 * SECOND, hand_over=False)),
-        (delivery(2), 3, 20 * SECOND, NextAttempt(NOW + 45 * SECOND, hand_over=True)),
-        (delivery(0), 1, 2 * MINUTE, NextAttempt(NOW + 5 * SECOND, hand_over=True)),
-        (delivery(5), 6, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
-        (delivery(5000), 5001, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
-        (delivery(200, age=24 * HOUR), 201, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
-        (delivery(200, age=24 * HOUR, open_=False), 201, HOUR, NextAttempt(None, hand_over=False)),
-        (delivery(200, age=23 * HOUR, open_=False), 201, HOUR, NextAttempt(NOW + 10 * MINUTE, hand_over=True)),
+        (delivery(0), 1, None, NextAttempt(NOW + 5 * SECOND, to_fallback=False)),
+        (delivery(1), 2, 5 * SECOND, NextAttempt(NOW + 15 * SECOND, to_fallback=False)),
+        (delivery(2), 3, 20 * SECOND, NextAttempt(NOW + 45 * SECOND, to_fallback=True)),
+        (delivery(0), 1, 2 * MINUTE, NextAttempt(NOW + 5 * SECOND, to_fallback=True)),
+        (delivery(5), 6, HOUR, NextAttempt(NOW + 10 * MINUTE, to_fallback=True)),
+        (delivery(5000), 5001, HOUR, NextAttempt(NOW + 10 * MINUTE, to_fallback=True)),
+        (delivery(200, age=24 * HOUR), 201, HOUR, NextAttempt(NOW + 10 * MINUTE, to_fallback=True)),
+        (delivery(200, age=24 * HOUR, open_=False), 201, HOUR, NextAttempt(None, to_fallback=False)),
+        (delivery(200, age=23 * HOUR, open_=False), 201, HOUR, NextAttempt(NOW + 10 * MINUTE, to_fallback=True)),
     ],
 )
 def test_what_follows_a_failure(
@@ -203,7 +203,7 @@ def test_workers_serve_real_channels_side_by_side(webhook: Hook, tmp_path: Path)
         try:
             with memory.transaction():
                 memory.add_message(message(), now(), ["hangs", "fails", "good"])
-            workers.look()
+            workers.wake()
             wait_until(lambda: webhook.received["ok"], "the good channel's message", 20)
             assert memory.failing().keys() <= {"fails"}, "the one that hangs was not waited for"
             wait_until(lambda: memory.failing().keys() == {"hangs", "fails"}, "both to have failed", 30)

@@ -146,7 +146,7 @@ def test_what_was_done_is_read_from_the_ledger(world: World) -> None:
 
 def digests(alerts: AlertService) -> list[str]:
     """Return the titles of all digests."""
-    rows = alerts._memory.database.execute("SELECT title FROM messages WHERE sort = 'digest' ORDER BY id")
+    rows = alerts._alert_store.database.execute("SELECT title FROM messages WHERE sort = 'digest' ORDER BY id")
     return [title for (title,) in rows]
 
 
@@ -163,26 +163,26 @@ def test_a_digest_is_sent_once_a_day_whatever_is_restarted(world: World) -> None
         )
 
     with closing(alerts()) as first:
-        first.see(WELL, clock[0])
+        first.process(WELL, clock[0])
         assert digests(first) == [], "today's time had passed when it was set"
         for _ in range(3):
             clock[0] += 20 * HOUR
-            first.see(WELL, clock[0])
+            first.process(WELL, clock[0])
         assert digests(first) == [], "there is none on a weekend"
     clock[0] = at("2026-11-23 13:40:00")
     for _ in range(3):
         with closing(alerts()) as again:
-            again.see(WELL, clock[0])
-            again.see(WELL, clock[0] + MINUTE)
+            again.process(WELL, clock[0])
+            again.process(WELL, clock[0] + MINUTE)
             assert digests(again) == ["INFO: morning digest, Mon 23 Nov"]
     clock[0] = at("2026-11-24 20:00:00")
     with closing(alerts()) as late:
-        late.see(WELL, clock[0])
+        late.process(WELL, clock[0])
         assert len(digests(late)) == 1, "in the evening nobody needs the morning's"
-        while (wait := late.see(WELL, at("2026-11-25 13:29:50"))) == 0.0:
+        while (wait := late.process(WELL, at("2026-11-25 13:29:50"))) == 0.0:
             pass  # it also says that it was away
         assert wait == pytest.approx(10.0)
-        late.see(WELL, at("2026-11-25 13:30:00"))
+        late.process(WELL, at("2026-11-25 13:30:00"))
         assert digests(late)[1:] == ["INFO: morning digest, Wed 25 Nov"]
 
 
@@ -195,5 +195,5 @@ def test_nobody_gets_a_digest_who_did_not_ask(world: World) -> None:
         AlertService(from_environment({}), [], world.root, world.control, world.store, lambda: now, lambda _: None)
     ) as alerts:
         for minute in range(0, 120, 5):
-            alerts.see(WELL, now + minute * MINUTE + SECOND)
+            alerts.process(WELL, now + minute * MINUTE + SECOND)
         assert digests(alerts) == []

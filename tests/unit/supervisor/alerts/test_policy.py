@@ -5,13 +5,13 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from openbell.supervisor.alerts.grouping import ABSENCE, CANARY
+from openbell.supervisor.alerts.model import Incident
 from openbell.supervisor.alerts.policy import AlertDecision, decide
 from openbell.supervisor.alerts.quiet_hours import QuietHours
-from openbell.supervisor.alerts.records import Incident
 from openbell.supervisor.alerts.settings import AlertSettings
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND, incident, member
 
-TICK = timedelta(milliseconds=1)
+MILLISECOND = timedelta(milliseconds=1)
 PLAIN = AlertSettings()
 NIGHT = AlertSettings(quiet=QuietHours(time(22), time(7), "Europe/Berlin"))
 MISSED, STALLED = member(), member(bot="", kind="stalled")
@@ -33,14 +33,14 @@ OVER = member(told=True, closed=MINUTE)
     "about,after,expected",
     [
         # The first message: after a moment in which others may join.
-        (incident(MISSED), timedelta(0), AlertDecision(until=NOW + 150 * TICK)),
-        (incident(MISSED), 150 * TICK, AlertDecision("alert")),
-        (incident(MISSED, joined_at=NOW + 300 * TICK), 350 * TICK, AlertDecision(until=NOW + 400 * TICK)),
-        (incident(MISSED, joined_at=NOW + 300 * TICK), 400 * TICK, AlertDecision("alert")),
+        (incident(MISSED), timedelta(0), AlertDecision(until=NOW + 150 * MILLISECOND)),
+        (incident(MISSED), 150 * MILLISECOND, AlertDecision("alert")),
+        (incident(MISSED, joined_at=NOW + 300 * MILLISECOND), 350 * MILLISECOND, AlertDecision(until=NOW + 400 * MILLISECOND)),
+        (incident(MISSED, joined_at=NOW + 300 * MILLISECOND), 400 * MILLISECOND, AlertDecision("alert")),
         (incident(STALLED), 5 * SECOND, AlertDecision(until=NOW + 5.5 * SECOND)),
         (incident(STALLED), 6 * SECOND, AlertDecision("alert")),
         (incident(STALLED, joined_at=NOW + 11 * SECOND), 11.5 * SECOND, AlertDecision(until=NOW + 12 * SECOND)),
-        (incident(STALLED, MISSED), 150 * TICK, AlertDecision("alert")),
+        (incident(STALLED, MISSED), 150 * MILLISECOND, AlertDecision("alert")),
         (incident(member(closed=SECOND)), 2 * SECOND, AlertDecision("alert", over=True)),
         # Then: silence, reminders at growing distances, the last one again and again.
         (known(NAMED), 59 * MINUTE, AlertDecision(until=NOW + HOUR)),
@@ -100,7 +100,7 @@ def test_quiet_hours_delay_nothing_critical(about: Incident, expected: AlertDeci
 
 def test_what_waited_is_said_when_the_quiet_hours_end() -> None:
     """A recovery of the night is told at seven, not a moment later."""
-    assert decide(known(OVER), NIGHT, MORNING - TICK) == AlertDecision(until=MORNING)
+    assert decide(known(OVER), NIGHT, MORNING - MILLISECOND) == AlertDecision(until=MORNING)
     assert decide(known(OVER), NIGHT, MORNING) == AlertDecision("recovery", over=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.records import Message
+from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.sender_client import SenderClient
 from openbell.supervisor.alerts.sender_process import hide
 from openbell.supervisor.alerts.settings import Channel

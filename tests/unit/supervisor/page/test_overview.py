@@ -10,7 +10,13 @@ from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import DecisionRecord, SlotRecord
 from openbell.supervisor.web import Dependencies, WebApp
-from openbell.supervisor.web.overview_page import MOST_CONDITIONS, MOST_ROWS, MOST_STRATEGIES, overview, troubles
+from openbell.supervisor.web.overview_page import (
+    MOST_CONDITIONS,
+    MOST_ROWS,
+    MOST_STRATEGIES,
+    condition_groups,
+    overview,
+)
 from tests.unit.supervisor.page.client import ask
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -84,7 +90,7 @@ def test_conditions_of_one_kind_are_one() -> None:
     conditions = tuple(
         Condition("missed", "a", f"b{number}", AT - timedelta(minutes=number), "no") for number in range(45)
     )
-    (found,) = troubles(snapshot(strategy("a"), conditions=conditions))
+    (found,) = condition_groups(snapshot(strategy("a"), conditions=conditions))
     assert (found.bots[:2], found.more, found.since) == (("b0", "b1"), 39, AT - timedelta(minutes=44))
 
 
@@ -92,7 +98,7 @@ def test_conditions_are_bounded() -> None:
     """And how many are not shown is said."""
     conditions = tuple(Condition("failed", f"s{number}", "b", AT, "no") for number in range(20))
     shown = overview(snapshot(conditions=conditions))
-    assert (len(shown.troubles), shown.more_troubles) == (MOST_CONDITIONS, 20 - MOST_CONDITIONS)
+    assert (len(shown.condition_groups), shown.more_condition_groups) == (MOST_CONDITIONS, 20 - MOST_CONDITIONS)
 
 
 def test_what_is_next() -> None:

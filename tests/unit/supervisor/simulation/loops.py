@@ -17,7 +17,7 @@ from tests.unit.supervisor.simulation.truth import Truth
 
 MS = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
-SETTLING = SECOND  # after its last instant, a run's first line may still be on its way
+WRITE_MARGIN = SECOND  # after its last instant, a run's first line may still be on its way
 CREEP = timedelta(days=80)  # in which a run that creeps gets from nothing to its timeout
 BEAT_AGE = timedelta(seconds=5)
 AT_ONCE = 800  # ms; a run so short is written down at its start
@@ -200,7 +200,7 @@ class Loop:
                 if self.up and self.beating and self.heard < slot and self.started is not None and self.started < slot:
                     self.truth.begin(at, "not_written", self.name, "", self.cause)
 
-        self.agenda.at(one.bot.start_by(slot) + SETTLING, over)
+        self.agenda.at(one.bot.start_by(slot) + WRITE_MARGIN, over)
 
     def skip(
         self, one: SimulatedBot, slots: list[datetime], at: datetime, outcome: str, reason: str, **more: object

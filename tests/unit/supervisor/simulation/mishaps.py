@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from tests.unit.supervisor.simulation.bots import SimulatedBot
-from tests.unit.supervisor.simulation.loops import MS, SECOND, SETTLING, Loop
+from tests.unit.supervisor.simulation.loops import MS, SECOND, WRITE_MARGIN, Loop
 
 HUNG_AFTER = timedelta(seconds=10)  # past its timeout
 LOST_AFTER = timedelta(seconds=60)  # a run that its loop no longer has, has lost its end
@@ -123,7 +123,7 @@ def started_after_its_grace(loop: Loop, one: SimulatedBot, rng: random.Random) -
 
     def fate(one: SimulatedBot, slot: datetime, at: datetime) -> None:
         loop.watch_deadline(one, slot)
-        begins = one.bot.start_by(slot) + SETTLING + rng.uniform(5, 500) * SECOND
+        begins = one.bot.start_by(slot) + WRITE_MARGIN + rng.uniform(5, 500) * SECOND
         loop.agenda.at(begins, lambda then: loop.run(one, slot, then, lasts=300 * MS))
 
     one.fates.append(fate)

@@ -87,20 +87,20 @@ class Supervisor:
 def simulated_disk() -> Iterator[list[disk_space.DiskSpace]]:
     """Let the watch see these volumes instead of the machine's; the test changes them."""
     rooms = [ROOMY]
-    before = disk_space.look
-    disk_space.look = lambda _: list(rooms)  # type: ignore[assignment]
+    before = disk_space.measure
+    disk_space.measure = lambda _: list(rooms)  # type: ignore[assignment]
     try:
         yield rooms
     finally:
-        disk_space.look = before
+        disk_space.measure = before
 
 
 @contextmanager
 def longer_waits() -> Iterator[None]:
     """Let the watch believe in a clock that jumps: what it does each second or minute, it does whenever it is asked."""
-    before = watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_LOOK
-    watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_LOOK = LONG, LONG.total_seconds(), LONG / 8
+    before = watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN
+    watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN = LONG, LONG.total_seconds(), LONG / 8
     try:
         yield
     finally:
-        watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_LOOK = before
+        watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN = before

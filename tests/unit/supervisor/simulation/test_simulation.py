@@ -64,7 +64,7 @@ def _binds_to_no_slot(self: SlotLedger, strategy: str, run: RunRecord, reason: s
 
 def test_the_score_notices_false_alarms_and_wrong_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book that does not enter runs for their slots makes all of them missed."""
-    monkeypatch.setattr(SlotLedger, "_bind", _binds_to_no_slot)
+    monkeypatch.setattr(SlotLedger, "_assign", _binds_to_no_slot)
     score = simulate(1, Size(bots=15, length=timedelta(days=10), faults_a_day=1))
     assert score.precision < 0.8
     assert score.wrong_slots

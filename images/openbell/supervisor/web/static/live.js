@@ -3,7 +3,7 @@
 // Without this script the page reloads itself.
 
 import { morph } from "./morph.js";
-import { prepare } from "./look.js";
+import { prepare } from "./tooltips.js";
 import "./change.js";
 
 const EVERY = 2000; // milliseconds

@@ -1,7 +1,7 @@
-// What a cell or a point says: under the pointer, under a finger, and with the arrow keys.
+// Tooltips of cells and points: under the pointer, under a finger, and with the arrow keys.
 
 const tip = document.getElementById("tip");
-const places = new WeakMap(); // element → which of its cells or points is looked at
+const selected = new WeakMap(); // element → which of its cells or points is shown
 
 function cells(strip) {
   return [...strip.children].map((cell) => ({ text: cell.title, box: () => cell.getBoundingClientRect() }));
@@ -27,7 +27,7 @@ function show(element, index) {
   const all = items(element);
   const item = all[Math.max(0, Math.min(all.length - 1, index))];
   if (!item) return;
-  places.set(element, all.indexOf(item));
+  selected.set(element, all.indexOf(item));
   const box = item.box();
   tip.textContent = item.text;
   tip.hidden = false;
@@ -68,7 +68,7 @@ document.addEventListener("focusout", hide);
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") hide();
   if (!event.target.matches(".strip, .plot")) return;
-  const place = places.get(event.target) ?? 0;
+  const place = selected.get(event.target) ?? 0;
   const wanted = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: Infinity }[event.key];
   if (wanted === undefined) return;
   event.preventDefault();

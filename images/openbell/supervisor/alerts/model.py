@@ -1,4 +1,4 @@
-"""What the alerts remember, as values. Every instant is aware UTC."""
+"""The values that the alerts store. Every instant is aware UTC."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from openbell.supervisor.model.conditions import KINDS, Condition
 class Member:
     """A condition as part of an incident: open, or closed at `closed_at`.
 
-    timezone: the bot's, in which people are told of it. ended: "mended", or "paused" with the pause in `remedy`.
+    timezone: the bot's, used in messages. ended: "mended", or "paused" with the pause in `remedy`.
     told: whether a message has named it. last: the last slot that went this way, of one that came and went.
     """
 
@@ -27,16 +27,16 @@ class Member:
 
     @property
     def critical(self) -> bool:
-        """Whether it is told in quiet hours too; what nobody knows is."""
+        """Whether it is reported in quiet hours too; an unknown kind is."""
         kind = KINDS.get(self.condition.kind)
         return kind is None or kind.critical
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Conditions with one cause. It is over when all its members are closed and that has been said.
+    """Conditions with one cause. It is over when all its members are closed and that has been reported.
 
-    joined_at: when its newest member came. told_at: its first message; said_at: its newest. hold_until: nothing is said before.
+    joined_at: when its newest member came. told_at: its first message; said_at: its newest. hold_until: no message before.
     """
 
     id: int
@@ -48,7 +48,7 @@ class Incident:
     updates: int = 0
     reminders: int = 0
     hold_until: datetime | None = None
-    note: str = ""  # a sentence before all others: of the supervisor's own absence
+    note: str = ""  # the first sentence of its message: about the supervisor's own absence
     members: tuple[Member, ...] = ()
 
 
@@ -64,14 +64,14 @@ class Flip:
 
 @dataclass(frozen=True)
 class Message:
-    """What is said to a person. sort: alert, update, reminder, recovery, summary, digest or canary."""
+    """A message to a person. sort: alert, update, reminder, recovery, summary, digest or canary."""
 
     sort: str
     severity: str  # critical, warning, good or info
     title: str
     body: str
     incident: int | None = None
-    key: str = ""  # one with the same key is never stored twice
+    key: str = ""  # a second message with the same key is not stored
 
 
 @dataclass(frozen=True)
