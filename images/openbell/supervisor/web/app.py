@@ -66,7 +66,9 @@ class WebApp:
             document = self._document(
                 "overview.html", snapshot, title="openbell", overview=shown, has_channel=self._dependencies.has_channel
             )
-            self._cached = {one: old for one, old in self._cached.items() if one[0] == snapshot.version} | {key: document}
+            self._cached = {one: old for one, old in self._cached.items() if one[0] == snapshot.version} | {
+                key: document
+            }
         return self._answer(request, document)
 
     def strategy(self, request: Request) -> Response:
