@@ -3,19 +3,18 @@
 import json
 from collections.abc import Iterable, Mapping
 
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.table import aligned
 
 HEADINGS = ("WHEN", "WHAT", "OUTCOME", "BY", "ON", "WHY")
-_READ = 'cat "$1/audit.jsonl" 2>/dev/null || test ! -e "$1/audit.jsonl"'
 _BESIDE = ("release", "services", "strategy", "bot", "length")  # the action; `--json` shows everything
 
 
 def read(connection: Connection) -> str:
     """Return the audit's lines as they are; nothing if nothing was done yet."""
     host = connection.host
-    command = ("sh", "-c", _READ, "sh", f"{host.folder}/{host.project}")
-    return connection.check(command, timeout=60, doing="reading the audit").text
+    return program.ask(connection, "audit", f"{host.folder}/{host.project}", doing="reading the audit")
 
 
 def shown(text: str) -> str:

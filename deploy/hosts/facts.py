@@ -43,6 +43,8 @@ class Facts:
     container: str = ""  # what contains this host, if something does
     clock: str = ""  # what keeps its time right
     upgrades: bool = False  # whether unattended-upgrades is installed
+    python: str = ""  # version of python3
+    podman: bool = False  # whether `docker` is Podman by another name
     client: bool = False  # whether there is a `docker`
     server: bool = False  # whether there is a `dockerd`
     compose: str = ""  # version of the v2 plugin
@@ -84,6 +86,8 @@ def parse(text: str) -> Facts:
         container=told.get("container", ""),
         clock=told.get("clock", ""),
         upgrades=told.get("upgrades") == "installed",
+        python=told.get("python", ""),
+        podman="podman" in told,
         client="docker" in told,
         server="dockerd" in told,
         compose=told.get("compose", "").removeprefix("v"),

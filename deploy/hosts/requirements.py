@@ -7,6 +7,7 @@ from deploy.ssh.connection import Host
 
 ENGINE = "20.10"  # the oldest that openbell is tested with
 COMPOSE = "2.20"  # the first that knows `include`
+PYTHON = "3.9"  # what the program that a deploy sends needs there
 SPARE = 256 * 2**20  # bytes that must stay free on the engine's disk: journals and logs grow there
 
 
@@ -15,6 +16,8 @@ def unready(host: Host, facts: Facts, needed: int = 0) -> str | None:
     name, provision = host.name, f"`make provision HOST={host.name}`"
     if not facts.client:
         return f"{name}: Docker is not installed there: {provision} sets it up"
+    if facts.podman:
+        return f"{name}: `docker` there is Podman under Docker's name (podman-docker), which openbell is not made for: remove podman-docker, then {provision} installs Docker's engine"
     if facts.engine is None or facts.refusal:
         return f"{name}: {_refused(facts, provision)}"
     if older(facts.engine.version, ENGINE):
@@ -26,6 +29,9 @@ def unready(host: Host, facts: Facts, needed: int = 0) -> str | None:
         return f"{name}: Docker Compose v2 is not installed there: {provision} sets it up"
     if older(facts.compose, COMPOSE):
         return f"{name}: Docker Compose there is {facts.compose}; openbell needs {COMPOSE} or newer: {provision} sets it up"
+    if not facts.python or older(facts.python, PYTHON):
+        found = f"Python there is {facts.python}" if facts.python else "Python 3 is not installed there"
+        return f"{name}: {found}; openbell needs {PYTHON} or newer: {provision} installs it"
     if facts.disk_free < needed + SPARE:
         return (
             f"{name}: the disk is nearly full: {megabytes(facts.disk_free)} free where Docker keeps its files, "

@@ -6,7 +6,7 @@ from string import Template
 
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
-from deploy.hosts.requirements import COMPOSE, ENGINE, megabytes, older
+from deploy.hosts.requirements import COMPOSE, ENGINE, PYTHON, megabytes, older
 from deploy.provision import daemon
 from deploy.ssh.connection import Host
 
@@ -87,15 +87,27 @@ def plan(host: Host, facts: Facts) -> tuple[Step, ...]:
     if not set(SUPPORTED) & set(facts.ids):
         msg = (
             f"{host.name}: is {facts.system}; `make provision` knows Debian and Ubuntu: install Docker {ENGINE} and Compose {COMPOSE} "
-            "or newer there by hand, which is all that `make deploy` needs"
+            f"or newer and Python {PYTHON} or newer there by hand, which is all that `make deploy` needs"
         )
         raise CommandError(msg)
-    steps = (*_docker(host, facts), _group(facts), _clock(facts), *_untouched(facts))
+    steps = (_python(host, facts), *_docker(host, facts), _group(facts), _clock(facts), *_untouched(facts))
     if any(step.script for step in steps) and not facts.root and facts.sudo != "free":
         asks = "sudo asks for a password" if facts.sudo else "there is no sudo"
         msg = f"{host.name}: you are {facts.user} there, and {asks}: provision it as root, such as HOST=root@{host.name.rpartition('@')[2]}, or let {facts.user} use sudo without a password meanwhile"
         raise CommandError(msg)
     return steps
+
+
+def _python(host: Host, facts: Facts) -> Step:
+    part = "Python"
+    if facts.python and older(facts.python, PYTHON):
+        msg = (
+            f"{host.name}: has Python {facts.python}; openbell needs {PYTHON} or newer there: upgrade the distribution"
+        )
+        raise CommandError(msg)
+    if facts.python:
+        return Step(part, facts.python)
+    return Step(part, "missing", "install python3 from the distribution", "apt_refresh\napt_install python3\n")
 
 
 def _docker(host: Host, facts: Facts) -> tuple[Step, ...]:

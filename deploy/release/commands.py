@@ -18,6 +18,7 @@ from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.plan import Plan
 from deploy.release.release import Release
 from deploy.release.resolve import Tree
+from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 from deploy.table import aligned
 from deploy.transfer import HostImages, Shipment, host_images, prepared
@@ -140,8 +141,8 @@ def _part(configuration: Tree, there: HostState, strategy: str | None, strategie
 
 def _its_compose(connection: Connection) -> Tree:
     """Return the Compose file of the release that runs."""
-    path = f"{host_state.folder(connection.host)}/current/compose.yaml"
-    content = json.loads(connection.check(("cat", path), doing="reading what runs there").text)
+    folder = host_state.folder(connection.host)
+    content = json.loads(program.ask(connection, "current", folder, "compose.yaml", doing="reading what runs there"))
     return content if isinstance(content, dict) else {}
 
 
@@ -159,8 +160,7 @@ def _under_way(connection: Connection, plan: Plan, there: HostState) -> list[str
     """Return the runs in flight and the slots due soon of what will be stopped."""
     stopped = [name for name in (*plan.recreate, *plan.remove) if name != plans.SUPERVISOR]
     ids = [there.containers[name].id for name in stopped if name in there.containers]
-    ask = f'for id; do docker exec "$id" openbell idle --look --within {SOON} 2>/dev/null; done; exit 0'
-    said = connection.run(("sh", "-c", ask, "openbell", *ids), timeout=60).text if ids else ""
+    said = program.ask(connection, "under-way", str(SOON), *ids, timeout=60) if ids else ""
     return [f"mind      {line}" for line in said.splitlines() if line]
 
 
@@ -224,8 +224,7 @@ def _follow(connection: Connection, name: str, log: Log) -> transaction.Transact
 def _attach(connection: Connection, held: LockHeldError, log: Log) -> int:
     """Follow the transaction that holds the lock if it is this user's own; otherwise say who has it."""
     host = connection.host.name
-    pid = f"{host_state.folder(connection.host)}/transactions/{held.transaction}/pid"
-    if held.by != provenance.who() or not held.transaction or connection.run(("test", "-e", pid)).code:
+    if held.by != provenance.who() or not held.transaction or not _has_begun(connection, held.transaction):
         msg = f"{host}: {held}: wait until it is done, and try again"
         raise CommandError(msg)
     log.info("attached to the deployment that is in progress", purpose=held.purpose, since=held.since)
@@ -236,15 +235,19 @@ def _attach(connection: Connection, held: LockHeldError, log: Log) -> int:
     return 0
 
 
+def _has_begun(connection: Connection, name: str) -> bool:
+    words = program.command("begun", host_state.folder(connection.host), name)
+    return connection.run(words, input=program.packed(), timeout=30).code == 0
+
+
 def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> None:
     """Say how the last transaction ended, if nobody was there to hear it."""
     if there.untold is None:
         return
-    name, state = there.untold
-    ending = transaction.parse(f"state {state}")
-    said = f"{ending.outcome} {ending.reason}".strip() if ending else f"was cut off ({state or 'at its start'})"
-    log.info("the last one, which nobody followed to its end", release=name, ended=said)
-    connection.check(("touch", f"{host_state.folder(connection.host)}/transactions/{name}/told"), timeout=30)
+    ending = transaction.parse(there.untold.state, rebooted=there.untold.rebooted)
+    said = f"{ending.outcome} {ending.reason}".strip()
+    log.info("the last one, which nobody followed to its end", release=there.untold.transaction, ended=said)
+    program.ask(connection, "told", host_state.folder(connection.host), there.untold.transaction, timeout=30)
 
 
 def _must_be_ready(host: Host, facts: Facts, needed: int) -> None:

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from deploy.docker.services import strategies
 from deploy.release.release import Release, from_json
 from deploy.release.resolve import FINGERPRINT
+from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 
-REMOTE = Path(__file__).parent.parent / "remote"
 SERVICE = "com.docker.compose.service"
 
 
@@ -25,13 +24,22 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Untold:
+    """A transaction whose end nobody was told."""
+
+    transaction: str
+    state: str
+    rebooted: bool = False  # whether the server was started anew since it began
+
+
+@dataclass(frozen=True)
 class HostState:
     """What is there."""
 
     containers: Mapping[str, Running] = field(default_factory=dict)  # by service
-    releases: tuple[Release, ...] = ()  # oldest first
+    releases: tuple[Release, ...] = ()  # in the order in which they took over, by the server's own count
     current: Release | None = None
-    untold: tuple[str, str] | None = None  # the last transaction and its state, if nobody was told how it ended
+    untold: Untold | None = None  # the last transaction, if nobody was told how it ended
 
     def release(self, name: str) -> Release | None:
         """Return the release of that id."""
@@ -43,45 +51,27 @@ def folder(host: Host) -> str:
     return f"{host.folder}/{host.project}"
 
 
-def script(name: str) -> str:
-    """Return a script that runs on hosts."""
-    return (REMOTE / f"{name}.sh").read_text(encoding="utf-8")
-
-
 def look(connection: Connection) -> HostState:
     """Ask the host."""
     host = connection.host
-    command = ("sh", "-c", script("deployed"), "openbell", folder(host), host.project)
-    return parse(connection.check(command, timeout=120, doing="looking at what runs there").text)
+    answer = program.ask(
+        connection, "state", folder(host), host.project, timeout=120, doing="looking at what runs there"
+    )
+    return parse(answer)
 
 
 def parse(text: str) -> HostState:
-    """Return what deployed.sh has printed."""
+    """Return what the program on the host has printed."""
+    content = json.loads(text)
     containers: dict[str, Running] = {}
-    releases: list[Release] = []
-    current, untold = "", None
-    for line in text.splitlines():
-        word, _, value = line.partition(" ")
-        match word:
-            case "container":
-                content = json.loads(value)
-                labels = content["labels"] or {}
-                service = str(labels.get(SERVICE, ""))
-                # Two of a service are there where a swap was cut off: the one that runs counts.
-                if service not in containers or content["state"] == "running":
-                    fingerprint = str(labels.get(FINGERPRINT, ""))
-                    containers[service] = Running(
-                        content["id"], content["state"], fingerprint, strategies(service, labels)
-                    )
-            case "current":
-                current = value
-            case "release":
-                if release := from_json(value):
-                    releases.append(release)
-            case "untold":
-                name, _, state = value.partition(" ")
-                untold = (name, state)
-            case _:
-                pass
-    found = HostState(containers, tuple(sorted(releases, key=lambda one: one.id)), None, untold)
-    return HostState(found.containers, found.releases, found.release(current), untold)
+    for one in content["containers"]:
+        service = str(one["labels"].get(SERVICE, ""))
+        # Two of a service are there where a swap was cut off: the one that runs counts.
+        if service not in containers or one["state"] == "running":
+            fingerprint = str(one["labels"].get(FINGERPRINT, ""))
+            containers[service] = Running(one["id"], one["state"], fingerprint, strategies(service, one["labels"]))
+    found = [release for one in content["releases"] if (release := from_json(one["record"]))]
+    current = next((one for one in found if one.id == content["current"]), None)
+    last = content.get("untold")
+    untold = Untold(last["transaction"], last["state"], last["rebooted"]) if last else None
+    return HostState(containers, tuple(found), current, untold)

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self
 
 from deploy.errors import CommandError
-from deploy.release.host_state import folder, script
+from deploy.release.host_state import folder
+from deploy.ssh import program
 from deploy.ssh.connection import LOST, Connection
 
 ALIVE_EVERY = 5.0  # seconds; the host frees the lock of a peer that was silent for 30
@@ -45,9 +46,9 @@ class HostLock:
 
     def __enter__(self) -> Self:
         root = folder(self._connection.host)
-        self._process = self._connection.start(("sh", "-c", script("agent"), "openbell", root))
+        self._process = self._connection.start(program.command("lock", root))
         try:
-            self._send(self._holder)
+            self._send(program.packed() + self._holder)
             self._take(self._answer(), root)
         except BaseException:
             self._end()
@@ -65,9 +66,11 @@ class HostLock:
     def start(self, transaction: str) -> None:
         """Start a transaction that was uploaded. From here on it goes on by itself, and has the lock."""
         self._send(f"start {transaction}\n".encode())
-        if self._answer() != "started":
+        answer = self._answer()
+        if answer != "started":
             self._connection.must_live(LOST, ("the start of the transaction",))
-            msg = f"{self._connection.host.name}: the transaction could not be started: try again"
+            why = answer.removeprefix("failed ") or "the server gave no answer"
+            msg = f"{self._connection.host.name}: the deployment could not be started, and nothing was touched: {why}"
             raise CommandError(msg)
 
     def _take(self, answer: str, root: str) -> None:
@@ -77,7 +80,8 @@ class HostLock:
         if word != "locked":
             self._connection.must_live(LOST, ("the lock",))
             host = self._connection.host
-            msg = f"{host.name}: {root} cannot be locked there: see whether it can be written, with `{host.ssh}`"
+            why = f" ({value})" if value else ""
+            msg = f"{host.name}: {root} cannot be locked there{why}: see whether it can be written, with `{host.ssh}`"
             raise CommandError(msg)
 
     def _beat(self) -> None:

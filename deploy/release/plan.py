@@ -31,17 +31,22 @@ class Plan:
     def steps(self) -> tuple[tuple[str, str], ...]:
         """What is done with which service, in order.
 
-        What takes strategies over starts beside those that have them, where its loops wait for the strategies' locks: so no
-        strategy is away for longer than its old loop takes to stop. Only then they can beat. The supervisor is last.
+        A strategy's new container starts beside the old one, where its loop imports it and waits for its lock: so no
+        strategy is away for longer than its old loop takes to stop. What takes strategies over from other services starts
+        beside those, before they are stopped. What is no strategy has ports and stores that two cannot share: its container
+        is replaced. The supervisor is last.
         """
         others = [name for name in self.recreate if name not in self.takes_over]
         return (
-            *(("switch", name) for name in others if name != SUPERVISOR),
+            *((self._way(name), name) for name in others if name != SUPERVISOR),
             *(("start", name) for name in self.takes_over),
             *(("stop", name) for name in self.gives_way),
             *(("check", name) for name in self.takes_over),
-            *(("switch", name) for name in others if name == SUPERVISOR),
+            *(("replace", name) for name in others if name == SUPERVISOR),
         )
+
+    def _way(self, name: str) -> str:
+        return "switch" if self.release.services[name].manifests else "replace"
 
     def lines(self) -> list[str]:
         """Return the plan for a person."""
@@ -132,7 +137,7 @@ def back(deployed: HostState, to: str | None) -> Release:
             return release
         msg = f'TO: found "{to}"; allowed: one of {", ".join(choices)}'
         raise CommandError(msg, 2)
-    before = [one for one in deployed.releases if one.id < deployed.current.id]
+    before = deployed.releases[: choices.index(deployed.current.id)] if deployed.current.id in choices else ()
     if not before:
         msg = f"there is no release before {deployed.current.id}; `make releases` lists them, TO= names one"
         raise CommandError(msg)

@@ -1,5 +1,6 @@
 """The transaction on the host: its files are brought there, it is started, and followed until it ends."""
 
+import contextlib
 import io
 import json
 import tarfile
@@ -7,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import CommandError
-from deploy.release.host_state import folder, script
+from deploy.release.host_state import folder
 from deploy.release.plan import Plan
 from deploy.release.release import Release
 from deploy.release.resolve import NO_FILE, Tree, environment_file
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
 
 MODE = 0o600
@@ -50,13 +52,6 @@ def transaction_files(
     plan: Plan, previous: Release | None, host: str, project: str, by: str, action: str, *, idle: bool
 ) -> dict[str, str]:
     """Return the files of a transaction, by their paths in the upload."""
-    lines = [
-        *(f"project {project}", f"release {plan.release.id}", f"by {by}", f"wait {'idle' if idle else 'soon'}"),
-        *([f"previous {previous.id}"] if previous else []),
-        *([f"strategies {','.join(plan.strategies)}"] if plan.strategies else []),
-        *(f"{step} {name}" for step, name in plan.steps),
-        *(f"remove {name}" for name in plan.remove),
-    ]
     said = {
         "action": action,
         "release": plan.release.id,
@@ -68,19 +63,29 @@ def transaction_files(
         "commit": plan.release.commit,
         "dirty": plan.release.dirty,
     }
-    return {
-        "transaction/transaction.sh": script("transaction"),
-        "transaction/plan": _lines(lines),
-        "transaction/audit": json.dumps(said).removesuffix("}"),
+    content = {
+        "project": project,
+        "release": plan.release.id,
+        "previous": previous.id if previous else None,
+        "by": by,
+        "wait_for_idle": idle,
+        "steps": plan.steps,
+        "remove": plan.remove,
+        "hosted": {
+            name: list(service.manifests) for name, service in plan.release.services.items() if service.manifests
+        },
+        "strategies": plan.strategies,
+        "audit": said,
     }
+    return {"transaction/plan.json": json.dumps(content, indent=1) + "\n"}
 
 
 def upload(
     connection: Connection, files: Mapping[str, str], release: str, transaction: str, inherit: Sequence[str]
 ) -> None:
     """Bring the files over the connection's input; secrets are in no argument. `inherit`: services whose secrets stay."""
-    command = ("sh", "-c", script("upload"), "openbell", folder(connection.host), release, transaction, *inherit)
-    connection.check(command, input=packed(files), timeout=120, doing="storing the release")
+    words = ("receive", folder(connection.host), release, transaction, *inherit)
+    program.ask(connection, *words, input=packed(files), timeout=120, doing="storing the release")
 
 
 def packed(files: Mapping[str, str]) -> bytes:
@@ -97,32 +102,37 @@ def packed(files: Mapping[str, str]) -> bytes:
 
 def follow(connection: Connection, transaction: str, tell: Callable[[str], None]) -> TransactionResult:
     """Tell each line of a transaction's log as it comes, and return how it ended. Problem if the connection is lost."""
-    path = f"{folder(connection.host)}/transactions/{transaction}"
-    command = ("sh", "-c", script("follow"), "openbell", path)
-    process = connection.start(command)
+    root = folder(connection.host)
+    process = connection.start(program.command("follow", root, transaction))
+    assert process.stdin  # noqa: S101 - a pipe
     assert process.stdout  # noqa: S101 - a pipe
-    ending = None
+    with contextlib.suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(program.packed())
+    ended = None
     for raw in process.stdout:
-        line = raw.decode(errors="replace").rstrip("\n")
-        ending = parse(line)
-        if ending is None and not line.startswith("state "):
-            tell(line)
-    connection.must_live(process.wait(), ("following the deployment",))
-    if ending is None:
-        ending = TransactionResult(
-            "interrupted", "it was cut off on the host, which may have been restarted: deploy again"
-        )
-    connection.check(("touch", f"{path}/told"), timeout=30)
-    return ending
+        word, _, rest = raw.decode(errors="replace").rstrip("\n").partition(" ")
+        if word == "log":
+            tell(rest)
+        elif word == "end":
+            ended = json.loads(rest)
+    code = process.wait()
+    connection.must_live(code, ("following the deployment",))
+    if ended is None:
+        msg = f"{connection.host.name}: the deployment could not be followed (exit code {code})"
+        raise CommandError(msg)
+    program.ask(connection, "told", root, transaction, timeout=30)
+    return parse(ended["state"], rebooted=ended["rebooted"])
 
 
-def parse(line: str) -> TransactionResult | None:
-    """Return the ending that follow.sh's last line tells, or None if it tells none."""
-    word, _, rest = line.removeprefix("state ").partition(" ")
-    if not line.startswith("state ") or word != "ended":
-        return None
-    outcome, _, reason = rest.partition(" ")
-    return TransactionResult(outcome, reason)
+def parse(state: str, *, rebooted: bool = False) -> TransactionResult:
+    """Return how a transaction ended, from the last state that it wrote."""
+    word, _, rest = state.partition(" ")
+    if word == "ended":
+        outcome, _, reason = rest.partition(" ")
+        return TransactionResult(outcome, reason)
+    where = f"while {rest}" if word == "running" else "at its start"
+    why = "the server was started anew" if rebooted else "its process on the server ended without a word"
+    return TransactionResult("interrupted", f"it was cut off {where}: {why}")
 
 
 def explain(ending: TransactionResult, release: str, previous: str | None, host: str) -> CommandError | None:
@@ -133,8 +143,13 @@ def explain(ending: TransactionResult, release: str, previous: str | None, host:
         case "refused":
             return CommandError(f"{host}: {release} was not deployed, and nothing was touched: {ending.reason}")
         case "returned":
-            back = f"{previous} runs again" if previous else "nothing runs there, as before"
+            back = f"{previous} runs again" if previous else "what ran before runs again"
             return CommandError(f"{host}: {release} did not pass its gate, and {back}: {ending.reason}")
+        case "interrupted":
+            return CommandError(
+                f"{host}: {release}: {ending.reason}; what was started last runs on by itself: `make status HOST={host}` "
+                "shows it, and another deploy completes it"
+            )
         case _:
             return CommandError(
                 f"{host}: {release}: {ending.reason}; look there with `make status HOST={host}`, and deploy again"

@@ -2,7 +2,7 @@
 tell() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n\r\t' '   ')"; }
 
 survey() {
-    export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
+    export LC_ALL=C PATH="$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/snap/bin"
     (
         . /etc/os-release 2>/dev/null
         tell id "${ID:-}"
@@ -21,6 +21,7 @@ survey() {
     command -v sudo >/dev/null && tell sudo "$(sudo -n true 2>/dev/null && echo free || echo asks)"
     [ -d /run/systemd/system ] && tell systemd yes
     tell container "$(systemd-detect-virt --container 2>/dev/null || { [ -e /.dockerenv ] && echo docker; })"
+    tell python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
     clock
     tell upgrades "$(dpkg-query -W -f '${db:Status-Status}' unattended-upgrades 2>/dev/null)"
     engine
@@ -42,6 +43,7 @@ engine() {
     command -v dockerd >/dev/null && tell dockerd yes
     command -v docker >/dev/null || return
     tell docker yes
+    case $(docker --version 2>&1) in *[Pp]odman*) tell podman yes && return ;; esac
     compose=$(timeout 20 docker compose version --short 2>/dev/null) && tell compose "$compose"
     if ! said=$(ask_engine 2>&1); then
         tell refusal "$(printf %s "$said" | tail -n 1)"

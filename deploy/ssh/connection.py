@@ -1,6 +1,8 @@
 """One connection to a host, by the system's own ssh: the user's config, agent, keys, known_hosts and jump hosts apply."""
 
 import contextlib
+import os
+import re
 import shlex
 import signal
 import socket
@@ -13,12 +15,15 @@ from types import TracebackType
 from typing import IO, Self
 
 from deploy.errors import CommandError
+from deploy.ssh import errors, login_shell
 from deploy.ssh.control_master import ControlMaster, end
 from deploy.ssh.host import Host
 
 __all__ = ["LOST", "Connection", "Host", "Result"]
 
 LOST = 255  # ssh's own exit code when it, and not the command, has failed
+_PIECE = 1 << 16
+_REFUSED = re.compile(r"session request failed|Session open refused by peer")
 
 # Runs what follows until it ends or its input closes: then nobody is there to read it, and nothing may go on on the host.
 # The signal goes to all of its processes: `docker` alone would leave it to its plugin, which a terminal would signal.
@@ -48,8 +53,8 @@ class Result:
 class Connection:
     """One authenticated connection, shared by every command until the end of the `with` block.
 
-    Commands are lists of arguments, quoted here and nowhere else. At most ten may be under way at a time, which is what
-    sshd allows on a connection by default. Ctrl-C reaches this process only: what becomes of a command is its caller's
+    Commands are lists of arguments, quoted here and nowhere else. At most two are under way at a time: some servers allow no
+    more sessions on a connection. Ctrl-C reaches this process only: what becomes of a command is its caller's
     to say. A command that was started on the host may go on there when the connection is lost.
     """
 
@@ -88,8 +93,11 @@ class Connection:
         except subprocess.TimeoutExpired:
             msg = f"{self.host.name}: no answer to `{short(command)}` within {timeout:g} s: try again, or look there with `{self.host.ssh}`"
             raise CommandError(msg) from None
-        result = Result(ended.returncode, ended.stdout, ended.stderr.decode(errors="replace"))
+        stderr = login_shell.after_welcome(ended.stderr).decode(errors="replace")
+        result = Result(ended.returncode, login_shell.after_welcome(ended.stdout), stderr)
         self.must_live(result.code, command)
+        if _REFUSED.search(stderr):
+            raise CommandError(self._too_many_sessions())
         return result
 
     def check(
@@ -103,8 +111,7 @@ class Connection:
         """Run a command that must succeed; otherwise Problem says what was done (`doing`) and how it failed."""
         result = self.run(command, input=input, timeout=timeout)
         if result.code:
-            lines = [line for line in result.stderr.splitlines() if line.strip()]
-            said = lines[-1].strip() if lines else f"exit code {result.code}"
+            said = errors.reason(result.stderr).removeprefix("openbell: ") or f"exit code {result.code}"
             msg = f"{self.host.name}: {doing or f'`{short(command)}`'} failed: {said}"
             raise CommandError(msg)
         return result
@@ -114,14 +121,26 @@ class Connection:
         command: Sequence[str],
         *,
         stdin: int | IO[bytes] = subprocess.PIPE,
-        stdout: int | IO[bytes] = subprocess.PIPE,
         stderr: int | IO[bytes] | None = None,
     ) -> "subprocess.Popen[bytes]":
-        """Start a command on the host; its exit code 255 means that the connection may be lost: ask `must_live`."""
+        """Start a command on the host; its exit code 255 means that the connection may be lost: ask `must_live`.
+
+        Its output begins after what a login shell says to everybody.
+        """
         process = subprocess.Popen(
-            self._command(command), stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+            self._command(command),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
         )
         self._started.append(process)
+        assert process.stdout  # noqa: S101 - a pipe
+        for line in process.stdout:
+            if login_shell.is_begin(line):
+                return process
+        if process.wait() == LOST and self.alive:
+            raise CommandError(self._too_many_sessions())
         return process
 
     def foreground(self, command: Sequence[str], *, given: bytes | None = None) -> int:
@@ -130,14 +149,20 @@ class Connection:
         Without `given` it is ended on the host too when this process is interrupted or the connection is lost.
         """
         watched = ("sh", "-c", _WHILE_HEARD, "sh", *command) if given is None else tuple(command)
-        process = self.start(watched, stdout=sys.stdout.fileno())
+        process = self.start(watched)
         assert process.stdin  # noqa: S101 - a pipe
+        assert process.stdout  # noqa: S101 - a pipe
         try:
             if given is not None:
                 with contextlib.suppress(BrokenPipeError):  # then its exit code says more
                     process.stdin.write(given)
                     process.stdin.close()
+            sys.stdout.flush()
+            while some := process.stdout.read1(_PIECE):  # type: ignore[attr-defined] # a buffered reader has it
+                _write(sys.stdout.fileno(), some)
             code = process.wait()
+        except BrokenPipeError:  # whoever read our output has enough
+            return -signal.SIGPIPE
         finally:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
@@ -201,7 +226,10 @@ class Connection:
             self._master = None
 
     def _command(self, command: Sequence[str]) -> tuple[str, ...]:
-        return (*self._open.words, "-T", "--", self.host.name, shlex.join(command))
+        return (*self._open.words, "-T", *self.host.destination, login_shell.line(command))
+
+    def _too_many_sessions(self) -> str:
+        return f"{self.host.name}: the server refuses another session on this connection: set MaxSessions to 2 or more in its sshd_config"
 
     @property
     def _open(self) -> ControlMaster:
@@ -209,6 +237,11 @@ class Connection:
             msg = f"{self.host.name}: there is no connection"
             raise CommandError(msg)
         return self._master
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def free_port() -> int:

@@ -1,8 +1,8 @@
 """The ssh process that holds a connection, by OpenSSH's multiplexing; what runs over the connection is ssh.py's."""
 
 import os
-import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,15 +10,23 @@ import time
 from pathlib import Path
 
 from deploy.errors import CommandError
-from deploy.ssh import errors
+from deploy.ssh import errors, scratch
 from deploy.ssh.host import Host
 
 ANSWER_WITHIN = 15  # seconds for a host to accept a connection
 LOGIN_WITHIN = 60  # seconds until the host lets us in: an agent may ask its user
+_LOOK_EVERY = 0.01  # seconds
 
-_READY = b"openbell: connected\n"
-# It holds the connection for as long as this process has the other end of its input, however this process ends.
-_HOLD = "printf 'openbell: connected\\n'; exec cat"
+# Ends ssh when this process has gone, however it went: then the other end of the input is closed. The connection has no
+# session of its own, since some servers allow two in all.
+_WHILE_HEARD = """\
+exec 3<&0
+"$@" </dev/null 3<&- & ssh=$!
+{ cat <&3; kill "$ssh"; } >/dev/null 2>&1 & listener=$!
+wait "$ssh"; code=$?
+kill "$listener" 2>/dev/null
+exit "$code"
+"""
 _OPTIONS = (
     "BatchMode=yes",
     f"ConnectTimeout={ANSWER_WITHIN}",
@@ -29,6 +37,8 @@ _OPTIONS = (
     "RequestTTY=no",
     "RemoteCommand=none",
     "ClearAllForwardings=yes",
+    "ForwardAgent=no",
+    "ForwardX11=no",
     "PermitLocalCommand=no",
     "ControlMaster=yes",
     "ControlPersist=no",
@@ -42,7 +52,8 @@ class ControlMaster:
         """Connect; Problem says why it did not work, and what to do."""
         self.host = host
         # Not below TMPDIR: a socket's path may have 104 characters on some systems, of which ssh takes 17 for itself.
-        self.folder = Path(tempfile.mkdtemp(prefix="openbell-", dir="/tmp"))
+        scratch.sweep(Path("/tmp"))  # noqa: S108 - what is removed is checked
+        self.folder = Path(tempfile.mkdtemp(prefix=scratch.prefix(), dir="/tmp"))
         self._errors = self.folder / "errors"
         try:
             self._process = self._start()
@@ -71,7 +82,7 @@ class ControlMaster:
     def control(self, what: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         """Ask the process for something: check, forward, cancel."""
         return subprocess.run(
-            (*self.words, "-O", what, *arguments, "--", self.host.name),
+            (*self.words, "-O", what, *arguments, *self.host.destination),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -80,7 +91,7 @@ class ControlMaster:
 
     def reason(self) -> str:
         """Return why the connection was lost, as far as ssh has said it."""
-        return errors.last_words(self._said()) or "the host does not answer any more"
+        return errors.reason(self._said()) or "the host does not answer any more"
 
     def wait(self) -> None:
         """Wait until the connection ends."""
@@ -88,45 +99,43 @@ class ControlMaster:
 
     def end(self) -> None:
         """Close the connection, and leave nothing behind."""
-        end(self._process)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
+        assert self._process.stdin  # noqa: S101 - a pipe
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> "subprocess.Popen[bytes]":
         config = ("-F", str(self.host.config.expanduser())) if self.host.config else ()
         options = [word for option in _OPTIONS for word in ("-o", option)]
+        hold = ("-N", "-S", str(self.folder / "ssh"))
+        if shutil.which("ssh") is None:
+            msg = "ssh is not installed here: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client), and try again"
+            raise CommandError(msg)
         with self._errors.open("wb") as errors:
-            try:
-                # A session of its own: Ctrl-C must not take the connection from under a command that is to end well.
-                return subprocess.Popen(
-                    ("ssh", *config, *options, "-S", str(self.folder / "ssh"), "--", self.host.name, _HOLD),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,
-                )
-            except FileNotFoundError:
-                msg = "ssh is not installed here: install OpenSSH's client (on Debian and Ubuntu: apt-get install openssh-client), and try again"
-                raise CommandError(msg) from None
+            # A session of its own: Ctrl-C must not take the connection from under a command that is to end well.
+            return subprocess.Popen(
+                ("sh", "-c", _WHILE_HEARD, "openbell", "ssh", *config, *options, *hold, *self.host.destination),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,
+            )
 
     def _wait_until_ready(self) -> None:
         """Return once the host has let us in; Problem if it does not."""
-        output = self._process.stdout
-        assert output  # noqa: S101 - a pipe
-        read, until = b"", time.monotonic() + LOGIN_WITHIN
-        with selectors.DefaultSelector() as selector:
-            selector.register(output, selectors.EVENT_READ)
-            while _READY not in read:
-                if not selector.select(max(0.0, until - time.monotonic())):
-                    msg = f"{self.host.name}: no login within {LOGIN_WITHIN} s: see what `{self.host.ssh}` waits for"
-                    raise CommandError(msg)
-                some = os.read(output.fileno(), 4096)
-                if not some:
-                    self._process.wait()
-                    raise CommandError(errors.explain(self.host.name, self.host.ssh, self._said()))
-                read += some
+        until = time.monotonic() + LOGIN_WITHIN
+        # ssh makes its socket when the login is done.
+        while not (self.folder / "ssh").exists():
+            if self._process.poll() is not None:
+                raise CommandError(errors.explain(self.host.name, self.host.ssh, self._said()))
+            if time.monotonic() >= until:
+                msg = f"{self.host.name}: no login within {LOGIN_WITHIN} s: see what `{self.host.ssh}` waits for"
+                raise CommandError(msg)
+            time.sleep(_LOOK_EVERY)
         if added := errors.added_key(self._said()):
             told = f"openbell: {self.host.name}: as your ssh config asks, an unknown host key was accepted: {added}"
             print(told, file=sys.stderr)

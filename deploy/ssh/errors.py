@@ -62,6 +62,14 @@ _MEANINGS = (
         ),
     ),
 )
+# Lines of a connection that was there and of commands over it that say why, whatever follows them.
+_CAUSES = (
+    *(pattern for pattern, _ in _MEANINGS),
+    r"Timeout, server",
+    r"No space left",
+    r"Read-only file system",
+    r"not found",
+)
 # Lines that ssh may write and that do not say what went wrong.
 _NOISE = re.compile(r"^(Warning: Permanently added|\*\*|@|debug|Authorized uses only|Killed by signal)")
 
@@ -70,7 +78,7 @@ def explain(name: str, ssh: str, said: str) -> str:
     """Return why there is no connection, and the next step, from what ssh wrote to its standard error."""
     fingerprint = re.search(r"\b(SHA256:[\w+/=]+)", said)
     known = re.search(r"Offending .*key in (\S+:\d+)", said)
-    words = last_words(said)
+    words = reason(said)
     quoted = f" (ssh says: {words})" if words else ""
     for pattern, meaning in _MEANINGS:
         if re.search(pattern, said):
@@ -88,6 +96,13 @@ def last_words(said: str) -> str:
     """Return the last line of ssh's that says something."""
     lines = [line.strip() for line in said.splitlines()]
     return next((line for line in reversed(lines) if line and not _NOISE.match(line)), "")
+
+
+def reason(said: str) -> str:
+    """Return the line that says why: the first with a known meaning, since what follows it is often only its end."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not _NOISE.match(line.strip())]
+    known = (line for line in lines if any(re.search(pattern, line) for pattern in _CAUSES))
+    return next(known, lines[-1] if lines else "")
 
 
 def added_key(said: str) -> str | None:

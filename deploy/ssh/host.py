@@ -44,6 +44,20 @@ class Host:
         return "127.0.0.1" if address.version == 4 else "::1"
 
     @property
+    def destination(self) -> tuple[str, ...]:
+        """The last words of ssh's command line: options, and where to. ssh itself reads no address in brackets."""
+        url = re.fullmatch(r"ssh://(?:([^@/]+)@)?(?:\[([0-9A-Fa-f:.%\w]+)\]|([^@:/\[\]]+))(?::(\d+))?/?", self.name)
+        if url is None:
+            return ("--", self.name)
+        user, bracketed, plain, port = url.groups()
+        return (
+            *(("-l", user) if user else ()),
+            *(("-p", port) if port else ()),
+            *("--", bracketed or plain),
+        )
+
+    @property
     def ssh(self) -> str:
         """The command that a person types to get there by hand."""
-        return shlex.join(("ssh", *(("-F", str(self.config)) if self.config else ()), self.name))
+        where = tuple(word for word in self.destination if word != "--")
+        return shlex.join(("ssh", *(("-F", str(self.config)) if self.config else ()), *where))

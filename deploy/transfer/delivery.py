@@ -1,12 +1,12 @@
 """Ships images to a host, in one go."""
 
 import contextlib
-import shlex
 import subprocess
 from collections.abc import Sequence
 
 from deploy.errors import CommandError
 from deploy.log import Log
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.transfer import host_images, remote
 from deploy.transfer.shipment import Shipment, prepared
@@ -37,16 +37,13 @@ def ship(connection: Connection, references: Sequence[str], log: Log) -> tuple[S
 
 def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
     """Send a shipment and check it; return what the host has against it, or nothing."""
-    steps = [remote.verify(shipment)]
-    if shipment.moved:
-        steps.insert(0, remote.receive(shipment))
-    script = f"{remote.FUNCTIONS}\n{{ {' && '.join(shlex.join(step) for step in steps)}; }} 2>&1"
-    command = ("sh", "-c", script)
+    command = remote.deliver(shipment)
     with connection.start(command) as process:
         stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
         assert stdin  # noqa: S101 - a pipe
         # If it breaks, what the other end said before it went is read below.
         with contextlib.suppress(BrokenPipeError), contextlib.closing(stdin):
+            stdin.write(program.packed())
             write(shipment, stdin, log)
         try:
             output, _ = process.communicate(timeout=_LOADED_WITHIN)
@@ -58,4 +55,4 @@ def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
     if process.returncode == 0:
         return ""
     lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"exit code {process.returncode}"
+    return lines[0].removeprefix("openbell: ") if lines else f"exit code {process.returncode}"

@@ -4,26 +4,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy.errors import CommandError
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.transfer.images import Local, unchecked
 
 Chain = tuple[str, ...]  # layers from the lowest up: an engine has a layer only on top of those below it
 
-# One command, since each costs a round trip, and two things at a time, since each starts a client. An image that vanishes
-# in between is not listed.
-_QUESTION = """\
-listed=$(mktemp) || exit 1
-trap 'rm -f "$listed"' EXIT
-docker image ls --quiet --no-trunc 2>/dev/null | sort -u |
-    xargs -r docker image inspect --format '{{.Id}}|{{json .RepoTags}}|{{json .RootFS.Layers}}' >"$listed" 2>/dev/null &
-info=$(docker info --format '{{.ServerVersion}}|{{.OSType}}/{{.Architecture}}|{{json .DriverStatus}}|{{.DockerRootDir}}') || exit 1
-echo "$info"
-df -Pk "${info##*|}" 2>/dev/null | sed -n '2p' | grep . || echo unknown
-command -v zstd || echo none
-wait
-cat "$listed"
-"""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "i386": "386"}
 _ANSWER_WITHIN = 60  # seconds
 
@@ -57,36 +43,25 @@ class HostImages:
 
 def read(connection: Connection) -> HostImages:
     """Ask the host what it has; Problem if its Docker does not answer."""
-    result = connection.run(("sh", "-c", _QUESTION), timeout=_ANSWER_WITHIN)
-    if result.code:
-        said = (result.stderr.strip().splitlines() or ["no answer"])[-1]
-        host = connection.host.name
-        msg = f"{host}: Docker does not answer there ({said}): look at it with `{connection.host.ssh}`, or run `make provision HOST={host}`"
-        raise CommandError(msg)
-    return parse(result.text.splitlines())
+    doing = "asking Docker there for its images"
+    return parse(program.ask(connection, "images", timeout=_ANSWER_WITHIN, doing=doing))
 
 
-def parse(lines: Sequence[str]) -> HostImages:
-    """Return the inventory that the lines of the host's answer describe."""
-    version, platform, status, _ = lines[0].split("|", 3)
-    system, _, machine = platform.partition("/")
-    images = [line.split("|", 2) for line in lines[3:]]
+def parse(text: str) -> HostImages:
+    """Return the inventory that the host's answer describes."""
+    told = json.loads(text)
+    system, _, machine = str(told["platform"]).partition("/")
     return HostImages(
-        chains=chains(json.loads(layers) or () for _, _, layers in images),
-        tags={tag: identity for identity, tags, _ in images for tag in json.loads(tags) or ()},
+        chains=chains(image["layers"] or () for image in told["images"]),
+        tags={str(tag): str(image["id"]) for image in told["images"] for tag in image["tags"] or ()},
         platform=f"{system}/{_ARCHITECTURES.get(machine, machine)}",
-        engine=version,
-        containerd="containerd.snapshotter" in status,
-        zstd=lines[2] != "none",
-        free_bytes=_free(lines[1]),
+        engine=str(told["engine"]),
+        containerd="containerd.snapshotter" in json.dumps(told["driver_status"]),
+        zstd=bool(told["zstd"]),
+        free_bytes=told["free_bytes"],
     )
 
 
 def chains(images: Iterable[Sequence[str]]) -> frozenset[Chain]:
     """Return all chains that the images' lists of layers begin with."""
     return frozenset(tuple(layers[:count]) for layers in images for count in range(1, len(layers) + 1))
-
-
-def _free(line: str) -> int | None:
-    words = line.split()
-    return int(words[3]) * 1024 if len(words) >= 6 and words[3].isdigit() else None

@@ -11,6 +11,7 @@ import docker
 
 from deploy.errors import CommandError
 from deploy.log import Log
+from deploy.ssh import scratch
 from deploy.transfer import archive, export_push, export_save
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
@@ -65,7 +66,8 @@ def prepared(references: Sequence[str], inventory: HostImages, log: Log) -> Iter
 
     Problem if an image is not built, or is for another kind of machine than the host.
     """
-    with tempfile.TemporaryDirectory(prefix="openbell-") as folder, engine() as client:
+    scratch.sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=scratch.prefix()) as folder, engine() as client:
         local = look_up(client, references)
         for image in local:
             if image.platform != inventory.platform:

@@ -15,6 +15,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
+from deploy.ssh import scratch
 from deploy.transfer import export_push
 from deploy.transfer.capturing_registry import catching
 from deploy.transfer.images import Local
@@ -33,7 +34,7 @@ def priming(client: docker.DockerClient, images: Sequence[Local], begin: threadi
         done.set()
         yield done
         return
-    with tempfile.TemporaryDirectory(prefix="openbell-") as folder, catching(Path(folder), _NO_LIMIT) as catcher:
+    with tempfile.TemporaryDirectory(prefix=scratch.prefix()) as folder, catching(Path(folder), _NO_LIMIT) as catcher:
         over = threading.Event()
 
         def work() -> None:

@@ -1,0 +1,181 @@
+"""Docker's command line: started with a time limit, and asked again when the engine went away under it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
+TIMED_OUT = 124  # exit code of a command that was ended because it took too long
+_ATTEMPTS = 5
+_BACK_WITHIN = 180.0  # seconds for an engine to come back
+_GONE = re.compile(
+    r"^(Cannot connect to the Docker daemon|error during connect|unexpected EOF"
+    r"|Error response from daemon: .*(shutting down|context canceled))|docker\.sock",
+    re.MULTILINE,
+)
+# Lines that end an error message of Docker or Compose and do not say what went wrong.
+_NOISE = re.compile(r"^(See 'docker|Run 'docker|exit status \d+$|time=\S+ level=(warning|info))")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended, and all that it printed."""
+
+    code: int
+    text: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded."""
+        return self.code == 0
+
+    @property
+    def reason(self) -> str:
+        """The last line that says something."""
+        lines = [line.strip() for line in self.text.splitlines() if line.strip()]
+        said = [line for line in lines if not _NOISE.match(line)]
+        return (said or lines or [f"exit code {self.code}"])[-1]
+
+
+Runner = Callable[[Sequence[str], float], Answer]
+
+
+@dataclass(frozen=True)
+class Container:
+    """A service's container."""
+
+    id: str
+    service: str
+    running: bool
+    image_id: str
+    restart_policy: str = "unless-stopped"
+
+
+class DockerError(Exception):
+    """A command of Docker's failed, and trying again does not help; the text says why."""
+
+
+def run_process(command: Sequence[str], seconds: float) -> Answer:
+    """Run a command with a time limit; afterwards none of its processes is left."""
+    try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Answer(127, f"{command[0]}: {error.strerror}")
+    try:
+        output, _ = process.communicate(timeout=seconds)
+        return Answer(process.returncode, output.decode(errors="replace"))
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        said = output.decode(errors="replace")
+        return Answer(TIMED_OUT, f"{said}\nno answer within {seconds:g} s")
+
+
+class DockerClient:
+    """The engine, by its command line. `on_return` is called each time that it is back after it went away."""
+
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        run: Runner = run_process,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._say = say
+        self._run = run
+        self.sleep = sleep
+        self.now = now
+        self.on_return: Callable[[], None] = lambda: None
+
+    def ask(self, *words: str, seconds: float = 60.0) -> Answer:
+        """Run a command of Docker's once."""
+        return self._run(("docker", *words), seconds)
+
+    def must(self, *words: str, seconds: float = 300.0) -> str:
+        """Run a command until it succeeds or fails with the engine there; return what it printed, or DockerError."""
+        answer = Answer(1, "the engine is away")
+        for attempt in range(1, _ATTEMPTS + 1):
+            answer = self.ask(*words, seconds=seconds)
+            if answer.ok:
+                return answer.text
+            if self.answers() and not _GONE.search(answer.text):
+                break
+            self._say(f"the engine went away (attempt {attempt}): waiting until it is back")
+            if not self.wait_until_back():
+                break
+        raise DockerError(answer.reason)
+
+    def answers(self) -> bool:
+        """Tell whether the engine is there."""
+        return self.ask("version", seconds=20).ok
+
+    def wait_until_back(self) -> bool:
+        """Wait until the engine answers; tell whether it does."""
+        end = self.now() + _BACK_WITHIN
+        while not self.answers():
+            if self.now() >= end:
+                self._say(f"the engine did not come back within {_BACK_WITHIN / 60:g} minutes")
+                return False
+            self.sleep(1)
+        self.on_return()
+        return True
+
+    def containers(self, project: str, service: str | None = None) -> list[Container]:
+        """Return the project's containers, of one service if it is given; DockerError if the engine cannot say."""
+        found = [_container(one) for one in self.inspect_project(project)]
+        return [one for one in found if service is None or one.service == service]
+
+    def inspect_project(self, project: str) -> list[dict[str, Any]]:
+        """Return what the engine says of each of the project's containers."""
+        labels = (f"label={PROJECT}={project}", f"label={ONE_OFF}=False")
+        filters = [word for label in labels for word in ("--filter", label)]
+        for _ in range(_ATTEMPTS):
+            ids = self.must("ps", "--all", "--quiet", "--no-trunc", *filters, seconds=60).split()
+            if not ids:
+                return []
+            answer = self.ask("inspect", "--type", "container", *ids)
+            with contextlib.suppress(ValueError):
+                # A container that vanished since is told after the list.
+                found = json.JSONDecoder().raw_decode(answer.text[answer.text.index("[") :])[0]
+                return [one for one in found if isinstance(one, dict)]
+        raise DockerError(answer.reason)
+
+    def state(self, container: str) -> tuple[str, int]:
+        """Return a container's state and how often it was restarted; "gone" if it is not there."""
+        answer = self.ask(
+            "inspect", "--type", "container", "--format", "{{.State.Status}} {{.RestartCount}}", container
+        )
+        words = answer.text.split()
+        if not answer.ok or len(words) < 2:
+            return "gone" if self.answers() else "unknown", 0
+        return words[0], int(words[1])
+
+
+def _container(attributes: dict[str, Any]) -> Container:
+    labels = attributes["Config"].get("Labels") or {}
+    policy = (attributes.get("HostConfig") or {}).get("RestartPolicy") or {}
+    return Container(
+        id=str(attributes["Id"]),
+        service=str(labels.get(SERVICE, "")),
+        running=attributes["State"]["Status"] in {"running", "restarting"},
+        image_id=str(attributes.get("Image", "")),
+        restart_policy=str(policy.get("Name") or "no"),
+    )

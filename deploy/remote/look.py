@@ -1,0 +1,83 @@
+"""What a server runs and knows: its containers, its releases, how transactions went."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from deploy.remote.docker_client import DockerClient
+from deploy.remote.files import read_text
+from deploy.remote.records import Records, TransactionRecord
+
+POLL = 0.1  # seconds
+
+
+def state(records: Records, docker: DockerClient, project: str) -> dict[str, Any]:
+    """Return the containers, the releases that have taken over, and the last transaction if nobody was told of it."""
+    found: dict[str, Any] = {
+        "containers": [
+            {"id": one["Id"], "state": one["State"]["Status"], "labels": one["Config"].get("Labels") or {}}
+            for one in docker.inspect_project(project)
+        ],
+        "releases": [
+            {"sequence": number, "record": read_text(records.release(name) / "release.json")}
+            for number, name in records.taken_over()
+        ],
+        "current": records.current(),
+    }
+    last = last_transaction(records)
+    if last is not None and not (last.folder / "told").exists():
+        found["untold"] = {"transaction": last.folder.name, "state": last.state, "rebooted": last.rebooted}
+    return found
+
+
+def last_transaction(records: Records) -> TransactionRecord | None:
+    """Return the transaction that was started last, by the server's own clock."""
+    begun = [(path.stat().st_mtime, path.parent) for path in (records.root / "transactions").glob("*/pid")]
+    return TransactionRecord(max(begun)[1]) if begun else None
+
+
+def follow(record: TransactionRecord, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Tell each line of a transaction's log until it has ended; return its last state."""
+    position, rest = 0, b""
+    while True:
+        alive = record.alive
+        some = _from(record.folder / "log", position)
+        position += len(some)
+        *lines, rest = (rest + some).split(b"\n")
+        for line in lines:
+            tell(line.decode(errors="replace"))
+        if not alive and not some:
+            return {"state": record.state, "rebooted": record.rebooted}
+        time.sleep(POLL)
+
+
+def _from(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read()
+    except OSError:
+        return b""
+
+
+def containers(docker: DockerClient, project: str) -> Sequence[dict[str, Any]]:
+    """Return the project's containers as the engine describes them, with the last line of those that are not well."""
+    found = docker.inspect_project(project)
+    return [{"attributes": _without_environment(one), "last_line": _last_line(docker, one)} for one in found]
+
+
+def _without_environment(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the environment: it has secrets."""
+    config = {key: value for key, value in attributes["Config"].items() if key != "Env"}
+    return {**attributes, "Config": config}
+
+
+def _last_line(docker: DockerClient, attributes: dict[str, Any]) -> str:
+    health = (attributes["State"].get("Health") or {}).get("Status", "")
+    if attributes["State"]["Status"] == "running" and health in {"healthy", "starting", ""}:
+        return ""
+    lines = docker.ask("logs", "--tail", "1", str(attributes["Id"])).text.splitlines()
+    return lines[-1] if lines else ""

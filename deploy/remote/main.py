@@ -1,0 +1,138 @@
+"""The program's command line on the server: which command does what, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+from deploy.remote import images, look, worker
+from deploy.remote.docker_client import DockerClient, DockerError
+from deploy.remote.files import read_text, reason_of
+from deploy.remote.receive import receive
+from deploy.remote.records import Records, TransactionRecord
+from deploy.remote.session import Lines, hold_lock
+
+# Where a login without a terminal may not look: sbin, and what snap installs.
+PATHS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
+
+
+def main(words: Sequence[str], program: str = "") -> int:
+    """Run one command; what goes wrong is a line on standard error and exit code 1."""
+    os.umask(0o077)
+    os.environ["PATH"] = ":".join(dict.fromkeys([*os.environ.get("PATH", "").split(":"), *PATHS]))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr] # of a process they can
+    try:
+        if words[0] == "lock":
+            return hold_lock(Path(words[1]).absolute(), program, Lines())
+        return COMMANDS[words[0]](*words[1:])
+    except OSError as error:
+        return _fail(reason_of(error))
+    except (DockerError, ValueError) as error:
+        return _fail(str(error))
+
+
+def _fail(reason: str) -> int:
+    print(f"openbell: {reason}", file=sys.stderr)
+    return 1
+
+
+def _docker() -> DockerClient:
+    return DockerClient(lambda line: print(line, file=sys.stderr))
+
+
+def _records(root: str) -> Records:
+    return Records(Path(root).absolute())
+
+
+def _record(root: str, transaction: str) -> TransactionRecord:
+    return TransactionRecord(_records(root).root / "transactions" / transaction)
+
+
+def _print(content: Any) -> int:
+    print(json.dumps(content), flush=True)
+    return 0
+
+
+def _receive(root: str, release: str, transaction: str, *inherit: str) -> int:
+    with os.fdopen(0, "rb", closefd=False) as stream:
+        receive(_records(root), stream, release, transaction, inherit, _docker())
+    return 0
+
+
+def _follow(root: str, transaction: str) -> int:
+    ended = look.follow(_record(root, transaction), lambda line: print(f"log {line}", flush=True))
+    print(f"end {json.dumps(ended)}", flush=True)
+    return 0
+
+
+def _told(root: str, transaction: str) -> int:
+    (_record(root, transaction).folder / "told").touch()
+    return 0
+
+
+def _begun(root: str, transaction: str) -> int:
+    return 0 if (_record(root, transaction).folder / "pid").exists() else 1
+
+
+def _add_audit(root: str) -> int:
+    records = _records(root)
+    records.root.mkdir(parents=True, exist_ok=True)
+    records.audit(json.loads(sys.stdin.buffer.read().decode()))
+    return 0
+
+
+def _audit(root: str) -> int:
+    sys.stdout.write(read_text(_records(root).audit_file))
+    return 0
+
+
+def _current(root: str, name: str) -> int:
+    sys.stdout.write((_records(root).root / "current" / name).read_text(encoding="utf-8"))
+    return 0
+
+
+def _deliver(compression: str, size: str, wanted: str) -> int:
+    said = images.load(compression, int(size)) if int(size) else ""
+    lines = [said] if said else images.verify(_docker(), json.loads(wanted))
+    for line in lines:
+        print(f"openbell: {line}", flush=True)
+    return 1 if lines else 0
+
+
+def _page(address: str, seconds: str) -> int:
+    with build_opener(ProxyHandler({})).open(address, timeout=float(seconds)) as answer:
+        sys.stdout.write(answer.read().decode())
+    return 0
+
+
+def _under_way(seconds: str, *containers: str) -> int:
+    """Print the runs in progress and the slots due soon of these containers."""
+    for container in containers:
+        answer = _docker().ask("exec", container, "openbell", "idle", "--look", "--within", seconds, seconds=30)
+        if answer.ok:
+            sys.stdout.write(answer.text)
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[..., int]] = {
+    "run": lambda folder: worker.run(Path(folder)),
+    "receive": _receive,
+    "follow": _follow,
+    "told": _told,
+    "begun": _begun,
+    "state": lambda root, project: _print(look.state(_records(root), _docker(), project)),
+    "containers": lambda project: _print(look.containers(_docker(), project)),
+    "under-way": _under_way,
+    "add-audit": _add_audit,
+    "audit": _audit,
+    "current": _current,
+    "images": lambda: _print(images.inventory(_docker())),
+    "deliver": _deliver,
+    "page": _page,
+}

@@ -1,0 +1,84 @@
+"""Takes a release's files and a transaction's from standard input, as a tar."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from deploy.remote.docker_client import DockerClient
+from deploy.remote.files import lines_of, sync_folder, write_durably
+from deploy.remote.records import Records
+
+KINDS = ("release", "transaction", "files")
+CONTAINER_USER = 10001  # that containers read their files as
+
+
+def receive(
+    records: Records, stream: IO[bytes], release: str, transaction: str, inherit: Sequence[str], docker: DockerClient
+) -> None:
+    """Store what arrives; OSError if it cannot be stored, and then nothing of it stays.
+
+    inherit: services whose secrets are taken over from the release that runs.
+    """
+    new = records.root / "releases" / ".new"
+    shutil.rmtree(new, ignore_errors=True)
+    folder = records.root / "transactions" / transaction
+    try:
+        _extract(stream, new)
+        for service in inherit:
+            theirs = records.root / "current" / "secrets" / f"{service}.json"
+            if theirs.exists():
+                write_durably(_folder(new / "release" / "secrets") / theirs.name, theirs.read_text(encoding="utf-8"))
+        _take_files(records.root, new / "files")
+        (new / "transaction").replace(folder)
+        if (new / "release").is_dir():
+            _list_new_images(records, lines_of(new / "release" / "images"), docker)
+            (new / "release").replace(records.release(release))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    sync_folder(records.root / "releases")
+    sync_folder(records.root / "transactions")
+
+
+def _extract(stream: IO[bytes], new: Path) -> None:
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            parts = Path(member.name).parts
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is None or parts[0] not in KINDS or ".." in parts:
+                msg = f"unexpected in the upload: {member.name}"
+                raise ValueError(msg)
+            path = new.joinpath(*parts)
+            _folder(path.parent)
+            write_durably(path, content.read().decode())
+
+
+def _take_files(root: Path, files: Path) -> None:
+    """Keep the contents of Compose's secrets: containers read them as their own user."""
+    kept = _folder(root / "files")
+    for file in sorted(files.glob("*")):
+        try:
+            os.chown(file, CONTAINER_USER, -1)
+            file.chmod(0o400)
+        except PermissionError:
+            file.chmod(0o444)
+        file.replace(kept / file.name)
+
+
+def _list_new_images(records: Records, images: Sequence[str], docker: DockerClient) -> None:
+    """Add the images that this deploy brings: others are not ours to remove."""
+    listed = records.shipped()
+    new = [tag for tag in images if tag not in listed and not docker.ask("image", "inspect", tag).ok]
+    write_durably(records.shipped_file, "".join(f"{tag}\n" for tag in (*listed, *new)))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,170 @@
+"""A service's containers: made, started beside each other, judged, stopped and removed.
+
+A service may have two containers for a while: the new one is made and started beside the old one, and waits for the locks
+of its strategies. At each moment at least one of them is one that the engine starts again after a reboot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from deploy.remote.docker_client import Answer, Container, DockerClient, DockerError
+from deploy.remote.plan import SUPERVISOR
+
+READY_WITHIN = 120.0  # seconds for a new container to import what it runs
+BEAT_WITHIN = 120  # seconds for the first beat of a container that had to wait for nobody
+JUDGED = 3  # exit code of `openbell gate`: the container was judged, and is not well
+COMPOSE_WITHIN = 900.0  # seconds
+STOP_WITHIN = 4000.0  # seconds; the engine ends what does not stop within its own grace
+_WAITS = re.compile(r"^(\S+): .*waiting until it ends", re.MULTILINE)
+_ERROR = re.compile(r'"level": "error".*"error": "((?:[^"\\]|\\.)*)"')
+
+
+class StepFailed(Exception):  # noqa: N818 - it is an outcome
+    """A step did not succeed; the text is the reason that people are told."""
+
+
+def named(service: str, reason: str) -> str:
+    """Return a reason with the service's name in front of it, once."""
+    return reason if reason.startswith(f"{service}: ") else f"{service}: {reason}"
+
+
+def why_it_ended(log: str) -> str:
+    """Return the last error in a container's output, or its last line."""
+    if errors := _ERROR.findall(log):
+        return str(errors[-1])
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
+
+
+def waits_for(log: str) -> frozenset[str]:
+    """Return the strategies whose loops wait, as a container's output says."""
+    return frozenset(_WAITS.findall(log))
+
+
+class Services:
+    """What is done with containers of one project; a release's folder says what they are made from."""
+
+    def __init__(self, docker: DockerClient, project: str, release: Callable[[str], Path]) -> None:
+        self._docker = docker
+        self._project = project
+        self._release = release
+
+    def compose(self, release: str, *words: str) -> tuple[str, ...]:
+        """Return the words of a command of Docker Compose with a release's files."""
+        folder = self._release(release)
+        files = [folder / "compose.yaml", *sorted(folder.glob("secrets/*.json"))]
+        options = [word for file in files for word in ("--file", str(file))]
+        where = ("--project-name", self._project, "--project-directory", str(folder))
+        return ("compose", "--ansi", "never", *where, *options, *words)
+
+    def of(self, service: str) -> list[Container]:
+        """Return a service's containers."""
+        return self._docker.containers(self._project, service)
+
+    def preflight(self, release: str, service: str) -> None:
+        """See in a throw-away container of the release whether the service will work."""
+        rehearse = () if service == SUPERVISOR else ("--rehearse",)
+        options = ("run", "--rm", "--no-deps", "--no-TTY", "--label", "openbell.preflight=1")
+        command = self.compose(release, *options, service, "openbell", "preflight", *rehearse)
+        try:
+            self._docker.must(*command, seconds=COMPOSE_WITHIN)
+        except DockerError as error:
+            msg = f"preflight of {named(service, str(error))}"
+            raise StepFailed(msg) from None
+
+    def create(self, release: str, service: str) -> str:
+        """Make a container of the release beside those that the service has; return its id. It is not started."""
+        before = {one.id for one in self.of(service)}
+        options = ("up", "--no-start", "--no-deps", "--no-build", "--no-recreate", "--scale")
+        command = self.compose(release, *options, f"{service}={len(before) + 1}", service)
+        try:
+            self._docker.must(*command, seconds=COMPOSE_WITHIN)
+        except DockerError as error:
+            msg = f"{service} could not be created: {error}"
+            raise StepFailed(msg) from None
+        made = [one.id for one in self.of(service) if one.id not in before]
+        if len(made) != 1:
+            msg = f"{service} could not be created: Compose made {len(made)} containers"
+            raise StepFailed(msg)
+        return made[0]
+
+    def start(self, service: str, container: str) -> None:
+        """Start a container."""
+        try:
+            self._docker.must("start", container)
+        except DockerError as error:
+            msg = f"{service} could not be started: {error}"
+            raise StepFailed(msg) from None
+
+    def stop(self, service: str, containers: Sequence[Container]) -> None:
+        """Stop containers: runs that are in progress end by themselves."""
+        for one in containers:
+            try:
+                self._docker.must("stop", one.id, seconds=STOP_WITHIN)
+            except DockerError as error:
+                msg = f"{service} could not be stopped: {error}"
+                raise StepFailed(msg) from None
+
+    def remove(self, container: str) -> None:
+        """Stop and remove a container; DockerError if it stays."""
+        if self._docker.state(container)[0] != "gone":
+            self._docker.must("stop", container, seconds=STOP_WITHIN)
+            self._docker.must("rm", "--volumes", container)
+
+    def restart_policy(self, container: str, policy: str) -> None:
+        """Say when the engine starts a container by itself; an engine that refuses changes nothing."""
+        self._docker.ask("update", "--restart", policy, container)
+
+    def inside(self, container: str, *words: str, seconds: float) -> Answer:
+        """Run one of our commands in a container."""
+        return self._docker.ask("exec", container, "openbell", *words, seconds=seconds)
+
+    def wait_until_ready(self, service: str, container: str, strategies: Sequence[str]) -> None:
+        """Wait until a new container has imported its strategies and only waits for the old ones, or already beats."""
+        end, ask_at = self._docker.now() + READY_WITHIN, 0.0
+        while True:
+            log = self._docker.ask("logs", "--tail", "500", container).text
+            if set(strategies) <= waits_for(log):
+                return
+            now = self._docker.now()
+            if now >= ask_at:
+                if self.inside(container, "gate", "--beat", "0", seconds=30).ok:
+                    return
+                ask_at = now + 2
+            self._must_run(service, container)
+            if now >= end:
+                msg = f"{service}: it has not imported its strategies within {READY_WITHIN:g} s"
+                raise StepFailed(msg)
+            self._docker.sleep(0.1)
+
+    def gate(self, service: str, container: str, *words: str) -> str:
+        """Wait until a container has shown that it works; return what it said."""
+        end = self._docker.now() + BEAT_WITHIN
+        while True:
+            answer = self.inside(container, "gate", "--beat", str(BEAT_WITHIN), *words, seconds=BEAT_WITHIN + 120)
+            if answer.ok:
+                return answer.text
+            if answer.code == JUDGED:
+                raise StepFailed(named(service, answer.reason))
+            if not self._docker.answers():
+                if not self._docker.wait_until_back():
+                    msg = f"{service}: the engine did not come back"
+                    raise StepFailed(msg)
+                end = self._docker.now() + BEAT_WITHIN
+                continue
+            self._must_run(service, container)
+            if self._docker.now() >= end:
+                raise StepFailed(named(service, answer.reason))
+            self._docker.sleep(0.3)
+
+    def _must_run(self, service: str, container: str) -> None:
+        """Raise StepFailed with its last words if a container has ended, whether or not it was started again."""
+        state, restarts = self._docker.state(container)
+        if state == "unknown" or (state == "running" and not restarts):
+            return
+        log = self._docker.ask("logs", "--tail", "50", container).text
+        msg = f"{service}: its container ended: {why_it_ended(log)}"
+        raise StepFailed(msg)

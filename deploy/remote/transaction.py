@@ -1,0 +1,332 @@
+"""Puts a release in place service by service, or everything back. It runs by itself, with the project's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deploy.remote.docker_client import Container, DockerClient, DockerError
+from deploy.remote.files import lines_of, reason_of, write_durably
+from deploy.remote.hold import Hold
+from deploy.remote.plan import SUPERVISOR, TransactionPlan
+from deploy.remote.prune import prune
+from deploy.remote.records import Records, TransactionRecord
+from deploy.remote.services import BEAT_WITHIN, Services, StepFailed
+
+SOON = 5  # seconds; a slot that is due within them is let pass before its strategy is stopped
+PATIENCE = (
+    180  # seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots
+)
+AWAY = 30  # seconds; when a deploy waits for an idle moment, no slot may be due within them
+IDLE_WITHIN = 1800.0  # seconds for such a moment; then nothing is done
+
+
+@dataclass
+class Swap:
+    """What was done with one service: the containers that it had, and the new one."""
+
+    service: str
+    old: Sequence[Container] = ()
+    new: str = ""
+    stopped: bool = False  # whether a stop of the old ones was asked for
+
+
+@dataclass
+class Transaction:
+    """One deployment or rollback on its way."""
+
+    plan: TransactionPlan
+    records: Records
+    record: TransactionRecord
+    docker: DockerClient
+    swaps: dict[str, Swap] = field(default_factory=dict)
+    should_run: set[str] = field(default_factory=set)  # containers that the engine must run
+
+    def __post_init__(self) -> None:
+        self.services = Services(self.docker, self.plan.project, self.records.release)
+        self.hold = Hold(self.docker, self.plan.project)
+        self.docker.on_return = self.revive
+
+    def carry_out(self) -> tuple[str, str]:
+        """Return how it ended: the outcome, and the reason if it is not good."""
+        try:
+            self._prepare()
+            self._switch()
+            self._first_runs()
+            self._step("taking over")
+            self._take_over()
+        except (StepFailed, DockerError) as failed:
+            return self._give_back(str(failed))
+        self._tidy_up()
+        return "succeeded", ""
+
+    def revive(self) -> None:
+        """Start what should run: an engine that crashed takes it for stopped by hand."""
+        for container in sorted(self.should_run):
+            if self.docker.state(container)[0] == "exited":
+                self.docker.ask("start", container)
+
+    # Before anything is touched
+
+    def _prepare(self) -> None:
+        containers = self.docker.containers(self.plan.project)
+        self._should_run({one.id for one in containers if one.running})
+        self._remove_leftovers(containers)
+        self._images_must_be_there()
+        touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
+        self.hold.hold([one for one in containers if one.running and one.service in touched])
+        for service in self.plan.recreated:
+            self._step(f"preflight of {service}")
+            self.services.preflight(self.plan.release, service)
+        if self.plan.wait_for_idle:
+            self._wait_until_idle()
+
+    def _remove_leftovers(self, containers: Sequence[Container]) -> None:
+        """Remove what a transaction that was cut off has left beside a container that runs."""
+        for label in ("openbell.preflight", f"openbell.hold={self.plan.project}"):
+            scope = (
+                ("--filter", f"label=com.docker.compose.project={self.plan.project}") if label.endswith("ght") else ()
+            )
+            listed = self.docker.ask("ps", "--all", "--quiet", "--filter", f"label={label}", *scope)
+            if listed.ok and (ids := listed.text.split()):
+                self.docker.ask("rm", "--force", *ids)
+        runs = {one.service for one in containers if one.running}
+        for one in containers:
+            if not one.running and one.service in runs:
+                self.docker.ask("rm", "--volumes", one.id)
+
+    def _images_must_be_there(self) -> None:
+        images = lines_of(self.records.release(self.plan.release) / "images")
+        try:
+            self.docker.must("image", "inspect", *images, seconds=60)
+        except DockerError as error:
+            msg = f"an image is not there any more ({error}): deploy its sources again"
+            raise StepFailed(msg) from None
+
+    def _wait_until_idle(self) -> None:
+        """Wait for a moment in which none of the strategies that are to be stopped has a run, or a slot soon."""
+        self._step("waiting until no run is in progress and no slot is due soon")
+        end = self.docker.now() + IDLE_WITHIN
+        busy = ""
+        while self.docker.now() < end:
+            busy = ""
+            # Each in turn until it is quiet, then all at once.
+            for patience in (int(end - self.docker.now()), 0):
+                for service in (*self.plan.recreated, *self.plan.remove):
+                    for one in self._running_strategies(service):
+                        words = ("idle", "--strict", "--within", str(AWAY), "--for", str(patience))
+                        if not self.services.inside(one.id, *words, seconds=patience + 30).ok:
+                            busy = service
+            if not busy:
+                return
+            self.docker.sleep(1)
+        msg = f"{busy} had no quiet moment within {IDLE_WITHIN:g} s: try again, or without WAIT=idle"
+        raise StepFailed(msg)
+
+    # The switch
+
+    def _switch(self) -> None:
+        self._announce("start", self.plan.release)
+        for step, service in self.plan.steps:
+            if step == "switch":
+                self._start_beside(service)
+                self._stop_old(service)
+                self._check(service)
+            elif step == "replace":
+                self._replace(service)
+            elif step == "start":
+                self._start_beside(service)
+            elif step == "stop":
+                self.swaps[service] = Swap(service, self.services.of(service))
+                self._stop_old(service)
+            elif step == "check":
+                self._check(service)
+
+    def _start_beside(self, service: str) -> None:
+        """Start the new container while the old one goes on, and wait until it is ready to take over."""
+        self._step(f"starting {service}")
+        swap = self._create(service)
+        self.services.start(service, swap.new)
+        self._should_run(self.should_run | {swap.new})
+        self.services.wait_until_ready(service, swap.new, self.plan.hosted.get(service, (service,)))
+
+    def _stop_old(self, service: str) -> None:
+        """Stop the containers that a service had; whatever takes over from them is ready."""
+        swap = self.swaps[service]
+        if not any(one.running for one in swap.old):
+            return
+        self._quiet(service)
+        self._step(f"stopping {service}" if not swap.new else f"handing over {service}")
+        swap.stopped = True
+        self._should_run(self.should_run - {one.id for one in swap.old})
+        self.services.stop(service, swap.old)
+
+    def _replace(self, service: str) -> None:
+        """Stop the old container, then start the new one: two of this service cannot run at once."""
+        self._step(f"starting {service}")
+        swap = self._create(service)
+        for one in swap.old:
+            # Should the machine go down before the new one runs, the old one is started with it.
+            self.services.restart_policy(one.id, "always")
+        swap.stopped = True
+        self._should_run(self.should_run - {one.id for one in swap.old})
+        self.services.stop(service, [one for one in swap.old if one.running])
+        self.services.start(service, swap.new)
+        self._should_run(self.should_run | {swap.new})
+        for one in swap.old:
+            self.services.restart_policy(one.id, "no")
+        self._check(service)
+
+    def _create(self, service: str) -> Swap:
+        swap = self.swaps[service] = Swap(service, self.services.of(service))
+        swap.new = self.services.create(self.plan.release, service)
+        return swap
+
+    def _check(self, service: str) -> None:
+        self.services.gate(service, self.swaps[service].new)
+
+    def _first_runs(self) -> None:
+        for service in self.plan.recreated:
+            if service in self.plan.hosted:
+                self._step(f"waiting for the first run of {service}")
+                for line in sorted(set(self.services.gate(service, self.swaps[service].new, "--runs").splitlines())):
+                    self.record.say(line)
+
+    def _take_over(self) -> None:
+        try:
+            self.records.take_over(self.plan.release)
+        except OSError as error:
+            msg = f"the release could not be written down as the one that runs: {reason_of(error)}"
+            raise StepFailed(msg) from None
+
+    def _tidy_up(self) -> None:
+        """Remove what the new release has no use for; what cannot be removed does not undo the release."""
+        for service in self.plan.remove:
+            if service not in self.swaps:
+                self._quiet(service)
+                self.swaps[service] = Swap(service, self.services.of(service))
+            self._step(f"removing {service}")
+        for swap in self.swaps.values():
+            for one in swap.old:
+                try:
+                    self.services.remove(one.id)
+                except DockerError as error:
+                    self.record.say(f"{swap.service}: its old container could not be removed: {error}")
+        self.hold.release()
+        self._announce("end", self.plan.release)
+        prune(self.records, self.docker, self.plan, self.record)
+
+    # The way back
+
+    def _give_back(self, why: str) -> tuple[str, str]:
+        """Let what ran before run again; return the outcome and the reason."""
+        swaps = [swap for swap in self.swaps.values() if swap.new or swap.stopped]
+        if swaps:
+            self.record.say(why)
+            self._step(f"returning to {self.plan.previous or 'what ran before'}")
+        failed = {}
+        for swap in reversed(swaps):
+            try:
+                self._return(swap)
+            except (StepFailed, DockerError) as error:
+                failed[swap.service] = str(error)
+        for swap in swaps:
+            if swap.service not in failed and (ran := [one.id for one in self._that_ran(swap)]):
+                try:
+                    self.services.gate(swap.service, ran[0])
+                except (StepFailed, DockerError) as error:
+                    failed[swap.service] = str(error)
+        self.hold.release()
+        if swaps:
+            self._announce("end", self.plan.previous or "none")
+        if failed:
+            return "failed", f"{why}; and these could not be put back: {_listed(failed)}"
+        return ("returned" if swaps else "refused"), why
+
+    def _return(self, swap: Swap) -> None:
+        """Let the old container of a service run again, and remove the new one, which gets no further slot."""
+        ran = self._that_ran(swap)
+        there = [one for one in ran if self.docker.state(one.id)[0] != "gone"]
+        again = not there and bool(ran)
+        if again and not self._can_make_again(swap.service):
+            msg = f"{swap.service}: the container that ran before was removed by somebody, and its release is not known: the new one goes on"
+            raise StepFailed(msg)
+        for one in there:
+            self.services.restart_policy(one.id, "always")
+        self._should_run((self.should_run - {swap.new}) | {one.id for one in there})
+        if swap.new:
+            self.docker.ask("kill", "--signal", "TERM", swap.new)
+        if again:
+            made = self._make_again(swap, ran[0])
+            self._should_run(self.should_run | {made.id})
+            swap.old = [made]
+        elif swap.stopped and swap.service in self.plan.hosted:
+            for one in there:  # its loops wait for the locks that the new one gives back
+                self.services.start(swap.service, one.id)
+        if swap.new:
+            self.services.remove(swap.new)
+        for one in there:
+            if swap.stopped:
+                self.services.start(swap.service, one.id)
+            self.services.restart_policy(one.id, one.restart_policy)
+
+    def _that_ran(self, swap: Swap) -> list[Container]:
+        return [one for one in swap.old if one.running]
+
+    def _can_make_again(self, service: str) -> bool:
+        before = self.plan.previous
+        return before is not None and service in lines_of(self.records.release(before) / "services")
+
+    def _make_again(self, swap: Swap, ran: Container) -> Container:
+        """Make the container of the release before anew; its image was held."""
+        assert self.plan.previous  # noqa: S101 - asked by _can_make_again
+        self.hold.name_again(ran.image_id)
+        made = self.services.create(self.plan.previous, swap.service)
+        self.services.start(swap.service, made)
+        return Container(made, swap.service, running=True, image_id=ran.image_id)
+
+    # What all steps need
+
+    def _step(self, what: str) -> None:
+        self.record.step(what)
+        if not self.docker.answers():
+            self.docker.wait_until_back()
+        self.revive()
+
+    def _should_run(self, containers: set[str]) -> None:
+        self.should_run = containers
+        try:
+            write_durably(self.record.folder / "ran", "".join(f"{one}\n" for one in sorted(containers)))
+        except OSError as error:
+            self.record.say(f"what should run could not be written down: {reason_of(error)}")
+
+    def _running_strategies(self, service: str) -> list[Container]:
+        return [one for one in self.services.of(service) if one.running and service != SUPERVISOR]
+
+    def _quiet(self, service: str) -> None:
+        new = self.swaps[service].new if service in self.swaps else ""
+        for one in self._running_strategies(service):
+            if one.id != new:
+                self._step(f"waiting for a quiet moment of {service}")
+                words = ("idle", "--within", str(SOON), "--for", str(PATIENCE))
+                if not self.services.inside(one.id, *words, seconds=PATIENCE + 30).ok:
+                    self.record.say(f"{service} is stopped when its runs have ended")
+
+    def _announce(self, what: str, release: str) -> None:
+        """Tell the supervisor through the control volume, which every container of ours has."""
+        touched = (*self.plan.recreated, *self.plan.remove)
+        words = ("--release", release, "--strategies", ",".join(self.plan.strategies), "--by", self.plan.by)
+        limit = ("--for", str(300 * (len(touched) + 1)))
+        for service in (SUPERVISOR, *touched):
+            for one in self.services.of(service):
+                if one.running and self.services.inside(one.id, "deployment", what, *words, *limit, seconds=60).ok:
+                    return
+        if self.plan.previous:
+            self.record.say("nobody could be told of the deployment: the supervisor may report a gap")
+
+
+def _listed(failed: Mapping[str, str]) -> str:
+    return "; ".join(reason if service in reason else f"{service}: {reason}" for service, reason in failed.items())
+
+
+__all__ = ["BEAT_WITHIN", "Swap", "Transaction"]
