@@ -1,13 +1,15 @@
 """What the supervisor knows about the bots, asked over its page's address."""
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+STATUS = "/api/status"
 TIMEOUT = 5.0  # seconds for one answer
 
 
@@ -28,15 +30,27 @@ class BotStatus:
 def fetch(page: str, patience: float) -> tuple[BotStatus, ...] | None:
     """Return the bots' states from the status page, or None if it gives no answer within `patience` seconds."""
     opener = build_opener(ProxyHandler({}))  # a proxy for the web has no business on loopback
+
+    def ask() -> str | None:
+        try:
+            with opener.open(f"{page}{STATUS}", timeout=TIMEOUT) as answer:
+                return str(answer.read().decode())
+        except (URLError, OSError, ValueError):
+            return None
+
+    return patiently(patience, ask)
+
+
+def patiently(patience: float, ask: Callable[[], str | None]) -> tuple[BotStatus, ...] | None:
+    """Return the bots' states from the first good answer, or None if there is none within `patience` seconds."""
     until = time.monotonic() + patience
     while True:
-        try:
-            with opener.open(f"{page}/api/status", timeout=TIMEOUT) as answer:
-                return parse(json.load(answer))
-        except (URLError, OSError, ValueError):
-            if time.monotonic() >= until:
-                return None
-            time.sleep(0.5)
+        with contextlib.suppress(ValueError):
+            if (text := ask()) is not None:
+                return parse(json.loads(text))
+        if time.monotonic() >= until:
+            return None
+        time.sleep(0.5)
 
 
 def parse(answer: object) -> tuple[BotStatus, ...]:

@@ -1,11 +1,12 @@
 """Where a command acts: on this machine, or on a host over one connection. The only place that knows the difference."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Protocol
 
-from deploy import processes
+from deploy import processes, supervisor_client
 from deploy.docker import compose, engine
 from deploy.docker.compose import Command
 from deploy.docker.engine import Service
@@ -13,7 +14,9 @@ from deploy.errors import CommandError
 from deploy.hosts import config, facts, requirements
 from deploy.hosts.facts import Facts, read_facts
 from deploy.settings import Settings
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
+from deploy.supervisor_client import BotStatus
 
 
 class Target(Protocol):
@@ -24,15 +27,14 @@ class Target(Protocol):
     start: str  # the `make` command that starts what does not run
 
     @property
-    def page(self) -> str:
-        """The status page's address for this process."""
-
-    @property
     def engine(self) -> str | None:
         """The engine's address for this process."""
 
     def services(self) -> tuple[Service, ...]:
         """Return the project's containers; Problem if no engine answers."""
+
+    def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
+        """Return what the supervisor knows about the bots, or None if it gives no answer within `patience` seconds."""
 
     def run(self, command: Command) -> int:
         """Run a command of Compose, its output where ours goes, and return its exit code."""
@@ -58,6 +60,10 @@ class LocalTarget:
         """Ask the engine."""
         return engine.services(self.project)
 
+    def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
+        """Ask the page."""
+        return supervisor_client.fetch(self.page, patience)
+
     def run(self, command: Command) -> int:
         """Run it in the project's folder."""
         return processes.run(command)
@@ -76,11 +82,6 @@ class RemoteTarget:
         self.option, self.start = f" HOST={self.host.name}", f"make deploy HOST={self.host.name}"
 
     @cached_property
-    def page(self) -> str:
-        """The page's address at this end of the tunnel."""
-        return f"http://127.0.0.1:{self.connection.forward(self.host.port, self.host.page_address)}"
-
-    @cached_property
     def engine(self) -> str:
         """The engine's socket at this end of the tunnel."""
         asked = self.connection.run(
@@ -91,12 +92,26 @@ class RemoteTarget:
         return f"unix://{self.connection.forward_socket(asked.text.removeprefix('unix://'))}"
 
     def services(self) -> tuple[Service, ...]:
-        """Ask the engine there."""
+        """Ask the engine there, with a command: not every server forwards sockets."""
         try:
-            return engine.services(self.project, self.engine)
+            answer = program.ask(self.connection, "containers", self.project, doing="asking Docker")
         except CommandError as problem:
+            if not self.connection.alive:
+                raise
             self._explain(str(problem))
             raise
+        found = [engine.service(one["attributes"], engine.in_words(one["last_line"])) for one in json.loads(answer)]
+        return tuple(sorted(found, key=lambda one: one.name))
+
+    def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
+        """Ask the page there, with a command."""
+        address = f"http://{bracketed(self.host.page_address)}:{self.host.port}{supervisor_client.STATUS}"
+        words = program.command("page", address, str(supervisor_client.TIMEOUT))
+        return supervisor_client.patiently(patience, lambda: self._page(words))
+
+    def _page(self, words: Sequence[str]) -> str | None:
+        result = self.connection.run(words, input=program.packed(), timeout=30)
+        return result.text if result.code == 0 else None
 
     def run(self, command: Command) -> int:
         """Run it there; it ends with this process or the connection."""
@@ -112,6 +127,11 @@ class RemoteTarget:
             requirements.unready(self.host, self.facts()) or f"{self.host.name}: no Docker engine answers there: {said}"
         )
         raise CommandError(msg)
+
+
+def bracketed(address: str) -> str:
+    """Return an address as it stands in a URL."""
+    return f"[{address}]" if ":" in address else address
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import audit, container_stats, supervisor_client, table, target, tunnel
+from deploy import audit, container_stats, table, target, tunnel
 from deploy.cli.arguments import quoted
 from deploy.docker import compose, engine
 from deploy.docker.compose import Command
@@ -34,8 +34,8 @@ def ps(settings: Settings, options: Namespace) -> int:
 def show(where: Target, settings: Settings, patience: float) -> int:
     """Print the overview; return 1 if a service is not well, or none is there."""
     found = where.services()
-    known = supervisor_client.fetch(where.page, patience) if found else None
-    page = where.page if isinstance(where, target.LocalTarget) or not found else f"make dashboard{where.option}"
+    known = where.bots(patience) if found else None
+    page = where.page if isinstance(where, target.LocalTarget) else f"make dashboard{where.option}"
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
@@ -200,9 +200,7 @@ def _ask_supervisor(settings: Settings, options: Namespace, command: Command) ->
 def _owner(bot: str, where: Target) -> str:
     """Return the strategy that has the bot; a Problem that lists the bots if none has."""
     # What runs elsewhere need not be what is here.
-    known = (
-        supervisor_client.fetch(where.page, ANSWER) if isinstance(where, RemoteTarget) and where.services() else None
-    )
+    known = where.bots(ANSWER) if isinstance(where, RemoteTarget) and where.services() else None
     if known is None:
         manifests, _ = load_all(STRATEGIES)
         owners = {one.id: manifest.name for manifest in manifests for one in manifest.bots}

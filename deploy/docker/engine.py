@@ -34,7 +34,8 @@ class Service:
     @property
     def well(self) -> bool:
         """Whether it runs and its health check has nothing against it."""
-        return self.state == "running" and self.health in {"healthy", ""}
+        # Right after its start a container has no verdict yet; the engine gives one within a minute.
+        return self.state == "running" and self.health in {"healthy", "starting", ""}
 
 
 def services(project: str, at: str | None = None) -> tuple[Service, ...]:
@@ -87,7 +88,8 @@ def in_words(line: str) -> str:
         content = _mapping(json.loads(line))
     except ValueError:
         return line
-    return str(content.get("reason") or content.get("error") or line)
+    said = content.get("reason") or content.get("error") or str(content.get("event", "")).replace("_", " ")
+    return str(said or line)
 
 
 def _mapping(value: object) -> Mapping[str, object]:

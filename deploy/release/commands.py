@@ -199,7 +199,8 @@ def _run(connection: Connection, session: HostLock, name: str, release: Release,
     """Start the transaction and follow it to its end."""
     session.start(name)
     ending = _follow(connection, name, log)
-    problem = transaction.explain(ending, release.id, there.current.id if there.current else None, connection.host.name)
+    before = there.current.id if there.current else "what ran before" if there.containers else None
+    problem = transaction.explain(ending, release.id, before, connection.host.name)
     if problem:
         raise problem
     log.info("the release runs", release=release.id, host=connection.host.name)

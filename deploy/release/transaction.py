@@ -143,7 +143,7 @@ def explain(ending: TransactionResult, release: str, previous: str | None, host:
         case "refused":
             return CommandError(f"{host}: {release} was not deployed, and nothing was touched: {ending.reason}")
         case "returned":
-            back = f"{previous} runs again" if previous else "what ran before runs again"
+            back = f"{previous} runs again" if previous else "nothing runs there, as before"
             return CommandError(f"{host}: {release} did not pass its gate, and {back}: {ending.reason}")
         case "interrupted":
             return CommandError(

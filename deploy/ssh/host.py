@@ -46,14 +46,14 @@ class Host:
     @property
     def destination(self) -> tuple[str, ...]:
         """The last words of ssh's command line: options, and where to. ssh itself reads no address in brackets."""
-        url = re.fullmatch(r"ssh://(?:([^@/]+)@)?(?:\[([0-9A-Fa-f:.%\w]+)\]|([^@:/\[\]]+))(?::(\d+))?/?", self.name)
+        url = re.fullmatch(r"ssh://(?:([^@/]+)@)?\[([0-9A-Fa-f:.%\w]+)\](?::(\d+))?/?", self.name)
         if url is None:
             return ("--", self.name)
-        user, bracketed, plain, port = url.groups()
+        user, address, port = url.groups()
         return (
             *(("-l", user) if user else ()),
             *(("-p", port) if port else ()),
-            *("--", bracketed or plain),
+            *("--", address),
         )
 
     @property

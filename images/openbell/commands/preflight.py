@@ -31,7 +31,8 @@ from openbell.slots import next_slot
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 
-LONGEST = 60.0  # seconds for the import and each rehearsed run
+LONGEST = 60.0  # seconds for each rehearsed run
+IMPORT_WITHIN = 110.0  # seconds for the import, which does not count as part of a run
 MANIFESTS = Path("/strategies")  # in the supervisor's image
 
 
@@ -109,33 +110,44 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
         # Whatever the broker is, no order of a rehearsal leaves this process.
         on_paper = replace(manifest, broker="paper")
 
+        def load(_: Run) -> Failure | None:
+            try:
+                loader.load(copy.folder, loader.functions(manifest))
+            except loader.StrategyImportError as error:
+                return Failure(str(error), error.traceback)
+            return None
+
         def attempt(run: Run) -> Failure | None:
             try:
                 functions = loader.load(copy.folder, loader.functions(manifest))
             except loader.StrategyImportError as error:
                 return Failure(str(error), error.traceback)
-            if run.bot.is_stream or not runs:
-                return None
             return worker.attempt(on_paper, functions, copy, journal, run)
 
-        scheduled = [bot for bot in manifest.bots if not bot.is_stream] if runs else []
-        for bot in scheduled or manifest.bots[:1]:
-            if failure := _run(bot, ForkLauncher(attempt)):
+        began = time.monotonic()
+        if failure := _run(manifest.bots[0], ForkLauncher(load), IMPORT_WITHIN, "its import"):
+            yield f"{manifest.name}: bot {manifest.bots[0].id}: {failure.error}"
+            return
+        # Each rehearsal imports anew, in a process of its own.
+        import_time = time.monotonic() - began
+        for bot in [one for one in manifest.bots if not one.is_stream] if runs else []:
+            limit = min(LONGEST, bot.timeout.total_seconds())
+            if failure := _run(bot, ForkLauncher(attempt), limit, "its rehearsal", beside=2 * import_time):
                 yield f"{manifest.name}: bot {bot.id}: {failure.error}"
                 return
 
 
-def _run(bot: Bot, launcher: ForkLauncher) -> Failure | None:
+def _run(bot: Bot, launcher: ForkLauncher, limit: float, what: str, beside: float = 0.0) -> Failure | None:
+    """Run in a child; Failure if it did not end within `limit` seconds and those that it may take `beside` them."""
     process = launcher.start(Run(bot, datetime.now(UTC), "preflight", 1))
-    limit = min(LONGEST, bot.timeout.total_seconds()) if not bot.is_stream else LONGEST
-    end = time.monotonic() + limit
+    end = time.monotonic() + limit + beside
     late = False
     while (ending := process.poll()) is None:
         if not late and time.monotonic() > end:
             process.kill()
             late = True
         time.sleep(0.01)
-    return Failure(f"its rehearsal did not end within {limit:g} s") if late else ending.failure
+    return Failure(f"{what} did not end within {limit:g} s") if late else ending.failure
 
 
 def _copy_state(state: Path, copy: Path) -> None:

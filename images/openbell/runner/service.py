@@ -20,12 +20,15 @@ from openbell.paths import PathError, Paths, from_environment, prepare
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_lock import LoopLock
+from openbell.runner.processes import Launcher
 from openbell.runner.recovery import recover
 from openbell.runner.startup import (
     CANNOT_START,
     EXIT_CANNOT_START,
+    IMPORT_WITHIN,
     arm_watchdog,
     launcher_of,
+    reasons,
     reconcile,
     tell_start,
     tell_that_it_cannot_start,
@@ -56,22 +59,28 @@ def main(arguments: Sequence[str]) -> int:
     except PathError as error:
         tell_that_it_cannot_start(Journal(places.journal, places.strategy, boot_id), error)
         return EXIT_CANNOT_START
-    LoopLock(places.state).acquire(
-        lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends")
-    )
     journal = Journal(places.journal, places.strategy, boot_id)
-    arm_watchdog()
+    lock = LoopLock(places.state)
+    arm_watchdog(IMPORT_WITHIN)
     try:
-        return _serve(places, journal, boot_id)
+        # Imported before the lock is waited for: another loop goes on until this one only has to take over. A deploy waits
+        # for the line.
+        manifest = loader.manifest(places)
+        journal.redact(loader.secrets(manifest, os.environ))
+        launcher = launcher_of(manifest, places, journal)
+        faulthandler.cancel_dump_traceback_later()
+        lock.acquire(lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
+        arm_watchdog()
+        return _serve(manifest, launcher, places, journal, boot_id)
     except CANNOT_START as error:
-        tell_that_it_cannot_start(journal, error)
+        if lock.try_to_acquire() is None:
+            tell_that_it_cannot_start(journal, error)
+        else:  # another loop runs the strategy well: its journal is no place for this
+            _say(f"{places.strategy}: cannot start: {'; '.join(reasons(error))}")
         return EXIT_CANNOT_START
 
 
-def _serve(places: Paths, journal: Journal, boot_id: str) -> int:
-    manifest = loader.manifest(places)
-    journal.redact(loader.secrets(manifest, os.environ))
-    launcher = launcher_of(manifest, places, journal)
+def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journal, boot_id: str) -> int:
     ledger = Ledger(places.state / "ledger.sqlite")
     control = Control(places.control, manifest.name)
     control.prepare()

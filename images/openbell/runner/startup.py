@@ -21,15 +21,16 @@ from openbell.strategy.context import Run
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
+IMPORT_WITHIN = 110.0  # seconds for the import of a strategy and its packages
 RECONCILE = 12.0  # seconds that the look at the account may hold up the start
 KEEP_DAYS = 90  # days of journal and of claims that stay
 # Whatever keeps a strategy from starting; each says in its text what to do.
 CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
 
 
-def arm_watchdog() -> None:
+def arm_watchdog(seconds: float = WATCHDOG) -> None:
     """Let this process end itself unless it is armed again in time: a hung import or a hung loop does no good."""
-    faulthandler.dump_traceback_later(WATCHDOG, exit=True)
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher:
@@ -60,7 +61,7 @@ def _import_in_child(manifest: Manifest, places: Paths) -> None:
         return None
 
     process = ForkLauncher(attempt).start(Run(manifest.bots[0], clock.now(), "import", 0))
-    arm_watchdog()  # it ends a hung import with this process: the container's other processes go with it
+    arm_watchdog(IMPORT_WITHIN)  # it ends a hung import with this process: the container's other processes go with it
     while (ending := process.poll()) is None:
         time.sleep(0.02)
     if ending.failure is not None:

@@ -1,7 +1,6 @@
 """Shipments that something happens to: nothing that runs is touched, no broken image keeps its name, the next one succeeds."""
 
 import re
-import shlex
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,8 +13,9 @@ import zstandard
 
 from deploy.errors import CommandError
 from deploy.log import Log
+from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
-from deploy.transfer import delivery, host_images, prepared, remote, upload
+from deploy.transfer import delivery, host_images, prepared, upload
 from deploy.transfer.images import look_up, tag
 from deploy.transfer.shipment import Shipment
 from tests.deploy.shipping.blocks import Blocks, blocks_of
@@ -207,8 +207,8 @@ def test_an_image_that_nobody_has_checked_is_not_relied_upon(
     reference = blocks.build("app", ("large", LAYER))
     with prepared([reference], host_images.read(connection), log) as shipment:
         assert shipment.cargo
-        words = f"{remote.FUNCTIONS}\n{shlex.join(remote.receive(shipment))}"
-        connection.check(("sh", "-c", words), input=shipment.cargo.read_bytes())
+        words = program.command("deliver", shipment.compression, str(shipment.wire_bytes), "[]")
+        connection.check(words, input=program.packed() + shipment.cargo.read_bytes())
     tag = shipment.images[0].tag.rpartition(":")[2]
     assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
 

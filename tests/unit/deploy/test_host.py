@@ -14,6 +14,19 @@ def test_a_host_is_what_ssh_understands(name: str) -> None:
     assert Host(name, config=None).ssh == f"ssh {name}"
 
 
+@pytest.mark.parametrize(
+    "name,ssh",
+    [
+        ("ssh://root@[::1]:2299", "ssh -l root -p 2299 ::1"),
+        ("ssh://[2001:db8::7]", "ssh 2001:db8::7"),
+        ("ssh://me@[fe80::1%eth0]/", "ssh -l me fe80::1%eth0"),
+    ],
+)
+def test_an_address_in_brackets_is_taken_apart(name: str, ssh: str) -> None:
+    """Ssh itself reads none in a URI."""
+    assert Host(name, config=None).ssh == ssh
+
+
 @pytest.mark.parametrize("name", ["", "-oProxyCommand=reboot", "a b", "a;b", "$(b)", "a\nb", "`b`", "a'b"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     """An option would be obeyed by ssh, and the rest by somebody's shell."""

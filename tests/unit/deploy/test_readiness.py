@@ -10,6 +10,7 @@ from deploy.ssh.host import Host
 
 HOST = Host("vps", config=None)
 READY = Facts(
+    python="3.9.0",
     user="me",
     client=True,
     server=True,
@@ -51,6 +52,9 @@ def test_a_host_that_has_everything_is_ready() -> None:
         ),
         (replace(READY, compose=""), "Docker Compose v2 is not installed there: `make provision HOST=vps` sets it up"),
         (replace(READY, compose="2.5.0"), "Docker Compose there is 2.5.0; openbell needs 2.20 or newer"),
+        (replace(READY, python=""), "Python 3 is not installed there; openbell needs 3.9 or newer: `make provision"),
+        (replace(READY, python="3.8.10"), "Python there is 3.8.10; openbell needs 3.9 or newer: `make provision"),
+        (replace(READY, podman=True, engine=None), "`docker` there is Podman under Docker's name (podman-docker)"),
         (
             replace(READY, disk_free=SPARE - 1),
             "the disk is nearly full: 255 MB free where Docker keeps its files, 256 MB",

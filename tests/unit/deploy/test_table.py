@@ -153,7 +153,7 @@ def test_an_inspection_becomes_a_service() -> None:
         ("Killed", "Killed"),
         ('{"event": "service_stop", "reason": "cannot start: no run"}', "cannot start: no run"),
         ('{"event": "error", "error": "no room"}', "no room"),
-        ('{"event": "beat"}', '{"event": "beat"}'),
+        ('{"event": "service_start"}', "service start"),
         ("[1]", "[1]"),
     ],
 )

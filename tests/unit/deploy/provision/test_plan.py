@@ -27,7 +27,14 @@ SETTINGS = change(None, live_restore=True)
 assert SETTINGS
 ENGINE = Engine("26.1.5", live_restore=True, running=2, swarm=False)
 READY = replace(
-    BARE, client=True, server=True, compose="2.26.1", engine=ENGINE, daemon=SETTINGS.text, clock="systemd-timesyncd"
+    BARE,
+    python="3.9.2",
+    client=True,
+    server=True,
+    compose="2.26.1",
+    engine=ENGINE,
+    daemon=SETTINGS.text,
+    clock="systemd-timesyncd",
 )
 
 
@@ -39,7 +46,7 @@ def to_be_done(facts: Facts) -> dict[str, Step]:
 def test_a_bare_host_gets_everything_in_this_order() -> None:
     """The engine's settings are there when it starts for the first time."""
     steps = to_be_done(BARE)
-    assert list(steps) == ["engine's settings", "Docker engine", "Docker Compose", "time"]
+    assert list(steps) == ["Python", "engine's settings", "Docker engine", "Docker Compose", "time"]
     assert "reload" not in steps["engine's settings"].script
     assert "docker.io" in steps["Docker engine"].script
 

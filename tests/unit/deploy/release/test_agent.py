@@ -1,4 +1,4 @@
-"""The lock on a host, and the transaction that inherits it: the very script that runs there."""
+"""The lock on a host, and the transaction that inherits it: the very program that runs there."""
 
 import json
 import os
@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.release.host_state import REMOTE
+from deploy.remote import look
+from deploy.remote.docker_client import Answer, DockerClient
+from deploy.remote.records import Records
+from deploy.ssh import program
 from tests.engine.kit import wait_until
 
 OWNER = json.dumps({"by": "alice@laptop", "purpose": "deploying x", "since": "now", "transaction": "x"})
@@ -19,21 +22,26 @@ class Agent:
     """An agent, and what it is told."""
 
     def __init__(self, folder: Path) -> None:
-        command = ("sh", str(REMOTE / "agent.sh"), str(folder))
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            program.command("lock", str(folder)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
+        assert self.process.stdin
+        self.process.stdin.write(program.packed())
+        self.process.stdin.flush()
 
     def say(self, line: str) -> None:
         """Tell it something."""
         assert self.process.stdin
-        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.write(f"{line}\n".encode())
         self.process.stdin.flush()
 
     def answer(self) -> str:
         """Return its next line."""
         assert self.process.stdout
-        return self.process.stdout.readline().rstrip("\n")
+        return self.process.stdout.readline().decode().rstrip("\n")
 
     def close(self) -> None:
         """Hang up, as a connection that is lost does."""
@@ -85,14 +93,47 @@ def test_the_lock_is_free_when_its_holder_is_gone(agents: list[Agent], tmp_path:
     assert agents[1].answer() == "locked"
 
 
-def test_a_transaction_has_the_lock_until_it_ends(agents: list[Agent], tmp_path: Path) -> None:
-    """It goes on when whoever started it is gone, with its output in a file, and nobody else gets in meanwhile."""
+class Engine:
+    """A `docker` in front of PATH that waits for a file `go` before its first answer, and knows no container."""
+
+    def __init__(self, folder: Path) -> None:
+        self.go = folder / "go"
+        folder.mkdir()
+        script = f"#!/bin/sh\nwhile [ ! -e {self.go} ]; do sleep 0.05; done\ncase $1 in ps | version) ;; *) echo gone; exit 1 ;; esac\n"
+        (folder / "docker").write_text(script)
+        (folder / "docker").chmod(0o755)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An engine for the agents, which are started after it."""
+    found = Engine(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    return found
+
+
+def brought(root: Path, name: str, **plan: object) -> Path:
+    """Return the folder of a transaction that was uploaded."""
+    folder = root / "transactions" / name
+    folder.mkdir()
+    content = {"project": "bells", "release": "r2", "previous": "r1", "by": "alice", "wait_for_idle": False}
+    content |= {
+        "steps": [["switch", "pulse"]],
+        "remove": [],
+        "hosted": {},
+        "strategies": [],
+        "audit": {"action": "deploy"},
+    }
+    (folder / "plan.json").write_text(json.dumps(content | plan))
+    return folder
+
+
+def test_a_transaction_has_the_lock_until_it_ends(engine: Engine, agents: list[Agent], tmp_path: Path) -> None:
+    """It goes on when whoever started it is gone, nobody else gets in meanwhile, and its end is in state and audit."""
     root = tmp_path / "root"
     agents[0].say(OWNER)
     agents[0].answer()
-    folder = root / "transactions" / "x"
-    folder.mkdir()
-    (folder / "transaction.sh").write_text('echo "in $1"\nwhile [ ! -e "$1/go" ]; do sleep 0.05; done\necho done\n')
+    folder = brought(root, "x")
     agents[0].say("alive")
     agents[0].say("start x")
     assert agents[0].answer() == "started"
@@ -100,21 +141,100 @@ def test_a_transaction_has_the_lock_until_it_ends(agents: list[Agent], tmp_path:
     agents[0].close()
     agents[1].say(OWNER)
     assert agents[1].answer() == f"held {OWNER}"
-    wait_until(lambda: (folder / "log").read_text() == f"in {folder}\n", "the transaction to speak", 10)
-    (folder / "go").touch()
-    wait_until(lambda: is_free(root), "the transaction to end", 10)
-    assert (folder / "log").read_text().endswith("done\n")
+    engine.go.touch()
+    wait_until(lambda: is_free(root), "the transaction to end", 20)
+    assert (folder / "state").read_text().startswith("ended refused an image is not there any more")
+    (line,) = (root / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("plan", [{"steps": [["fly", "pulse"]]}, {"project": None, "steps": None}])
+def test_a_plan_that_cannot_be_read_ends_in_a_true_state(
+    engine: Engine, agents: list[Agent], tmp_path: Path, plan: dict[str, object]
+) -> None:
+    """It was started, and says why it did nothing."""
+    agents[0].say(OWNER)
+    agents[0].answer()
+    folder = brought(tmp_path / "root", "x", **plan)
+    agents[0].say("start x")
+    assert agents[0].answer() == "started"
+    wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 10)
+    assert (folder / "state").read_text().startswith("ended refused plan.json")
+
+
+def test_what_did_not_start_is_not_said_to_have_started(agents: list[Agent], tmp_path: Path) -> None:
+    """No plan, or a log that cannot be written: the reason is told, and the lock stays its holder's."""
+    agents[0].say(OWNER)
+    agents[0].answer()
+    agents[0].say("start nothing")
+    assert agents[0].answer() == "failed the plan has not arrived"
+    folder = brought(tmp_path / "root", "x")
+    (folder / "log").mkdir()
+    agents[0].say("start x")
+    assert agents[0].answer() == f"failed Is a directory: {folder / 'log'}"
+    assert not is_free(tmp_path / "root")
+
+
+def test_a_process_that_is_killed_leaves_its_end(engine: Engine, agents: list[Agent], tmp_path: Path) -> None:
+    """Out of memory, say: another process writes it down."""
+    agents[0].say(OWNER)
+    agents[0].answer()
+    folder = brought(tmp_path / "root", "x")
+    agents[0].say("start x")
+    assert agents[0].answer() == "started"
+    worker = wait_until(lambda: (folder / "worker").exists() and (folder / "worker").read_text(), "the worker", 10)
+    os.kill(int(str(worker)), signal.SIGKILL)
+    engine.go.touch()
+    wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 10)
+    assert "ended failed its process was killed on the server (SIGKILL)" in (folder / "state").read_text()
 
 
 def test_a_transaction_is_followed_to_its_end(tmp_path: Path) -> None:
     """All that it has said, from the beginning, and its state."""
-    with subprocess.Popen(
-        ("sh", "-c", "sleep 0.3; echo two >>log; echo 'ended succeeded' >state"), cwd=tmp_path
-    ) as one:
-        (tmp_path / "log").write_text("one\n")
-        (tmp_path / "pid").write_text(f"{one.pid}\n")
-        follow = ("sh", str(REMOTE / "follow.sh"), str(tmp_path))
-        following = subprocess.Popen(follow, stdout=subprocess.PIPE, text=True)
+    folder = tmp_path / "transactions" / "x"
+    folder.mkdir(parents=True)
+    with subprocess.Popen(("sh", "-c", "sleep 0.3; echo two >>log; echo 'ended succeeded' >state"), cwd=folder) as one:
+        (folder / "log").write_text("one\n")
+        (folder / "pid").write_text(f"{one.pid}\n")
+        following = subprocess.Popen(
+            program.command("follow", str(tmp_path), "x"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert following.stdin
+        following.stdin.write(program.packed())
+        following.stdin.close()
         one.wait(10)
-        said, _ = following.communicate(timeout=20)
-    assert said.splitlines() == ["one", "two", "state ended succeeded"]
+        assert following.stdout
+        said = following.stdout.read().decode().splitlines()
+        following.stdout.close()
+        following.wait(10)
+    assert said == ["log one", "log two", 'end {"state": "ended succeeded", "rebooted": false}']
+
+
+def test_a_server_of_before_goes_on(tmp_path: Path) -> None:
+    """Releases, the one that runs, and a transaction that nobody was told of, as commit 909dbec has left them."""
+    root = tmp_path / "root"
+    for name in ("20261101-000000-aaaa", "20261102-000000-bbbb"):
+        (root / "releases" / name).mkdir(parents=True)
+        (root / "releases" / name / "done").touch()
+        (root / "releases" / name / "release.json").write_text(f'{{"id": "{name}"}}\n')
+    (root / "current").symlink_to("releases/20261102-000000-bbbb")
+    (root / "transactions" / "20261102-000000-bbbb").mkdir(parents=True)
+    (root / "transactions" / "20261102-000000-bbbb" / "pid").write_text("999999999\n")
+    (root / "transactions" / "20261102-000000-bbbb" / "state").write_text("ended succeeded \n")
+    records = Records(root)
+    found = look.state(records, NoContainers(), "bells")
+    assert [one["sequence"] for one in found["releases"]] == [0, 0]
+    assert (found["current"], found["untold"]["state"]) == ("20261102-000000-bbbb", "ended succeeded ")
+    (root / "releases" / "20251231-000000-cccc").mkdir()  # made by a laptop whose clock is behind
+    records.take_over("20251231-000000-cccc")
+    assert [name for _, name in records.taken_over()][-1] == records.current() == "20251231-000000-cccc"
+    records.take_over("20261101-000000-aaaa")  # a rollback keeps its place
+    assert [number for number, _ in records.taken_over()] == [0, 0, 1]
+    assert records.current() == "20261101-000000-aaaa"
+
+
+class NoContainers(DockerClient):
+    """An engine that runs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(print, lambda command, seconds: Answer(0, ""))

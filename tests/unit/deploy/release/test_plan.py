@@ -98,7 +98,7 @@ def test_strategies_move_into_one_container() -> None:
         ("stop", "a"),
         ("stop", "b"),
         ("check", "t"),
-        ("switch", "supervisor"),
+        ("replace", "supervisor"),
     )
     assert (found.remove, found.strategies) == (("a", "b"), ("a", "b"))
     assert found.lines() == [
@@ -118,7 +118,7 @@ def test_strategies_move_into_containers_of_their_own() -> None:
         ("stop", "t"),
         ("check", "a"),
         ("check", "b"),
-        ("switch", "supervisor"),
+        ("replace", "supervisor"),
     )
     assert (found.gives_way, found.strategies) == ({"t": "a, b"}, ("a", "b"))
 

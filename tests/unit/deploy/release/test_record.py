@@ -3,15 +3,17 @@
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
-from deploy.release.host_state import Running, parse
+from deploy.release.host_state import Running, Untold, parse
 from deploy.release.lock import LockHeldError
 from deploy.release.plan import plan
 from deploy.release.release import from_json
 from deploy.release.transaction import TransactionResult, explain, packed, release_files, transaction_files
 from deploy.release.transaction import parse as parse_ending
+from deploy.remote.plan import TransactionPlan, read_plan
 from tests.unit.deploy.release.releases import host, record, release
 
 ONE = release("20261121-091500-3f2a", pulse=record("p1", "pulse", secrets="s1"), supervisor=record("v1"))
@@ -42,27 +44,25 @@ def test_what_a_host_says() -> None:
     """Containers with their fingerprints, releases, the one that runs, and what nobody was told."""
     labels = {"com.docker.compose.service": "pulse", "openbell.fingerprint": "f1"}
     several = {"com.docker.compose.service": "t", "openbell.strategies": "a b"}
-    found = parse(
-        "\n".join(
-            [
-                f"container {json.dumps({'id': 'a', 'state': 'running', 'labels': labels})}",
-                f"container {json.dumps({'id': 'b', 'state': 'created', 'labels': labels})}",
-                f"container {json.dumps({'id': 'c', 'state': 'exited', 'labels': {'com.docker.compose.service': 'old'}})}",
-                f"container {json.dumps({'id': 'd', 'state': 'running', 'labels': several})}",
-                f"current {ONE.id}",
-                f"release {ONE.to_json()}",
-                "release torn",
-                "untold 20261121-091500-3f2a ended returned pulse: it failed",
-            ]
-        )
-    )
+    told = {
+        "containers": [
+            {"id": "a", "state": "running", "labels": labels},
+            {"id": "b", "state": "created", "labels": labels},
+            {"id": "c", "state": "exited", "labels": {"com.docker.compose.service": "old"}},
+            {"id": "d", "state": "running", "labels": several},
+        ],
+        "current": ONE.id,
+        "releases": [{"sequence": 1, "record": ONE.to_json()}, {"sequence": 2, "record": "torn"}],
+        "untold": {"transaction": ONE.id, "state": "ended returned pulse: it failed", "rebooted": False},
+    }
+    found = parse(json.dumps(told))
     assert found.containers == {
         "pulse": Running("a", "running", "f1", ("pulse",)),
         "old": Running("c", "exited", "", ("old",)),
         "t": Running("d", "running", "", ("a", "b")),
     }
     assert (found.current, found.releases) == (ONE, (ONE,))
-    assert found.untold == (ONE.id, "ended returned pulse: it failed")
+    assert found.untold == Untold(ONE.id, "ended returned pulse: it failed")
 
 
 def test_the_files_of_a_release() -> None:
@@ -75,36 +75,49 @@ def test_the_files_of_a_release() -> None:
         assert tar.getnames() == list(files)
 
 
-def test_the_plan_that_the_host_is_given() -> None:
-    """Words and values, and the beginning of the audit's line."""
+def test_the_plan_that_the_host_is_given(tmp_path: Path) -> None:
+    """What the program there reads, and the beginning of the audit's line."""
     new = release("20261122-000000-0001", pulse=record("p2", "pulse"), supervisor=record("v1"))
     files = transaction_files(plan(new, host(ONE)), ONE, "vps", "bells", "alice@laptop", "deploy", idle=True)
-    assert files["transaction/plan"].splitlines() == [
-        "project bells",
-        "release 20261122-000000-0001",
-        "by alice@laptop",
-        "wait idle",
-        "previous 20261121-091500-3f2a",
-        "strategies pulse",
-        "switch pulse",
-    ]
-    line = json.loads(files["transaction/audit"] + ', "outcome": "succeeded"}')
-    assert (line["action"], line["host"], line["services"]) == ("deploy", "vps", ["pulse"])
+    (tmp_path / "plan.json").write_text(files["transaction/plan.json"])
+    found = read_plan(tmp_path)
+    assert found == TransactionPlan(
+        project="bells",
+        release="20261122-000000-0001",
+        previous="20261121-091500-3f2a",
+        by="alice@laptop",
+        wait_for_idle=True,
+        steps=(("switch", "pulse"),),
+        remove=(),
+        hosted={"pulse": ("pulse",)},
+        strategies=("pulse",),
+        audit=found.audit,
+    )
+    assert (found.audit["action"], found.audit["host"], found.audit["services"]) == ("deploy", "vps", ["pulse"])
 
 
 @pytest.mark.parametrize(
-    "line,expected",
+    "state,rebooted,expected",
     [
-        ("state ended succeeded ", TransactionResult("succeeded", "")),
-        ("state ended returned pulse: ValueError: no", TransactionResult("returned", "pulse: ValueError: no")),
-        ("state running starting pulse", None),
-        ("state ", None),
-        ("ended succeeded", None),
+        ("ended succeeded ", False, TransactionResult("succeeded", "")),
+        ("ended returned pulse: ValueError: no", False, TransactionResult("returned", "pulse: ValueError: no")),
+        (
+            "running starting pulse",
+            True,
+            TransactionResult("interrupted", "it was cut off while starting pulse: the server was started anew"),
+        ),
+        (
+            "",
+            False,
+            TransactionResult(
+                "interrupted", "it was cut off at its start: its process on the server ended without a word"
+            ),
+        ),
     ],
 )
-def test_how_a_transaction_ended(line: str, expected: TransactionResult | None) -> None:
-    """Only the last line says it; a line of the log does not."""
-    assert parse_ending(line) == expected
+def test_how_a_transaction_ended(state: str, rebooted: bool, expected: TransactionResult) -> None:
+    """A restart of the server is told only if there was one."""
+    assert parse_ending(state, rebooted=rebooted) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,7 +127,11 @@ def test_how_a_transaction_ended(line: str, expected: TransactionResult | None) 
         ("returned", "a", "vps: b did not pass its gate, and a runs again: why"),
         ("returned", None, "vps: b did not pass its gate, and nothing runs there, as before: why"),
         ("failed", "a", "vps: b: why; look there with `make status HOST=vps`, and deploy again"),
-        ("interrupted", "a", "vps: b: why; look there with `make status HOST=vps`, and deploy again"),
+        (
+            "interrupted",
+            "a",
+            "vps: b: why; what was started last runs on by itself: `make status HOST=vps` shows it, and another deploy completes it",
+        ),
     ],
 )
 def test_an_ending_that_is_not_good_is_one_line(outcome: str, previous: str | None, said: str) -> None:

@@ -1,19 +1,41 @@
 """What a host says about itself."""
 
+import json
+
 import pytest
 
 from deploy.transfer.host_images import HostImages, chains, parse
 from deploy.transfer.images import Local
 
-CLASSIC = '20.10.24+dfsg1|linux/x86_64|[["Backing Filesystem","extfs"]]|/var/lib/docker'
-CONTAINERD = '26.1.5|linux/aarch64|[["driver-type","io.containerd.snapshotter.v1"]]|/var/lib/docker'
-DISK = "/dev/vda1  10000 4000 6000 40% /var/lib/docker"
-IMAGE = 'sha256:aa|["openbell/pulse:0123456789ab","openbell/pulse:other"]|["sha256:1","sha256:2"]'
+CLASSIC = {
+    "engine": "20.10.24+dfsg1",
+    "platform": "linux/x86_64",
+    "driver_status": [["Backing Filesystem", "extfs"]],
+    "free_bytes": 6000 * 1024,
+    "zstd": True,
+    "images": [
+        {
+            "id": "sha256:aa",
+            "tags": ["openbell/pulse:0123456789ab", "openbell/pulse:other"],
+            "layers": ["sha256:1", "sha256:2"],
+        },
+        {"id": "sha256:bb", "tags": [], "layers": None},
+        {"id": "sha256:cc", "tags": None, "layers": ["sha256:9"]},
+    ],
+}
+CONTAINERD = {
+    "engine": "26.1.5",
+    "platform": "linux/aarch64",
+    "driver_status": [["driver-type", "io.containerd.snapshotter.v1"]],
+    "free_bytes": None,
+    "zstd": False,
+    "images": [],
+}
 
 
 def test_a_host_with_images() -> None:
     """Every beginning of every chain is known, and every tag leads to an id."""
-    inventory = parse([CLASSIC, DISK, "/usr/bin/zstd", IMAGE, "sha256:bb|[]|null", 'sha256:cc|null|["sha256:9"]'])
+    inventory = parse(json.dumps(CLASSIC))
     assert inventory == HostImages(
         chains=frozenset({("sha256:1",), ("sha256:1", "sha256:2"), ("sha256:9",)}),
         tags={"openbell/pulse:0123456789ab": "sha256:aa", "openbell/pulse:other": "sha256:aa"},
@@ -27,7 +49,7 @@ def test_a_host_with_images() -> None:
 
 def test_a_host_without_anything() -> None:
     """No image, no zstd, and a disk that says nothing."""
-    inventory = parse([CONTAINERD, "unknown", "none"])
+    inventory = parse(json.dumps(CONTAINERD))
     assert (inventory.chains, inventory.zstd, inventory.free_bytes) == (frozenset(), False, None)
     assert (inventory.platform, inventory.containerd) == ("linux/arm64", True)
 

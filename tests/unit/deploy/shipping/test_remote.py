@@ -1,13 +1,15 @@
-"""The host's half, run by this machine's sh beside an engine that does what the test says."""
+"""The host's half, run by this machine's Python beside an engine that does what the test says."""
 
 import os
-import shlex
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from deploy.ssh import program
 from deploy.transfer import remote
 from deploy.transfer.images import Image
 from deploy.transfer.shipment import Shipment
@@ -30,15 +32,23 @@ class Host:
         (self.folder / "docker").write_text(program)
         (self.folder / "docker").chmod(0o755)
 
-    def run(self, script: str, given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        """Run a script that knows the functions."""
+    def run(self, words: Sequence[str], given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        """Run a command of the program, then print what it has left of its input."""
         environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
-        words = ("sh", "-c", f"{remote.FUNCTIONS}\n{script}")
-        return subprocess.run(words, input=given, capture_output=True, env=environment, check=False, timeout=30)
+        command = ("sh", "-c", '"$@"; code=$?; cat; exit $code', "sh", *words)
+        return subprocess.run(
+            command,
+            input=program.packed() + given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            check=False,
+            timeout=30,
+        )
 
-    def receive(self, given: bytes = PACKED) -> "subprocess.CompletedProcess[bytes]":
+    def receive(self, given: bytes = PACKED, size: int = len(PACKED)) -> "subprocess.CompletedProcess[bytes]":
         """Receive these bytes, and print what follows them."""
-        return self.run(f"openbell_receive zstd {len(PACKED)}; code=$?; cat; exit $code", given)
+        return self.run(program.command("deliver", "zstd", str(size), "[]"), given)
 
 
 @pytest.fixture
@@ -53,7 +63,7 @@ def test_the_engine_is_given_the_unpacked_bytes_and_the_rest_is_left(host: Host)
     """What follows the shipment on the channel is not touched."""
     host.docker(load=f"cat >{host.folder}/loaded; echo Loaded image: {TAG}")
     done = host.receive(PACKED + b"what follows")
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"what follows", b"")
+    assert (done.returncode, done.stdout) == (0, b"what follows")
     assert (host.folder / "loaded").read_bytes() == b"the images" * 50_000
 
 
@@ -61,8 +71,9 @@ def test_an_engine_that_gives_up_early_leaves_the_channel_in_step(host: Host) ->
     """All bytes of the shipment are read all the same, and the engine's words are passed on."""
     host.docker(load="echo write /blob: no space left on device >&2; exit 1")
     done = host.receive(PACKED + b"what follows")
-    assert (done.returncode, done.stdout) == (1, b"what follows")
-    assert b"openbell: the images could not be loaded: write /blob: no space left on device" in done.stderr
+    assert done.returncode == 1
+    said = b"openbell: the images could not be loaded: write /blob: no space left on device\nwhat follows"
+    assert done.stdout == said
 
 
 def test_an_exit_code_of_0_is_not_believed(host: Host) -> None:
@@ -82,15 +93,14 @@ def test_a_channel_that_ends_early_is_an_error(host: Host) -> None:
     """The engine may be content with half a tar; the unpacking is not."""
     done = host.receive(PACKED[:-10])
     assert done.returncode == 1
-    assert b"could not be loaded" in done.stderr
+    assert b"could not be loaded" in done.stdout
 
 
 def test_a_byte_that_has_changed_is_an_error(host: Host) -> None:
     """The packed form has a checksum."""
     with_sum = zstandard.ZstdCompressor(write_checksum=True).compress(b"the images" * 50_000)
     wrong = bytes([*with_sum[:-1], with_sum[-1] ^ 1])
-    done = host.run(f"openbell_receive zstd {len(wrong)}", wrong)
-    assert done.returncode == 1
+    assert host.receive(wrong, len(wrong)).returncode == 1
 
 
 def shipment(*, moved: bool = True, host_ids: tuple[str, ...] = ()) -> Shipment:
@@ -101,14 +111,14 @@ def shipment(*, moved: bool = True, host_ids: tuple[str, ...] = ()) -> Shipment:
 
 def verify(host: Host, one: Shipment) -> "subprocess.CompletedProcess[bytes]":
     """Verify a shipment on the host."""
-    return host.run(shlex.join((*remote.verify(one),)))
+    return host.run(remote.deliver(replace(one, wire_bytes=0)))
 
 
 def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Host) -> None:
     """And no container is left."""
     host.docker(image_inspect=f"echo {ID}")
     done = verify(host, shipment())
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stdout) == (0, b"")
     # Two at a time. Its second name says that nobody has looked yet.
     assert sorted(host.calls.read_text().splitlines()) == [
         f"create --pull never --name openbell-verify-0123456789ab --network none {TAG} true",
@@ -138,7 +148,7 @@ def test_a_new_image_that_is_not_whole_loses_its_tag(host: Host, answers: dict[s
     host.docker(**answers)
     done = verify(host, shipment())
     assert done.returncode == 1
-    assert f"openbell: image {TAG} is not whole: {why}" in done.stderr.decode()
+    assert f"openbell: image {TAG} is not whole: {why}" in done.stdout.decode()
     assert f"image rm {TAG} {TAG}-unchecked" in host.calls.read_text().splitlines()
 
 
@@ -163,7 +173,7 @@ def test_every_image_is_looked_at(host: Host) -> None:
     host.docker(image_inspect=f"printf '{a}={images[0].id} a:other={images[0].id} \\n{c}={images[2].id} \\n'; exit 1")
     done = verify(host, Shipment(images, (), 0, "zstd"))
     assert done.returncode == 1
-    assert done.stderr.decode() == (
+    assert done.stdout.decode() == (
         f"openbell: image {b} is not whole: the engine has nothing by this name, and not {images[1].id}\n"
     )
     (call,) = host.calls.read_text().splitlines()
@@ -178,4 +188,4 @@ def test_images_that_are_all_there_as_they_should_be(host: Host) -> None:
         **{f"image_inspect --format {{{{.Id}}}} {TAG}": f"echo {ID}", "image_inspect": f"echo {old.tag}=sha256:ff"}
     )
     done = verify(host, both)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stdout) == (0, b"")

@@ -1,0 +1,314 @@
+"""The connection to a real sshd, and what is said when there is none. Nothing is ever accepted unseen."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from deploy.errors import CommandError
+from deploy.ssh.connection import Connection, Host
+from tests.engine.kit import ROOT, wait_until
+from tests.machine.machine import Machine, running_machine
+
+# Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+NOTHING_LISTENS = "discard"  # a name of a Host entry, not of a port
+
+
+@pytest.fixture(scope="module")
+def machine(engine: docker.DockerClient) -> Iterator[Machine]:
+    """A server with sshd and nothing else."""
+    with running_machine(engine, "bookworm") as one:
+        yield one
+
+
+@pytest.fixture
+def host(machine: Machine) -> Host:
+    """The server as a user names it."""
+    return Host(machine.host, config=machine.ssh_config)
+
+
+@pytest.fixture
+def connection(host: Host) -> Iterator[Connection]:
+    """A connection that is open."""
+    with Connection(host) as one:
+        yield one
+
+
+def config(machine: Machine, folder: Path, **options: str) -> Path:
+    """Return a copy of the server's ssh config, with other options, which come first and so count."""
+    file = folder / "config"
+    lines = "".join(f"    {key} {value}\n" for key, value in options.items())
+    file.write_text(f"Host {machine.host}\n{lines}\n{machine.ssh_config.read_text()}")
+    return file
+
+
+def why_not(host: Host) -> str:
+    """Return what is said because there is no connection."""
+    with pytest.raises(CommandError) as raised, Connection(host):
+        pass
+    said = str(raised.value)
+    assert "\n" not in said
+    assert said.startswith(f"{host.name}: ")
+    return said
+
+
+def logins(machine: Machine) -> int:
+    """Return how often somebody has logged in so far."""
+    return int(machine.shell("grep -c 'Accepted publickey' /var/log/sshd.log || true"))
+
+
+def test_commands_are_words(connection: Connection) -> None:
+    """No shell takes them apart, on either side."""
+    words = ["a b", "$HOME", "'", '"', "*", "", "\\", "ü", "x\ny"]
+    result = connection.run(["printf", "%s|", *words])
+    assert (result.code, result.text, result.stderr) == (0, "|".join(words) + "|", "")
+
+
+def test_input_and_output_are_bytes(connection: Connection) -> None:
+    """As many as there are."""
+    sent = bytes(range(256)) * 4096
+    assert connection.run(["cat"], input=sent).stdout == sent
+
+
+def test_a_command_without_input_does_not_wait_for_any(connection: Connection) -> None:
+    """It reads the end at once."""
+    assert connection.run(["cat"], timeout=20).stdout == b""
+
+
+def test_a_commands_own_failure_is_a_result(connection: Connection) -> None:
+    """Even with ssh's own exit code, as long as the connection holds."""
+    result = connection.run(["sh", "-c", "echo trouble >&2; exit 255"])
+    assert (result.code, result.stderr) == (255, "trouble\n")
+
+
+def test_what_must_succeed_says_how_it_failed(connection: Connection) -> None:
+    """The last line of what it said."""
+    with pytest.raises(CommandError, match=r"^vps: reading the page failed: cat: /nowhere: No such file or directory$"):
+        connection.check(["cat", "/nowhere"], doing="reading the page")
+    with pytest.raises(CommandError, match=r"^vps: `false` failed: exit code 1$"):
+        connection.check(["false"])
+
+
+def test_time_is_limited(connection: Connection) -> None:
+    """The connection is as good as before."""
+    with pytest.raises(CommandError, match=r"^vps: no answer to `sleep 60` within 0.2 s"):
+        connection.run(["sleep", "60"], timeout=0.2)
+    assert connection.run(["echo", "well"]).text == "well"
+
+
+def test_all_commands_share_one_login(machine: Machine, host: Host) -> None:
+    """Also those at the same time."""
+    before = logins(machine)
+    with Connection(host) as connection:
+        running = [connection.start(["cat"]) for _ in range(6)]
+        assert [process.communicate(b"x")[0] for process in running] == [b"x"] * 6
+        assert connection.run(["true"]).code == 0
+    assert logins(machine) == before + 1
+
+
+def test_nothing_is_left_behind(host: Host) -> None:
+    """The socket's folder is the user's alone, and goes with the connection; so does what still runs over it."""
+    with Connection(host) as connection:
+        assert connection._master
+        folder = connection._master.folder
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        process = connection.start(["sleep", "60"])
+    assert not folder.exists()
+    assert process.poll() is not None
+    process.communicate()
+
+
+def test_a_port_and_a_socket_are_led_to_the_host(connection: Connection) -> None:
+    """What listens there is asked here."""
+    with socket.create_connection(("127.0.0.1", connection.forward(22)), timeout=20) as asked:
+        assert asked.recv(4) == b"SSH-"
+
+
+def test_what_the_users_config_says_for_logins_by_hand_is_no_obstacle(machine: Machine, tmp_path: Path) -> None:
+    """A terminal, a command, forwarded ports that are taken, a word of welcome."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = {"RequestTTY": "force", "RemoteCommand": "top", "LocalForward": f"{port} 127.0.0.1:80"}
+        file = config(machine, tmp_path, **options, ExitOnForwardFailure="yes", ControlMaster="auto", LogLevel="QUIET")
+        with Connection(Host(machine.host, config=file)) as connection:
+            assert connection.run(["echo", "well"]).text == "well"
+
+
+def test_a_shell_that_greets_is_no_obstacle(machine: Machine, host: Host) -> None:
+    """Some people's .bashrc says something to everybody."""
+    machine.shell("echo 'echo good morning' >/root/.bashrc")
+    try:
+        with Connection(host) as connection:
+            assert connection.run(["true"]).code == 0
+    finally:
+        machine.shell("rm /root/.bashrc")
+
+
+def test_a_lost_connection_is_told_as_that(machine: Machine, host: Host) -> None:
+    """In mid-command, and for every command after it: none opens a connection of its own."""
+    before = logins(machine)
+    with Connection(host) as connection:
+        process = connection.start(["sh", "-c", "echo begun; sleep 60"])
+        assert process.stdout
+        assert process.stdout.readline() == b"begun\n"
+        machine.cut_connections()
+        process.communicate()
+        with pytest.raises(
+            CommandError, match=r"^vps: the connection was lost in `sleep`: .*; see that `ssh .*` works"
+        ):
+            connection.must_live(process.returncode, ["sleep"])
+        with pytest.raises(CommandError, match=r"^vps: the connection was lost in `true`"):
+            connection.run(["true"])
+        assert not connection.alive
+    assert logins(machine) == before + 1
+
+
+@pytest.mark.deploy_long
+def test_a_host_that_goes_silent_is_noticed(machine: Machine, host: Host) -> None:
+    """Nobody says goodbye when a network is gone."""
+    with Connection(host) as connection:
+        machine.cut_network()
+        try:
+            with pytest.raises(CommandError, match=r"^vps: the connection was lost in `true`"):
+                connection.run(["true"], timeout=60)
+        finally:
+            machine.mend_network()
+
+
+SCRIPT = """\
+import sys
+from deploy.ssh import Connection, Host
+with Connection(Host("vps")) as connection:
+    print("open", flush=True)
+    sys.exit(connection.foreground(["sh", "-c", "echo begun; exec sleep 987"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_is_followed_ends_on_the_host_too(machine: Machine, number: signal.Signals) -> None:
+    """Ctrl-C, or the laptop dies: nothing goes on there for nobody, and no connection stays open here."""
+    asleep = "pgrep -xf 'sleep 987' || true"
+    ours = ("pgrep", "-f", f"^ssh -F {machine.ssh_config}")
+    with subprocess.Popen(
+        [*INTERRUPTIBLE, sys.executable, "-c", SCRIPT],
+        cwd=ROOT,
+        env={**os.environ, "OPENBELL_SSH_CONFIG": str(machine.ssh_config)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.read(len("open\nbegun\n")) == b"open\nbegun\n"
+        assert machine.shell(asleep).strip()
+        assert subprocess.run(ours, capture_output=True, check=False).returncode == 0
+        os.killpg(process.pid, number)
+        process.wait(20)
+    wait_until(lambda: not machine.shell(asleep).strip(), "the command on the host to end", 20, machine.container)
+    wait_until(lambda: subprocess.run(ours, capture_output=True, check=False).returncode == 1, "ssh to end", 20)
+
+
+def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
+    """The spelling is what one looks at first."""
+    said = why_not(Host("no-such-host.invalid", config=None))
+    assert "no machine of this name is known: check the spelling, or give it an entry `Host" in said
+
+
+def test_a_host_that_cannot_be_reached(tmp_path: Path) -> None:
+    """Nothing listens."""
+    file = tmp_path / "config"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))  # and does not listen
+        file.write_text(f"Host {NOTHING_LISTENS}\n    HostName 127.0.0.1\n    Port {probe.getsockname()[1]}\n")
+        assert "the machine answers, but no sshd listens there" in why_not(Host(NOTHING_LISTENS, config=file))
+
+
+@pytest.mark.deploy_long
+def test_a_host_that_does_not_answer(machine: Machine, host: Host) -> None:
+    """A firewall swallows what is sent."""
+    machine.cut_network()
+    try:
+        assert "the host cannot be reached: check its address" in why_not(host)
+    finally:
+        machine.mend_network()
+
+
+def test_something_else_that_listens(tmp_path: Path) -> None:
+    """It hangs up before it has said that it is an sshd."""
+    file = tmp_path / "config"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            accepted, _ = server.accept()
+            accepted.close()
+
+        other = threading.Thread(target=hang_up)
+        other.start()
+        file.write_text(f"Host {NOTHING_LISTENS}\n    HostName 127.0.0.1\n    Port {server.getsockname()[1]}\n")
+        assert "was closed before the login" in why_not(Host(NOTHING_LISTENS, config=file))
+        other.join()
+
+
+def test_an_unknown_host_key_is_never_accepted(machine: Machine, tmp_path: Path) -> None:
+    """Not even written down; the user is told how to see the fingerprint, and to compare it."""
+    known = tmp_path / "known_hosts"
+    for strict in ("ask", "yes"):
+        file = config(machine, tmp_path, UserKnownHostsFile=str(known), StrictHostKeyChecking=strict)
+        said = why_not(Host(machine.host, config=file))
+        assert f"is never accepted unseen: log in once with `ssh -F {file} vps`, which shows the fingerprint" in said
+        assert not known.exists()
+
+
+def test_what_the_users_config_accepts_is_told(
+    machine: Machine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Who has ssh take in new keys hears that it did."""
+    known = tmp_path / "known_hosts"
+    file = config(machine, tmp_path, UserKnownHostsFile=str(known), StrictHostKeyChecking="accept-new")
+    with Connection(Host(machine.host, config=file)):
+        assert "as your ssh config asks, an unknown host key was accepted: '[127.0.0.1]:" in capfd.readouterr().err
+    with Connection(Host(machine.host, config=file)):
+        assert capfd.readouterr().err == ""
+
+
+def test_a_changed_host_key_is_an_alarm(machine: Machine, host: Host) -> None:
+    """It shows the fingerprint that was offered, and where the old key stands."""
+    before = machine.keys.known_hosts.read_text()
+    machine.keys.change_host()
+    try:
+        said = why_not(host)
+    finally:
+        machine.keys.known_hosts.write_text(before)
+    assert "either the machine was set up anew, or somebody is in between" in said
+    offered = machine.shell("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    assert offered in said
+    assert f"{machine.keys.known_hosts}:1" in said
+
+
+def test_a_key_that_the_host_does_not_accept(machine: Machine, host: Host) -> None:
+    """Nobody is asked for a password."""
+    machine.shell("mv /root/.ssh/authorized_keys /root/.ssh/others")
+    try:
+        assert "the host does not accept your key: see that `ssh -F" in why_not(host)
+    finally:
+        machine.shell("mv /root/.ssh/others /root/.ssh/authorized_keys")
+
+
+def test_a_config_that_cannot_be_read(tmp_path: Path) -> None:
+    """The user's mistake, not the host's."""
+    assert "ssh cannot use its config file" in why_not(Host("vps", config=tmp_path / "nowhere"))
+
+
+def test_without_ssh_there_is_one_clear_line(host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It says what to install."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandError, match=r"^ssh is not installed here: install OpenSSH's client"), Connection(host):
+        pass

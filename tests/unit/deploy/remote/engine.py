@@ -1,0 +1,133 @@
+"""An engine that exists in memory: it answers the words that the program on a server gives to Docker's command line."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from deploy.remote.docker_client import PROJECT, SERVICE, Answer, DockerClient
+
+OK = Answer(0, "")
+
+
+@dataclass
+class FakeContainer:
+    """A container as the engine has it."""
+
+    id: str
+    service: str
+    image: str
+    state: str = "created"
+    policy: str = "unless-stopped"
+    stopped_by_hand: bool = False
+    log: str = ""
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the engine starts it after a reboot."""
+        if self.state == "created":
+            return False
+        return self.policy == "always" or (self.policy == "unless-stopped" and not self.stopped_by_hand)
+
+
+@dataclass
+class FakeEngine:
+    """`run` is what DockerClient starts its commands with; `calls` are the words that it was given, one text each.
+
+    answers: beginnings of calls, and what is answered instead of the usual. after: called after each call.
+    """
+
+    project: str = "bells"
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    images: set[str] = field(default_factory=set)
+    answers: dict[str, Callable[[str], Answer | None]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    after: Callable[[], None] = lambda: None
+    time: float = 0.0
+    _ids: "count[int]" = field(default_factory=count)
+
+    def client(self) -> DockerClient:
+        """Return a client of this engine whose clock is moved by sleeping."""
+        return DockerClient(lambda line: None, self.run, self._sleep, lambda: self.time)
+
+    def add(self, service: str, image: str = "old", state: str = "running") -> FakeContainer:
+        """Add a container."""
+        one = FakeContainer(f"{service}-{image}-{next(self._ids)}", service, image, state)
+        self.containers[one.id] = one
+        self.images.add(image)
+        return one
+
+    def running(self, service: str) -> list[str]:
+        """Return the images that run for a service."""
+        return [one.image for one in self.containers.values() if one.service == service and one.state == "running"]
+
+    def run(self, command: Sequence[str], seconds: float) -> Answer:
+        """Answer a command."""
+        words = list(command[1:])
+        call = " ".join(words)
+        self.calls.append(call)
+        given = next((found for start, found in self.answers.items() if start in call), None)
+        answer = given(call) if given else None
+        if answer is None:
+            answer = self._answer(words)
+        self.after()
+        return answer
+
+    def _answer(self, words: Sequence[str]) -> Answer:
+        match words:
+            case ["ps", *rest] if f"label={PROJECT}={self.project}" in rest and "label=openbell.preflight" not in rest:
+                return Answer(0, "\n".join(self.containers))
+            case ["inspect", "--type", "container", "--format", _, one]:
+                return self._state(one)
+            case ["inspect", "--type", "container", *ids]:
+                return Answer(0, json.dumps([_attributes(self.containers[one]) for one in ids]))
+            case ["compose", *rest] if "--no-start" in rest:
+                release = rest[rest.index("--project-directory") + 1].rpartition("/")[2]
+                if release not in self.images:
+                    return Answer(1, f"No such image: {release}")
+                self.add(rest[-1], release, "created")
+            case ["compose", *_]:
+                return OK
+            case ["start" | "stop" | "kill" | "rm" | "update" as verb, *rest]:
+                return self._do(verb, rest)
+            case ["run", *_]:
+                return Answer(0, "holder\n")
+            case ["logs", *_, one]:
+                return Answer(0, self.containers[one].log if one in self.containers else "")
+            case _:
+                pass
+        return OK
+
+    def _state(self, one: str) -> Answer:
+        return (
+            Answer(0, f"{self.containers[one].state} 0") if one in self.containers else Answer(1, "no such container")
+        )
+
+    def _do(self, verb: str, words: Sequence[str]) -> Answer:
+        one = self.containers.get(words[-1])
+        if one is None:
+            return OK if words[-1] == "holder" else Answer(1, f"No such container: {words[-1]}")
+        if verb == "start":
+            one.state, one.stopped_by_hand = "running", False
+        elif verb in {"stop", "kill"}:
+            one.state, one.stopped_by_hand = "exited", True
+        elif verb == "update":
+            one.policy = words[1]
+        elif one.state == "running":
+            return Answer(1, "cannot remove a running container")
+        else:
+            del self.containers[one.id]
+        return OK
+
+    def _sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def _attributes(one: FakeContainer) -> dict[str, object]:
+    return {
+        "Id": one.id,
+        "Image": one.image,
+        "State": {"Status": one.state},
+        "Config": {"Labels": {SERVICE: one.service}},
+        "HostConfig": {"RestartPolicy": {"Name": one.policy}},
+    }

@@ -1,0 +1,65 @@
+"""The program that is sent to servers: one text, for the oldest Python that is supported there."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.ssh import login_shell, program
+
+MODULES = sorted(program.REMOTE.glob("*.py"))
+
+
+def test_every_module_is_sent() -> None:
+    """Each in an order in which it finds what it imports."""
+    assert {*program.MODULES, "__init__"} == {path.stem for path in MODULES}
+    done = subprocess.run(program.command("nothing"), input=program.packed(), capture_output=True, check=False)
+    assert b"KeyError: 'nothing'" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_is_one_for_old_pythons(path: Path) -> None:
+    """Its syntax is that of 3.9, no annotation is evaluated, and it imports the standard library and its siblings alone."""
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text, feature_version=(3, 9))
+    imported = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([one.name for one in node.names] if isinstance(node, ast.Import) else [str(node.module)])
+    }
+    ours = {name for name in imported if name.startswith("deploy.remote")}
+    assert {name.partition(".")[0] for name in imported - ours} <= sys.stdlib_module_names
+    if path.stem != "__init__":
+        assert "__future__" in imported
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Match)]
+    assert not {"datetime.UTC", "strict=True"} & {word for word in ("datetime.UTC", "strict=True") if word in text}
+
+
+@pytest.mark.parametrize(
+    "sent,said",
+    [
+        (program.packed()[:-1], b"did not arrive whole"),
+        (program.packed()[:-1] + b"x", b"was changed on its way"),
+    ],
+)
+def test_a_program_that_is_not_what_was_sent_is_not_run(sent: bytes, said: bytes) -> None:
+    """Its hash is in the command line."""
+    done = subprocess.run(program.command("images"), input=sent, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("word", ["it's", 'a "b"', "a\\b\\", "!!", "$HOME `id` %s", "two\nlines", "ü", "", "a'\\''b"])
+def test_a_line_for_login_shells_means_the_same_words(word: str) -> None:
+    """By the shells that are here; the line has no character that others read in another way."""
+    line = login_shell.line(("printf", "%s|", word))
+    inside = line.partition("'")[2].rpartition("'")[0]
+    assert not set("'!\n") & set(inside)
+    assert "\\\\" not in inside
+    for shell in ("sh", "bash"):
+        done = subprocess.run((shell, "-c", line), capture_output=True, check=True)
+        assert login_shell.after_welcome(b"Welcome" + done.stdout).decode() == f"{word}|"
+        assert login_shell.after_welcome(done.stderr) == b""
