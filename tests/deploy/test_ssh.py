@@ -186,7 +186,7 @@ def test_a_host_that_goes_silent_is_noticed(machine: Machine, host: Host) -> Non
 
 SCRIPT = """\
 import sys
-from deploy.ssh import Connection, Host
+from deploy.ssh.connection import Connection, Host
 with Connection(Host("vps")) as connection:
     print("open", flush=True)
     sys.exit(connection.foreground(["sh", "-c", "echo begun; exec sleep 987"]))
