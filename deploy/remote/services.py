@@ -6,13 +6,16 @@ of its strategies. At each moment at least one of them is one that the engine st
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.remote.docker_client import Answer, Container, DockerClient, DockerError
+from deploy.remote.files import read_text
 from deploy.remote.plan import SUPERVISOR
 
+ONCE = "openbell.once"  # a label: this service ends by itself
 READY_WITHIN = 120.0  # seconds for a new container to import what it runs
 BEAT_WITHIN = 120  # seconds for the first beat of a container that had to wait for nobody
 JUDGED = 3  # exit code of `openbell gate`: the container was judged, and is not well
@@ -42,6 +45,15 @@ def why_it_ended(log: str) -> str:
 def waits_for(log: str) -> frozenset[str]:
     """Return the strategies whose loops wait, as a container's output says."""
     return frozenset(_WAITS.findall(log))
+
+
+def once(compose: str) -> list[str]:
+    """Return the services of a Compose file that end by themselves."""
+    try:
+        services = json.loads(compose).get("services", {})
+    except ValueError:
+        return []
+    return [name for name, one in services.items() if (one.get("labels") or {}).get(ONCE)]
 
 
 class Services:
@@ -74,6 +86,16 @@ class Services:
         except DockerError as error:
             msg = f"preflight of {named(service, str(error))}"
             raise StepFailed(msg) from None
+
+    def prepare(self, release: str) -> None:
+        """Run what does its work before the others start and ends by itself, such as giving volumes their owners."""
+        for service in once(read_text(self._release(release) / "compose.yaml")):
+            options = ("run", "--rm", "--no-deps", "--no-TTY", "--label", "openbell.preflight=1")
+            try:
+                self._docker.must(*self.compose(release, *options, service), seconds=COMPOSE_WITHIN)
+            except DockerError as error:
+                msg = f"{service} could not be prepared: {error}"
+                raise StepFailed(msg) from None
 
     def create(self, release: str, service: str) -> str:
         """Make a container of the release beside those that the service has; return its id. It is not started."""

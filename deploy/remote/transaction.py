@@ -75,6 +75,8 @@ class Transaction:
         self._images_must_be_there()
         touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
         self.hold.hold([one for one in containers if one.running and one.service in touched])
+        # What runs goes on with what is prepared here, and so does the release before.
+        self.services.prepare(self.plan.release)
         for service in self.plan.recreated:
             self._step(f"preflight of {service}")
             self.services.preflight(self.plan.release, service)

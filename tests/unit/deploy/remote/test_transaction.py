@@ -1,5 +1,6 @@
 """A transaction's decisions, on an engine in memory: what is started and stopped in which order, and every way back."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -191,6 +192,19 @@ def test_a_preflight_that_fails_touches_nothing(root: Path, engine: FakeEngine) 
     engine.answers["openbell preflight"] = lambda call: Answer(1, "Container x Creating\nImportError: no such thing\n")
     assert transaction(root, engine).carry_out() == ("refused", "preflight of pulse: ImportError: no such thing")
     assert not [call for call in engine.calls if call.startswith(("stop", "start", "kill", "update"))]
+
+
+def test_what_ends_by_itself_has_ended_before_anything_is_touched(root: Path, engine: FakeEngine) -> None:
+    """Should it fail, nothing was touched."""
+    compose = {
+        "services": {"volumes": {"labels": {"openbell.once": "true"}}, "pulse": {"labels": {}}, "supervisor": {}}
+    }
+    (root / "releases" / "new" / "compose.yaml").write_text(json.dumps(compose))
+    engine.answers["openbell.preflight=1 volumes"] = lambda call: Answer(1, "PermissionError: /state")
+    outcome = transaction(root, engine).carry_out()
+    assert outcome == ("refused", "volumes could not be prepared: PermissionError: /state")
+    del engine.answers["openbell.preflight=1 volumes"]
+    assert transaction(root, engine).carry_out() == ("succeeded", "")
 
 
 def test_an_import_that_takes_long_is_waited_for(root: Path, engine: FakeEngine) -> None:

@@ -1,0 +1,153 @@
+"""Servers as people have them: shells that greet, other shells and tools, few sessions, no forwarding, odd places for Docker."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+from deploy.errors import CommandError
+from deploy.hosts.facts import read_facts
+from deploy.hosts.requirements import unready
+from deploy.release import audit, host_state
+from deploy.release.lock import HostLock
+from deploy.ssh.connection import Connection, Host
+from deploy.transfer import host_images
+from tests.deploy.site import site
+from tests.deploy.test_commands import must
+from tests.engine.kit import wait_until
+from tests.machine.machine import Machine, running_machine
+
+pytestmark = pytest.mark.timeout(600)
+
+WORDS = ["it's", 'a "b"', "a\\b", "!x", "$HOME", "a;b", "ü"]
+GREETING = "echo Welcome to the server; echo Mind the gap >&2"
+
+
+@pytest.fixture(scope="module")
+def machine(engine: docker.DockerClient) -> Iterator[Machine]:
+    """A server that each test changes, and that is as before afterwards."""
+    with running_machine(engine) as one:
+        yield one
+
+
+@contextmanager
+def changed(machine: Machine, do: str, undo: str) -> Iterator[Host]:
+    """Give the server with a change."""
+    machine.shell(do)
+    try:
+        yield Host(machine.host, config=machine.ssh_config)
+    finally:
+        machine.shell(undo)
+
+
+@contextmanager
+def sshd_with(machine: Machine, *lines: str) -> Iterator[Host]:
+    """Give the server with other settings of sshd."""
+    settings = "\\n".join(lines)
+    # The first process starts sshd again, whoever ends it; open connections stay.
+    again = 'before=$(cat /run/sshd.pid); kill "$before"; while ! p=$(cat /run/sshd.pid 2>/dev/null) || [ "$p" = "$before" ]; do sleep 0.05; done'
+    file = "/etc/ssh/sshd_config.d/test.conf"
+    with changed(machine, f"printf '{settings}\\n' >{file}; {again}", f"rm {file}; {again}") as host:
+        wait_until(machine.sshd_listens, "sshd", 20, machine.container)
+        yield host
+
+
+def assert_it_can_be_worked_with(host: Host) -> None:
+    """What it has is read, its lock is taken, what is asked meanwhile is answered, and words arrive as they are."""
+    with Connection(host) as connection:
+        facts = read_facts(connection)
+        assert unready(host, facts) is None
+        with HostLock(connection, "alice@laptop", "a test", "x"):
+            assert host_state.look(connection).releases == ()
+            assert host_images.read(connection).zstd
+        assert connection.run(("printf", "%s|", *WORDS)).text == "|".join(WORDS) + "|"
+        audit.append(connection, {"action": "pause", "reason": WORDS[0]})
+
+
+@pytest.mark.parametrize("place", ["/root/.bashrc", "/etc/ssh/sshrc"])
+def test_a_welcome_is_not_taken_for_an_answer(machine: Machine, place: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither on the one output nor on the other."""
+    with changed(machine, f"echo '{GREETING}' >{place}", f"rm {place}") as host:
+        assert_it_can_be_worked_with(host)
+        capfd.readouterr()
+        with Connection(host) as connection:
+            connection.foreground(("echo", "only this"))
+            with pytest.raises(CommandError, match=r"vps: reading failed: cat: /nowhere: No such file or directory$"):
+                connection.check(("cat", "/nowhere"), doing="reading")
+        assert capfd.readouterr().out == "only this\n"
+
+
+@pytest.mark.parametrize("shell", ["tcsh", "fish", "dash"])
+def test_other_login_shells(machine: Machine, shell: str) -> None:
+    """What they make of quotes and backslashes is nothing to us."""
+    with changed(machine, f"usermod -s $(command -v {shell}) root", "usermod -s /bin/bash root") as host:
+        assert_it_can_be_worked_with(host)
+
+
+def test_two_sessions_are_enough_and_no_forwarding_is_needed(machine: Machine) -> None:
+    """The connection itself takes none."""
+    with sshd_with(machine, "MaxSessions 2", "AllowTcpForwarding no", "DisableForwarding yes") as host:
+        assert_it_can_be_worked_with(host)
+
+
+def test_one_session_is_too_few(machine: Machine) -> None:
+    """One line says which setting it is."""
+    with (
+        sshd_with(machine, "MaxSessions 1") as host,
+        Connection(host) as connection,
+        HostLock(connection, "alice@laptop", "a test", "x"),
+        pytest.raises(CommandError, match=r"^vps: the server refuses another session .* MaxSessions to 2"),
+    ):
+        host_state.look(connection)
+
+
+def test_busybox_in_front_of_everything(machine: Machine) -> None:
+    """No tool is used whose flavours differ."""
+    with sshd_with(machine, "SetEnv PATH=/opt/busybox:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin") as host:
+        machine.shell("mkdir -p /opt/busybox && busybox --install -s /opt/busybox && rm -f /opt/busybox/python*")
+        assert_it_can_be_worked_with(host)
+
+
+def test_docker_from_snap_is_found(machine: Machine) -> None:
+    """Its folder is in no PATH of a login without a terminal."""
+    do = "mkdir -p /snap/bin && mv /usr/bin/docker /snap/bin/docker"
+    with changed(machine, do, "mv /snap/bin/docker /usr/bin/docker") as host:
+        assert_it_can_be_worked_with(host)
+
+
+def test_podman_under_dockers_name_is_named(machine: Machine) -> None:
+    """Before anything is done."""
+    script = "#!/bin/sh\\nset -- x\\necho podman version 4.3.1\\n"
+    do = f"printf '{script}' >/usr/local/bin/docker; chmod 755 /usr/local/bin/docker"
+    with changed(machine, do, "rm /usr/local/bin/docker") as host, Connection(host) as connection:
+        said = unready(host, read_facts(connection))
+        assert said is not None
+        assert said.startswith("vps: `docker` there is Podman under Docker's name (podman-docker)")
+
+
+def test_a_read_only_tmp_is_no_obstacle(machine: Machine) -> None:
+    """Nothing is written there."""
+    with changed(machine, "mount -t tmpfs -o ro none /tmp", "umount /tmp") as host:
+        assert_it_can_be_worked_with(host)
+
+
+def test_a_whole_deployment_to_all_of_it_at_once(engine: docker.DockerClient, machine: Machine, tmp_path: Path) -> None:
+    """A release, a change of one line, the table of bots, and a halt with an apostrophe in its reason."""
+    machine.shell("mkdir -p /opt/busybox && busybox --install -s /opt/busybox && rm -f /opt/busybox/python*")
+    do = f"echo '{GREETING}' >/etc/ssh/sshrc; usermod -s $(command -v fish) root; mount -t tmpfs -o ro none /tmp"
+    undo = "rm /etc/ssh/sshrc; usermod -s /bin/bash root; umount /tmp"
+    path = "SetEnv PATH=/opt/busybox:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    with (
+        changed(machine, do, undo),
+        sshd_with(machine, "MaxSessions 2", "AllowTcpForwarding no", "DisableForwarding yes", path),
+        site(engine, machine, tmp_path, ["fives"]) as one,
+    ):
+        one.must("deploy")
+        said = must(one, "ps")
+        assert "fives" in said
+        assert "{" not in said
+        must(one, "halt", "--reason", "it's a drill")
+        assert json.loads(one.machine.shell(f"tail -n 1 {one.root}/audit.jsonl"))["reason"] == "it's a drill"
