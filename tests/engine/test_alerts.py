@@ -11,7 +11,7 @@ from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
 from tests.engine.kit import Kit, ask, container_of, make_kit, removed_afterwards, wait_until
-from tests.unit.supervisor.alerts.hook import Hook, hook
+from tests.unit.supervisor.alerts.webhook import Hook, hook
 
 TOKEN = "t0k3n-4c1d7e"
 PATH = f"ok/{TOKEN}"

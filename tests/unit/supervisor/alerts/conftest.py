@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from openbell.supervisor.alerts.sender_client import SenderClient
-from tests.unit.supervisor.alerts.hook import Hook, hook
+from tests.unit.supervisor.alerts.webhook import Hook, hook
 
 
 @pytest.fixture

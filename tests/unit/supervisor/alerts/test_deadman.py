@@ -8,8 +8,8 @@ import pytest
 from openbell.supervisor.alerts import view
 from openbell.supervisor.alerts.deadman import Deadman, ping, skew
 from openbell.supervisor.alerts.store import open_database
-from tests.unit.supervisor.alerts.hook import Hook, wait_until
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND
+from tests.unit.supervisor.alerts.webhook import Hook, wait_until
 
 TOKEN = "0b9a6f2e-uuid"
 

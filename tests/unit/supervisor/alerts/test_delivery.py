@@ -12,8 +12,8 @@ from openbell.supervisor.alerts.model import Delivery, Incident, Message
 from openbell.supervisor.alerts.sender_client import SenderClient, SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from openbell.supervisor.alerts.store import AlertStore, open_database
-from tests.unit.supervisor.alerts.hook import Hook, wait_until
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND
+from tests.unit.supervisor.alerts.webhook import Hook, wait_until
 
 FIRST, SECOND_ONE, SPARE = (
     Channel("first", "json://a"),

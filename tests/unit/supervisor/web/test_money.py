@@ -8,7 +8,7 @@ import pytest
 from openbell import control
 from openbell.control import Halt
 from openbell.supervisor.web import WebApp
-from tests.unit.supervisor.page.client import Client, ask
+from tests.unit.supervisor.web.client import Client, ask
 
 
 @pytest.mark.parametrize("path", ["/", "/strategies/pulse"])

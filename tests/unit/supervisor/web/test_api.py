@@ -5,7 +5,7 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from openbell.supervisor.web.openapi import DESCRIPTION
-from tests.unit.supervisor.page.client import Client
+from tests.unit.supervisor.web.client import Client
 
 
 def test_the_api_says_the_same_as_the_page(client: Client) -> None:

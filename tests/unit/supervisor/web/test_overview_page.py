@@ -17,7 +17,7 @@ from openbell.supervisor.web.overview_page import (
     condition_groups,
     overview,
 )
-from tests.unit.supervisor.page.client import ask
+from tests.unit.supervisor.web.client import ask
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

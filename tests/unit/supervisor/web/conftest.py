@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.supervisor.page.client import Client
+from tests.unit.supervisor.web.client import Client
 from tests.unit.supervisor.world import World
 
 

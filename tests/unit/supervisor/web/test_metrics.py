@@ -11,7 +11,7 @@ from openbell.supervisor.store.counters import Totals, reason_class
 from openbell.supervisor.store.retention import sweep
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.exposition import counter, gauge, histogram, text
-from tests.unit.supervisor.page.client import Client
+from tests.unit.supervisor.web.client import Client
 from tests.unit.supervisor.world import World
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

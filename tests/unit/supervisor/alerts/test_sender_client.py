@@ -13,7 +13,7 @@ from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.sender_client import SenderClient
 from openbell.supervisor.alerts.sender_process import hide
 from openbell.supervisor.alerts.settings import Channel
-from tests.unit.supervisor.alerts.hook import Hook, wait_until
+from tests.unit.supervisor.alerts.webhook import Hook, wait_until
 
 NEWS = Message("alert", "critical", "CRITICAL: alpha missed a slot", "What: alpha\nDo: this")
 TOKEN = "s3cr3t-t0k3n"

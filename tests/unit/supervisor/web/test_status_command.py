@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from openbell.commands import status
-from tests.unit.supervisor.page.client import Client
+from tests.unit.supervisor.web.client import Client
 
 
 @pytest.fixture

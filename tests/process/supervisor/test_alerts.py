@@ -15,9 +15,9 @@ import pytest
 
 from openbell import heartbeat
 from openbell.supervisor.alerts import view
-from tests.unit.supervisor.alerts.hook import Hook, wait_until
-from tests.unit.supervisor.test_service import Supervisor
-from tests.unit.supervisor.test_service import environment as places
+from tests.process.supervisor.test_service import Supervisor
+from tests.process.supervisor.test_service import environment as places
+from tests.unit.supervisor.alerts.webhook import Hook, wait_until
 from tests.unit.supervisor.world import World
 
 TOKEN = "t0k3n-9f8e7d"

@@ -16,7 +16,7 @@ from openbell.supervisor.web.labels import MARKS
 from openbell.supervisor.web.overview_page import Overview, overview
 from openbell.supervisor.web.security_headers import HEADERS
 from openbell.supervisor.web.templating import coded
-from tests.unit.supervisor.page.client import Client
+from tests.unit.supervisor.web.client import Client
 from tests.unit.supervisor.world import World
 
 STATIC = Path(openbell.supervisor.web.__file__).parent / "static"

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from openbell.control import Control
 from openbell.supervisor.web import token_from_environment
 from openbell.supervisor.web.request_params import LONGEST_BODY
-from tests.unit.supervisor.page.client import TOKEN, Client
+from tests.unit.supervisor.web.client import TOKEN, Client
 
 PAUSE = {"paused": True, "reason": "earnings"}
 
