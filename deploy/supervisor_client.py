@@ -53,6 +53,18 @@ def patiently(patience: float, ask: Callable[[], str | None]) -> tuple[BotStatus
         time.sleep(0.5)
 
 
+def has_channel(page: str) -> bool | None:
+    """Tell whether alerts have anywhere to go; None if the supervisor does not say."""
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{page}/healthz", timeout=TIMEOUT) as answer:
+            said = json.load(answer)
+    except (URLError, OSError, ValueError):
+        return None
+    found = said.get("has_channel") if isinstance(said, Mapping) else None
+    return found if isinstance(found, bool) else None
+
+
 def parse(answer: object) -> tuple[BotStatus, ...]:
     """Return the bots in an answer of /api/status; ValueError if it is not such an answer."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("strategies"), list):

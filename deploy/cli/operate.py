@@ -21,6 +21,7 @@ from deploy.target import RemoteTarget, Target
 from openbell.manifest import load_all, suggestion
 
 STRATEGIES = Path("strategies")
+NO_CHANNEL = "No channel is set, so nobody is told when something goes wrong: set OPENBELL_ALERT_URLS in .env."
 FEW = 8  # names that a message lists
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
@@ -39,6 +40,8 @@ def show(where: Target, settings: Settings, patience: float) -> int:
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
+    if known is not None and supervisor_client.has_channel(where.page) is False:
+        text = f"{text}\n\n{NO_CHANNEL}"
     print(f"\n{text}\n", flush=True)
     return 0 if found and all(service.well for service in found) else 1
 

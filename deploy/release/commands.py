@@ -161,7 +161,7 @@ def _under_way(connection: Connection, plan: Plan, there: HostState) -> list[str
     stopped = [name for name in (*plan.recreate, *plan.remove) if name != plans.SUPERVISOR]
     ids = [there.containers[name].id for name in stopped if name in there.containers]
     said = program.ask(connection, "under-way", str(SOON), *ids, timeout=60) if ids else ""
-    return [f"mind      {line}" for line in said.splitlines() if line]
+    return [f"due soon  {line}" for line in said.splitlines() if line]
 
 
 def _bring_all(

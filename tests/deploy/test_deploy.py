@@ -65,7 +65,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(deployed: Site) -> None:
     said = deployed.must("deploy", "DRY_RUN=1")
     deployed.change("fives", "only thought of", words)
     assert "start     fives (changed: image)" in said
-    assert re.search(r"mind +fives: due at", said)
+    assert re.search(r"due soon +fives: due at", said)
     assert re.search(r"ship .*fives", said)
     assert (deployed.containers(), deployed.machine.shell(listing)) == (before, files)
 

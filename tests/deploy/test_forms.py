@@ -87,7 +87,7 @@ def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None
     said = portfolio.must("deploy")
     assert "start     together (new; for daily, fives)" in said
     assert "remove    fives (handed over to together)" in said
-    assert re.search(r"mind +fives: due at", said)
+    assert re.search(r"due soon +fives: due at", said)
     announced = portfolio.machine.docker("exec", portfolio.containers()["together"], "cat", "/control/deployment.json")
     assert json.loads(announced)["strategies"] == list(HOSTED)
     assert_all_is_well(portfolio, TOGETHER)

@@ -105,6 +105,7 @@ class WebApp:
         """Answer 200 only while the watch makes progress; whether all is well is in the body and does not change the status."""
         alive, snapshot = self._dependencies.alive, self._dependencies.snapshot()
         said: dict[str, object] = {"ok": alive, "idle_s": round(self._dependencies.idle(), 1)}
+        said["has_channel"] = self._dependencies.has_channel
         if snapshot is not None:
             said |= {"all_is_well": snapshot.ok, "headline": snapshot.headline}
         return JSONResponse(said, 200 if alive else 503)

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ import openbell.supervisor.web
 from openbell.control import Deployment, announce
 from openbell.supervisor.alerts import view
 from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.web import WebApp
 from openbell.supervisor.web.labels import MARKS
 from openbell.supervisor.web.overview_page import Overview, overview
 from openbell.supervisor.web.security_headers import HEADERS
@@ -38,6 +40,17 @@ def test_the_overview(client: Client) -> None:
     assert "AAPL: <b>buy</b>" in text
     assert 'data-until="2026-11-20T12:04:00.000Z"' in text
     assert '<time datetime="2026-11-20T12:04:00.000Z">12:04:00 UTC</time>' in text
+
+
+def test_the_overview_says_that_nobody_is_told(client: Client) -> None:
+    """Where no channel is set; programs learn it from /healthz."""
+    assert "No channel is set" not in client.ask("/").text
+    assert client.ask("/healthz").json()["has_channel"] is True
+    client.page = WebApp(replace(client.sources, has_channel=False))
+    text = client.ask("/").text
+    assert "No channel is set: nobody is told when something goes wrong." in text
+    assert "<code>OPENBELL_ALERT_URLS</code>" in text
+    assert client.ask("/healthz").json()["has_channel"] is False
 
 
 def test_what_strategies_write_is_text(client: Client) -> None:
