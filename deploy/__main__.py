@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy import processes, scaffold, stop_grace, strategy_checks
 from deploy.capacity.command import plan
 from deploy.cli import arguments, operate
-from deploy.docker import compose, profiles, services
+from deploy.docker import build_output, compose, profiles, services
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local import demo
@@ -39,7 +39,7 @@ def up(settings: Settings, options: Namespace) -> int:
         msg = "nothing was started: mend what the lines above name, and try again"
         raise CommandError(msg, code)
     log.info("building the images")
-    if code := processes.long(compose.build(), log):
+    if code := build_output.build(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
     if gives_way := _other_form():

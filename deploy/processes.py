@@ -1,16 +1,23 @@
 """The one place that starts other programs on this machine; master.py and ssh.py start those that reach a host."""
 
+import re
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from deploy.errors import CommandError
 from deploy.log import Log
 
 SIGN_EVERY = 8.0  # seconds between two signs of life
+END = 20  # lines of a failed program's output that are shown
+_OFFLINE = re.compile(
+    "Temporary failure (in name resolution|resolving)|Name or service not known|Network is unreachable|No route to host|"
+    "NewConnectionError|ConnectTimeoutError|Could not resolve|Could not connect"
+)
 
 
 def run(command: Sequence[str]) -> int:
@@ -39,6 +46,35 @@ def long(command: Sequence[str], log: Log) -> int:
     """Run a command that may take minutes, with a sign of life where its own output may pause."""
     with _signs_of_life(log):
         return run(command)
+
+
+def quiet(command: Sequence[str], log: Log, heard: Callable[[str], None] = lambda _: None) -> tuple[int, list[str]]:
+    """Run a command that may take minutes without showing its output; return its exit code and its last lines.
+
+    heard: is handed each line as it comes.
+    """
+    last = deque[str](maxlen=END)
+    with _signs_of_life(log):
+        try:
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            )
+        except FileNotFoundError:
+            msg = f"{command[0]} is not installed: run `make up`, which sets up what is missing"
+            raise CommandError(msg) from None
+        with process:
+            for line in process.stdout or ():
+                last.append(line.rstrip())
+                heard(line)
+    return process.returncode, list(last)
+
+
+def is_offline(lines: Iterable[str]) -> bool:
+    """Tell whether a failed program's output says that a server could not be reached.
+
+    Without a network pip ends with "No matching distribution found", which names an innocent package.
+    """
+    return any(_OFFLINE.search(line) for line in lines)
 
 
 @contextmanager

@@ -14,8 +14,17 @@ step() {
     local message=$1 limit=$2 log
     shift 2
     log=$(mktemp)
-    attempt "$message" "$limit" "$log" "$@" || give_up "failed: $message (the last lines of its output are above)" "$log"
+    if ! attempt "$message" "$limit" "$log" "$@"; then
+        is_offline "$log" && give_up "no network: \"$message\" could not reach its server; check the connection, the DNS and the proxy of this machine, and try again"
+        give_up "failed: $message (the last lines of its output are above)" "$log"
+    fi
     rm -f "$log"
+}
+
+# is_offline FILE: whether a failed program's output says that a server could not be reached. Without a network pip ends with
+# "No matching distribution found", which names an innocent package.
+is_offline() {
+    grep -Eq 'Temporary failure (in name resolution|resolving)|Name or service not known|Network is unreachable|No route to host|NewConnectionError|ConnectTimeoutError|Could not resolve|Could not connect' "$1"
 }
 
 # attempt MESSAGE SECONDS FILE COMMAND...: as `step`, but a failure is the caller's to judge. 124 says that time was up.

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from deploy.local.ending import TURN, end
 from deploy.local.process_supervisor import ProcessSupervisor, now
 from deploy.local.processes import LocalPaths, install, processes, supported
 from deploy.log import Log, log_to_stdout
-from deploy.processes import long
+from deploy.processes import is_offline, quiet
 from deploy.settings import Settings
 from openbell.manifest import Manifest
 
@@ -57,7 +58,14 @@ def install_packages(strategies: Iterable[str], places: LocalPaths, log: Log) ->
     for strategy in strategies:
         if command := install(strategy, places):
             log.info("installing the packages that only this strategy asks for", strategy=strategy)
-            if code := long(command, log):
+            code, end = quiet(command, log)
+            if code and is_offline(end):
+                msg = (
+                    f"no network: the packages of {strategy} could not be fetched; check the connection, DNS and proxy"
+                )
+                raise CommandError(msg, code)
+            if code:
+                print("\n".join(f"    | {line}" for line in end), file=sys.stderr, flush=True)
                 msg = f"strategies/{strategy}/requirements.txt could not be installed: the reason is above"
                 raise CommandError(msg, code)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import processes, settings
-from deploy.docker import compose, services
+from deploy.docker import build_output, compose, services
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.release import provenance, resolve, secrets
@@ -38,7 +38,7 @@ def use(host: Host) -> None:
 def images(log: Log) -> None:
     """Build the images; Problem if one cannot be built."""
     log.info("building the images")
-    if code := processes.long(compose.build(), log):
+    if code := build_output.build(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
 
