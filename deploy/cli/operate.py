@@ -40,7 +40,7 @@ def show(where: Target, settings: Settings, patience: float) -> int:
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
-    elif known is not None and supervisor_client.has_channel(where.page) is False:
+    elif known is not None and supervisor_client.has_channel(settings.page) is False:
         text = f"{text}\n\n{NO_CHANNEL}"
     print(f"\n{text}\n", flush=True)
     return 0 if found and all(service.well for service in found) else 1

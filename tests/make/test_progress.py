@@ -8,6 +8,7 @@ import pytest
 
 from deploy import processes
 from deploy.docker.build_output import build, built_image
+from deploy.errors import CommandError
 from deploy.log import log_to_stdout
 from tests.make.calls import ROOT
 
@@ -94,5 +95,5 @@ def test_a_build_that_fails_shows_its_end(capfd: pytest.CaptureFixture[str]) -> 
 
 def test_a_command_that_is_not_installed_is_one_line(tmp_path: Path) -> None:
     """With what installs it."""
-    with pytest.raises(processes.CommandError, match="is not installed: run `make up`"):
+    with pytest.raises(CommandError, match="is not installed: run `make up`"):
         processes.quiet((str(tmp_path / "nothing"),), log_to_stdout("text"))
