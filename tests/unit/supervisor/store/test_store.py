@@ -25,7 +25,7 @@ from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.retention import KEEP_DAYS
 from openbell.supervisor.store.store import Store
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "supervisor"
+FIXTURES = Path(__file__).parents[3] / "fixtures" / "supervisor"
 AT = datetime(2026, 11, 20, 14, 35, 0, 123000, tzinfo=UTC)
 RUN = RunRecord("r", "b", AT, "loop", 2, AT, AT, 0.25, AT, "failed", 12.5, 3, "Boom", judged=True)
 
