@@ -135,7 +135,7 @@ provision: ## Prepare a bare Debian or Ubuntu server for deploys: HOST=vps [YES=
 	$(deploy) provision
 
 .PHONY: deploy
-deploy: ## Deploy between two runs, and roll back on failure: HOST=vps [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle]
+deploy: ## Deploy between two runs, and roll back on failure: HOST=vps [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle] [YES=1]
 	$(call need,HOST,vps)
 	@scripts/docker-ready
 	$(deploy) deploy

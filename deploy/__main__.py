@@ -119,7 +119,8 @@ def deploy(settings: Settings, options: Namespace) -> int:
     if code := check(settings, options):
         msg = "nothing was deployed: mend what the lines above name, and try again"
         raise CommandError(msg, code)
-    wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=options.wait == "idle")
+    idle = options.wait == "idle"
+    wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
     return releases.deploy(config.find(options.host, settings), log_to_stdout(settings.log), wishes, STRATEGIES)
 
 

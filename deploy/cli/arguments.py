@@ -127,7 +127,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "dashboard": (SERVER,),
     "audit": (SERVER, _switch("JSON")),
     "provision": (SERVER, _switch("YES")),
-    "deploy": (SERVER, ONE_OR_ALL, DRY_RUN, WAIT),
+    "deploy": (SERVER, ONE_OR_ALL, DRY_RUN, WAIT, _switch("YES")),
     "rollback": (SERVER, Variable("TO", "20261121-101251-ba2a"), DRY_RUN, WAIT),
     "releases": (SERVER,),
 }

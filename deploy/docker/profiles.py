@@ -24,6 +24,14 @@ def replaced(services: Mapping[str, Sequence[str]], profiles: Iterable[str]) -> 
     return tuple(name for name, own in services.items() if set(own) & others and not set(own) & asked)
 
 
+def not_asked_for(
+    services: Iterable[str], profiles: Mapping[str, Sequence[str]], asked: Iterable[str]
+) -> dict[str, str]:
+    """Return which of these services belong to profiles none of which is asked for, each with its profile."""
+    wanted = set(asked)
+    return {name: own[0] for name in services if (own := profiles.get(name, ())) and not wanted & set(own)}
+
+
 def profiles_of(configuration: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]) -> dict[str, Sequence[str]]:
     """Return service → its profiles of a whole configuration of Compose."""
     return {name: one.get("profiles") or () for name, one in configuration["services"].items()}

@@ -49,6 +49,12 @@ def configuration() -> Tree:
     return content if isinstance(content, dict) else {}
 
 
+def all_services() -> Tree:
+    """Return the configuration with the services of all profiles."""
+    content = json.loads(processes.output(compose.all_configuration()))
+    return content if isinstance(content, dict) else {}
+
+
 def secret_values(configuration: Tree, strategies: Path, only: str | None = None) -> dict[str, dict[str, str]]:
     """Return by service the secrets that its strategies name; Problem names each without a value.
 
@@ -68,8 +74,14 @@ def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: 
     tags = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
     resolved = resolve.resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
     versions = manifests(configuration, strategies)
+    bots = {one.name: tuple(bot.id for bot in one.bots) for one in load_all(strategies)[0]}
     records = {
-        service: replace(record, manifests=versions.get(service, {})) for service, record in resolved.services.items()
+        service: replace(
+            record,
+            manifests=(own := versions.get(service, {})),
+            bots={name: bots[name] for name in own if name in bots},
+        )
+        for service, record in resolved.services.items()
     }
     made = provenance.here()
     release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, records)

@@ -1,11 +1,13 @@
 """`make deploy`, `make rollback` and `make releases`: in the order in which things happen."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.docker import profiles
 from deploy.errors import CommandError
 from deploy.hosts import requirements
 from deploy.hosts.facts import Facts, read_facts
@@ -38,6 +40,7 @@ class DeployOptions:
     dry_run: bool = False
     idle: bool = False  # wait until nothing runs or is due soon
     to: str | None = None  # the release to go back to
+    yes: bool = False  # do not ask
 
 
 def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int:
@@ -74,6 +77,7 @@ def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int
                     if not plan.changes:
                         log.info("nothing to do: this is what runs there")
                     elif session:
+                        _may_stop(host, plan, yes=wishes.yes)
                         _bring_all(connection, draft, plan, there, shipment, inventory, log, wishes)
                         return _run(connection, session, name, draft.release, there, log)
                     return 0
@@ -249,6 +253,27 @@ def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> Non
     said = f"{ending.outcome} {ending.reason}".strip()
     log.info("the last one, which nobody followed to its end", release=there.untold.transaction, ended=said)
     program.ask(connection, "told", host_state.folder(connection.host), there.untold.transaction, timeout=30)
+
+
+def _may_stop(host: Host, plan: Plan, *, yes: bool) -> None:
+    """Return if what the plan removes may stop; one of a profile that was not named is asked for first."""
+    candidates = [name for name in plan.remove if name not in plan.gives_way]
+    if yes or not candidates:
+        return
+    asked = [name for name in build.values().get("COMPOSE_PROFILES", "").split(",") if name]
+    stopping = profiles.not_asked_for(candidates, profiles.profiles_of(build.all_services()), asked)
+    if not stopping:
+        return
+    names = sorted(set(stopping.values()))
+    told = f"{host.name}: this would stop {', '.join(sorted(stopping))}, because the profile {', '.join(names)} was not named"
+    if not sys.stdin.isatty():
+        msg = (
+            f"{told}; nothing was changed: add PROFILE={','.join((*asked, *names))} to keep them, or YES=1 to stop them"
+        )
+        raise CommandError(msg, 2)
+    if input(f"{told}. Stop them? [y/N] ").strip().lower() not in {"y", "yes"}:
+        msg = f"nothing was changed: PROFILE={','.join((*asked, *names))} keeps them"
+        raise CommandError(msg)
 
 
 def _must_be_ready(host: Host, facts: Facts, needed: int) -> None:

@@ -74,6 +74,7 @@ def plan(release: Release, deployed: HostState) -> Plan:
     ):
         msg = f"{', '.join(foreign)}: no deployment has started what runs there, and none could bring it back: remove it first (`make down` where it was started), or set another project in deploy/hosts.toml"
         raise CommandError(msg)
+    _bots_must_stay(release, deployed.current)
     recreate = {}
     for name, wanted in sorted(release.services.items(), key=lambda one: (one[0] == SUPERVISOR, one[0])):
         before = deployed.current.services.get(name) if deployed.current else None
@@ -98,6 +99,18 @@ def plan(release: Release, deployed: HostState) -> Plan:
         gives_way=gives_way,
         strategies=tuple(sorted({*touched, *(one for one, name in owners.items() if name in recreate)} - {SUPERVISOR})),
     )
+
+
+def _bots_must_stay(release: Release, current: Release | None) -> None:
+    """Raise CommandError if a bot would change its strategy: its ledger, account and state go by the strategy's name."""
+    before = current.owners if current else {}
+    for bot, owner in release.owners.items():
+        if (was := before.get(bot, owner)) != owner:
+            msg = (
+                f"bot {bot} is one of strategy {was} there, and of {owner} here: its ledger, account and state would stay "
+                f"behind, and a slot could run twice: name the folder {was} again, or give the bot another id to begin anew"
+            )
+            raise CommandError(msg)
 
 
 def _moves(service: str, hosted: Iterable[str], theirs: Mapping[str, Iterable[str]]) -> bool:

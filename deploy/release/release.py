@@ -17,6 +17,7 @@ class ServiceRecord:
     secrets: str  # version of the environment's values
     names: tuple[str, ...] = ()  # of the variables in the environment; their values are never in a record
     manifests: Mapping[str, str] = field(default_factory=dict)  # versions of strategy.toml, by strategy
+    bots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # ids, by strategy
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Release:
     def sources(self) -> str:
         """The commit as people write it."""
         return f"{self.commit[:10] or 'no commit'}{', changed since' if self.dirty else ''}"
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """The strategy of each bot, as far as the record knows the bots."""
+        return {bot: strategy for one in self.services.values() for strategy, ids in one.bots.items() for bot in ids}
 
     def to_json(self) -> str:
         """Return one line."""
@@ -68,4 +74,5 @@ def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
         secrets=str(content["secrets"]),
         names=tuple(map(str, content["names"])),
         manifests={str(strategy): str(version) for strategy, version in manifests.items()},
+        bots={str(strategy): tuple(map(str, ids)) for strategy, ids in content.get("bots", {}).items()},
     )

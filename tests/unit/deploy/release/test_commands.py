@@ -4,7 +4,7 @@ import pytest
 
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
-from deploy.release import commands
+from deploy.release import build, commands
 from deploy.release.plan import Plan
 from deploy.ssh.host import Host
 from tests.unit.deploy.release.releases import release
@@ -30,3 +30,46 @@ def test_memory_must_be_enough_for_what_is_added() -> None:
 def test_memory_that_is_enough_or_not_known(free: int, new: int, changed: int) -> None:
     """What is replaced needs no more than before; a host that does not say is believed to have enough."""
     commands._must_have_memory(Host("vps"), Facts(memory_available=free * MEGABYTE), plan(new, changed))
+
+
+def stops(*names: str) -> Plan:
+    """Return a plan that removes these services."""
+    return Plan(release("a"), {}, (), names)
+
+
+@pytest.fixture
+def portfolio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout with a service of its own and two of a profile, and one profile that is asked for."""
+    services = {
+        "pulse": {},
+        "bb": {"profiles": ["portfolio"]},
+        "rsi": {"profiles": ["portfolio"]},
+        "kraken": {"profiles": ["kraken"]},
+    }
+    monkeypatch.setattr(build, "all_services", lambda: {"services": services})
+    monkeypatch.setattr(build, "values", lambda: {"COMPOSE_PROFILES": "kraken"})
+
+
+@pytest.mark.usefixtures("portfolio")
+def test_what_would_stop_because_its_profile_was_not_named_is_asked_first() -> None:
+    """Where nobody can be asked, both ways to go on are told."""
+    expected = (
+        "vps: this would stop bb, rsi, because the profile portfolio was not named; nothing was changed: "
+        "add PROFILE=kraken,portfolio to keep them, or YES=1 to stop them"
+    )
+    with pytest.raises(CommandError) as raised:
+        commands._may_stop(Host("vps"), stops("bb", "rsi", "gone"), yes=False)
+    assert (str(raised.value), raised.value.exit_code) == (expected, 2)
+
+
+@pytest.mark.usefixtures("portfolio")
+@pytest.mark.parametrize("names,yes", [(("bb",), True), (("gone",), False), (("kraken",), False), ((), False)])
+def test_what_may_stop_without_a_question(names: tuple[str, ...], yes: bool) -> None:
+    """Who said so, a strategy that was removed from the checkout, and one whose profile is named."""
+    commands._may_stop(Host("vps"), stops(*names), yes=yes)
+
+
+@pytest.mark.usefixtures("portfolio")
+def test_what_hands_its_strategies_over_does_not_stop() -> None:
+    """The portfolio's other form takes them."""
+    commands._may_stop(Host("vps"), Plan(release("a"), {}, (), ("bb",), gives_way={"bb": "together"}), yes=False)

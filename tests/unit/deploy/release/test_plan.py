@@ -1,5 +1,7 @@
 """What a deployment will do, and which release a rollback goes back to."""
 
+from dataclasses import replace
+
 import pytest
 
 from deploy.errors import CommandError
@@ -177,3 +179,29 @@ def test_one_strategy_that_cannot_be_alone(
     """It is not there, nothing was deployed, another container has it, or the supervisor would learn of more than the one."""
     with pytest.raises(CommandError, match=said):
         taken(strategy, here or {**PULSE, **SLOW}, current)
+
+
+def with_bots(name: str, **bots: str) -> Release:
+    """Return a release with a service for each strategy, which has these bots."""
+    services = {
+        strategy: replace(record(f"{strategy}1", strategy), bots={strategy: tuple(ids.split())})
+        for strategy, ids in bots.items()
+    }
+    return release(name, **services)
+
+
+def test_a_bot_keeps_its_strategy() -> None:
+    """A folder that was renamed would begin with an empty ledger, beside a slot that has run."""
+    before = with_bots("20261101-000000-aaaa", fives="five", slow="s1 s2")
+    with pytest.raises(CommandError, match="bot five is one of strategy fives there, and of renamed here: its ledger"):
+        plan(with_bots("b", renamed="five", slow="s1 s2"), host(before))
+    with pytest.raises(CommandError, match="bot s2 is one of strategy slow there, and of fives here"):
+        plan(with_bots("b", fives="five s2", slow="s1"), host(before))
+
+
+def test_bots_come_and_go() -> None:
+    """A new one, one that is gone, and a container that now hosts both strategies."""
+    before = with_bots("20261101-000000-aaaa", fives="five", slow="s1 s2")
+    assert plan(with_bots("b", fives="five", other="new"), host(before)).remove == ("slow",)
+    both = replace(record("t1", "fives", "slow"), bots={"fives": ("five",), "slow": ("s1", "s2")})
+    assert plan(release("c", t=both), host(before)).takes_over == ("t",)
