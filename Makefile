@@ -25,13 +25,13 @@ help: ## List the targets
 		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) 2>/dev/null || true # a reader such as `head` may stop early
 
 .PHONY: setup
-setup: ## Install Docker, the base image and .venv, and start nothing
-	@scripts/docker-ready
+setup: ## Install what is missing, Docker if it can run here, and start nothing
 	@scripts/python-ready host
+	@$(python) -m deploy setup
 
 .PHONY: up
-up: setup ## Install what is missing, build and start everything, and show it: [PROFILE=portfolio]
-	@$(python) -m deploy up
+up: ## Install what is missing, build and start everything, and show it: [PROFILE=portfolio] [ENGINE=docker|none]
+	$(deploy) up
 
 .PHONY: down
 down: ## Stop everything; journals and accounts stay

@@ -1,6 +1,5 @@
 """The host's command line: `python -m deploy COMMAND [NAME=value ...]`, which the Makefile calls."""
 
-import json
 import os
 import signal
 import sys
@@ -9,10 +8,11 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import processes, scaffold, stop_grace, strategy_checks
+from deploy import processes, scaffold
 from deploy.capacity.command import plan
+from deploy.check import SERVICES, STRATEGIES, check, must_pass
 from deploy.cli import arguments, operate
-from deploy.docker import build_output, compose, profiles, services
+from deploy.docker import compose
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local import demo
@@ -22,67 +22,8 @@ from deploy.log import log_to_stdout
 from deploy.release import commands as releases
 from deploy.serverless import command as serverless
 from deploy.settings import Settings, read_settings, values
-from deploy.target import LocalTarget
+from deploy.start import down, setup, up
 from openbell.manifest import load_all, strategy_folders, suggestion
-
-PATIENCE = 10.0  # seconds for the supervisor's first answer
-STRATEGIES = Path("strategies")
-SERVICES = Path("compose/strategies.yaml")
-OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
-
-
-def up(settings: Settings, options: Namespace) -> int:
-    """Check, build and start everything, then show it."""
-    log = log_to_stdout(settings.log)
-    log.info("checking the strategies")
-    if code := check(settings, options):
-        msg = "nothing was started: mend what the lines above name, and try again"
-        raise CommandError(msg, code)
-    log.info("building the images")
-    if code := build_output.build(compose.build(), log):
-        msg = "an image could not be built: the step that failed is above"
-        raise CommandError(msg, code)
-    if gives_way := _other_form():
-        log.info("stopping the strategies' other form", services=", ".join(gives_way))
-        processes.run(compose.remove(gives_way))
-    log.info("starting the containers and waiting until they are healthy")
-    code = processes.long(compose.up(), log)
-    operate.show(LocalTarget(settings), settings, PATIENCE)
-    if code:
-        msg = "not everything is healthy: see above, and `make logs STRATEGY=...` for the rest of a container's output"
-        raise CommandError(msg, code)
-    return 0
-
-
-def _other_form() -> tuple[str, ...]:
-    asked = [name for name in values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "").split(",") if name]
-    if not asked:
-        return ()
-    return profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
-
-
-def down(_settings: Settings, _options: Namespace) -> int:
-    """Stop and remove the containers; what they wrote stays."""
-    return processes.run(compose.down())
-
-
-def check(settings: Settings, _options: Namespace) -> int:
-    """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
-    code = processes.run(compose.check())
-    folders = [folder.name for folder in strategy_folders(STRATEGIES)]
-    problems = list(
-        services.differences(
-            folders, [name for file in (SERVICES, *OPTIONAL_SERVICES) for name in services.names(file)]
-        )
-    )
-    given = values(Path(".env"), os.environ)
-    enabled = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
-    problems += strategy_checks.problems(STRATEGIES, Path("compose"), enabled, given)
-    if problem := stop_grace.too_short(load_all(STRATEGIES)[0], settings.stop_grace):
-        problems.append(problem)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    return code or (1 if problems else 0)
 
 
 def _must_exist(strategy: str) -> None:
@@ -116,9 +57,7 @@ def make(_settings: Settings, options: Namespace) -> int:
 
 def deploy(settings: Settings, options: Namespace) -> int:
     """Bring what is here to a host and put it in place, between runs; or everything back."""
-    if code := check(settings, options):
-        msg = "nothing was deployed: mend what the lines above name, and try again"
-        raise CommandError(msg, code)
+    must_pass(settings, options, "deployed")
     idle = options.wait == "idle"
     wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
     return releases.deploy(config.find(options.host, settings), log_to_stdout(settings.log), wishes, STRATEGIES)
@@ -137,9 +76,7 @@ def list_releases(settings: Settings, options: Namespace) -> int:
 
 def run_local(settings: Settings, options: Namespace) -> int:
     """Run the strategies and the supervisor as processes of this machine, without Docker, until Ctrl-C."""
-    if code := check(settings, options):
-        msg = "nothing was started: mend what the lines above name, and try again"
-        raise CommandError(msg, code)
+    must_pass(settings, options, "started")
     given = values(Path(".env"), os.environ)
     places = LocalPaths(STRATEGIES.absolute(), local.data_folder(settings.project, given))
     wanted = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
@@ -178,9 +115,7 @@ def backtest(settings: Settings, options: Namespace) -> int:
 
 def write_function(settings: Settings, options: Namespace) -> int:
     """Write the folder that makes a strategy a function of a cloud."""
-    if code := check(settings, options):
-        msg = "nothing was written: mend what the lines above name, and try again"
-        raise CommandError(msg, code)
+    must_pass(settings, options, "written")
     manifest = {one.name: one for one in load_all(STRATEGIES)[0]}.get(options.strategy)
     if manifest is None:
         raise unknown_strategy(options.strategy)
@@ -189,6 +124,7 @@ def write_function(settings: Settings, options: Namespace) -> int:
 
 COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "up": up,
+    "setup": setup,
     "ps": operate.ps,
     "down": down,
     "logs": operate.logs,

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from deploy.errors import CommandError
@@ -20,10 +20,13 @@ _OFFLINE = re.compile(
 )
 
 
-def run(command: Sequence[str]) -> int:
-    """Run a command in the foreground, its output where ours goes, and return its exit code."""
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a command in the foreground, its output where ours goes, and return its exit code.
+
+    environment: all of the command's; by default it is that of this process.
+    """
     try:
-        return subprocess.run(command, check=False).returncode
+        return subprocess.run(command, check=False, env=environment).returncode
     except FileNotFoundError:
         msg = f"{command[0]} is not installed: run `make up`, which sets up what is missing"
         raise CommandError(msg) from None

@@ -32,6 +32,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
     "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
     "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
+    "OPENBELL_PUBLIC": (re.compile(r"yes|no"), "yes or no"),
     "OPENBELL_TOKEN": _SUPERVISORS,
     "OPENBELL_TOKEN_FILE": _FILE,
     "OPENBELL_PROMETHEUS_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.error import URLError
+from http import HTTPStatus
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 STATUS = "/api/status"
@@ -63,6 +64,18 @@ def has_channel(page: str) -> bool | None:
         return None
     found = said.get("has_channel") if isinstance(said, Mapping) else None
     return found if isinstance(found, bool) else None
+
+
+def answers(page: str) -> bool:
+    """Tell whether a supervisor's page is there, whatever it thinks of its strategies."""
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(f"{page}/healthz", timeout=TIMEOUT):
+            return True
+    except HTTPError as error:
+        return error.code == HTTPStatus.SERVICE_UNAVAILABLE  # it answers, and something is not well
+    except (URLError, OSError):
+        return False
 
 
 def parse(answer: object) -> tuple[BotStatus, ...]:

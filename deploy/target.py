@@ -1,26 +1,31 @@
 """Where a command acts: on this machine, or on a host over one connection. The only place that knows the difference."""
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
+from shutil import which
 from typing import Protocol
 
 from deploy import processes, supervisor_client
 from deploy.docker import compose, engine
-from deploy.docker.compose import Command
+from deploy.docker.compose import Inside, Logs
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.hosts import config, facts, requirements
 from deploy.hosts.facts import Facts, read_facts
-from deploy.settings import Settings
+from deploy.local.process_target import ProcessTarget
+from deploy.local.run import data_folder
+from deploy.settings import Settings, values
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.supervisor_client import BotStatus
 
 
 class Target(Protocol):
-    """A machine whose containers are seen and asked."""
+    """Where services run and are asked: in containers here or on a host, or as plain processes here."""
 
     project: str
     option: str  # what a `make` command needs to act there: empty, or " HOST=vps"
@@ -31,20 +36,20 @@ class Target(Protocol):
         """The engine's address for this process."""
 
     def services(self) -> tuple[Service, ...]:
-        """Return the project's containers; Problem if no engine answers."""
+        """Return the project's services; CommandError if no engine answers."""
 
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Return what the supervisor knows about the bots, or None if it gives no answer within `patience` seconds."""
 
-    def run(self, command: Command) -> int:
-        """Run a command of Compose, its output where ours goes, and return its exit code."""
+    def run(self, command: Inside | Logs) -> int:
+        """Run a command, its output where ours goes, and return its exit code."""
 
     def facts(self) -> Facts:
         """Return what the machine is and has."""
 
 
 class LocalTarget:
-    """This machine."""
+    """This machine's containers."""
 
     option, start = "", "make up"
 
@@ -64,9 +69,9 @@ class LocalTarget:
         """Ask the page."""
         return supervisor_client.fetch(self.page, patience)
 
-    def run(self, command: Command) -> int:
+    def run(self, command: Inside | Logs) -> int:
         """Run it in the project's folder."""
-        return processes.run(command)
+        return processes.run(command.command)
 
     def facts(self) -> Facts:
         """Look as at any host."""
@@ -113,9 +118,9 @@ class RemoteTarget:
         result = self.connection.run(words, input=program.packed(), timeout=30)
         return result.text if result.code == 0 else None
 
-    def run(self, command: Command) -> int:
+    def run(self, command: Inside | Logs) -> int:
         """Run it there; it ends with this process or the connection."""
-        return self.connection.foreground(compose.elsewhere(command, self.project))
+        return self.connection.foreground(compose.elsewhere(command.command, self.project))
 
     def facts(self) -> Facts:
         """Look over the connection."""
@@ -136,9 +141,17 @@ def bracketed(address: str) -> str:
 
 @contextmanager
 def place(host: str | None, settings: Settings) -> Iterator[Target]:
-    """Give the place that HOST names; without one it is this machine."""
+    """Give the place that HOST names; without one it is this machine, with what really runs here."""
     if not host:
-        yield LocalTarget(settings)
+        yield here(settings, values(Path(".env"), os.environ))
         return
     with Connection(config.find(host, settings)) as connection:
         yield RemoteTarget(connection)
+
+
+def here(settings: Settings, given: Mapping[str, str]) -> LocalTarget | ProcessTarget:
+    """Return what runs on this machine: processes if their service does, or where there is no Docker to ask."""
+    plain = ProcessTarget(settings, data_folder(settings.project, given))
+    if plain.runs or given.get("ENGINE") == "none" or which("docker") is None:
+        return plain
+    return LocalTarget(settings)

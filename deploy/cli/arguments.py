@@ -16,7 +16,7 @@ from deploy.errors import CommandError
 from openbell.manifest import parse_duration
 
 GIVEN = "OPENBELL_GIVEN"  # the names of the variables on make's command line
-EVERYWHERE = frozenset({"PROFILE"})  # decides which services the project has, so each command may be told
+EVERYWHERE = frozenset({"PROFILE", "ENGINE"})  # decide what the project has, so each command may be told
 _YES, _NO = frozenset({"1", "yes", "true", "y"}), frozenset({"0", "no", "false", "n"})
 
 

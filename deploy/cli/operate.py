@@ -8,7 +8,7 @@ from pathlib import Path
 from deploy import audit, container_stats, supervisor_client, table, target, tunnel
 from deploy.cli.arguments import quoted
 from deploy.docker import compose, engine
-from deploy.docker.compose import Command
+from deploy.docker.compose import Inside
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.log import log_to_stdout
@@ -36,7 +36,7 @@ def show(where: Target, settings: Settings, patience: float) -> int:
     """Print the overview; return 1 if a service is not well, or none is there."""
     found = where.services()
     known = where.bots(patience) if found else None
-    page = where.page if isinstance(where, target.LocalTarget) else f"make dashboard{where.option}"
+    page = where.page if not isinstance(where, RemoteTarget) else f"make dashboard{where.option}"
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
@@ -194,7 +194,7 @@ def _running(found: Sequence[engine.Service]) -> list[str]:
     return [service.name for service in found if service.state == "running"]
 
 
-def _ask_supervisor(settings: Settings, options: Namespace, command: Command) -> int:
+def _ask_supervisor(settings: Settings, options: Namespace, command: Inside) -> int:
     with target.place(options.host, settings) as where:
         must_run(compose.SUPERVISOR, where)
         return where.run(command)
@@ -215,7 +215,7 @@ def _owner(bot: str, where: Target) -> str:
     return owners[bot]
 
 
-def _audited(where: Target, command: Command, action: str, **what: str) -> int:
+def _audited(where: Target, command: Inside, action: str, **what: str) -> int:
     """Run a command that changes something; on a host that is a line of its audit."""
     code = where.run(command)
     if isinstance(where, RemoteTarget):

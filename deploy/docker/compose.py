@@ -2,13 +2,48 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 Command = tuple[str, ...]
 
 COMPOSE: Command = ("docker", "compose")
 SUPERVISOR = "supervisor"
-WAIT = 180  # seconds until a start that does not become healthy counts as failed
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A command of openbell for a service that runs, in a container or as a process."""
+
+    service: str
+    arguments: Command
+    strategy: str = ""  # whose, if the service is another one's or hosts several
+
+    @property
+    def command(self) -> Command:
+        """The same for a container."""
+        if self.strategy in {"", self.service}:
+            return (*COMPOSE, "exec", "-T", self.service, "openbell", *self.arguments)
+        place = (f"OPENBELL_STRATEGY={self.strategy}", f"OPENBELL_FOLDER=/strategies/{self.strategy}")
+        options = (option for value in place for option in ("--env", value))
+        return (*COMPOSE, "exec", "-T", *options, self.service, "openbell", *self.arguments)
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What services write: all of them, or one; then the lines are as it wrote them."""
+
+    service: str | None
+    follow: bool
+
+    @property
+    def command(self) -> Command:
+        """The same for containers."""
+        return (
+            *(*COMPOSE, "logs", "--tail", "200"),
+            *(("--follow",) if self.follow else ()),
+            *(("--no-log-prefix", self.service) if self.service else ()),
+        )
 
 
 def build() -> Command:
@@ -32,8 +67,8 @@ def remove(services: Iterable[str]) -> Command:
 
 
 def up() -> Command:
-    """Start what is not running as it should be, drop what has no service any more, and wait until all is healthy."""
-    return (*COMPOSE, "up", "--detach", "--remove-orphans", "--wait", "--wait-timeout", str(WAIT))
+    """Start what is not running as it should be, and drop what has no service any more."""
+    return (*COMPOSE, "up", "--detach", "--remove-orphans")
 
 
 def down() -> Command:
@@ -41,73 +76,56 @@ def down() -> Command:
     return (*COMPOSE, "down", "--remove-orphans")
 
 
-def logs(strategy: str | None, *, follow: bool) -> Command:
-    """Show what all containers wrote, or only one: then the lines are as it wrote them."""
-    return (
-        *(*COMPOSE, "logs", "--tail", "200"),
-        *(("--follow",) if follow else ()),
-        *(("--no-log-prefix", strategy) if strategy else ()),
-    )
+def logs(service: str | None, *, follow: bool) -> Logs:
+    """Show what all services wrote, or only one."""
+    return Logs(service, follow)
 
 
-def inside(strategy: str, service: str = "") -> Command:
-    """Begin a command in a strategy's container; `service` is the container's if it is not the strategy's own."""
-    if service in {"", strategy}:
-        return (*COMPOSE, "exec", "-T", strategy, "openbell")
-    place = ("--env", f"OPENBELL_STRATEGY={strategy}", "--env", f"OPENBELL_FOLDER=/strategies/{strategy}")
-    return (*COMPOSE, "exec", "-T", *place, service, "openbell")
+def run(strategy: str, bot: str | None, service: str = "") -> Inside:
+    """Run a strategy's bots, or one of them, now and where it runs."""
+    return Inside(service or strategy, ("run-now", *(("--bot", bot) if bot else ())), strategy)
 
 
-def run(strategy: str, bot: str | None, service: str = "") -> Command:
-    """Run a strategy's bots, or one of them, now and inside its container."""
-    return (*inside(strategy, service), "run-now", *(("--bot", bot) if bot else ()))
-
-
-def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> Command:
+def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> Inside:
     """Pause a bot, for a while or until it is resumed."""
-    return (
-        *(*inside(strategy, service), "pause", bot, "--reason", reason),
-        *(("--for", length) if length else ()),
-    )
+    words = ("pause", bot, "--reason", reason, *(("--for", length) if length else ()))
+    return Inside(service or strategy, words, strategy)
 
 
-def resume(strategy: str, bot: str, service: str = "") -> Command:
+def resume(strategy: str, bot: str, service: str = "") -> Inside:
     """Let a paused bot run again."""
-    return (*inside(strategy, service), "resume", bot)
+    return Inside(service or strategy, ("resume", bot), strategy)
 
 
-def halt(service: str, reason: str) -> Command:
+def halt(service: str, reason: str) -> Inside:
     """Stop all orders of all strategies; any service has the volume that tells them."""
-    return (*COMPOSE, "exec", "-T", service, "openbell", "halt", "--reason", reason)
+    return Inside(service, ("halt", "--reason", reason))
 
 
-def unhalt(service: str) -> Command:
+def unhalt(service: str) -> Inside:
     """Let strategies send orders again."""
-    return (*COMPOSE, "exec", "-T", service, "openbell", "unhalt")
+    return Inside(service, ("unhalt",))
 
 
-def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Command:
+def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:
     """Compare a strategy's account with its ledger."""
-    return (*inside(strategy, service), "reconcile", *(("--adopt",) if adopt else ()))
+    return Inside(service or strategy, ("reconcile", *(("--adopt",) if adopt else ())), strategy)
 
 
-def journal(strategy: str, symbol: str | None, since: str | None) -> Command:
+def journal(strategy: str, symbol: str | None, since: str | None) -> Inside:
     """Print lines of a strategy's journal, as they are."""
-    return (
-        *(*COMPOSE, "exec", "-T", SUPERVISOR, "openbell", "journal", strategy),
-        *(("--symbol", symbol) if symbol else ()),
-        *(("--since", since) if since else ()),
-    )
+    options = (*(("--symbol", symbol) if symbol else ()), *(("--since", since) if since else ()))
+    return Inside(SUPERVISOR, ("journal", strategy, *options))
 
 
-def alert_test() -> Command:
+def alert_test() -> Inside:
     """Send one message to each channel, from where alerts are sent."""
-    return (*COMPOSE, "exec", "-T", SUPERVISOR, "openbell", "alert-test")
+    return Inside(SUPERVISOR, ("alert-test",))
 
 
-def canary() -> Command:
+def canary() -> Inside:
     """Miss a slot on purpose in the running supervisor, and follow it to the channels."""
-    return (*COMPOSE, "exec", "-T", SUPERVISOR, "openbell", "canary")
+    return Inside(SUPERVISOR, ("canary",))
 
 
 def elsewhere(command: Command, project: str) -> Command:

@@ -3,11 +3,12 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from shutil import which
 
 import docker
 from docker.context import ContextAPI
-from docker.errors import DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
 from deploy.docker.services import strategies
@@ -15,6 +16,7 @@ from deploy.errors import CommandError
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+FOLDER_LABEL = "com.docker.compose.project.working_dir"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
 
@@ -38,13 +40,28 @@ class Service:
         return self.state == "running" and self.health in {"healthy", "starting", ""}
 
 
+def client_is_missing() -> bool:
+    """Tell whether there is no `docker` command to ask."""
+    return which("docker") is None
+
+
+def folders(project: str) -> frozenset[str]:
+    """Return the folders from which the project's containers were started."""
+    client = docker.DockerClient(base_url=address(), timeout=20)
+    try:
+        found = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+        return frozenset(one.labels[FOLDER_LABEL] for one in found if FOLDER_LABEL in one.labels)
+    finally:
+        client.close()
+
+
 def services(project: str, at: str | None = None) -> tuple[Service, ...]:
     """Return the project's containers by name; Problem if no engine answers at the address, which is ours by default."""
     try:
         client = docker.DockerClient(base_url=at or address(), timeout=20)
         try:
             containers = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
-            found = [service(container.attrs, _last_line(container)) for container in _services_only(containers)]
+            found = [_seen(container) for container in _services_only(containers)]
         finally:
             client.close()
     except DockerException as error:
@@ -68,6 +85,29 @@ def service(attributes: Mapping[str, object], last_line: str) -> Service:
         strategies=strategies(name, labels),
     )
     return found if found.well else Service(**{**vars(found), "last_line": last_line})
+
+
+def _seen(container: Container) -> Service:
+    found = service(container.attrs, _last_line(container))
+    # After a start the engine asks for health only at the end of its first interval: ask the same question now.
+    if found.state == "running" and found.health == "starting" and _passes_its_check(container):
+        return replace(found, health="healthy", last_line="")
+    return found
+
+
+def _passes_its_check(container: Container) -> bool:
+    check = _mapping(_mapping(container.attrs.get("Config")).get("Healthcheck")).get("Test")
+    match check:
+        case ["CMD-SHELL", command]:
+            words = ["/bin/sh", "-c", str(command)]
+        case ["CMD", *arguments]:
+            words = [str(one) for one in arguments]
+        case _:
+            return False
+    try:
+        return container.exec_run(words).exit_code == 0
+    except APIError:  # it has ended meanwhile
+        return False
 
 
 def _services_only(containers: Iterable[Container]) -> list[Container]:

@@ -1,8 +1,11 @@
 """Profiles that are two forms of the same strategies: "portfolio" and, in one container, "portfolio-together"."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from deploy.errors import CommandError
+from openbell.manifest import Manifest
 
 TOGETHER = "-together"
 
@@ -35,3 +38,19 @@ def not_asked_for(
 def profiles_of(configuration: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]]) -> dict[str, Sequence[str]]:
     """Return service → its profiles of a whole configuration of Compose."""
     return {name: one.get("profiles") or () for name, one in configuration["services"].items()}
+
+
+def unknown(asked: str, manifests: Iterable[Manifest], files: Iterable[Path]) -> str | None:
+    """Return what is wrong with the profiles of COMPOSE_PROFILES, or None if each is a strategy's or a service's.
+
+    files: those of Compose, with the profiles of a service in one line, as ours have them.
+    """
+    listed = (line for file in files for line in _PROFILES.findall(file.read_text(encoding="utf-8")))
+    known = {manifest.profile for manifest in manifests if manifest.profile}
+    known |= {name.strip("\"' ") for names in listed for name in names.split(",")}
+    if strange := [name for name in asked.split(",") if name and name not in known]:
+        return f'PROFILE: there is no profile "{strange[0]}"; there is: {", ".join(sorted(known)) or "none"}'
+    return None
+
+
+_PROFILES = re.compile(r"^ *profiles: *\[(.+)\]", re.MULTILINE)

@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.docker.engine import in_words
 from deploy.local.processes import Process
 from deploy.log import Log
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a process that died is started again
 RAN_WELL = 60.0  # seconds; a process that lived so long begins with the first pause again
+LAST_BYTES = 4096  # of a log, in which its last line is looked for
 LARGEST_LOG = 10_000_000  # bytes; at a start, a log that is larger is kept as .old and begun anew
 
 
@@ -25,9 +27,14 @@ class ManagedProcess:
     log: Path
     running: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    started: float = 0.0  # the same as seconds of the epoch
     start_at: float = 0.0
     pause: float = FIRST_PAUSE
     is_held: bool = False  # kept away on purpose
+    is_unwanted: bool = False  # leaves for good when it has ended
+    kill_at: float | None = None  # it was asked to end, and is killed then
+    restarts: int = 0  # after it died by itself
+    exit_code: int = 0  # of its last end
 
 
 @dataclass
@@ -42,13 +49,33 @@ class ProcessSupervisor:
         """Look after a process from the next step on."""
         self.kept.append(ManagedProcess(process, log))
 
+    def converge(self, wanted: Iterable[Process], log: Callable[[str], Path], grace: float, now: float) -> None:
+        """Keep exactly these: what has not changed runs on, the rest is asked to end and has `grace` seconds for it."""
+        kept = {one.wanted.name: one for one in self.kept}
+        names = set()
+        for process in wanted:
+            names.add(process.name)
+            one = kept.get(process.name)
+            if one is None:
+                self.keep(process, log(process.name))
+            elif one.wanted.version != process.version or one.is_unwanted:
+                one.wanted, one.is_unwanted, one.start_at, one.pause, one.restarts = process, False, now, FIRST_PAUSE, 0
+                _ask_to_end(one, now + grace)
+        for one in self.kept:
+            if one.wanted.name not in names:
+                one.is_unwanted = True
+                _ask_to_end(one, now + grace)
+
     def step(self, now: float) -> None:
         """Start what is to run, and see what has ended."""
         for one in self.kept:
             if one.running is not None and one.running.poll() is not None:
                 self._has_ended(one, now)
-            if one.running is None and not self.is_ending and not one.is_held and now >= one.start_at:
+            if one.running is not None and one.kill_at is not None and now >= one.kill_at:
+                _kill_session(one.running.pid)
+            if one.running is None and not (self.is_ending or one.is_held or one.is_unwanted) and now >= one.start_at:
                 self._start(one, now)
+        self.kept = [one for one in self.kept if one.running is not None or not one.is_unwanted]
 
     @property
     def are_all_gone(self) -> bool:
@@ -61,10 +88,10 @@ class ProcessSupervisor:
         wanted = set(names)
         for one in self.kept:
             if one.running is not None and one.wanted.name in wanted:
-                # To all of its session when it is not to be asked any more: its runs have groups of their own.
-                for process in _session(one.running.pid) if number is signal.SIGKILL else [one.running.pid]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process, number)
+                if number is signal.SIGKILL:
+                    _kill_session(one.running.pid)
+                else:
+                    _signal(one.running.pid, number)
 
     def kill(self, name: str) -> None:
         """Kill a process and keep it away until `release`."""
@@ -98,14 +125,15 @@ class ProcessSupervisor:
                 stderr=output,
                 start_new_session=True,
             )
-        one.started_at = now
+        one.started_at, one.started, one.kill_at = now, time.time(), None
         self.log.info("started", service=one.wanted.name, process=one.running.pid, log=str(one.log))
 
     def _has_ended(self, one: ManagedProcess, now: float) -> None:
         code = one.running.returncode if one.running is not None else 0
-        one.running = None
+        one.running, one.exit_code = None, code
         ending = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        if self.is_ending:
+        if self.is_ending or one.kill_at is not None:
+            one.kill_at = None
             self.log.info("stopped" if code == 0 else ending, service=one.wanted.name)
             return
         if one.is_held:
@@ -114,8 +142,27 @@ class ProcessSupervisor:
         if now - one.started_at >= RAN_WELL:
             one.pause = FIRST_PAUSE
         one.start_at = now + one.pause
-        self.log.warning("starting it again", service=one.wanted.name, it=ending, seconds=one.pause, log=str(one.log))
+        one.restarts += 1
+        said = last_line(one.log)
+        self.log.warning("starting it again", service=one.wanted.name, it=ending, seconds=one.pause, said=said)
         one.pause = min(2 * one.pause, LONGEST_PAUSE)
+
+
+def _ask_to_end(one: ManagedProcess, kill_at: float) -> None:
+    if one.running is not None and one.kill_at is None:
+        one.kill_at = kill_at
+        _signal(one.running.pid, signal.SIGTERM)
+
+
+def _kill_session(leader: int) -> None:
+    # All of it: a strategy's runs have groups of their own.
+    for process in _session(leader):
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
 
 
 def _session(leader: int) -> list[int]:
@@ -128,6 +175,17 @@ def _session(leader: int) -> list[int]:
             if session == leader and int(process) != leader:
                 found.append(int(process))
     return [leader, *found]
+
+
+def last_line(log: Path) -> str:
+    """Return the end of what a process wrote, in words."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LAST_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return in_words(lines[-1]) if lines else ""
 
 
 def now() -> float:

@@ -42,6 +42,7 @@ class Process:
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    version: str = ""  # of all that it is made of; where it is the same, nothing needs to start again
 
 
 def asked_for(manifests: Iterable[Manifest], profiles: str) -> list[Manifest]:

@@ -9,14 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from deploy import preflight
 from deploy.errors import CommandError
 from deploy.local.ending import TURN, end
-from deploy.local.process_supervisor import ProcessSupervisor, now
-from deploy.local.processes import LocalPaths, install, processes, supported
+from deploy.local.process_supervisor import ProcessSupervisor, last_line, now
+from deploy.local.processes import SUPERVISOR, LocalPaths, install, processes, supported
 from deploy.log import Log, log_to_stdout
 from deploy.processes import is_offline, quiet
 from deploy.settings import Settings
 from openbell.manifest import Manifest
+
+EXIT_CANNOT_START = 3  # of openbell's own processes, where the reason is the environment
 
 
 def data_folder(project: str, environment: Mapping[str, str]) -> Path:
@@ -28,9 +31,11 @@ def data_folder(project: str, environment: Mapping[str, str]) -> Path:
 def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, environment: Mapping[str, str]) -> int:
     """Start all, keep all alive, and end all in order on Ctrl-C or SIGTERM."""
     supported()
+    preflight.folder(places.data)
     log = log_to_stdout(settings.log)
-    lock = _lock(places)
+    lock = lock_data(places)
     try:
+        preflight.port(settings)
         install_packages((manifest.name for manifest in manifests), places, log)
         keeper = ProcessSupervisor(log)
         for process in processes(manifests, places, settings, environment):
@@ -41,14 +46,15 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
     return 0
 
 
-def _lock(places: LocalPaths) -> int:
+def lock_data(places: LocalPaths) -> int:
+    """Return the lock of the data folder, which one service at a time holds; CommandError if another one does."""
     places.data.mkdir(parents=True, exist_ok=True)
     lock = os.open(places.data / "local.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        msg = f"everything runs here already, with its data in {places.data}: end that one with Ctrl-C, or set OPENBELL_DATA"
+        msg = f"everything runs here already, with its data in {places.data}: end that one with Ctrl-C or `make down`, or set OPENBELL_DATA"
         raise CommandError(msg) from None
     return lock
 
@@ -70,6 +76,12 @@ def install_packages(strategies: Iterable[str], places: LocalPaths, log: Log) ->
                 raise CommandError(msg, code)
 
 
+def _cannot_start(keeper: ProcessSupervisor) -> str:
+    """Return why the supervisor refuses to start, if it does: the user can mend that, and another start cannot."""
+    refused = [one for one in keeper.kept if one.wanted.name == SUPERVISOR and one.exit_code == EXIT_CANNOT_START]
+    return last_line(refused[0].log) if refused else ""
+
+
 def _serve(keeper: ProcessSupervisor, log: Log, settings: Settings) -> None:
     asked: list[int] = []
 
@@ -79,10 +91,14 @@ def _serve(keeper: ProcessSupervisor, log: Log, settings: Settings) -> None:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         log.info("the page will be there in a moment; Ctrl-C ends everything in order", page=settings.page)
-        while not asked:
+        problem = ""
+        while not asked and not problem:
             keeper.step(now())
+            problem = _cannot_start(keeper)
             time.sleep(TURN)
         end(keeper, log, asked, settings.stop_grace)
+        if problem:
+            raise CommandError(problem)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -50,7 +50,7 @@ def bots(kit: Kit) -> dict[str, str]:
 def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest, service: str) -> None:
     """Run all bots of a strategy, and see that each had its signal, its decision and its end."""
     before = len(events(journal(engine, kit, manifest.name), "run_end"))
-    run(kit, compose.run(manifest.name, None, service))
+    run(kit, compose.run(manifest.name, None, service).command)
     lines = journal(engine, kit, manifest.name)
     ends = events(lines, "run_end")[before:]
     assert sorted(str(end["bot"]) for end in ends) == sorted(bot.id for bot in manifest.bots)

@@ -3,14 +3,14 @@
 import pytest
 
 from deploy.docker import compose
-from deploy.docker.compose import Command
+from deploy.docker.compose import Command, Inside, Logs
 
 
 @pytest.mark.parametrize(
     "command,expected",
     [
         (compose.build(), "docker compose build"),
-        (compose.up(), "docker compose up --detach --remove-orphans --wait --wait-timeout 180"),
+        (compose.up(), "docker compose up --detach --remove-orphans"),
         (compose.down(), "docker compose down --remove-orphans"),
         (compose.logs(None, follow=True), "docker compose logs --tail 200 --follow"),
         (compose.logs("pulse", follow=False), "docker compose logs --tail 200 --no-log-prefix pulse"),
@@ -27,19 +27,24 @@ from deploy.docker.compose import Command
         ),
     ],
 )
-def test_commands_of_compose(command: Command, expected: str) -> None:
+def test_commands_of_compose(command: Command | Inside | Logs, expected: str) -> None:
     """Each command is one list, with only the options that were asked for."""
-    assert list(command) == expected.split()
+    words = command if isinstance(command, tuple) else command.command
+    assert list(words) == expected.split()
 
 
 def test_a_value_with_spaces_stays_one_argument() -> None:
     """No shell takes a value apart."""
-    assert compose.journal("pulse", "BRK B", "2026-11-20 10:00")[-3:] == ("BRK B", "--since", "2026-11-20 10:00")
+    assert compose.journal("pulse", "BRK B", "2026-11-20 10:00").command[-3:] == (
+        "BRK B",
+        "--since",
+        "2026-11-20 10:00",
+    )
 
 
 def test_elsewhere_the_project_is_known_by_its_name() -> None:
     """There are only its containers: no file is read, not even one that happens to lie where the shell starts."""
-    assert compose.elsewhere(compose.resume("pulse", "a b"), "bells") == (
+    assert compose.elsewhere(compose.resume("pulse", "a b").command, "bells") == (
         *("sh", "-c", 'cd / && exec "$@"', "sh"),
         *("docker", "compose", "--project-name", "bells", "exec", "-T", "pulse", "openbell", "resume", "a b"),
     )

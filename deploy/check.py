@@ -1,0 +1,47 @@
+"""`make check`: all strategies, and what concerns them together, before anything is started."""
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from deploy import preflight, processes, stop_grace, strategy_checks
+from deploy.docker import compose, profiles, services
+from deploy.errors import CommandError
+from deploy.local.processes import asked_for
+from deploy.settings import Settings, values
+from openbell.manifest import load_all, strategy_folders
+
+STRATEGIES = Path("strategies")
+SERVICES = Path("compose/strategies.yaml")
+OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
+
+
+def check(settings: Settings, _options: Namespace) -> int:
+    """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
+    code = processes.run(compose.check())
+    folders = [folder.name for folder in strategy_folders(STRATEGIES)]
+    manifests = load_all(STRATEGIES)[0]
+    given = values(Path(".env"), os.environ)
+    problems = list(
+        services.differences(
+            folders, [name for file in (SERVICES, *OPTIONAL_SERVICES) for name in services.names(file)]
+        )
+    )
+    enabled = asked_for(manifests, given.get("COMPOSE_PROFILES", ""))
+    problems += strategy_checks.problems(STRATEGIES, Path("compose"), enabled, given)
+    if problem := stop_grace.too_short(manifests, settings.stop_grace):
+        problems.append(problem)
+    if problem := profiles.unknown(given.get("COMPOSE_PROFILES", ""), manifests, Path("compose").glob("*.yaml")):
+        problems.append(problem)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return code or (1 if problems else 0)
+
+
+def must_pass(settings: Settings, options: Namespace, undone: str) -> None:
+    """Raise CommandError, saying what was not done, unless everything is valid and may be shown."""
+    if code := check(settings, options):
+        msg = f"nothing was {undone}: mend what the lines above name, and try again"
+        raise CommandError(msg, code)
+    preflight.exposure(settings, values(Path(".env"), os.environ))

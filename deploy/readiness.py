@@ -1,0 +1,34 @@
+"""Waits until what was started works, judged by each loop's sign of life and not by the engine's rare health checks."""
+
+import time
+from collections.abc import Iterable
+
+from deploy.docker.engine import Service
+from deploy.log import Log
+from deploy.target import Target
+
+LIMIT = 180.0  # seconds until a start that is not well counts as failed
+TURN, SIGN_EVERY = 0.25, 5.0  # seconds between two looks, and between two lines that say what is waited for
+TOO_OFTEN = 3  # restarts after which nothing better is to be expected
+
+
+def wait(where: Target, log: Log) -> bool:
+    """Return whether every service became well."""
+    until, sign = time.monotonic() + LIMIT, time.monotonic() + SIGN_EVERY
+    while True:
+        found = where.services()
+        waiting = [one.name for one in found if not one.well]
+        if not waiting:
+            return True
+        now = time.monotonic()
+        if has_failed(found) or now >= until:
+            return False
+        if now >= sign:
+            log.info("waiting for the first sign of life", services=", ".join(waiting))
+            sign = now + SIGN_EVERY
+        time.sleep(TURN)
+
+
+def has_failed(services: Iterable[Service]) -> bool:
+    """Tell whether one of them will not become well by itself."""
+    return any(one.state in {"exited", "dead"} or (not one.well and one.restarts >= TOO_OFTEN) for one in services)

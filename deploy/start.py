@@ -1,0 +1,121 @@
+"""`make up` and `make down`: everything on this machine, in containers, or as plain processes where none can run."""
+
+import json
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from deploy import engine_choice, preflight, processes, readiness
+from deploy.check import STRATEGIES, must_pass
+from deploy.cli import operate
+from deploy.docker import build_output, compose, engine, profiles
+from deploy.errors import CommandError
+from deploy.local import background
+from deploy.local.process_target import ProcessTarget
+from deploy.local.processes import SUPERVISOR, LocalPaths, asked_for, supported
+from deploy.local.processes import processes as wanted_processes
+from deploy.local.run import data_folder, install_packages
+from deploy.local.versions import stamped
+from deploy.log import Log, log_to_stdout
+from deploy.settings import Settings, values
+from deploy.target import LocalTarget, Target
+from openbell.manifest import load_all
+
+PATIENCE = 10.0  # seconds for the supervisor's first answer
+
+
+def up(settings: Settings, options: Namespace) -> int:
+    """Check, build and start everything, then show it."""
+    log, given = log_to_stdout(settings.log), values(Path(".env"), os.environ)
+    places = LocalPaths(STRATEGIES.absolute(), data_folder(settings.project, given))
+    plain = ProcessTarget(settings, places.data)
+    wish = engine_choice.wish(given)
+    log.info("checking the strategies")
+    must_pass(settings, options, "started")
+    if engine_choice.choose(wish, processes_run=plain.runs) == "none":
+        _start_processes(plain, places, settings, log)
+        return _show(plain, settings, log)
+    containers = LocalTarget(settings)
+    _start_containers(containers, settings, log)
+    return _show(containers, settings, log)
+
+
+def setup(_settings: Settings, _options: Namespace) -> int:
+    """See to an engine, or say that this machine does without."""
+    engine_choice.choose(engine_choice.wish(values(Path(".env"), os.environ)), processes_run=False)
+    return 0
+
+
+def down(settings: Settings, _options: Namespace) -> int:
+    """Stop everything that runs here, containers or processes; what they wrote stays."""
+    given = values(Path(".env"), os.environ)
+    plain = ProcessTarget(settings, data_folder(settings.project, given))
+    if plain.runs:
+        grace = settings.stop_grace
+        background.stop(LocalPaths(Path(), data_folder(settings.project, given)), grace, log_to_stdout(settings.log))
+        return 0
+    if given.get("ENGINE") == "none" or engine.client_is_missing():
+        print("Nothing runs here.")
+        return 0
+    return processes.run(compose.down())
+
+
+def _show(where: Target, settings: Settings, log: Log) -> int:
+    is_well = readiness.wait(where, log)
+    operate.show(where, settings, PATIENCE)
+    if not is_well:
+        msg = "not everything is well: see above, and `make logs STRATEGY=...` for the rest of what a service wrote"
+        raise CommandError(msg)
+    return 0
+
+
+def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Settings, log: Log) -> None:
+    supported()
+    given = values(Path(".env"), os.environ)
+    preflight.folder(places.data)
+    if owner := plain.root:
+        _must_be_here(owner, settings)
+    wanted = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
+    install_packages((manifest.name for manifest in wanted), places, log)
+    found = stamped(wanted_processes(wanted, places, settings, given), places)
+    listen = next(one.environment["OPENBELL_LISTEN"] for one in found if one.name == SUPERVISOR)
+    if plain.listens_on != listen:
+        preflight.port(settings)
+    if not plain.runs:
+        background.start(places)
+    log.info("starting the processes and waiting for their first sign of life")
+    background.converge(places, found, settings.stop_grace)
+
+
+def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
+    for folder in engine.folders(where.project):
+        _must_be_here(folder, settings)
+    if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in where.services()):
+        preflight.port(settings)
+    log.info("building the images")
+    if code := build_output.build(compose.build(), log):
+        msg = "an image could not be built: the step that failed is above"
+        raise CommandError(msg, code)
+    if gives_way := _other_form():
+        log.info("stopping the strategies' other form", services=", ".join(gives_way))
+        processes.run(compose.remove(gives_way))
+    log.info("starting the containers and waiting for their first sign of life")
+    if code := processes.long(compose.up(), log):
+        msg = "not everything could be started: see above"
+        raise CommandError(msg, code)
+
+
+def _must_be_here(folder: str, settings: Settings) -> None:
+    if Path(folder) != Path.cwd():
+        msg = (
+            f'another installation runs as "{settings.project}", from {folder}: set COMPOSE_PROJECT_NAME and OPENBELL_PORT '
+            "in .env to have two, or stop that one with `make down`"
+        )
+        raise CommandError(msg)
+
+
+def _other_form() -> tuple[str, ...]:
+    asked = [name for name in values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "").split(",") if name]
+    if not asked:
+        return ()
+    return profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
