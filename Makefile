@@ -177,8 +177,8 @@ serverless: ## Write a strategy as a cloud function: TARGET=digitalocean|aws|gcp
 
 .PHONY: test
 test: lint ## Install what is missing and run the whole test suite
-	@scripts/docker-ready
-	@$(python) -m pytest -m 'not deploy_long' -n auto --dist loadfile $(tests)
+	@scripts/python-ready dev
+	@scripts/run-tests $(tests)
 
 .PHONY: test-deploy
 test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (many minutes)

@@ -1,18 +1,52 @@
-"""What the tests that need an engine share."""
+"""What the tests that need an engine share, and what becomes of them where no engine can run."""
 
 from collections.abc import Iterator
 
 import docker
 import pytest
 
+from tests.installed import Installed
+
 WITH_ENGINE = ("tests/engine/", "tests/deploy/")
+LEFT_OUT = pytest.StashKey[int]()
+CAME = "openbell_left_out"  # what a worker of pytest-xdist says of it to the process that sums up
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark these folders' tests, so that they can be left out where there is no engine."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the command line say that there is no engine."""
+    parser.addoption(
+        "--without-engine", metavar="REASON", default="", help="leave out what needs an engine, and say so at the end"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark these folders' tests, and leave them out where there is no engine."""
     for item in items:
         if any(folder in item.path.as_posix() for folder in WITH_ENGINE):
             item.add_marker(pytest.mark.engine)
+    if not config.getoption("--without-engine"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("engine")]
+    items[:] = [item for item in items if item not in set(left_out)]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = len(left_out)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[CAME] = len(left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:
+    """Take a worker's word: all of them have collected the same."""
+    config, said = getattr(node, "config", None), getattr(node, "workeroutput", {})
+    if isinstance(config, pytest.Config) and CAME in said:
+        config.stash[LEFT_OUT] = said[CAME]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say in one line how many tests were not run, and why."""
+    if reason := config.getoption("--without-engine"):
+        count = config.stash.get(LEFT_OUT, 0)
+        terminalreporter.write_line(f"{count} tests were not run, because they need a container engine: {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +55,9 @@ def engine() -> Iterator[docker.DockerClient]:
     client = docker.from_env()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def installed(request: pytest.FixtureRequest) -> Installed:
+    """What installs a program that tests need."""
+    return Installed(may_be_missing=bool(request.config.getoption("--without-engine")))

@@ -1,6 +1,5 @@
 """Fixtures: a made-up history, a supervisor that may be changed, one that is read-only, and a browser."""
 
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,15 +9,16 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.demo import Beating, Demo
 from tests.browser.supervisor import Supervisor
+from tests.installed import Installed
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-browser"
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
+def chromium(installed: Installed) -> str:
     """The browser's command; it is installed if it is missing."""
-    subprocess.run([ROOT / "scripts" / "browser-ready"], check=True, timeout=600)
+    installed("browser")
     return "/usr/bin/chromium"
 
 

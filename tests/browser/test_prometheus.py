@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.browser.supervisor import Supervisor, free_port
+from tests.installed import Installed
 
 ROOT = Path(__file__).parents[2]
 METRICS = ROOT / "compose" / "metrics"
@@ -89,9 +90,9 @@ tests:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def installed() -> None:
+def tools(installed: Installed) -> None:
     """Prometheus and promtool are there; they are installed if they are missing."""
-    subprocess.run([ROOT / "scripts" / "prometheus-ready"], check=True, timeout=600)
+    installed("prometheus")
 
 
 def promtool(*arguments: str, said: str | None = None, cwd: Path = METRICS) -> str:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from openbell.postgres.database import Database
+from tests.installed import Installed
 from tests.serverless.calls import World
 from tests.serverless.postgres import Server, running_server
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(installed: Installed) -> Iterator[Server]:
     """One server for all tests."""
+    installed("postgres")
     with running_server() as one:
         yield one
 

@@ -234,15 +234,15 @@ def test_a_server_that_hangs_up_is_one_clear_line() -> None:
 
 
 @pytest.fixture(scope="module")
-def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+def private(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
     """A server with TLS, and the certificate that it shows: for localhost, and for an address that is taken for one elsewhere."""
     folder = tmp_path_factory.mktemp("tls")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.2", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    with running_server(key=key, certificate=certificate) as server:
-        yield server, certificate
+    with running_server(key=key, certificate=certificate) as own:
+        yield own, certificate
 
 
 def test_tls(private: tuple[Server, Path]) -> None:

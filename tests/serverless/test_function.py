@@ -15,6 +15,7 @@ from openbell.postgres.control import PostgresControl
 from openbell.postgres.database import Database
 from openbell.postgres.journal import SCHEMA
 from openbell.runner.serverless.function import Answered
+from tests.installed import Installed
 from tests.serverless.calls import BUYS, FAILS, HOLDS, World, answer, go
 from tests.serverless.postgres import PASSWORD, running_server
 from tests.unit.runner.fakes import wait_for
@@ -292,8 +293,11 @@ def test_it_waits_for_a_slot_within_its_minute(world: World) -> None:
     assert float(str(start["lateness_ms"])) >= 0
 
 
-def test_no_run_goes_on_when_nobody_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_run_goes_on_when_nobody_can_be_told(
+    installed: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A database that stays silent for a lease's length: the run is killed before another instance may take it over."""
+    installed("postgres")
     monkeypatch.setattr("openbell.runner.serverless.session.LEASE", 1.0)
     monkeypatch.setattr("openbell.runner.serverless.session.RENEW", 0.2)
     with contextlib.ExitStack() as stack:

@@ -99,4 +99,5 @@ def test_what_compose_asks_for_is_what_the_example_offers() -> None:
         for file in [ROOT / "compose.yaml", *(ROOT / "compose").glob("*.yaml")]
         for key in re.findall(r"\$\{([A-Z_]+)", file.read_text())
     }
-    assert asked | {"OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"} == set(KEYS)
+    ours = {"OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG", "OPENBELL_PUBLIC"}
+    assert asked | ours == set(KEYS)

@@ -153,6 +153,7 @@ def test_the_command_refuses(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     configuration = '{"services": {"supervisor": {"mem_limit": "268435456"}}}'
     monkeypatch.setattr(processes, "output", lambda _: configuration)
     monkeypatch.setattr(container_stats, "read", no_engine)
+    monkeypatch.setattr(target, "which", lambda name: name)
     monkeypatch.setattr(target.LocalTarget, "engine", None)
     monkeypatch.setattr(target.LocalTarget, "facts", lambda _: facts(64 * MB, 32 * MB, None))
     with pytest.raises(

@@ -34,7 +34,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.data = root / "data"
-        shutil.copytree(ROOT / "deploy", root / "deploy")
+        shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("strategies", "portfolio", "brokers"):
             (root / "compose").mkdir(exist_ok=True)
             (root / "compose" / f"{name}.yaml").write_text("services:\n")

@@ -13,6 +13,7 @@ from deploy.ssh import program
 from deploy.transfer import remote
 from deploy.transfer.images import Image
 from deploy.transfer.shipment import Shipment
+from tests.installed import Installed
 
 TAG, ID = "openbell/pulse:0123456789ab", "sha256:0123456789abcdef"
 PACKED = zstandard.compress(b"the images" * 50_000)
@@ -52,8 +53,9 @@ class Host:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(installed: Installed, tmp_path: Path) -> Host:
     """A host whose engine loads whatever it is given."""
+    installed("zstd")
     host = Host(tmp_path)
     host.docker()
     return host
