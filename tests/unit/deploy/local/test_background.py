@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local import control_socket
 from tests.engine.kit import wait_until
-from tests.unit.deploy.local.test_local import SLOW, Project, is_alive
+from tests.unit.deploy.local.test_local import SERVICE, SLOW, Project, is_alive
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that this is refused is what is tested
 
@@ -94,7 +94,7 @@ def test_a_strategy_that_is_gone_ends_and_its_run_ends_by_itself(project: Backgr
     wait_until(lambda: project.events("slow", "run_start"), "a slow run")
     (project.root / "strategies" / "slow").rename(project.root / "elsewhere")
     services = project.root / "compose" / "strategies.yaml"
-    services.write_text(services.read_text().replace("  slow:\n", ""))
+    services.write_text(services.read_text().replace(SERVICE.format(name="slow"), ""))
     project.must("up")
     assert project.running().keys() == {"calm", "supervisor"}
     ended = project.events("slow", "run_end")

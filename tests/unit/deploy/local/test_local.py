@@ -26,6 +26,7 @@ CURIOUS = (
     "import os\ndef run(ctx):\n    print('given', sorted(name for name in os.environ if name.startswith('MY_')))\n"
 )
 SLOW = "import time\ndef run(ctx):\n    time.sleep(3)\n"
+SERVICE = "  {name}: {{build: {{args: {{STRATEGY: {name}}}}}}}\n"
 
 
 class Project:
@@ -52,7 +53,7 @@ class Project:
         )
         (folder / "strategy.py").write_text(code)
         with (self.root / "compose" / "strategies.yaml").open("a") as file:
-            file.write(f"  {name}:\n")
+            file.write(SERVICE.format(name=name))
         return folder
 
     def start(self, **environment: str) -> subprocess.Popen[str]:
