@@ -7,17 +7,17 @@ from deploy.docker.engine import Service
 from deploy.log import Log
 from deploy.target import Target
 
-LIMIT = 180.0  # seconds until a start that is not well counts as failed
+LIMIT = 180.0  # seconds until a start that is not ready counts as failed
 TURN, SIGN_EVERY = 0.25, 5.0  # seconds between two looks, and between two lines that say what is waited for
 TOO_OFTEN = 3  # restarts after which nothing better is to be expected
 
 
 def wait(where: Target, log: Log) -> bool:
-    """Return whether every service became well."""
+    """Return whether every service is ready."""
     until, sign = time.monotonic() + LIMIT, time.monotonic() + SIGN_EVERY
     while True:
         found = where.services()
-        waiting = [one.name for one in found if not one.well]
+        waiting = [one.name for one in found if not one.ready]
         if not waiting:
             return True
         now = time.monotonic()
@@ -30,5 +30,5 @@ def wait(where: Target, log: Log) -> bool:
 
 
 def has_failed(services: Iterable[Service]) -> bool:
-    """Tell whether one of them will not become well by itself."""
-    return any(one.state in {"exited", "dead"} or (not one.well and one.restarts >= TOO_OFTEN) for one in services)
+    """Tell whether one of them will not become ready by itself."""
+    return any(one.state in {"exited", "dead"} or (not one.ready and one.restarts >= TOO_OFTEN) for one in services)

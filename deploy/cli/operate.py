@@ -11,6 +11,7 @@ from deploy.docker import compose, engine
 from deploy.docker.compose import Inside
 from deploy.errors import CommandError
 from deploy.hosts import config
+from deploy.local.process_target import ProcessTarget
 from deploy.log import log_to_stdout
 from deploy.provision.command import provision as make_ready
 from deploy.release import audit as release_audit
@@ -36,7 +37,7 @@ def show(where: Target, settings: Settings, patience: float) -> int:
     """Print the overview; return 1 if a service is not well, or none is there."""
     found = where.services()
     known = where.bots(patience) if found else None
-    page = where.page if not isinstance(where, RemoteTarget) else f"make dashboard{where.option}"
+    page = where.page if isinstance(where, target.LocalTarget | ProcessTarget) else f"make dashboard{where.option}"
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"

@@ -39,6 +39,11 @@ class Service:
         # Right after its start a container has no verdict yet; the engine gives one within a minute.
         return self.state == "running" and self.health in {"healthy", "starting", ""}
 
+    @property
+    def ready(self) -> bool:
+        """Whether it has shown that it works."""
+        return self.well and self.health != "starting"
+
 
 def client_is_missing() -> bool:
     """Tell whether there is no `docker` command to ask."""

@@ -60,7 +60,7 @@ def test_up_is_ready_at_the_first_signs_of_life_and_every_command_acts_on_the_pr
     project.strategy("calm")
     changed = project.strategy("other")
     said = project.must("up")
-    assert re.search(r"^calm +healthy +0 +process \d+$", said, re.MULTILINE)
+    assert re.search(r"^calm +healthy +0 +process \d+$", said, re.MULTILINE), said
     assert f"Status page: http://127.0.0.1:{project.port}" in said
 
     first = project.running()

@@ -209,11 +209,11 @@ def test_a_manifest_that_is_not_valid_stops_it_all_before_it_begins(project: Pro
 def test_a_strategy_that_cannot_start_is_tried_with_growing_pauses(project: Project) -> None:
     """1 s, 2 s, …; the others do not mind, and the page says why."""
     project.strategy("calm")
-    project.strategy("broken", f"import no_such_package\n{CALM}")
+    project.strategy("broken", f'raise RuntimeError("no way")\n{CALM}')
     project.start()
     project.wait(
         lambda: "(service: broken, it: ended with exit code 3, seconds: 2.0," in project.said(), "the second try"
     )
     assert "(service: broken, it: ended with exit code 3, seconds: 1.0," in project.said()
     project.wait(lambda: project.events("calm", "run_end"), "the other's runs")
-    project.wait(lambda: "no_such_package" in project.page(), "the reason on the page")
+    project.wait(lambda: "no way" in project.page(), "the reason on the page")
