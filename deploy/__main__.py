@@ -12,6 +12,7 @@ from deploy import processes, scaffold
 from deploy.capacity.command import plan
 from deploy.check import SERVICES, STRATEGIES, check, must_pass
 from deploy.cli import arguments, operate
+from deploy.cli.known import must_exist
 from deploy.docker import compose
 from deploy.errors import CommandError
 from deploy.hosts import config
@@ -23,19 +24,7 @@ from deploy.release import commands as releases
 from deploy.serverless import command as serverless
 from deploy.settings import Settings, read_settings, values
 from deploy.start import down, setup, up
-from openbell.manifest import load_all, strategy_folders, suggestion
-
-
-def _must_exist(strategy: str) -> None:
-    """Raise CommandError unless the strategy has a folder: its name becomes part of paths."""
-    if strategy not in {folder.name for folder in strategy_folders(STRATEGIES)}:
-        raise unknown_strategy(strategy)
-
-
-def unknown_strategy(name: str) -> CommandError:
-    """Return the error about a strategy that has no folder here, or no valid manifest."""
-    known = [folder.name for folder in strategy_folders(STRATEGIES)]
-    return CommandError(f"STRATEGY: there is no strategy {arguments.quoted(name)}; {suggestion(name, known)}", 2)
+from openbell.manifest import load_all
 
 
 def coming(_settings: Settings, options: Namespace) -> int:
@@ -91,7 +80,7 @@ def run_demo(settings: Settings, _options: Namespace) -> int:
 def crontab(settings: Settings, options: Namespace) -> int:
     """Print the lines for cron."""
     if options.strategy:
-        _must_exist(options.strategy)
+        must_exist(options.strategy, STRATEGIES)
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
     wanted = [options.strategy] if options.strategy else [one.name for one in asked_for(load_all(STRATEGIES)[0], "")]
     # What is printed may go straight into a crontab: anything else goes where it does not.
@@ -102,7 +91,7 @@ def crontab(settings: Settings, options: Namespace) -> int:
 
 def backtest(settings: Settings, options: Namespace) -> int:
     """Run a strategy over every slot of the past."""
-    _must_exist(options.strategy)
+    must_exist(options.strategy, STRATEGIES)
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
     places = LocalPaths(STRATEGIES.absolute(), data)
     local.install_packages([options.strategy], places, log_to_stdout(settings.log))
@@ -115,10 +104,12 @@ def backtest(settings: Settings, options: Namespace) -> int:
 
 def write_function(settings: Settings, options: Namespace) -> int:
     """Write the folder that makes a strategy a function of a cloud."""
+    must_exist(options.strategy, STRATEGIES)
     must_pass(settings, options, "written")
     manifest = {one.name: one for one in load_all(STRATEGIES)[0]}.get(options.strategy)
     if manifest is None:
-        raise unknown_strategy(options.strategy)
+        msg = f"{options.strategy}: its manifest is not valid: `make check` says why"
+        raise CommandError(msg)
     return serverless.write(options.target, manifest, STRATEGIES, options.memory)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy import audit, container_stats, supervisor_client, table, target, tunnel
 from deploy.cli.arguments import quoted
+from deploy.cli.known import must_exist
 from deploy.docker import compose, engine
 from deploy.docker.compose import Inside
 from deploy.errors import CommandError
@@ -50,6 +51,9 @@ def show(where: Target, settings: Settings, patience: float) -> int:
 def logs(settings: Settings, options: Namespace) -> int:
     """Follow what a container writes."""
     with target.place(options.host, settings) as where:
+        if not where.services():
+            msg = f"nothing runs: start it with `{where.start}`"
+            raise CommandError(msg)
         service = options.strategy and _logged(options.strategy, where)
         return where.run(compose.logs(service, follow=options.follow))
 
@@ -170,6 +174,8 @@ def provision(settings: Settings, options: Namespace) -> int:
 
 def service_of(strategy: str, where: Target) -> str:
     """Return the service that a strategy runs in: its own, or one that hosts several; Problem if none runs."""
+    if not isinstance(where, RemoteTarget):
+        must_exist(strategy, STRATEGIES)
     service = _hosting(strategy, [one for one in where.services() if one.state == "running"])
     if service == strategy:
         must_run(strategy, where)

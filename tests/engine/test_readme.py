@@ -1,7 +1,9 @@
 """The commands of the README and of two pages of docs/ do what they say, in a copy of the project."""
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import uuid
@@ -38,13 +40,21 @@ def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactor
         yield kit
 
 
-def run(folder: Path, command: str) -> str:
-    """Return what a command prints; fail with all of it if it does not succeed."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OPENBELL_", "COMPOSE_"))}
-    environment |= {"MAKEFLAGS": ""}
-    done = subprocess.run(
+def call(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in the project's folder as from a fresh shell."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENBELL_", "COMPOSE_", "MAKEFLAGS", "MAKEOVERRIDES"))
+    }
+    return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
     )
+
+
+def run(folder: Path, command: str) -> str:
+    """Return what a command prints; fail with all of it if it does not succeed."""
+    done = call(folder, command)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -61,3 +71,33 @@ def test_run_prints_decisions(project: Kit) -> None:
     assert "trigger manual" in printed
     assert "AAPL: " in printed
     assert "MSFT: " in printed
+
+
+@pytest.mark.parametrize(
+    "command,words",
+    [
+        ("make logs STRATEGY=puls", "did you mean pulse?"),
+        ("make journal STRATEGY=puls", "puls: no journal of that strategy; did you mean pulse?"),
+        ("make journal STRATEGY=pulse SYMBOL=APL", 'pulse: no line since 1d has symbol "APL"; did you mean AAPL?'),
+        ("make run STRATEGY=pulse BOT=x", "x: no such bot; there is pulse"),
+        ("make canary", "no channel is set"),
+        ("make alert-test", "no channel is set"),
+    ],
+)
+def test_a_command_that_finds_nothing_says_so(project: Kit, command: str, words: str) -> None:
+    """One line and an exit code, where silence would look like success."""
+    done = call(project.folder, command)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in done.stderr
+    assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1, done.stderr
+
+
+@pytest.mark.parametrize("reason", ["broker's down, $5 lost", 'say "no"\nand `wait` \\ $(id)'])
+def test_a_reason_arrives_word_for_word(project: Kit, reason: str) -> None:
+    """From the shell through make, the host's side, Docker and the container into the file that the strategies read."""
+    call(project.folder, f"make halt REASON={shlex.quote(reason)}")
+    try:
+        stored = run(project.folder, "docker compose exec -T supervisor sh -c 'cat /control/halt*'")
+        assert json.loads(stored)["reason"] == reason
+    finally:
+        run(project.folder, "make unhalt")

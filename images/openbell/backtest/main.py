@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import NoReturn
 
 import pytz
 
@@ -53,8 +54,14 @@ def main(arguments: Sequence[str]) -> int:
     return _tell(options, setups, choices, outcomes, seconds)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line: the usage of a program that make has started says nothing about make."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="openbell backtest", description="run a strategy over every slot of the past")
+    parser = _Parser(prog="openbell backtest", description="run a strategy over every slot of the past")
     parser.add_argument("strategy", help="a folder below --strategies")
     parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies")
     parser.add_argument("--from", dest="first", type=_day, help="the first day; default: the first with prices")

@@ -1,0 +1,110 @@
+"""Each target, called with missing, misspelt and hostile values: one line, an exit code that is not 0, no traceback."""
+
+import uuid
+
+import pytest
+
+from deploy.cli.arguments import VARIABLES
+from tests.make.calls import make, message
+
+NOWHERE = "no-such-host.invalid"
+# A project of which nothing runs, so that nothing can be done by mistake.
+PROJECT = f"openbell-test-{uuid.uuid4().hex[:8]}"
+
+REQUIRED = [
+    (target, variable.name)
+    for target, variables in sorted(VARIABLES.items())
+    for variable in variables
+    if variable.required
+]
+WITHOUT_ENGINE = [
+    (("backtest", "STRATEGY=ma_crosover"), 'STRATEGY: there is no strategy "ma_crosover"; did you mean ma_crossover?'),
+    (("backtest", "STRATEGY=../pulse"), 'there is no strategy "../pulse"'),
+    (("backtest", "STRATEGY=ma_crossover", "FROM=yesterday"), 'FROM=: found "yesterday"; allowed: a day such as'),
+    (("backtest", "STRATEGY=ma_crossover", "SET=speed=1"), "ma_crossover has no such parameter"),
+    (("backtest", "STRATEGY=ma_crossover", "OPTIONS=--sped 1"), "unrecognized arguments: --sped"),
+    (("backtest", "STRATEGY=ma_crossover", "OPTIONS='"), 'OPTIONS=: found "\'"; allowed: words with closed quotes'),
+    (("crontab", "STRATEGY=nope; id"), 'there is no strategy "nope; id"'),
+    (("dashboard", "HOST=-oProxyCommand=id"), 'HOST: found "-oProxyCommand=id"; allowed: what ssh understands'),
+    (("halt", "BOT=pulse", "REASON=x"), "make halt: BOT= is no variable of this target; allowed: REASON= [HOST=]"),
+    (("journal", "STRATEGY=pulse", "SINCE=yesterday"), 'SINCE=: found "yesterday"; allowed: a duration such as'),
+    (("new", "STRATEGY=prometheus"), "which is the name of a service in compose/metrics.yaml; choose another name"),
+    (("new", "STRATEGY=class"), "which is a word of the Python language; choose another name"),
+    (("new", "STRATEGY=My Idea"), "allowed: a name such as my_idea"),
+    (("new", "STRATEGY=two\nlines"), r'found "two\nlines"; allowed: a name such as my_idea'),
+    (("new", "STRATEGY=$(id)"), 'found "$(id)"; allowed: a name such as my_idea'),
+    (("next", "STRATEGY=puls"), "did you mean pulse?"),
+    (("next", "STRATGY=pulse"), "STRATGY= is no variable of this target; did you mean STRATEGY=?"),
+    (("pause", "BOT=pulse", "REASON=x", "FOR=2x"), 'FOR=: found "2x"; allowed: a duration such as "30m"'),
+    (("serverless", "TARGET=azure", "STRATEGY=pulse"), 'TARGET=: found "azure"; allowed: digitalocean, aws, gcp'),
+    (("serverless", "TARGET=aws", "STRATEGY=puls"), "did you mean pulse?"),
+    (("serverless", "TARGET=aws", "STRATEGY=pulse", "MEMORY=lots"), 'MEMORY=: found "lots"; allowed: a number of MB'),
+]
+WITH_ENGINE = [
+    (("logs",), "nothing runs: start it with `make up`"),
+    (("logs", "STRATEGY=puls"), "nothing runs: start it with `make up`"),
+    (("journal", "STRATEGY=pulse"), "supervisor does not run: start it with `make up`"),
+    (("run", "STRATEGY=puls"), "did you mean pulse?"),
+    (("run", "STRATEGY=pulse"), "pulse does not run: start it with `make up`"),
+    (("pause", "BOT=puls", "REASON=it's $5"), 'BOT: there is no bot "puls"; did you mean pulse'),
+    (("resume", "BOT=pulse"), "pulse does not run: start it with `make up`"),
+    (("halt", "REASON=broker's down"), "nothing runs here"),
+    (("unhalt",), "nothing runs here"),
+    (("reconcile", "STRATEGY=$HOME"), 'there is no strategy "$HOME"'),
+    (("stats",), "nothing runs: start it with `make up`"),
+    (("canary",), "supervisor does not run"),
+    (("alert-test",), "supervisor does not run"),
+    (("deploy", f"HOST={NOWHERE}", "STRATEGY=pulse", "WAIT=now"), 'WAIT=: found "now"; allowed: idle'),
+]
+REMOTE = ("ps", "stats", "unhalt", "releases", "audit", "rollback", "provision", "dashboard")
+
+
+def refused(*words: str) -> str:
+    """Return the one line that a call of make which must fail tells."""
+    done = make(*words, COMPOSE_PROJECT_NAME=PROJECT)
+    told = message(done)
+    assert done.returncode == 2, f"make exits with 2 for whatever fails in it: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "usage:" not in done.stdout + done.stderr
+    assert len(told.splitlines()) == 1, told
+    return told
+
+
+@pytest.mark.parametrize("target,name", REQUIRED)
+@pytest.mark.parametrize("given", ["", "="])
+def test_a_missing_value_is_named(target: str, name: str, given: str) -> None:
+    """With an example that can be copied; an empty value is a missing one."""
+    others = [f"{one.name}={one.example}" for one in VARIABLES[target] if one.required and one.name != name]
+    told = refused(target, *others, *([f"{name}="] if given else []))
+    assert told.startswith(f"openbell: make {target} {name}=: is missing; for example: make {target} {name}=")
+
+
+@pytest.mark.parametrize("words,expected", WITHOUT_ENGINE)
+def test_a_wrong_value_is_named(words: tuple[str, ...], expected: str) -> None:
+    """With what is allowed, or what is nearest."""
+    assert expected in refused(*words)
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("words,expected", WITH_ENGINE)
+def test_a_command_to_what_does_not_run_says_so(words: tuple[str, ...], expected: str) -> None:
+    """And how to start it."""
+    assert expected in refused(*words)
+
+
+@pytest.mark.parametrize("target", REMOTE)
+def test_a_host_that_nobody_knows_is_named(target: str) -> None:
+    """The spelling, or an entry in ~/.ssh/config, is what to look at."""
+    told = refused(target, f"HOST={NOWHERE}")
+    assert NOWHERE in told
+    assert "no machine of this name is known" in told
+
+
+def test_every_target_of_the_host_has_a_case_here() -> None:
+    """But those that take no value."""
+    without = {target for target, variables in VARIABLES.items() if not variables}
+    tried = (
+        {words[0] for words, _ in (*WITHOUT_ENGINE, *WITH_ENGINE)} | {target for target, _ in REQUIRED} | set(REMOTE)
+    )
+    assert set(VARIABLES) - without - tried == {"plan"}
