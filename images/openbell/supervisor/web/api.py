@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from openbell.journal import stamp
 from openbell.supervisor.health.bot_status import GOOD
-from openbell.supervisor.web import serializers
+from openbell.supervisor.web import answers
 from openbell.supervisor.web.actions import apply, parse_pause, request_run
 from openbell.supervisor.web.auth import require_token
 from openbell.supervisor.web.dependencies import READING, Dependencies, find_bot
@@ -50,14 +50,14 @@ class Api:
         if snapshot is None:
             unknown = {"now": stamp(now), "ok": False, "headline": READING, "conditions": [], "strategies": []}
             return JSONResponse(unknown, 503)
-        everything = serializers.status(snapshot, now, read_only=not self._dependencies.token)
+        everything = answers.status(snapshot, now, read_only=not self._dependencies.token)
         return Response(everything, media_type="application/json")
 
     async def conditions(self, request: Request) -> Response:
         """Answer with all conditions."""
         reject_unknown(request)
         return JSONResponse(
-            {"conditions": [serializers.condition(one) for one in self._dependencies.ready().conditions]}
+            {"conditions": [answers.CONDITION.json(one) for one in self._dependencies.ready().conditions]}
         )
 
     async def bots(self, request: Request) -> Response:
@@ -69,13 +69,13 @@ class Api:
             allowed = ", ".join(sorted(GOOD | {"down"}))
             raise HTTPException(400, f'status: found "{wanted["status"][:50]}"; allowed: {allowed}')
         found = [
-            (view, bot)
+            answers.BotOfStrategy(view, bot)
             for view in snapshot.strategies
             for bot in view.bots
             if wanted.get("strategy") in {None, view.name} and wanted.get("status") in {None, bot.status}
         ]
         part = found[(page - 1) * limit : page * limit]
-        return JSONResponse({"total": len(found), "bots": [serializers.bot(view, bot) for view, bot in part]})
+        return JSONResponse({"total": len(found), "bots": [answers.BOT.json(one) for one in part]})
 
     async def bot(self, request: Request) -> Response:
         """Answer with one bot, or pause or resume it."""
@@ -90,13 +90,13 @@ class Api:
         view, bot = find_bot(snapshot, request.path_params["id"])
         with self._dependencies.records() as store:
             return JSONResponse(
-                serializers.bot(view, bot)
-                | {
-                    "conditions": [serializers.condition(one) for one in snapshot.conditions if one.bot == bot.id],
-                    "runs": [serializers.run(one) for one in store.recent_runs(view.name, bot.id, limit)],
-                    "decisions": [serializers.decision(one) for one in store.decisions(view.name, bot.id, limit)],
-                    "signals": [serializers.signal(one) for one in store.signals(view.name, bot.id, limit)],
-                }
+                answers.BOT_DETAIL.json(
+                    answers.BotOfStrategy(view, bot),
+                    conditions=[one for one in snapshot.conditions if one.bot == bot.id],
+                    runs=store.recent_runs(view.name, bot.id, limit),
+                    decisions=store.decisions(view.name, bot.id, limit),
+                    signals=store.signals(view.name, bot.id, limit),
+                )
             )
 
     async def _change(self, request: Request) -> Response:
@@ -135,7 +135,7 @@ class Api:
         view, bot = find_bot(snapshot, bot_id)
         with self._dependencies.records() as store:
             slots = store.recent_slots(view.name, bot.id, snapshot.judged_at, limit)
-        return JSONResponse({"strategy": view.name, "bot": bot.id, "slots": [serializers.slot(one) for one in slots]})
+        return JSONResponse({"strategy": view.name, "bot": bot.id, "slots": [answers.SLOT.json(one) for one in slots]})
 
     def strategy(self, request: Request) -> Response:
         """Answer with one strategy: its bots, its account, its errors, what it printed, what happened to its loop."""
@@ -147,15 +147,13 @@ class Api:
             raise HTTPException(404, f"there is no strategy {name[:100]}")
         with self._dependencies.records() as store:
             return JSONResponse(
-                serializers.strategy(view)
-                | {
-                    "conditions": [
-                        serializers.condition(one) for one in snapshot.conditions if one.strategy == view.name
-                    ],
-                    "bots": [serializers.bot(view, bot) for bot in view.bots],
-                    "accounts": [serializers.account(one) for one in store.accounts(view.name, limit)],
-                    "errors": [serializers.error(one) for one in store.errors(view.name, limit)],
-                    "notes": [serializers.note(one) for one in store.notes(view.name, limit)],
-                    "events": [serializers.event(one) for one in store.services(view.name, limit)],
-                }
+                answers.STRATEGY_DETAIL.json(
+                    view,
+                    conditions=[one for one in snapshot.conditions if one.strategy == view.name],
+                    bots=answers.bots_of(view),
+                    accounts=store.accounts(view.name, limit),
+                    errors=store.errors(view.name, limit),
+                    notes=store.notes(view.name, limit),
+                    events=store.services(view.name, limit),
+                )
             )

@@ -4,189 +4,38 @@ from collections.abc import Mapping
 
 import openbell
 from openbell.supervisor.web.actions import LENGTH, LONGEST_REASON
+from openbell.supervisor.web.answers import (
+    ANSWERS,
+    INSTANT,
+    STATUS,
+    TEXT,
+    Schema,
+    list_of,
+    or_null,
+    reference,
+    schema_object,
+)
 
-Schema = Mapping[str, object]
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_FLAG: Schema = {"type": "boolean"}
 
-
-def _object(properties: Mapping[str, Schema], **more: object) -> Schema:
-    return {"type": "object", "properties": properties, "required": list(properties), **more}
-
-
-def _list(of: Schema) -> Schema:
-    return {"type": "array", "items": of}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _or_null(of: Schema) -> Schema:
-    return {"anyOf": [of, {"type": "null"}]}
-
-
-TEXT: Schema = {"type": "string"}
-FLAG: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-NUMBER: Schema = {"type": ["number", "null"]}
-INSTANT: Schema = {"type": "string", "format": "date-time", "description": "UTC, to the millisecond"}
-MAYBE_INSTANT: Schema = {"type": ["string", "null"], "format": "date-time"}
-OUTCOME: Schema = {
-    "enum": ["succeeded", "failed", "timed_out", "interrupted", "skipped", "missed", None],
-    "description": "null while its run is in progress",
-}
-STATUS: Schema = {"enum": ["new", "up", "running", "late", "down", "paused"]}
-ANYTHING: Schema = {"type": "object"}
-
-_STRATEGY = {
-    "name": TEXT,
-    "description": TEXT,
-    "timezone": TEXT,
-    "broker": TEXT,
-    "money": {**TEXT, "description": "live or paper"},
-    "status": STATUS,
-    "reason": TEXT,
-    "condition": TEXT,
-    "release": TEXT,
-    "problems": _list(TEXT),
-}
-_BOT = {
-    "id": TEXT,
-    "strategy": TEXT,
-    "symbols": _list(TEXT),
-    "timezone": TEXT,
-    "status": STATUS,
-    "reason": TEXT,
-    "condition": TEXT,
-    "last_slot": MAYBE_INSTANT,
-    "last_outcome": OUTCOME,
-    "last_lateness_ms": NUMBER,
-    "last_duration_ms": NUMBER,
-    "median_duration_ms": NUMBER,
-    "p95_duration_ms": NUMBER,
-    "creep_ms_per_week": NUMBER,
-    "next_slot": MAYBE_INSTANT,
-    "missed_today": COUNT,
-    "last_decision": _or_null(_ref("Decision")),
-}
-
-SCHEMAS: Mapping[str, Schema] = {
-    "Error": _object({"error": TEXT}, description="One line: what, where, and what would be allowed"),
-    "Unknown": _object({"now": INSTANT, "ok": FLAG, "headline": TEXT}),
-    "Condition": _object(
-        {
-            "kind": TEXT,
-            "strategy": TEXT,
-            "bot": TEXT,
-            "since": INSTANT,
-            "title": TEXT,
-            "reason": TEXT,
-            "expected": TEXT,
-            "count": COUNT,
-            "critical": FLAG,
-            "advice": TEXT,
-        },
-        description="Something that is wrong now. bot is empty if it concerns the strategy's loop, both if the machine",
-    ),
-    "Deployment": _object({"release": TEXT, "strategies": _list(TEXT), "since": INSTANT, "until": INSTANT, "by": TEXT}),
-    "Decision": _object(
-        {
-            "timestamp": INSTANT,
-            "slot": MAYBE_INSTANT,
-            "symbol": TEXT,
-            "action": TEXT,
-            "quantity": NUMBER,
-            "reason": TEXT,
-            "about": ANYTHING,
-        }
-    ),
-    "Signal": _object(
-        {"timestamp": INSTANT, "slot": MAYBE_INSTANT, "symbol": TEXT, "signal": TEXT, "values": ANYTHING}
-    ),
-    "Run": _object(
-        {
-            "run_id": TEXT,
-            "slot": INSTANT,
-            "trigger": TEXT,
-            "attempt": COUNT,
-            "started_at": MAYBE_INSTANT,
-            "ended_at": MAYBE_INSTANT,
-            "outcome": OUTCOME,
-            "lateness_ms": NUMBER,
-            "duration_ms": NUMBER,
-            "orders": COUNT,
-            "error": TEXT,
-        }
-    ),
-    "Slot": _object(
-        {
-            "slot": INSTANT,
-            "first": INSTANT,
-            "count": COUNT,
-            "outcome": OUTCOME,
-            "reason": TEXT,
-            "late": FLAG,
-            "run_id": {"type": ["string", "null"]},
-            "lateness_ms": NUMBER,
-            "duration_ms": NUMBER,
-            "error": TEXT,
-        },
-        description="A slot, or a range of slots with one fate: first is the range's first then, slot its last",
-    ),
-    "Account": _object(
-        {
-            "timestamp": INSTANT,
-            "broker": TEXT,
-            "cash": NUMBER,
-            "equity": NUMBER,
-            "currency": TEXT,
-            "day_profit_loss": NUMBER,
-            "positions": ANYTHING,
-        }
-    ),
-    "RunError": _object(
-        {
-            "timestamp": INSTANT,
-            "bot": TEXT,
-            "slot": MAYBE_INSTANT,
-            "error": TEXT,
-            "traceback": TEXT,
-            "will_retry": FLAG,
-        }
-    ),
-    "Note": _object({"timestamp": INSTANT, "bot": TEXT, "kind": TEXT, "level": TEXT, "text": TEXT, "values": ANYTHING}),
-    "Event": _object({"timestamp": INSTANT, "event": TEXT, "detail": TEXT, "unclean": FLAG}),
-    "Bot": _object(_BOT),
-    "BotDetail": _object(
-        {
-            **_BOT,
-            "conditions": _list(_ref("Condition")),
-            "runs": _list(_ref("Run")),
-            "decisions": _list(_ref("Decision")),
-            "signals": _list(_ref("Signal")),
-        }
-    ),
-    "Strategy": _object({**_STRATEGY, "bots": _list(_ref("Bot"))}),
-    "StrategyDetail": _object(
-        {
-            **_STRATEGY,
-            "conditions": _list(_ref("Condition")),
-            "bots": _list(_ref("Bot")),
-            "accounts": _list(_ref("Account")),
-            "errors": _list(_ref("RunError")),
-            "notes": _list(_ref("Note")),
-            "events": _list(_ref("Event")),
-        }
-    ),
-    "Status": _object(
+_SCHEMAS: Mapping[str, Schema] = {
+    **{answer.name: answer.schema() for answer in ANSWERS},
+    "Error": schema_object({"error": TEXT}, description="One line: what, where, and what would be allowed"),
+    "Unknown": schema_object({"now": INSTANT, "ok": _FLAG, "headline": TEXT}),
+    "Conditions": schema_object({"conditions": list_of(reference("Condition"))}),
+    "Bots": schema_object({"total": _COUNT, "bots": list_of(reference("Bot"))}),
+    "Slots": schema_object({"strategy": TEXT, "bot": TEXT, "slots": list_of(reference("Slot"))}),
+    "Status": schema_object(
         {
             "now": INSTANT,
             "judged_at": INSTANT,
-            "ok": {**FLAG, "description": "whether all is well"},
+            "ok": {**_FLAG, "description": "whether all is well"},
             "headline": TEXT,
-            "read_only": {**FLAG, "description": "no token is set: nothing can be changed"},
-            "deployment": _or_null(_ref("Deployment")),
-            "conditions": _list(_ref("Condition")),
-            "strategies": _list(_ref("Strategy")),
+            "read_only": {**_FLAG, "description": "no token is set: nothing can be changed"},
+            "deployment": or_null(reference("Deployment")),
+            "conditions": list_of(reference("Condition")),
+            "strategies": list_of(reference("Strategy")),
         }
     ),
     "Wish": {
@@ -209,15 +58,17 @@ SCHEMAS: Mapping[str, Schema] = {
             },
         ]
     },
-    "Wanted": _object(
+    "Wanted": schema_object(
         {
             "id": TEXT,
             "strategy": TEXT,
-            "changed": FLAG,
-            "paused": _or_null(_object({"by": TEXT, "reason": TEXT, "until": MAYBE_INSTANT})),
+            "changed": _FLAG,
+            "paused": {
+                "anyOf": [schema_object({"by": TEXT, "reason": TEXT, "until": or_null(INSTANT)}), {"type": "null"}]
+            },
         }
     ),
-    "Asked": _object({"id": TEXT, "strategy": TEXT, "request": TEXT}),
+    "Asked": schema_object({"id": TEXT, "strategy": TEXT, "request": TEXT}),
 }
 
 _MISTAKES = {
@@ -240,7 +91,7 @@ def _answer(text: str, schema: Schema) -> Schema:
 
 
 def _answers(good: Mapping[str, Schema], *mistakes: str) -> Schema:
-    told = {code: _answer(_MISTAKES[code], _ref("Error")) for code in ("400", *mistakes, "500", "503")}
+    told = {code: _answer(_MISTAKES[code], reference("Error")) for code in ("400", *mistakes, "500", "503")}
     told["421"] = {"description": _MISTAKES["421"], "content": {"text/plain": {"schema": TEXT}}}
     return {**told, **good}
 
@@ -261,16 +112,10 @@ def _get(text: str, answer: str, *mistakes: str, parameters: list[Schema] | None
     return {
         "summary": text,
         "parameters": parameters or [],
-        "responses": _answers({"200": _answer(text, _ref(answer))}, *mistakes),
+        "responses": _answers({"200": _answer(text, reference(answer))}, *mistakes),
     }
 
 
-_SCHEMAS = {
-    **SCHEMAS,
-    "Conditions": _object({"conditions": _list(_ref("Condition"))}),
-    "Bots": _object({"total": COUNT, "bots": _list(_ref("Bot"))}),
-    "Slots": _object({"strategy": TEXT, "bot": TEXT, "slots": _list(_ref("Slot"))}),
-}
 _STATUS = _get("Everything that is known now", "Status")
 
 DESCRIPTION: Schema = {
@@ -285,8 +130,8 @@ DESCRIPTION: Schema = {
             "get": {
                 **_STATUS,
                 "responses": {
-                    **_answers({"200": _answer("Everything that is known now", _ref("Status"))}),
-                    "503": _answer("The journals have not been read yet", _ref("Unknown")),
+                    **_answers({"200": _answer("Everything that is known now", reference("Status"))}),
+                    "503": _answer("The journals have not been read yet", reference("Unknown")),
                 },
             }
         },
@@ -311,9 +156,9 @@ DESCRIPTION: Schema = {
             "patch": {
                 "summary": "Pause a bot: its slots are skipped, with the reason; or let it run again",
                 "security": [{"token": []}],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("Wish")}}},
+                "requestBody": {"required": True, "content": {"application/json": {"schema": reference("Wish")}}},
                 "responses": _answers(
-                    {"200": _answer("What is wanted of it now; its loop obeys within a second", _ref("Wanted"))},
+                    {"200": _answer("What is wanted of it now; its loop obeys within a second", reference("Wanted"))},
                     *("401", "403", "404", "413", "415", "422"),
                 ),
             },
@@ -324,7 +169,7 @@ DESCRIPTION: Schema = {
                 "summary": "Run a bot now, once",
                 "security": [{"token": []}],
                 "responses": _answers(
-                    {"202": _answer("Its loop takes the request within a second", _ref("Asked"))},
+                    {"202": _answer("Its loop takes the request within a second", reference("Asked"))},
                     *("401", "403", "404", "409", "413", "422"),
                 ),
             },
