@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from prometheus_client import Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,12 +22,12 @@ from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.store.counters import DURATION, LATENESS, Totals
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.dependencies import Dependencies
-from openbell.supervisor.web.exposition import CONTENT_TYPE, Family, counter, gauge, histogram, text
+from openbell.supervisor.web.metric_families import counter, gauge, histogram
 
 STATUSES = ("new", "up", "running", "late", "down", "paused")
 
 
-class Metrics:
+class Metrics(Collector):
     """The route /metrics."""
 
     def __init__(self, dependencies: Dependencies) -> None:
@@ -32,9 +35,13 @@ class Metrics:
 
     def answer(self, _: Request) -> Response:
         """Answer with all metrics."""
-        return Response(text(self.families()), media_type=CONTENT_TYPE)
+        return Response(generate_latest(self), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    def families(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics that have samples, for prometheus_client."""
+        return (family for family in self.families() if family.samples)
+
+    def families(self) -> Iterator[Metric]:
         """Yield all metrics; before the first judgement only what concerns the supervisor itself."""
         dependencies, snapshot = self._dependencies, self._dependencies.snapshot()
         yield from self._own(snapshot)
@@ -48,7 +55,7 @@ class Metrics:
             yield _equity(snapshot, store)
         yield from self._alerts()
 
-    def _own(self, snapshot: Snapshot | None) -> Iterator[Family]:
+    def _own(self, snapshot: Snapshot | None) -> Iterator[Metric]:
         build = {"version": openbell.__version__, "python": platform.python_version()}
         yield gauge("openbell_build_info", "Which openbell this is.", [(build, 1)])
         yield gauge(
@@ -59,7 +66,7 @@ class Metrics:
         name, said = "openbell_journal_unreadable_lines_total", "Lines passed over since the supervisor started."
         yield counter(name, said, [({}, self._dependencies.passed_over())])
 
-    def _files(self, snapshot: Snapshot) -> Iterator[Family]:
+    def _files(self, snapshot: Snapshot) -> Iterator[Metric]:
         now, root = self._dependencies.now(), self._dependencies.journal
         ages, sizes = [], []
         for view in snapshot.strategies:
@@ -73,7 +80,7 @@ class Metrics:
         yield gauge("openbell_beat_age_seconds", "Since the loop's last sign of life.", ages)
         yield gauge("openbell_journal_bytes", "Size of the journal.", sizes)
 
-    def _alerts(self) -> Iterator[Family]:
+    def _alerts(self) -> Iterator[Metric]:
         found = alerts_view.read(self._dependencies.alerts)
         if found is None:
             return
@@ -88,7 +95,7 @@ class Metrics:
         )
 
 
-def _statuses(snapshot: Snapshot) -> Iterator[Family]:
+def _statuses(snapshot: Snapshot) -> Iterator[Metric]:
     yield gauge("openbell_ok", "1 while all is well.", [({}, snapshot.ok)])
     yield gauge(
         "openbell_strategy_status",
@@ -112,7 +119,7 @@ def _by_status(view: StrategyView) -> Iterator[tuple[dict[str, str], float]]:
         yield {"strategy": view.name, "status": status}, counts[status]
 
 
-def _bots(bots: list[tuple[str, BotView]]) -> Iterator[Family]:
+def _bots(bots: list[tuple[str, BotView]]) -> Iterator[Metric]:
     labelled = [({"strategy": strategy, "bot": bot.id}, bot) for strategy, bot in bots]
     yield gauge(
         "openbell_bot_healthy", "0 while the bot is down.", [(one, bot.status in GOOD) for one, bot in labelled]
@@ -134,7 +141,7 @@ def _last_success(bot: BotView) -> datetime | None:
     return next((slot.last for slot in bot.slots if slot.outcome == "succeeded"), None)
 
 
-def _totals(snapshot: Snapshot, totals: dict[str, Totals]) -> Iterator[Family]:
+def _totals(snapshot: Snapshot, totals: dict[str, Totals]) -> Iterator[Metric]:
     known = [(view.name, totals.get(view.name, Totals())) for view in snapshot.strategies]
     yield counter(
         "openbell_slots_total",
@@ -162,7 +169,7 @@ def _totals(snapshot: Snapshot, totals: dict[str, Totals]) -> Iterator[Family]:
         yield histogram(metric, said, bounds, samples)
 
 
-def _equity(snapshot: Snapshot, store: Store) -> Family:
+def _equity(snapshot: Snapshot, store: Store) -> Metric:
     newest = [(view.name, account) for view in snapshot.strategies for account in store.accounts(view.name, 1)]
     return gauge(
         "openbell_account_equity",

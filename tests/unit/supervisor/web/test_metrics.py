@@ -1,16 +1,20 @@
 """/metrics: what Prometheus is told, and the totals behind it."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from prometheus_client import Metric
+from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from openbell.supervisor.model.records import RunRecord, SlotRecord
 from openbell.supervisor.store.counters import Totals, reason_class
 from openbell.supervisor.store.retention import sweep
 from openbell.supervisor.store.store import Store
-from openbell.supervisor.web.exposition import counter, gauge, histogram, text
+from openbell.supervisor.web.metric_families import counter, gauge, histogram
 from tests.unit.supervisor.web.client import Client
 from tests.unit.supervisor.world import World
 
@@ -142,22 +146,43 @@ def test_labels_are_bounded(reason: str, word: str) -> None:
     assert reason_class(reason) == word
 
 
+class Families(Collector):
+    """Families that are collected as they are."""
+
+    def __init__(self, *families: Metric) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield them."""
+        return iter(self._families)
+
+
 def test_the_text_format() -> None:
-    """Labels are quoted, buckets cumulate, families without samples are left out."""
-    families = [
+    """Labels are quoted, buckets cumulate."""
+    families = Families(
         gauge("a", 'says\n"why"', [({"b": 'x"y\\z\n'}, 1.5)]),
-        counter("none", "", []),
+        counter("c_total", "how many", [({}, 2)]),
         histogram("h", "so long", [0.5, 1.0], [({"b": "c"}, {"0.5": 2, "+Inf": 1}, 9.0)]),
-    ]
-    assert text(families).splitlines() == [
+    )
+    assert generate_latest(families).decode().splitlines() == [
         r'# HELP a says\n"why"',
         "# TYPE a gauge",
         r'a{b="x\"y\\z\n"} 1.5',
+        "# HELP c_total how many",
+        "# TYPE c_total counter",
+        "c_total 2.0",
         "# HELP h so long",
         "# TYPE h histogram",
-        'h_bucket{b="c",le="0.5"} 2',
-        'h_bucket{b="c",le="1.0"} 2',
-        'h_bucket{b="c",le="+Inf"} 3',
-        'h_sum{b="c"} 9',
-        'h_count{b="c"} 3',
+        'h_bucket{b="c",le="0.5"} 2.0',
+        'h_bucket{b="c",le="1.0"} 2.0',
+        'h_bucket{b="c",le="+Inf"} 3.0',
+        'h_sum{b="c"} 9.0',
+        'h_count{b="c"} 3.0',
     ]
+
+
+def test_families_without_samples_are_left_out(world: World) -> None:
+    """Before the first judgement nothing is told of bots, not even that there are such metrics."""
+    told = Client(world).ask("/metrics").text
+    assert "openbell_ready 0.0" in told
+    assert "openbell_bot" not in told
