@@ -50,6 +50,12 @@ new: ## Create a strategy that runs at once: STRATEGY=my_idea
 	$(call need,STRATEGY,my_idea)
 	$(deploy) new
 
+.PHONY: add
+add: ## Let a strategy use packages, and lock them: STRATEGY= PACKAGE="pandas scikit-learn"
+	$(call need,STRATEGY,my_idea)
+	$(call need,PACKAGE,pandas)
+	$(deploy) add
+
 .PHONY: check
 check: ## Validate all strategies without running them
 	$(deploy) check
@@ -246,6 +252,10 @@ bench-backtest: ## Measure our backtests' slots per second beside backtrader's o
 	@$(python) -m tests.bench.backtests
 
 .PHONY: lock
-lock: ## Lock all dependencies anew, with hashes
+lock: ## Lock a strategy's packages anew, in seconds, or all dependencies of openbell: [STRATEGY=]
+ifneq ($(STRATEGY),)
+	$(deploy) lock
+else
 	@scripts/python-ready dev
 	@scripts/lock
+endif

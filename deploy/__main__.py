@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import processes, scaffold
+from deploy import packages, processes, scaffold
 from deploy.capacity.command import plan
 from deploy.check import SERVICES, STRATEGIES, check, must_pass
 from deploy.cli import arguments, operate
@@ -41,6 +41,20 @@ def make(_settings: Settings, options: Namespace) -> int:
     written = scaffold.create(options.strategy, STRATEGIES, SERVICES)
     print("\n".join(f"wrote {path}" for path in written))
     print("`make up` starts it; it is due every minute. Its idea is yours to put into strategy.py.")
+    return 0
+
+
+def add(settings: Settings, options: Namespace) -> int:
+    """Let a strategy use packages: ask for them and lock them."""
+    _must_exist(options.strategy)
+    packages.add(STRATEGIES / options.strategy, options.package, log_to_stdout(settings.log))
+    return 0
+
+
+def lock(settings: Settings, options: Namespace) -> int:
+    """Lock a strategy's packages anew."""
+    _must_exist(options.strategy)
+    packages.lock(STRATEGIES / options.strategy, log_to_stdout(settings.log))
     return 0
 
 
@@ -133,6 +147,8 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "new": make,
     "local": run_local,
     "demo": run_demo,
+    "add": add,
+    "lock": lock,
     "deploy": deploy,
     "rollback": rollback,
     "releases": list_releases,

@@ -89,6 +89,8 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "ps": (ON,),
     "run": (STRATEGY, Variable("BOT", "ma_crossover"), ON),
     "new": (Variable("STRATEGY", "my_idea", required=True),),
+    "add": (STRATEGY, Variable("PACKAGE", '"pandas scikit-learn"', required=True)),
+    "lock": (STRATEGY,),
     "next": (ONE_OR_ALL, _switch("ALL")),
     "crontab": (ONE_OR_ALL,),
     "backtest": (

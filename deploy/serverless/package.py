@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deploy import processes
-from deploy.errors import CommandError
 from deploy.serverless.function import Function
 
 OPENBELL = Path("images/openbell")
@@ -29,18 +28,18 @@ def copy_code(strategies: Path, function: Function, to: Path) -> None:
 
 
 def requirements(target: str, folder: Path) -> str:
-    """Return the locked libraries of openbell and of the strategy, each once."""
+    """Return the locked libraries of openbell and of the strategy; where both lock one, the strategy's version is taken.
+
+    A universal lock may have a library several times, for different versions of Python: all of them are kept.
+    """
     own = folder / "requirements.txt"
-    paths = [LOCKED.get(target, LOCKED_OTHERWISE), *([own] if own.exists() else [])]
-    blocks: dict[str, str] = {}
-    for path in paths:
+    libraries: dict[str, list[str]] = {}
+    for path in (LOCKED.get(target, LOCKED_OTHERWISE), *([own] if own.exists() else [])):
+        found: dict[str, list[str]] = {}
         for block in _blocks(path.read_text(encoding="utf-8").splitlines()):
-            name, version = block.split("==")[0].strip(), block.split()[0]
-            if name in blocks and blocks[name].split()[0] != version:
-                msg = f"{path}: {version}, and openbell's own functions lock {blocks[name].split()[0]}: run `make lock`"
-                raise CommandError(msg)
-            blocks.setdefault(name, block)
-    return "".join(blocks[name] + "\n" for name in sorted(blocks))
+            found.setdefault(block.split("==")[0].strip(), []).append(block)
+        libraries |= found
+    return "".join(f"{block}\n" for name in sorted(libraries) for block in libraries[name])
 
 
 def _blocks(lines: Sequence[str]) -> Iterator[str]:

@@ -40,7 +40,7 @@ def package_problems(folder: Path) -> Iterator[str]:
     for package, version in _locked(lock) if lock.is_file() else ():
         locked.setdefault(package, []).append(version)
     if wanted.is_file() and not lock.is_file():
-        yield f"{name}/{WANTED}: has no lock: run `make lock`, which writes {name}/{LOCK}"
+        yield f"{name}/{WANTED}: has no lock: run `make lock STRATEGY={name}`, which writes {name}/{LOCK}"
         return
     for one in asked:
         if isinstance(one, str):
@@ -49,11 +49,11 @@ def package_problems(folder: Path) -> Iterator[str]:
             versions = locked.get(canonicalize_name(one.name), [])
             if not any(one.specifier.contains(version, prereleases=True) for version in versions):
                 found = f"has {one.name} {versions[0]}" if versions else f"does not have {one.name}"
-                yield f"{name}/{LOCK}: {found}, and {WANTED} asks for {one}: run `make lock`"
+                yield f"{name}/{LOCK}: {found}, and {WANTED} asks for {one}: run `make lock STRATEGY={name}`"
     direct: set[str] = {canonicalize_name(one.name) for one in asked if isinstance(one, Requirement)}
     missing = uncovered(imported(folder), direct, set(locked))
     for module, where in sorted(missing.items()):
-        yield f"{where}: imports {module}, which no lock has: add its package to {name}/{WANTED} and run `make lock`"
+        yield f"{where}: imports {module}, which no lock has: `make add STRATEGY={name} PACKAGE=...` adds its package"
 
 
 def uncovered(imports: dict[str, str], direct: set[str], locked: set[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def test_a_strategy_without_packages_has_no_problem(tmp_path: Path) -> None:
 def test_requirements_without_a_lock_are_told(tmp_path: Path) -> None:
     """The image would be built without them."""
     assert problems(tmp_path, "import numpy\n", "numpy\n") == [
-        "idea/requirements.in: has no lock: run `make lock`, which writes idea/requirements.txt"
+        "idea/requirements.in: has no lock: run `make lock STRATEGY=idea`, which writes idea/requirements.txt"
     ]
 
 
@@ -43,7 +43,7 @@ def test_requirements_without_a_lock_are_told(tmp_path: Path) -> None:
 )
 def test_a_stale_lock_is_told(tmp_path: Path, wanted: str, words: str) -> None:
     """What the lock has is not what is asked for."""
-    assert problems(tmp_path, "", wanted, LOCK) == [f"idea/requirements.txt: {words}: run `make lock`"]
+    assert problems(tmp_path, "", wanted, LOCK) == [f"idea/requirements.txt: {words}: run `make lock STRATEGY=idea`"]
 
 
 def test_a_lock_that_fits_is_no_problem(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_line_that_names_no_package_is_told(tmp_path: Path) -> None:
 def test_an_import_that_no_lock_has_is_told(tmp_path: Path, code: str, module: str, line: int) -> None:
     """Wherever it stands, with file and line."""
     assert problems(tmp_path, code) == [
-        f"idea/strategy.py:{line}: imports {module}, which no lock has: add its package to idea/requirements.in and run `make lock`"
+        f"idea/strategy.py:{line}: imports {module}, which no lock has: `make add STRATEGY=idea PACKAGE=...` adds its package"
     ]
 
 
