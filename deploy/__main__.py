@@ -46,14 +46,14 @@ def make(_settings: Settings, options: Namespace) -> int:
 
 def add(settings: Settings, options: Namespace) -> int:
     """Let a strategy use packages: ask for them and lock them."""
-    _must_exist(options.strategy)
+    must_exist(options.strategy, STRATEGIES)
     packages.add(STRATEGIES / options.strategy, options.package, log_to_stdout(settings.log))
     return 0
 
 
 def lock(settings: Settings, options: Namespace) -> int:
     """Lock a strategy's packages anew."""
-    _must_exist(options.strategy)
+    must_exist(options.strategy, STRATEGIES)
     packages.lock(STRATEGIES / options.strategy, log_to_stdout(settings.log))
     return 0
 
