@@ -1,8 +1,9 @@
 """Slots: the instants at which a schedule is due. Pure arithmetic, no clock.
 
 A slot is an aware datetime in UTC. Daily times are local: in a spring gap the slot is the first instant after the gap,
-in an autumn fold the first of the two. Intervals are elapsed time on the grid of the day in UTC. With a calendar, slots
-lie on its sessions only: daily times on the session's date, intervals while the market is open.
+in an autumn fold the first of the two. Intervals are elapsed time, on the grid of the day in UTC or from the session's
+open on. With a calendar, slots lie on its sessions only: daily times on the session's date, intervals while the market
+is open. Days of the week are those of the schedule's own zone, with every calendar.
 
 The runner and the supervisor ask the same functions, so they agree on which runs should have happened.
 """
@@ -14,9 +15,14 @@ from functools import lru_cache
 import pytz
 
 from openbell import calendars
+from openbell.calendars import Calendar, CalendarExpired, Session
+from openbell.calendars.local_time import local_instant
 from openbell.instants import EPOCH
-from openbell.manifest import EVERY_DAY, Anchor, Schedule
+from openbell.manifest import EVERY_DAY, Anchor, Schedule, windows
 
+__all__ = ["closed_slots", "count_slots", "last_slot", "local_instant", "next_slot", "slots_between"]
+
+ALWAYS = "24/7"  # has no days of its own, so those of the schedule's zone count
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _CHUNK = timedelta(days=28)
@@ -33,14 +39,16 @@ def slots_between(schedule: Schedule, after: datetime, until: datetime) -> Itera
     start = after
     while start < until:
         end = min(start + _CHUNK, until)
-        if schedule.every is None:
+        if schedule.every is None or schedule.daily:
             yield from _daily(schedule, start, end)
         else:
-            for first, last in _open_spans(schedule, start, end):
-                count = _grid_count(schedule, first, last)
-                slot = first + _until_grid(schedule, first)
-                for step in range(count):
-                    yield slot + step * schedule.every
+            every = schedule.every
+            for first, last, origin in _open_spans(schedule, start, end):
+                count = _grid_count(every, first, last, origin)
+                slot = first + (origin - first) % every
+                for _ in range(count):
+                    yield slot
+                    slot += every
         start = end
 
 
@@ -71,12 +79,12 @@ def _last_slot(schedule: Schedule, after: datetime, until: datetime) -> datetime
     while end > after:
         start = max(end - step, after)
         newest = None
-        if schedule.every is None:
+        if schedule.every is None or schedule.daily:
             newest = max(_daily(schedule, start, end), default=None)
         else:
-            for first, last in _open_spans(schedule, start, end):
-                if count := _grid_count(schedule, first, last):
-                    newest = first + _until_grid(schedule, first) + (count - 1) * schedule.every
+            for first, last, origin in _open_spans(schedule, start, end):
+                if count := _grid_count(schedule.every, first, last, origin):
+                    newest = first + (origin - first) % schedule.every + (count - 1) * schedule.every
         if newest is not None:
             return newest
         end, step = start, min(2 * step, _CHUNK)
@@ -90,9 +98,24 @@ def count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
 
 @lru_cache(maxsize=256)
 def _count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
-    if schedule.every is None:
+    if schedule.every is None or schedule.daily:
         return sum(1 for _ in slots_between(schedule, after, until))
-    return sum(_grid_count(schedule, first, last) for first, last in _open_spans(schedule, after, until))
+    every = schedule.every
+    return sum(_grid_count(every, *span) for span in _open_spans(schedule, after, until))
+
+
+def closed_slots(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:
+    """Return the times with after < time <= until that are no slots because the market has closed early (or opens late)."""
+    if schedule.every is not None or schedule.calendar in {None, ALWAYS} or schedule.early_close == "run":
+        return ()
+    after, until = _utc(after), _utc(until)
+    if after >= until:
+        return ()
+    try:
+        found = [slot for slot, is_closed in _daily_times(schedule, after, until) if is_closed]
+    except CalendarExpired:
+        return ()
+    return tuple(found)
 
 
 def _utc(at: datetime) -> datetime:
@@ -104,110 +127,214 @@ def _utc(at: datetime) -> datetime:
 
 
 def _daily(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
+    calendar = calendars.load(schedule.calendar) if schedule.calendar else None
+    for slot, is_closed in _daily_times(schedule, after, until):
+        if not is_closed:
+            yield slot
+    if calendar is not None:
+        _check_known(schedule, calendar, until)
+
+
+def _daily_times(schedule: Schedule, after: datetime, until: datetime) -> Iterator[tuple[datetime, bool]]:
+    """Yield the times of a schedule without an interval in their order, and whether the market is closed early at each."""
     # A slot's local date can differ from its UTC date by one, and open-11h can fall on the day before its session.
     zone = pytz.timezone(schedule.timezone)
-    day, last = (after.astimezone(zone) - 2 * _DAY).date(), (until.astimezone(zone) + 2 * _DAY).date()
+    day, last = (after.astimezone(zone) - 3 * _DAY).date(), (until.astimezone(zone) + 2 * _DAY).date()
     calendar = calendars.load(schedule.calendar) if schedule.calendar else None
     if calendar is not None:
         _check_known(schedule, calendar, after)
         # The neighbouring days are looked at for their anchors' sake only: they may lie outside the table.
         day, last = max(day, calendar.valid_from), min(last, calendar.valid_through)
-    slots: set[datetime] = set()
+    slots: dict[datetime, bool] = {}
+    expired: CalendarExpired | None = None
     while day <= last:
-        if day.weekday() in schedule.days:
-            session = calendar.session(day) if calendar is not None else None
-            if calendar is None or session is not None:
-                slots.update(_instant(anchor, day, session, schedule.timezone) for anchor in schedule.at)
+        try:
+            for slot, is_closed in _times_of(schedule, day, calendar):
+                if after < slot <= until:
+                    # Of two anchors at one instant, one that the early close does not concern makes it a slot.
+                    slots[slot] = is_closed and slots.get(slot, True)
+        except CalendarExpired as error:
+            expired = error
+            break
         day += _DAY
-    for slot in sorted(slot for slot in slots if after < slot <= until):
+    blocked = windows.spans(schedule.blackout, after, until) if schedule.blackout else ()
+    for slot in sorted(slots):
         if calendar is not None:
             _check_known(schedule, calendar, slot)
-        yield slot
-    if calendar is not None:
-        _check_known(schedule, calendar, until)
+        if not any(start <= slot < end for start, end in blocked):
+            yield slot, slots[slot]
+    if expired is not None:
+        raise expired
 
 
-def _check_known(schedule: Schedule, calendar: calendars.Calendar, at: datetime) -> None:
-    """Raise CalendarExpired unless the calendar knows every session that could have a slot at `at`."""
-    for anchor in schedule.at or (Anchor("open"),):
-        zone = schedule.timezone if anchor.kind == "clock" else calendar.timezone
-        calendar.session((at - anchor.shift).astimezone(pytz.timezone(zone)).date())
+def _times_of(schedule: Schedule, day: date, calendar: Calendar | None) -> Iterator[tuple[datetime, bool]]:
+    """Yield the times that belong to one date, and whether the market is closed early at each."""
+    # Most schedules have nothing but weekdays: the days between them cost nothing more.
+    weekday = day.weekday() in schedule.days
+    for anchor in schedule.daily:
+        if anchor.kind == "clock":
+            if weekday or schedule.rules:
+                yield from _clock_times(schedule, anchor, day, calendar, is_on=weekday)
+        elif anchor.kind == "grid":
+            yield from _grid_times(schedule, anchor, day, calendar, is_on=weekday)
+        else:
+            yield from _session_times(schedule, anchor, day, calendar)
 
 
-def _instant(anchor: Anchor, day: date, session: calendars.Session | None, timezone: str) -> datetime:
-    if anchor.clock is not None:
-        return local_instant(datetime.combine(day, anchor.clock), timezone)
-    if session is None:
+def _clock_times(
+    schedule: Schedule, anchor: Anchor, day: date, calendar: Calendar | None, *, is_on: bool
+) -> Iterator[tuple[datetime, bool]]:
+    if calendar is None:
+        if is_on or _is_ruled(schedule, day, None):
+            yield _at(schedule, anchor, day), False
+        return
+    of = day
+    if calendar.opens_on_the_evening_before:
+        of = calendar.session_date(_at(schedule, anchor, day))
+        if of > calendar.valid_through:
+            return
+    session = calendar.session(of)
+    if session is not None and (is_on or _is_ruled(schedule, of, calendar)):
+        slot = _at(schedule, anchor, day)
+        yield slot, schedule.early_close == "skip" and session.is_shortened_at(slot)
+
+
+def _grid_times(
+    schedule: Schedule, anchor: Anchor, day: date, calendar: Calendar | None, *, is_on: bool
+) -> Iterator[tuple[datetime, bool]]:
+    """Yield the point of a day's interval, if the market is open then."""
+    slot = _at(schedule, anchor, day)
+    of = day if calendar is None or calendar.name == ALWAYS else calendar.session_date(slot)
+    if (is_on or _is_ruled(schedule, of, calendar)) and (calendar is None or calendar.is_open(slot)):
+        yield slot, False
+
+
+def _session_times(
+    schedule: Schedule, anchor: Anchor, day: date, calendar: Calendar | None
+) -> Iterator[tuple[datetime, bool]]:
+    if calendar is None:
         msg = "an anchor on open or close needs a calendar"
         raise ValueError(msg)
-    return (session.open if anchor.kind == "open" else session.close) + anchor.shift
-
-
-# Bots that are due together ask for the same few instants, and the zone arithmetic is the costly part.
-@lru_cache(maxsize=256)
-def local_instant(wall: datetime, timezone: str) -> datetime:
-    """Return the first UTC instant at which the zone's wall clock shows `wall` (naive) or has just passed it."""
-    zone = pytz.timezone(timezone)
-    try:
-        return zone.localize(wall, is_dst=None).astimezone(UTC)
-    except pytz.AmbiguousTimeError:
-        return min(zone.localize(wall, is_dst=is_dst).astimezone(UTC) for is_dst in (True, False))
-    except pytz.NonExistentTimeError:
-        # The clock jumps over `wall`: find the jump, to the second, between an instant before it and one after it.
-        early, late = (wall.replace(tzinfo=UTC) + shift * _DAY for shift in (-2, 2))
-        while late - early > timedelta(seconds=1):
-            middle = (early + (late - early) / 2).replace(microsecond=0)
-            if middle.astimezone(zone).replace(tzinfo=None) < wall:
-                early = middle
-            else:
-                late = middle
-        return late.replace(microsecond=0)
-
-
-def _open_spans(schedule: Schedule, after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Yield (after, until] cut down to when the schedule's days and calendar allow slots, as spans with both ends included."""
-    span = (after + _TICK, until)
-    if schedule.calendar is None and schedule.days == EVERY_DAY:
-        if span[0] <= span[1]:
-            yield span
-        return
-    calendar = calendars.load(schedule.calendar) if schedule.calendar else None
-    zone = pytz.timezone(calendar.timezone if calendar is not None else schedule.timezone)
-    day, last = (after.astimezone(zone) - _DAY).date(), (until.astimezone(zone) + _DAY).date()
-    if calendar is not None:
-        _check_known(schedule, calendar, after)
-        day, last = max(day, calendar.valid_from), min(last, calendar.valid_through)
-    while day <= last:
-        if day.weekday() in schedule.days:
-            for opens, closes in _hours(day, schedule.timezone, calendar):
-                first, end = max(opens, span[0]), min(closes - _TICK, span[1])
-                if first <= end:
-                    yield first, end
-        day += _DAY
-    if calendar is not None:
-        _check_known(schedule, calendar, until)
-
-
-def _hours(day: date, timezone: str, calendar: calendars.Calendar | None) -> Iterator[tuple[datetime, datetime]]:
-    if calendar is None:
-        midnight = datetime.combine(day, datetime.min.time())
-        yield local_instant(midnight, timezone), local_instant(midnight + _DAY, timezone)
-        return
     session = calendar.session(day)
     if session is None:
         return
+    edge = session.open if anchor.kind == "open" else session.close
+    slot = edge + anchor.shift
+    # The day is that of the open or the close: eleven hours before Monday's open is still Monday's.
+    if _is_on(schedule, edge, day, calendar):
+        behind = anchor.kind == "open" and anchor.shift > timedelta(0) and session.is_shortened_at(slot)
+        yield slot, behind and schedule.early_close == "skip"
+
+
+def _at(schedule: Schedule, anchor: Anchor, day: date) -> datetime:
+    return local_instant(datetime.combine(day, anchor.clock or datetime.min.time()), schedule.timezone)
+
+
+def _is_on(schedule: Schedule, edge: datetime, day: date, calendar: Calendar | None) -> bool:
+    """Tell whether the schedule's days allow a session: the weekday of its edge in their own zone, or its date."""
+    if schedule.days == EVERY_DAY:
+        return True
+    if schedule.days and edge.astimezone(pytz.timezone(schedule.timezone)).weekday() in schedule.days:
+        return True
+    return _is_ruled(schedule, day, calendar)
+
+
+def _is_ruled(schedule: Schedule, day: date, calendar: Calendar | None) -> bool:
+    return any(rule.matches(day, calendar) for rule in schedule.rules)
+
+
+def _check_known(schedule: Schedule, calendar: Calendar, at: datetime) -> None:
+    """Raise CalendarExpired unless the calendar knows every session that could have a slot at `at`."""
+    for anchor in schedule.daily or (Anchor("open"),):
+        zone = calendar.timezone if anchor.kind in {"open", "close"} else schedule.timezone
+        calendar.has_session((at - anchor.shift).astimezone(pytz.timezone(zone)).date())
+
+
+def _open_spans(schedule: Schedule, after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, datetime]]:
+    """Yield (after, until] cut down to when an interval may have slots: spans with both ends, and a point of the grid."""
+    if not schedule.blackout:
+        yield from _spans(schedule, after, until)
+        return
+    blocked = windows.spans(schedule.blackout, after, until)
+    for first, last, origin in _spans(schedule, after, until):
+        start = first
+        for begins, ends in blocked:
+            if ends <= start or begins > last:
+                continue
+            if begins > start:
+                yield start, begins - _TICK, origin
+            start = ends
+        if start <= last:
+            yield start, last, origin
+
+
+def _spans(schedule: Schedule, after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, datetime]]:
+    start, grid = after + _TICK, EPOCH + schedule.offset
+    if schedule.calendar is None or (schedule.calendar == ALWAYS and schedule.count_from is None):
+        days = iter([(start, until)]) if schedule.days == EVERY_DAY else _days(schedule, start, until)
+        for opens, closes in days:
+            first, last = max(opens, start), min(closes, until)
+            if first <= last:
+                yield first, last, grid
+        return
+    calendar = calendars.load(schedule.calendar)
+    _check_known(schedule, calendar, after)
+    for session in _sessions(calendar, after, until):
+        origin = grid if schedule.count_from is None else session.open + schedule.count_from.shift
+        begin = start if schedule.count_from is None else max(start, origin)
+        for opens, closes in _allowed(schedule, session, calendar):
+            first, last = max(opens, begin), min(closes - _TICK, until)
+            if first <= last:
+                yield first, last, origin
+    _check_known(schedule, calendar, until)
+
+
+def _days(schedule: Schedule, start: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the days of the schedule's own zone, with both ends."""
+    zone = pytz.timezone(schedule.timezone)
+    day, last = (start.astimezone(zone) - _DAY).date(), (until.astimezone(zone) + _DAY).date()
+    while day <= last:
+        if day.weekday() in schedule.days or _is_ruled(schedule, day, None):
+            yield _midnight(day, schedule), _midnight(day + _DAY, schedule) - _TICK
+        day += _DAY
+
+
+def _sessions(calendar: Calendar, after: datetime, until: datetime) -> Iterator[Session]:
+    """Yield the sessions of which some part lies in after < instant <= until."""
+    zone = pytz.timezone(calendar.timezone)
+    # The session that goes on at `after` may have begun on the day before, that of `until` may be the next day's.
+    first, last = (after.astimezone(zone) - _DAY).date(), (until.astimezone(zone) + _DAY).date()
+    for session in calendar.sessions(max(first, calendar.valid_from), min(last, calendar.valid_through)):
+        if session.open <= until and session.close > after:
+            yield session
+
+
+def _allowed(schedule: Schedule, session: Session, calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the hours of a session in which the schedule's days allow slots."""
     if session.break_start is None or session.break_end is None:
-        yield session.open, session.close
+        hours = [(session.open, session.close)]
     else:
-        yield session.open, session.break_start
-        yield session.break_end, session.close
+        hours = [(session.open, session.break_start), (session.break_end, session.close)]
+    if schedule.days == EVERY_DAY or _is_ruled(schedule, session.date, calendar):
+        yield from hours
+        return
+    zone = pytz.timezone(schedule.timezone)
+    for opens, closes in hours:
+        day, end = opens.astimezone(zone).date(), (closes - _TICK).astimezone(zone).date()
+        if day == end:
+            if day.weekday() in schedule.days:
+                yield opens, closes
+            continue
+        while day <= end:
+            if day.weekday() in schedule.days:
+                yield max(opens, _midnight(day, schedule)), min(closes, _midnight(day + _DAY, schedule))
+            day += _DAY
 
 
-def _until_grid(schedule: Schedule, start: datetime) -> timedelta:
-    every = schedule.every or _DAY
-    return (EPOCH + schedule.offset - start) % every
+def _midnight(day: date, schedule: Schedule) -> datetime:
+    return local_instant(datetime.combine(day, datetime.min.time()), schedule.timezone)
 
 
-def _grid_count(schedule: Schedule, first: datetime, last: datetime) -> int:
-    room = last - first - _until_grid(schedule, first)
-    return room // (schedule.every or _DAY) + 1 if room >= timedelta(0) else 0
+def _grid_count(every: timedelta, first: datetime, last: datetime, origin: datetime) -> int:
+    room = last - first - (origin - first) % every
+    return room // every + 1 if room >= timedelta(0) else 0

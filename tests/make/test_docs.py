@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.cli.arguments import VARIABLES
-from openbell.manifest import load, reading
+from openbell.manifest import load, reading, schedules
 from openbell.manifest.trading import LIMITS
 from tests.make.calls import ROOT
 from tests.make.test_makefile import MAKEFILE, TARGETS
@@ -74,7 +74,7 @@ def test_the_readme_is_short() -> None:
 def test_the_page_about_strategies_describes_each_key() -> None:
     """Every key that a manifest may have, also those of [defaults], [limits] and [[bot]]."""
     text = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
-    keys = {*reading._TOP_LEVEL, *reading._SETTINGS, *reading._TIMES, *LIMITS, "id", "kind", "symbols", "params"}
+    keys = {*reading._TOP_LEVEL, *reading._SETTINGS, *schedules.TIMES, *LIMITS, "id", "kind", "symbols", "params"}
     missing = [key for key in sorted(keys - {"bot"}) if f"`{key}`" not in text and f"`[{key}]`" not in text]
     assert missing == []
 

@@ -89,10 +89,11 @@ def _first_without(name: str, offset: timedelta | None, early: datetime, late: d
 
 def brute_force(schedule: Schedule, after: datetime, until: datetime) -> list[datetime]:
     """Return the slots with after < slot <= until, by looking at every day or every grid point of the span."""
-    if schedule.every is None:
+    if schedule.every in {None, DAY} and schedule.count_from is None:
         slots = {slot for slot in _daily(schedule, after, until) if after < slot <= until}
         return sorted(slots)
     # Whole milliseconds since 1970 are exact in whole numbers, and the finest that the grammar can say.
+    assert schedule.every is not None
     every, offset = (duration // timedelta(milliseconds=1) for duration in (schedule.every, schedule.offset))
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     number = ((after - epoch) // timedelta(milliseconds=1) - offset) // every
@@ -105,18 +106,39 @@ def brute_force(schedule: Schedule, after: datetime, until: datetime) -> list[da
 
 
 def _allows(schedule: Schedule, slot: datetime) -> bool:
-    if schedule.calendar is None:
-        return slot.astimezone(zone(schedule.timezone)).weekday() in schedule.days
-    calendar = calendars.load(schedule.calendar)
-    return calendar.is_open(slot) and slot.astimezone(zone(calendar.timezone)).weekday() in schedule.days
+    if slot.astimezone(zone(schedule.timezone)).weekday() not in schedule.days:
+        return False
+    return schedule.calendar is None or calendars.load(schedule.calendar).is_open(slot)
 
 
 def _daily(schedule: Schedule, after: datetime, until: datetime) -> Iterator[datetime]:
+    calendar = calendars.load(schedule.calendar) if schedule.calendar else None
     for ordinal in range((after - 3 * DAY).toordinal(), (until + 3 * DAY).toordinal() + 1):
         day = date.fromordinal(ordinal)
-        session = calendars.load(schedule.calendar).session(day) if schedule.calendar else None
-        if day.weekday() in schedule.days and (session or not schedule.calendar):
-            yield from (_instant(anchor, day, session, schedule.timezone) for anchor in schedule.at)
+        if schedule.every is not None:
+            clock = (datetime.min + schedule.offset).time()  # noqa: DTZ901 - a wall clock
+            slot = first_instant(datetime.combine(day, clock), schedule.timezone)
+            if day.weekday() in schedule.days and (calendar is None or calendar.is_open(slot)):
+                yield slot
+            continue
+        session = calendar.session(day) if calendar else None
+        if calendar is not None and session is None:
+            continue
+        for anchor in schedule.at:
+            slot = _instant(anchor, day, session, schedule.timezone)
+            edge = slot - anchor.shift
+            weekday = day if anchor.kind == "clock" else edge.astimezone(zone(schedule.timezone)).date()
+            if weekday.weekday() not in schedule.days:
+                continue
+            # A time of day that the early close has cut off, and that is in the session on other days.
+            if anchor.kind == "clock" and session is not None and session.early_close:
+                usual = calendars.load(str(schedule.calendar)).hours[0].close
+                ends = first_instant(
+                    datetime.combine(day, time()) + usual, calendars.load(str(schedule.calendar)).timezone
+                )
+                if session.close <= slot < ends:
+                    continue
+            yield slot
 
 
 def _instant(anchor: Anchor, day: date, session: calendars.Session | None, name: str) -> datetime:

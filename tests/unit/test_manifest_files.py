@@ -69,7 +69,7 @@ def test_a_folder_in_the_files_place(tmp_path: Path) -> None:
 EVERYTHING_WRONG = """
 discription = "x"
 timezone = "Mars/Base"
-calendar = "NYSE"
+calendar = "NYSX"
 market = "moon"
 broker = "none"
 secrets = "KEY"
@@ -95,7 +95,7 @@ grace = "x"
 
 [[bot]]
 symbols = ["A", "A"]
-every = "7m"
+every = "7 minutes"
 offset = "soon"
 
 [[bot]]

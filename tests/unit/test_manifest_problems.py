@@ -5,24 +5,26 @@ from typing import NamedTuple
 
 import pytest
 
+from openbell import calendars
 from openbell import manifest as manifests
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = "description, timezone, calendar, profile, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
+TOP_KEYS = "description, timezone, calendar, blackout, profile, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
 NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
 MARKETS = NAMED.format(", ".join(manifests.MARKETS), "market:Market")
 BROKERS = NAMED.format(", ".join(manifests.BROKERS), "broker:Broker")
 ALPACA_KEYS = "ALPACA_API_KEY, ALPACA_SECRET_KEY"
 LIMITS = "max_order_value, max_position, max_orders_per_day, max_daily_loss, allowed_symbols"
-SETTINGS = "grace, timeout, retries, catch_up, halt_after"
-BOT_KEYS = f"id, kind, symbols, at, every, offset, days, params, {SETTINGS}"
-CALENDARS = "24/7, XLON, XNYS, XTKS"
+SETTINGS = "grace, timeout, retries, catch_up, catch_up_within, halt_after"
+BOT_KEYS = f"id, kind, symbols, at, every, from, offset, days, early_close, params, {SETTINGS}"
+CALENDARS = ", ".join(calendars.names())
 ZONES = 'a zone of the tz database such as "America/New_York"'
 AT = '"09:35", "open+5m", "close-10m" (less than 12h) or a list of them'
-DAYS = '"mon-fri", "mon,wed,fri" or "daily"'
+DAYS = '"mon-fri", "mon,wed,fri", "daily", "month-end", "week-start", "1st fri", "last mon" or "session -2 of month"'
 EVERY = 'an interval that divides a day, such as "15m", "1h" or "4h"'
 SYMBOLS = 'different symbols such as ["AAPL", "MSFT"]'
+BLANKS = "symbols without blanks, unless the market or the broker is a class of your own"
 SOME_SYMBOL = 'at least one symbol such as ["AAPL"]'
 IDS = "lower-case letters, digits, - and _"
 GRACE = 'a duration such as "60s", at most 3650d'
@@ -53,7 +55,7 @@ TOP_CASES = [
     Case("'' = 1", "", "an unknown key", TOP_KEYS),
     Case('"a\\nb\\u001b[31m" = 1', "a\\nb\\x1b[31m", "an unknown key", TOP_KEYS),
     Case("[calender]", "calender", "an unknown key", TOP_KEYS),
-    Case("calendar = 'NYSE'", "calendar", '"NYSE"', f"one of {CALENDARS}"),
+    Case("calendar = 'NYSX'", "calendar", '"NYSX"', f"one of {CALENDARS}"),
     Case("calendar = 'xnys'", "calendar", '"xnys"', f"one of {CALENDARS}"),
     Case("calendar = ''", "calendar", '""', f"one of {CALENDARS}"),
     Case("calendar = ['XNYS']", "calendar", "['XNYS']", f"one of {CALENDARS}"),
@@ -69,7 +71,7 @@ TOP_CASES = [
         f'also {ALPACA_KEYS}, which market = "alpaca" needs in the environment',
     ),
     Case("broker = 'ib'", "broker", '"ib"', BROKERS),
-    Case("broker = true", "broker", "True", BROKERS),
+    Case("broker = true", "broker", "true", BROKERS),
     Case(
         "broker = 'alpaca'",
         "secrets",
@@ -96,7 +98,7 @@ TOP_CASES = [
     Case("limits = { max_order_value = 0 }", "limits.max_order_value", "0", "an amount above zero"),
     Case("limits = { max_position = -5.0 }", "limits.max_position", "-5.0", "an amount above zero"),
     Case("limits = { max_daily_loss = inf }", "limits.max_daily_loss", "inf", "an amount above zero"),
-    Case("limits = { max_daily_loss = true }", "limits.max_daily_loss", "True", "an amount above zero"),
+    Case("limits = { max_daily_loss = true }", "limits.max_daily_loss", "true", "an amount above zero"),
     Case(
         "limits = { max_orders_per_day = 1.5 }", "limits.max_orders_per_day", "1.5", "a whole number from 1 to 1000000"
     ),
@@ -111,7 +113,7 @@ TOP_CASES = [
     Case("max_parallel = 0", "max_parallel", "0", "a whole number from 1 to 256"),
     Case("max_parallel = 257", "max_parallel", "257", "a whole number from 1 to 256"),
     Case("max_parallel = 4.0", "max_parallel", "4.0", "a whole number from 1 to 256"),
-    Case("max_parallel = true", "max_parallel", "True", "a whole number from 1 to 256"),
+    Case("max_parallel = true", "max_parallel", "true", "a whole number from 1 to 256"),
     Case("max_parallel = '4'", "max_parallel", '"4"', "a whole number from 1 to 256"),
     Case("stagger = 2", "stagger", "2", 'a duration such as "2s"'),
     Case("stagger = '2 s'", "stagger", '"2 s"', 'a duration such as "2s"'),
@@ -145,7 +147,7 @@ ZONE_CASES = [
     Case("timezone = '../UTC'", "timezone", '"../UTC"', ZONES),
     Case("timezone = ''", "timezone", '""', ZONES),
     Case("timezone = -5", "timezone", "-5", ZONES),
-    Case("timezone = 2026-11-20T09:35:00Z", "timezone", "datetime.datetime(2026, 11, 20, 9, 35, tzinfo=", ZONES),
+    Case("timezone = 2026-11-20T09:35:00Z", "timezone", "2026-11-20T09:35:00+00:00", ZONES),
     Case('timezone = """a\nb"""', "timezone", '"a\\nb"', ZONES),
     Case(f"timezone = '{'x' * 200}'", "timezone", '"' + "x" * 76 + "...", ZONES),
 ]
@@ -192,8 +194,8 @@ BOT_CASES = [
     Case("timeout = 120", "bot[0].timeout", "120", TIMEOUT),
     Case("timeout = '0ms'", "bot[0].timeout", '"0ms"', TIMEOUT),
     Case("retries = 2.5", "bot[0].retries", "2.5", "a whole number from 0 to 20"),
-    Case("retries = false", "bot[0].retries", "False", "a whole number from 0 to 20"),
-    Case("catch_up = true", "bot[0].catch_up", "True", "one of skip, latest"),
+    Case("retries = false", "bot[0].retries", "false", "a whole number from 0 to 20"),
+    Case("catch_up = true", "bot[0].catch_up", "true", "one of skip, latest"),
     Case("halt_after = -1", "bot[0].halt_after", "-1", "a whole number from 0 (never) to 1000"),
 ]
 
@@ -210,7 +212,7 @@ SYMBOL_CASES = [
     Case("symbols = 'AAPL'", "bot[0].symbols", '"AAPL"', SYMBOLS),
     Case("symbols = ['AAPL', 'AAPL']", "bot[0].symbols", "['AAPL', 'AAPL']", SYMBOLS),
     Case("symbols = ['']", "bot[0].symbols", "['']", SYMBOLS),
-    Case("symbols = ['A PL']", "bot[0].symbols", "['A PL']", SYMBOLS),
+    Case("symbols = ['A PL']", "bot[0].symbols", "['A PL']", BLANKS),
     Case('symbols = ["A\\u0000"]', "bot[0].symbols", "['A\\x00']", SYMBOLS),
     Case("symbols = [5]", "bot[0].symbols", "[5]", SYMBOLS),
     Case("symbols = [['AAPL']]", "bot[0].symbols", "[['AAPL']]", SYMBOLS),
@@ -235,7 +237,7 @@ TIME_CASES = [
     Case("at = ''", "bot[0].at", '""', AT),
     Case("at = []", "bot[0].at", "[]", AT),
     Case("at = 935", "bot[0].at", "935", AT),
-    Case("at = 09:35:00", "bot[0].at", "datetime.time(9, 35)", AT),
+    Case("at = 09:35:00", "bot[0].at", "09:35:00", AT),
     Case("at = ['09:35', '9:40']", "bot[0].at", "['09:35', '9:40']", AT),
     Case("at = ['09:35', 5]", "bot[0].at", "['09:35', 5]", AT),
     Case("at = ['09:35', '09:35:00']", "bot[0].at", "['09:35', '09:35:00']", AT),
@@ -250,7 +252,7 @@ TIME_CASES = [
     Case("every = 15", "bot[0].every", "15", EVERY),
     Case("every = '0m'", "bot[0].every", '"0m"', EVERY),
     Case("every = '500ms'", "bot[0].every", '"500ms"', EVERY),
-    Case("every = '7m'", "bot[0].every", '"7m"', EVERY),
+    Case("every = '7m'", "bot[0].every", '"7m"', f'{EVERY}; any other with from = "open"'),
     Case("every = '2d'", "bot[0].every", '"2d"', EVERY),
     Case("every = '15 minutes'", "bot[0].every", '"15 minutes"', EVERY),
     Case("every = ['15m']", "bot[0].every", "['15m']", EVERY),
@@ -281,9 +283,15 @@ def test_a_wrong_time(tmp_path: Path, case: Case) -> None:
     ],
 )
 def test_a_schedule_that_never_occurs(tmp_path: Path, calendar: str, key: str, lines: str) -> None:
-    """A schedule without any slot on its calendar is refused, not obeyed."""
+    """A schedule without any slot on its calendar is refused, not obeyed, with a hint at what was meant."""
+    hint = (
+        "it has none on these days"
+        if key == "at"
+        else "its hours hold no point of the interval on these days; "
+        'count from the open with from = "open", or write at = "open+5m"'
+    )
     assert problems(tmp_path, f"{TOP}calendar = '{calendar}'\n{BOT}{lines}\n") == [
-        f"bot[0].{key}: found a schedule that never occurs; allowed: times that fall into sessions of {calendar}"
+        f"bot[0].{key}: found a schedule that never occurs; allowed: times that fall into sessions of {calendar}: {hint}"
     ]
 
 
@@ -314,8 +322,8 @@ def test_a_schedule_that_occurs_seldom_is_allowed(tmp_path: Path, calendar: str,
         ("bot = []", "[]"),
         ("bot = 5", "5"),
         ("bot = ['x']", "['x']"),
-        ("bot = [{ at = '09:35' }, 5]", "[{'at': '09:35'}, 5]"),
-        ("[bot]\nat = '09:35'", "{'at': '09:35'}"),
+        ("bot = [{ at = '09:35' }, 5]", "[{ at = '09:35' }, 5]"),
+        ("[bot]\nat = '09:35'", "{ at = '09:35' }"),
     ],
 )
 def test_a_manifest_without_bots(tmp_path: Path, text: str, found: str) -> None:

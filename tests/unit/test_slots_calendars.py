@@ -21,11 +21,6 @@ START, END = datetime(2021, 1, 1, 12, tzinfo=UTC), datetime(2031, 1, 1, 12, tzin
 ZONES = {"XLON": "Europe/London", "XNYS": "America/New_York", "XTKS": "Asia/Tokyo"}
 EVERY_SIXTH_HOUR = ("00:00", "06:00", "12:00", "18:00")
 
-# exchange_calendars 4.13 reads a zoned column in a way that pandas 3.1 deprecates; the values are the same.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Series.values returning an ndarray that drops timezone:DeprecationWarning"
-)
-
 
 class Sessions(NamedTuple):
     """The sessions of ten years as exchange_calendars has them, and each minute of them: the close has none."""
@@ -85,20 +80,20 @@ def test_anchors_are_at_the_librarys_opens_and_closes(exchange: str, shift: str,
 
 @pytest.mark.parametrize("day", range(7))
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_anchors_on_one_weekday(exchange: str, day: int) -> None:
-    """Days limit the sessions by their own date, also where the slot falls on the date before."""
+@pytest.mark.parametrize("name", ["UTC", "America/New_York", "Asia/Tokyo"])
+def test_anchors_on_one_weekday(exchange: str, name: str, day: int) -> None:
+    """A day of the week is the strategy's own, on which the session opens there, also where the slot is the day before."""
     sessions = library(exchange)
-    schedule = Schedule("UTC", exchange, frozenset({day}), (Anchor("open", None, timedelta(hours=-11)),))
-    expected = [opens for opens, date_ in zip(sessions.opens, sessions.days, strict=True) if date_.weekday() == day]
+    schedule = Schedule(name, exchange, frozenset({day}), (Anchor("open", None, timedelta(hours=-11)),))
+    opens = [at for at in sessions.opens if at.astimezone(zone(name)).weekday() == day]
 
-    assert list(slots_between(schedule, START, END)) == [opens - timedelta(hours=11) for opens in expected]
-    assert bool(expected) == (day < 5)
+    assert list(slots_between(schedule, START, END)) == [at - timedelta(hours=11) for at in opens]
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_clock_times_are_on_the_librarys_sessions(exchange: str) -> None:
     """A clock time in the exchange's zone, in the session or out of it, occurs on each session's date and on no other."""
-    schedule = parsed(ZONES[exchange], exchange, at=list(EVERY_SIXTH_HOUR))
+    schedule = parsed(ZONES[exchange], exchange, at=list(EVERY_SIXTH_HOUR), early_close="run")
 
     local = [slot.astimezone(zone(ZONES[exchange])) for slot in slots_between(schedule, START, END)]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openbell import calendars
 from openbell.manifest import EVERY_DAY, Anchor, Schedule
-from openbell.manifest.reading import occurs
+from openbell.manifest.schedules import occurs
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
 from tests.unit.slot_oracle import DAY, FIRST, LAST, SECOND, TICK, brute_force, changes
 

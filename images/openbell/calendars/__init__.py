@@ -1,22 +1,28 @@
-"""Calendars: when an exchange trades, from small generated tables that each know how far they reach.
+"""Exchange calendars: on which local dates an exchange has a session, and from when to when.
 
-The tables beside this file are written by scripts/generate-calendars. Asking one about a day outside its range is an
-error, never a guess: a calendar that silently ran out would let bots sleep through open markets.
+The tables beside this file are written by scripts/generate-calendars, and each is read when it is named for the first
+time. Asking one about a day outside its range is an error, never a guess: a calendar that silently ran out would let
+bots sleep through open markets.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple, NotRequired, TypedDict
 
 import pytz
 
-__all__ = ["Calendar", "CalendarExpired", "Hours", "Session", "UnknownCalendar", "load", "names"]
+from openbell.calendars.local_time import local_instant
+
+__all__ = ["Calendar", "CalendarExpired", "Hours", "Session", "UnknownCalendar", "aliases", "load", "names"]
 
 _FOLDER = Path(__file__).parent
+_DAY = timedelta(days=1)
+# The end of a table is told long before it comes. Who asks for a day so long after it most likely has a wrong clock.
+_FAR = timedelta(days=90)
 
 
 class CalendarExpired(ValueError):  # noqa: N818 - it names what happened to the calendar
@@ -29,7 +35,10 @@ class UnknownCalendar(ValueError):  # noqa: N818 - as above
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One trading day of a calendar; every instant is aware UTC, `date` is the exchange's own."""
+    """One trading day of a calendar; every instant is aware UTC, `date` is the exchange's own.
+
+    A session may open on the evening before its date.
+    """
 
     date: date
     open: datetime
@@ -37,16 +46,25 @@ class Session:
     break_start: datetime | None
     break_end: datetime | None
     early_close: bool
+    # What the hours would be on a regular day; None where they are that.
+    regular_open: datetime | None = field(default=None, compare=False)
+    regular_close: datetime | None = field(default=None, compare=False)
+
+    def is_shortened_at(self, at: datetime) -> bool:
+        """Tell whether the market would be open at an instant on a regular day, and is not on this one."""
+        if self.regular_open is None or self.regular_close is None:
+            return False
+        return self.regular_open <= at < self.open or self.close <= at < self.regular_close
 
 
 class Hours(NamedTuple):
-    """The regular hours from one date on, as wall times since local midnight; both ends of a break may be None."""
+    """The hours of sessions from one date on, as wall times since local midnight; both ends of a break may be None."""
 
     since: date
-    open: timedelta
+    open: timedelta  # below zero on the day before
     close: timedelta
-    break_start: timedelta | None
-    break_end: timedelta | None
+    break_start: timedelta | None = None
+    break_end: timedelta | None = None
 
 
 # Two calendars are equal only if they are one object: the cache below hashes them, and hashing a table would be slow.
@@ -61,7 +79,14 @@ class Calendar:
     weekdays: frozenset[int] = field(repr=False)  # that have sessions; Monday is 0
     hours: tuple[Hours, ...] = field(repr=False)  # the newest first; the last reaches back to valid_from
     closures: frozenset[int] = field(repr=False)  # ordinals of the weekdays without a session
-    early_closes: Mapping[int, timedelta] = field(repr=False)  # ordinal to wall time, as in Hours
+    special_hours: Mapping[int, Hours] = field(repr=False)  # ordinal to the hours of an unusual day
+    extra_sessions: frozenset[int] = field(repr=False, default=frozenset())  # ordinals of weekend days with one
+    holidays_through: date | None = None  # after it, holidays that follow no rule are missing
+
+    @property
+    def opens_on_the_evening_before(self) -> bool:
+        """Tell whether its sessions begin on the day before their date."""
+        return self.hours[0].open < timedelta(0)
 
     def session(self, day: date) -> Session | None:
         """Return the session whose local date is `day`, or None if the exchange is closed all that day.
@@ -69,12 +94,25 @@ class Calendar:
         Raises CalendarExpired outside the calendar's range.
         """
         if not self.valid_from <= day <= self.valid_through:
-            msg = (
-                f"calendar {self.name} does not know {day}: it is valid from {self.valid_from} through "
-                f"{self.valid_through}; update openbell, or write a longer table with scripts/generate-calendars"
-            )
-            raise CalendarExpired(msg)
+            raise CalendarExpired(self._expired(day))
         return self._session(day)
+
+    def has_session(self, day: date) -> bool:
+        """Tell whether there is a session on `day`; CalendarExpired outside the calendar's range."""
+        if not self.valid_from <= day <= self.valid_through:
+            raise CalendarExpired(self._expired(day))
+        ordinal = day.toordinal()
+        return ordinal not in self.closures and (day.weekday() in self.weekdays or ordinal in self.extra_sessions)
+
+    def session_date(self, at: datetime) -> date:
+        """Return the date of the session to which an instant (aware) belongs, by the exchange's own clock.
+
+        Where sessions begin on an evening, that is the next day's from then on.
+        """
+        local = at.astimezone(pytz.timezone(self.timezone)).replace(tzinfo=None)
+        evening = self.hours[0].open + _DAY
+        midnight = datetime.combine(local.date(), time.min)
+        return local.date() + (_DAY if local - midnight >= evening else timedelta(0))
 
     def is_open(self, at: datetime) -> bool:
         """Tell whether the exchange trades at `at` (aware): from the open until before the close, except in the break.
@@ -84,13 +122,12 @@ class Calendar:
         if at.utcoffset() is None:
             msg = f"is_open needs an aware time, got {at.isoformat()}"
             raise ValueError(msg)
-        # No session spans two local days, so the one of the local date is the only one that can contain the instant.
-        session = self.session(at.astimezone(pytz.timezone(self.timezone)).date())
-        if session is None or not session.open <= at < session.close:
-            return False
-        if session.break_start is None or session.break_end is None:
-            return True
-        return not session.break_start <= at < session.break_end
+        day = at.astimezone(pytz.timezone(self.timezone)).date()
+        sessions = [self.session(day)]
+        # What begins on an evening is the session of the next day.
+        if self.opens_on_the_evening_before and day < self.valid_through:
+            sessions.append(self.session(day + _DAY))
+        return any(_trades(session, at) for session in sessions if session is not None)
 
     def sessions(self, first: date, last: date) -> Iterator[Session]:
         """Yield the sessions of the local dates from `first` through `last`, oldest first.
@@ -102,33 +139,56 @@ class Calendar:
             if session is not None:
                 yield session
 
-    # Many bots ask for the same few days, and the zone arithmetic is the costly part. Calendars live as long as the
-    # process (see `load`), so the cache keeps none alive that would otherwise go.
+    # Many bots ask for the same few days, and the zone arithmetic is the costly part. A calendar is replaced only when
+    # the user's own days change, so the cache keeps few alive that would otherwise go.
     @lru_cache(maxsize=512)  # noqa: B019
     def _session(self, day: date) -> Session | None:
-        ordinal = day.toordinal()
-        if day.weekday() not in self.weekdays or ordinal in self.closures:
+        if not self.has_session(day):
             return None
-        hours = next(hours for hours in self.hours if hours.since <= day)
-        early_close = self.early_closes.get(ordinal)
+        ordinal = day.toordinal()
+        regular = next((hours for hours in self.hours if hours.since <= day), self.hours[-1])
+        hours = self.special_hours.get(ordinal, regular)
+        is_special = hours is not regular
         return Session(
             date=day,
             open=self._instant(day, hours.open),
-            close=self._instant(day, hours.close if early_close is None else early_close),
+            close=self._instant(day, hours.close),
             break_start=None if hours.break_start is None else self._instant(day, hours.break_start),
             break_end=None if hours.break_end is None else self._instant(day, hours.break_end),
-            early_close=early_close is not None,
+            early_close=hours.close < regular.close,
+            regular_open=self._instant(day, regular.open) if is_special else None,
+            regular_close=self._instant(day, regular.close) if is_special else None,
         )
 
     def _instant(self, day: date, wall: timedelta) -> datetime:
-        # No exchange opens or closes in an hour that a clock change skips or repeats; if one does, is_dst=None raises.
-        midnight = datetime.combine(day, time.min)
-        return pytz.timezone(self.timezone).localize(midnight + wall, is_dst=None).astimezone(UTC)
+        return local_instant(datetime.combine(day, time.min) + wall, self.timezone)
+
+    def _expired(self, day: date) -> str:
+        remedy = "update openbell, or write a longer table with scripts/generate-calendars"
+        if day - self.valid_through > _FAR:
+            remedy = f"the machine's clock is the likely cause: see that it is right; if it is, {remedy}"
+        span = f"it is valid from {self.valid_from} through {self.valid_through}"
+        return f"calendar {self.name} does not know {day}: {span}; {remedy}"
+
+
+def _trades(session: Session, at: datetime) -> bool:
+    if not session.open <= at < session.close:
+        return False
+    if session.break_start is None or session.break_end is None:
+        return True
+    return not session.break_start <= at < session.break_end
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all calendars, sorted."""
     return _names()
+
+
+@cache
+def aliases() -> Mapping[str, str]:
+    """Return the other names under which exchanges are known, such as "NYSE", and the calendar that each stands for."""
+    lines = (_FOLDER / "aliases.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split(" ", 1) for line in lines)
 
 
 def load(name: str) -> Calendar:
@@ -139,26 +199,23 @@ def load(name: str) -> Calendar:
     return _load(name)
 
 
-class _HoursRow(TypedDict):
-    since: str
-    open: str
-    close: str
-    break_start: NotRequired[str]
-    break_end: NotRequired[str]
-
-
 class _Table(TypedDict):
-    """A table as its file holds it: dates are ISO, times are local "HH:MM", days are "MM-DD MM-DD …" by year."""
+    """A table as its file holds it: dates are ISO, days are "MM-DD MM-DD …" by year.
+
+    Hours are local: "09:00-11:30 12:30-15:30" has a break, and "<17:00-16:00" opens on the day before.
+    """
 
     name: str
     timezone: str
     valid_from: str
     valid_through: str
     generated_by: str
+    holidays_through: NotRequired[str]
     weekmask: str  # Monday first, "1" has sessions
-    hours: list[_HoursRow]  # the oldest first
-    early_closes: dict[str, dict[str, str]]  # closing time to days
+    hours: list[list[str]]  # since when, and the regular hours; the oldest first
+    special_hours: dict[str, dict[str, str]]  # hours to days
     closures: dict[str, str]
+    extra_sessions: dict[str, str]
 
 
 _ALWAYS: _Table = {
@@ -168,44 +225,50 @@ _ALWAYS: _Table = {
     "valid_through": "9999-12-30",  # the very last day's close is an instant that datetime cannot hold
     "generated_by": "",
     "weekmask": "1111111",
-    "hours": [{"since": "0001-01-01", "open": "00:00", "close": "24:00"}],
-    "early_closes": {},
+    "hours": [["0001-01-01", "00:00-24:00"]],
+    "special_hours": {},
     "closures": {},
+    "extra_sessions": {},
 }
 
 
 @cache
 def _names() -> tuple[str, ...]:
-    return tuple(sorted([_ALWAYS["name"], *(path.stem for path in _FOLDER.glob("*.json"))]))
+    return tuple(sorted([_ALWAYS["name"], *(path.stem.replace("-", "/") for path in _FOLDER.glob("*.json"))]))
 
 
 @cache
 def _load(name: str) -> Calendar:
     table: _Table = _ALWAYS
     if name != _ALWAYS["name"]:
-        table = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+        table = json.loads((_FOLDER / f"{name.replace('/', '-')}.json").read_text(encoding="utf-8"))
+    holidays_through = table.get("holidays_through")
     return Calendar(
         name=table["name"],
         timezone=table["timezone"],
         valid_from=date.fromisoformat(table["valid_from"]),
         valid_through=date.fromisoformat(table["valid_through"]),
         weekdays=frozenset(weekday for weekday, mark in enumerate(table["weekmask"]) if mark == "1"),
-        hours=tuple(_hours(row) for row in reversed(table["hours"])),
+        hours=tuple(_hours(text, date.fromisoformat(since)) for since, text in reversed(table["hours"])),
         closures=frozenset(_ordinals(table["closures"])),
-        early_closes={
-            ordinal: _wall(text) for text, days in table["early_closes"].items() for ordinal in _ordinals(days)
+        special_hours={
+            ordinal: hours
+            for text, days in table["special_hours"].items()
+            for hours in [_hours(text, date.min)]
+            for ordinal in _ordinals(days)
         },
+        extra_sessions=frozenset(_ordinals(table["extra_sessions"])),
+        holidays_through=date.fromisoformat(holidays_through) if holidays_through else None,
     )
 
 
-def _hours(row: _HoursRow) -> Hours:
-    return Hours(
-        since=date.fromisoformat(row["since"]),
-        open=_wall(row["open"]),
-        close=_wall(row["close"]),
-        break_start=_wall(row["break_start"]) if "break_start" in row else None,
-        break_end=_wall(row["break_end"]) if "break_end" in row else None,
-    )
+def _hours(text: str, since: date) -> Hours:
+    morning, _, afternoon = text.partition(" ")
+    opens, _, first_end = morning.partition("-")
+    if not afternoon:
+        return Hours(since, _wall(opens), _wall(first_end))
+    second_start, _, closes = afternoon.partition("-")
+    return Hours(since, _wall(opens), _wall(closes), _wall(first_end), _wall(second_start))
 
 
 def _ordinals(days_by_year: Mapping[str, str]) -> Iterator[int]:
@@ -215,5 +278,5 @@ def _ordinals(days_by_year: Mapping[str, str]) -> Iterator[int]:
 
 
 def _wall(text: str) -> timedelta:
-    hours, minutes = text.split(":")
-    return timedelta(hours=int(hours), minutes=int(minutes))
+    hours, minutes = text.removeprefix("<").split(":")
+    return timedelta(hours=int(hours), minutes=int(minutes)) - (_DAY if text.startswith("<") else timedelta(0))

@@ -8,8 +8,9 @@ import tomllib
 from pathlib import Path
 
 from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
-from openbell.manifest.model import EVERY_DAY, Anchor, Bot, Limits, Manifest, Schedule, Settings
-from openbell.manifest.reading import ManifestError, Problem, read
+from openbell.manifest.model import EVERY_DAY, Anchor, Bot, DayRule, Limits, Manifest, Schedule, Settings, Window
+from openbell.manifest.problems import ManifestError, Problem
+from openbell.manifest.reading import read
 from openbell.manifest.suggestion import suggestion
 from openbell.manifest.trading import BROKERS, MARKETS
 
@@ -21,12 +22,14 @@ __all__ = [
     "MARKETS",
     "Anchor",
     "Bot",
+    "DayRule",
     "Limits",
     "Manifest",
     "ManifestError",
     "Problem",
     "Schedule",
     "Settings",
+    "Window",
     "load",
     "load_all",
     "load_named",

@@ -7,16 +7,22 @@ from datetime import time, timedelta
 import pytz
 
 from openbell import calendars
-from openbell.manifest.model import EVERY_DAY, Anchor
+from openbell.calendars import periods
+from openbell.manifest.model import DAY, EVERY_DAY, Anchor, DayRule
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY = timedelta(days=1)
 LONGEST = 3650 * DAY  # of any duration: no instant reckoned from one leaves what a datetime can hold
 
-SYMBOL = re.compile(r"[^\s\x00-\x1f]{1,40}")
+# A blank may stand inside a symbol: those of options are padded with them ("AAPL  261218C00150000").
+SYMBOL = re.compile(r"(?=.{1,40}$)[^\s\x00-\x1f]+( +[^\s\x00-\x1f]+)*")
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?")
 _ANCHOR = re.compile(r"(open|close)(?:([+-])([0-9]+(?:ms|s|m|h|d)))?")
+_NTH = {"1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "last": -1}
+_NTH_WEEKDAY = re.compile(rf"({'|'.join(_NTH)}) ({'|'.join(DAY_NAMES)})")
+_SESSION = re.compile(rf"session (-?[1-9][0-9]?) of ({'|'.join(periods.PERIODS)})")
+_EDGE = re.compile(rf"({'|'.join(periods.PERIODS)})-(start|end)")
+_MOST = {"week": 7, "month": 31, "quarter": 92}  # days that a period can have
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -43,8 +49,11 @@ def zone(value: object) -> str | None:
 
 
 def calendar(value: object) -> str | None:
-    """Return the name of a calendar that there is."""
-    return value if isinstance(value, str) and value in calendars.names() else None
+    """Return the name of a calendar that there is; another name of its exchange ("NYSE") stands for it."""
+    if not isinstance(value, str):
+        return None
+    name = calendars.aliases().get(value, value)
+    return name if name in calendars.names() else None
 
 
 def one_of(allowed: tuple[str, ...]) -> Callable[[object], str | None]:
@@ -96,27 +105,47 @@ def positive(value: object) -> timedelta | None:
 
 
 def interval(value: object) -> timedelta | None:
-    """Return a duration that divides a day."""
-    # Only an interval that divides a day keeps one grid for ever: no hole and no double at midnight.
+    """Return a duration from a second to a day."""
     duration = parse_duration(value)
-    return duration if duration and duration >= timedelta(seconds=1) and DAY % duration == timedelta(0) else None
+    return duration if duration and timedelta(seconds=1) <= duration <= DAY else None
 
 
-def days(value: object) -> frozenset[int] | None:
-    """Return the days of the week that "mon-fri", "mon,wed" or "daily" stand for; Monday is 0."""
+def days(value: object) -> tuple[frozenset[int], tuple[DayRule, ...]] | None:
+    """Return the days that "mon-fri", "daily", "month-end" or "1st fri,last fri" stand for: weekdays, and rules."""
     if not isinstance(value, str):
         return None
     if value == "daily":
-        return EVERY_DAY
-    days: set[int] = set()
-    for part in value.split(","):
-        first, dash, last = part.strip().partition("-")
+        return EVERY_DAY, ()
+    weekdays: set[int] = set()
+    rules: list[DayRule] = []
+    for part in (one.strip() for one in value.split(",")):
+        if rule := _day_rule(part):
+            rules.append(rule)
+            continue
+        first, dash, last = part.partition("-")
         last = last if dash else first
         if first not in DAY_NAMES or last not in DAY_NAMES:
             return None
         start, length = DAY_NAMES.index(first), (DAY_NAMES.index(last) - DAY_NAMES.index(first)) % 7
-        days.update((start + step) % 7 for step in range(length + 1))
-    return frozenset(days)
+        weekdays.update((start + step) % 7 for step in range(length + 1))
+    return frozenset(weekdays), tuple(dict.fromkeys(rules))
+
+
+def weekdays(value: object) -> frozenset[int] | None:
+    """Return the days of the week that "mon-fri", "mon,wed" or "daily" stand for; Monday is 0."""
+    found = days(value)
+    return found[0] if found is not None and not found[1] else None
+
+
+def _day_rule(part: str) -> DayRule | None:
+    if match := _EDGE.fullmatch(part):
+        return DayRule(1 if match[2] == "start" else -1, match[1])
+    if match := _NTH_WEEKDAY.fullmatch(part):
+        return DayRule(_NTH[match[1]], "month", DAY_NAMES.index(match[2]))
+    match = _SESSION.fullmatch(part)
+    if match is None or abs(int(match[1])) > _MOST[match[2]]:
+        return None
+    return DayRule(int(match[1]), match[2])
 
 
 def anchors(value: object) -> tuple[Anchor, ...] | None:
@@ -125,6 +154,12 @@ def anchors(value: object) -> tuple[Anchor, ...] | None:
     anchors = [_anchor(text) for text in texts]
     found = tuple(anchor for anchor in anchors if anchor is not None)
     return found if found and len(found) == len(texts) == len(set(found)) else None
+
+
+def count_from(value: object) -> Anchor | None:
+    """Return where an interval is counted from: the open, or some time after it."""
+    anchor = _anchor(value)
+    return anchor if anchor is not None and anchor.kind == "open" and anchor.shift >= timedelta(0) else None
 
 
 def _anchor(value: object) -> Anchor | None:

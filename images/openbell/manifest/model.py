@@ -2,32 +2,85 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from openbell.calendars import Calendar, periods
+
 EVERY_DAY = frozenset(range(7))
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Anchor:
     """One time of day: a clock time, or a distance from the session's open or close."""
 
-    kind: str  # "clock", "open" or "close"
+    kind: str  # "clock", "open" or "close"; "grid" is a clock time at which the market is open
     clock: time | None = None  # local
     shift: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
+class DayRule:
+    """Some days of a week, month or quarter: the nth session (-1 is the last), or the nth such weekday."""
+
+    nth: int
+    period: str  # "week", "month" or "quarter"
+    weekday: int | None = None  # Monday is 0; None counts sessions
+
+    def matches(self, day: date, calendar: Calendar | None) -> bool:
+        """Tell whether `day` is one of them; CalendarExpired where the calendar does not reach far enough to tell."""
+        if self.weekday is not None:
+            return periods.is_nth_weekday(day, self.nth, self.weekday)
+        return periods.is_nth(day, self.nth, self.period, calendar)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time without slots: from `start` until `end` each week (each day without weekdays), or once between two instants."""
+
+    timezone: str
+    start: time
+    end: time
+    first_day: int | None = None  # weekdays; Monday is 0
+    last_day: int | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+    text: str = field(default="", compare=False)  # as it was written
+
+
+@dataclass(frozen=True, repr=False)
 class Schedule:
     """When a bot is due: times of day (`at`) or an interval (`every`), on some days, on a calendar's sessions if it has one."""
 
     timezone: str
     calendar: str | None = None
-    days: frozenset[int] = EVERY_DAY  # Monday is 0
+    days: frozenset[int] = EVERY_DAY  # of the week, in `timezone`; Monday is 0
     at: tuple[Anchor, ...] = ()
     every: timedelta | None = None
     offset: timedelta = timedelta(0)
+    rules: tuple[DayRule, ...] = ()  # days beside those of the week
+    count_from: Anchor | None = None  # where an interval is counted from; None is midnight in UTC
+    early_close: str = "skip"  # or "run": a clock time that falls behind an early close
+    blackout: tuple[Window, ...] = ()
+
+    @cached_property
+    def daily(self) -> tuple[Anchor, ...]:
+        """The times of a day: those of `at`, or the one of an interval of a whole day; none of any other interval."""
+        if self.every != DAY or self.count_from is not None:
+            return self.at
+        # A day is the strategy's own, from midnight to midnight.
+        return (Anchor("grid", (datetime.min + self.offset).time()),)  # noqa: DTZ901 - a wall clock
+
+    def __repr__(self) -> str:
+        # Ledgers and the supervisor keep this text to know a changed schedule by. So what is not set must not change
+        # it, and a window without slots, which comes and goes, is no part of it.
+        names = ["timezone", "calendar", "days", "at", "every", "offset"]
+        defaults = {"rules": (), "count_from": None, "early_close": "skip"}
+        names += [name for name, default in defaults.items() if getattr(self, name) != default]
+        return f"Schedule({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +91,7 @@ class Settings:
     timeout: timedelta = timedelta(minutes=2)
     retries: int = 2
     catch_up: str = "skip"  # or "latest"
+    catch_up_within: timedelta = timedelta(days=1)  # how late "latest" may still start a slot
     halt_after: int = 0  # failures in a row after which the bot pauses itself; 0 is never
 
 
@@ -62,6 +116,10 @@ class Bot(Settings):
     def start_by(self, slot: datetime) -> datetime:
         """Return the instant after which the run of `slot` may not start any more."""
         return slot + self.shift + self.grace
+
+    def catch_up_by(self, slot: datetime) -> datetime:
+        """Return the instant after which the run of `slot` may not even start late."""
+        return slot + self.shift + max(self.grace, self.catch_up_within if self.catch_up == "latest" else self.grace)
 
     def retry_by(self, slot: datetime) -> datetime:
         """Return the instant after which no further attempt of the run of `slot` may start."""

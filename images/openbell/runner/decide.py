@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from openbell.control import Pause
 from openbell.manifest import Bot
-from openbell.slots import count_slots, last_slot, next_slot
+from openbell.slots import closed_slots, count_slots, last_slot, next_slot
 
 _TICK = timedelta(microseconds=1)
 
@@ -46,6 +46,11 @@ class Decision:
     skips: tuple[Skip, ...]
     run: datetime | None
 
+    @property
+    def has_slots(self) -> bool:
+        """Tell whether it is about any slot: a time at which the market has closed early is none."""
+        return self.run is not None or any(skip.reason != "closed" for skip in self.skips)
+
 
 def decide(
     bot: Bot, after: datetime, now: datetime, *, busy: bool, pause: Pause | None, draining: bool = False
@@ -56,19 +61,33 @@ def decide(
     so nothing runs, and slots that may still start in time are left to the loop that follows.
     """
     if draining and bot.catch_up == "latest":
-        return Decision((), None)  # the loop that follows runs the newest of them, however late
+        return Decision((), None)  # the loop that follows runs the newest of them, if it is not too late
     due = now - bot.shift
     expired = due - bot.grace - _TICK  # slots up to here are past their grace
     until = min(due, expired) if draining else due
     newest = last_slot(bot.schedule, after, until)
+    closed = tuple(
+        Skip(bot.id, slot, slot, 1, "skipped", "closed") for slot in closed_slots(bot.schedule, after, until)
+    )
     if newest is None:
-        return Decision((), None)
+        return Decision(closed, None)
+    decision = _of_slots(bot, after, now, newest, busy=busy, pause=pause, draining=draining)
+    # Those after the run's slot are left to the decision that follows: what is decided on has no holes.
+    closed = tuple(skip for skip in closed if decision.run is None or skip.last < decision.run)
+    skips = sorted((*decision.skips, *closed), key=lambda skip: skip.last)
+    return Decision(tuple(skips), decision.run)
+
+
+def _of_slots(
+    bot: Bot, after: datetime, now: datetime, newest: datetime, *, busy: bool, pause: Pause | None, draining: bool
+) -> Decision:
+    expired = now - bot.shift - bot.grace - _TICK
     skips = _passed_over(bot, after, newest - _TICK, expired, pause, draining=draining)
     if pause is not None and pause.covers(newest):
         return _without(skips, Skip(bot.id, newest, newest, 1, "skipped", "paused", pause))
     if draining:
         return _without(skips, Skip(bot.id, newest, newest, 1, "skipped", "draining"))
-    if newest <= expired and (busy or bot.catch_up != "latest"):
+    if newest <= expired and (busy or now > bot.catch_up_by(newest)):
         return _without(skips, Skip(bot.id, newest, newest, 1, "missed", "late"))
     if busy:
         return _without(skips, Skip(bot.id, newest, newest, 1, "skipped", "overlap"))

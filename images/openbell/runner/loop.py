@@ -179,7 +179,7 @@ class Loop:
         waiting = self._runs.of(bot.id)
         busy = waiting is not None and waiting.claimed
         decision: Decision = decide(bot, self._decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id))
-        if waiting is not None and not waiting.claimed and (decision.run or decision.skips):
+        if waiting is not None and not waiting.claimed and decision.has_slots:
             # What still waits for room gives way to the newer slot: one run a bot, on the newest bars.
             self._pass_over(waiting, "coalesced", now)
         self._skip(decision.skips)
@@ -222,7 +222,7 @@ class Loop:
 
     def _pass_over_late(self, now: datetime) -> None:
         for waiting in self._runs.unclaimed():
-            if now > waiting.bot.start_by(waiting.claim.slot) and not waiting.may_start_late:
+            if now > waiting.bot.catch_up_by(waiting.claim.slot) and not waiting.may_start_late:
                 self._pass_over(waiting, "late", now)
         self._write_skips()
 

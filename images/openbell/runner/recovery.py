@@ -54,7 +54,7 @@ def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
         return False
     if claim.attempt > 1:
         return now <= bot.retry_by(claim.slot)
-    return bot.catch_up == "latest" or now <= bot.start_by(claim.slot)
+    return now <= bot.catch_up_by(claim.slot)
 
 
 def _may_repeat(claim: Claim, bot: Bot, now: datetime) -> bool:

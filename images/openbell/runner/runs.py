@@ -51,14 +51,14 @@ class Active:
     @property
     def may_start_late(self) -> bool:
         """Tell whether the slot's grace does not bind the run."""
-        return self.request is not None or self.bot.is_stream or self.bot.catch_up == "latest"
+        return self.request is not None or self.bot.is_stream
 
     @property
     def start_by(self) -> datetime | None:
         """The instant after which the current attempt may not start any more; None if it may at any time."""
         if self.claim.attempt > 1:
             return self.bot.retry_by(self.claim.slot)
-        return None if self.may_start_late else self.bot.start_by(self.claim.slot)
+        return None if self.may_start_late else self.bot.catch_up_by(self.claim.slot)
 
     @property
     def times_out_at(self) -> float:

@@ -7,7 +7,7 @@ import schedule
 
 from openbell.manifest import Bot
 from openbell.runner.clock import Clock
-from openbell.slots import next_slot
+from openbell.slots import closed_slots, next_slot
 
 
 class SlotJob(schedule.Job):
@@ -35,8 +35,11 @@ class SlotJob(schedule.Job):
         self._schedule_next_run()
 
     def _schedule_next_run(self) -> None:
-        slot = next_slot(self.bot.schedule, self._decided_until())
+        after = self._decided_until()
+        slot = next_slot(self.bot.schedule, after)
         if slot is None:
             msg = f"bot {self.bot.id} has no slot within 400 days: change its schedule"
             raise RuntimeError(msg)
-        self.next_run = slot + self.bot.shift
+        # A time that an early close has cut off is no slot, but the journal says of it that it was passed over.
+        closed = closed_slots(self.bot.schedule, after, slot)
+        self.next_run = (closed[0] if closed else slot) + self.bot.shift

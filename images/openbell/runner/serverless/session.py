@@ -182,7 +182,7 @@ class Session:
         now = self._clock.now()
         for waiting in self._runs.unclaimed():
             bot, slot = waiting.bot, waiting.claim.slot
-            if now > bot.start_by(slot) and not waiting.may_start_late:
+            if now > bot.catch_up_by(slot) and not waiting.may_start_late:
                 self._runs.drop(bot.id)
                 self._pass_over([Skip(bot.id, slot, slot, 1, "missed", "late")], now)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytz
 
-from openbell.manifest.grammar import days, parse_duration
+from openbell.manifest.grammar import parse_duration, weekdays
 from openbell.supervisor.alerts.quiet_hours import DailyTime, QuietHours
 from openbell.supervisor.model.conditions import KINDS
 
@@ -215,7 +215,7 @@ def _digest(given: Mapping[str, str], name: str, variable: str) -> DailyTime | N
     if text is None:
         return None
     words = text.split()
-    on = days(words[0]) if len(words) == 3 else days("daily")
+    on = weekdays(words[0]) if len(words) == 3 else weekdays("daily")
     clock = _clock(words[-2]) if len(words) in {2, 3} else None
     if on is None or clock is None or words[-1] not in pytz.all_timezones_set:
         msg = f'{variable}: found "{text}"; allowed: a time and a zone, with days before them if not daily, such as "mon-fri 08:30 America/New_York"'
