@@ -20,7 +20,7 @@ def utc(text: str) -> datetime:
 
 def bot(**keys: object) -> Bot:
     """Return the bot of a manifest with these keys, on New York's calendar."""
-    table = {"timezone": NEW_YORK, "calendar": "XNYS", "bot": [{"symbols": ["AAPL"], **keys}]}
+    table: dict[str, object] = {"timezone": NEW_YORK, "calendar": "XNYS", "bot": [{"symbols": ["AAPL"], **keys}]}
     return read(table, "demo/strategy.toml", "demo").bots[0]
 
 
