@@ -78,6 +78,10 @@ status: ps ## The same as ps: [HOST=]
 next: ## List the coming slots of every enabled bot: [STRATEGY=] [ALL=1]
 	$(deploy) next
 
+.PHONY: calendar
+calendar: ## Show coming sessions, half days and closures; APPLY=1: what runs obeys strategies/calendar.toml: [CALENDAR=] [HOST=]
+	$(deploy) calendar
+
 .PHONY: logs
 logs: ## Follow the output of all containers, or of one: [STRATEGY=] [FOLLOW=0] [HOST=]
 	$(deploy) logs
@@ -197,6 +201,11 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 	@scripts/docker-ready
 	@scripts/python-ready dev
 	@$(python) -m tests.faults
+
+.PHONY: test-calendars
+test-calendars: ## Compare every day of every exchange's calendar with exchange_calendars (minutes)
+	@scripts/python-ready dev
+	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto tests/unit/test_calendars.py
 
 .PHONY: test-year
 test-year: ## Simulate a year of bad luck on the real loop, and one of 1,000 bots under the real watch: [SEED=1]

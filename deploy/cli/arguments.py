@@ -92,6 +92,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "add": (STRATEGY, Variable("PACKAGE", '"pandas scikit-learn"', required=True)),
     "lock": (STRATEGY,),
     "next": (ONE_OR_ALL, _switch("ALL")),
+    "calendar": (Variable("CALENDAR", "XNYS"), _switch("APPLY"), ON),
     "crontab": (ONE_OR_ALL,),
     "backtest": (
         STRATEGY,

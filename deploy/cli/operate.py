@@ -1,11 +1,12 @@
 """The commands for what runs, on this machine or, with HOST, on another: the same commands, and place.py knows where."""
 
+import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import audit, container_stats, supervisor_client, table, target, tunnel
+from deploy import audit, container_stats, processes, supervisor_client, table, target, tunnel
 from deploy.cli.arguments import quoted
 from deploy.cli.known import must_exist
 from deploy.docker import compose, engine
@@ -20,6 +21,7 @@ from deploy.release import host_state, provenance
 from deploy.settings import Settings
 from deploy.ssh.connection import Connection
 from deploy.target import RemoteTarget, Target
+from openbell.calendars import own_days
 from openbell.manifest import load_all, suggestion
 
 STRATEGIES = Path("strategies")
@@ -107,6 +109,22 @@ def unhalt(settings: Settings, options: Namespace) -> int:
     """Let strategies send orders again."""
     with target.place(options.host, settings) as where:
         return _audited(where, compose.unhalt(_any_service(where)), "unhalt")
+
+
+def calendar(settings: Settings, options: Namespace) -> int:
+    """Show the coming sessions of calendars; APPLY: let what runs obey strategies/calendar.toml from now on."""
+    if code := processes.run(compose.calendar(options.calendar)):
+        return code
+    if not options.apply:
+        return 0
+    with target.place(options.host, settings) as where:
+        return apply_own_days(where)
+
+
+def apply_own_days(where: Target) -> int:
+    """Let what runs obey the own days of this folder; no file is no days."""
+    days = json.dumps(own_days.as_json(own_days.read(STRATEGIES / own_days.TOML)))
+    return _audited(where, compose.own_days(_any_service(where), days), "calendar")
 
 
 def reconcile(settings: Settings, options: Namespace) -> int:

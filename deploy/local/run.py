@@ -1,6 +1,7 @@
 """`python -m deploy local`: run everything here, in the foreground, until Ctrl-C."""
 
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from deploy.local.processes import SUPERVISOR, LocalPaths, install, processes, s
 from deploy.log import Log, log_to_stdout
 from deploy.processes import is_offline, quiet
 from deploy.settings import Settings
+from openbell.calendars import own_days
 from openbell.manifest import Manifest
 
 EXIT_CANNOT_START = 3  # of openbell's own processes, where the reason is the environment
@@ -38,6 +40,7 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
         preflight.port(settings)
         install_packages((manifest.name for manifest in manifests), places, log)
         keeper = ProcessSupervisor(log)
+        _publish_own_days(places, log)
         for process in processes(manifests, places, settings, environment):
             keeper.keep(process, places.log(process.name))
         _serve(keeper, log, settings)
@@ -46,8 +49,24 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
     return 0
 
 
+<<<<<<< HEAD
 def lock_data(places: LocalPaths) -> int:
     """Return the lock of the data folder, which one service at a time holds; CommandError if another one does."""
+=======
+def _publish_own_days(places: LocalPaths, log: Log) -> None:
+    """Let what is about to run obey calendar.toml in the strategies' folder."""
+    try:
+        days = json.dumps(own_days.as_json(own_days.read(places.strategies / own_days.TOML)))
+    except own_days.OwnDaysError as error:
+        raise CommandError(str(error)) from None
+    control = f"OPENBELL_CONTROL={places.data / 'control'}"
+    code, end = quiet(("env", control, sys.executable, "-m", "openbell", "own-days", days), log)
+    if code:
+        raise CommandError("\n".join(end), code)
+
+
+def _lock(places: LocalPaths) -> int:
+>>>>>>> 9f4f559 (Closures of the user's own in calendar.toml, followed by loops and supervisor; make calendar)
     places.data.mkdir(parents=True, exist_ok=True)
     lock = os.open(places.data / "local.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -19,6 +19,8 @@ COMMANDS = {
     "status": ("openbell.commands.status", "say whether all is well, bot by bot"),
     "check": ("openbell.commands.check", "validate strategies without importing them"),
     "next": ("openbell.commands.next", "list the coming slots of every bot"),
+    "calendar": ("openbell.commands.calendar", "show the coming sessions, half days and closures of calendars"),
+    "own-days": ("openbell.commands.own_days", "tell loops and supervisor of closures that the user has added"),
     "journal": ("openbell.commands.journal", "print journal lines of one strategy"),
     "run-now": ("openbell.commands.run_now", "run a bot of this container now and print what it decided"),
     "pause": ("openbell.commands.pause", "pause a bot of this container"),

@@ -6,11 +6,14 @@ supervisor of a deployment.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openbell import foreign_files
+from openbell import calendars, foreign_files
+from openbell.calendars import OwnDays
+from openbell.calendars.own_days import JSON, OwnDaysError, as_json, parse
 from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
 
@@ -97,6 +100,45 @@ def halt(root: Path, halt: Halt) -> None:
     foreign_files.write_object(root / _HALT, root, content)
 
 
+def own_days_path(root: Path) -> Path:
+    """Return where the user's own closures and early closes stand for loops and supervisor."""
+    return root / JSON
+
+
+def publish_own_days(root: Path, days: Mapping[str, OwnDays]) -> None:
+    """Tell loops and supervisor of these own days, in place of those that were there."""
+    foreign_files.write_object(own_days_path(root), root, as_json(days))
+
+
+class OwnDaysFile:
+    """The user's own closures and early closes in the control space, as a process that lives for months follows them."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+        self._version: int | None = None  # of the file that was read last; 0 is none
+        self.problem = ""  # why the file cannot be used: what it said before goes on to hold
+
+    def look(self) -> bool:
+        """Read the file if it has changed; tell whether the calendars have."""
+        if self._root is None:
+            return False
+        path = own_days_path(self._root)
+        try:
+            version = path.stat().st_mtime_ns
+        except OSError:
+            version = 0
+        if version == self._version:
+            return False
+        self._version = version
+        try:
+            days = parse(foreign_files.read_object(path, self._root), JSON) if version else {}
+        except (OSError, ForeignFileError, OwnDaysError) as error:
+            self.problem = str(error)
+            return False
+        self.problem = ""
+        return calendars.use(days)
+
+
 def unhalt(root: Path) -> bool:
     """Let orders be sent again; tell whether they were halted."""
     return foreign_files.remove(root / _HALT, root)
@@ -127,6 +169,10 @@ class Control:
     def halted(self) -> Halt | None:
         """Return the halt of all strategies, or None."""
         return halted(self._root)
+
+    def own_days(self) -> OwnDaysFile:
+        """Return the user's own closures and early closes."""
+        return OwnDaysFile(self._root)
 
     def prepare(self) -> None:
         """Make the folders; OSError if that cannot be done."""

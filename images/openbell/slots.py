@@ -104,6 +104,14 @@ def _count_slots(schedule: Schedule, after: datetime, until: datetime) -> int:
     return sum(_grid_count(every, *span) for span in _open_spans(schedule, after, until))
 
 
+def _forget() -> None:
+    for remembered in (_next_slot, _last_slot, _count_slots):
+        remembered.cache_clear()
+
+
+calendars.on_change(_forget)
+
+
 def closed_slots(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:
     """Return the times with after < time <= until that are no slots because the market has closed early (or opens late)."""
     if schedule.every is not None or schedule.calendar in {None, ALWAYS} or schedule.early_close == "run":

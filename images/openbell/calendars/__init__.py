@@ -6,7 +6,7 @@ bots sleep through open markets.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
@@ -17,7 +17,20 @@ import pytz
 
 from openbell.calendars.local_time import local_instant
 
-__all__ = ["Calendar", "CalendarExpired", "Hours", "Session", "UnknownCalendar", "aliases", "load", "names"]
+__all__ = [
+    "Calendar",
+    "CalendarExpired",
+    "Hours",
+    "OwnDays",
+    "Session",
+    "UnknownCalendar",
+    "added_to",
+    "aliases",
+    "load",
+    "names",
+    "on_change",
+    "use",
+]
 
 _FOLDER = Path(__file__).parent
 _DAY = timedelta(days=1)
@@ -179,6 +192,40 @@ def _trades(session: Session, at: datetime) -> bool:
     return not session.break_start <= at < session.break_end
 
 
+@dataclass(frozen=True)
+class OwnDays:
+    """What a user adds to a calendar: days without a session, and days that close early, by local times."""
+
+    closures: frozenset[date] = frozenset()
+    early_closes: Mapping[date, time] = field(default_factory=dict)
+
+
+_own: dict[str, OwnDays] = {}
+_on_change: list[Callable[[], None]] = []
+
+
+def use(days: Mapping[str, OwnDays]) -> bool:
+    """Add these own days to the calendars, in place of those that were added; tell whether anything has changed."""
+    if days == _own:
+        return False
+    _own.clear()
+    _own.update(days)
+    _load.cache_clear()
+    for forget in _on_change:
+        forget()
+    return True
+
+
+def added_to(name: str) -> OwnDays:
+    """Return what was added to a calendar."""
+    return _own.get(name, OwnDays())
+
+
+def on_change(forget: Callable[[], None]) -> None:
+    """Call `forget` whenever calendars change: who remembers what follows from them must not go on doing so."""
+    _on_change.append(forget)
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all calendars, sorted."""
     return _names()
@@ -242,24 +289,40 @@ def _load(name: str) -> Calendar:
     table: _Table = _ALWAYS
     if name != _ALWAYS["name"]:
         table = json.loads((_FOLDER / f"{name.replace('/', '-')}.json").read_text(encoding="utf-8"))
+    own, hours = (
+        added_to(name),
+        tuple(_hours(text, date.fromisoformat(since)) for since, text in reversed(table["hours"])),
+    )
     holidays_through = table.get("holidays_through")
+    special_hours = {
+        ordinal: unusual
+        for text, days in table["special_hours"].items()
+        for unusual in [_hours(text, date.min)]
+        for ordinal in _ordinals(days)
+    }
+    for day, at in own.early_closes.items():
+        usual = next((one for one in hours if one.since <= day), hours[-1])
+        special_hours[day.toordinal()] = _ended(special_hours.get(day.toordinal(), usual), at)
     return Calendar(
         name=table["name"],
         timezone=table["timezone"],
         valid_from=date.fromisoformat(table["valid_from"]),
         valid_through=date.fromisoformat(table["valid_through"]),
         weekdays=frozenset(weekday for weekday, mark in enumerate(table["weekmask"]) if mark == "1"),
-        hours=tuple(_hours(text, date.fromisoformat(since)) for since, text in reversed(table["hours"])),
-        closures=frozenset(_ordinals(table["closures"])),
-        special_hours={
-            ordinal: hours
-            for text, days in table["special_hours"].items()
-            for hours in [_hours(text, date.min)]
-            for ordinal in _ordinals(days)
-        },
+        hours=hours,
+        closures=frozenset(_ordinals(table["closures"])) | {day.toordinal() for day in own.closures},
+        special_hours=special_hours,
         extra_sessions=frozenset(_ordinals(table["extra_sessions"])),
         holidays_through=date.fromisoformat(holidays_through) if holidays_through else None,
     )
+
+
+def _ended(hours: Hours, at: time) -> Hours:
+    """Return hours that end at a local time, without a break that would begin after it."""
+    close = timedelta(hours=at.hour, minutes=at.minute)
+    if hours.break_end is not None and hours.break_end >= close:
+        return Hours(date.min, hours.open, min(close, hours.break_start or close))
+    return hours._replace(since=date.min, close=close)
 
 
 def _hours(text: str, since: date) -> Hours:

@@ -47,6 +47,7 @@ def _week_begins(calendar: Calendar | None) -> int:
     return begins[0] if len(begins) == 1 else 0
 
 
+# A calendar that changes becomes another object, so what is remembered of it does no harm.
 @lru_cache(maxsize=128)
 def _count(calendar: Calendar | None, first: date, last: date) -> int:
     if calendar is None:

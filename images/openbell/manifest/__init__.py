@@ -7,6 +7,8 @@ file, the key, what was found and what is allowed. What `load` returns is frozen
 import tomllib
 from pathlib import Path
 
+from openbell import calendars
+from openbell.calendars import own_days
 from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
 from openbell.manifest.model import EVERY_DAY, Anchor, Bot, DayRule, Limits, Manifest, Schedule, Settings, Window
 from openbell.manifest.problems import ManifestError, Problem
@@ -36,11 +38,20 @@ __all__ = [
     "parse_duration",
     "strategy_folders",
     "suggestion",
+    "use_own_days",
 ]
 
 
 def load(folder: Path) -> Manifest:
-    """Return the manifest of the strategy in `folder`; ManifestError names everything that is wrong with it."""
+    """Return the manifest of the strategy in `folder`; ManifestError names everything that is wrong with it.
+
+    Calendars have the user's own days from here on, if calendar.toml beside the folder names any.
+    """
+    use_own_days(folder.parent)
+    return _load(folder)
+
+
+def _load(folder: Path) -> Manifest:
     path = folder / "strategy.toml"
     # The folder's name is the strategy's, wherever it is mounted; inside an image the folder is /strategy and the
     # name comes with it (see `load_named`).
@@ -66,10 +77,14 @@ def load_all(root: Path) -> tuple[tuple[Manifest, ...], tuple[ManifestError, ...
     """Return the manifests of all strategy folders below `root`, and the errors of those that have none that is valid."""
     manifests: list[Manifest] = []
     errors: list[ManifestError] = []
+    try:
+        use_own_days(root)
+    except ManifestError as error:
+        errors.append(error)
     owners: dict[str, str] = {}
     for folder in strategy_folders(root):
         try:
-            manifest = load(folder)
+            manifest = _load(folder)
         except ManifestError as error:
             errors.append(error)
             continue
@@ -89,6 +104,20 @@ def load_all(root: Path) -> tuple[tuple[Manifest, ...], tuple[ManifestError, ...
         owners.update({bot.id: manifest.name for bot in manifest.bots})
         manifests.append(manifest)
     return tuple(manifests), tuple(errors)
+
+
+def use_own_days(strategies: Path) -> None:
+    """Let calendars have the closures and early closes of the strategies' folder; ManifestError if its file is wrong."""
+    path = strategies / own_days.TOML
+    if not path.is_file():
+        return
+    try:
+        calendars.use(own_days.read(path))
+    except own_days.OwnDaysError as error:
+        lines = (line.split(": ", 2) for line in str(error).splitlines())
+        raise ManifestError(
+            Problem(file, key, *rest.removeprefix("found ").split("; allowed: ", 1)) for file, key, rest in lines
+        ) from None
 
 
 def strategy_folders(root: Path) -> list[Path]:

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openbell.control import Control, Halt, Pause
+from openbell.control import Control, Halt, OwnDaysFile, Pause
 from openbell.journal import instant, stamp
 from openbell.postgres.database import Database
 from openbell.postgres.journal import SCHEMA
@@ -42,6 +42,10 @@ class PostgresControl(Control):
             return None
         since = instant(content.get("since")) or _ALWAYS
         return Pause(since, instant(content.get("until")), str(content.get("by")), str(content.get("reason")))
+
+    def own_days(self) -> OwnDaysFile:
+        """Return none: a function carries its own days."""
+        return OwnDaysFile(None)
 
     def halted(self) -> Halt | None:
         """Return the halt of all strategies, or None."""

@@ -81,6 +81,7 @@ class Loop:
         self._streams: dict[str, Revival] = {}
         self._next_due: datetime | None = None
         self._clock_steps: list[float] = []  # seconds; noticed, not yet in the journal
+        self._own_days = control.own_days()
         self._refusals: list[tuple[Request, str]] = []  # with the reason; not yet in the journal
         self._requests_version = -1
         self._beat_at = float("-inf")
@@ -104,6 +105,7 @@ class Loop:
         reach_back: a new bot owes the slots that are still within their grace, since this loop was started for them.
         """
         now = self._clock.now()
+        self._own_days.look()
         for bot in self._manifest.bots:
             until = self._ledger.accounted_until(bot.id)
             fact, meaning = f"schedule of {bot.id}", repr(bot.schedule)
@@ -131,6 +133,8 @@ class Loop:
         if abs(step) > CLOCK_STEP:
             self._clock_stepped(now, step)
         self._runs.watch(steady)
+        if self._own_days.look():
+            self._reschedule()
         if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()
             self._find_next_due()
@@ -242,6 +246,10 @@ class Loop:
         for waiting in self._runs.rewind(now):
             if waiting.request is not None:
                 self._refusals.append((waiting.request, "the clock was set back: ask again"))
+        self._reschedule()
+
+    def _reschedule(self) -> None:
+        """Take the next slots anew: the clock was set back, or the calendars have changed."""
         for job in self._jobs.values():
             job.reschedule()
         self._find_next_due()

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell import heartbeat
-from openbell.control import Control
+from openbell.calendars.own_days import TOML, OwnDaysError, read
+from openbell.control import Control, publish_own_days
 from openbell.journal import NO_FIELDS, Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, parse_duration, strategy_folders
@@ -138,6 +139,7 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     journal.redact(loader.secrets(manifest, os.environ))
     control = Control(places.control, manifest.name)
     control.prepare()
+    _follow_own_days(places)
     loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, TRIGGER)
     is_new = any(ledger.accounted_until(bot.id) is None for bot in manifest.bots)
     previous_stop = ledger.fact("previous stop") or "clean"
@@ -165,6 +167,16 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     loop.finish(stop[0] if stop else heartbeat.UNTIL_NEXT)
     tidy(ledger, journal, clock.now())
     return 0 if set(journal.outcomes) <= {"succeeded", "skipped"} else EXIT_NOT_WELL
+
+
+def _follow_own_days(places: Paths) -> None:
+    """Let the loop obey calendar.toml beside the strategy: cron has the folder itself, and no command that tells of it."""
+    path = places.folder.parent / TOML
+    if path.is_file():
+        try:
+            publish_own_days(places.control, read(path))
+        except OwnDaysError as error:
+            raise PathError(str(error)) from None
 
 
 class _Later:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from openbell.control import OwnDaysFile
 from openbell.manifest import Manifest, ManifestError
 from openbell.supervisor.health.control_state import Deployments, Pauses
 from openbell.supervisor.health.facts import WatchPeriod
@@ -66,6 +67,8 @@ class Watch:
         self._last_fault = 0
         self._saved_version = 0  # the version of the snapshot for which the last judgement was stored
         self._deployments = Deployments(control)
+        self._own_days = OwnDaysFile(control)
+        self._own_days.look()
         self._machine = MachineMonitor(
             {"journal": journal, "control": control, "the supervisor's own volume": store.folder}
         )
@@ -96,6 +99,8 @@ class Watch:
         """
         self._began_at = self._began_at or now
         try:
+            if self._own_days.look():
+                self._state = None  # what is awaited was reckoned with the calendars that there were
             period = self._gaps.begin_step(now, self._store, reading=self.snapshot is None)
             state = self._state = self._state or self._load(now)
             with self._store.transaction():
