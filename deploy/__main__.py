@@ -23,87 +23,8 @@ from deploy.log import log_to_stdout
 from deploy.release import commands as releases
 from deploy.serverless import command as serverless
 from deploy.settings import Settings, read_settings, values
-<<<<<<< HEAD
 from deploy.start import down, setup, up
 from openbell.manifest import load_all
-=======
-from deploy.target import LocalTarget
-from openbell.calendars.own_days import TOML
-from openbell.manifest import load_all, strategy_folders, suggestion
-
-PATIENCE = 10.0  # seconds for the supervisor's first answer
-STRATEGIES = Path("strategies")
-SERVICES = Path("compose/strategies.yaml")
-OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
-
-
-def up(settings: Settings, options: Namespace) -> int:
-    """Check, build and start everything, then show it."""
-    log = log_to_stdout(settings.log)
-    log.info("checking the strategies")
-    if code := check(settings, options):
-        msg = "nothing was started: mend what the lines above name, and try again"
-        raise CommandError(msg, code)
-    log.info("building the images")
-    if code := build_output.build(compose.build(), log):
-        msg = "an image could not be built: the step that failed is above"
-        raise CommandError(msg, code)
-    if gives_way := _other_form():
-        log.info("stopping the strategies' other form", services=", ".join(gives_way))
-        processes.run(compose.remove(gives_way))
-    log.info("starting the containers and waiting until they are healthy")
-    code = processes.long(compose.up(), log)
-    if code == 0 and (STRATEGIES / TOML).exists():
-        operate.apply_own_days(LocalTarget(settings))
-    operate.show(LocalTarget(settings), settings, PATIENCE)
-    if code:
-        msg = "not everything is healthy: see above, and `make logs STRATEGY=...` for the rest of a container's output"
-        raise CommandError(msg, code)
-    return 0
-
-
-def _other_form() -> tuple[str, ...]:
-    asked = [name for name in values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "").split(",") if name]
-    if not asked:
-        return ()
-    return profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
-
-
-def down(_settings: Settings, _options: Namespace) -> int:
-    """Stop and remove the containers; what they wrote stays."""
-    return processes.run(compose.down())
-
-
-def check(settings: Settings, _options: Namespace) -> int:
-    """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
-    code = processes.run(compose.check())
-    folders = [folder.name for folder in strategy_folders(STRATEGIES)]
-    problems = list(
-        services.differences(
-            folders, [name for file in (SERVICES, *OPTIONAL_SERVICES) for name in services.names(file)]
-        )
-    )
-    given = values(Path(".env"), os.environ)
-    enabled = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
-    problems += strategy_checks.problems(STRATEGIES, Path("compose"), enabled, given)
-    if problem := stop_grace.too_short(load_all(STRATEGIES)[0], settings.stop_grace):
-        problems.append(problem)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    return code or (1 if problems else 0)
-
-
-def _must_exist(strategy: str) -> None:
-    """Raise CommandError unless the strategy has a folder: its name becomes part of paths."""
-    if strategy not in {folder.name for folder in strategy_folders(STRATEGIES)}:
-        raise unknown_strategy(strategy)
-
-
-def unknown_strategy(name: str) -> CommandError:
-    """Return the error about a strategy that has no folder here, or no valid manifest."""
-    known = [folder.name for folder in strategy_folders(STRATEGIES)]
-    return CommandError(f"STRATEGY: there is no strategy {arguments.quoted(name)}; {suggestion(name, known)}", 2)
->>>>>>> 9f4f559 (Closures of the user's own in calendar.toml, followed by loops and supervisor; make calendar)
 
 
 def coming(_settings: Settings, options: Namespace) -> int:

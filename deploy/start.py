@@ -19,6 +19,7 @@ from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, values
 from deploy.target import LocalTarget, Target
+from openbell.calendars.own_days import TOML
 from openbell.manifest import load_all
 
 PATIENCE = 10.0  # seconds for the supervisor's first answer
@@ -62,6 +63,8 @@ def down(settings: Settings, _options: Namespace) -> int:
 
 def _show(where: Target, settings: Settings, log: Log) -> int:
     is_well = readiness.wait(where, log)
+    if is_well and (STRATEGIES / TOML).exists():
+        operate.apply_own_days(where)
     operate.show(where, settings, PATIENCE)
     if not is_well:
         msg = "not everything is well: see above, and `make logs STRATEGY=...` for the rest of what a service wrote"

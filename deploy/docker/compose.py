@@ -107,21 +107,17 @@ def unhalt(service: str) -> Inside:
     return Inside(service, ("unhalt",))
 
 
-<<<<<<< HEAD
-def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:
-=======
-def own_days(service: str, days: str) -> Command:
+def own_days(service: str, days: str) -> Inside:
     """Tell all loops and the supervisor of the user's own closures; `days` is the content of calendar.toml as JSON."""
-    return (*COMPOSE, "exec", "-T", service, "openbell", "own-days", days)
+    return Inside(service, ("own-days", days))
 
 
 def calendar(name: str | None) -> Command:
     """Show the coming sessions of one calendar, or of those that strategies name."""
-    return (sys.executable, "-m", "openbell", "calendar", *(("--calendar", name) if name else ()))
+    return (*_openbell(), "calendar", "--strategies", "strategies", *(("--calendar", name) if name else ()))
 
 
-def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Command:
->>>>>>> 9f4f559 (Closures of the user's own in calendar.toml, followed by loops and supervisor; make calendar)
+def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:
     """Compare a strategy's account with its ledger."""
     return Inside(service or strategy, ("reconcile", *(("--adopt",) if adopt else ())), strategy)
 

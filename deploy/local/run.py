@@ -39,8 +39,8 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
     try:
         preflight.port(settings)
         install_packages((manifest.name for manifest in manifests), places, log)
-        keeper = ProcessSupervisor(log)
         _publish_own_days(places, log)
+        keeper = ProcessSupervisor(log)
         for process in processes(manifests, places, settings, environment):
             keeper.keep(process, places.log(process.name))
         _serve(keeper, log, settings)
@@ -49,10 +49,6 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
     return 0
 
 
-<<<<<<< HEAD
-def lock_data(places: LocalPaths) -> int:
-    """Return the lock of the data folder, which one service at a time holds; CommandError if another one does."""
-=======
 def _publish_own_days(places: LocalPaths, log: Log) -> None:
     """Let what is about to run obey calendar.toml in the strategies' folder."""
     try:
@@ -60,13 +56,13 @@ def _publish_own_days(places: LocalPaths, log: Log) -> None:
     except own_days.OwnDaysError as error:
         raise CommandError(str(error)) from None
     control = f"OPENBELL_CONTROL={places.data / 'control'}"
-    code, end = quiet(("env", control, sys.executable, "-m", "openbell", "own-days", days), log)
+    code, end_of_output = quiet(("env", control, sys.executable, "-m", "openbell", "own-days", days), log)
     if code:
-        raise CommandError("\n".join(end), code)
+        raise CommandError("\n".join(end_of_output), code)
 
 
-def _lock(places: LocalPaths) -> int:
->>>>>>> 9f4f559 (Closures of the user's own in calendar.toml, followed by loops and supervisor; make calendar)
+def lock_data(places: LocalPaths) -> int:
+    """Return the lock of the data folder, which one service at a time holds; CommandError if another one does."""
     places.data.mkdir(parents=True, exist_ok=True)
     lock = os.open(places.data / "local.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
