@@ -20,6 +20,7 @@ from typing import BinaryIO
 from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError, parse_object
 from openbell.json_values import JsonValues
+from openbell.redaction import Redaction
 
 Event = dict[str, object]
 NO_FIELDS: Mapping[str, object] = MappingProxyType({})
@@ -41,16 +42,13 @@ class Journal:
         self.folder = root / strategy
         self._head = {"strategy": strategy, "boot_id": boot_id}
         self._echo = echo
-        self._secrets: tuple[str, ...] = ()
+        self._redaction = Redaction()
         self._day: date | None = None
         self._file = -1
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Keep these texts out of all lines from now on."""
-        # A key of several lines is printed line by line. Only what is too long to be an everyday word can be cut out
-        # of text without harm, and the longest first: a secret may begin with another.
-        parts = {part for secret in secrets for part in (secret, *secret.splitlines()) if len(part) >= 6}
-        self._secrets = tuple(sorted(parts, key=len, reverse=True))
+        self._redaction = Redaction(secrets)
 
     def write(
         self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
@@ -125,9 +123,7 @@ class Journal:
 
     def redacted(self, text: str) -> str:
         """Return the text without the secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return text
+        return self._redaction(text)
 
 
 def _looks() -> Iterator[None]:
@@ -155,7 +151,21 @@ def echo(line: bytes) -> None:
     """Write a line to standard output as well."""
     # The file is the record; a closed or blocked standard output must not stop a strategy from trading.
     with contextlib.suppress(OSError):
-        os.write(1, line)
+        os.write(_Echo.file, line)
+
+
+class _Echo:
+    file = 1  # where standard output really is: in a strategy's processes the descriptor 1 is a pipe
+
+
+def echo_to(file: int) -> None:
+    """Take this descriptor for standard output from now on."""
+    _Echo.file = file
+
+
+def echo_file() -> int:
+    """Return the descriptor that lines are echoed to."""
+    return _Echo.file
 
 
 def stamp(at: datetime) -> str:

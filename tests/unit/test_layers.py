@@ -17,7 +17,8 @@ ALLOWED = {
     "foreign_files": frozenset[str](),
     "instants": frozenset[str](),
     "json_values": frozenset[str](),
-    "journal": frozenset({"foreign_files", "json_values"}),
+    "redaction": frozenset[str](),
+    "journal": frozenset({"foreign_files", "json_values", "redaction"}),
     "manifest": frozenset({"calendars"}),
     "slots": frozenset({"calendars", "instants", "manifest"}),
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
@@ -33,6 +34,7 @@ ALLOWED = {
             "json_values",
             "manifest",
             "paths",
+            "redaction",
             "slots",
         }
     ),

@@ -124,15 +124,16 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
                 return Failure(str(error), error.traceback)
             return worker.attempt(on_paper, functions, copy, journal, run)
 
+        printer = worker.printer(journal)
         began = time.monotonic()
-        if failure := _run(manifest.bots[0], ForkLauncher(load), IMPORT_WITHIN, "its import"):
+        if failure := _run(manifest.bots[0], ForkLauncher(load, printer=printer), IMPORT_WITHIN, "its import"):
             yield f"{manifest.name}: bot {manifest.bots[0].id}: {failure.error}"
             return
         # Each rehearsal imports anew, in a process of its own.
         import_time = time.monotonic() - began
         for bot in [one for one in manifest.bots if not one.is_stream] if runs else []:
             limit = min(LONGEST, bot.timeout.total_seconds())
-            if failure := _run(bot, ForkLauncher(attempt), limit, "its rehearsal", beside=2 * import_time):
+            if failure := _run(bot, ForkLauncher(attempt, printer=printer), limit, "its rehearsal", beside=2 * import_time):
                 yield f"{manifest.name}: bot {bot.id}: {failure.error}"
                 return
 

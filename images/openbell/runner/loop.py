@@ -4,7 +4,6 @@
 Nothing here runs strategy code, and nothing here waits.
 """
 
-import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from openbell.control import Control, Halt, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
+from openbell.runner import output
 from openbell.runner.clock import LONGEST_WAIT, Clock
 from openbell.runner.decide import Decision, Skip, decide
 from openbell.runner.processes import Launcher
@@ -332,8 +332,9 @@ class Loop:
         self._hold_until = steady + HOLD_OFF
         if steady - self._trouble_told_at >= 30:
             self._trouble_told_at = steady
-            line = f"{self._manifest.name}: cannot write ({error}); no run starts until journal and state can be written again\n"
-            os.write(2, line.encode())
+            output.say(
+                f"{self._manifest.name}: cannot write ({error}); no run starts until journal and state can be written again"
+            )
 
     def _idle(self) -> float:
         now, steady = self._clock.now(), self._clock.elapsed()

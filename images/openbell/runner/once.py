@@ -23,15 +23,18 @@ from openbell.journal import NO_FIELDS, Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, parse_duration, strategy_folders
 from openbell.paths import PathError, Paths, from_environment, prepare
+from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_lock import LoopLock
+from openbell.runner.output import Pipe
 from openbell.runner.processes import Launcher, RunProcess
 from openbell.runner.recovery import recover
 from openbell.runner.startup import (
     CANNOT_START,
     EXIT_CANNOT_START,
     arm_watchdog,
+    captured,
     launcher_of,
     tell_start,
     tell_that_it_cannot_start,
@@ -149,7 +152,16 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     tell_start(journal, manifest, places, previous_stop)
     ledger.remember("previous stop", "unclean")
     arm_watchdog()
-    launcher.launcher = launcher_of(manifest, places, journal)
+    orphans.adopt()
+    with captured(journal) as printed:
+        launcher.launcher = launcher_of(manifest, places, journal)
+        _turn(loop, clock, until, printed)
+    tidy(ledger, journal, clock.now())
+    return 0 if set(journal.outcomes) <= {"succeeded", "skipped"} else EXIT_NOT_WELL
+
+
+def _turn(loop: Loop, clock: SystemClock, until: datetime, printed: Pipe) -> None:
+    """Let the loop turn until nothing is due any more."""
     stop: list[str] = []
 
     def drain(number: int, _: object) -> None:
@@ -160,13 +172,12 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     signal.signal(signal.SIGINT, drain)
     while True:
         arm_watchdog()
+        printed.read()
         wait = loop.step()
         if loop.is_drained or loop.is_settled(until):
             break
         clock.wait(min(wait, LONGEST_WAIT))
     loop.finish(stop[0] if stop else heartbeat.UNTIL_NEXT)
-    tidy(ledger, journal, clock.now())
-    return 0 if set(journal.outcomes) <= {"succeeded", "skipped"} else EXIT_NOT_WELL
 
 
 def _follow_own_days(places: Paths) -> None:

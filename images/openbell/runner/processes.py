@@ -11,12 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from openbell import journal
+from openbell.runner import orphans
 from openbell.runner.loop_lock import LOOK
+from openbell.runner.output import Pipe, Printed
 from openbell.strategy.context import Run
 
 STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
 LONGEST_REPORT = 20_000  # characters of an error and of a traceback; the loop does not pay for a strategy's megabytes
 SELF_DESTRUCT_MARGIN = 30  # seconds after its time-out at which a run whose loop is gone ends by itself
+
+
+ECHO = "OPENBELL_ECHO"  # tells a new interpreter at which descriptor the real standard output is
+POLL_SOON = 0.1  # seconds between two looks at what a run prints past Python
+FULL = 1 << 18  # bytes in one look after which the next one is at once
+_RUNNING: set[int] = set()  # the processes of this process's runs
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class RunProcess(Protocol):
 
     def poll(self) -> "Ending | None":
         """Return how the attempt ended, or None while it goes on."""
+
+    def poll_within(self) -> float | None:
+        """Return the seconds within which `poll` is to be called again though nothing ends; None if that does not matter."""
 
     def ask_stack(self) -> None:
         """Ask the process for its stack; `stack` has it a moment later."""
@@ -64,19 +76,29 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+# Returns what becomes of the lines that a run prints past Python, at the descriptors 1 and 2.
+Printer = Callable[[Run], Printed]
+
+
 class ForkLauncher:
     """Starts each attempt in a child forked from this process, warm: all imports are there already.
 
     attempt: what the child does. It returns None, or the failure. arm_watchdog: called in this process after each fork.
     """
 
-    def __init__(self, attempt: Callable[[Run], Failure | None], arm_watchdog: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self,
+        attempt: Callable[[Run], Failure | None],
+        arm_watchdog: Callable[[], None] = _nothing,
+        printer: Printer | None = None,
+    ) -> None:
         self._attempt = attempt
         self._arm_watchdog = arm_watchdog
+        self._printer = printer
 
     def start(self, run: Run) -> RunProcess:
         """Fork; the child never returns."""
-        return _fork(run, lambda _: self._attempt, self._arm_watchdog)
+        return _fork(run, lambda _: self._attempt, self._arm_watchdog, self._printer)
 
 
 class FreshLauncher:
@@ -86,10 +108,14 @@ class FreshLauncher:
     """
 
     def __init__(
-        self, command: Callable[[Run, int, int], list[str]], arm_watchdog: Callable[[], None] = _nothing
+        self,
+        command: Callable[[Run, int, int], list[str]],
+        arm_watchdog: Callable[[], None] = _nothing,
+        printer: Printer | None = None,
     ) -> None:
         self._command = command
         self._arm_watchdog = arm_watchdog
+        self._printer = printer
 
     def start(self, run: Run) -> RunProcess:
         """Fork and execute the command."""
@@ -100,13 +126,15 @@ class FreshLauncher:
             def execute(_: Run) -> Failure | None:
                 os.set_inheritable(files.report, True)  # noqa: FBT003 - positional only
                 os.set_inheritable(files.stack, True)  # noqa: FBT003
+                os.set_inheritable(journal.echo_file(), True)  # noqa: FBT003
+                os.environ[ECHO] = str(journal.echo_file())
                 # Until the new interpreter answers to it, being asked for the stack must not end it.
                 signal.signal(STACK_SIGNAL, signal.SIG_IGN)
                 os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell
 
             return execute
 
-        return _fork(run, attempt, self._arm_watchdog)
+        return _fork(run, attempt, self._arm_watchdog, self._printer)
 
 
 class _Files(NamedTuple):
@@ -117,9 +145,15 @@ class _Files(NamedTuple):
 
 
 def _fork(
-    run: Run, attempt: Callable[[_Files], Callable[[Run], Failure | None]], arm_watchdog: Callable[[], None]
+    run: Run,
+    attempt: Callable[[_Files], Callable[[Run], Failure | None]],
+    arm_watchdog: Callable[[], None],
+    printer: Printer | None,
 ) -> "ChildProcess":
     with contextlib.ExitStack() as undo:
+        pipe = Pipe(printer(run)) if printer else None
+        if pipe:
+            undo.callback(pipe.close)
         report = os.memfd_create("openbell-report", os.MFD_CLOEXEC)
         undo.callback(os.close, report)
         stack = os.memfd_create("openbell-stack", os.MFD_CLOEXEC)
@@ -134,18 +168,23 @@ def _fork(
         try:
             pid = os.fork()
             if pid == 0:
-                _child(report, stack, run, function)
+                _child(_Files(report, stack), pipe, run, function)
         finally:
             arm_watchdog()
         undo.pop_all()
-        return ChildProcess(pid, report, stack)
+        if pipe:
+            pipe.close_writing_end()
+        _RUNNING.add(pid)
+        return ChildProcess(pid, report, stack, pipe)
 
 
 class ChildProcess:
     """An attempt in a child process: the leader of a process group of its own."""
 
-    def __init__(self, pid: int, report: int, stack: int) -> None:
+    def __init__(self, pid: int, report: int, stack: int, pipe: Pipe | None = None) -> None:
         self.pid = pid
+        self._pipe = pipe
+        self._read_last = 0  # bytes
         self._report = report
         self._stack = stack
         # Both sides set the group, so that it is set whoever is first.
@@ -157,14 +196,31 @@ class ChildProcess:
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
+            self._end_what_is_left()
             return Ending(Failure("the run's process was lost: somebody else reaped it"))
         if pid == 0:
+            if self._pipe:
+                self._read_last = self._pipe.read()
             return None
-        self._kill_group()
+        self._end_what_is_left()
         report, stack = _content(self._report), _content(self._stack)
         os.close(self._report)
         os.close(self._stack)
         return Ending(_failure(os.waitstatus_to_exitcode(status), report, stack))
+
+    def poll_within(self) -> float | None:
+        """Return a short time while the process prints past Python: who prints waits when the pipe is full."""
+        if not self._read_last:
+            return None
+        return POLL_SOON if self._read_last < FULL else 0.0
+
+    def _end_what_is_left(self) -> None:
+        self._kill_group()
+        _RUNNING.discard(self.pid)
+        orphans.end(_RUNNING)
+        if self._pipe:
+            self._pipe.close()
+            self._pipe = None
 
     def ask_stack(self) -> None:
         """Send the signal on which the child dumps the stacks of all its threads."""
@@ -181,7 +237,8 @@ class ChildProcess:
             os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the child and its process group; `poll` reaps it."""
+        """Kill the child, its process group and what it has started elsewhere; `poll` reaps it."""
+        orphans.kill_descendants(self.pid)
         self._kill_group()
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
@@ -191,11 +248,14 @@ class ChildProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def _child(report: int, stack: int, run: Run, attempt: Callable[[Run], Failure | None]) -> None:
+def _child(files: _Files, pipe: Pipe | None, run: Run, attempt: Callable[[Run], Failure | None]) -> None:
     """Be the child: run the attempt, write the report, end. Nothing of the loop's may be undone here, so no clean-up."""
-    code = 1
+    code, report = 1, files.report
     try:
-        become_run(stack, run)
+        become_run(files.stack, run)
+        if pipe:
+            pipe.put_at_standard_files()
+            pipe.forget()
         failure = attempt(run)
         write_report(report, failure)
         code = 0 if failure is None else 1
@@ -213,6 +273,8 @@ def become_run(stack: int, run: Run) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, LOOK):
         signal.signal(number, signal.SIG_DFL)
     answer_stack(stack)
+    _RUNNING.clear()
+    orphans.adopt()
     # If the loop dies, nobody is left to enforce the time-out: SIGALRM's default ends this process. A stream, which
     # has no end, looks for its loop at every beat.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

@@ -343,6 +343,8 @@ class Runs:
     def waits(self, steady: float) -> Iterable[float]:
         """Yield in how many seconds something is to be done about a run."""
         for active in self._active.values():
+            if active.process is not None and (soon := active.process.poll_within()) is not None:
+                yield soon
             if active.ending is not None:
                 yield 0.0
             elif active.process is None:

@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -17,9 +16,11 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.paths import PathError, Paths, from_environment, prepare
+from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_lock import LoopLock
+from openbell.runner.output import Pipe, say
 from openbell.runner.processes import Launcher
 from openbell.runner.recovery import recover
 from openbell.runner.startup import (
@@ -27,6 +28,7 @@ from openbell.runner.startup import (
     EXIT_CANNOT_START,
     IMPORT_WITHIN,
     arm_watchdog,
+    captured,
     launcher_of,
     reasons,
     reconcile,
@@ -42,14 +44,14 @@ ARM_EVERY = 4.0  # seconds; arming costs a thread, more than all the rest of an 
 def main(arguments: Sequence[str]) -> int:
     """Run the strategy that the environment names until SIGTERM; return the exit code."""
     if arguments:
-        _say("usage: openbell run (it takes no arguments: the environment names the strategy)")
+        say("usage: openbell run (it takes no arguments: the environment names the strategy)")
         return 2
     faulthandler.enable()
     try:
         places = from_environment(os.environ)
         prepare(places.journal / places.strategy)
     except PathError as error:
-        _say(str(error))
+        say(str(error))
         return EXIT_CANNOT_START
     boot_id = os.urandom(4).hex()
     os.environ["OPENBELL_BOOT_ID"] = boot_id
@@ -67,20 +69,22 @@ def main(arguments: Sequence[str]) -> int:
         # for the line.
         manifest = loader.manifest(places)
         journal.redact(loader.secrets(manifest, os.environ))
-        launcher = launcher_of(manifest, places, journal)
-        faulthandler.cancel_dump_traceback_later()
-        lock.acquire(lambda holder: _say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
-        arm_watchdog()
-        return _serve(manifest, launcher, places, journal, boot_id)
+        orphans.adopt()
+        with captured(journal) as printed:
+            launcher = launcher_of(manifest, places, journal)
+            faulthandler.cancel_dump_traceback_later()
+            lock.acquire(lambda holder: say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
+            arm_watchdog()
+            return _serve(manifest, launcher, places, journal, boot_id, printed)
     except CANNOT_START as error:
         if lock.try_to_acquire() is None:
             tell_that_it_cannot_start(journal, error)
         else:  # another loop runs the strategy well: its journal is no place for this
-            _say(f"{places.strategy}: cannot start: {'; '.join(reasons(error))}")
+            say(f"{places.strategy}: cannot start: {'; '.join(reasons(error))}")
         return EXIT_CANNOT_START
 
 
-def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journal, boot_id: str) -> int:
+def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journal, boot_id: str, printed: Pipe) -> int:
     ledger = Ledger(places.state / "ledger.sqlite")
     control = Control(places.control, manifest.name)
     control.prepare()
@@ -106,6 +110,7 @@ def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journ
     gc.freeze()
     armed_at = float("-inf")
     while not loop.is_drained:
+        printed.read()
         if clock.elapsed() - armed_at >= ARM_EVERY:
             arm_watchdog()
             armed_at = clock.elapsed()
@@ -115,7 +120,7 @@ def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journ
     try:
         loop.finish(stop[0] if stop else "drained")
     except (OSError, sqlite3.Error) as error:
-        _say(f"{manifest.name}: stopped, but could not write that it did: {error}")
+        say(f"{manifest.name}: stopped, but could not write that it did: {error}")
     return 0
 
 
@@ -132,7 +137,3 @@ def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:
         names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
         text = f'importing strategy.py started {threads - 1} threads ({names or "native"}), which runs do not inherit: set start = "fresh" in strategy.toml if they are needed'
         journal.write("output", datetime.now(UTC), level="warning", text=text)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

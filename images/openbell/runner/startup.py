@@ -1,9 +1,10 @@
 """What every way of running a strategy begins with: its code is imported, its launcher made, its release known."""
 
+import contextlib
 import faulthandler
 import sqlite3
-import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, ManifestError
 from openbell.paths import PathError, Paths
-from openbell.runner import worker
+from openbell.runner import open_files, orphans, output, worker
+from openbell.runner.output import Pipe
 from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher
 from openbell.strategy import loader
 from openbell.strategy.context import Run
@@ -30,7 +32,7 @@ CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarEx
 
 def arm_watchdog(seconds: float = WATCHDOG) -> None:
     """Let this process end itself unless it is armed again in time: a hung import or a hung loop does no good."""
-    faulthandler.dump_traceback_later(seconds, exit=True)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=output.real_error())
 
 
 def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher:
@@ -39,28 +41,34 @@ def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher
         msg = f'OPENBELL_CLOCK is set, and {manifest.name} trades with "{manifest.broker}": a faster clock is for paper only, unset it'
         raise PathError(msg)
     if manifest.start == "fresh":
-        _import_in_child(manifest, places)
-        return FreshLauncher(worker.fresh_command, arm_watchdog)
+        _import_in_child(manifest, places, journal)
+        return FreshLauncher(worker.fresh_command, arm_watchdog, worker.printer(journal))
     functions = loader.load(places.folder, loader.functions(manifest))
     worker.warm_up(manifest, places)
+    open_files.flush(journal.folder)  # or every run would write anew what the import has left in a buffer
+    orphans.keep_children()
 
     def attempt(run: Run) -> Failure | None:
         return worker.attempt(manifest, functions, places, journal, run)
 
-    return ForkLauncher(attempt, arm_watchdog)
+    return ForkLauncher(attempt, arm_watchdog, worker.printer(journal))
 
 
-def _import_in_child(manifest: Manifest, places: Paths) -> None:
+def _import_in_child(manifest: Manifest, places: Paths, journal: Journal) -> None:
     """See that the strategy can be imported, without its libraries in this process; StrategyImportError if it cannot."""
 
     def attempt(_: Run) -> Failure | None:
+        output.capture(worker.printed_at_import(journal))
         try:
             loader.load(places.folder, loader.functions(manifest))
         except loader.StrategyImportError as error:
             return Failure(str(error), error.traceback)
+        finally:
+            output.finish()
         return None
 
-    process = ForkLauncher(attempt).start(Run(manifest.bots[0], clock.now(), "import", 0))
+    launcher = ForkLauncher(attempt, printer=lambda _: worker.printed_at_import(journal))
+    process = launcher.start(Run(manifest.bots[0], clock.now(), "import", 0))
     arm_watchdog(IMPORT_WITHIN)  # it ends a hung import with this process: the container's other processes go with it
     while (ending := process.poll()) is None:
         time.sleep(0.02)
@@ -74,7 +82,8 @@ def reconcile(manifest: Manifest, places: Paths, journal: Journal) -> None:
     def attempt(_: Run) -> Failure | None:
         return worker.reconcile_at_start(manifest, places, journal)
 
-    process = ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], clock.now(), "reconcile", 0))
+    launcher = ForkLauncher(attempt, arm_watchdog, lambda _: worker.printed_at_import(journal))
+    process = launcher.start(Run(manifest.bots[0], clock.now(), "reconcile", 0))
     until = time.monotonic() + RECONCILE
     while (ending := process.poll()) is None:
         if time.monotonic() > until:
@@ -83,6 +92,16 @@ def reconcile(manifest: Manifest, places: Paths, journal: Journal) -> None:
     if ending.failure is not None:
         text = f"what the broker holds could not be compared with the ledger: {ending.failure.error}"
         journal.write("output", clock.now(), level="warning", text=text)
+
+
+@contextlib.contextmanager
+def captured(journal: Journal) -> Iterator[Pipe]:
+    """Let nothing that this process prints reach its standard output unseen, from the strategy's import on."""
+    pipe = Pipe(worker.printed_at_import(journal))
+    with output.at_standard_files(pipe, worker.printed_at_import(journal)):
+        faulthandler.enable(file=output.real_error())
+        yield pipe
+    faulthandler.enable()
 
 
 def tell_start(journal: Journal, manifest: Manifest, places: Paths, previous_stop: str) -> None:
@@ -124,7 +143,7 @@ def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
         journal.write("service_stop", now, level="error", reason=f"cannot start: {lines[0]}")
         journal.sync()
     except OSError as journal_error:
-        print("\n".join([*lines, str(journal_error)]), file=sys.stderr, flush=True)
+        output.say("\n".join(journal.redacted(line) for line in [*lines, str(journal_error)]))
 
 
 def tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
@@ -133,6 +152,5 @@ def tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
         journals.prune(journal.folder, now.date(), KEEP_DAYS)
         ledger.forget_before(now - timedelta(days=KEEP_DAYS))
     except (OSError, sqlite3.Error) as error:
-        line = f"{journal.folder.name}: old lines and claims could not be removed: {error}"
-        print(line, file=sys.stderr, flush=True)
+        output.say(f"{journal.folder.name}: old lines and claims could not be removed: {error}")
     return now

@@ -5,7 +5,6 @@ of the strategy becomes journal lines.
 """
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -17,12 +16,15 @@ from datetime import datetime
 from functools import partial
 
 from openbell import clock
+from openbell import journal as journals
 from openbell.journal import Journal, stamp
 from openbell.json_values import JsonValues
 from openbell.manifest import Manifest
 from openbell.paths import Paths, from_environment
+from openbell.runner import open_files, orphans, output
 from openbell.runner.account_event import tell_account
-from openbell.runner.processes import Failure, answer_stack, write_report
+from openbell.runner.output import Printed
+from openbell.runner.processes import ECHO, Failure, answer_stack, write_report
 from openbell.runner.run_setup import desk_of, halted, look, look_at_start, open_for, open_ledger
 from openbell.strategy import executable, loader
 from openbell.strategy.context import Context, Run
@@ -35,7 +37,6 @@ from openbell.trading.venues.preload import LibraryMissingError, preload
 
 LAST_ANSWER = 20.0  # seconds that an order of another thread is given to be answered when run() has returned
 STREAM_LAST_ANSWER = 5.0  # seconds; a stream that is asked to end is killed soon after
-LONGEST_OUTPUT = 16_000  # characters that a run may print into the journal; the rest is counted
 
 
 def attempt(
@@ -47,8 +48,7 @@ def attempt(
     """
     fields = run.fields()
     process = os.getpid()
-    output = _Output(lambda text, level: _note(journal, fields, text, level))
-    sys.stdout = sys.stderr = output
+    output.capture(printer(journal)(run))
     try:
         ledger = open_ledger(places)
         desk = desk_of(manifest, run.bot, places, ledger)
@@ -81,7 +81,9 @@ def attempt(
         _end_copies(process)
         return Failure(_last_line(error), _strategy_traceback(error))
     finally:
-        output.end()
+        open_files.flush(journal.folder)
+        orphans.end()
+        output.finish()
         others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if others:
             text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
@@ -148,6 +150,16 @@ def _end_copies(process: int) -> None:
         os._exit(1)
 
 
+def printer(journal: Journal) -> Callable[[Run], Printed]:
+    """Return what makes journal lines of what a run prints."""
+    return lambda run: Printed(partial(_note, journal, run.fields()))
+
+
+def printed_at_import(journal: Journal) -> Printed:
+    """Return what makes journal lines of what is printed outside of runs."""
+    return Printed(partial(_note, journal, {}))
+
+
 def _note(journal: Journal, fields: Mapping[str, object], text: str, level: str) -> None:
     # What a strategy prints is a comfort, not the record: that it cannot be written must neither end nor hide anything.
     with contextlib.suppress(OSError):
@@ -170,15 +182,21 @@ def fresh_command(run: Run, report: int, stack: int) -> list[str]:
 def _main(text: str) -> None:
     spec = json.loads(text)
     answer_stack(spec["stack"])
+    echo = int(os.environ.pop(ECHO))
+    os.set_inheritable(echo, False)  # noqa: FBT003 - positional only
+    journals.echo_to(echo)
+    orphans.adopt()
     places = from_environment(os.environ)
     manifest = loader.manifest(places)
     journal = Journal(places.journal, manifest.name, os.environ.get("OPENBELL_BOOT_ID", ""))
     journal.redact(loader.secrets(manifest, os.environ))
     run = Run(manifest.bot(spec["bot"]), datetime.fromisoformat(spec["slot"]), spec["run_id"], spec["attempt"])
+    output.capture(printer(journal)(run))
     try:
         functions = loader.load(places.folder, loader.functions(manifest))
     except loader.StrategyImportError as error:
         failure: Failure | None = Failure(str(error), error.traceback)
+        output.finish()
     else:
         failure = attempt(manifest, functions, places, journal, run)
     write_report(spec["report"], failure)
@@ -196,38 +214,6 @@ def _strategy_traceback(error: BaseException) -> str:
     while frame is not None and frame.tb_frame.f_code.co_filename in ours:
         frame = frame.tb_next
     return "".join(traceback.format_exception(error.with_traceback(frame or error.__traceback__)))
-
-
-class _Output(io.TextIOBase):
-    """What the strategy prints: whole lines to the journal, until it is too much."""
-
-    def __init__(self, emit: Callable[[str, str], None]) -> None:
-        self._emit = emit
-        self._line = ""
-        self._used = 0
-        self._left_out = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        if self._used >= LONGEST_OUTPUT:
-            self._left_out += len(text)
-            return len(text)
-        *lines, self._line = (self._line + text[: LONGEST_OUTPUT - self._used]).split("\n")
-        self._left_out += max(0, len(text) - (LONGEST_OUTPUT - self._used))
-        self._used += len(text)
-        for line in lines:
-            if line:
-                self._emit(line, "info")
-        return len(text)
-
-    def end(self) -> None:
-        """Emit what is left: a last line without an end, and how much was left out."""
-        if self._line:
-            self._emit(self._line, "info")
-        if self._left_out:
-            self._emit(f"[{self._left_out} more characters were printed and left out]", "warning")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`openbell once`: real processes, each of which runs what is due and ends."""
 
+import base64
 import json
 import os
 import signal
@@ -229,3 +230,50 @@ def test_sigterm_drains(host: Host) -> None:
     assert process.returncode == 0
     assert [event["outcome"] for event in host.events("run_end")] == ["succeeded"]
     assert host.events("service_stop")[0]["reason"] == "SIGTERM"
+
+
+KEY = "sk-live+0123/456="
+PRINTS = """
+import base64, logging, os, subprocess, sys
+KEY = os.environ["API_KEY"]
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+logging.info("logged at import: %s", KEY)
+print("printed at import", KEY)
+os.write(1, f"written at import {KEY}\\n".encode())
+subprocess.run(["echo", "echoed at import", KEY])
+def run(ctx):
+    logging.info("logged in the run: %s", KEY)
+    os.write(2, base64.b64encode(b"user:" + KEY.encode()) + b" encoded in the run\\n")
+    subprocess.run(["echo", "echoed in the run", KEY])
+    ctx.hold("AAPL", reason="fine")
+"""
+
+
+@pytest.mark.parametrize("start", ["warm", "fresh"])
+def test_what_is_printed_reaches_the_journal_without_secrets(host: Host, start: str) -> None:
+    """At import and in a run, by Python, log handlers, children and descriptors: on the container's output too."""
+    host.environment["API_KEY"] = KEY
+    host.write(f'secrets = ["API_KEY"]\nstart = "{start}"\n' + bot_due_now(), PRINTS)
+    code, output, errors = host.once()
+    assert code == 0, errors
+    told = [str(line["text"]) for line in host.events("output")]
+    for way in ("logged at import: [secret]", "printed at import [secret]", "written at import [secret]"):
+        assert way in told
+    assert {"echoed at import [secret]", "logged in the run: [secret]", "echoed in the run [secret]"} <= set(told)
+    raw = "".join(path.read_text() for path in (host.root / "journal" / "demo").glob("*.jsonl"))
+    for form in (KEY, base64.b64encode(f"user:{KEY}".encode()).decode()[8:-4]):
+        assert form not in raw + output + errors
+    assert errors == ""
+    assert {line["event"] for line in map(json.loads, output.splitlines())} >= {"service_start", "output", "run_end"}
+
+
+def test_a_strategy_that_fails_at_import_shows_what_it_printed(host: Host) -> None:
+    """The lines before the error are in the journal before it."""
+    host.write(bot_due_now(), "import os\nprint('going')\nos.write(1, b'gone')\n1 / 0\n")
+    code, _, _ = host.once()
+    assert code == 3
+    assert {line["text"] for line in host.events("output")} == {"going", "gone"}
+    assert (
+        host.events("service_stop")[0]["reason"]
+        == "cannot start: strategy.py cannot be imported: ZeroDivisionError: division by zero (strategy.py, line 4)"
+    )

@@ -95,6 +95,10 @@ class FakeProcess:
         self.is_reaped = True
         return Ending(Failure("killed") if self.was_killed else self.plan.failure)
 
+    def poll_within(self) -> float | None:
+        """Print nothing past Python."""
+        return None
+
     def ask_stack(self) -> None:
         """Note that the stack was asked for."""
         self.was_asked = True

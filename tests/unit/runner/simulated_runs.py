@@ -155,6 +155,10 @@ class SimulatedProcess:
         self.wakes = False
         return self._ending or Ending(Failure("the run was killed"))
 
+    def poll_within(self) -> float | None:
+        """Print nothing past Python."""
+        return None
+
     def ask_stack(self) -> None:
         """Do nothing: there is no stack."""
 

@@ -1,5 +1,6 @@
 """Strategies that misbehave, in real processes: forked from the loop and in new interpreters, with the same end."""
 
+import base64
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from openbell import manifest as manifests
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, Ledger
 from openbell.paths import Paths, from_environment
-from openbell.runner import worker
+from openbell.runner import output, worker
 from openbell.runner.processes import Ending, Failure, ForkLauncher, FreshLauncher, Launcher, RunProcess
 from openbell.strategy import loader
 from openbell.strategy.context import Run
@@ -68,17 +69,18 @@ class Bench:
         return self._launcher(manifest).start(run)
 
     def _launcher(self, manifest: manifests.Manifest) -> Launcher:
-        if self.mode == "fresh":
-            return FreshLauncher(worker.fresh_command)
         journal = Journal(self.places.journal, "demo", "boot")
         journal.redact([KEY])
+        if self.mode == "fresh":
+            return FreshLauncher(worker.fresh_command, printer=worker.printer(journal))
 
         def attempt(run: Run) -> Failure | None:
             # The loop loads it before the fork; here it must not stay in the tests' process.
+            output.capture(worker.printed_at_import(journal))
             functions = loader.load(self.places.folder)
             return worker.attempt(manifest, functions, self.places, journal, run)
 
-        return ForkLauncher(attempt)
+        return ForkLauncher(attempt, printer=worker.printer(journal))
 
     def attempt(self, code: str) -> Attempted:
         """Run one attempt to its end."""
@@ -288,7 +290,11 @@ def test_a_hundred_megabytes_of_output_are_a_few_lines(bench: Bench) -> None:
     """)
     assert done.failure is None
     assert len(done.raw) < 30_000
-    assert done.texts()[-1] == f"[{100_000_000 + 2000 - 16_000} more characters were printed and left out]"
+    kept = "16000 a minute are kept"
+    assert (
+        done.texts()[-1]
+        == f"[1100 lines with {100 * 999_999 + 1000 - 16_000} characters were printed and left out: {kept}]"
+    )
     assert time.monotonic() - began < 30
 
 
@@ -304,6 +310,93 @@ def test_secrets_do_not_reach_the_journal(bench: Bench) -> None:
     """)
     assert KEY not in done.raw
     assert "the key is [secret]" in done.texts()
+
+
+def test_what_is_printed_past_python_is_in_the_journal(bench: Bench) -> None:
+    """A child's output, bytes at a descriptor and native code's are lines of the run as well."""
+    done = bench.attempt("""
+        import ctypes, os, subprocess
+        def run(ctx):
+            subprocess.run(["echo", "from a child"])
+            os.write(1, b"from a descriptor\\n")
+            os.write(2, b"from another")
+    """)
+    assert sorted(done.texts()) == ["from a child", "from a descriptor", "from another"]
+    assert {line["run_id"] for line in done.lines if line["event"] == "output"} == {"r1"}
+
+
+def test_the_last_words_of_a_crash_are_in_the_journal(bench: Bench) -> None:
+    """What a process wrote before it was killed is read when it has ended."""
+    done = bench.attempt("""
+        import os
+        def run(ctx):
+            os.write(2, b"terminate called after throwing an instance of std::bad_alloc")
+            os.abort()
+    """)
+    assert done.texts() == ["terminate called after throwing an instance of std::bad_alloc"]
+
+
+def test_log_handlers_of_the_import_reach_the_journal(bench: Bench) -> None:
+    """What `logging.basicConfig` at import has set up logs into the run that logs."""
+    done = bench.attempt("""
+        import logging
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", force=True)
+        def run(ctx):
+            logging.getLogger("mine").info("a line")
+    """)
+    assert done.texts() == ["mine: a line"]
+
+
+def test_a_child_that_prints_megabytes_is_not_held_up(bench: Bench) -> None:
+    """Who prints past Python never waits for the loop for long, and what is too much is counted."""
+    done = bench.attempt("""
+        import subprocess
+        def run(ctx):
+            subprocess.run("yes | head -c 5000000", shell=True)
+    """)
+    assert done.failure is None
+    assert done.texts()[-1].startswith("[")
+    assert "characters were printed and left out" in done.texts()[-1]
+
+
+def test_standard_output_is_a_file_like_any_other(bench: Bench) -> None:
+    """It has a descriptor, a buffer for bytes and settings, and is no terminal; a progress bar is its last state."""
+    done = bench.attempt("""
+        import os, sys
+        def run(ctx):
+            assert not sys.stdout.isatty()
+            sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
+            sys.stdout.buffer.write("bytes ü\\n".encode())
+            sys.stdout.buffer.flush()
+            os.write(sys.stdout.fileno(), b"")
+            os.write(sys.stderr.fileno(), b"")
+            assert (sys.stdout.encoding, sys.stdout.writable(), sys.stdout.closed) == ("utf-8", True, False)
+            for percent in (10, 50, 100):
+                print(f"\\r{percent} %", end="", file=sys.stderr)
+    """)
+    assert done.failure is None
+    assert sorted(done.texts()) == ["100 %", "bytes ü"]
+
+
+def test_no_secret_leaves_the_process(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    """Not by a handler of the import, a child, a descriptor or an encoding: not in the journal, not on standard output."""
+    done = bench.attempt("""
+        import base64, logging, os, subprocess, sys
+        logging.basicConfig(level=logging.INFO)
+        def run(ctx):
+            key = ctx.secret("API_KEY")
+            logging.info(key)
+            subprocess.run(["echo", key])
+            os.write(1, key.encode())
+            os.write(2, base64.b64encode(b"user:" + key.encode()))
+            sys.__stdout__.write(key)
+            sys.__stdout__.flush()
+            raise ValueError("https://host/?key=" + "".join(f"%{byte:02x}" for byte in key.encode()))
+    """)
+    told = done.raw + "".join(capfd.readouterr()) + done.error
+    for form in (KEY, base64.b64encode(b"user:" + KEY.encode()).decode()[8:-4]):
+        assert form not in told
+    assert done.texts()
 
 
 # What it does to its process
@@ -361,6 +454,53 @@ def test_a_child_that_is_left_behind_ends_with_the_run(bench: Bench, tmp_path: P
     assert done.failure is None
     child = int((tmp_path / "pid").read_text())
     wait_for(lambda: not is_running(child), "the end of the strategy's child")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param("subprocess.Popen(['sleep', '600'], start_new_session=True).pid", id="a session of its own"),
+        pytest.param("detached()", id="twice forked"),
+    ],
+)
+def test_a_child_that_has_detached_itself_ends_with_the_run(bench: Bench, tmp_path: Path, start: str) -> None:
+    """Neither a session of its own nor a parent that is gone lets a process outlive its run."""
+    done = bench.attempt(f"""
+        import os, subprocess
+        def detached():
+            read, write = os.pipe()
+            if not os.fork():
+                os.setsid()
+                if not os.fork():
+                    os.write(write, str(os.getpid()).encode())
+                    os.execvp("sleep", ["sleep", "600"])
+                os._exit(0)
+            os.wait()
+            return int(os.read(read, 20))
+        def run(ctx):
+            with open({str(tmp_path / "pid")!r}, "w") as file:
+                file.write(str({start}))
+    """)
+    assert done.failure is None
+    child = int((tmp_path / "pid").read_text())
+    assert not is_running(child)
+
+
+def test_a_file_that_was_not_closed_is_flushed(bench: Bench, tmp_path: Path) -> None:
+    """Whether it was opened at import or in the run, all that was written is there."""
+    done = bench.attempt(f"""
+        import csv
+        at_import = open({str(tmp_path / "import.csv")!r}, "a")
+        at_import.write("header\\n")
+        def run(ctx):
+            global in_run
+            in_run = open({str(tmp_path / "run.txt")!r}, "w")
+            in_run.write("a line")
+            csv.writer(at_import).writerow(["AAPL", 1])
+    """)
+    assert done.failure is None
+    assert (tmp_path / "run.txt").read_text() == "a line"
+    assert (tmp_path / "import.csv").read_text().splitlines() == ["header", "AAPL,1"]
 
 
 def is_running(process: int) -> bool:
@@ -444,7 +584,7 @@ def test_every_value_becomes_json(bench: Bench) -> None:
         1.5,
         [3],
         [1, None],
-        "\ud800",
+        "?",
         {"a": ["-inf"], "2": True},
     ]
 

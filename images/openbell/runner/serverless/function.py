@@ -31,7 +31,7 @@ from openbell.runner.serverless import response
 from openbell.runner.serverless.request import AskedWrongError, understand
 from openbell.runner.serverless.response import Answer
 from openbell.runner.serverless.session import BusyError, LeaseLostError, Session, Store
-from openbell.runner.startup import CANNOT_START, KEEP_DAYS, reasons, tell_start, tell_that_it_cannot_start
+from openbell.runner.startup import CANNOT_START, KEEP_DAYS, captured, reasons, tell_start, tell_that_it_cannot_start
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 
@@ -187,13 +187,14 @@ class _Ready:
 def _launcher(manifest: Manifest, places: Paths, journal: PostgresJournal) -> ForkLauncher:
     """Import the strategy, here or, if it does not survive a fork, in each run; StrategyImportError if it fails."""
     load_all = partial(loader.load, places.folder, loader.functions(manifest))
-    functions = None if manifest.start == "fresh" else load_all()
+    with captured(journal):
+        functions = None if manifest.start == "fresh" else load_all()
     worker.warm_up(manifest, places)
 
     def attempt(run: Run) -> Failure | None:
         return worker.attempt(manifest, functions or load_all(), places, journal, run)
 
-    return ForkLauncher(attempt)
+    return ForkLauncher(attempt, printer=worker.printer(journal))
 
 
 def _url(environment: Mapping[str, str]) -> str:
