@@ -177,6 +177,27 @@ class Ledger:
             for bot, slot in slots:
                 self._account(bot, slot)
 
+    def account_back(self, slots: Iterable[tuple[str, datetime]]) -> None:
+        """Record, for bots, that no slot later than this one is accounted for: the clock was ahead when it was."""
+        with self._transaction():
+            for bot, slot in slots:
+                statement = "UPDATE accounted SET until = ? WHERE bot = ? AND until > ?"
+                self._database.execute(statement, (_text(slot), bot, _text(slot)))
+
+    def newest_claim(self, bot: str, until: datetime) -> datetime | None:
+        """Return the newest slot of the bot, not later than `until`, that was claimed; None if there is none."""
+        marks = ", ".join("?" for _ in SLOTLESS)
+        where = f"bot = ? AND slot <= ? AND trigger NOT IN ({marks})"
+        statement = f"SELECT slot FROM claims WHERE {where} ORDER BY slot DESC LIMIT 1"
+        row = self._database.execute(statement, (bot, _text(until), *SLOTLESS)).fetchone()
+        return _instant(row[0]) if row else None
+
+    def claimed_slots(self, bot: str, first: datetime, last: datetime) -> list[datetime]:
+        """Return the claimed slots of the bot from `first` to `last`, in order."""
+        statement = "SELECT slot FROM claims WHERE bot = ? AND slot BETWEEN ? AND ? ORDER BY slot"
+        rows = self._database.execute(statement, (bot, _text(first), _text(last)))
+        return [_instant(slot) for (slot,) in rows]
+
     def _account(self, bot: str, slot: datetime) -> None:
         statement = (
             "INSERT INTO accounted VALUES (?, ?) ON CONFLICT (bot) DO UPDATE SET until = max(until, excluded.until)"

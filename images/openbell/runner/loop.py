@@ -5,10 +5,11 @@ Nothing here runs strategy code, and nothing here waits.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import pairwise
 
 import schedule
 
@@ -23,27 +24,37 @@ from openbell.runner.decide import Decision, Skip, decide
 from openbell.runner.processes import Launcher
 from openbell.runner.runs import Active, Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
-from openbell.slots import count_slots, next_slot
+from openbell.slots import count_slots, last_slot, next_slot
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
 TICK = timedelta(microseconds=1)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds from one start of a stream to the next
-RAN_WELL = 300.0  # seconds; a stream that ran so long has recovered
+RAN_WELL = 10.0  # seconds; a stream that ran so long had its connection: what cut it is no reason to wait
+LOOK_BACK = timedelta(days=1)  # for so long slots are owed when it is unknown which were decided on
+TRUSTED = 300.0  # seconds after which a clock that was set back counts as right, unless it is set ahead again
+REPLAYED = timedelta(seconds=60)  # of a clock that is set back by no more than this, all slots are told already
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
 
 
 @dataclass(frozen=True)
 class Revival:
-    """When a stream that has ended may be started again: at once at first, then after pauses that grow."""
+    """When a stream that has ended may be started again: soon after it ran for a while, else after pauses that grow."""
 
     at: float  # elapsed seconds
     pause: float = 0.0  # seconds
+    started_at: float | None = None  # elapsed seconds; None while it does not run
 
-    def next(self, steady: float) -> "Revival":
-        """Return the revival that follows a start now; one that ran for long begins with short pauses again."""
-        ran_well = steady - self.at >= RAN_WELL
-        pause = FIRST_PAUSE if ran_well or self.pause == 0 else min(2 * self.pause, LONGEST_PAUSE)
-        return Revival(steady + pause, pause)
+    def started(self, steady: float) -> "Revival":
+        """Return the revival of a stream that is started now."""
+        return replace(self, started_at=steady)
+
+    def ended(self, steady: float) -> "Revival":
+        """Return the revival of a stream that has ended now."""
+        began = steady if self.started_at is None else self.started_at
+        if steady - began >= RAN_WELL:
+            return Revival(steady + FIRST_PAUSE, FIRST_PAUSE)
+        pause = FIRST_PAUSE if self.pause == 0 else min(2 * self.pause, LONGEST_PAUSE)
+        return Revival(began + pause, pause)
 
 
 class Loop:
@@ -74,7 +85,11 @@ class Loop:
         # Per bot: slots up to here have their outcome. Later than `_decided` only after the clock was set back: then
         # such a slot may still run, but is not passed over a second time.
         self._settled: dict[str, datetime] = {}
+        # Per bot: slots up to here were accounted for when the clock was set back, and are no more.
+        self._replayed: dict[str, datetime] = {}
+        self._trusted_at = float("-inf")  # elapsed seconds
         self._skips: list[Skip] = []  # decided, not yet in the journal
+        self._set_back: dict[str, datetime] = {}  # per bot: from here on slots are owed; not yet in the ledger
         self._unaccounted: list[tuple[str, datetime]] = []  # in the journal, not yet in the ledger
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}
@@ -109,6 +124,12 @@ class Loop:
         for bot in self._manifest.bots:
             until = self._ledger.accounted_until(bot.id)
             fact, meaning = f"schedule of {bot.id}", repr(bot.schedule)
+            if until is not None and until > now + REPLAYED:
+                # The clock was ahead when this was written. What has really been decided is known by the claims.
+                self._replayed[bot.id] = until
+                until = max(self._ledger.newest_claim(bot.id, now) or now, now - LOOK_BACK)
+                self._ledger.account_back([(bot.id, until)])
+                self._trusted_at = self._steady + TRUSTED
             # A new bot, or one with a new schedule, owes no slot of the time before.
             if until is None or self._ledger.fact(fact) != meaning:
                 until = now - bot.shift - bot.grace - TICK if reach_back else now
@@ -198,10 +219,12 @@ class Loop:
         """Keep each stream running, unless its bot is paused."""
         for bot_id, revival in self._streams.items():
             pause = self._control.paused(bot_id)
+            if self._runs.of(bot_id) is None and revival.started_at is not None:
+                revival = self._streams[bot_id] = revival.ended(steady)  # noqa: PLW2901 - it is what it has become
             if pause is not None and pause.covers(now):
                 self._runs.stop_stream(bot_id, steady)
             elif self._runs.of(bot_id) is None and steady >= revival.at:
-                self._streams[bot_id] = revival.next(steady)
+                self._streams[bot_id] = revival.started(steady)
                 self._runs.queue(Claim(bot_id, now, new_run_id(), 1, "stream", now), self._bots[bot_id])
 
     def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
@@ -215,7 +238,7 @@ class Loop:
 
     def _skip(self, skips: Iterable[Skip]) -> None:
         """Take in skips for the journal, without the slots that were passed over already by a clock that was ahead."""
-        for skip in skips:
+        for skip in self._without_claimed(skips):
             settled = self._settled[skip.bot]
             if skip.first > settled:
                 self._skips.append(skip)
@@ -223,6 +246,20 @@ class Loop:
                 schedule = self._bots[skip.bot].schedule
                 first, count = next_slot(schedule, settled), count_slots(schedule, settled, skip.last)
                 self._skips.append(replace(skip, first=first or skip.last, count=count))
+
+    def _without_claimed(self, skips: Iterable[Skip]) -> Iterator[Skip]:
+        """Yield skips without the slots that have run already, while the clock was ahead."""
+        for skip in skips:
+            ran = self._ledger.claimed_slots(skip.bot, skip.first, skip.last)
+            if not ran:
+                yield skip
+                continue
+            schedule = self._bots[skip.bot].schedule
+            for start, end in pairwise([skip.first - TICK, *ran, skip.last]):
+                until = end - TICK if end in ran else end
+                first, last = next_slot(schedule, start), last_slot(schedule, start, until)
+                if first is not None and last is not None and first <= last:
+                    yield replace(skip, first=first, last=last, count=count_slots(schedule, start, until))
 
     def _pass_over_late(self, now: datetime) -> None:
         for waiting in self._runs.unclaimed():
@@ -236,12 +273,23 @@ class Loop:
     def _clock_stepped(self, now: datetime, step: float) -> None:
         self._clock_steps.append(step)
         if step > 0:
+            if self._steady < self._trusted_at:
+                # Setting it back was the mistake: what was accounted for before that is again.
+                for bot_id, replayed in self._replayed.items():
+                    self._settled[bot_id] = max(self._settled[bot_id], min(replayed, now))
             return
         # Slots that a clock set too far ahead made us pass over come due after all; what has run stays claimed.
         for bot_id, decided in self._decided.items():
             waiting = self._runs.of(bot_id)
             is_open = waiting is not None and not waiting.claimed and waiting.request is None
-            self._settled[bot_id] = max(self._settled[bot_id], decided - TICK if is_open else decided)
+            settled = max(self._settled[bot_id], decided - TICK if is_open else decided)
+            if settled > now + REPLAYED:
+                # Slots that are yet to come are not accounted for: what will not run of them then is to be told.
+                self._replayed[bot_id] = max(settled, self._replayed.get(bot_id, settled))
+                settled = now
+                self._set_back[bot_id] = now
+                self._trusted_at = self._steady + TRUSTED
+            self._settled[bot_id] = settled
             self._decided[bot_id] = min(decided, now)
         for waiting in self._runs.rewind(now):
             if waiting.request is not None:
@@ -285,6 +333,9 @@ class Loop:
     # Writing
 
     def _write_clock_steps(self, now: datetime) -> None:
+        if self._set_back:
+            self._ledger.account_back(self._set_back.items())
+            self._set_back.clear()
         while self._clock_steps:
             self._journal.write("clock_stepped", now, level="warning", by_s=round(self._clock_steps[0], 3))
             del self._clock_steps[0]

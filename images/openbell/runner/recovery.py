@@ -1,12 +1,14 @@
 """Recovery: what the loop before left unfinished gets an outcome, or another attempt."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from openbell import journal as journals
 from openbell.journal import Journal
 from openbell.ledger import SLOTLESS, Claim, Ledger
 from openbell.manifest import Bot, Manifest
+
+AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that a clock is right about
 
 
 def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime, *, clean: bool = False) -> list[Claim]:
@@ -115,8 +117,12 @@ def _read_ends(
         elif event["event"] == "slot_skipped":
             bot, slot = str(event.get("bot")), journals.instant(event.get("slot"))
             until = accounted.get(bot)
-            if slot is not None and until is not None and slot > until:
+            # A slot that is yet to come was passed over by a clock that was ahead: it is not accounted for.
+            if slot is not None and until is not None and until < slot <= now + AHEAD:
                 skipped.append((bot, slot))
+        elif event["event"] == "clock_stepped" and str(event.get("by_s")).startswith("-"):
+            at = journals.instant(event.get("timestamp"))
+            skipped = [(bot, slot) for bot, slot in skipped if at is None or slot <= at + AHEAD]
     if skipped:
         ledger.account(skipped)
     return ends

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from openbell import heartbeat
+from openbell.journal import stamp
 from tests.unit.runner.fakes import FAILS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
 
 
@@ -40,8 +41,8 @@ def test_slots_passed_over_by_a_clock_that_was_ahead_run_after_all(rig: NewRig) 
     ]
 
 
-def test_nothing_is_passed_over_twice(rig: NewRig) -> None:
-    """Slots that a clock ahead has passed over already get no second skip, and those that have run get none at all."""
+def test_what_is_really_missed_is_told_although_a_clock_ahead_told_it_before(rig: NewRig) -> None:
+    """After the correction the slots are owed anew, but for those that have run: their claims are there."""
     one = rig()
     one.run_until("09:04")
     one.clock.step(3600 + 60)  # 10:05
@@ -56,9 +57,51 @@ def test_nothing_is_passed_over_twice(rig: NewRig) -> None:
         ("10:00", "missed: late x12"),
         ("10:05", "succeeded"),
         ("09:05", "succeeded"),
+        ("10:00", "missed: late x11"),
         ("10:10", "missed: late"),
         ("10:15", "succeeded"),
     ]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=10), timedelta(hours=9), timedelta(days=40), timedelta(days=3650)])
+@pytest.mark.parametrize(
+    "seen", [True, False], ids=["the loop sees the correction", "the loop is down at the correction"]
+)
+def test_a_clock_that_was_ahead_silences_nothing(rig: NewRig, ahead: timedelta, seen: bool) -> None:
+    """A bot goes on within one slot of the correction, and a slot that is missed after that is told."""
+    one = rig('[[bot]]\nid = "b"\nsymbols = ["AAPL"]\nevery = "10s"\ngrace = "5s"\n')
+    one.run_for(30)
+    one.clock.step(ahead.total_seconds())
+    one.run_for(12)
+    if seen:
+        one.clock.step(-ahead.total_seconds())
+        one.run_for(11)
+        one.kill()
+    else:
+        one.kill()
+        one.clock.step(-ahead.total_seconds())
+    one.clock.advance(33)
+    one.boot()
+    at = one.clock.now()
+    one.run_for(12)
+    missed = [line for line in one.events("slot_skipped") if line["timestamp"] == stamp(at)]
+    assert [line["reason"] for line in missed] == ["late"]
+    assert missed[0]["count"] in {3, 4}
+    ends = [
+        line for line in one.events("run_end") if stamp(at) < str(line["timestamp"]) < stamp(at + timedelta(hours=1))
+    ]
+    assert {line["outcome"] for line in ends} == {"succeeded"}
+
+
+def test_a_clock_years_behind_delays_nothing(rig: NewRig) -> None:
+    """A boot in the past is corrected, and the bot runs at its next slot."""
+    one = rig()
+    one.run_until("09:06")
+    one.clock.step(-timedelta(days=3650).total_seconds())
+    one.run_for(400)
+    one.clock.step(timedelta(days=3650).total_seconds())
+    one.run_until("09:21")
+    assert [slot for slot, outcome in one.outcomes() if outcome == "succeeded"][-1] == "09:20"
 
 
 def test_a_boot_with_a_clock_far_behind_tells_nothing_twice(rig: NewRig) -> None:

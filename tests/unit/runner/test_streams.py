@@ -71,6 +71,14 @@ def test_a_stream_that_breaks_is_started_again_after_growing_pauses(rig: NewRig)
     assert {line["error"] for line in one.events("error")} == {"ConnectionError: the feed was cut"}
 
 
+def test_four_cuts_in_a_minute_make_no_stream_blind(rig: NewRig) -> None:
+    """Each cut of a connection that held for a quarter of a minute costs a second."""
+    one = rig(STREAM)
+    one.launcher.plan = lambda _: Plan(seconds=15, failure=BREAKS.failure)
+    run_beating(one, 70)
+    assert starts(one) == [0, 16, 32, 48, 64]
+
+
 def test_a_stream_that_ran_well_is_started_again_at_once(rig: NewRig) -> None:
     """A break after half an hour is not held against it."""
     one = rig(STREAM)
