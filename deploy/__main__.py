@@ -24,6 +24,7 @@ from deploy.release import commands as releases
 from deploy.serverless import command as serverless
 from deploy.settings import Settings, read_settings, values
 from deploy.start import down, setup, up
+from openbell import terminal
 from openbell.manifest import load_all
 
 
@@ -166,6 +167,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
 
 def main() -> int:
     """Run one command; a problem is one line and its exit code."""
+    terminal.guard()
     name, *words = sys.argv[1:] or ["help"]
     if name not in COMMANDS:
         print(_help(), file=sys.stderr)

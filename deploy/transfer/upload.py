@@ -7,6 +7,7 @@ from typing import IO
 
 from deploy.log import Log
 from deploy.transfer.shipment import Shipment, size
+from openbell import terminal
 
 _PIECE = 1 << 16
 _DRAW_EVERY = 0.1  # seconds between two drawings on a terminal
@@ -90,5 +91,4 @@ def duration(seconds: float) -> str:
 
 
 def _draw(line: str) -> None:
-    sys.stderr.write(f"\r{line}\x1b[K")
-    sys.stderr.flush()
+    terminal.progress(line)

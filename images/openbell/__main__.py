@@ -53,6 +53,9 @@ def main() -> int:
     command = importlib.import_module(COMMANDS[name][0])
     if name in SERVICES:
         return int(command.main(arguments))
+    from openbell import terminal  # noqa: PLC0415 - as above: a service prints JSON, and needs no `re`
+
+    terminal.guard()
     try:
         code = int(command.main(arguments))
         sys.stdout.flush()

@@ -18,6 +18,7 @@ ALLOWED = {
     "instants": frozenset[str](),
     "json_values": frozenset[str](),
     "redaction": frozenset[str](),
+    "terminal": frozenset[str](),
     "journal": frozenset({"foreign_files", "json_values", "redaction"}),
     "manifest": frozenset({"calendars"}),
     "slots": frozenset({"calendars", "instants", "manifest"}),
@@ -41,7 +42,7 @@ ALLOWED = {
     "runner": EVERYTHING,
     "commands": EVERYTHING,
     "__main__": EVERYTHING,
-    "deploy": frozenset({"calendars", "manifest"}),
+    "deploy": frozenset({"calendars", "manifest", "terminal"}),
 }
 TOP = frozenset({"runner", "supervisor", "commands", "__main__", "deploy"})
 # Who may import a room at the top. The command line names its commands' modules in strings.

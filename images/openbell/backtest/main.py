@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytz
 
-from openbell import calendars
+from openbell import calendars, terminal
 from openbell.backtest import report, sweep
 from openbell.backtest.account import Costs
 from openbell.backtest.engine import SYNTHETIC, Outcome, Setup, bots_of, market_name, market_of, slots_of
@@ -212,7 +212,7 @@ def _progress(total: int, started: float) -> Callable[[int], None]:
         line = f"{done:,} of {total:,} slots, {rate:,.0f} a second{left}"
         if sys.stderr.isatty():
             filled = round(BAR * done / total)
-            print(f"\r\x1b[K[{'#' * filled}{'.' * (BAR - filled)}] {line}", end="", file=sys.stderr, flush=True)
+            terminal.progress(f"[{'#' * filled}{'.' * (BAR - filled)}] {line}")
         elif now - told >= TELL_EVERY:
             told = now
             print(f"openbell: {line}", file=sys.stderr, flush=True)

@@ -133,7 +133,9 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
         import_time = time.monotonic() - began
         for bot in [one for one in manifest.bots if not one.is_stream] if runs else []:
             limit = min(LONGEST, bot.timeout.total_seconds())
-            if failure := _run(bot, ForkLauncher(attempt, printer=printer), limit, "its rehearsal", beside=2 * import_time):
+            if failure := _run(
+                bot, ForkLauncher(attempt, printer=printer), limit, "its rehearsal", beside=2 * import_time
+            ):
                 yield f"{manifest.name}: bot {bot.id}: {failure.error}"
                 return
 

@@ -91,9 +91,9 @@ def _outcomes(
         runs, skips = len(record.ends[slot]), record.skips[slot]
         if runs + skips == 1:
             continue
-        # What a clock that was ahead passed over may have run after all.
+        # What a clock that was ahead passed over may have run after all, or be passed over once more.
         may_be_superseded = any(to < slot[1] <= before for to, before in rewound)
-        if runs > 1 or skips > 1 or not may_be_superseded:
+        if runs > 1 or not may_be_superseded:
             yield f"a slot with {runs} ends and {skips} skips: {_shown(slot)}"
 
 
