@@ -13,7 +13,7 @@ from deploy.capacity.command import plan
 from deploy.check import SERVICES, STRATEGIES, check, must_pass
 from deploy.cli import arguments, operate
 from deploy.cli.known import must_exist
-from deploy.docker import compose
+from deploy.docker import compose, profiles
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local import demo
@@ -178,6 +178,7 @@ def main() -> int:
         options = arguments.options(name, words, os.environ)
         if profile := os.environ.get("PROFILE", "").strip():
             os.environ["COMPOSE_PROFILES"] = profile
+            _profile_must_exist(profile)
         settings = read_settings(Path(".env"), os.environ)
         code = COMMANDS[name](settings, options)
         sys.stdout.flush()
@@ -190,6 +191,11 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0 if code in {-signal.SIGPIPE, 128 + signal.SIGPIPE} else code
+
+
+def _profile_must_exist(profile: str) -> None:
+    if problem := profiles.unknown(profile, load_all(STRATEGIES)[0], Path("compose").glob("*.yaml")):
+        raise CommandError(problem, 2)
 
 
 def _help() -> str:

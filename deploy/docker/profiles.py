@@ -1,11 +1,11 @@
 """Profiles that are two forms of the same strategies: "portfolio" and, in one container, "portfolio-together"."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from deploy.docker.services import read
 from deploy.errors import CommandError
-from openbell.manifest import Manifest
+from openbell.manifest import Manifest, suggestion
 
 TOGETHER = "-together"
 
@@ -43,14 +43,10 @@ def profiles_of(configuration: Mapping[str, Mapping[str, Mapping[str, Sequence[s
 def unknown(asked: str, manifests: Iterable[Manifest], files: Iterable[Path]) -> str | None:
     """Return what is wrong with the profiles of COMPOSE_PROFILES, or None if each is a strategy's or a service's.
 
-    files: those of Compose, with the profiles of a service in one line, as ours have them.
+    files: those of Compose.
     """
-    listed = (line for file in files for line in _PROFILES.findall(file.read_text(encoding="utf-8")))
     known = {manifest.profile for manifest in manifests if manifest.profile}
-    known |= {name.strip("\"' ") for names in listed for name in names.split(",")}
+    known |= {name for file in files for one in read(file).values() for name in (one or {}).get("profiles") or ()}
     if strange := [name for name in asked.split(",") if name and name not in known]:
-        return f'PROFILE: there is no profile "{strange[0]}"; there is: {", ".join(sorted(known)) or "none"}'
+        return f'PROFILE: there is no profile "{strange[0]}"; {suggestion(strange[0], known)}'
     return None
-
-
-_PROFILES = re.compile(r"^ *profiles: *\[(.+)\]", re.MULTILINE)

@@ -28,8 +28,8 @@ def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def names(file: Path) -> tuple[str, ...]:
-    """Return the names of the services in a Compose file.
+def read(file: Path) -> Mapping[str, Any]:
+    """Return the services of a Compose file by name; CommandError if it is no YAML.
 
     Compose itself could tell, but takes an engine's client, and more time than all the rest of a check.
     """
@@ -38,8 +38,13 @@ def names(file: Path) -> tuple[str, ...]:
     except yaml.YAMLError as error:
         msg = f"{file}: cannot be read as YAML: {' '.join(str(error).split())}"
         raise CommandError(msg) from None
-    services = content.get("services") if isinstance(content, dict) else None
-    return tuple(map(str, services or ()))
+    found = content.get("services") if isinstance(content, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def names(file: Path) -> tuple[str, ...]:
+    """Return the names of the services in a Compose file."""
+    return tuple(map(str, read(file)))
 
 
 def differences(folders: Iterable[str], services: Iterable[str]) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def test_an_unknown_profile_is_refused(project: Background) -> None:
     project.strategy("calm", top='profile = "mine"')
     done = project.command("up", COMPOSE_PROFILES="min")
     assert done.returncode == 1
-    assert 'PROFILE: there is no profile "min"; there is: mine' in done.stderr
+    assert 'PROFILE: there is no profile "min"; did you mean mine?' in done.stderr
 
 
 def test_insisting_on_containers_beside_processes_says_what_to_do(project: Background) -> None:
