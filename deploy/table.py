@@ -1,11 +1,16 @@
 """What `make up` and `make ps` end with: the services, the bots with their slots, and where the status page is."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import StringIO
 
 import pytz
+import rich.table
 from pytz.tzinfo import BaseTzInfo
+from rich.console import Console
+from rich.text import Text
 
 from deploy.docker.engine import Service
 from deploy.supervisor_client import BotStatus
@@ -13,6 +18,12 @@ from deploy.supervisor_client import BotStatus
 SERVICE_HEADINGS = ("SERVICE", "STATE", "RESTARTS", "IMAGE")
 BOT_HEADINGS = ("BOT", "STATUS", "LAST SLOT", "OUTCOME", "NEXT SLOT")
 
+WIDEST = 1000  # characters
+STYLES = {
+    **dict.fromkeys(("healthy", "up", "succeeded"), "green"),
+    **dict.fromkeys(("late", "paused", "starting", "skipped"), "yellow"),
+    **dict.fromkeys(("down", "unhealthy", "failed", "timed_out", "interrupted", "missed"), "red"),
+}
 WELL = ("new", "up", "running")  # statuses that need no explanation
 
 
@@ -44,9 +55,19 @@ def overview(
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as columns, each as wide as its widest cell."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    """Return rows as columns, each as wide as its widest cell; the first row is the heading.
+
+    On a terminal headings are bold and states have colours, unless NO_COLOR is set.
+    """
+    table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in rows[0]:
+        table.add_column(heading, no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    text = StringIO()
+    # As wide as the cells: a line that the terminal wraps is still whole for a person who copies it.
+    Console(file=text, width=WIDEST, force_terminal=sys.stdout.isatty()).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
 def slot(at: datetime | None, strategy_zone: str, zone: BaseTzInfo | None) -> str:

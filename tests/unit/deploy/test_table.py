@@ -160,3 +160,14 @@ def test_an_inspection_becomes_a_service() -> None:
 def test_the_last_line_of_a_journal_is_told_in_words(line: str, words: str) -> None:
     """A person wants the reason, not the record."""
     assert in_words(line) == words
+
+
+@pytest.mark.parametrize("is_terminal,no_color,coloured", [(True, "", True), (True, "1", False), (False, "", False)])
+def test_states_have_colours_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, no_color: str, coloured: bool
+) -> None:
+    """Not in a file or a pipe, and not where NO_COLOR asks for none."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", no_color) if no_color else monkeypatch.delenv("NO_COLOR", raising=False)
+    assert ("\x1b[31mdown" in aligned([("BOT", "STATUS"), ("a", "down")])) is coloured
