@@ -41,7 +41,7 @@ def make(_settings: Settings, options: Namespace) -> int:
     """Write a new strategy that runs at once."""
     written = scaffold.create(options.strategy, STRATEGIES, SERVICES)
     print("\n".join(f"wrote {path}" for path in written))
-    print("`make up` starts it; it is due every minute. Its idea is yours to put into strategy.py.")
+    print("`make up` starts it; it is due every minute. Edit strategy.py to make it yours.")
     return 0
 
 

@@ -20,7 +20,7 @@ def read(connection: Connection) -> str:
 def shown(text: str) -> str:
     """Return the lines as a table, oldest first."""
     rows = [_row(line) for line in _lines(text)]
-    return aligned([HEADINGS, *rows]) if rows else "Nothing was done there yet."
+    return aligned([HEADINGS, *rows]) if rows else "No action is recorded there yet."
 
 
 def _lines(text: str) -> Iterable[Mapping[str, object]]:

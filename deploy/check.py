@@ -42,6 +42,6 @@ def check(settings: Settings, _options: Namespace) -> int:
 def must_pass(settings: Settings, options: Namespace, undone: str) -> None:
     """Raise CommandError, saying what was not done, unless everything is valid and may be shown."""
     if code := check(settings, options):
-        msg = f"nothing was {undone}: mend what the lines above name, and try again"
+        msg = f"nothing was {undone}: fix what the lines above name, and try again"
         raise CommandError(msg, code)
     preflight.exposure(settings, values(Path(".env"), os.environ))

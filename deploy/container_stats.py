@@ -53,7 +53,7 @@ def read(address: str | None, project: str) -> ContainerStats:
         finally:
             client.close()
     except DockerException as error:
-        msg = f"the Docker engine did not tell what the containers take ({error}): try again"
+        msg = f"the Docker engine did not report what the containers use ({error}): try again"
         raise CommandError(msg) from None
     ours = {
         str(one["Name"]): max(0, int(_of(one, "UsageData", "Size") or 0))

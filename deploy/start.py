@@ -67,7 +67,7 @@ def _show(where: Target, settings: Settings, log: Log) -> int:
         operate.apply_own_days(where)
     operate.show(where, settings, PATIENCE)
     if not is_well:
-        msg = "not everything is well: see above, and `make logs STRATEGY=...` for the rest of what a service wrote"
+        msg = "not everything is well: see above; `make logs STRATEGY=...` shows a service's output"
         raise CommandError(msg)
     return 0
 

@@ -26,7 +26,7 @@ def plan(settings: Settings, options: Namespace) -> int:
         found = needs(_configuration(own), load_all(STRATEGIES)[0], running := _running(where))
         facts = where.facts()
     if not facts.memory:
-        msg = f"{options.host or 'this machine'}: does not tell how much memory it has: make plan needs Linux's /proc/meminfo"
+        msg = f"{options.host or 'this machine'}: does not say how much memory it has: make plan needs Linux's /proc/meminfo"
         raise CommandError(msg)
     name = options.host or "this machine"
     planned = fit.plan(found, facts, sum(running.values()), len(running))

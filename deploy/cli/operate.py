@@ -139,7 +139,7 @@ def _any_service(where: Target) -> str:
     """Return a service that runs, the supervisor if it does: each of them has the volume with what people want."""
     names = [service.name for service in where.services() if service.state == "running"]
     if not names:
-        msg = "nothing runs here, so nothing can order"
+        msg = "nothing runs here, so no order can be sent"
         raise CommandError(msg)
     return compose.SUPERVISOR if compose.SUPERVISOR in names else names[0]
 

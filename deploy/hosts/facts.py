@@ -58,7 +58,7 @@ def read_facts(connection: Connection) -> Facts:
     answer = connection.check(("sh", "-s"), input=SCRIPT.read_bytes(), timeout=_TIMEOUT, doing="looking at the host")
     facts = parse(answer.text)
     if not facts.user:
-        msg = f"{connection.host.name}: does not tell what it is: openbell needs a host with a POSIX shell, such as Debian's or Ubuntu's"
+        msg = f"{connection.host.name}: cannot be inspected: openbell needs a host with a POSIX shell, such as Debian's or Ubuntu's"
         raise CommandError(msg)
     return facts
 

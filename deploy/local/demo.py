@@ -1,4 +1,4 @@
-"""`python -m deploy demo`: a minute in which all goes well, a strategy is killed, a slot is missed, and all is told and mended.
+"""`python -m deploy demo`: a minute in which all goes well, a strategy is killed, a slot is missed, and everything is reported and recovers.
 
 Everything is real: the strategy `pulse`, its loop, the supervisor and its page, as processes of this machine with data in
 a folder that is removed at the end. Only time is not: all of them go by a clock that runs SPEED times as fast.
@@ -112,7 +112,7 @@ class Stage:
         """Say what was seen."""
         runs, missed = self._count("run_end", outcome="succeeded"), self._count("slot_skipped", outcome="missed")
         self._log.info(
-            "that was all of it, and nothing is left behind",
+            "the demo has ended, and nothing is left behind",
             runs=runs,
             missed=missed,
             messages=len(self._got),

@@ -92,7 +92,7 @@ def install_packages(strategies: Iterable[str], places: LocalPaths, log: Log) ->
 
 
 def _cannot_start(keeper: ProcessSupervisor) -> str:
-    """Return why the supervisor refuses to start, if it does: the user can mend that, and another start cannot."""
+    """Return why the supervisor refuses to start, if it does: the user can fix that, and another start cannot."""
     refused = [one for one in keeper.kept if one.wanted.name == SUPERVISOR and one.exit_code == EXIT_CANNOT_START]
     return last_line(refused[0].log) if refused else ""
 

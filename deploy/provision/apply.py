@@ -21,5 +21,5 @@ def carry_out(steps: Sequence[Step], connection: Connection, *, root: bool) -> N
             continue
         script = f"main() {{\n{_BEGIN}{helpers}{step.script}}}\nmain\n"
         if connection.foreground(shell, given=script.encode()):
-            msg = f'{connection.host.name}: "{step.part}" failed: see above; once its cause is mended, the same command goes on from there'
+            msg = f'{connection.host.name}: "{step.part}" failed: see above; fix its cause and run the same command again: it continues from there'
             raise CommandError(msg)

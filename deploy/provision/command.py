@@ -49,7 +49,7 @@ def _ask(host: Host, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        msg = f"nothing was changed: nobody can be asked here; `make provision HOST={host.name} YES=1` carries the plan out"
+        msg = f"nothing was changed: there is no terminal to ask on; `make provision HOST={host.name} YES=1` carries the plan out"
         raise CommandError(msg, 2)
     if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
         msg = "nothing was changed"

@@ -33,7 +33,7 @@ def change(text: str | None, *, live_restore: bool) -> Change | None:
     if before.get("log-driver", "json-file") == "json-file":
         options = before.get("log-opts", {})
         if not isinstance(options, Mapping):
-            msg = f"{FILE} there: log-opts: found {json.dumps(options)}; allowed: an object: mend it, and try again"
+            msg = f"{FILE} there: log-opts: found {json.dumps(options)}; allowed: an object: fix it and try again"
             raise CommandError(msg)
         missing = {key: value for key, value in _ROTATION.items() if key not in options}
         if missing:
@@ -48,9 +48,9 @@ def _read(text: str | None) -> Mapping[str, object]:
     try:
         content = json.loads(text)
     except ValueError as error:
-        msg = f"{FILE} there is not valid JSON ({error}): mend it, and try again; nothing was changed"
+        msg = f"{FILE} there is not valid JSON ({error}): fix it and try again; nothing was changed"
         raise CommandError(msg) from None
     if not isinstance(content, Mapping):
-        msg = f"{FILE} there: found {type(content).__name__}; allowed: an object: mend it, and try again; nothing was changed"
+        msg = f"{FILE} there: found {type(content).__name__}; allowed: an object: fix it and try again; nothing was changed"
         raise CommandError(msg)
     return content

@@ -215,7 +215,7 @@ def _follow(connection: Connection, name: str, log: Log) -> transaction.Transact
     """Follow a transaction; one that is left alone goes on."""
     host = connection.host.name
     goes_on = (
-        f"{host}: the deployment goes on there by itself; `make deploy HOST={host}` attaches to it or says how it ended"
+        f"{host}: the deployment continues on the server; `make deploy HOST={host}` follows it or reports how it ended"
     )
     try:
         return transaction.follow(connection, name, log.info)
@@ -251,7 +251,7 @@ def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> Non
         return
     ending = transaction.parse(there.untold.state, rebooted=there.untold.rebooted)
     said = f"{ending.outcome} {ending.reason}".strip()
-    log.info("the last one, which nobody followed to its end", release=there.untold.transaction, ended=said)
+    log.info("the previous deployment, which was not watched to its end", release=there.untold.transaction, ended=said)
     program.ask(connection, "told", host_state.folder(connection.host), there.untold.transaction, timeout=30)
 
 

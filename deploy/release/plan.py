@@ -143,7 +143,7 @@ def back(deployed: HostState, to: str | None) -> Release:
     """Return the release to go back to: the one that is asked for, or the newest before the one that runs."""
     choices = [one.id for one in deployed.releases]
     if deployed.current is None:
-        msg = "nothing was deployed there: there is no release to go back to"
+        msg = "nothing was deployed there, so there is no previous release"
         raise CommandError(msg)
     if to:
         if release := deployed.release(to):

@@ -251,7 +251,7 @@ class Transaction:
         there = [one for one in ran if self.docker.state(one.id)[0] != "gone"]
         again = not there and bool(ran)
         if again and not self._can_make_again(swap.service):
-            msg = f"{swap.service}: the container that ran before was removed by somebody, and its release is not known: the new one goes on"
+            msg = f"{swap.service}: the container that ran before was removed by another program, and its release is not known: the new one continues"
             raise StepFailed(msg)
         for one in there:
             self.services.restart_policy(one.id, "always")

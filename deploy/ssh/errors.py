@@ -48,7 +48,7 @@ _MEANINGS = (
     ),
     (
         r"[Bb]ad configuration option|bad configuration|Can't open user config|keyword .* extra arguments|Bad owner or permissions",
-        "ssh cannot use its config file: mend it, and see that `{ssh}` works",
+        "ssh cannot use its config file: fix it, and check that `{ssh}` works",
     ),
     (
         r"no matching .* found",

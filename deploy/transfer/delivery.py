@@ -49,7 +49,7 @@ def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
             output, _ = process.communicate(timeout=_LOADED_WITHIN)
         except subprocess.TimeoutExpired:
             process.kill()
-            msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: look at it with `{connection.host.ssh}`"
+            msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: check it with `{connection.host.ssh}`"
             raise CommandError(msg) from None
     connection.must_live(process.returncode, command)
     if process.returncode == 0:

@@ -112,6 +112,6 @@ def look_up(client: docker.DockerClient, references: Sequence[str]) -> tuple[Loc
         except ImageNotFound:
             missing.append(reference)
     if missing:
-        msg = f"not built: {', '.join(missing)}: run `docker compose build`, and look at what fails"
+        msg = f"not built: {', '.join(missing)}: run `docker compose build` to see which step fails"
         raise CommandError(msg)
     return tuple(found)

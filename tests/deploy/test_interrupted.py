@@ -78,7 +78,7 @@ def test_the_laptop_side_dies(deployed: Site, number: signal.Signals, point: str
     said = process.end(60)
     assert process.code in {0, 130, -number}, said  # 0: it was done before the signal came
     if process.code == 130 and POINTS.index(point) > 1:
-        assert "goes on there by itself" in said
+        assert "continues on the server" in said
     assert_all_is_well(deployed, words)
 
 
@@ -108,7 +108,7 @@ def test_the_network_goes_silent(deployed: Site, point: str) -> None:
     finally:
         deployed.machine.mend_network()
     if process.code:  # it may have been done before the cut
-        assert "goes on there by itself" in said
+        assert "continues on the server" in said
     assert_all_is_well(deployed, words)
 
 
@@ -162,9 +162,9 @@ def test_how_it_ended_is_told_to_who_comes_later(deployed: Site) -> None:
     process.kill(signal.SIGKILL)
     process.end(60)
     wait_until(lambda: transactions_over(deployed), "the transaction to end by itself", 120)
-    assert "which nobody followed to its end" in (said := deployed.must("deploy"))
+    assert "which was not watched to its end" in (said := deployed.must("deploy"))
     assert "ended: succeeded" in said
-    assert "which nobody followed" not in deployed.must("deploy")
+    assert "which was not watched" not in deployed.must("deploy")
 
 
 def test_a_crash_loop_is_given_back(deployed: Site) -> None:

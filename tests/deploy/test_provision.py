@@ -104,7 +104,7 @@ def test_nothing_is_done_unless_somebody_says_yes(bare: Machine) -> None:
     before = fingerprint(bare)
     done = provision(bare)
     assert done.returncode == 2
-    assert "nothing was changed: nobody can be asked here; `make provision HOST=vps YES=1`" in done.stderr
+    assert "nothing was changed: there is no terminal to ask on; `make provision HOST=vps YES=1`" in done.stderr
     assert "install docker.io from the distribution" in done.stdout
     assert "live-restore on; log rotation max-size 10m, max-file 3" in done.stdout
     assert fingerprint(bare) == before

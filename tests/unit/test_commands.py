@@ -243,6 +243,7 @@ def test_an_unknown_journal_names_the_known(root: Path, lines: Journal, capsys: 
         (["--symbol", "APL"], 'demo: no line since 1d has symbol "APL"; did you mean AAPL?'),
         (["--bot", "x", "--symbol", "AAPL"], 'demo: no line since 1d has bot "x"; there is b'),
         (["--bot", "b", "--event", "error"], 'demo: no line since 1d has event "error"; there is signal'),
+        (["--since", "1s", "--symbol", "AAPL"], 'demo: no line since 1s has symbol "AAPL"'),
         (["--since", "1s"], "demo: no such line since 1s: give an earlier start, such as SINCE=30d"),
     ],
 )

@@ -143,7 +143,7 @@ def _wait(watched: Sequence[Watched], options: argparse.Namespace) -> int:
             return 0
         if silent := [one for one in watched if not one.beats(now)]:
             for one in silent:
-                print(f"{one.manifest.name}: its loop does not beat: there is nothing to wait for", flush=True)
+                print(f"{one.manifest.name}: its loop does not beat: there is no run to wait for", flush=True)
             watched = [one for one in watched if one not in silent]
             continue
         if time.monotonic() >= end:

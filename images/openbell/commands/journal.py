@@ -66,8 +66,9 @@ def nothing(strategy: str, start: str, wanted: Mapping[str, str], seen: Mapping[
     """Return why no line fits: the value that the journal does not have, or that there is none in that time."""
     for name, value in wanted.items():
         known = seen[name] - {""}
-        if known and value not in known:
-            return f'{strategy}: no line since {start} has {name} "{value}"; {suggestion(value, known)}'
+        if value not in known:
+            hint = f"; {suggestion(value, known)}" if known else ""
+            return f'{strategy}: no line since {start} has {name} "{value}"{hint}'
     return f"{strategy}: no such line since {start}: give an earlier start, such as SINCE=30d"
 
 

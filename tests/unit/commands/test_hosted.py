@@ -107,7 +107,7 @@ def test_a_loop_that_is_dead_is_not_waited_for(container: Path, capsys: pytest.C
     in_progress(container, "a")
     heartbeat.end(container / "journal" / "a")
     assert idle.main(["--for", "0.1"]) == 0
-    assert capsys.readouterr().out == "a: its loop does not beat: there is nothing to wait for\n"
+    assert capsys.readouterr().out == "a: its loop does not beat: there is no run to wait for\n"
     in_progress(container, "b")
     assert idle.main(["--for", "0.1"]) == idle.BUSY
 

@@ -30,4 +30,4 @@ def test_a_line_that_is_torn_is_shown_as_that() -> None:
 
 def test_nothing_was_done() -> None:
     """A host without an audit."""
-    assert shown("") == "Nothing was done there yet."
+    assert shown("") == "No action is recorded there yet."

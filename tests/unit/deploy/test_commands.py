@@ -1,8 +1,13 @@
 """The host's command line."""
 
+from contextlib import nullcontext
+
 import pytest
 
+from deploy import target
 from deploy.__main__ import COMMANDS, _help
+from deploy.cli import operate
+from deploy.cli.arguments import options
 from deploy.cli.operate import must_run
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
@@ -38,6 +43,21 @@ def test_what_does_not_run_is_one_clear_line(name: str, where: LocalTarget, star
     """It says what to do there, and what runs."""
     with pytest.raises(CommandError, match=f"^{name} does not run: start it with `{start}`; what runs: pulse$"):
         must_run(name, where)
+
+
+def test_ctrl_c_in_a_run_says_that_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The loop has the run: only its printing has ended."""
+
+    class Interrupted(Two):
+        def run(self, command: object) -> int:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, "place", lambda _host, settings: nullcontext(Interrupted(settings)))
+    assert operate.run(Settings(), options("run", ["STRATEGY=pulse"], {})) == 130
+    (line,) = capsys.readouterr().err.split("\n", 1)[1].splitlines()
+    assert line == "openbell: a run that has started goes on; `make journal STRATEGY=pulse SINCE=1h` shows how it ends"
 
 
 def test_every_command_says_what_it_does() -> None:

@@ -40,7 +40,7 @@ def test_a_halt_needs_one_container_that_runs(found: list[Service], chosen: str)
 
 def test_where_nothing_runs_there_is_nothing_to_halt() -> None:
     """It is said, and is an error: whoever halts wants to be sure."""
-    with pytest.raises(CommandError, match="nothing runs here, so nothing can order"):
+    with pytest.raises(CommandError, match="nothing runs here, so no order can be sent"):
         operate._any_service(Place([Service("pulse", "exited")]))  # type: ignore[arg-type]
 
 

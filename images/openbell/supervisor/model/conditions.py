@@ -42,8 +42,8 @@ class Condition:
 
 KINDS: Mapping[str, Kind] = {
     "never_started": Kind("has never started", "Start it: `make up`, then `make ps`"),
-    "cannot_start": Kind("cannot start", "Mend what the error names and deploy again"),
-    "bad_manifest": Kind("has a manifest that is not valid", "`make check` names the line; mend it and deploy again"),
+    "cannot_start": Kind("cannot start", "Fix what the error names and deploy again"),
+    "bad_manifest": Kind("has a manifest that is not valid", "`make check` names the line; fix it and deploy again"),
     "crash_loop": Kind("is in a crash loop", "`make logs STRATEGY={strategy}` shows why its container dies"),
     "stalled": Kind(
         "shows no sign of life", "`make logs STRATEGY={strategy}`; restart its container or process if it hangs"
@@ -69,7 +69,9 @@ KINDS: Mapping[str, Kind] = {
     "broker_differs": Kind("does not hold what its ledger says", "Compare the broker's account with its page"),
     "unexpected_run": Kind("ran where no slot was", "Look at its schedule and its calendar", critical=False),
     "slower": Kind(
-        "takes longer from week to week", "Its page shows the line; mend it before it meets its timeout", critical=False
+        "takes longer from week to week",
+        "Its page shows the trend; make it faster or raise `timeout` before a run reaches it",
+        critical=False,
     ),
     "volume_full": Kind(
         "has hardly any room left on its disk", "Free some: old journals, unused images (`docker system df`)"

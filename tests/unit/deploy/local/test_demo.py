@@ -52,7 +52,7 @@ def test_the_whole_demo_in_its_order() -> None:
         "stopping",
         r"stopped \(service: pulse\)",
         r"stopped \(service: supervisor\)",
-        "that was all of it",
+        "the demo has ended",
     ]
     assert re.search(".*".join(order), said, re.DOTALL), said
     assert all("pulse" in page for page in pages)

@@ -200,7 +200,7 @@ def test_a_manifest_that_is_not_valid_stops_it_all_before_it_begins(project: Pro
     assert project.start().wait(PATIENCE) == 1
     lines = project.said().splitlines()
     assert lines[0].startswith("calm/strategy.toml: bot 1: every: ") or lines[0].startswith("calm/strategy.toml: ")
-    assert lines[-1] == "openbell: nothing was started: mend what the lines above name, and try again"
+    assert lines[-1] == "openbell: nothing was started: fix what the lines above name, and try again"
     assert len(lines) == 2
     assert "Traceback" not in project.said()
     assert not project.data.exists()

@@ -57,7 +57,7 @@ def test_a_swarm_gets_log_rotation_alone() -> None:
 @pytest.mark.parametrize(
     "text,expected",
     [
-        ('{"mtu": }', "is not valid JSON .*: mend it, and try again; nothing was changed"),
+        ('{"mtu": }', "is not valid JSON .*: fix it and try again; nothing was changed"),
         ("[]", "found list; allowed: an object"),
         ('{"log-opts": "10m"}', 'log-opts: found "10m"; allowed: an object'),
     ],

@@ -183,7 +183,7 @@ def test_nothing_healthy_is_removed_without_a_successor(root: Path, engine: Fake
     engine.answers["gate --beat 120 --runs"] = lambda call: pruned(engine)
     outcome, reason = transaction(root, engine, previous=None).carry_out()
     assert outcome == "failed"
-    assert "the new one goes on" in reason
+    assert "the new one continues" in reason
     assert engine.running("pulse") == ["new"]
 
 
