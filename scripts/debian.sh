@@ -15,8 +15,9 @@ apt_refresh() {
     export apt_is_fresh=yes # for the scripts that this one calls, too
 }
 
-# A fresh server updates itself in the background: wait for that apt instead of failing.
-apt_quietly() { DEBIAN_FRONTEND=noninteractive apt-get -y -q -o DPkg::Lock::Timeout=120 "$@"; }
+# A fresh server updates itself in the background: wait for that apt instead of failing. Reading the lists has a lock that apt
+# does not wait for: the scripts of one set-up, or tests that start them at once, take turns.
+apt_quietly() { DEBIAN_FRONTEND=noninteractive flock "${TMPDIR:-/tmp}/openbell-apt.lock" apt-get -y -q -o DPkg::Lock::Timeout=120 "$@"; }
 
 # candidate PACKAGE: the version that apt would install, or nothing.
 candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: //p' | grep -vx '(none)' || true; }

@@ -19,7 +19,8 @@ $description
 - **How long.** A call is given $timeout s, which the grace, the timeout and the retries of the slowest bot may need, and $memory MB.
 - **What stays.** Claims, orders, state, the paper account and the journal are in PostgreSQL. Its address is the secret
   `OPENBELL_DATABASE_URL`: `postgresql://user:password@host:5432/database?sslmode=verify-full` (`sslmode=require` where the
-  provider's certificate is its own). The user may create schemas in that database; the tables come by themselves.
+  provider's certificate is its own). The user may create schemas in that database; the tables come by themselves. A call
+  waits 25 s for a database that is waking up, or as many seconds as `OPENBELL_DATABASE_PATIENCE` says.
 - **Secrets**, by name only: $secrets.
 
 """
@@ -81,6 +82,10 @@ _TAIL = """
 type. `{"trigger": "schedule"}` runs what is due instead. `status` is `ok`, `failed` (a run did not succeed), `busy` (a run
 of the bot is in progress, or it is paused) or `error`; over HTTP 200, 500, 409, and 400 for a wrong call or 503 where it
 helps to call again.
+
+A call must say what it wants: a POST of JSON (`Content-Type: application/json`) with a `trigger`, a `symbol` or a `bot`. Anything
+else runs nothing and is answered 400 or 405. A schedule whose input cannot be understood fails the invocation. A message of
+Pub/Sub that cannot be understood is acknowledged and printed.
 
 ## Look after it
 

@@ -47,7 +47,7 @@ def running_server(*, key: Path | None = None, certificate: Path | None = None) 
     if user:
         shutil.chown(folder, user)
     (folder / "password").write_text(PASSWORD)
-    server = Server(_free_port(), folder)
+    server = Server(free_port(), folder)
     options = ["--auth=scram-sha-256", "--username=openbell", f"--pwfile={folder / 'password'}", "--no-sync"]
     home = pwd.getpwnam(user).pw_dir if user else str(folder)
     surroundings = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8"}
@@ -103,7 +103,8 @@ def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
             database.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that is free now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

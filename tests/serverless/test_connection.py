@@ -117,6 +117,7 @@ def test_a_forked_process_leaves_the_connection_alone(database: Database) -> Non
 def test_a_server_that_hangs_is_not_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its connection is open all the while; then there is a new one."""
     monkeypatch.setattr(module, "PATIENCE", 0.3)
+    monkeypatch.setattr(module, "WAKING_PATIENCE", 0.3)
     database.close()
     ((pid,),) = database.execute(MINE)
     os.kill(int(str(pid)), signal.SIGSTOP)
@@ -192,6 +193,7 @@ def test_silence_is_an_error_wherever_it_begins(
 ) -> None:
     """At the log-in, between the answers to two statements, and within one."""
     monkeypatch.setattr(module, "PATIENCE", 0.3)
+    monkeypatch.setattr(module, "WAKING_PATIENCE", 0.3)
     began = time.monotonic()
     with pytest.raises(PostgresError, match=r"^PostgreSQL cannot be reached: no answer within 0\.3 s$"):
         Database(pretend(say), "s").execute("BEGIN; SELECT 1")

@@ -29,9 +29,10 @@ class PostgresError(sqlite3.OperationalError):
 class Connection:
     """A connection that is logged in. Every method raises PostgresError."""
 
-    def __init__(self, url: str, patience: float) -> None:
-        """patience: seconds that the server may be silent."""
-        self._patience = patience
+    def __init__(self, url: str, patience: float, waking_patience: float | None = None) -> None:
+        """patience: seconds that the server may be silent. waking_patience: the same until its first answer to a statement."""
+        self._patience = waking_patience or patience
+        self._usual_patience = patience
         self._turns = threading.RLock()  # a strategy may print on threads of its own
         with _told():
             self._connection = psycopg2.connect(extensions.make_dsn(**settings(url)), async_=True)
@@ -64,6 +65,7 @@ class Connection:
                 if getattr(error, "pgcode", None) is None:
                     self.close()
                 raise
+            self._patience = self._usual_patience
             return cursor.fetchall() if cursor.description else [], max(cursor.rowcount, 0)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ connections, which gives every transaction another session.
 
 import os
 import re
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,8 +16,18 @@ from dataclasses import dataclass
 from openbell.postgres.connection import Connection, PostgresError, Row, Value
 
 PATIENCE = 5.0  # seconds for an answer
+WAKING = "OPENBELL_DATABASE_PATIENCE"  # seconds for the first answer: a database that sleeps takes 8 to 15 to wake up
+WAKING_PATIENCE = 25.0
 LOCK_PATIENCE = 20.0  # seconds for a lock
-LOCK_LIMIT = 15  # seconds after which the server takes a lock away from who holds it and says nothing more
+LOCK_LIMIT = 15  # seconds after which a lock is free again if its holder has died
+LOCK_PAUSE = 0.05  # seconds between two tries
+# A row, not an advisory lock: that would keep one connection of a pool for as long as it is held, while its holder waits for
+# another. Each statement here is short.
+LOCKS = "CREATE TABLE IF NOT EXISTS locks (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until TIMESTAMPTZ NOT NULL);"
+_LOCK = (
+    "INSERT INTO locks VALUES (?, ?, clock_timestamp() + ? * interval '1 second') ON CONFLICT (name) "
+    "DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE locks.until < clock_timestamp()"
+)
 
 # What SQLite and PostgreSQL say differently. In an upsert PostgreSQL wants to know whose column is meant.
 _DIALECT = (
@@ -104,17 +115,21 @@ class Database:
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
-        """Let nobody else in who asks for the lock of this name; it is let go when this process, or the server, gives up."""
-        key = zlib.crc32(f"{self._schema} {name}".encode())
-        connection = Connection(self._url, LOCK_PATIENCE)
+        """Hold the lock of this name, alone of all processes on all machines; PostgresError if it does not become free.
+
+        A holder that has died loses it after LOCK_LIMIT seconds.
+        """
+        owner, until = os.urandom(8).hex(), time.monotonic() + LOCK_PATIENCE
+        while not self.execute(_LOCK, (name, owner, LOCK_LIMIT)).rowcount:
+            if time.monotonic() > until:
+                msg = f"PostgreSQL: the lock {name} was not free within {LOCK_PATIENCE:g} s"
+                raise PostgresError(msg)
+            time.sleep(LOCK_PAUSE)
         try:
-            limit = f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_LIMIT}s'"
-            connection.run(f"BEGIN; {limit}; SELECT pg_advisory_xact_lock({key})")
             yield
         finally:
             with suppress(PostgresError):
-                connection.run("COMMIT")
-            connection.close()
+                self.execute("DELETE FROM locks WHERE name = ? AND owner = ?", (name, owner))
 
     def close(self) -> None:
         """Close this process's connection, for all who share it; the next statement makes a new one."""
@@ -124,7 +139,7 @@ class Database:
     def _line(self) -> _Line:
         here = (os.getpid(), self._url)
         if here not in _lines:
-            _lines[here] = _Line(Connection(self._url, PATIENCE))
+            _lines[here] = _Line(Connection(self._url, PATIENCE, _waking_patience()))
         return _lines[here]
 
     def _filled(self, statement: str, values: Sequence[Value]) -> bytes:
@@ -146,6 +161,18 @@ class Database:
             if line.connection.is_closed:
                 self.close()
             raise
+
+
+def _waking_patience() -> float:
+    text = os.environ.get(WAKING, "")
+    try:
+        seconds = float(text) if text else WAKING_PATIENCE
+    except ValueError:
+        seconds = -1.0
+    if not 1 <= seconds <= 600:
+        msg = f'{WAKING}: found "{text}"; allowed: seconds from 1 to 600'
+        raise PostgresError(msg)
+    return seconds
 
 
 def translate(statement: str, schema: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from openbell.ledger import SCHEMA, Claim, Ledger
-from openbell.postgres.database import Database
+from openbell.postgres.database import LOCKS, Database
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
 _LEASE = (
@@ -32,7 +32,7 @@ class PostgresLedger(Ledger):
         self.database = Database(url, schema_of(strategy))
         self._database = cast("sqlite3.Connection", self.database)
         if prepare:
-            self.database.executescript(SCHEMA + _LEASES)
+            self.database.executescript(SCHEMA + _LEASES + LOCKS)
             self._begin_holdings()
 
     @contextmanager

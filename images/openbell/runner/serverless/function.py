@@ -36,7 +36,8 @@ from openbell.strategy import loader
 from openbell.strategy.context import Run
 
 AHEAD = timedelta(seconds=55)  # a schedule's call waits for slots that lie within its minute
-OK, WRONG, BUSY, FAILED, UNAVAILABLE = 200, 400, 409, 500, 503  # as HTTP has them
+OK, WRONG, NOT_ALLOWED, BUSY, FAILED, UNAVAILABLE = 200, 400, 405, 409, 500, 503  # as HTTP has them
+JSON = "application/json"
 
 
 class CannotRunError(Exception):
@@ -53,10 +54,11 @@ class Answered(NamedTuple):
 class Request(Protocol):
     """What is asked of a request by Flask."""
 
-    args: Mapping[str, str]
+    method: str
+    mimetype: str  # without its parameters
 
-    def get_json(self, *, silent: bool) -> object:
-        """Return the body, or None if it is no JSON."""
+    def get_data(self) -> bytes:
+        """Return the body."""
 
 
 class Function:
@@ -74,42 +76,79 @@ class Function:
     def digitalocean(self, event: Mapping[str, object]) -> Answer:
         """Answer a call by DigitalOcean Functions (OpenWhisk): the parameters are mixed with the platform's own."""
         asked = {name: _parsed(name, value) for name, value in event.items() if not _is_openwhisks(name)}
-        answered = self.call(asked, "digitalocean")
-        if "http" in event or "__ow_method" in event:
-            return {"statusCode": answered.code, "body": answered.body}
-        return answered.body
+        http = event.get("http")
+        if http is None and "__ow_method" not in event:
+            return self._invoked(asked, "digitalocean")
+        method = http.get("method") if isinstance(http, Mapping) else event.get("__ow_method")
+        # The platform has parsed a JSON body and mixed it with the query; with any other body there is nothing to mix.
+        answered = self._http(str(method), JSON, lambda: asked, "digitalocean")
+        return {"statusCode": answered.code, "body": answered.body}
 
     def aws(self, event: Mapping[str, object], _context: object = None) -> Answer:
         """Answer an invocation by AWS Lambda: of a schedule or by hand, or of its function URL.
 
-        CannotRunError where another invocation may help: it is the provider's sign to make one.
+        CannotRunError where another invocation may help, and AskedWrongError where the schedule's own input is wrong: both
+        fail the invocation, so that the provider retries it and then keeps it where it is found.
         """
         if "requestContext" not in event:
-            answered = self.call(event, "aws")
-            if answered.code == UNAVAILABLE:
-                raise CannotRunError(answered.body["error"])
-            return answered.body
-        body = event.get("body") or "{}"
-        text = base64.b64decode(str(body)).decode() if event.get("isBase64Encoded") else str(body)
-        query = event.get("queryStringParameters")
-        answered = self.call(_http(_json(text), query if isinstance(query, Mapping) else {}), "aws")
+            return self._invoked(event, "aws")
+        context, headers = event["requestContext"], event.get("headers")
+        http = context.get("http") if isinstance(context, Mapping) else None
+        method = http.get("method") if isinstance(http, Mapping) else None
+        kind = {str(name).lower(): value for name, value in (headers if isinstance(headers, Mapping) else {}).items()}
+        text = str(event.get("body") or "")
+
+        def body() -> object:
+            return _json(base64.b64decode(text, validate=True) if event.get("isBase64Encoded") else text.encode())
+
+        answered = self._http(str(method), str(kind.get("content-type", JSON)), body, "aws")
         headers = {"content-type": "application/json"}
         return {"statusCode": answered.code, "headers": headers, "body": json.dumps(answered.body)}
 
     def gcp(self, request: Request) -> tuple[str, int, dict[str, str]]:
         """Answer an HTTP call of a Google Cloud function, by Cloud Scheduler or by a person."""
-        answered = self.call(_http(request.get_json(silent=True) or {}, request.args), "gcp")
+        answered = self._http(request.method, request.mimetype, lambda: _json(request.get_data()), "gcp")
         return json.dumps(answered.body), answered.code, {"content-type": "application/json"}
 
     def gcp_event(self, data: object) -> None:
-        """Take a CloudEvent of Pub/Sub, whose message is the question; CannotRunError asks to deliver it again."""
-        message = data.get("message", {}) if isinstance(data, Mapping) else {}
-        answered = self.call(_json(base64.b64decode(message.get("data", "")).decode() or "{}"), "gcp")
+        """Take a CloudEvent of Pub/Sub, whose message is the question; CannotRunError asks to deliver it again.
+
+        A message that cannot be understood would come back for ever: it is acknowledged, and printed for the provider's log.
+        """
+        message = data.get("message") if isinstance(data, Mapping) else None
+        text = message.get("data") if isinstance(message, Mapping) else None
+        try:
+            asked = _json(base64.b64decode(str(text or ""), validate=True))
+        except ValueError as error:
+            answered = Answered(WRONG, response.refusal("error", f"the message: {error}"))
+        else:
+            answered = self.call(asked, "gcp")
         print(json.dumps(answered.body), flush=True)
         if answered.code == UNAVAILABLE:
             raise CannotRunError(answered.body["error"])
 
     # What they have in common
+
+    def _invoked(self, asked: object, by: str) -> Answer:
+        """Answer an invocation that is no HTTP call; an error fails it, where failing brings help or attention."""
+        answered = self.call(asked, by)
+        if answered.code == UNAVAILABLE:
+            raise CannotRunError(answered.body["error"])
+        if answered.code == WRONG:
+            raise AskedWrongError(answered.body["error"])
+        return answered.body
+
+    def _http(self, method: str, kind: str, body: Callable[[], object], by: str) -> Answered:
+        """Answer a call over HTTP. Only a POST of JSON is a question; anybody's browser, probe or form is not."""
+        if method.upper() != "POST":
+            return Answered(NOT_ALLOWED, response.refusal("error", f"the method: found {method:.20}; allowed: POST"))
+        if kind.partition(";")[0].strip().lower() != JSON:
+            return Answered(WRONG, response.refusal("error", f"the content type: found {kind:.50}; allowed: {JSON}"))
+        try:
+            asked = body()
+        except ValueError as error:
+            return Answered(WRONG, response.refusal("error", f"the body: {error}"))
+        return self.call(asked, by)
 
     def call(self, body: object, by: str) -> Answered:
         """Run what is asked for, and answer."""
@@ -233,18 +272,27 @@ def _is_openwhisks(name: str) -> bool:
 
 
 def _parsed(name: str, value: object) -> object:
-    """Return a query's `params`, which is JSON in a text, as what it says."""
-    return _json(value) if name == "params" and isinstance(value, str) else value
-
-
-def _http(body: object, query: Mapping[str, str]) -> object:
-    """Return what a call over HTTP asks: its body and, over it, what the address says."""
-    asked = {name: _parsed(name, value) for name, value in query.items()}
-    return {**body, **asked} if isinstance(body, Mapping) else asked or body
-
-
-def _json(text: str) -> object:
+    """Return `params`, which may be JSON in a text, as what it says."""
+    if name != "params" or not isinstance(value, str):
+        return value
     try:
-        return json.loads(text)
-    except ValueError:
-        return text  # which is no object, and is told so
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value  # which is no object, and is refused as such
+
+
+def _json(content: bytes) -> object:
+    """Return what JSON says; ValueError with one line if it is none."""
+    try:
+        return json.loads(content.decode())
+    except UnicodeDecodeError:
+        msg = "found bytes that are no UTF-8; allowed: a JSON object"
+    except RecursionError:
+        msg = "found JSON that is nested too deeply; allowed: a JSON object"
+    except ValueError as error:
+        msg = (
+            f"found no JSON ({error!s:.80}); allowed: a JSON object"
+            if content
+            else "found nothing; allowed: a JSON object"
+        )
+    raise ValueError(msg)

@@ -8,6 +8,7 @@ from openbell.manifest import Bot, Manifest
 
 SCHEDULE = "schedule"
 KEYS = ("trigger", "bot", "symbol", "params")
+SAYS_WHAT = ("trigger", "bot", "symbol")  # at least one of them is in every call that runs something
 
 
 class AskedWrongError(ValueError):
@@ -35,7 +36,11 @@ def understand(manifest: Manifest, body: object) -> Asked:
         return Asked()
     if trigger != "manual":
         _refuse("trigger", trigger, f'"{SCHEDULE}" or "manual"')
-    return Asked(_bot(manifest, body))
+    bot = _bot(manifest, body)
+    # A call that says nothing is not meant for a strategy: a probe, a browser, a message without content.
+    if body.keys().isdisjoint(SAYS_WHAT):
+        _refuse("the body", None, f'one of {_listed(SAYS_WHAT)}, as in {{"trigger": "{SCHEDULE}"}}')
+    return Asked(bot)
 
 
 def _bot(manifest: Manifest, body: Mapping[str, object]) -> Bot:
