@@ -165,10 +165,12 @@ class Database:
 
 def _waking_patience() -> float:
     text = os.environ.get(WAKING, "")
+    if not text:
+        return WAKING_PATIENCE
     try:
-        seconds = float(text) if text else WAKING_PATIENCE
+        seconds = float(text)
     except ValueError:
-        seconds = -1.0
+        seconds = 0.0
     if not 1 <= seconds <= 600:
         msg = f'{WAKING}: found "{text}"; allowed: seconds from 1 to 600'
         raise PostgresError(msg)
