@@ -1,18 +1,18 @@
 """The folder watcher: waits until a file in one of some folders changes (inotify), so that nothing has to be polled."""
 
-import ctypes
 import os
 import select
-import struct
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-_MODIFY, _MOVED_TO, _CREATE, _DELETE, _DELETE_SELF, _MOVE_SELF = 0x2, 0x80, 0x100, 0x200, 0x400, 0x800
-_OVERFLOW, _IGNORED, _ONLY_FOLDERS = 0x4000, 0x8000, 0x01000000
-_INTERESTING = _MODIFY | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _MOVE_SELF
-_HEAD = struct.Struct("iIII")
-_HEARTBEATS = (b"beat.json", b"streams")
+from inotify_simple import INotify, flags
+
+_INTERESTING = (
+    flags.MODIFY | flags.MOVED_TO | flags.CREATE | flags.DELETE | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
+)
+_HEARTBEATS = ("beat.json", "streams")
 COLLECT = 0.02  # seconds to wait for more after the first change: lines seldom come alone
 
 
@@ -21,29 +21,28 @@ class FolderWatcher:
 
     def __init__(self) -> None:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._notify: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._notify: INotify | None = None
+        with suppress(OSError):
+            self._notify = INotify()
         self._names: dict[int, str] = {}  # watch → name
         self._changed: set[str] = set()
         self._poll = select.poll()
         self._poll.register(self._wake, select.POLLIN)
-        if self.works:
+        if self._notify is not None:
             self._poll.register(self._notify, select.POLLIN)
 
     @property
     def works(self) -> bool:
         """Return whether changes can be reported."""
-        return self._notify >= 0
+        return self._notify is not None
 
     def watch(self, folders: Mapping[str, Path]) -> None:
         """Watch those of the folders that exist and are not watched yet."""
         known = set(self._names.values())
         for name, folder in folders.items():
-            if name not in known and self.works:
-                path = os.fsencode(folder)
-                number = self._libc.inotify_add_watch(self._notify, path, _INTERESTING | _ONLY_FOLDERS)
-                if number >= 0:
-                    self._names[number] = name
+            if name not in known and self._notify is not None:
+                with suppress(OSError):  # it does not exist yet
+                    self._names[self._notify.add_watch(folder, _INTERESTING)] = name
                     self._changed.add(name)  # changes from before it was watched
 
     def unwatched(self, names: Iterable[str]) -> set[str]:
@@ -74,28 +73,21 @@ class FolderWatcher:
 
     def close(self) -> None:
         """Stop watching."""
-        for descriptor in (self._wake, self._notify):
-            if descriptor >= 0:
-                os.close(descriptor)
+        os.close(self._wake)
+        if self._notify is not None:
+            self._notify.close()
 
     def _read_events(self) -> None:
-        while self.works:
-            try:
-                events = os.read(self._notify, 65536)
-            except BlockingIOError:
-                return
-            position = 0
-            while position < len(events):
-                number, mask, _, length = _HEAD.unpack_from(events, position)
-                position += _HEAD.size + length
-                self._handle(number, mask, events[position - length : position].rstrip(b"\0"))
+        for event in self._notify.read(timeout=0) if self._notify is not None else ():
+            self._handle(event.wd, event.mask, event.name)
 
-    def _handle(self, number: int, mask: int, file: bytes) -> None:
-        if mask & _OVERFLOW:
+    def _handle(self, number: int, mask: int, file: str) -> None:
+        if mask & flags.Q_OVERFLOW:
             self._changed.update(self._names.values())
-        elif mask & _IGNORED:
+        elif mask & flags.IGNORED:
             self._names.pop(number, None)  # the folder was removed: it is watched again when it is made again
-        elif number in self._names and file not in _HEARTBEATS and not file.startswith(b"."):
+        elif number in self._names and file not in _HEARTBEATS and not file.startswith("."):
             self._changed.add(self._names[number])
-            if mask & _MOVE_SELF:
-                self._libc.inotify_rm_watch(self._notify, number)
+            if mask & flags.MOVE_SELF and self._notify is not None:
+                with suppress(OSError):  # it is gone by now
+                    self._notify.rm_watch(number)

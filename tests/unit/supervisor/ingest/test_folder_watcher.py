@@ -94,7 +94,7 @@ def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, watcher:
 class Deaf(FolderWatcher):
     """Ears on a file system that tells nobody of a change."""
 
-    def _handle(self, number: int, mask: int, file: bytes) -> None:
+    def _handle(self, number: int, mask: int, file: str) -> None:
         """Nothing."""
 
 
