@@ -110,11 +110,10 @@ def backtest(settings: Settings, options: Namespace) -> int:
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
     places = LocalPaths(STRATEGIES.absolute(), data)
     local.install_packages([options.strategy], places, log_to_stdout(settings.log))
-    span = (("--from", options.first), ("--to", options.last))
-    choices = (("--set", choice) for choice in options.choices)
-    words = [word for pair in (*span, *choices) for word in pair if pair[1]]
-    words += ["--out", f"backtests/{options.strategy}", *options.options]
-    return processes.run(compose.backtest(options.strategy, tuple(words), places.packages(options.strategy)))
+    span = [f"--{name}={day}" for name, day in (("from", options.first), ("to", options.last)) if day]
+    choices = (f"--set={choice}" for choice in options.choices)
+    words = (*span, *choices, f"--out=backtests/{options.strategy}", *options.options)
+    return processes.run(compose.backtest(options.strategy, words, places.packages(options.strategy)))
 
 
 def write_function(settings: Settings, options: Namespace) -> int:

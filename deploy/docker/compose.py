@@ -1,4 +1,7 @@
-"""The commands for Docker Compose and openbell, as argument lists. Nothing is run here."""
+"""The commands for Docker Compose and openbell, as argument lists. Nothing is run here.
+
+A value stands behind its option's "=", and a name behind "--": one that begins with a dash is still a value.
+"""
 
 import sys
 from collections.abc import Iterable
@@ -83,12 +86,12 @@ def logs(service: str | None, *, follow: bool) -> Logs:
 
 def run(strategy: str, bot: str | None, service: str = "") -> Inside:
     """Run a strategy's bots, or one of them, now and where it runs."""
-    return Inside(service or strategy, ("run-now", *(("--bot", bot) if bot else ())), strategy)
+    return Inside(service or strategy, ("run-now", *((f"--bot={bot}",) if bot else ())), strategy)
 
 
 def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> Inside:
     """Pause a bot, for a while or until it is resumed."""
-    words = ("pause", bot, "--reason", reason, *(("--for", length) if length else ()))
+    words = ("pause", bot, f"--reason={reason}", *((f"--for={length}",) if length else ()))
     return Inside(service or strategy, words, strategy)
 
 
@@ -99,7 +102,7 @@ def resume(strategy: str, bot: str, service: str = "") -> Inside:
 
 def halt(service: str, reason: str) -> Inside:
     """Stop all orders of all strategies; any service has the volume that tells them."""
-    return Inside(service, ("halt", "--reason", reason))
+    return Inside(service, ("halt", f"--reason={reason}"))
 
 
 def unhalt(service: str) -> Inside:
@@ -114,7 +117,7 @@ def own_days(service: str, days: str) -> Inside:
 
 def calendar(name: str | None) -> Command:
     """Show the coming sessions of one calendar, or of those that strategies name."""
-    return (*_openbell(), "calendar", "--strategies", "strategies", *(("--calendar", name) if name else ()))
+    return (*_openbell(), "calendar", "--strategies", "strategies", *((f"--calendar={name}",) if name else ()))
 
 
 def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:
@@ -124,8 +127,8 @@ def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:
 
 def journal(strategy: str, symbol: str | None, since: str | None) -> Inside:
     """Print lines of a strategy's journal, as they are."""
-    options = (*(("--symbol", symbol) if symbol else ()), *(("--since", since) if since else ()))
-    return Inside(SUPERVISOR, ("journal", strategy, *options))
+    options = (*((f"--symbol={symbol}",) if symbol else ()), *((f"--since={since}",) if since else ()))
+    return Inside(SUPERVISOR, ("journal", *options, "--", strategy))
 
 
 def alert_test() -> Inside:
@@ -151,14 +154,14 @@ def check() -> Command:
 
 def coming(strategies: Iterable[str]) -> Command:
     """List the coming slots of every bot, or of these strategies' bots."""
-    only = (word for name in strategies for word in ("--strategy", name))
+    only = (f"--strategy={name}" for name in strategies)
     return (*_openbell(), "next", "--strategies", "strategies", *only)
 
 
 def crontab(strategy: str | None, data: Path) -> Command:
     """Print the lines that let cron run all strategies, or one."""
     where = ("--strategies", "strategies", "--data", str(data))
-    return (*_openbell(), "crontab", *where, *(("--strategy", strategy) if strategy else ()))
+    return (*_openbell(), "crontab", *where, *((f"--strategy={strategy}",) if strategy else ()))
 
 
 def schedule_times(strategy: str, zone: str) -> Command:

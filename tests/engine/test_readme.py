@@ -92,7 +92,7 @@ def test_a_command_that_finds_nothing_says_so(project: Kit, command: str, words:
     assert len([line for line in done.stderr.splitlines() if not line.startswith("make: ***")]) == 1, done.stderr
 
 
-@pytest.mark.parametrize("reason", ["broker's down, $5 lost", 'say "no"\nand `wait` \\ $(id)'])
+@pytest.mark.parametrize("reason", ["broker's down, $5 lost", "--reason -n", 'say "no"\nand `wait` \\ $(id)'])
 def test_a_reason_arrives_word_for_word(project: Kit, reason: str) -> None:
     """From the shell through make, the host's side, Docker and the container into the file that the strategies read."""
     call(project.folder, f"make halt REASON={shlex.quote(reason)}")

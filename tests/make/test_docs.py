@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.cli.arguments import VARIABLES
 from openbell.manifest import load, reading, schedules
@@ -90,3 +91,14 @@ def test_the_site_is_built_without_a_broken_link(tmp_path: Path) -> None:
 def test_the_picture_is_small() -> None:
     """It is loaded with the README."""
     assert (ROOT / "docs" / "images" / "status-page.png").stat().st_size < 200_000
+
+
+def test_the_hooks_of_pre_commit_are_the_tools_of_the_project() -> None:
+    """They run what .venv has; nothing is downloaded."""
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    assert [hook["id"] for hook in hooks] == ["ruff-check", "ruff-format", "mypy"]
+    for hook in hooks:
+        assert (ROOT / hook["entry"].split()[0]).exists()
+        assert hook["language"] == "system"

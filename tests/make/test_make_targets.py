@@ -34,6 +34,7 @@ WITHOUT_ENGINE = [
     (("new", "STRATEGY=two\nlines"), r'found "two\nlines"; allowed: a name such as my_idea'),
     (("new", "STRATEGY=$(id)"), 'found "$(id)"; allowed: a name such as my_idea'),
     (("next", "STRATEGY=puls"), "did you mean pulse?"),
+    (("next", "STRATEGY=--count"), "--count: no such strategy"),
     (("next", "PROFILE=portfolo"), 'PROFILE: there is no profile "portfolo"; did you mean portfolio'),
     (("plan", "PROFILE=nope"), 'PROFILE: there is no profile "nope"; there is alpaca'),
     (("up", "PROFILE=nope"), 'PROFILE: there is no profile "nope"; there is alpaca'),

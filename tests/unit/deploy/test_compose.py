@@ -15,15 +15,15 @@ from deploy.docker.compose import Command, Inside, Logs
         (compose.logs(None, follow=True), "docker compose logs --tail 200 --follow"),
         (compose.logs("pulse", follow=False), "docker compose logs --tail 200 --no-log-prefix pulse"),
         (compose.run("pulse", None), "docker compose exec -T pulse openbell run-now"),
-        (compose.run("pulse", "a"), "docker compose exec -T pulse openbell run-now --bot a"),
+        (compose.run("pulse", "a"), "docker compose exec -T pulse openbell run-now --bot=a"),
         (
             compose.run("mine", None, "together"),
             "docker compose exec -T --env OPENBELL_STRATEGY=mine --env OPENBELL_FOLDER=/strategies/mine together openbell run-now",
         ),
-        (compose.journal("pulse", None, None), "docker compose exec -T supervisor openbell journal pulse"),
+        (compose.journal("pulse", None, None), "docker compose exec -T supervisor openbell journal -- pulse"),
         (
             compose.journal("pulse", "AAPL", "2h"),
-            "docker compose exec -T supervisor openbell journal pulse --symbol AAPL --since 2h",
+            "docker compose exec -T supervisor openbell journal --symbol=AAPL --since=2h -- pulse",
         ),
     ],
 )
@@ -35,11 +35,20 @@ def test_commands_of_compose(command: Command | Inside | Logs, expected: str) ->
 
 def test_a_value_with_spaces_stays_one_argument() -> None:
     """No shell takes a value apart."""
-    assert compose.journal("pulse", "BRK B", "2026-11-20 10:00").command[-3:] == (
-        "BRK B",
-        "--since",
-        "2026-11-20 10:00",
+    assert compose.journal("pulse", "BRK B", "2026-11-20 10:00").command[-4:] == (
+        "--symbol=BRK B",
+        "--since=2026-11-20 10:00",
+        "--",
+        "pulse",
     )
+
+
+@pytest.mark.parametrize("value", ["-n", "--reason", "--", "-1", "a=b", "two\nlines"])
+def test_a_value_that_looks_like_an_option_is_none(value: str) -> None:
+    """What a person types reaches the program inside as a value."""
+    assert compose.halt("pulse", value).command[-1] == f"--reason={value}"
+    assert f"--reason={value}" in compose.pause("pulse", "pulse", None, value).command
+    assert f"--symbol={value}" in compose.journal("pulse", value, None).command
 
 
 def test_elsewhere_the_project_is_known_by_its_name() -> None:
@@ -59,4 +68,4 @@ def test_openbell_is_the_one_beside_our_interpreter() -> None:
     """What checks the strategies on the host is the same .venv's command, wherever the user's PATH leads."""
     for command in (compose.check(), compose.coming(["pulse"])):
         assert command[0].endswith("/bin/openbell")
-    assert compose.coming(["pulse"])[1:] == ("next", "--strategies", "strategies", "--strategy", "pulse")
+    assert compose.coming(["pulse"])[1:] == ("next", "--strategies", "strategies", "--strategy=pulse")

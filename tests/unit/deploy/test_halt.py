@@ -46,7 +46,7 @@ def test_where_nothing_runs_there_is_nothing_to_halt() -> None:
 
 def test_the_commands() -> None:
     """A reason is one argument, whatever is in it."""
-    assert compose.halt("pulse", "it's; odd").command[-5:] == ("pulse", "openbell", "halt", "--reason", "it's; odd")
+    assert compose.halt("pulse", "it's; odd").command[-4:] == ("pulse", "openbell", "halt", "--reason=it's; odd")
     assert compose.unhalt("supervisor").command[-3:] == ("supervisor", "openbell", "unhalt")
     assert compose.reconcile("pulse", adopt=True).command[-4:] == ("pulse", "openbell", "reconcile", "--adopt")
     options = arguments.options("halt", ["REASON=odd"], {})
