@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from deploy.release import provenance, resolve, secrets
 from deploy.release.release import Release
 from deploy.release.resolve import Tree
 from deploy.ssh.connection import Host
-from deploy.transfer import Image
+from deploy.transfer import Shipment
 from openbell.manifest import load_all, strategy_folders
 
 
@@ -27,6 +27,7 @@ class ReleaseDraft:
     compose: Tree
     environment: Mapping[str, Mapping[str, str]]  # by service
     files: Mapping[str, str]  # by name
+    ships: tuple[str, ...] = ()  # images of the local engine that the host needs for it
     inherit: tuple[str, ...] = ()  # services whose environment is that of the release that runs
 
 
@@ -68,10 +69,28 @@ def secret_values(configuration: Tree, strategies: Path, only: str | None = None
     }
 
 
-def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: Path) -> ReleaseDraft:
-    """Return the release that these images, this configuration and the secrets of this machine make."""
-    by_reference = {image.reference: (image.tag, image.id) for image in shipped}
-    tags = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
+def draft(
+    name: str,
+    configuration: Tree,
+    shipment: Shipment,
+    strategies: Path,
+    current: Release | None = None,
+    on_host: Container[str] = (),
+) -> ReleaseDraft:
+    """Return the release that these images, this configuration and the secrets of this machine make.
+
+    An image that holds the same as the one that runs is that one, also if it was built anew or elsewhere. on_host: tags
+    that the host has.
+    """
+    by_reference = {image.reference: image for image in shipment.images}
+    images = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
+    before = current.services if current else {}
+    same = {
+        service: (before[service].image, before[service].image_id)
+        for service, image in images.items()
+        if service in before and image.content == before[service].content and before[service].image in on_host
+    }
+    tags = {service: same.get(service, (image.tag, image.id)) for service, image in images.items()}
     resolved = resolve.resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
     versions = manifests(configuration, strategies)
     bots = {one.name: tuple(bot.id for bot in one.bots) for one in load_all(strategies)[0]}
@@ -80,12 +99,15 @@ def draft(name: str, configuration: Tree, shipped: Sequence[Image], strategies: 
             record,
             manifests=(own := versions.get(service, {})),
             bots={name: bots[name] for name in own if name in bots},
+            content=images[service].content,
         )
         for service, record in resolved.services.items()
     }
     made = provenance.here()
-    release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, records)
-    return ReleaseDraft(release, resolved.compose, resolved.environment, resolved.files)
+    layers = {**(current.layers if current else {}), **shipment.contents}
+    release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, records, layers)
+    ships = tuple(dict.fromkeys(image.reference for service, image in images.items() if service not in same))
+    return ReleaseDraft(release, resolved.compose, resolved.environment, resolved.files, ships)
 
 
 def within(current: Release, its_compose: Tree, part: ReleaseDraft) -> ReleaseDraft:

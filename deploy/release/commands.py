@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,12 @@ def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int
                 part = _part(configuration, there, wishes.strategy, strategies)
                 references = list(resolve.images(part).values())
                 inventory = host_images.read(connection)
-                with prepared(references, inventory, log) as shipment:
-                    draft = build.draft(name, part, shipment.images, strategies)
+                known = there.current.layers if there.current else {}
+                with ExitStack() as stack:
+                    shipment = stack.enter_context(prepared(references, inventory, log, known))
+                    draft = build.draft(name, part, shipment, strategies, there.current, inventory.tags)
+                    if len(draft.ships) < len(set(references)):
+                        shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))
                     if wishes.strategy and there.current:
                         draft = build.within(there.current, _its_compose(connection), draft)
                     plan = plans.plan(draft.release, there)

@@ -18,6 +18,7 @@ class ServiceRecord:
     names: tuple[str, ...] = ()  # of the variables in the environment; their values are never in a record
     manifests: Mapping[str, str] = field(default_factory=dict)  # versions of strategy.toml, by strategy
     bots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # ids, by strategy
+    content: str = ""  # of the image: the same for the same sources, whoever built it
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Release:
     commit: str  # of git; empty if there is none
     dirty: bool  # whether the sources differed from the commit
     services: Mapping[str, ServiceRecord]
+    layers: Mapping[str, str] = field(default_factory=dict)  # of its images: what each holds, whenever it was built
 
     @property
     def sources(self) -> str:
@@ -58,6 +60,7 @@ def from_json(text: str) -> Release | None:
             commit=str(content["commit"]),
             dirty=bool(content["dirty"]),
             services=services,
+            layers={str(layer): str(one) for layer, one in content.get("layers", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -75,4 +78,5 @@ def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
         names=tuple(map(str, content["names"])),
         manifests={str(strategy): str(version) for strategy, version in manifests.items()},
         bots={str(strategy): tuple(map(str, ids)) for strategy, ids in content.get("bots", {}).items()},
+        content=str(content.get("content", "")),
     )

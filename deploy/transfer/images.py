@@ -23,6 +23,7 @@ class Local:
     id: str  # "sha256:...": of its configuration, or where the engine keeps images in containerd of its manifest
     layers: tuple[str, ...]  # diff ids, the lowest first
     platform: str  # such as "linux/amd64"
+    settings: str = ""  # what a container of it starts with: command, environment, user
 
     @property
     def name(self) -> str:
@@ -41,6 +42,7 @@ class Image:
     id: str  # "sha256:...", of its configuration: the same on every engine
     layers: tuple[str, ...]  # diff ids, the lowest first
     host_ids: tuple[str, ...] = ()  # under which the host's engine may show it, if not under `id`
+    content: str = ""  # of its layers and settings, whenever it was built
 
     @property
     def tag(self) -> str:
@@ -86,7 +88,16 @@ def from_inspection(reference: str, attributes: Mapping[str, object]) -> Local:
         id=str(attributes["Id"]),
         layers=tuple(map(str, layers or ())),
         platform=f"{attributes['Os']}/{attributes['Architecture']}",
+        settings=_settings(attributes.get("Config")),
     )
+
+
+def _settings(config: object) -> str:
+    """Return what matters of an image's configuration; engines differ in what they say of the rest."""
+    if not isinstance(config, Mapping):
+        return ""
+    keys = ("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck", "StopSignal", "User", "Volumes", "WorkingDir")
+    return json.dumps({key: config[key] for key in keys if config.get(key)}, sort_keys=True)
 
 
 @contextmanager

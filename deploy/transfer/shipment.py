@@ -2,7 +2,7 @@
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import docker
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.ssh import scratch
-from deploy.transfer import archive, export_push, export_save
+from deploy.transfer import archive, export_push, export_save, layer_content
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
 from deploy.transfer.layer_cache import LayerCache
@@ -21,6 +21,7 @@ from deploy.transfer.warm_up import priming
 
 _UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive beside what it makes of it
 _MARGIN = 64 << 20  # bytes
+NOTHING_KNOWN: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Shipment:
     compression: archive.Compression
     cargo: Path | None = None
     moved: tuple[str, ...] = ()  # tags of the images that travel, some of them perhaps without any layer
+    contents: Mapping[str, str] = field(default_factory=dict)  # layer: what it holds, whenever it was built
     sent: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
     @property
@@ -61,10 +63,13 @@ class Shipment:
 
 
 @contextmanager
-def prepared(references: Sequence[str], inventory: HostImages, log: Log) -> Iterator[Shipment]:
+def prepared(
+    references: Sequence[str], inventory: HostImages, log: Log, known: Mapping[str, str] = NOTHING_KNOWN
+) -> Iterator[Shipment]:
     """Take out of the local engine what the host lacks of these images, and pack it, for as long as the block lasts.
 
-    Problem if an image is not built, or is for another kind of machine than the host.
+    known: the contents of layers that earlier releases brought. Problem if an image is not built, or is for another kind
+    of machine than the host.
     """
     scratch.sweep(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=scratch.prefix()) as folder, engine() as client:
@@ -77,7 +82,7 @@ def prepared(references: Sequence[str], inventory: HostImages, log: Log) -> Iter
         wanted = needed([(image.name, image.layers) for image in moving], inventory)
         spool = LayerCache(Path(folder))
         pushed = _take(client, moving, wanted, inventory, spool, log)
-        shipment = _pack(local, moving, wanted, inventory, spool, Path(folder) / "cargo")
+        shipment = _pack(local, moving, wanted, inventory, spool, Path(folder) / "cargo", known)
         with priming(client, () if pushed else moving, shipment.sent):
             yield shipment
 
@@ -113,9 +118,11 @@ def _pack(
     inventory: HostImages,
     spool: LayerCache,
     file: Path,
+    known: Mapping[str, str],
 ) -> Shipment:
     compression: archive.Compression = "zstd" if inventory.zstd else "gzip"
     sizes = {layer: spool.size(layer) for layer in wanted}
+    contents = {**known, **{layer: _content(spool, layer) for layer in wanted}}
     images, ids = [], {}
     for image in local:
         configuration = spool.configurations.get(image.reference)
@@ -128,10 +135,12 @@ def _pack(
             ids[one.tag] = digest(archive.manifest(one, configuration, sizes))
         elif one.tag in inventory.tags:
             ids[one.tag] = inventory.tags[one.tag]
-        images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],)))
+        content = layer_content.of_image(one.layers, contents, image.settings)
+        images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],), content))
+    contents = {layer: contents[layer] for image in images for layer in image.layers if layer in contents}
     moved = tuple(image for image in images if image.reference in {one.reference for one in moving})
     if not moved:
-        return Shipment(tuple(images), (), 0, compression)
+        return Shipment(tuple(images), (), 0, compression, contents=contents)
     archive.pack(moved, tuple(wanted), spool, compression, file)
     return Shipment(
         images=tuple(images),
@@ -139,8 +148,14 @@ def _pack(
         wire_bytes=file.stat().st_size,
         compression=compression,
         cargo=file,
+        contents=contents,
         moved=tuple(image.tag for image in moved),
     )
+
+
+def _content(spool: LayerCache, layer: str) -> str:
+    with spool.open(layer) as unpacked:
+        return layer_content.of_layer(unpacked)
 
 
 def size(count: int) -> str:

@@ -1,0 +1,51 @@
+"""What a layer holds, whenever it was built."""
+
+import io
+import tarfile
+
+import pytest
+
+from deploy.transfer.layer_content import of_image, of_layer
+
+FILE = {"name": "strategy/strategy.py", "content": b"print(1)", "mode": 0o644, "mtime": 1}
+
+
+def layer(*files: dict[str, object]) -> io.BytesIO:
+    """Return a layer with these files."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for file in files:
+            one = {**FILE, **file}
+            content = one.pop("content")
+            assert isinstance(content, bytes)
+            entry = tarfile.TarInfo(str(one.pop("name")))
+            entry.size = len(content)
+            for key, value in one.items():
+                setattr(entry, key, value)
+            tar.addfile(entry, io.BytesIO(content))
+    packed.seek(0)
+    return packed
+
+
+def test_the_time_of_a_build_is_no_content() -> None:
+    """Nor the order in which a folder was read."""
+    other = {"name": "a.py"}
+    assert of_layer(layer(FILE, other)) == of_layer(layer({**other, "mtime": 9}, {"mtime": 7}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"content": b"print(2)"}, {"mode": 0o600}, {"name": "strategy/other.py"}, {"uid": 7}, {"type": tarfile.DIRTYPE}],
+)
+def test_everything_else_is(change: dict[str, object]) -> None:
+    """Bytes, names, rights and owners."""
+    assert of_layer(layer(FILE)) != of_layer(layer(change))
+
+
+def test_an_image_is_its_layers_and_settings() -> None:
+    """A layer of which nothing is known counts by its digest."""
+    known = {"sha256:1": "a", "sha256:2": "a", "sha256:3": "b"}
+    assert of_image(["sha256:1"], known, "{}") == of_image(["sha256:2"], known, "{}")
+    assert of_image(["sha256:1"], known, "{}") != of_image(["sha256:3"], known, "{}")
+    assert of_image(["sha256:1"], known, "{}") != of_image(["sha256:1"], known, '{"User": "root"}')
+    assert of_image(["sha256:8"], known, "{}") != of_image(["sha256:9"], known, "{}")
