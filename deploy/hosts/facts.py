@@ -43,6 +43,7 @@ class Facts:
     container: str = ""  # what contains this host, if something does
     clock: str = ""  # what keeps its time right
     upgrades: bool = False  # whether unattended-upgrades is installed
+    tmp: bool = True  # whether /tmp can be written
     python: str = ""  # version of python3
     podman: bool = False  # whether `docker` is Podman by another name
     client: bool = False  # whether there is a `docker`
@@ -86,6 +87,7 @@ def parse(text: str) -> Facts:
         container=told.get("container", ""),
         clock=told.get("clock", ""),
         upgrades=told.get("upgrades") == "installed",
+        tmp=told.get("tmp") != "unwritable",
         python=told.get("python", ""),
         podman="podman" in told,
         client="docker" in told,

@@ -29,6 +29,8 @@ def unready(host: Host, facts: Facts, needed: int = 0) -> str | None:
         return f"{name}: Docker Compose v2 is not installed there: {provision} sets it up"
     if older(facts.compose, COMPOSE):
         return f"{name}: Docker Compose there is {facts.compose}; openbell needs {COMPOSE} or newer: {provision} sets it up"
+    if not facts.tmp:
+        return f"{name}: /tmp cannot be written there (read-only, or full): Docker needs it for every command in a container: see `df /tmp` and `mount` there"
     if not facts.python or older(facts.python, PYTHON):
         found = f"Python there is {facts.python}" if facts.python else "Python 3 is not installed there"
         return f"{name}: {found}; openbell needs {PYTHON} or newer: {provision} installs it"

@@ -21,6 +21,9 @@ survey() {
     command -v sudo >/dev/null && tell sudo "$(sudo -n true 2>/dev/null && echo free || echo asks)"
     [ -d /run/systemd/system ] && tell systemd yes
     tell container "$(systemd-detect-virt --container 2>/dev/null || { [ -e /.dockerenv ] && echo docker; })"
+    probe=/tmp/openbell-probe-$$
+    { echo probe >"$probe"; } 2>/dev/null || tell tmp unwritable
+    rm -f "$probe" 2>/dev/null
     tell python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
     clock
     tell upgrades "$(dpkg-query -W -f '${db:Status-Status}' unattended-upgrades 2>/dev/null)"

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = ["LOST", "Connection", "Host", "Result"]
 
 LOST = 255  # ssh's own exit code when it, and not the command, has failed
 _PIECE = 1 << 16
+_WELCOME = 1 << 16  # bytes of a welcome that are kept until the command itself speaks
 _REFUSED = re.compile(r"session request failed|Session open refused by peer")
 
 # Runs what follows until it ends or its input closes: then nobody is there to read it, and nothing may go on on the host.
@@ -121,7 +123,6 @@ class Connection:
         command: Sequence[str],
         *,
         stdin: int | IO[bytes] = subprocess.PIPE,
-        stderr: int | IO[bytes] | None = None,
     ) -> "subprocess.Popen[bytes]":
         """Start a command on the host; its exit code 255 means that the connection may be lost: ask `must_live`.
 
@@ -131,11 +132,14 @@ class Connection:
             self._command(command),
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=stderr,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
         self._started.append(process)
         assert process.stdout  # noqa: S101 - a pipe
+        assert process.stderr  # noqa: S101 - a pipe
+        threading.Thread(target=_pass_on, args=(process.stderr,), daemon=True).start()
+        process.stderr = None  # the thread's
         for line in process.stdout:
             if login_shell.is_begin(line):
                 return process
@@ -167,6 +171,7 @@ class Connection:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
             end(process)
+            process.stdout.close()
         self.must_live(code, command)
         return code
 
@@ -237,6 +242,20 @@ class Connection:
             msg = f"{self.host.name}: there is no connection"
             raise CommandError(msg)
         return self._master
+
+
+def _pass_on(errors: IO[bytes]) -> None:
+    """Write what a command says on its standard error to ours, without what a login shell says to everybody."""
+    with errors:
+        said = b""
+        for line in errors:
+            said = b"" if login_shell.is_begin(line) else said + line
+            if not said or len(said) > _WELCOME:
+                break
+        with contextlib.suppress(OSError):
+            _write(sys.stderr.fileno(), said)
+            for line in errors:
+                _write(sys.stderr.fileno(), line)
 
 
 def _write(descriptor: int, content: bytes) -> None:

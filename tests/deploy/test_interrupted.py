@@ -128,6 +128,51 @@ def test_the_engine_goes_away(deployed: Site, way: str, point: str) -> None:
     assert_all_is_well(deployed, words, ("succeeded", "interrupted"), ("coalesced",))
 
 
+@pytest.mark.parametrize(
+    "point", ["preflight of fives", "starting fives", "handing over fives", "waiting for the first run of fives"]
+)
+def test_the_power_is_cut(deployed: Site, point: str) -> None:
+    """The old release or the new one runs by itself soon after, and nobody is told what is not so."""
+    words = change(deployed)
+    process = deployed.start("deploy")
+    process.until(point)
+    deployed.machine.cut_power()
+    wait_until(lambda: sorted(deployed.containers()) == ["daily", "fives", "supervisor"], "all services", 60)
+    said = process.end(120)
+    assert "Traceback" not in said
+    assert_all_is_well(deployed, words, ("succeeded", "interrupted"), ("coalesced",))
+
+
+def test_images_are_pruned_while_a_gate_fails(deployed: Site) -> None:
+    """`docker system prune --all` takes neither the old image nor the way back."""
+    words, release = words_of(deployed), deployed.current()
+    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
+    deployed.change("fives", "    time.sleep(0.3)\n", condition)
+    process = deployed.start("deploy")
+    process.until("waiting for the first run of fives")
+    deployed.machine.shell("docker system prune --all --force")
+    said = process.end(240)
+    deployed.change("fives", condition, "    time.sleep(0.3)\n")
+    assert f"did not pass its gate, and {release} runs again" in said
+    assert_all_is_well(deployed, words, ("succeeded", "failed"))
+    failed = [line for line in recent(deployed) if line["event"] == "run_end" and line["outcome"] == "failed"]
+    assert len(failed) == 1, "a release that was judged bad gets no further slot"
+
+
+def test_without_its_records_a_failed_gate_returns_to_what_ran(deployed: Site) -> None:
+    """The folder on the server is gone: the containers are what is returned to."""
+    words, before = words_of(deployed), deployed.containers()
+    deployed.machine.shell(f"mv {deployed.root} {deployed.root}-away")
+    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
+    deployed.change("fives", "    time.sleep(0.3)\n", condition)
+    code, said = deployed.run("deploy")
+    deployed.change("fives", condition, "    time.sleep(0.3)\n")
+    assert code == 1
+    assert "what ran before runs again" in said
+    assert deployed.containers() == before
+    assert_all_is_well(deployed, words, ("succeeded", "failed"))
+
+
 def test_two_deployments_at_once(deployed: Site) -> None:
     """One is made; the other says who is at it, or follows it; there is one release more."""
     words = change(deployed)

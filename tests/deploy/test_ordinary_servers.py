@@ -128,17 +128,24 @@ def test_podman_under_dockers_name_is_named(machine: Machine) -> None:
         assert said.startswith("vps: `docker` there is Podman under Docker's name (podman-docker)")
 
 
-def test_a_read_only_tmp_is_no_obstacle(machine: Machine) -> None:
-    """Nothing is written there."""
-    with changed(machine, "mount -t tmpfs -o ro none /tmp", "umount /tmp") as host:
-        assert_it_can_be_worked_with(host)
+@pytest.mark.parametrize(
+    "do", ["mount -t tmpfs -o ro none /tmp", "mount -t tmpfs -o size=4k none /tmp; echo >/tmp/one"]
+)
+def test_a_tmp_that_cannot_be_written_is_named(machine: Machine, do: str) -> None:
+    """Docker cannot run a command in a container without it; what only looks works."""
+    with changed(machine, do, "umount /tmp") as host, Connection(host) as connection:
+        said = unready(host, read_facts(connection))
+        assert said is not None
+        assert said.startswith("vps: /tmp cannot be written there (read-only, or full)")
+        assert host_state.look(connection).releases == ()
+        assert host_images.read(connection).zstd
 
 
 def test_a_whole_deployment_to_all_of_it_at_once(engine: docker.DockerClient, machine: Machine, tmp_path: Path) -> None:
     """A release, a change of one line, the table of bots, and a halt with an apostrophe in its reason."""
     machine.shell("mkdir -p /opt/busybox && busybox --install -s /opt/busybox && rm -f /opt/busybox/python*")
-    do = f"echo '{GREETING}' >/etc/ssh/sshrc; usermod -s $(command -v tcsh) root; mount -t tmpfs -o ro none /tmp"
-    undo = "rm /etc/ssh/sshrc; usermod -s /bin/bash root; umount /tmp"
+    do = f"echo '{GREETING}' >/etc/ssh/sshrc; usermod -s $(command -v tcsh) root"
+    undo = "rm /etc/ssh/sshrc; usermod -s /bin/bash root"
     path = "SetEnv PATH=/opt/busybox:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     with (
         changed(machine, do, undo),

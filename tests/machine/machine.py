@@ -75,6 +75,14 @@ class Machine:
         self.container.exec_run(["pkill", "-KILL", "-x", "containerd"])
         wait_until(self.engine_answers, "the engine to come back", 60, self.container)
 
+    def cut_power(self) -> None:
+        """Kill every process but the first, as a power cut would, and let the machine come up again."""
+        self.container.exec_run(["sh", "-c", "kill -KILL -1"])
+        self.container.exec_run(
+            ["sh", "-c", "rm -f /run/sshd.pid; while true; do /usr/sbin/sshd -D -e; sleep 0.2; done"], detach=True
+        )
+        wait_until(self.sshd_listens, "the machine's sshd", 60, self.container)
+
     def restart_engine(self) -> None:
         """Stop the engine in good order, as an upgrade would, and wait until it is back."""
         before = self.shell("pidof dockerd").strip()

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+from collections.abc import Mapping
 
 import pytest
 
@@ -10,7 +11,7 @@ from deploy.transfer.layer_content import of_image, of_layer
 FILE = {"name": "strategy/strategy.py", "content": b"print(1)", "mode": 0o644, "mtime": 1}
 
 
-def layer(*files: dict[str, object]) -> io.BytesIO:
+def layer(*files: Mapping[str, object]) -> io.BytesIO:
     """Return a layer with these files."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
