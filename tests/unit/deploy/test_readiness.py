@@ -52,7 +52,7 @@ def test_a_host_that_has_everything_is_ready() -> None:
         ),
         (replace(READY, compose=""), "Docker Compose v2 is not installed there: `make provision HOST=vps` sets it up"),
         (replace(READY, compose="2.5.0"), "Docker Compose there is 2.5.0; openbell needs 2.20 or newer"),
-        (replace(READY, tmp=False), "/tmp cannot be written there (read-only, or full): Docker needs it"),
+        (replace(READY, tmp=False), "/tmp cannot be written there (read-only, or full): Docker needs it"),  # noqa: S108 - a message
         (replace(READY, python=""), "Python 3 is not installed there; openbell needs 3.9 or newer: `make provision"),
         (replace(READY, python="3.8.10"), "Python there is 3.8.10; openbell needs 3.9 or newer: `make provision"),
         (replace(READY, podman=True, engine=None), "`docker` there is Podman under Docker's name (podman-docker)"),
