@@ -16,7 +16,7 @@ from tests.make.test_makefile import MAKEFILE, TARGETS
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What these pages name although it appears only by use.
-BY_USE = ("strategies/my_idea", "backtests/", "site/", ".venv/", ".env")
+BY_USE = ("strategies/my_idea", "strategies/calendar.toml", "backtests/", "site/", ".venv/", ".env")
 SHOWN = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -59,8 +59,9 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 
 @SHOWN
 def test_every_manifest_that_a_page_shows_is_valid(page: Path, tmp_path: Path) -> None:
-    """Blocks marked as TOML are whole manifests."""
-    for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+    """TOML with a bot is a whole manifest."""
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for block in (one for one in blocks if "[[bot]]" in one):
         folder = tmp_path / "my_idea"
         folder.mkdir(exist_ok=True)
         (folder / "strategy.toml").write_text(block)
