@@ -21,13 +21,13 @@ PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 def running_pooler(url: str, connections: int) -> Iterator[str]:
     """Run a pooler that holds at most so many connections to the database of `url`; yield the database's address there."""
     parts = urlsplit(url)
-    folder = Path(tempfile.mkdtemp(prefix="openbell-pgbouncer-"))
+    folder = Path(tempfile.mkdtemp(prefix="openbell-pgbouncer-", dir="/tmp"))  # where its user may look
     port, name = free_port(), parts.path.lstrip("/")
     (folder / "users").write_text(f'"openbell" "{PASSWORD}"\n')
     (folder / "settings").write_text(
         f"[databases]\n{name} = host=127.0.0.1 port={parts.port} dbname={name}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = plain\nauth_file = {folder}/users\npool_mode = transaction\n"
+        f"auth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = transaction\n"
         f"default_pool_size = {connections}\nmax_client_conn = 100\nignore_startup_parameters = extra_float_digits\n"
     )
     user = "postgres" if os.getuid() == 0 else None

@@ -1,10 +1,11 @@
 """Databases of small plans: they sleep, and they have few connections."""
 
+import contextlib
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -18,40 +19,41 @@ from tests.serverless.postgres import Server
 DELIVERIES = 6
 
 
-@contextmanager
-def sleeping(server: Server, seconds: float) -> Iterator[str]:
-    """Yield the address of the server behind a gate that lets nothing through for so long after each connection."""
-    with socket.create_server(("127.0.0.1", 0)) as gate:
+class _Gate(socketserver.BaseRequestHandler):
+    """One connection, which is held up and then passed on."""
 
-        def serve() -> None:
-            while True:
-                try:
-                    one, _ = gate.accept()
-                except OSError:
-                    return
-                threading.Thread(target=_connect, args=(one, server.port, seconds), daemon=True).start()
+    port: int
+    seconds: float
 
-        threading.Thread(target=serve, daemon=True).start()
-        yield server.url().replace(f":{server.port}/", f":{gate.getsockname()[1]}/") + "?sslmode=disable"
-        gate.shutdown(socket.SHUT_RDWR)
-
-
-def _connect(one: socket.socket, port: int, seconds: float) -> None:
-    time.sleep(seconds)
-    other = socket.create_connection(("127.0.0.1", port))
-    pairs = ((one, other), (other, one))
-    threads = [threading.Thread(target=_copy, args=pair, daemon=True) for pair in pairs]
-    for thread in threads:
-        thread.start()
+    def handle(self) -> None:
+        """Wait, and copy in both directions until one side ends."""
+        time.sleep(self.seconds)
+        with socket.create_connection(("127.0.0.1", self.port)) as server:
+            answers = threading.Thread(target=_copy, args=(server, self.request))
+            answers.start()
+            _copy(self.request, server)
+            answers.join()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         while piece := source.recv(65536):
             target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+    for one in (source, target):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def sleeping(server: Server, seconds: float) -> Iterator[str]:
+    """Yield the address of the server behind a gate that lets nothing through for so long after each connection."""
+    handler = type("Gate", (_Gate,), {"port": server.port, "seconds": seconds})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as gate:
+        threading.Thread(target=gate.serve_forever).start()
+        try:
+            yield server.url().replace(f":{server.port}/", f":{gate.server_address[1]}/") + "?sslmode=disable"
+        finally:
+            gate.shutdown()
 
 
 def test_the_first_answer_may_take_longer_than_the_others(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +63,8 @@ def test_the_first_answer_may_take_longer_than_the_others(server: Server, monkey
         database = Database(url, "public")
         assert database.execute("SELECT 1").fetchone() == (1,)
         with pytest.raises(PostgresError, match=r"no answer within 0\.2 s"):
-            database.execute("SELECT pg_sleep(5)")
+            database.execute("SELECT pg_sleep(3)")
+        database.close()
 
 
 def test_how_long_is_waited_can_be_set(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
