@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy import packages, processes, scaffold
 from deploy.capacity.command import plan
-from deploy.check import SERVICES, STRATEGIES, check, must_pass
+from deploy.check import SERVICES, check, must_pass
 from deploy.cli import arguments, operate
 from deploy.cli.known import must_exist
 from deploy.docker import compose, profiles
@@ -22,7 +22,7 @@ from deploy.local.processes import LocalPaths, asked_for
 from deploy.log import log_to_stdout
 from deploy.release import commands as releases
 from deploy.serverless import command as serverless
-from deploy.settings import Settings, read_settings, values
+from deploy.settings import STRATEGIES, Settings, read_settings, values
 from deploy.start import down, setup, up
 from openbell import terminal
 from openbell.manifest import load_all

@@ -9,10 +9,9 @@ from deploy import preflight, processes, stop_grace, strategy_checks
 from deploy.docker import compose, profiles, services
 from deploy.errors import CommandError
 from deploy.local.processes import asked_for
-from deploy.settings import Settings, values
+from deploy.settings import STRATEGIES, Settings, values
 from openbell.manifest import load_all, strategy_folders
 
-STRATEGIES = Path("strategies")
 SERVICES = Path("compose/strategies.yaml")
 OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
 

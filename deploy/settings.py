@@ -18,6 +18,7 @@ _DURATION = (re.compile(r"(\d+h)?(\d+m)?(\d+s)?(?<=[hms])"), 'a duration such as
 _VOLUME = (re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"), "a volume's name: letters, digits, _ . and -")
 
 # What these may be, the supervisor says at its start, in one line: it knows zones, channels and bots.
+STRATEGIES = Path("strategies")  # the folder of the strategies
 _SUPERVISORS = (re.compile(r"\S[\s\S]*"), "what .env.example says")
 _FILE = (re.compile(r"\S.*"), "a file")
 

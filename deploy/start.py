@@ -6,18 +6,18 @@ from argparse import Namespace
 from pathlib import Path
 
 from deploy import engine_choice, preflight, processes, readiness
-from deploy.check import STRATEGIES, must_pass
+from deploy.check import must_pass
 from deploy.cli import operate
 from deploy.docker import build_output, compose, engine, profiles
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import ProcessTarget
-from deploy.local.processes import SUPERVISOR, LocalPaths, asked_for, supported
+from deploy.local.processes import LocalPaths, asked_for, supported
 from deploy.local.processes import processes as wanted_processes
 from deploy.local.run import data_folder, install_packages
 from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
-from deploy.settings import Settings, values
+from deploy.settings import STRATEGIES, Settings, values
 from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML
 from openbell.manifest import load_all
@@ -81,7 +81,7 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
     wanted = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
     install_packages((manifest.name for manifest in wanted), places, log)
     found = stamped(wanted_processes(wanted, places, settings, given), places)
-    listen = next(one.environment["OPENBELL_LISTEN"] for one in found if one.name == SUPERVISOR)
+    listen = next(one.environment["OPENBELL_LISTEN"] for one in found if one.name == compose.SUPERVISOR)
     if plain.listens_on != listen:
         preflight.port(settings)
     if not plain.runs:

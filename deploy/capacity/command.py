@@ -3,18 +3,16 @@
 import json
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 
 from deploy import container_stats, processes, settings, target
 from deploy.capacity import fit
 from deploy.capacity.memory_needs import needs
 from deploy.docker import compose
 from deploy.errors import CommandError
-from deploy.settings import Settings
+from deploy.settings import STRATEGIES, Settings
 from deploy.target import RemoteTarget, Target
 from openbell.manifest import load_all
 
-STRATEGIES = Path("strategies")
 # What a host's entry in hosts.toml may change about the memory. Its other keys may be secret, and stay out of a command.
 SETTINGS = ("COMPOSE_PROFILES", *(key for key in settings.KEYS if key.endswith("_MEMORY")))
 

@@ -16,7 +16,7 @@ HOSTED = 8 * MB  # 7.2: each strategy in it (seven of them and their host: 64.4)
 RUN = (
     10 * MB
 )  # 5: a run under way, the pages that its process does not share with its loop; a strategy may hold more bars
-SUPERVISOR = 64 * MB  # 30 with the portfolio alone; this is its budget with 1,000 bots
+SUPERVISOR_BUDGET = 64 * MB  # 30 with the portfolio alone; this is its budget with 1,000 bots
 SHIM = 7 * MB  # 6.1: the engine's own process over each container
 ENGINE = 100 * MB  # 74: docker and containerd, where they are not there yet
 # A venue's library, loaded once in the loop of a strategy with several bots, or in each run.
@@ -55,7 +55,7 @@ def _need(name: str, service: Mapping[str, Any], known: Mapping[str, Manifest], 
         libraries = sum(_library(known[one]) for one in names)
         return MemoryNeed(name, limit, loops + libraries + runs, "benchmark", profiles)
     if name == "supervisor":
-        return MemoryNeed(name, limit, SUPERVISOR, "benchmark", profiles)
+        return MemoryNeed(name, limit, SUPERVISOR_BUDGET, "benchmark", profiles)
     return MemoryNeed(name, limit, limit, "its limit", profiles)
 
 

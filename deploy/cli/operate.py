@@ -4,7 +4,6 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 from deploy import audit, container_stats, processes, supervisor_client, table, target, tunnel
 from deploy.cli.arguments import quoted
@@ -18,13 +17,12 @@ from deploy.log import log_to_stdout
 from deploy.provision.command import provision as make_ready
 from deploy.release import audit as release_audit
 from deploy.release import host_state, provenance
-from deploy.settings import Settings
+from deploy.settings import STRATEGIES, Settings
 from deploy.ssh.connection import Connection
 from deploy.target import RemoteTarget, Target
 from openbell.calendars import own_days
 from openbell.manifest import load_all, suggestion
 
-STRATEGIES = Path("strategies")
 NO_CHANNEL = "No channel is set, so nobody is told when something goes wrong: set OPENBELL_ALERT_URLS in .env."
 FEW = 8  # names that a message lists
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel

@@ -8,12 +8,12 @@ import yaml
 
 from deploy.errors import CommandError
 
-STRATEGIES = "openbell.strategies"  # a label: what a service hosts, if that is not the strategy of its name
+STRATEGIES_LABEL = "openbell.strategies"  # a label: what a service hosts, if that is not the strategy of its name
 
 
 def strategies(service: str, labels: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Return the strategies of a service, from its labels in Compose's configuration or those of its container."""
-    return tuple(str((labels or {}).get(STRATEGIES) or service).split())
+    return tuple(str((labels or {}).get(STRATEGIES_LABEL) or service).split())
 
 
 def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

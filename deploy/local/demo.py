@@ -19,11 +19,12 @@ from shutil import copytree
 from tempfile import TemporaryDirectory
 from types import FrameType
 
+from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.local.demo_output import JournalTail, Message, WebhookReceiver, words
 from deploy.local.ending import end
 from deploy.local.process_supervisor import ProcessSupervisor, now
-from deploy.local.processes import INHERITED, SUPERVISOR, LocalPaths, processes, supported
+from deploy.local.processes import INHERITED, LocalPaths, processes, supported
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings
 from openbell.manifest import load_all

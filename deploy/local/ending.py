@@ -4,8 +4,8 @@ import signal
 import time
 from collections.abc import Sequence
 
+from deploy.docker.compose import SUPERVISOR
 from deploy.local.process_supervisor import ProcessSupervisor, now
-from deploy.local.processes import SUPERVISOR
 from deploy.log import Log
 
 TURN = 0.1  # seconds between two looks

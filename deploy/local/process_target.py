@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deploy import processes, supervisor_client
-from deploy.docker.compose import Inside, Logs
+from deploy.docker.compose import SUPERVISOR, Inside, Logs
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.hosts import facts
 from deploy.hosts.facts import Facts
 from deploy.local import control_socket
 from deploy.local.process_supervisor import last_line
-from deploy.local.processes import SUPERVISOR
 from deploy.settings import Settings
 from deploy.supervisor_client import BotStatus
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.settings import Settings
 from openbell.manifest import Manifest
 
 # What a process needs of the machine to run at all. Everything else of the user's environment stays with the user.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-SUPERVISOR = "supervisor"
 
 
 @dataclass(frozen=True)

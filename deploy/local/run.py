@@ -11,10 +11,11 @@ from pathlib import Path
 from types import FrameType
 
 from deploy import preflight
+from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.local.ending import TURN, end
 from deploy.local.process_supervisor import ProcessSupervisor, last_line, now
-from deploy.local.processes import SUPERVISOR, LocalPaths, install, processes, supported
+from deploy.local.processes import LocalPaths, install, processes, supported
 from deploy.log import Log, log_to_stdout
 from deploy.processes import is_offline, quiet
 from deploy.settings import Settings

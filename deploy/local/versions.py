@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import openbell
-from deploy.local.processes import INHERITED, SUPERVISOR, LocalPaths, Process
+from deploy.docker.compose import SUPERVISOR
+from deploy.local.processes import INHERITED, LocalPaths, Process
 
 KIT = Path(openbell.__file__).parent
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.docker import profiles
+from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.hosts import requirements
 from deploy.hosts.facts import Facts, read_facts
@@ -166,7 +167,7 @@ def _show(connection: Connection, plan: Plan, there: HostState, shipment: Shipme
 
 def _under_way(connection: Connection, plan: Plan, there: HostState) -> list[str]:
     """Return the runs in flight and the slots due soon of what will be stopped."""
-    stopped = [name for name in (*plan.recreate, *plan.remove) if name != plans.SUPERVISOR]
+    stopped = [name for name in (*plan.recreate, *plan.remove) if name != SUPERVISOR]
     ids = [there.containers[name].id for name in stopped if name in there.containers]
     said = program.ask(connection, "under-way", str(SOON), *ids, timeout=60) if ids else ""
     return [f"due soon  {line}" for line in said.splitlines() if line]

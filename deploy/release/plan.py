@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.release.host_state import HostState, Running
 from deploy.release.release import Release, ServiceRecord
-
-SUPERVISOR = "supervisor"
 
 
 @dataclass(frozen=True)

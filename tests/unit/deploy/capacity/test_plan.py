@@ -16,7 +16,7 @@ from deploy.capacity.memory_needs import (
     RUN,
     SHIM,
     STRATEGY,
-    SUPERVISOR,
+    SUPERVISOR_BUDGET,
     TOGETHER,
     MemoryNeed,
     needs,
@@ -76,7 +76,7 @@ def test_what_runs_is_measured(tmp_path: Path) -> None:
 
 def test_others(tmp_path: Path) -> None:
     """The supervisor is known; of a stranger the limit is."""
-    assert one("supervisor", []).bytes == SUPERVISOR
+    assert one("supervisor", []).bytes == SUPERVISOR_BUDGET
     assert (one("grafana", []).bytes, one("grafana", []).source) == (256 * MB, "its limit")
 
 
