@@ -108,13 +108,17 @@ resume: ## Let a paused bot run again: BOT= [HOST=]
 	$(deploy) resume
 
 .PHONY: halt
-halt: ## Stop all orders of all strategies, at once: REASON= [HOST=]
+halt: ## Stop all orders of all strategies, at once: REASON= [EXITS=1] [HOST=]
 	$(call need,REASON,"odd fills")
 	$(deploy) halt
 
 .PHONY: unhalt
 unhalt: ## Let strategies send orders again: [HOST=]
 	$(deploy) unhalt
+
+.PHONY: flatten
+flatten: ## Cancel what waits and close what strategies hold; asks first: [STRATEGY=] [YES=1] [HOST=]
+	$(deploy) flatten
 
 .PHONY: reconcile
 reconcile: ## Compare a broker's account with the strategy's orders: STRATEGY= [ADOPT=1] [HOST=]

@@ -138,6 +138,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "resume": operate.resume,
     "halt": operate.halt,
     "unhalt": operate.unhalt,
+    "flatten": operate.flatten,
     "reconcile": operate.reconcile,
     "journal": operate.journal,
     "check": check,

@@ -100,7 +100,8 @@ def resume(settings: Settings, options: Namespace) -> int:
 def halt(settings: Settings, options: Namespace) -> int:
     """Stop all orders of all strategies, at once."""
     with target.place(options.host, settings) as where:
-        return _audited(where, compose.halt(_any_service(where), options.reason), "halt", reason=options.reason)
+        command = compose.halt(_any_service(where), options.reason, exits=options.exits)
+        return _audited(where, command, "halt", reason=options.reason)
 
 
 def unhalt(settings: Settings, options: Namespace) -> int:
@@ -123,6 +124,31 @@ def apply_own_days(where: Target) -> int:
     """Let what runs obey the own days of this folder; no file is no days."""
     days = json.dumps(own_days.as_json(own_days.read(STRATEGIES / own_days.TOML)))
     return _audited(where, compose.own_days(_any_service(where), days), "calendar")
+
+
+def flatten(settings: Settings, options: Namespace) -> int:
+    """Cancel what waits and close what strategies hold, after showing it and asking."""
+    with target.place(options.host, settings) as where:
+        running = [one for one in where.services() if one.state == "running"]
+        names = [options.strategy] if options.strategy else sorted({name for one in running for name in one.strategies})
+        if not names:
+            msg = "no strategy runs here, so nothing can be closed: start them, or close it at the broker"
+            raise CommandError(msg)
+        services = {name: service_of(name, where) for name in names}
+        for name, service in services.items():
+            if code := where.run(compose.flatten(name, dry_run=True, service=service)):
+                return code
+        if not options.yes:
+            if not sys.stdin.isatty():
+                msg = "nothing was changed: nobody can be asked here; YES=1 cancels and closes all of this"
+                raise CommandError(msg, 2)
+            if input("Cancel and close all of this? [y/N] ").strip().lower() not in {"y", "yes"}:
+                msg = "nothing was changed"
+                raise CommandError(msg)
+        return max(
+            _audited(where, compose.flatten(name, dry_run=False, service=service), "flatten", strategy=name)
+            for name, service in services.items()
+        )
 
 
 def reconcile(settings: Settings, options: Namespace) -> int:

@@ -100,9 +100,9 @@ def resume(strategy: str, bot: str, service: str = "") -> Inside:
     return Inside(service or strategy, ("resume", bot), strategy)
 
 
-def halt(service: str, reason: str) -> Inside:
-    """Stop all orders of all strategies; any service has the volume that tells them."""
-    return Inside(service, ("halt", f"--reason={reason}"))
+def halt(service: str, reason: str, *, exits: bool = False) -> Inside:
+    """Stop all orders of all strategies, or all but exits; any service has the volume that tells them."""
+    return Inside(service, ("halt", f"--reason={reason}", *(("--exits",) if exits else ())))
 
 
 def unhalt(service: str) -> Inside:
@@ -118,6 +118,11 @@ def own_days(service: str, days: str) -> Inside:
 def calendar(name: str | None) -> Command:
     """Show the coming sessions of one calendar, or of those that strategies name."""
     return (*_openbell(), "calendar", "--strategies", "strategies", *((f"--calendar={name}",) if name else ()))
+
+
+def flatten(strategy: str, *, dry_run: bool, service: str = "") -> Inside:
+    """Cancel what a strategy's orders wait for and close what they hold; dry_run: only print that."""
+    return Inside(service or strategy, ("flatten", *(("--dry-run",) if dry_run else ())), strategy)
 
 
 def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:

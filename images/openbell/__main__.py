@@ -31,6 +31,7 @@ COMMANDS = {
     "deployment": ("openbell.commands.deployment", "tell the supervisor of a deployment (used by deploys)"),
     "halt": ("openbell.commands.halt", "stop all orders of all strategies"),
     "unhalt": ("openbell.commands.unhalt", "let strategies send orders again"),
+    "flatten": ("openbell.commands.flatten", "cancel what waits and close what this strategy holds"),
     "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }

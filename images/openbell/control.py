@@ -88,16 +88,18 @@ class Halt:
     since: datetime
     by: str
     reason: str
+    exits: bool = False  # orders that reduce what is held may still be sent
 
     def __str__(self) -> str:
         """Say it as the reason of a decision."""
-        return f"halted: {self.reason} (by {self.by} since {stamp(self.since)})"
+        what = "halted but for exits" if self.exits else "halted"
+        return f"{what}: {self.reason} (by {self.by} since {stamp(self.since)})"
 
 
 def halt(root: Path, halt: Halt) -> None:
     """Stop all orders everywhere; a halt that is there is replaced."""
     content: dict[str, object] = {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason}
-    foreign_files.write_object(root / _HALT, root, content)
+    foreign_files.write_object(root / _HALT, root, content | ({"exits": True} if halt.exits else {}))
 
 
 def own_days_path(root: Path) -> Path:
@@ -149,7 +151,8 @@ def halted(root: Path) -> Halt | None:
     try:
         content = foreign_files.read_object(root / _HALT, root)
         since = instant(content.get("since")) or _ALWAYS
-        return Halt(since, str(content.get("by", "unknown")), str(content.get("reason", "")))
+        exits = content.get("exits") is True  # whatever else stands there halts everything
+        return Halt(since, str(content.get("by", "unknown")), str(content.get("reason", "")), exits)
     except FileNotFoundError:
         return None
     except ForeignFileError as error:

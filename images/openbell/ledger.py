@@ -8,33 +8,16 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS claims (
-    bot TEXT NOT NULL, slot TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, trigger TEXT NOT NULL,
-    started_at TEXT NOT NULL, outcome TEXT, completed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bot, slot)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_claims ON claims (bot) WHERE outcome IS NULL;
-CREATE TABLE IF NOT EXISTS accounted (bot TEXT PRIMARY KEY, until TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS orders (
-    client_order_id TEXT PRIMARY KEY, bot TEXT NOT NULL, slot TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL,
-    leg TEXT NOT NULL, quantity REAL NOT NULL, status TEXT NOT NULL, order_id TEXT
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS orders_of_a_slot ON orders (bot, slot);
-CREATE TABLE IF NOT EXISTS sent (
-    client_order_id TEXT PRIMARY KEY, at TEXT NOT NULL, filled REAL NOT NULL DEFAULT 0, fee REAL NOT NULL DEFAULT 0, price REAL,
-    reason TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS holdings (symbol TEXT PRIMARY KEY, quantity REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state (bot TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (bot, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
+from openbell.ledger_schema import SCHEMA
+from openbell.position import ZERO, Position, after_adoption, after_fill, after_split, decimal
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 FINAL = ("filled", "rejected", "cancelled", "expired", "refused", "lost")  # of an order: nothing more becomes of it
@@ -44,6 +27,12 @@ _NAMED = (
 )
 _BOTH = "orders LEFT JOIN sent ON sent.client_order_id = orders.client_order_id"
 _DUST = 1e-9  # what adding and taking away binary fractions leaves of nothing
+_TODAY_COUNTS = ("refused", "lost")  # states of orders that never reached the broker
+SHARED = ""  # the bot of positions that no bot's orders account for: the first bot that asks for the symbol takes them
+
+
+class EpochLostError(Exception):
+    """Another attempt of the run has taken over, or the run has ended: this one may write and send nothing more."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +67,11 @@ class OrderRecord:
     price: float | None = None
     reason: str = ""
 
+    @property
+    def left(self) -> float:
+        """How much of the order is not filled yet."""
+        return max(0.0, self.quantity - self.filled)
+
 
 class Ledger:
     """The ledger of one strategy. Every method raises sqlite3.Error if the file cannot be read or written."""
@@ -86,6 +80,7 @@ class Ledger:
         """in_memory: nothing is kept beyond this object, for a backtest."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._owner: Claim | None = None
         # Threads of a strategy may order. A context lets one of them in at a time.
         self._database = sqlite3.connect(
             ":memory:" if in_memory else path, timeout=10, isolation_level=None, check_same_thread=False
@@ -95,6 +90,7 @@ class Ledger:
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
             self._begin_holdings()
+            self._begin_positions()
         except sqlite3.Error:
             self._database.close()
             raise
@@ -134,16 +130,47 @@ class Ledger:
 
     def next_attempt(self, claim: Claim) -> None:
         """Record that the run goes on with the claim's (higher) attempt."""
-        self._database.execute(
-            "UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ?", (claim.attempt, claim.bot, _text(claim.slot))
-        )
+        statement = "UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ? AND run_id = ? AND attempt = ? AND outcome IS NULL"
+        key = (claim.attempt, claim.bot, _text(claim.slot), claim.run_id, claim.attempt - 1)
+        is_ours = self._database.execute(statement, key).rowcount == 1
+        if not is_ours and self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
+            msg = f"run {claim.run_id} of {claim.bot} goes on elsewhere"
+            raise EpochLostError(msg)
+
+    def tell_if_owned(self, claim: Claim, tell: Callable[[], None]) -> None:
+        """Write what `tell` writes in one step with a look at the claim; EpochLostError if its attempt was replaced."""
+        with self._transaction():
+            if self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
+                msg = f"run {claim.run_id} of {claim.bot} goes on elsewhere"
+                raise EpochLostError(msg)
+            tell()
+
+    def act_for(self, claim: Claim) -> None:
+        """Make every later write of this object one of the claim's attempt: EpochLostError once another has taken over."""
+        self._owner = claim
+
+    def check_epoch(self) -> None:
+        """Raise EpochLostError if the attempt that this object acts for is not the run's newest, or the run has ended."""
+        owner = self._owner
+        epoch = self._epoch(owner) if owner is not None else None
+        # Without a claim there is no other attempt: a claim is only forgotten months after its end.
+        if owner is not None and epoch not in (None, (owner.run_id, owner.attempt, None)):
+            msg = f"attempt {owner.attempt} of run {owner.run_id} was replaced by another: it sends and writes nothing more"
+            raise EpochLostError(msg)
+
+    def _epoch(self, claim: Claim) -> tuple[str, int, str | None] | None:
+        statement = "SELECT run_id, attempt, outcome FROM claims WHERE bot = ? AND slot = ?"
+        row = self._database.execute(statement, (claim.bot, _text(claim.slot))).fetchone()
+        return (str(row[0]), int(row[1]), row[2]) if row else None
 
     def finish(self, outcomes: Iterable[tuple[Claim, str]]) -> None:
         """Close claims with their outcomes in one durable step."""
         with self._transaction():
             for claim, outcome in outcomes:
-                statement = "UPDATE claims SET outcome = ? WHERE bot = ? AND slot = ? AND outcome IS NULL"
-                self._database.execute(statement, (outcome, claim.bot, _text(claim.slot)))
+                statement = (
+                    "UPDATE claims SET outcome = ? WHERE bot = ? AND slot = ? AND run_id = ? AND outcome IS NULL"
+                )
+                self._database.execute(statement, (outcome, claim.bot, _text(claim.slot), claim.run_id))
 
     def open_claims(self) -> list[Claim]:
         """Return the claims whose runs have no outcome yet, oldest first."""
@@ -217,6 +244,24 @@ class Ledger:
                 self._database.execute(statement)
                 self.remember("holdings since", _text(datetime.now(UTC)))
 
+    def _begin_positions(self) -> None:
+        """Give bots what a ledger without positions by bot says is held: an older version's, or one after a rollback."""
+        if not self._unattributed():
+            return
+        with self._transaction():
+            for symbol, quantity in self._unattributed().items():
+                statement = f"SELECT bot FROM {_BOTH} WHERE symbol = ? ORDER BY at DESC LIMIT 1"
+                row = self._database.execute(statement, (symbol,)).fetchone()
+                mine = self._position(str(row[0]) if row else SHARED, symbol)
+                self._write_position(after_adoption(mine, mine.quantity + quantity, datetime.now(UTC)))
+
+    def _unattributed(self) -> dict[str, Decimal]:
+        """Return, by symbol, how much more is held than the positions of the bots add up to."""
+        held = {symbol: decimal(quantity) for symbol, quantity in self.holdings().items()}
+        for one in self.positions():
+            held[one.symbol] = held.get(one.symbol, ZERO) - one.quantity
+        return {symbol: quantity for symbol, quantity in held.items() if abs(quantity) > decimal(_DUST)}
+
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:
         """Let no other run of the strategy decide on an order until this one is sent; a run that dies lets go."""
@@ -240,6 +285,7 @@ class Ledger:
             order.status,
         )
         with self._transaction():
+            self.check_epoch()
             statement = f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
             is_new = self._database.execute(statement, row).rowcount == 1
             statement = "INSERT OR IGNORE INTO sent (client_order_id, at) VALUES (?, ?)"
@@ -247,8 +293,9 @@ class Ledger:
         return None if is_new else self.order(order.client_order_id)
 
     def send_again(self, client_order_id: str, now: datetime) -> None:
-        """Record durably that an order of before, which never arrived, is about to be sent `now`."""
+        """Record durably that an order is about to be sent `now`, whatever came of it earlier."""
         with self._transaction():
+            self.check_epoch()
             self._database.execute(
                 "UPDATE orders SET status = 'intended' WHERE client_order_id = ?", (client_order_id,)
             )
@@ -268,19 +315,85 @@ class Ledger:
 
     def sent_since(self, at: datetime) -> int:
         """Return how many orders went to the broker from then on."""
-        statement = f"SELECT COUNT(*) FROM {_BOTH} WHERE at >= ? AND status NOT IN ('refused', 'lost')"
-        return int(self._database.execute(statement, (_text(at),)).fetchone()[0])
+        statement = f"SELECT COUNT(*) FROM {_BOTH} WHERE at >= ? AND status NOT IN (?, ?)"
+        return int(self._database.execute(statement, (_text(at), *_TODAY_COUNTS)).fetchone()[0])
 
     def holdings(self) -> dict[str, float]:
         """Return what the strategy's own orders have bought and not sold, by symbol."""
         rows = self._database.execute("SELECT symbol, quantity FROM holdings ORDER BY symbol")
         return {symbol: quantity for symbol, quantity in rows if abs(quantity) > _DUST}
 
-    def hold(self, quantities: Mapping[str, float]) -> None:
-        """Replace what is held of these symbols: somebody has looked, and takes the broker's word for it."""
+    def hold(self, quantities: Mapping[str, float], now: datetime | None = None) -> None:
+        """Replace what is held of these symbols: somebody has looked, and takes the broker's word for it.
+
+        The difference goes to the bot that holds most of the symbol, or to the first one that asks for it.
+        """
         statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity"
         with self._transaction():
             self._database.executemany(statement, list(quantities.items()))
+            for symbol, quantity in quantities.items():
+                held = [one for one in self.positions() if one.symbol == symbol]
+                most = max(held, key=lambda one: abs(one.quantity), default=Position(SHARED, symbol))
+                others = sum((one.quantity for one in held if one.bot != most.bot), ZERO)
+                self._write_position(after_adoption(most, decimal(quantity) - others, now or datetime.now(UTC)))
+
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Take up that each unit of a symbol has become `ratio` units."""
+        with self._transaction():
+            for one in self.positions():
+                if one.symbol == symbol:
+                    self._write_position(after_split(one, ratio))
+            statement = "UPDATE holdings SET quantity = quantity * ? WHERE symbol = ?"
+            self._database.execute(statement, (float(ratio), symbol))
+
+    def rename(self, symbol: str, named: str) -> None:
+        """Take up that a symbol has another name from now on."""
+        with self._transaction():
+            for one in self.positions():
+                if one.symbol == symbol and one.quantity:
+                    there = self._position(one.bot, named)
+                    cost, held = one.cost + there.cost, one.quantity + there.quantity
+                    self._write_position(replace(there, quantity=held, cost=cost, since=one.since))
+                    self._write_position(replace(one, quantity=ZERO, cost=ZERO, since=None))
+            row = self._database.execute("SELECT quantity FROM holdings WHERE symbol = ?", (symbol,)).fetchone()
+            if row:
+                self._add_to_holdings(named, float(row[0]))
+                self._database.execute("UPDATE holdings SET quantity = 0 WHERE symbol = ?", (symbol,))
+
+    def positions(self) -> list[Position]:
+        """Return what each bot's own orders have made of each symbol, closed positions included."""
+        statement = "SELECT bot, symbol, quantity, cost, since, realised FROM positions ORDER BY bot, symbol"
+        return [_as_position(row) for row in self._database.execute(statement)]
+
+    def position(self, bot: str, symbol: str, *, takes: bool = False) -> Position:
+        """Return what the bot's own orders have made of a symbol. takes: what no bot accounts for is the bot's from now on."""
+        if takes and self._position(SHARED, symbol).quantity:
+            with self._transaction():
+                self.check_epoch()
+                mine, shared = self._position(bot, symbol), self._position(SHARED, symbol)
+                cost, held = mine.cost + shared.cost, mine.quantity + shared.quantity
+                self._write_position(replace(mine, quantity=held, cost=cost, since=mine.since or shared.since))
+                self._write_position(replace(shared, quantity=ZERO, cost=ZERO, since=None))
+        return self._position(bot, symbol)
+
+    def _position(self, bot: str, symbol: str) -> Position:
+        statement = "SELECT bot, symbol, quantity, cost, since, realised FROM positions WHERE bot = ? AND symbol = ?"
+        row = self._database.execute(statement, (bot, symbol)).fetchone()
+        return _as_position(row) if row else Position(bot, symbol)
+
+    def _write_position(self, one: Position) -> None:
+        statement = (
+            "INSERT INTO positions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (bot, symbol) DO UPDATE SET "
+            "quantity = excluded.quantity, cost = excluded.cost, since = excluded.since, realised = excluded.realised"
+        )
+        since = _text(one.since) if one.since else None
+        row = (one.bot, one.symbol, f"{one.quantity:f}", f"{one.cost:f}", since, f"{one.realised:f}")
+        self._database.execute(statement, row)
+
+    def flows(self) -> dict[str, Decimal]:
+        """Return, by currency, the money that the strategy's orders have brought in (above zero) or taken out."""
+        rows = self._database.execute("SELECT currency, amount FROM flows")
+        return {str(currency): Decimal(str(amount)) for currency, amount in rows}
 
     def orders(self, bot: str, slot: datetime) -> list[OrderRecord]:
         """Return the orders that were decided on for one slot."""
@@ -296,25 +409,66 @@ class Ledger:
         price: float | None = None,
         reason: str = "",
         fee: float = 0.0,
-    ) -> None:
+        fee_paid: float = 0.0,
+        now: datetime | None = None,
+    ) -> OrderRecord | None:
         """Record the broker's answer to an order; what it has filled since the last answer is held from now on.
 
-        filled: how much in all so far. fee: how much of what was bought was kept as a fee. An answer that knows of less than an
-        earlier one, or that an order is open which was done, came out of order and changes nothing.
+        filled: how much in all so far. fee: how much of what was bought was kept as a fee; fee_paid: in the quote currency.
+        An answer that knows of less than an earlier one, or that an order is open which was done, came out of order and
+        changes nothing: then None is returned, else the order as it is now.
         """
         with self._transaction():
+            self.check_epoch()
             before = self.order(client_order_id)
             if before is None or filled < before.filled or (before.status in FINAL and status not in FINAL):
-                return
+                return None
             statement = "UPDATE orders SET status = ?, order_id = ? WHERE client_order_id = ?"
-            self._database.execute(statement, (status, order_id, client_order_id))
+            self._database.execute(statement, (status, order_id or before.order_id, client_order_id))
             fee = max(fee, before.fee)  # not every answer tells it
             statement = "UPDATE sent SET filled = ?, fee = ?, price = ?, reason = ? WHERE client_order_id = ?"
+            price = before.price if price is None else price
             self._database.execute(statement, (filled, fee, price, reason, client_order_id))
-            change = (filled - fee - before.filled + before.fee) * (1 if before.side == "buy" else -1)
-            if change:
-                statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = quantity + excluded.quantity"
-                self._database.execute(statement, (before.symbol, change))
+            after = replace(
+                before,
+                status=status,
+                order_id=order_id or before.order_id,
+                filled=filled,
+                fee=fee,
+                price=price,
+                reason=reason,
+            )
+            if (filled, fee) != (before.filled, before.fee):
+                self._book(before, after, fee_paid, now or datetime.now(UTC))
+        return after
+
+    def _book(self, before: OrderRecord, after: OrderRecord, fee_paid: float, now: datetime) -> None:
+        """Enter what an order has filled since the last answer into positions, fills and flows."""
+        sign = 1 if before.side == "buy" else -1
+        quantity, fee = decimal(after.filled) - decimal(before.filled), decimal(after.fee) - decimal(before.fee)
+        value = decimal(after.filled) * decimal(after.price or 0) - decimal(before.filled) * decimal(before.price or 0)
+        paid = max(ZERO, decimal(fee_paid) - self._fees_paid(before.client_order_id))
+        change, cost = sign * (quantity - fee if sign > 0 else quantity + fee), sign * value + paid
+        self._write_position(after_fill(self._position(before.bot, before.symbol), change, cost, now))
+        self._add_to_holdings(before.symbol, float(change))
+        base, _, quote = before.symbol.partition("/")
+        statement = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?)"
+        each = f"{value / quantity:f}" if quantity else None
+        told = (f"{fee:f}", base) if fee else (f"{paid:f}", quote)
+        key = (before.client_order_id, f"{after.filled:.12f}")
+        self._database.execute(statement, (*key, f"{quantity:f}", each, *told, _text(now)))
+        flow = self.flows().get(quote, ZERO) - cost
+        statement = "INSERT INTO flows VALUES (?, ?) ON CONFLICT (currency) DO UPDATE SET amount = excluded.amount"
+        self._database.execute(statement, (quote, f"{flow:f}"))
+
+    def _add_to_holdings(self, symbol: str, change: float) -> None:
+        statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = quantity + excluded.quantity"
+        self._database.execute(statement, (symbol, change))
+
+    def _fees_paid(self, client_order_id: str) -> Decimal:
+        statement = "SELECT orders.symbol, fills.fee, fills.currency FROM fills JOIN orders ON orders.client_order_id = fills.client_order_id WHERE fills.client_order_id = ?"
+        rows = self._database.execute(statement, (client_order_id,))
+        return sum((Decimal(str(fee)) for symbol, fee, currency in rows if currency == symbol.partition("/")[2]), ZERO)
 
     def state(self, bot: str) -> dict[str, object]:
         """Return the bot's own state."""
@@ -330,12 +484,14 @@ class Ledger:
         tried again on a state that is its own result.
         """
         with self._transaction():
+            self.check_epoch()
             self._replace_state(bot, state)
             self._database.execute("UPDATE claims SET completed = 1 WHERE bot = ? AND slot = ?", (bot, _text(slot)))
 
     def keep_state(self, bot: str, state: Mapping[str, object]) -> None:
         """Replace the state of a bot that goes on running, a stream; TypeError or ValueError if a value is not JSON."""
         with self._transaction():
+            self.check_epoch()
             self._replace_state(bot, state)
 
     def _replace_state(self, bot: str, state: Mapping[str, object]) -> None:
@@ -364,8 +520,14 @@ class Ledger:
         """Remove finished claims and settled orders of slots before this one, so that the file stays small."""
         with self._transaction():
             self._database.execute("DELETE FROM claims WHERE outcome IS NOT NULL AND slot < ?", (_text(slot),))
-            self._database.execute("DELETE FROM orders WHERE status <> 'intended' AND slot < ?", (_text(slot),))
-            self._database.execute("DELETE FROM sent WHERE client_order_id NOT IN (SELECT client_order_id FROM orders)")
+            # By the instant at which they were sent: a stream's slot is its beginning, perhaps months ago.
+            old = f"SELECT orders.client_order_id FROM {_BOTH} WHERE slot < ? AND (at IS NULL OR at < ?)"
+            marks = ", ".join("?" for _ in FINAL)
+            statement = f"DELETE FROM orders WHERE status IN ({marks}) AND client_order_id IN ({old})"
+            self._database.execute(statement, (*FINAL, _text(slot), _text(slot)))
+            for table in ("sent", "fills"):
+                statement = f"DELETE FROM {table} WHERE client_order_id NOT IN (SELECT client_order_id FROM orders)"
+                self._database.execute(statement)
 
     def _transaction(self) -> "_Transaction":
         return _Transaction(self._database)
@@ -393,6 +555,13 @@ def _order(row: tuple[Any, ...]) -> OrderRecord:
     client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason = row
     told = (_instant(at) if at else None, filled or 0.0, fee or 0.0, price, reason or "")
     return OrderRecord(client_order_id, bot, _instant(slot), symbol, side, leg, quantity, status, order_id, *told)
+
+
+def _as_position(row: tuple[Any, ...]) -> Position:
+    bot, symbol, quantity, cost, since, realised = row
+    return Position(
+        bot, symbol, Decimal(quantity), Decimal(cost), _instant(since) if since else None, Decimal(realised)
+    )
 
 
 def _text(at: datetime) -> str:

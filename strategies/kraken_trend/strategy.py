@@ -12,7 +12,9 @@ def run(ctx: Context) -> None:
         average = fmean(closes)
         ctx.signal(symbol, closes[-1] / average - 1, close=closes[-1], average=average)
         held = ctx.position(symbol)
-        if closes[-1] > average and not held:
+        if ctx.open_orders(symbol):
+            ctx.hold(symbol, reason="an order waits")
+        elif closes[-1] > average and not held:
             ctx.order(symbol, "buy", round(ctx.params["amount"] / ctx.price(symbol), 6), reason="above its average")
         elif closes[-1] <= average and held:
             ctx.order(symbol, "sell", held, reason="below its average")

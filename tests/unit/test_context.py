@@ -128,8 +128,9 @@ def test_a_context_asks_market_and_broker_about_the_slot(desk: Desk) -> None:
     (bar,) = context.bars("AAPL", "1d", 7)
     assert (bar.timestamp, bar.volume) == (SLOT, 7.0)
     assert context.price("AAPL") == 1.0
-    assert (context.position("AAPL"), context.position("IBM")) == (3.0, 0.0)
-    assert context.cash == 5_000.0
+    assert context.account.positions["AAPL"].quantity == 3.0
+    assert (context.position("AAPL"), context.position("IBM")) == (0.0, 0.0)  # the three were bought by somebody else
+    assert (context.cash, context.account.cash) == (5_000.0, {"USD": 5_000.0})
 
 
 def test_only_the_manifests_secrets_can_be_had(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,14 +89,17 @@ class Desk:
     market: AMarket = field(default_factory=AMarket)
     broker: ABroker = field(default_factory=ABroker)
     halt: str = ""
+    exits_pass: bool = False  # the halt is one but for exits
+
+    def halted(self, *, is_exit: bool = False) -> str:
+        """Return why no order may be sent."""
+        return "" if is_exit and self.exits_pass else self.halt
 
     def context(self, **changes: object) -> Context:
         """Return the context of an attempt, of a manifest that differs in `changes`."""
         manifest = replace(MANIFEST, **changes)  # type: ignore[arg-type]
         run = Run(manifest.bots[0], SLOT, "r1", 1)
-        return Context(
-            manifest, run, self.market, self.broker, self.ledger, self.journal, lambda: SLOT, lambda: self.halt
-        )
+        return Context(manifest, run, self.market, self.broker, self.ledger, self.journal, lambda: SLOT, self.halted)
 
     def lines(self, event: str) -> list[Event]:
         """Return the journal's lines of one event."""
@@ -215,7 +218,7 @@ def test_a_rejection_that_the_broker_does_not_keep_stays_one(desk: Desk) -> None
 
 def test_what_waits_counts_for_the_position(desk: Desk) -> None:
     """An order that is on its way takes its part of the limit."""
-    desk.broker.held = 5.0
+    desk.ledger.hold({"AAPL": 5.0})
     desk.ledger.intend(OrderRecord("ob-2", "c", SLOT, "AAPL", "buy", "", 4.0), SLOT)
     context = desk.context(limits=Limits(max_position=1000.0))
     placed = context.order("AAPL", "buy", 2, reason="x")
@@ -229,7 +232,8 @@ def test_the_day_is_the_strategys(desk: Desk) -> None:
     desk.ledger.intend(OrderRecord("ob-2", "c", SLOT, "AAPL", "buy", "", 4.0), yesterday)
     context = desk.context(limits=Limits(max_orders_per_day=1))
     assert context.order("AAPL", "buy", 1, reason="x").status == "filled"
-    assert context.order("AAPL", "sell", 1, reason="x").status == "refused"
+    assert context.order("AAPL", "buy", 1, reason="x", leg="2").status == "refused"
+    assert context.order("AAPL", "sell", 1, reason="x").status == "filled"  # a way out is always open
 
 
 @pytest.mark.parametrize("equity", [1000.0, None])

@@ -74,3 +74,20 @@ def test_the_reconcile_command(
     (line,) = since(tmp_path / "journal" / "demo", datetime(2000, 1, 1, tzinfo=UTC).date())
     assert (line["event"], line["differences"]) == ("reconciled", [])
     assert line["adopted"] == [{"symbol": "AAPL", "kind": "missing", "ours": 2.0, "theirs": 0.0}]
+
+
+def test_a_halt_but_for_exits_is_kept_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file says so, and whatever else stands there halts everything."""
+    monkeypatch.setenv("OPENBELL_CONTROL", str(tmp_path))
+    assert halt.main(["--reason", "odd fills", "--exits"]) == 0
+    assert capsys.readouterr().out.startswith("halted: no strategy sends an order that adds to what is held until ")
+    found = control.halted(tmp_path)
+    assert found is not None
+    assert found.exits
+    assert str(found).startswith("halted but for exits: odd fills (by make halt since ")
+    (tmp_path / "halt.json").write_text('{"exits": "yes"}')
+    found = control.halted(tmp_path)
+    assert found is not None
+    assert not found.exits

@@ -169,7 +169,7 @@ def test_what_is_old_and_done_is_forgotten(ledger: Ledger) -> None:
     still_open = Claim("c", SLOT, "open", 1, "loop", SLOT)
     ledger.claim([still_open])
     ledger.intend(ORDER)
-    ledger.intend(replace(ORDER, client_order_id="ob-2", symbol="IBM"))
+    ledger.intend(replace(ORDER, client_order_id="ob-2", symbol="IBM"), SLOT)
     ledger.settle("ob-2", "filled", "o-2")
     ledger.forget_before(SLOT + 5 * MINUTE)
     assert ledger.open_claims() == [still_open]

@@ -10,12 +10,12 @@ from openbell import manifest as manifests
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = "description, timezone, calendar, blackout, profile, market, broker, live, limits, stale, secrets, start, max_parallel, stagger, defaults, bot"
+TOP_KEYS = "description, timezone, calendar, blackout, profile, market, broker, live, limits, capital, stale, secrets, start, max_parallel, stagger, defaults, bot"
 NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
 MARKETS = NAMED.format(", ".join(manifests.MARKETS), "market:Market")
 BROKERS = NAMED.format(", ".join(manifests.BROKERS), "broker:Broker")
 ALPACA_KEYS = "ALPACA_API_KEY, ALPACA_SECRET_KEY"
-LIMITS = "max_order_value, max_position, max_orders_per_day, max_daily_loss, allowed_symbols"
+LIMITS = "max_order_value, max_position, max_orders_per_day, max_daily_loss, allowed_symbols, short"
 SETTINGS = "grace, timeout, retries, catch_up, catch_up_within, halt_after"
 BOT_KEYS = f"id, kind, symbols, at, every, from, offset, days, early_close, params, {SETTINGS}"
 CALENDARS = ", ".join(calendars.names())
@@ -84,12 +84,6 @@ TOP_CASES = [
         "['ALPACA_API_KEY']",
         'also ALPACA_SECRET_KEY, which broker = "alpaca" needs in the environment',
     ),
-    Case(
-        "broker = 'ccxt:kraken'\nlive = true",
-        "secrets",
-        "nothing",
-        'also KRAKEN_API_KEY, KRAKEN_SECRET_KEY, which broker = "ccxt:kraken" needs in the environment',
-    ),
     Case("live = true", "live", "true", 'live = true only with a broker that has real money; broker is "paper"'),
     Case("live = 'yes'", "live", '"yes"', "true or false"),
     Case("stale = 'ignore'", "stale", '"ignore"', "one of refuse, trade"),
@@ -137,6 +131,56 @@ TOP_CASES = [
 def test_a_wrong_line_at_the_top(tmp_path: Path, case: Case) -> None:
     """A wrong key or value at the top of an otherwise right file is one problem, and this one."""
     assert problems(tmp_path, f"{TOP}{case.line}\n{BOT}at = '09:35'\n") == expected(case)
+
+
+TRADE_CASES = [
+    Case(
+        "broker = 'ccxt:kraken'\nlive = true",
+        "secrets",
+        "nothing",
+        'also KRAKEN_API_KEY, KRAKEN_SECRET_KEY, which broker = "ccxt:kraken" needs in the environment',
+    ),
+    Case(
+        "broker = 'ccxt:okx'\nlive = true\nsecrets = ['OKX_API_KEY', 'OKX_SECRET_KEY']",
+        "broker",
+        '"ccxt:okx" with keys or live = true',
+        '"ccxt:binance", "ccxt:kraken": orders elsewhere were never tried',
+    ),
+    Case(
+        "broker = 'ccxt:bybit'\nsecrets = ['BYBIT_API_KEY', 'BYBIT_SECRET_KEY']",
+        "broker",
+        '"ccxt:bybit" with keys or live = true',
+        '"ccxt:binance", "ccxt:kraken": orders elsewhere were never tried',
+    ),
+    Case("capital = 5", "capital", "5", "a table, [capital] or capital = { ... }"),
+    Case("capital = { amount = 5, part = 0.5 }", "capital", "both amount and part", "one of amount and part"),
+    Case("capital = { part = 1.5 }", "capital.part", "1.5", "a part of the account above 0, at most 1, such as 0.25"),
+    Case("limits = { short = 1 }", "limits.short", "1", "true or false"),
+]
+
+
+@pytest.mark.parametrize("case", TRADE_CASES, ids=lambda case: case.line)
+def test_a_wrong_line_about_a_pair(tmp_path: Path, case: Case) -> None:
+    """What moves money wrongly, or at an exchange that nobody has tried, is one problem."""
+    bot = BOT.replace("'AAPL'", "'BTC/USDT'").replace('"AAPL"', '"BTC/USDT"')
+    assert problems(tmp_path, f"{TOP}{case.line}\n{bot}at = '09:35'\n") == expected(case)
+
+
+PAIR = 'a spot pair such as "BTC/USDT": derivatives (BTC/USDT:USDT) are not traded here'
+
+
+@pytest.mark.parametrize("market, symbol, allowed", [
+    ("ccxt:bybit", "BTC/USDT:USDT", PAIR),
+    ("ccxt:binance", "BTCUSDT", PAIR),
+    ("alpaca", "BTCUSD", '"BTC/USD" for a coin, a ticker such as "AAPL" for a share'),
+    ("alpaca", "ETHUSDT", '"ETH/USDT" for a coin, a ticker such as "AAPL" for a share'),
+])  # fmt: skip
+def test_a_symbol_that_the_market_spells_otherwise(tmp_path: Path, market: str, symbol: str, allowed: str) -> None:
+    """Check names the right spelling before a day is lost."""
+    bot = BOT.replace("AAPL", symbol)
+    top = f"{TOP}market = '{market}'\nsecrets = ['ALPACA_API_KEY', 'ALPACA_SECRET_KEY']\n"
+    (problem,) = problems(tmp_path, f"{top}{bot}at = '09:35'\n")
+    assert problem.endswith(f'found "{symbol}"; allowed: {allowed}')
 
 
 ZONE_CASES = [

@@ -230,6 +230,7 @@ class _Backtest:
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))
         for symbol, last in self.broker.close_ended(at - ENDED_AFTER):
             self.ended.append(Ended(symbol, last.at, last.price))
+            self.ledger.hold({symbol: 0.0}, last.at)
 
     def _one(self, one: Run) -> str:
         """Run one slot and journal it as the loop does; return the error, or an empty text."""

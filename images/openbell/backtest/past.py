@@ -89,6 +89,8 @@ class SymbolPrices:
 class PastMarket:
     """Prices of the past. A bar is known once it has closed."""
 
+    is_complete = True  # no bar lacks a figure
+
     def __init__(self, prices: Mapping[str, SymbolPrices], source: str, folder: Path = Path()) -> None:
         """`source` names the prices in the journal; `folder` is the strategy's own, for its named series."""
         self._prices = prices

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openbell.commands.definitions import definitions
 from openbell.commands.references import reference_problems
-from openbell.manifest import load_all, strategy_folders
+from openbell.manifest import Manifest, load_all, strategy_folders, trading
 from openbell.strategy import executable_text as text
 from openbell.strategy.loader import functions
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         problem for one in strategy_folders(folder) for problem in code_problems(one, needed.get(one.name, ("run",)))
     ]
     problems += [problem for one in manifests for problem in reference_problems(folder / one.name, one)]
+    problems += shared_accounts(manifests)
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
@@ -37,6 +38,23 @@ def main(arguments: Sequence[str]) -> int:
     bots = sum(len(manifest.bots) for manifest in manifests)
     print(f"{len(manifests)} strategies with {bots} bots: no problems")
     return 0
+
+
+def shared_accounts(manifests: Iterable[Manifest]) -> list[str]:
+    """Return one line for each strategy that shares a broker's account with another and does not say what its share is."""
+    by_account: dict[tuple[str, bool], list[Manifest]] = {}
+    for manifest in manifests:
+        has_account = trading.has_account(manifest.broker, manifest.secrets, live=manifest.live)
+        if has_account:
+            by_account.setdefault((manifest.broker, manifest.live), []).append(manifest)
+    return [
+        f"{one.name}/strategy.toml: capital: found nothing; allowed: a share such as [capital] part = 0.5, since "
+        f"{', '.join(other.name for other in sharing if other is not one)} trades on the same account"
+        for sharing in by_account.values()
+        if len(sharing) > 1
+        for one in sharing
+        if not one.capital.is_set
+    ]
 
 
 def code_problems(folder: Path, needed: Iterable[str]) -> list[str]:

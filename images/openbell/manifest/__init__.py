@@ -10,7 +10,18 @@ from pathlib import Path
 from openbell import calendars
 from openbell.calendars import own_days
 from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
-from openbell.manifest.model import EVERY_DAY, Anchor, Bot, DayRule, Limits, Manifest, Schedule, Settings, Window
+from openbell.manifest.model import (
+    EVERY_DAY,
+    Anchor,
+    Bot,
+    Capital,
+    DayRule,
+    Limits,
+    Manifest,
+    Schedule,
+    Settings,
+    Window,
+)
 from openbell.manifest.problems import ManifestError, Problem
 from openbell.manifest.reading import read
 from openbell.manifest.suggestion import suggestion
@@ -24,6 +35,7 @@ __all__ = [
     "MARKETS",
     "Anchor",
     "Bot",
+    "Capital",
     "DayRule",
     "Limits",
     "Manifest",

@@ -98,6 +98,12 @@ def amount(value: object) -> float | None:
     return float(value) if 0 < value < float("inf") else None
 
 
+def part(value: object) -> float | None:
+    """Return a share of a whole: above 0, at most 1."""
+    share = amount(value)
+    return share if share is not None and share <= 1 else None
+
+
 def positive(value: object) -> timedelta | None:
     """Return a duration longer than zero."""
     duration = parse_duration(value)

@@ -135,11 +135,25 @@ class Limits:
     max_orders_per_day: int | None = None  # of all bots together, by the date of the strategy's timezone
     max_daily_loss: float | None = None  # of the account's equity since the day's first look at it
     allowed_symbols: tuple[str, ...] | None = None
+    short: bool = False  # more may be sold than is held
 
     @property
     def are_set(self) -> bool:
         """Tell whether there is any limit."""
-        return self != Limits()
+        return self not in (Limits(), Limits(short=True))
+
+
+@dataclass(frozen=True)
+class Capital:
+    """The strategy's share of an account: an amount of its currency, or a part of what it is worth; None is all of it."""
+
+    amount: float | None = None
+    part: float | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Tell whether the account is shared."""
+        return self != Capital()
 
 
 @dataclass(frozen=True)
@@ -158,6 +172,7 @@ class Manifest:
     bots: tuple[Bot, ...]
     live: bool = False  # real money; otherwise the broker's paper endpoint
     limits: Limits = Limits()
+    capital: Capital = Capital()
     profile: str = ""  # of Compose: runs only where it is asked for
     stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old
 

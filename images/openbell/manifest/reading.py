@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from openbell.manifest import grammar, trading, windows
-from openbell.manifest.model import DAY, Bot, Limits, Manifest, Schedule, Settings, Window
+from openbell.manifest.model import DAY, Bot, Capital, Limits, Manifest, Schedule, Settings, Window
 from openbell.manifest.problems import ManifestError, TableReader, shown
 from openbell.manifest.schedules import CALENDAR, TIMES, read_schedule
 
@@ -51,7 +51,13 @@ class _Reading(TableReader):
         )
         live = self.take(table, "live", False, grammar.flag, "true or false")  # noqa: FBT003 - a default like any other
         self.money(table, market, broker, secrets, live=live)
+        if trading.is_untried(broker, secrets, live=live):
+            allowed = ", ".join(f'"ccxt:{name}"' for name in sorted(trading.VERIFIED))
+            self.wrong(
+                "broker", f'"{broker}" with keys or live = true', f"{allowed}: orders elsewhere were never tried"
+            )
         limits = self.limits(table)
+        capital = self.capital(table)
         stale = self.take(table, "stale", "refuse", grammar.one_of(("refuse", "trade")), "one of refuse, trade")
         profile = self.take(table, "profile", "", grammar.matching(_PROFILE), 'a name such as "portfolio"')
         start = self.take(table, "start", "warm", grammar.one_of(("warm", "fresh")), "one of warm, fresh")
@@ -65,6 +71,7 @@ class _Reading(TableReader):
         )
         bots = self.bots(table, timezone, calendar, blackout, base)
         self.blanks(bots, market, broker)
+        self.spelling(bots, market, broker)
         bots = tuple(replace(bot, shift=index * stagger) for index, bot in enumerate(bots))
         for index, bot in enumerate(bots):
             if bot.shift >= (bot.schedule.every or DAY):
@@ -86,6 +93,7 @@ class _Reading(TableReader):
             bots=bots,
             live=live,
             limits=limits,
+            capital=capital,
             stale=stale,
             profile=profile,
         )
@@ -113,6 +121,13 @@ class _Reading(TableReader):
                 allowed = "symbols without blanks, unless the market or the broker is a class of your own"
                 self.wrong(f"bot[{index}].symbols", shown(list(bot.symbols)), allowed)
 
+    def spelling(self, bots: Iterable[Bot], market: str, broker: str) -> None:
+        """See that symbols are written as their market and broker write them."""
+        for index, bot in enumerate(bots):
+            for symbol in bot.symbols:
+                if allowed := trading.misspelt(symbol, market, broker):
+                    self.wrong(f"bot[{index}].symbols", shown(symbol), allowed)
+
     def limits(self, table: dict[str, object]) -> Limits:
         given = self.table(table, "limits")
         self.only(given, trading.LIMITS, "limits.")
@@ -122,6 +137,18 @@ class _Reading(TableReader):
             if name in given
         }
         return replace(Limits(), **found)  # type: ignore[arg-type] # each reader returns what its field is
+
+    def capital(self, table: dict[str, object]) -> Capital:
+        given = self.table(table, "capital")
+        self.only(given, trading.CAPITAL, "capital.")
+        found = {
+            name: self.take(given, name, None, *trading.CAPITAL[name], "capital.")
+            for name in trading.CAPITAL
+            if name in given
+        }
+        if isinstance(table.get("capital"), dict) and len(given) != 1:
+            self.wrong("capital", "both amount and part" if given else "nothing", "one of amount and part")
+        return replace(Capital(), **found)  # type: ignore[arg-type] # each reader returns what its field is
 
     def bots(
         self,
@@ -211,6 +238,7 @@ _TOP_LEVEL = (
     "broker",
     "live",
     "limits",
+    "capital",
     "stale",
     "secrets",
     "start",

@@ -14,12 +14,22 @@ BROKER = _NAMED.format(", ".join(BROKERS), "broker:Broker")
 _EXCHANGE = re.compile(r"ccxt:[a-z0-9]{2,30}")
 _IMPORT_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Z][A-Za-z0-9_]*")
 
+# Exchanges whose orders were tried against their REST: both turn away an order that is older than a few seconds.
+VERIFIED = frozenset({"binance", "kraken"})
+_QUOTES = ("USDT", "USDC", "USD", "BTC")
+
 LIMITS: dict[str, tuple[Callable[[object], object], str]] = {
     "max_order_value": (grammar.amount, "an amount above zero"),
     "max_position": (grammar.amount, "an amount above zero"),
     "max_orders_per_day": (grammar.whole(1, 1_000_000), "a whole number from 1 to 1000000"),
     "max_daily_loss": (grammar.amount, "an amount above zero"),
     "allowed_symbols": (grammar.list_of(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]'),
+    "short": (grammar.flag, "true or false"),
+}
+
+CAPITAL: dict[str, tuple[Callable[[object], object], str]] = {
+    "amount": (grammar.amount, "an amount above zero"),
+    "part": (grammar.part, "a part of the account above 0, at most 1, such as 0.25"),
 }
 
 
@@ -41,6 +51,32 @@ def keys_of(market: str, broker: str, *, live: bool) -> tuple[str, ...]:
         exchange = broker.removeprefix("ccxt:").upper()
         return (f"{exchange}_API_KEY", f"{exchange}_SECRET_KEY")
     return ()
+
+
+def has_account(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:
+    """Tell whether orders go to an account of the broker's, which other strategies with the same keys use too."""
+    exchange = broker.removeprefix("ccxt:")
+    has_keys = any(name.startswith(f"{exchange.upper()}_") for name in secrets)
+    return broker == "alpaca" or (broker.startswith("ccxt:") and (live or (has_keys and exchange != "kraken")))
+
+
+def is_untried(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:
+    """Tell whether orders would go to an exchange that nobody has tried; its prices with the paper account are another matter."""
+    exchange = broker.removeprefix("ccxt:")
+    has_keys = any(name.startswith(f"{exchange.upper()}_") for name in secrets)
+    return broker.startswith("ccxt:") and exchange not in VERIFIED and (live or has_keys)
+
+
+def misspelt(symbol: str, market: str, broker: str) -> str:
+    """Return how a symbol is to be written for a market and broker, or an empty string if it is right."""
+    named = {market.partition(":")[0], broker.partition(":")[0]}
+    if "ccxt" in named and (":" in symbol or not re.fullmatch(r"[^/:]+/[^/:]+", symbol)):
+        return 'a spot pair such as "BTC/USDT": derivatives (BTC/USDT:USDT) are not traded here'
+    if "alpaca" in named and "/" not in symbol:
+        quote = next((one for one in _QUOTES if symbol.endswith(one) and len(symbol) > len(one) + 1), "")
+        if quote and len(symbol) > 5:
+            return f'"{symbol.removesuffix(quote)}/{quote}" for a coin, a ticker such as "AAPL" for a share'
+    return ""
 
 
 def _named(value: object, known: tuple[str, ...]) -> str | None:

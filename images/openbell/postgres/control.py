@@ -62,7 +62,7 @@ def _halted(database: Database) -> Halt | None:
     if content is None:
         return None
     since = instant(content.get("since")) or _ALWAYS
-    return Halt(since, str(content.get("by")), str(content.get("reason")))
+    return Halt(since, str(content.get("by")), str(content.get("reason")), content.get("exits") is True)
 
 
 def _content(database: Database, strategy: str, name: str) -> dict[str, object] | None:

@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import cast
 
-from openbell.ledger import SCHEMA, Claim, Ledger
+from openbell.ledger import Claim, Ledger
+from openbell.ledger_schema import SCHEMA
 from openbell.postgres.database import LOCKS, Database
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
@@ -31,9 +32,11 @@ class PostgresLedger(Ledger):
         """prepare: make the tables where they are missing."""
         self.database = Database(url, schema_of(strategy))
         self._database = cast("sqlite3.Connection", self.database)
+        self._owner: Claim | None = None
         if prepare:
             self.database.executescript(SCHEMA + _LEASES + LOCKS)
             self._begin_holdings()
+            self._begin_positions()
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from openbell.manifest import Bot, Manifest
 from openbell.runner import output
 from openbell.runner.clock import LONGEST_WAIT, Clock
 from openbell.runner.decide import Decision, Skip, decide
+from openbell.runner.order_follower import OrderFollower
 from openbell.runner.processes import Launcher
 from openbell.runner.runs import Active, Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
@@ -70,7 +71,10 @@ class Loop:
         launcher: Launcher,
         boot_id: str,
         trigger: str = "loop",
+        follower: OrderFollower | None = None,
     ) -> None:
+        """follower: follows open orders between slots; without one they are looked up before each run."""
+        self._follower = follower
         self._manifest = manifest
         self._clock = clock
         self._ledger = ledger
@@ -175,6 +179,8 @@ class Loop:
                     self._tend_streams(now, steady)
                     self._pass_over_late(now)
                     self._runs.start(steady)
+                if self._follower is not None and not self.draining:
+                    self._follower.tend(steady)
                 self._beat(now, steady)
             except (OSError, sqlite3.Error) as error:
                 self._cannot_write(error, steady)
@@ -183,6 +189,8 @@ class Loop:
     def finish(self, reason: str) -> None:
         """Account for what came due while draining, and say that the loop ends."""
         now = self._clock.now()
+        if self._follower is not None:
+            self._follower.end()
         self._pass_over_late(now)
         for bot in self._manifest.bots:
             busy = self._runs.of(bot.id) is not None
@@ -347,7 +355,13 @@ class Loop:
             return
         if halt is not None:
             self._journal.write(
-                "trading_halted", now, level="warning", by=halt.by, reason=halt.reason, since=halt.since
+                "trading_halted",
+                now,
+                level="warning",
+                by=halt.by,
+                reason=halt.reason,
+                since=halt.since,
+                exits=halt.exits,
             )
         else:
             self._journal.write("trading_resumed", now)

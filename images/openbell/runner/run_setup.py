@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
-from openbell import control
+from openbell import clock, control
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
@@ -38,6 +38,7 @@ def desk_of(manifest: Manifest, bot: Bot, places: Paths, ledger: Ledger | None =
         remaining=_remaining(bot),
         halted=partial(halted, places),
         intended=partial(_intended, ledger),
+        sending=partial(_sending, ledger),
     )
 
 
@@ -56,15 +57,15 @@ def open_ledger(places: Paths) -> Ledger:
     return Ledger(places.state / "ledger.sqlite")
 
 
-def halted(places: Paths) -> str:
-    """Return why no order may be sent now, or an empty string."""
+def halted(places: Paths, *, is_exit: bool = False) -> str:
+    """Return why no order may be sent now, or an empty string; a halt but for exits lets those pass."""
     if places.database:
         from openbell.postgres.control import halted_in  # noqa: PLC0415 - as above
 
         halt = halted_in(places.database)
     else:
         halt = control.halted(places.control)
-    return str(halt) if halt else ""
+    return str(halt) if halt and not (is_exit and halt.exits) else ""
 
 
 def look(manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime) -> None:
@@ -73,7 +74,14 @@ def look(manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journa
     broker = open_at(now)
     try:
         reconcile(
-            manifest.broker, broker, ledger, manifest.symbols, journal, now, os.environ.get("OPENBELL_BOOT_ID", "")
+            manifest.broker,
+            broker,
+            ledger,
+            manifest.symbols,
+            journal,
+            now,
+            os.environ.get("OPENBELL_BOOT_ID", ""),
+            is_shared=manifest.capital.is_set,
         )
     except BrokerError as error:
         text = f"what the broker holds could not be compared with the ledger: {error}"
@@ -103,6 +111,14 @@ def _countdown(seconds: float) -> "partial[float]":
 
 def _left(until: float | None, seconds: float) -> float:
     return seconds if until is None else until - time.monotonic()
+
+
+def _sending(ledger: Ledger | None, client_order_id: str) -> datetime:
+    """Record that an order leaves now; EpochLostError if another attempt of the run has taken over."""
+    now = clock.now()
+    if ledger is not None:
+        ledger.send_again(client_order_id, now)
+    return now
 
 
 def _intended(ledger: Ledger | None, client_order_id: str) -> Intent | None:

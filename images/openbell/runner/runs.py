@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from openbell import heartbeat
 from openbell.control import Control, Pause, Request
 from openbell.journal import Journal
-from openbell.ledger import Claim, Ledger
+from openbell.ledger import Claim, EpochLostError, Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending, Failure, Launcher, RunProcess
@@ -251,24 +252,19 @@ class Runs:
         """Write down the ends that came, in the journal first; retry what may be retried."""
         ended: list[tuple[Claim, str]] = []
         for active in [active for active in self._active.values() if active.ending is not None]:
-            if not active.told:
-                self._tell_failure(active)
-                active.told = True
-            if active.retry_in is not None:
-                claim = replace(active.claim, attempt=active.claim.attempt + 1)
-                self._ledger.next_attempt(claim)
-                self._active[claim.bot] = Active(
-                    claim,
-                    active.bot,
-                    active.queued_at,
-                    active.request,
-                    claimed=True,
-                    attempt_at=steady + active.retry_in,
-                )
+            try:
+                if not active.told:
+                    self._ledger.tell_if_owned(active.claim, partial(self._tell_failure, active))
+                    active.told = True
+                if active.retry_in is not None:
+                    self._retry(active, steady + active.retry_in)
+                    continue
+                if not active.ended:
+                    self._ledger.tell_if_owned(active.claim, partial(self._write_end, active))
+                    active.ended = True
+            except EpochLostError:
+                self.drop(active.bot.id)  # the run goes on elsewhere, and is told there
                 continue
-            if not active.ended:
-                self._write_end(active)
-                active.ended = True
             ended.append((active.claim, active.outcome))
         if not ended:
             return
@@ -279,6 +275,13 @@ class Runs:
             if outcome != "succeeded":
                 self._halt(self._active[claim.bot])
             self.drop(claim.bot)
+
+    def _retry(self, active: Active, at: float) -> None:
+        claim = replace(active.claim, attempt=active.claim.attempt + 1)
+        self._ledger.next_attempt(claim)
+        self._active[claim.bot] = Active(
+            claim, active.bot, active.queued_at, active.request, claimed=True, attempt_at=at
+        )
 
     def _tell_failure(self, active: Active) -> None:
         failure = active.ending.failure if active.ending else None

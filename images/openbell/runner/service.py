@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from openbell.control import Control
@@ -20,6 +21,7 @@ from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_lock import LoopLock
+from openbell.runner.order_follower import OrderFollower
 from openbell.runner.output import Pipe, say
 from openbell.runner.processes import Launcher
 from openbell.runner.recovery import recover
@@ -32,6 +34,7 @@ from openbell.runner.startup import (
     launcher_of,
     reasons,
     reconcile,
+    start_following,
     tell_start,
     tell_that_it_cannot_start,
     tidy,
@@ -89,7 +92,8 @@ def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journ
     control = Control(places.control, manifest.name)
     control.prepare()
     clock = SystemClock()
-    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id)
+    follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
+    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, follower=follower)
     stop: list[str] = []
 
     def drain(number: int, _: object) -> None:

@@ -15,9 +15,9 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, ManifestError
 from openbell.paths import PathError, Paths
-from openbell.runner import open_files, orphans, output, worker
+from openbell.runner import open_files, order_follower, orphans, output, worker
 from openbell.runner.output import Pipe
-from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher
+from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher, RunProcess
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 
@@ -102,6 +102,15 @@ def captured(journal: Journal) -> Iterator[Pipe]:
         faulthandler.enable(file=output.real_error())
         yield pipe
     faulthandler.enable()
+
+
+def start_following(manifest: Manifest, places: Paths, journal: Journal) -> RunProcess:
+    """Start the process that follows open orders; its client's library is loaded there, not here."""
+
+    def attempt(_: Run) -> Failure | None:
+        return order_follower.follow_to_the_end(manifest, places, journal)
+
+    return ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], clock.now(), "orders", 0))
 
 
 def tell_start(journal: Journal, manifest: Manifest, places: Paths, previous_stop: str) -> None:

@@ -19,6 +19,7 @@ from openbell import clock
 from openbell import journal as journals
 from openbell.journal import Journal, stamp
 from openbell.json_values import JsonValues
+from openbell.ledger import Claim
 from openbell.manifest import Manifest
 from openbell.paths import Paths, from_environment
 from openbell.runner import open_files, orphans, output
@@ -31,7 +32,7 @@ from openbell.strategy.context import Context, Run
 from openbell.strategy.executable import StrategyFunction
 from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
 from openbell.trading.brokers import BrokerError
-from openbell.trading.markets import MarketError
+from openbell.trading.markets import MarketError, UnknownSymbolError
 from openbell.trading.venues import VenueError
 from openbell.trading.venues.preload import LibraryMissingError, preload
 
@@ -51,6 +52,7 @@ def attempt(
     output.capture(printer(journal)(run))
     try:
         ledger = open_ledger(places)
+        ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
         desk = desk_of(manifest, run.bot, places, ledger)
         market, open_at = open_for(manifest, run.bot, desk)
         may_not = partial(halted, places)
@@ -62,7 +64,7 @@ def attempt(
             return None
         broker = open_at(run.slot)
         context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not)
-        returned = _run(functions["run"], context, process)
+        returned = _run_with_what_is_there(functions["run"], context, process)
         if returned is not None:
             text = f"run() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
             _note(journal, fields, text, "warning")
@@ -89,6 +91,19 @@ def attempt(
             text = f"threads still running at the end of the run are ended: {', '.join(others)[:200]}"
             _note(journal, fields, text, "warning")
     return None
+
+
+def _run_with_what_is_there(function: StrategyFunction, context: Context, process: int) -> object:
+    """Call the strategy; if the market does not know one of several symbols, say so and call it again without that one.
+
+    The others' exits must not wait for a symbol that was delisted or renamed. Orders that were sent already are found again.
+    """
+    while True:
+        try:
+            return _run(function, context, process)
+        except UnknownSymbolError as error:
+            if len(context.symbols) == 1 or not context.leave_out(error.symbol, str(error)):
+                raise
 
 
 def warm_up(manifest: Manifest, places: Paths) -> None:

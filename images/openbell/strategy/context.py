@@ -11,7 +11,6 @@ Everything that a strategy computes, decides and orders passes through here, and
 always running has `def stream(ctx: StreamContext) -> None` instead, see stream.py.
 """
 
-import contextlib
 import json
 import math
 import os
@@ -19,15 +18,22 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import pytz
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Manifest
-from openbell.trading.brokers import Broker, Order, OrderRefusedError, PlacedOrder
-from openbell.trading.markets import Bars, Market, Series
+from openbell.strategy.held_position import HeldPosition
+from openbell.strategy.order_path import OrderPath
+from openbell.trading.brokers import Broker, Order, PlacedOrder, Position
+from openbell.trading.capital import quote_of
+from openbell.trading.limits import is_usable
+from openbell.trading.markets import Bar, Bars, Market, MarketError, Series
 from openbell.trading.order_checks import OrderChecks
+from openbell.trading.order_size import sizes_of
+from openbell.trading.run_services import Halted, never_halted
 
 SIDES = ("buy", "sell")
 RESERVED = frozenset({"timestamp", "event", "level", "strategy", "boot_id"})
@@ -102,6 +108,17 @@ def _json(key: str, value: object) -> str:
         raise StrategyError(msg) from None
 
 
+@dataclass(frozen=True)
+class AccountView:
+    """What an account holds, with all that other strategies and people have bought there."""
+
+    cash: Mapping[str, float]  # by currency
+    currency: str
+    equity: float | None  # None where the broker does not say
+    buying_power: float | None
+    positions: Mapping[str, Position]  # by symbol
+
+
 class BotContext:
     """What scheduled and streaming strategies have in common.
 
@@ -118,7 +135,7 @@ class BotContext:
         ledger: Ledger,
         journal: Journal,
         clock: Callable[[], datetime],
-        halted: Callable[[], str] = str,
+        halted: Halted = never_halted,
     ) -> None:
         self.bot = run.bot.id
         self.symbols = run.bot.symbols
@@ -133,7 +150,8 @@ class BotContext:
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
-        self._guard = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
+        self._checks = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
+        self._orders = OrderPath(run.bot.id, broker, ledger, self._checks, clock)
         self._signals: dict[str, object] = {}
         self._sent: set[str] = set()  # client_order_ids of this run
         self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
@@ -151,11 +169,19 @@ class BotContext:
     def bars(self, symbol: str, timeframe: str, count: int) -> Bars:
         """Return the last `count` bars that had closed at the slot, oldest first; fewer where there are no more.
 
-        Prices are adjusted for splits and dividends. MarketError if the market has no such symbol or timeframe.
+        Prices are adjusted for splits and dividends. A bar without its figures is left out, and the journal says so.
+        MarketError if the market has no such symbol or timeframe.
         """
         at = self.slot
         bars = self._market.bars(symbol, timeframe, count, at)
-        stale = self._guard.stale(symbol, timeframe, bars, at)
+        if not getattr(self._market, "is_complete", False):
+            whole = Bars(bar for bar in bars if _is_whole(bar))
+            if len(whole) < len(bars):
+                missing = [bar.timestamp for bar in bars if not _is_whole(bar)]
+                told = {"symbol": symbol, "timeframe": timeframe, "count": len(missing), "newest": missing[-1]}
+                self._warn("bars_incomplete", **told)
+                bars = whole
+        stale = self._checks.stale(symbol, timeframe, bars, at)
         if stale is not None:
             self._warn("stale_data", **stale)
         return bars
@@ -165,18 +191,35 @@ class BotContext:
         return self._market.series(name, count, self.slot)
 
     def price(self, symbol: str) -> float:
-        """Return the price at which an order sent now would fill, as far as the market knows."""
-        return self._market.price(symbol, self.slot)
+        """Return the price at which an order sent now would fill, as far as the market knows; MarketError if it is no price."""
+        price = self._market.price(symbol, self.slot)
+        if not is_usable(price):
+            msg = f"no usable price of {symbol}: the market says {price}"
+            raise MarketError(msg)
+        return price
 
-    def position(self, symbol: str) -> float:
-        """Return how much of `symbol` the account holds; 0 for none."""
-        position = self._broker.positions().get(symbol)
-        return position.quantity if position else 0.0
+    def position(self, symbol: str) -> HeldPosition:
+        """Return what this bot's own orders have made of `symbol`: a float of units that knows its average price and profit.
+
+        It is 0.0 for none, and where too little is left for an order. What the account holds beside it is `ctx.account`.
+        """
+        own = self._ledger.position(self.bot, symbol, takes=symbol in self.symbols)
+        rules = sizes_of(self._broker, symbol) if own.quantity else None
+        is_dust = rules is not None and self._checks.is_dust(symbol, abs(own.quantity), rules, self.slot)
+        return HeldPosition(own, lambda: self.price(symbol), is_dust=is_dust)
 
     @property
     def cash(self) -> float:
-        """The account's cash, in the account's currency."""
-        return self._broker.account().cash
+        """The strategy's cash in the currency of the bot's first symbol: of its share if the manifest has [capital]."""
+        return self._checks.share.cash(self._broker.account(), quote_of(self.symbols[0]))
+
+    @property
+    def account(self) -> "AccountView":
+        """What the account holds, whoever has bought it."""
+        account = self._broker.account()
+        cash = dict(account.balances) or {account.currency: account.cash}
+        positions = MappingProxyType(self._broker.positions())
+        return AccountView(MappingProxyType(cash), account.currency, account.equity, account.buying_power, positions)
 
     def secret(self, name: str) -> str:
         """Return a secret that the manifest names under `secrets`."""
@@ -187,7 +230,19 @@ class BotContext:
 
     def look_at_equity(self) -> None:
         """Take the day's first look at the account, if a limit of the manifest counts from there."""
-        self._guard.look_at_equity(self.slot, self._clock())
+        self._checks.look_at_equity(self.slot, self._clock())
+
+    def leave_out(self, symbol: str, reason: str) -> bool:
+        """Go on without a symbol that the market does not know, from the beginning; tell whether it was one of the bot's."""
+        if symbol not in self.symbols:
+            return False
+        self._warn("symbol_unavailable", symbol=symbol, reason=reason)
+        self.symbols = tuple(one for one in self.symbols if one != symbol)
+        self.state = State(self._ledger.state(self.bot))
+        self._sent.clear()
+        self.decisions[symbol] = "hold"
+        self.hold(symbol, reason=f"left out: {reason}")
+        return True
 
     def end_threads(self, seconds: float) -> None:
         """Let an order that another thread is sending get its answer and its line, and no thread send any more."""
@@ -207,6 +262,31 @@ class BotContext:
         """Write a line of the strategy's own into the journal."""
         self._write("note", message=message, **values)
 
+    def open_orders(self, symbol: str | None = None) -> tuple[OrderRecord, ...]:
+        """Return the bot's orders that wait to be filled, of one symbol or of all: `.filled` of `.quantity` is done."""
+        waiting = self._ledger.open_orders()
+        return tuple(one for one in waiting if one.bot == self.bot and symbol in {None, one.symbol})
+
+    def cancel(self, order: OrderRecord | PlacedOrder, *, reason: str) -> PlacedOrder:
+        """Cancel what is not filled yet of an order, and return the order as it is then.
+
+        One that has filled meanwhile is returned as filled. BrokerError if the broker cannot be asked.
+        """
+        with self._one_thread:
+            placed = self._orders.cancel(order.client_order_id)
+            self._write(
+                "order_cancel",
+                symbol=order.symbol,
+                side=order.side,
+                reason=reason,
+                client_order_id=order.client_order_id,
+                order_id=placed.order_id,
+                status=placed.status,
+                filled_qty=placed.filled_quantity,
+                filled_price=placed.filled_price,
+            )
+            return placed
+
     def _order(
         self, client_order_id: str, symbol: str, side: str, quantity: float, reason: str, leg: str
     ) -> PlacedOrder:
@@ -220,31 +300,34 @@ class BotContext:
             return self._place(Order(client_order_id, symbol, side, float(quantity)), reason, leg)
 
     def _place(self, order: Order, reason: str, leg: str) -> PlacedOrder:
-        symbol, side, client_order_id = order.symbol, order.side, order.client_order_id
-        with self._ledger.one_at_a_time() if self._guard.keeps_order else contextlib.nullcontext():
-            placed, repeated = self._send(order, leg)
+        symbol, side = order.symbol, order.side
+        sent = self._orders.send(order, leg, self._run.slot, self.slot)
+        placed = sent.placed
         if placed.status == "refused":
-            self._write_refusal(placed, reason)
+            self._write_refusal(placed, reason, order.quantity)
             return placed
-        self.decisions[symbol] = side
-        self._write(
+        self.decisions[symbol] = side if placed.status != "rejected" else "rejected"
+        self._line(
             "decision",
-            symbol=symbol,
-            action=side,
-            reason=reason,
-            signal=self._signals.get(symbol),
-            qty=placed.quantity,
-            client_order_id=client_order_id,
-            order_id=placed.order_id,
-            status=placed.status,
-            filled_qty=placed.filled_quantity,
-            filled_price=placed.filled_price,
-            **({"broker_reason": placed.reason} if placed.reason else {}),
-            **({"repeated": True} if repeated else {}),
+            "warning" if placed.status in {"rejected", "uncertain"} else "info",
+            {
+                "symbol": symbol,
+                "action": side,
+                "reason": reason,
+                "signal": self._signals.get(symbol),
+                "qty": placed.quantity,
+                "client_order_id": order.client_order_id,
+                "order_id": placed.order_id,
+                "status": placed.status,
+                "filled_qty": placed.filled_quantity,
+                "filled_price": placed.filled_price,
+                **({"broker_reason": placed.reason} if placed.reason else {}),
+                **sent.told,
+            },
         )
         return placed
 
-    def _write_refusal(self, placed: PlacedOrder, wanted: str) -> None:
+    def _write_refusal(self, placed: PlacedOrder, wanted: str, quantity: float) -> None:
         self.decisions[placed.symbol] = "refused"
         self._warn(
             "decision",
@@ -254,49 +337,9 @@ class BotContext:
             signal=self._signals.get(placed.symbol),
             qty=0,
             side=placed.side,
-            wanted_qty=placed.quantity,
+            wanted_qty=quantity,
             wanted_reason=wanted,
         )
-
-    def _send(self, order: Order, leg: str) -> tuple[PlacedOrder, bool]:
-        before = self._ledger.order(order.client_order_id)
-        if before is not None:
-            # It may have reached the broker although no answer reached us: ask, then send.
-            placed = self._broker.find(order.client_order_id)
-            if placed is None and before.status == "rejected":  # a no stays a no, also where the broker keeps none
-                placed = _of(order, "rejected", before.reason, before.at or self._clock())
-            if placed is not None:
-                self._settle(placed)
-                return placed, True
-        now = self._clock()
-        if reason := self._guard.refusal(order, self.slot, now):
-            return self._refused(order, reason), False
-        record = OrderRecord(
-            order.client_order_id, self.bot, self._run.slot, order.symbol, order.side, leg, order.quantity
-        )
-        if self._ledger.intend(record, now) is not None:
-            self._ledger.send_again(order.client_order_id, now)
-        try:
-            placed = self._broker.submit(order)
-        except OrderRefusedError as refused:
-            return self._refused(order, str(refused)), False
-        self._settle(placed)
-        return placed, False
-
-    def _settle(self, placed: PlacedOrder) -> None:
-        self._ledger.settle(
-            placed.client_order_id,
-            placed.status,
-            placed.order_id,
-            placed.filled_quantity,
-            placed.filled_price,
-            placed.reason,
-            placed.fee_quantity,
-        )
-
-    def _refused(self, order: Order, reason: str) -> PlacedOrder:
-        self._ledger.settle(order.client_order_id, "refused", "", reason=reason)  # if it was intended before
-        return _of(order, "refused", reason, self._clock())
 
     def _write(self, event: str, /, **fields: object) -> None:
         self._line(event, "info", fields)
@@ -336,9 +379,10 @@ class Context(BotContext):
             return placed
 
 
-def _of(order: Order, status: str, reason: str, at: datetime) -> PlacedOrder:
-    named = (order.client_order_id, order.symbol, order.side, order.quantity)
-    return PlacedOrder("", *named, status, 0.0, None, at, reason)
+def _is_whole(bar: Bar) -> bool:
+    """Tell whether a bar has all of its figures: prices above zero, and a volume."""
+    _, *prices, volume = bar
+    return all(map(is_usable, prices)) and math.isfinite(volume) and volume >= 0
 
 
 def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, leg: str) -> str:

@@ -24,6 +24,8 @@ from openbell.manifest import Manifest
 from openbell.strategy.context import BotContext, Run, order_identity
 from openbell.trading.brokers import Account, Broker, Order, PlacedOrder, Position
 from openbell.trading.markets import Market
+from openbell.trading.order_size import SizeRules, sizes_of
+from openbell.trading.run_services import Halted, never_halted
 
 T = TypeVar("T")
 
@@ -47,7 +49,7 @@ class StreamContext(BotContext):
         journal: Journal,
         clock: Callable[[], datetime],
         folder: Path,
-        halted: Callable[[], str] = str,
+        halted: Halted = never_halted,
     ) -> None:
         super().__init__(manifest, run, market, broker, ledger, journal, clock, halted)
         self._folder = folder  # where beats are left
@@ -135,6 +137,15 @@ class BrokerNow:
     def submit(self, order: Order) -> PlacedOrder:
         """Place an order now, at the price of now."""
         return self._open_at(self._clock()).submit(order)
+
+    @property
+    def finds_every_order(self) -> bool:
+        """Tell whether an order that is not found never arrived."""
+        return getattr(self._open_at(self._clock()), "finds_every_order", True)
+
+    def sizes(self, symbol: str) -> SizeRules:
+        """Return the rules for quantities of a symbol."""
+        return sizes_of(self._open_at(self._clock()), symbol)
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel the order of that id."""

@@ -1,28 +1,40 @@
-"""The guard: it stands between a decision and the broker, and says why an order must not be sent."""
+"""What stands between a decision and the broker: how much is sent, whether it is an exit, and why it must not be sent."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, time
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
 
-import pytz
-
-from openbell.ledger import Ledger
+from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Manifest
+from openbell.position import ZERO, decimal
+from openbell.trading import strategy_day
 from openbell.trading.brokers import FINAL, Broker, Order
-from openbell.trading.limits import Exposure, refusal
+from openbell.trading.capital import Share, quote_of
+from openbell.trading.limits import Exposure, is_usable, refusal
 from openbell.trading.markets import Bars, Market, timeframes
+from openbell.trading.order_size import SizeRules, as_decimal, sizes_of
+from openbell.trading.run_services import Halted
+
+DIFFERENCES = "differences"  # the ledger's fact: by symbol, what our orders say and what the broker holds
+_COIN_FEE = Decimal("0.005")  # the part of a purchase that an exchange may have kept
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An order as it would be sent, and why it must not be; `told` is what the journal says of it beside that."""
+
+    order: Order
+    reason: str  # empty if it may be sent
+    told: Mapping[str, object]
 
 
 class OrderChecks:
-    """One run's guard. `halted` returns why no order may be sent anywhere now, or an empty string."""
+    """The checks of one run's orders."""
 
     def __init__(
-        self,
-        manifest: Manifest,
-        bot: Bot,
-        market: Market,
-        broker: Broker,
-        ledger: Ledger,
-        halted: Callable[[], str],
+        self, manifest: Manifest, bot: Bot, market: Market, broker: Broker, ledger: Ledger, halted: Halted
     ) -> None:
         self._manifest = manifest
         self._bot = bot
@@ -30,24 +42,100 @@ class OrderChecks:
         self._broker = broker
         self._ledger = ledger
         self._halted = halted
-        self._stale = ""  # why this run does not trade
+        self._share = Share(manifest.capital, bot.symbols, ledger)
+        self._stale = ""  # why this run adds to no position
 
     @property
-    def keeps_order(self) -> bool:
-        """Tell whether orders must be decided on one after the other, since one counts for the next."""
-        return self._manifest.limits.are_set
+    def share(self) -> Share:
+        """The strategy's share of the account."""
+        return self._share
 
-    def refusal(self, order: Order, slot: datetime, now: datetime) -> str:
-        """Return why `order` must not be sent, or an empty string."""
-        if reason := self._halted():
+    def needs_lock(self, side: str) -> bool:
+        """Tell whether orders of a side must be decided on one after the other, since one counts for the next."""
+        return side == "sell" or self._manifest.limits.are_set or self._manifest.capital.is_set
+
+    def judge(self, wanted: Order, slot: datetime, now: datetime) -> Judged:
+        """Return the order as it would be sent, or why it is not."""
+        rules = sizes_of(self._broker, wanted.symbol)
+        sized, reason = self._sized(wanted, rules, slot)
+        told: dict[str, object] = {"wanted_qty": wanted.quantity} if sized.quantity != wanted.quantity else {}
+        if sized.is_exit and self._stale:
+            told["stale"] = self._stale
+        return Judged(sized, reason or self._refusal(sized, slot, now), told)
+
+    def _sized(self, wanted: Order, rules: SizeRules, slot: datetime) -> tuple[Order, str]:
+        """Return the order in whole steps and as an exit if it is one, with what keeps it from being sent at all."""
+        quantity, free = as_decimal(wanted.quantity), self._free(wanted.symbol, wanted.side)
+        if wanted.side == "sell" and free > 0 and self._takes_all(wanted.symbol, quantity, free, rules, slot):
+            quantity = free
+        whole = rules.rounded(quantity)
+        if not whole:
+            step = f"{rules.step:f}"
+            return wanted, f"{wanted.quantity:g} {wanted.symbol} is less than the market's smallest step of {step}"
+        is_exit = ZERO < whole <= free
+        sized = replace(wanted, quantity=float(whole), is_exit=is_exit)
+        if wanted.side == "sell" and not is_exit and not self._manifest.limits.short:
+            held = max(ZERO, free)
+            return sized, (
+                f"insufficient position: sells {whole:f} {wanted.symbol}, and this bot has {held:f} to sell; "
+                "only [limits] short = true lets it sell what it does not hold"
+            )
+        return sized, ""
+
+    def _takes_all(self, symbol: str, quantity: Decimal, free: Decimal, rules: SizeRules, slot: datetime) -> bool:
+        """Tell whether a sale is of all that is held: a fee was kept from it, or its rest could not be sold alone."""
+        if quantity > free:
+            return "/" in symbol and quantity - free <= free * _COIN_FEE
+        rest = free - quantity
+        return rest > 0 and self.is_dust(symbol, rest, rules, slot)
+
+    def is_dust(self, symbol: str, quantity: Decimal, rules: SizeRules, slot: datetime) -> bool:
+        """Tell whether so little of a symbol is left that no order could sell it."""
+        if rules.is_too_small(quantity, Decimal("Infinity")):
+            return True
+        if not rules.smallest_value:
+            return False
+        price = self._market.price(symbol, slot)
+        return is_usable(price) and rules.is_too_small(quantity, decimal(price))
+
+    def _free(self, symbol: str, side: str) -> Decimal:
+        """Return how much of the bot's position an order of this side can close, without what waits to close it already."""
+        position = self._ledger.position(self._bot.id, symbol, takes=symbol in self._bot.symbols).quantity
+        held = position if side == "sell" else -position
+        waiting = [one for one in self._waiting(symbol) if one.bot == self._bot.id and one.side == side]
+        free = held - sum((decimal(one.left) for one in waiting if one.status != "uncertain"), ZERO)
+        is_doubtful = symbol in self._differences() or any(one.status == "uncertain" for one in waiting)
+        if free > 0 and is_doubtful:
+            # No more than is really there: the broker's word counts where ours is in doubt.
+            there = self._broker.positions().get(symbol)
+            free = min(free, max(ZERO, decimal(there.quantity if there else 0.0) * (1 if side == "sell" else -1)))
+        return free
+
+    def _waiting(self, symbol: str) -> list[OrderRecord]:
+        return [one for one in self._ledger.open_orders() if one.symbol == symbol and one.status not in FINAL]
+
+    def _differences(self) -> dict[str, list[float]]:
+        kept: dict[str, list[float]] = json.loads(self._ledger.fact(DIFFERENCES) or "{}")
+        return kept
+
+    def _refusal(self, order: Order, slot: datetime, now: datetime) -> str:
+        if reason := self._halted(is_exit=order.is_exit):
             return reason
+        if order.is_exit:
+            return ""
         if self._stale:
             return self._stale
-        if self._manifest.limits.are_set and (
-            reason := refusal(self._manifest.limits, order, self._exposure(order, slot, now))
-        ):
-            return reason
-        return self._halted()  # judging took its time, at a broker far away
+        if order.symbol in self._differences():
+            ours, theirs = self._differences()[order.symbol]
+            return (
+                f"unexplained difference: our orders say {ours:g} {order.symbol}, and the broker holds {theirs:g}; see "
+                f"make reconcile STRATEGY={self._manifest.name}"
+            )
+        if self._manifest.limits.are_set or self._manifest.capital.is_set:
+            if reason := refusal(self._manifest.limits, order, self._exposure(order, slot, now)):
+                return reason
+            return self._halted()  # judging took its time, at a broker far away
+        return ""
 
     def stale(self, symbol: str, timeframe: str, bars: Bars, at: datetime) -> dict[str, object] | None:
         """Return what the journal is to say of bars that are older than they should be; None if they are not."""
@@ -77,28 +165,25 @@ class OrderChecks:
         return None if "/" in symbol else timeframes.CALENDARS.get(self._manifest.market)
 
     def _exposure(self, order: Order, slot: datetime, now: datetime) -> Exposure:
-        limits = self._manifest.limits
-        midnight = self._midnight(now)
-        by_value = limits.max_order_value is not None or limits.max_position is not None
-        by_position = limits.max_position is not None or limits.max_daily_loss is not None
+        limits, has_share = self._manifest.limits, self._manifest.capital.is_set
+        midnight = strategy_day.beginning(now, self._manifest.timezone)
+        by_value = limits.max_order_value is not None or limits.max_position is not None or has_share
+        cash = self._free_cash(order.symbol) if has_share and order.side == "buy" else None
         return Exposure(
-            price=self._market.price(order.symbol, slot) if by_value else 0.0,
-            held=self._held(order.symbol) if by_position else 0.0,
+            price=self._market.price(order.symbol, slot) if by_value else None,
+            held=self._held(order.symbol) if limits.max_position is not None else 0.0,
             orders_today=self._ledger.sent_since(midnight) if limits.max_orders_per_day is not None else 0,
             loss_today=self._loss(midnight, slot) if limits.max_daily_loss is not None else 0.0,
+            cash=cash,
         )
 
-    def _midnight(self, now: datetime) -> datetime:
-        zone = pytz.timezone(self._manifest.timezone)
-        day = now.astimezone(zone).date()
-        return zone.localize(datetime.combine(day, time())).astimezone(UTC)
+    def _free_cash(self, symbol: str) -> float:
+        return self._share.cash(self._broker.account(), quote_of(symbol))
 
     def _held(self, symbol: str) -> float:
-        """Return what is held of the symbol and what its open orders still add or take."""
-        position = self._broker.positions().get(symbol)
-        waiting = [one for one in self._ledger.open_orders() if one.symbol == symbol and one.status not in FINAL]
-        on_its_way = sum((one.quantity - one.filled) * (1 if one.side == "buy" else -1) for one in waiting)
-        return (position.quantity if position else 0.0) + on_its_way
+        """Return what the strategy's bots hold of the symbol and what their open orders still add or take."""
+        held = sum(float(one.quantity) for one in self._ledger.positions() if one.symbol == symbol)
+        return held + sum(one.left * (1 if one.side == "buy" else -1) for one in self._waiting(symbol))
 
     def _loss(self, midnight: datetime, slot: datetime) -> float:
         """Return by how much equity has fallen since the day's first look, which is this one if there was none."""
@@ -112,6 +197,9 @@ class OrderChecks:
 
     def _equity(self, slot: datetime) -> float:
         account = self._broker.account()
+        own = self._share.equity(account, lambda symbol: self._market.price(symbol, slot))
+        if own is not None:
+            return own
         if account.equity is not None:
             return account.equity
         held = self._broker.positions().values()
@@ -120,4 +208,4 @@ class OrderChecks:
     def look_at_equity(self, slot: datetime, now: datetime) -> None:
         """Take the day's first look at the account before anything is decided, if a limit asks for it."""
         if self._manifest.limits.max_daily_loss is not None:
-            self._loss(self._midnight(now), slot)
+            self._loss(strategy_day.beginning(now, self._manifest.timezone), slot)

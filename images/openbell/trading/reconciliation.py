@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
-from openbell.trading.brokers import Broker, PlacedOrder, Position
+from openbell.trading.brokers import Broker, Position
+from openbell.trading.order_checks import DIFFERENCES
+from openbell.trading.order_following import follow, tell
 
 SELDOM = timedelta(seconds=10)  # runs that start together look once
-LOST = timedelta(hours=1)  # after which an order that nobody has is one no more
 FEE = 0.005  # of a holding in coins
 SECOND_LOOK = 0.7  # seconds: a fill may show in the order before it shows in the position
 _EXACT = 1e-6  # of a quantity, which brokers round
@@ -30,6 +31,11 @@ class Difference:
     ours: float
     theirs: float
     named: str = ""  # what the symbol seems to be called now
+
+    @property
+    def is_shortfall(self) -> bool:
+        """Tell whether the broker holds less than our orders say, or the other side of it."""
+        return self.theirs < self.ours if self.ours > 0 else self.theirs > self.ours if self.ours < 0 else False
 
     def fields(self) -> dict[str, object]:
         """Return what the journal says of it."""
@@ -63,26 +69,20 @@ def compare(
     return found
 
 
-def refresh(broker: Broker, ledger: Ledger, now: datetime) -> None:
-    """Look up how far the open orders have come, and what became of those without an answer."""
-    for record in ledger.open_orders():
-        placed = broker.find(record.client_order_id)
-        if placed is not None:
-            _settle(ledger, placed)
-        elif record.at is not None and now - record.at > LOST:
-            ledger.settle(
-                record.client_order_id, "lost", "", record.filled, record.price, "the broker does not know it"
-            )
+def differences(
+    broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime, news: list[OrderRecord] | None = None
+) -> list[Difference]:
+    """Return what differs now; one that a second look does not confirm was a fill on its way.
 
-
-def differences(broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime) -> list[Difference]:
-    """Return what differs now; one that a second look does not confirm was a fill on its way."""
+    news: takes up the orders of which there was something new.
+    """
     symbols = tuple(symbols)
-    refresh(broker, ledger, now)
+    news = [] if news is None else news
+    news += follow(broker, ledger, now)
     found = _look(broker, ledger, symbols)
     if found:
         time.sleep(SECOND_LOOK)
-        refresh(broker, ledger, now)
+        news += follow(broker, ledger, now)
         confirmed = _look(broker, ledger, symbols)
         found = [one for one in confirmed if any(one.symbol == first.symbol for first in found)]
     return found
@@ -114,18 +114,34 @@ def _waiting(records: Iterable[OrderRecord]) -> dict[str, tuple[float, float]]:
 
 
 def reconcile(
-    name: str, broker: Broker, ledger: Ledger, symbols: Iterable[str], journal: Journal, now: datetime, boot_id: str
+    name: str,
+    broker: Broker,
+    ledger: Ledger,
+    symbols: Iterable[str],
+    journal: Journal,
+    now: datetime,
+    boot_id: str,
+    *,
+    is_shared: bool = False,
 ) -> list[Difference]:
-    """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed."""
+    """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed.
+
+    is_shared: others trade on the account too, so that only what is missing differs.
+    """
     last = ledger.fact("reconciled at")
     if last is not None and timedelta(0) <= now - datetime.fromisoformat(last) < SELDOM and not ledger.open_orders():
         return []
     ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
-    found = differences(broker, ledger, symbols, now)
+    news: list[OrderRecord] = []
+    found = differences(broker, ledger, symbols, now, news)
+    tell(news, journal, now)
+    if is_shared:
+        found = [one for one in found if one.is_shortfall]
     fees = [one for one in found if _is_fee(one)]
     found = [one for one in found if one not in fees]
     if fees:
-        ledger.hold({one.symbol: one.theirs for one in fees})
+        ledger.hold({one.symbol: one.theirs for one in fees}, now)
+    ledger.remember(DIFFERENCES, json.dumps({one.symbol: [one.ours, one.theirs] for one in found}))
     told = [one.fields() for one in found]
     fact = json.dumps([boot_id, told])
     if fees or ledger.fact("reconciled") != fact:
@@ -145,21 +161,10 @@ def adopt(broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime)
         held[one.symbol] = one.theirs
         if one.named:
             held[one.named] = one.ours
-    ledger.hold(held)
+    ledger.hold(held, now)
+    ledger.remember(DIFFERENCES, "{}")
     return found
 
 
 def _is_fee(one: Difference) -> bool:
     return "/" in one.symbol and one.kind == "quantity" and 0 < one.ours - one.theirs <= FEE * one.ours
-
-
-def _settle(ledger: Ledger, placed: PlacedOrder) -> None:
-    ledger.settle(
-        placed.client_order_id,
-        placed.status,
-        placed.order_id,
-        placed.filled_quantity,
-        placed.filled_price,
-        placed.reason,
-        placed.fee_quantity,
-    )

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Intent(NamedTuple):
@@ -19,8 +19,21 @@ def _plenty() -> float:
     return 60.0
 
 
-def _never() -> str:
+class Halted(Protocol):
+    """Says why no order may be sent now."""
+
+    def __call__(self, *, is_exit: bool = False) -> str:
+        """Return the reason, or an empty string if the order may be sent."""
+        ...
+
+
+def never_halted(*, is_exit: bool = False) -> str:  # noqa: ARG001 - as the protocol has it
+    """Halt nothing."""
     return ""
+
+
+def _now(_: str) -> datetime:
+    return datetime.now(UTC)
 
 
 def _no_intent(_: str) -> Intent | None:
@@ -38,7 +51,8 @@ class RunServices:
     secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # those that the manifest names
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # *_URL of the environment
     remaining: Callable[[], float] = _plenty  # seconds that the run has left
-    halted: Callable[[], str] = _never  # why no order may be sent now; empty if it may
+    halted: Halted = never_halted
     intended: Callable[[str], Intent | None] = _no_intent  # by client_order_id
+    sending: Callable[[str], datetime] = _now  # called right before an order of that id is sent; records the instant
     database: str = field(default="", repr=False)  # where the paper account is, if not in `state`
     strategy: str = ""  # whose it is

@@ -12,7 +12,7 @@ from openbell.trading.venues import BusyError, RefusedError, UnansweredError, Ve
 from openbell.trading.venues import alpaca as alpaca_venue
 from openbell.trading.venues.calls import Calls, TooLongError
 from openbell.trading.venues.preload import LibraryMissingError, preload
-from openbell.trading.venues.rate_limiter import HOLD_LONGEST, RateLimiter
+from openbell.trading.venues.rate_limiter import HOLD_LONGEST, LONGEST_BAN, RateLimiter
 
 
 @dataclass
@@ -56,15 +56,27 @@ def test_who_cannot_wait_takes_no_place(tmp_path: Path, clock: Seconds) -> None:
 
 
 def test_a_hold_is_for_everybody_and_not_for_ever(tmp_path: Path, clock: Seconds) -> None:
-    """What the venue has asked for holds, up to a quarter of an hour; a machine that restarts begins anew."""
+    """What the venue has asked for holds; a machine that restarts begins anew."""
     gate = RateLimiter(tmp_path / "rate", 60, 5, clock)
     gate.hold(30)
     assert RateLimiter(tmp_path / "rate", 60, 5, clock).take(60) == 30
-    gate.hold(1e9)
+    gate.hold(HOLD_LONGEST)
     assert gate.take(1e6) == pytest.approx(HOLD_LONGEST)
     clock.now = 1.0
     (tmp_path / "rate").write_bytes(b"\xff" * 3)
     assert gate.take(0) == 0
+
+
+@pytest.mark.parametrize("seconds, held", [(259_200, 259_200), (1e9, LONGEST_BAN)])
+def test_a_ban_of_days_is_obeyed_to_its_end_and_said(
+    tmp_path: Path, clock: Seconds, seconds: float, held: float
+) -> None:
+    """Three days are three days, also for the next process and after a restart of the machine (T24)."""
+    RateLimiter(tmp_path / "rate", 60, 5, clock).hold(seconds)
+    clock.now = 5.0
+    with pytest.raises(BusyError, match="the venue has banned these requests until 20") as caught:
+        RateLimiter(tmp_path / "rate", 60, 5, clock).take(60)
+    assert caught.value.after == pytest.approx(held, abs=10)
 
 
 def test_a_number_of_another_boot_does_not_count(tmp_path: Path, clock: Seconds) -> None:
@@ -98,7 +110,7 @@ class Script:
         return Calls(
             gate,
             lambda: self.left,
-            lambda: self.halt,
+            lambda *, is_exit=False: self.halt,
             lambda error: error if isinstance(error, VenueError) else VenueError(str(error)),
         )
 

@@ -141,6 +141,8 @@ def _orders(manifest: Manifest, database: sqlite3.Connection, broker: CountingBr
         if client_order_id != order_identity(bot, datetime.fromisoformat(slot), symbol, side, leg):
             yield f"an order under a foreign id: {client_order_id}"
         placed = broker.orders.get(client_order_id)
+        if status == "refused" and placed is None:
+            continue  # never sent: the bot has no more to sell
         if status != "intended" and (placed is None or (placed.status, placed.order_id) != (status, order_id)):
             yield f"an order that the broker does not have so: {client_order_id} {status} {placed}"
     yield from (f"an order that the ledger does not have: {one}" for one in broker.orders if one not in known)

@@ -26,7 +26,7 @@ from pathlib import Path
 from openbell.control import Control, Pause
 from openbell.journal import Journal, days
 from openbell.ledger import Ledger
-from openbell.manifest import Anchor, Bot, Manifest, Schedule
+from openbell.manifest import Anchor, Bot, Limits, Manifest, Schedule
 from openbell.runner import loop as loops
 from openbell.runner.loop import Loop
 from openbell.runner.recovery import recover
@@ -65,7 +65,7 @@ def the_manifest() -> Manifest:
         bot("hasty", Schedule("UTC", every=30 * MINUTE), 4, grace=timedelta(seconds=9), timeout=timedelta(seconds=4), retries=0),
         bot("stream", Schedule("UTC"), 6, kind="stream", timeout=30 * MINUTE),
     )  # fmt: skip
-    return Manifest("demo", "", "UTC", None, "sample", "paper", (), "warm", 2, bots)
+    return Manifest("demo", "", "UTC", None, "sample", "paper", (), "warm", 2, bots, limits=Limits(short=True))
 
 
 @dataclass(frozen=True)

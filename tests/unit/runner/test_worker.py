@@ -65,6 +65,7 @@ class Bench:
         run = Run(manifest.bots[0], SLOT, "r1", self.attempts)
         ledger = Ledger(self.places.state / "ledger.sqlite")
         ledger.claim([Claim("b", SLOT, "r1", 1, "loop", SLOT)])
+        ledger.next_attempt(Claim("b", SLOT, "r1", self.attempts, "loop", SLOT))
         ledger.close()
         return self._launcher(manifest).start(run)
 

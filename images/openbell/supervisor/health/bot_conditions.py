@@ -15,6 +15,7 @@ NAMED_AFTER = timedelta(
     seconds=10
 )  # a heartbeat so much later than the start of a run names the run, if it is still in progress
 UNEXPECTED_WINDOW = timedelta(hours=24)  # for so long a run without a slot is reported, unless a slot succeeds after it
+ORDER_WINDOW = timedelta(hours=24)  # for so long a rejected order is reported, unless a slot after it has none
 STREAM_GRACE = timedelta(seconds=10)  # for a loop to start a stream, or start it again
 STREAM_WINDOW = timedelta(minutes=5)
 STREAM_ENDS = 3  # ends of a stream within the window that are too many
@@ -38,6 +39,8 @@ def bot_conditions(facts: BotFacts, loop: Verdict, now: datetime, *, paused: boo
             yield _bad_slots(about, streak), None
     yield from _stale(about)
     yield from _unexpected(about)
+    yield from _orders(about)
+    yield from _symbols(about)
     yield from _slower(about)
 
 
@@ -183,6 +186,31 @@ def _unexpected(about: _About) -> Iterator[TimedCondition]:
         "unexpected_run", found[-1].at, f"it ran for {slot}, which is none of its slots", "no run", len(found)
     )
     yield condition, newest.at + UNEXPECTED_WINDOW
+
+
+def _orders(about: _About) -> Iterator[TimedCondition]:
+    """Yield orders that were turned away, until a later slot goes well without one, and those of unknown fate, for a day."""
+    for kind, what in (("order_rejected", "the broker's answer"), ("order_uncertain", "its fate is not known")):
+        found = [finding for finding in about.facts.findings if finding.kind == kind]
+        found = [finding for finding in found if about.now < finding.at + ORDER_WINDOW]
+        if not found or (kind == "order_rejected" and _is_over(about.facts, found[0])):
+            continue
+        detail = found[0].detail
+        side = detail.get("side") or detail.get("action")
+        quantity, symbol = detail.get("qty", detail.get("quantity")), detail.get("symbol")
+        reason = f"{side} {quantity} {symbol}: {detail.get('broker_reason') or detail.get('reason') or what}"
+        condition = about.condition(kind, found[-1].at, reason, "orders that the broker takes", len(found))
+        yield condition, found[0].at + ORDER_WINDOW
+
+
+def _symbols(about: _About) -> Iterator[TimedCondition]:
+    found = [finding for finding in about.facts.findings if finding.kind == "symbol_unavailable"]
+    if not found or _is_over(about.facts, found[0]):
+        return
+    newest = [finding for finding in found if finding.run_id == found[0].run_id]
+    named = ", ".join(sorted({str(finding.detail.get("symbol")) for finding in newest}))
+    reason = f"{named} was left out: {found[0].detail.get('reason')}"
+    yield about.condition("symbol_unavailable", found[-1].at, reason, "symbols that the market knows", len(found)), None
 
 
 def _slower(about: _About) -> Iterator[TimedCondition]:

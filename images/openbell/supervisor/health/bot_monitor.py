@@ -70,7 +70,7 @@ class BotMonitor:
         return tuple(run.ended_at for run in runs if run.ended_at is not None)
 
     def _findings(self) -> tuple[Finding, ...]:
-        kinds = ("stale_data", "unexpected_run")
+        kinds = ("stale_data", "unexpected_run", "order_rejected", "order_uncertain", "symbol_unavailable")
         return tuple(
             finding
             for kind in kinds

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from openbell.journal import Event, instant
@@ -69,6 +70,9 @@ def integer(line: Event, name: str, default: int) -> int:
     return default if value is None else int(value)
 
 
+ORDER_PROBLEMS = frozenset({"rejected", "expired", "lost", "uncertain"})
+
+
 def at(line: Event, name: str = "timestamp") -> datetime | None:
     """Return a field's instant, or None; one outside _YEARS counts as absent, so that arithmetic with it cannot overflow."""
     found = instant(line.get(name))
@@ -80,16 +84,20 @@ def decision(line: Event) -> DecisionRecord | None:
     when = at(line)
     if when is None:
         return None
+    # An order that came to nothing is shown as that, wherever decisions are shown, and not as a purchase or a sale.
+    action, status = text(line, "action"), text(line, "status")
+    came_to_nothing = status in ORDER_PROBLEMS
+    about = _values(line, _DECISION)
     return DecisionRecord(
         at=when,
         bot=name(line, "bot"),
         slot=at(line, "slot"),
         run_id=name(line, "run_id"),
         symbol=text(line, "symbol"),
-        action=text(line, "action"),
+        action=status if came_to_nothing else action,
         quantity=number(line, "qty"),
         reason=text(line, "reason"),
-        about=_values(line, _DECISION),
+        about={"side": action, **about} if came_to_nothing else about,
     )
 
 
@@ -158,6 +166,16 @@ def finding(line: Event) -> Finding | None:
         run_id=name(line, "run_id"),
         detail=_values(line, frozenset()),
     )
+
+
+def order_problem(line: Event) -> Finding | None:
+    """Return what is wrong with an order that a line tells of, or None: rejected, expired, lost, or of unknown fate."""
+    found = finding(line)
+    status = text(line, "status")
+    if found is None or status not in ORDER_PROBLEMS:
+        return None
+    kind = "order_uncertain" if status == "uncertain" else "order_rejected"
+    return replace(found, kind=kind)
 
 
 def _figures(position: object) -> dict[str, float]:

@@ -65,7 +65,10 @@ class LineRecorder:
                 return self._error(strategy, line) and self._service(strategy, parse.service(line), line)
             case "error":
                 return self._error(strategy, line)
-            case "stale_data" | "reconciled":
+            case "decision" | "order" if (problem := parse.order_problem(line)) is not None:
+                known = line["event"] == "order" or self._add(strategy, parse.decision(line), line)
+                return known and self._finding(strategy, problem, {**line, "event": problem.kind})
+            case "stale_data" | "reconciled" | "symbol_unavailable":
                 return self._finding(strategy, parse.finding(line), line)
             case event if event in _LOOP_EVENTS:
                 return self._service(strategy, parse.service(line), line)

@@ -66,6 +66,20 @@ KINDS: Mapping[str, Kind] = {
     "stale_data": Kind(
         "ran on old bars", "Look at its data source; its orders were held back unless it says otherwise"
     ),
+    "order_rejected": Kind(
+        "had an order turned away",
+        "Its page shows the broker's reason: mend the account or the strategy",
+        critical=False,
+    ),
+    "order_uncertain": Kind(
+        "has an order whose fate nobody knows",
+        "Look at the broker; then `make reconcile STRATEGY={strategy} ADOPT=1` takes what it says",
+    ),
+    "symbol_unavailable": Kind(
+        "has a symbol that its market does not know",
+        "Mend its symbols: was it delisted or renamed? The others go on",
+        critical=False,
+    ),
     "broker_differs": Kind("does not hold what its ledger says", "Compare the broker's account with its page"),
     "unexpected_run": Kind("ran where no slot was", "Look at its schedule and its calendar", critical=False),
     "slower": Kind(

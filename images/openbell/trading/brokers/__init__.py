@@ -4,8 +4,10 @@ Quantities are in units of the symbol (shares, coins), prices and cash in the ac
 names an order for ever: submitted twice it is one order, so an attempt may repeat what an earlier one already did.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from openbell.trading.errors import BrokerError as BrokerError
@@ -24,6 +26,7 @@ class Order:
     symbol: str
     side: str  # "buy" or "sell"
     quantity: float  # above zero
+    is_exit: bool = False  # it takes nothing but what the bot holds: no limit keeps it back
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,16 @@ class PlacedOrder:
     symbol: str
     side: str
     quantity: float
-    status: str  # filled, partially_filled, accepted, rejected, cancelled, expired or refused (by openbell: never sent)
+    # filled, partially_filled, accepted, held, suspended, pending_cancel, rejected, cancelled, expired, refused (by openbell:
+    # never sent), lost (never arrived) or uncertain (nobody knows whether it arrived)
+    status: str
     filled_quantity: float
     filled_price: float | None  # the average; None while nothing is filled
     placed_at: datetime  # aware UTC
     reason: str  # why it was rejected or waits, else empty
     fee_quantity: float = 0.0  # how much of what was bought the broker kept as its fee
+    fee_paid: float = 0.0  # the fee in the quote currency, where the broker says
+    successor: str = ""  # the broker's own id of the order that has replaced this one
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,14 @@ class Account:
     cash: float
     currency: str
     equity: float | None = None  # cash and positions, where the broker says
+    balances: Mapping[str, float] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # cash by currency, if there are several
+    buying_power: float | None = None  # where the broker lends
+
+    def cash_in(self, currency: str) -> float:
+        """Return the cash in one currency."""
+        return self.balances.get(currency, self.cash if currency in {"", self.currency} else 0.0)
 
 
 class Broker(Protocol):

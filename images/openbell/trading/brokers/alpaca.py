@@ -7,30 +7,49 @@ for, and sent again, without harm.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from openbell.trading.brokers import FINAL, Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
+from openbell.trading.order_size import NANO, SizeRules
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError, alpaca
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
 LOOKS = 3  # at an order whose answer was lost
-_STATUS = {
-    "filled": "filled",
+# Every status of the library's OrderStatus. Only what can never fill any more is final: a suspended order trades again, one that
+# is done for the day comes back tomorrow unless it was a day order, and a replaced one goes on as its successor.
+STATUS = {
+    "new": "accepted",
+    "accepted": "accepted",
+    "accepted_for_bidding": "accepted",
+    "pending_new": "accepted",
+    "pending_review": "accepted",
+    "pending_replace": "accepted",
     "partially_filled": "partially_filled",
-    "rejected": "rejected",
-    "suspended": "rejected",
+    "filled": "filled",
+    "done_for_day": "accepted",
     "canceled": "cancelled",
-    "done_for_day": "cancelled",
     "expired": "expired",
-    "replaced": "cancelled",
-}  # all others are ways to be accepted
+    "replaced": "replaced",
+    "pending_cancel": "pending_cancel",
+    "stopped": "accepted",
+    "rejected": "rejected",
+    "suspended": "suspended",
+    "calculated": "accepted",
+    "held": "held",
+}
+SHARE = SizeRules(NANO)
+SUCCESSORS = 20  # replacements of one order that are followed
 _CRYPTO_QUOTES = ("USDT", "USDC", "USD", "BTC")
 
 
 class AlpacaBroker:
     """One account at Alpaca. Nothing connects before the first question."""
+
+    finds_every_order = True  # an id stands for one order for ever
 
     def __init__(self, desk: RunServices, at: datetime) -> None:
         self._desk = desk
@@ -40,7 +59,13 @@ class AlpacaBroker:
         """Return cash and equity."""
         with _told():
             answer = self._ask(lambda client: client.get_account())
-            return Account(float(answer["cash"]), str(answer["currency"]), float(answer["equity"]))
+            power = answer.get("buying_power")
+            told = (float(answer["cash"]), str(answer["currency"]), float(answer["equity"]))
+            return Account(*told, buying_power=None if power is None else float(power))
+
+    def sizes(self, symbol: str) -> SizeRules:  # noqa: ARG002 - the same for all
+        """Return the rules for quantities: a billionth of a share or coin."""
+        return SHARE
 
     def positions(self) -> dict[str, Position]:
         """Return the open positions; a short one has a quantity below zero."""
@@ -83,13 +108,31 @@ class AlpacaBroker:
 
     def _find(self, client_order_id: str) -> PlacedOrder | None:
         try:
-            return _placed(self._ask(lambda client: client.get_order_by_client_id(client_order_id)))
+            answer = self._ask(lambda client: client.get_order_by_client_id(client_order_id))
         except MissingError:
             return None
+        return self._followed(answer, client_order_id)
+
+    def _followed(self, answer: Mapping[str, Any], client_order_id: str) -> PlacedOrder:
+        """Return an order as it is now: what has replaced it goes on under the first one's id, with all that was filled."""
+        filled, value = 0.0, 0.0
+        for _ in range(SUCCESSORS):
+            successor = answer.get("replaced_by")
+            if str(answer["status"]) != "replaced" or not successor:
+                break
+            one = _placed(answer)
+            filled, value = filled + one.filled_quantity, value + one.filled_quantity * (one.filled_price or 0.0)
+            answer = self._ask(partial(_order_by_id, str(successor)))
+        placed = replace(_placed(answer), client_order_id=client_order_id)
+        if not filled:
+            return placed
+        value += placed.filled_quantity * (placed.filled_price or 0.0)
+        whole = filled + placed.filled_quantity
+        return replace(placed, quantity=placed.quantity + filled, filled_quantity=whole, filled_price=value / whole)
 
     def _send(self, order: Order) -> PlacedOrder:
         client = alpaca.clients(self._desk).trading
-        from alpaca.trading.enums import OrderSide, TimeInForce  # noqa: PLC0415 - only where the library is
+        from alpaca.trading.enums import OrderSide, PositionIntent, TimeInForce  # noqa: PLC0415 - only where the library is
         from alpaca.trading.requests import MarketOrderRequest  # noqa: PLC0415
 
         request = MarketOrderRequest(
@@ -98,8 +141,14 @@ class AlpacaBroker:
             side=OrderSide(order.side),
             time_in_force=TimeInForce.GTC if "/" in order.symbol else TimeInForce.DAY,
             client_order_id=order.client_order_id,
+            # Shares only: with it the venue refuses to open a short where a sale was meant, whatever happened meanwhile.
+            position_intent=PositionIntent(intent) if (intent := _intent(order)) else None,
         )
-        answer: Any = alpaca.calls(self._desk).send(lambda: client.submit_order(request))
+        answer: Any = alpaca.calls(self._desk).send(
+            lambda: client.submit_order(request),
+            is_exit=order.is_exit,
+            before=lambda: _leaves(self._desk, order.client_order_id),
+        )
         return _placed(answer)
 
     def _look(self, order: Order, why: VenueError) -> PlacedOrder:
@@ -125,8 +174,6 @@ class AlpacaBroker:
         return self._with_reason(placed)
 
     def _with_reason(self, placed: PlacedOrder) -> PlacedOrder:
-        from dataclasses import replace  # noqa: PLC0415 - a rare case
-
         try:
             clock = self._ask(lambda client: client.get_clock())
         except VenueError:
@@ -153,6 +200,23 @@ def _told() -> Iterator[None]:
         raise BrokerError(msg) from error
 
 
+def _order_by_id(order_id: str, client: Any) -> Any:
+    return client.get_order_by_id(order_id)
+
+
+def _leaves(desk: RunServices, client_order_id: str) -> None:
+    desk.sending(client_order_id)
+
+
+def _intent(order: Order) -> str:
+    """Return what the venue is to hold the order to; nothing for coins, which cannot be shorted, and for a sale that may open a short."""
+    if "/" in order.symbol:
+        return ""
+    if order.is_exit:
+        return f"{order.side}_to_close"
+    return "buy_to_open" if order.side == "buy" else ""
+
+
 def _of(order: Order) -> tuple[str, str, str, float]:
     return order.client_order_id, order.symbol, order.side, order.quantity
 
@@ -165,12 +229,20 @@ def _placed(answer: Mapping[str, Any]) -> PlacedOrder:
         symbol=str(answer["symbol"]),
         side=str(answer["side"]),
         quantity=float(answer.get("qty") or 0),
-        status=_STATUS.get(str(answer["status"]), "accepted"),
+        status=_status(answer),
         filled_quantity=float(answer.get("filled_qty") or 0),
         filled_price=None if price is None else float(price),
         placed_at=datetime.fromisoformat(str(answer.get("submitted_at") or answer["created_at"])),
         reason="",
     )
+
+
+def _status(answer: Mapping[str, Any]) -> str:
+    status = STATUS.get(str(answer["status"]), "accepted")
+    if status == "replaced" and not answer.get("replaced_by"):
+        return "cancelled"
+    is_done_for_day = str(answer["status"]) == "done_for_day" and str(answer.get("time_in_force")) == "day"
+    return "expired" if is_done_for_day else status
 
 
 def _position(answer: Mapping[str, Any]) -> Position:

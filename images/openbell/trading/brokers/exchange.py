@@ -9,21 +9,32 @@ only given up when it cannot arrive any more: Binance and Kraken turn away an or
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
+from openbell.manifest.trading import VERIFIED
 from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Market
+from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError
-from openbell.trading.venues.exchange import NO_SANDBOX, VERIFIED, WINDOW, Venue, has_keys
+from openbell.trading.venues.exchange import NO_SANDBOX, WINDOW, Venue, has_keys
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
-_STATUS = {"closed": "filled", "canceled": "cancelled", "expired": "expired", "rejected": "rejected"}
+# Every status of the library's; an order with any other is followed until it has one of these.
+STATUS = {
+    "open": "accepted",
+    "canceling": "pending_cancel",
+    "closed": "filled",
+    "canceled": "cancelled",
+    "expired": "expired",
+    "rejected": "rejected",
+}
 
 
 def open_exchange(name: str, desk: RunServices, market: Market, at: datetime) -> Broker:
@@ -41,14 +52,26 @@ class ExchangeBroker:
         self._desk = desk
         self._made: Venue | None = None
 
+    @property
+    def finds_every_order(self) -> bool:
+        """Tell whether an order that is not found never arrived: where the exchange turns away what comes too late."""
+        return self._name in VERIFIED
+
     def account(self) -> Account:
         """Return the cash in the quote currency of the strategy's first symbol, and the worth of it and of its coins."""
         with self._told():
             quote = self._quote()
             total = self._totals()
             coins = {symbol: held for symbol, held in self._held(total).items() if symbol.endswith(f"/{quote}")}
-            cash = float(total.get(quote) or 0)
-            return Account(cash, quote, cash + sum(held * self._price(symbol) for symbol, held in coins.items()))
+            worth = _amount(total, quote) + sum(held * self._price(symbol) for symbol, held in coins.items())
+            quotes = {symbol.partition("/")[2] for symbol in self._desk.symbols}
+            balances = {one: _amount(total, one) for one in sorted({quote, *quotes})}
+            return Account(balances[quote], quote, worth, MappingProxyType(balances))
+
+    def sizes(self, symbol: str) -> SizeRules:
+        """Return the exchange's steps and smallest orders of a symbol."""
+        with self._told():
+            return self._venue().sizes(symbol)
 
     def positions(self) -> dict[str, Position]:
         """Return what is held of the coins of the strategy's symbols; what they cost an exchange does not say."""
@@ -105,8 +128,7 @@ class ExchangeBroker:
 
     def _totals(self) -> Mapping[str, Any]:
         venue = self._venue()
-        for symbol in self._desk.symbols:
-            venue.know(symbol)
+        venue.prepare()
         totals: Mapping[str, Any] = venue.calls.ask(venue.client.fetch_balance)["total"]
         return totals
 
@@ -117,7 +139,7 @@ class ExchangeBroker:
             if any(one.partition("/")[0] == base for one in held):
                 msg = f"{base} is in two symbols of this strategy, and the exchange does not say which of them holds it"
                 raise BrokerError(msg)
-            if quantity := float(total.get(base) or 0):
+            if quantity := _amount(total, base):
                 held[symbol] = quantity
         return held
 
@@ -130,7 +152,7 @@ class ExchangeBroker:
 
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
         venue = self._venue()
-        venue.know(symbol)
+        venue.prepare()
         known = {"clientOrderId": self._id(client_order_id)}
         try:
             if self._name == "kraken":
@@ -179,15 +201,24 @@ class ExchangeBroker:
     def _send(self, order: Order, quantity: float) -> PlacedOrder:
         venue = self._venue()
 
+        left_at: list[datetime] = []
+
+        def leaves() -> None:
+            left_at[:] = [self._desk.sending(order.client_order_id)]
+
         def create() -> Any:
+            # From the recorded instant on, by the exchange's clock: what comes later, also from a process that was frozen, is
+            # turned away, so that an order which is not found then never arrives.
             known: dict[str, object] = {"clientOrderId": self._id(order.client_order_id)}
             if self._name == "kraken":
-                # By the exchange's clock: an order that comes later than that is turned away.
-                until = datetime.now(UTC) + timedelta(seconds=venue.skew() + WINDOW)
+                until = left_at[0] + timedelta(seconds=venue.skew() + WINDOW)
                 known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            elif self._name == "binance":
+                ahead = float(venue.client.options.get("timeDifference") or 0)
+                known["timestamp"] = int(left_at[0].timestamp() * 1000 - ahead)
             return venue.client.create_order(order.symbol, "market", order.side, quantity, None, known)
 
-        answer = venue.calls.send(create)
+        answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
         if self._name == "kraken":
             try:
                 answer = venue.calls.ask(lambda: venue.client.fetch_order(answer["id"], order.symbol))
@@ -215,9 +246,11 @@ class ExchangeBroker:
 
     def _placed(self, answer: Mapping[str, Any], client_order_id: str) -> PlacedOrder:
         filled, symbol, side = float(answer.get("filled") or 0), str(answer["symbol"]), str(answer["side"])
-        status = _STATUS.get(str(answer["status"]), "partially_filled" if filled else "accepted")
-        base = symbol.partition("/")[0]
-        fees = [fee for fee in answer.get("fees") or [answer.get("fee") or {}] if fee.get("currency") == base]
+        status = STATUS.get(str(answer["status"]), "accepted")
+        if status == "accepted" and filled:
+            status = "partially_filled"
+        base, _, quote = symbol.partition("/")
+        fees = answer.get("fees") or [answer.get("fee") or {}]
         price, at = answer.get("average"), answer.get("timestamp")
         return PlacedOrder(
             order_id=str(answer["id"]),
@@ -230,7 +263,8 @@ class ExchangeBroker:
             filled_price=None if price is None else float(price),
             placed_at=datetime.fromtimestamp(at / 1000, UTC) if at else datetime.now(UTC),
             reason="",
-            fee_quantity=sum(float(fee.get("cost") or 0) for fee in fees) if side == "buy" else 0.0,
+            fee_quantity=_cost(fees, base),
+            fee_paid=_cost(fees, quote),
         )
 
     def _rejected(self, order: Order, why: VenueError) -> PlacedOrder:
@@ -251,3 +285,16 @@ class ExchangeBroker:
         except (KeyError, TypeError, ValueError) as error:
             msg = f"{self._name}'s answer cannot be understood: {type(error).__name__}: {error}"
             raise BrokerError(msg) from error
+
+
+def _amount(total: Mapping[str, Any], currency: str) -> float:
+    """Return how much of a currency there is, with what earns or is staked under names of its own (Kraken's XBT.F, ETH.S)."""
+    names = {currency, *(old for old, new in _OLD_NAMES.items() if new == currency)}
+    return sum(float(held or 0) for name, held in total.items() if name.partition(".")[0] in names)
+
+
+def _cost(fees: Iterable[Mapping[str, Any]], currency: str) -> float:
+    return sum(float(fee.get("cost") or 0) for fee in fees if fee.get("currency") == currency)
+
+
+_OLD_NAMES = {"XBT": "BTC", "XDG": "DOGE"}  # which the library leaves as they are where a suffix follows

@@ -1,8 +1,8 @@
 """The broker `paper`: an order fills at once and whole at the market's next known price, and the account is one file.
 
 The file is SQLite in the strategy's state folder, so cash, positions and orders outlive the container. Several runs, each
-a process of its own, may use it at once. Amounts are Decimals stored as text: cash and costs are exact to a millionth of
-a dollar, quantities to a billionth. There is no commission and no spread; nothing can be sold that is not held, and
+a process of its own, may use it at once. Amounts are Decimals stored as text: cash and costs are exact to a trillionth
+of a dollar, quantities to a billionth. There is no commission and no spread; nothing can be sold that is not held, and
 nothing bought that cash does not cover.
 """
 
@@ -15,14 +15,14 @@ from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from math import isfinite
 from pathlib import Path
 
-from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
 from openbell.trading.markets import Market, MarketError
 
 FILE = "paper.sqlite"
 CURRENCY = "USD"
 STARTING_CASH = Decimal(100_000)
 
-_MONEY = Decimal("0.000001")
+_MONEY = Decimal("0.000000000001")
 _QUANTITY = Decimal("0.000000001")
 _CENT = Decimal("0.01")
 _EXACT = Context(prec=1000)  # holds the product of any two floats, so only the explicit quantize calls round
@@ -83,6 +83,7 @@ class PaperBroker:
         if known := self.find(order.client_order_id):
             return known
         reason = _malformed(order)
+        self._wait_for_the_open(order.symbol)
         # The price is asked for outside the transaction, so that a slow market keeps no other process waiting.
         price = None if reason else self._price(order.symbol)
         with self._connection() as connection, localcontext(_EXACT):
@@ -94,6 +95,13 @@ class PaperBroker:
             placed = self._record(connection, order, None if reason else price, reason)
             connection.execute("COMMIT")
         return placed
+
+    def _wait_for_the_open(self, symbol: str) -> None:
+        """Refuse what a closed market would fill at a price of days ago; a market that does not say is always open."""
+        closed_until = getattr(self._market, "closed_until", None)
+        if closed_until is not None and (opens := closed_until(symbol, self._at)) is not None:
+            msg = f"the market of {symbol} is closed until {opens:%Y-%m-%d %H:%M} UTC, and paper orders fill at once or not at all"
+            raise OrderRefusedError(msg)
 
     def cancel(self, client_order_id: str) -> None:
         """Raise BrokerError: a paper order is filled or rejected as soon as it is placed."""

@@ -72,6 +72,14 @@ class MarketError(Exception):
     """A question that the market cannot answer; its text is one line that says what it can."""
 
 
+class UnknownSymbolError(MarketError):
+    """The market does not know a symbol, or not any more; the others of the bot are no worse for it."""
+
+    def __init__(self, symbol: str, message: str) -> None:
+        super().__init__(message)
+        self.symbol = symbol
+
+
 class Market(Protocol):
     """Where bars and prices come from."""
 

@@ -3,6 +3,7 @@
 Share prices are adjusted for splits and dividends, and come from the best feed that the account has.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from typing import Any
 import pytz
 
 from openbell import calendars
-from openbell.trading.markets import Bar, Bars, MarketError, Series, timeframes
+from openbell.trading.markets import Bar, Bars, MarketError, Series, UnknownSymbolError, timeframes
 from openbell.trading.markets import series as files
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import VenueError, alpaca
@@ -27,8 +28,8 @@ class AlpacaMarket:
     def __init__(self, desk: RunServices) -> None:
         self._desk = desk
 
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """Return the last `count` bars that had closed at `at`."""
+    def bars(self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool = False) -> Bars:
+        """Return the last `count` bars that had closed at `at`; extended: also those of shares outside the sessions."""
         bar = timeframes.length(timeframe)
         if timeframe not in TIMEFRAMES or bar is None:
             msg = f'Alpaca has no "{timeframe}" bars here; it offers: {", ".join(TIMEFRAMES)}'
@@ -39,9 +40,11 @@ class AlpacaMarket:
         with _told():
             rows = self._rows(symbol, timeframe, at - _reach(bar, count, symbol), at)
             bars = [_bar(row, bar, symbol) for row in rows]
+            if not extended and bar < timeframes.DAY and "/" not in symbol:
+                bars = [one for one in bars if _is_in_session(one.timestamp - bar, one.timestamp)]
         if not bars:
             msg = f"Alpaca has no bars of {symbol}: is the symbol right, and has it not been renamed?"
-            raise MarketError(msg)
+            raise UnknownSymbolError(symbol, msg)
         return Bars([one for one in bars if one.timestamp <= at][-count:])
 
     def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
@@ -50,8 +53,20 @@ class AlpacaMarket:
             answer = self._latest(symbol)
         if symbol not in answer:
             msg = f"Alpaca has no price of {symbol}"
-            raise MarketError(msg)
+            raise UnknownSymbolError(symbol, msg)
         return float(answer[symbol]["p"])
+
+    def closed_until(self, symbol: str, at: datetime) -> datetime | None:
+        """Return when the symbol is traded again if it is not at `at`; None while it is."""
+        if "/" in symbol:
+            return None
+        table, day = calendars.load(timeframes.CALENDARS["alpaca"]), at.astimezone(_NEW_YORK).date()
+        for _ in range(15):
+            session = table.session(day)
+            if session is not None and at < session.close:
+                return session.open if at < session.open else None
+            day += timeframes.DAY
+        return at
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Return values of a series that lies in the strategy's folder."""
@@ -102,8 +117,13 @@ def _reach(bar: timedelta, count: int, symbol: str) -> timedelta:
 
 def _bar(row: dict[str, Any], length: timedelta, symbol: str) -> Bar:
     opened = datetime.fromisoformat(str(row["t"])).astimezone(UTC)
-    figures = (float(row[name]) for name in ("o", "h", "l", "c", "v"))
+    figures = (math.nan if row.get(name) is None else float(row[name]) for name in ("o", "h", "l", "c", "v"))
     return Bar(_closed(opened, length, symbol), *figures)
+
+
+def _is_in_session(opened: datetime, closed: datetime) -> bool:
+    session = calendars.load(timeframes.CALENDARS["alpaca"]).session(opened.astimezone(_NEW_YORK).date())
+    return session is not None and opened < session.close and closed > session.open
 
 
 def _closed(opened: datetime, length: timedelta, symbol: str) -> datetime:

@@ -1,18 +1,21 @@
 """The market `ccxt:EXCHANGE`: bars and prices of one crypto exchange through ccxt. It needs no keys."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from openbell.trading.markets import Bar, Bars, MarketError, Series, timeframes
+from openbell.trading.markets import Bar, Bars, MarketError, Series, UnknownSymbolError, timeframes
 from openbell.trading.markets import series as files
 from openbell.trading.run_services import RunServices
-from openbell.trading.venues import VenueError
+from openbell.trading.venues import MissingError, VenueError
 from openbell.trading.venues.exchange import Venue
 
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
-LONGEST = 500  # bars in one answer, which every exchange gives
+LONGEST = 500  # bars that one question may ask for
+PAGES = 6  # answers that these may take
 
 
 class ExchangeMarket:
@@ -33,21 +36,32 @@ class ExchangeMarket:
             raise MarketError(msg)
         with self._told():
             venue = self._venue()
-            venue.know(symbol)
+            _see_that_it_is_there(venue, symbol)
             since = int((at - length * (count + 1)).timestamp() * 1000)
-            rows: list[list[Any]] = venue.calls.ask(
-                lambda: venue.client.fetch_ohlcv(symbol, timeframe, since, count + 2)
-            )
+            rows = self._rows(venue, symbol, timeframe, since, count + 2)
             # A bar that the exchange is still writing is none, even if our clock is ahead and takes it for closed.
             now = datetime.now(UTC) + timedelta(seconds=venue.skew())
             bars = [_bar(row, length) for row in rows]
         return Bars([bar for bar in bars if bar.timestamp <= min(at, now)][-count:])
 
+    def _rows(self, venue: Venue, symbol: str, timeframe: str, since: int, count: int) -> list[list[Any]]:
+        """Return the bars from `since` on, page by page: Coinbase and OKX give the oldest 300."""
+        rows: list[list[Any]] = []
+        for _ in range(PAGES):
+            left = count - len(rows)
+            page = venue.calls.ask(partial(venue.client.fetch_ohlcv, symbol, timeframe, since, left))
+            newer = [row for row in page if not rows or row[0] > rows[-1][0]]
+            rows += newer
+            if not newer or len(rows) >= count:
+                break
+            since = int(rows[-1][0]) + 1
+        return rows
+
     def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
         """Return the price of the newest trade."""
         with self._told():
             venue = self._venue()
-            venue.know(symbol)
+            _see_that_it_is_there(venue, symbol)
             ticker = venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))
             return float(ticker["last"])
 
@@ -73,6 +87,15 @@ class ExchangeMarket:
             raise MarketError(msg) from error
 
 
+def _see_that_it_is_there(venue: Venue, symbol: str) -> None:
+    try:
+        venue.know(symbol)
+    except MissingError as missing:
+        raise UnknownSymbolError(symbol, str(missing)) from missing
+
+
 def _bar(row: list[Any], length: timedelta) -> Bar:
     opened, *figures = row
-    return Bar(datetime.fromtimestamp(opened / 1000, UTC) + length, *(float(figure or 0) for figure in figures[:5]))
+    # A figure that is missing is no number, and never a zero: the context leaves such a bar out and says so.
+    known = (math.nan if figure is None else float(figure) for figure in figures[:5])
+    return Bar(datetime.fromtimestamp(opened / 1000, UTC) + length, *known)

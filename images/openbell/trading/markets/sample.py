@@ -29,6 +29,8 @@ _A_MONDAY = date(2000, 1, 3)
 class SampleMarket:
     """The sample as one bot sees it: its days are those on which all its symbols have prices."""
 
+    is_complete = True  # no bar lacks a figure
+
     def __init__(self, symbols: tuple[str, ...], schedule: Schedule, folder: Path = Path()) -> None:
         days = common_days(symbols)
         self._folder = folder

@@ -37,6 +37,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class SyntheticMarket:
     """Prices that never were."""
 
+    is_complete = True  # no bar lacks a figure
+
     def __init__(self, folder: Path = Path()) -> None:
         """`folder` is the strategy's own, for its named series."""
         self._folder = folder

@@ -110,7 +110,7 @@ def translate(error: Exception) -> VenueError:
             return MissingError(told)
         case 422 if "must be unique" in text:
             return DuplicateError(told)
-        case 400 | 403 | 422 if _is_json(error):
+        case 400 | 403 | 422 if _is_about_the_order(error, status):
             return RefusedError(told)
         case 401 | 403:
             return VenueError(
@@ -128,11 +128,13 @@ def _message(error: Any) -> str:
         return first_line(error)
 
 
-def _is_json(error: Any) -> bool:
+def _is_about_the_order(error: Any, status: int) -> bool:
+    """Tell whether the venue has judged the order: a 403 without a code of its own is about the keys."""
     try:
-        return "message" in json.loads(str(error))
+        answer = json.loads(str(error))
     except (ValueError, TypeError):
         return False
+    return "message" in answer and (status != 403 or "code" in answer)
 
 
 def _after(error: Any) -> float:

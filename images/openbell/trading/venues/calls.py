@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from openbell.trading.errors import OrderRefusedError
+from openbell.trading.run_services import Halted
 from openbell.trading.venues import BusyError, UnansweredError, VenueError
 from openbell.trading.venues.rate_limiter import RateLimiter
 
@@ -21,7 +22,7 @@ class Calls:
 
     gate: RateLimiter
     remaining: Callable[[], float]
-    halted: Callable[[], str]
+    halted: Halted
     translate: Callable[[Exception], VenueError]  # the library's exception, as one of ours
 
     def ask(self, question: Callable[[], T]) -> T:
@@ -38,14 +39,21 @@ class Calls:
                     raise
                 time.sleep(min(0.2 * 2**tries, max(0.0, self.remaining() - RESERVE)))
 
-    def send(self, order: Callable[[], T]) -> T:
+    def send(self, order: Callable[[], T], *, is_exit: bool = False, before: Callable[[], None] = lambda: None) -> T:
         """Send an order and return the answer. It is sent again only if the venue has turned it away unread.
 
         UnansweredError if nobody knows whether it has arrived: then it must be looked up. OrderRefusedError if trading is halted.
+        before: called right before each sending, when the request has waited for its place.
         """
+
+        def stop_if_halted() -> None:
+            if reason := self.halted(is_exit=is_exit):
+                raise OrderRefusedError(reason)
+            before()
+
         while True:
             try:
-                return self._once(order, before=self._stop_if_halted)
+                return self._once(order, before=stop_if_halted)
             except BusyError as busy:
                 self.gate.hold(busy.after)
 
@@ -59,10 +67,6 @@ class Calls:
             return call()
         except Exception as error:
             raise self.translate(error) from error
-
-    def _stop_if_halted(self) -> None:
-        if reason := self.halted():
-            raise OrderRefusedError(reason)
 
 
 class TooLongError(VenueError):

@@ -9,9 +9,13 @@ import re
 import sys
 import time
 import types
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from openbell.manifest.trading import VERIFIED
+from openbell.position import ZERO, decimal
+from openbell.trading.order_size import NANO, SizeRules
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import (
     BusyError,
@@ -28,7 +32,9 @@ from openbell.trading.venues.rate_limiter import RateLimiter
 
 BURST = 5
 SYMBOLS_AGE = 86_400.0  # seconds after which the exchange is asked for its symbols again
+HALT_AGE = 300.0  # the same, while one of them is not traded or not there
 WINDOW = 5.0  # seconds after which an order on its way is not accepted any more, where the exchange offers that
+DECIMAL_PLACES = 2  # the library's name for a precision that counts digits; otherwise it is the step itself
 _TRY_LATER = 5.0
 _OPTIONS: dict[str, dict[str, object]] = {
     # Spot markets only, and no question that needs more than a key for reading and trading.
@@ -41,7 +47,6 @@ _OPTIONS: dict[str, dict[str, object]] = {
     },
     "kraken": {"fetchCurrencies": False},
 }
-VERIFIED = frozenset({"binance", "kraken"})  # against stubs; both turn away an order that is older than WINDOW
 NO_SANDBOX = frozenset({"kraken"})
 
 
@@ -92,14 +97,40 @@ class Venue:
 
         What it says is kept for a day, of the strategy's own symbols only: all of it is megabytes.
         """
-        wanted = (*self.desk.symbols, symbol)
-        if symbol not in (self.client.markets or {}):
-            self._take(self._kept(wanted) or self._fetched(wanted))
+        self.prepare(symbol)
         if symbol not in self.client.markets:
             msg = f"{self.name} has no symbol {symbol}: is it right, and has it not been renamed?"
             raise MissingError(msg)
         found: dict[str, Any] = self.client.markets[symbol]
         return found
+
+    def prepare(self, *more: str) -> None:
+        """Give the library what the exchange says of the strategy's symbols, and of `more`; those that it has not are left out."""
+        wanted = (*self.desk.symbols, *more)
+        if self._is_known(wanted):
+            return
+        kept = self._kept(wanted)
+        self._take(self._fetched(wanted) if kept is None else kept)
+        self.client.options["openbell_asked"] = (set(wanted), time.time())
+
+    def _is_known(self, wanted: tuple[str, ...]) -> bool:
+        """Tell whether this process has asked for all of them, lately if one is not traded or not there."""
+        asked, at = self.client.options.get("openbell_asked", (set(), 0.0))
+        markets = self.client.markets or {}
+        if not asked.issuperset(wanted):
+            return False
+        return all(_is_traded(markets.get(one)) for one in wanted) or time.time() - at < HALT_AGE
+
+    def sizes(self, symbol: str) -> SizeRules:
+        """Return the steps and smallest orders of a symbol."""
+        told = self.know(symbol)
+        precision, limits = (told.get("precision") or {}).get("amount"), told.get("limits") or {}
+        step = NANO if precision is None else decimal(precision)
+        if precision is not None and self.client.precisionMode == DECIMAL_PLACES:
+            step = Decimal(1).scaleb(-int(precision))
+        smallest = (limits.get("amount") or {}).get("min") or 0.0
+        worth = (limits.get("cost") or {}).get("min") or 0.0
+        return SizeRules(step if step > ZERO else NANO, decimal(smallest), decimal(worth))
 
     def _take(self, markets: dict[str, Any]) -> None:
         self.client.set_markets(list(markets.values()))
@@ -111,19 +142,22 @@ class Venue:
         if self.name not in VERIFIED:
             return None  # what else ccxt remembers of that exchange's markets is not known here
         try:
-            if time.time() - self._symbols.stat().st_mtime > SYMBOLS_AGE:
-                return None
+            age = time.time() - self._symbols.stat().st_mtime
             kept: dict[str, Any] = json.loads(self._symbols.read_text())
         except (OSError, ValueError):
             return None
-        return kept if all(symbol in kept for symbol in wanted) else None
+        # One that is not traded, or that the exchange does not have, is kept too, but not for long.
+        longest = SYMBOLS_AGE if all(_is_traded(kept.get(symbol)) for symbol in wanted) else HALT_AGE
+        if age > longest or not all(symbol in kept for symbol in wanted):
+            return None
+        return {symbol: market for symbol, market in kept.items() if market is not None}
 
     def _fetched(self, wanted: tuple[str, ...]) -> dict[str, Any]:
         found = self.calls.ask(self.client.fetch_markets)
         markets = {market["symbol"]: market for market in found if market["symbol"] in wanted}
         self._symbols.parent.mkdir(parents=True, exist_ok=True)
         aside = self._symbols.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(markets))
+        aside.write_text(json.dumps({**dict.fromkeys(wanted), **markets}))
         aside.replace(self._symbols)
         return markets
 
@@ -189,6 +223,10 @@ def _client(
     if address:
         made.urls["api"] = _moved(made.urls["api"], address.rstrip("/"))
     return made, http_timeouts.limit(made.session)
+
+
+def _is_traded(market: dict[str, Any] | None) -> bool:
+    return market is not None and market.get("active") is not False
 
 
 def _moved(urls: Any, address: str) -> Any:

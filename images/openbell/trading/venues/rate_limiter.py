@@ -5,11 +5,13 @@ import os
 import struct
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
 from openbell.trading.venues import BusyError
 
+LONGEST_BAN = 31 * 86_400.0  # seconds; a venue that asks for more is asked again then
 HOLD_LONGEST = 900.0  # seconds; what lies further ahead was written before the machine started
 
 
@@ -22,12 +24,16 @@ class RateLimiter:
 
     def __init__(self, path: Path, per_minute: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._ban = path.with_suffix(
+            ".ban"
+        )  # until when, by the wall clock: a long one outlives the machine's next start
         self._interval = 60.0 / per_minute
         self._ahead = (burst - 1) * self._interval
         self._clock = clock
 
     def take(self, patience: float) -> float:
         """Take the next place and return in how many seconds it is; BusyError, without a place, if that is beyond `patience`."""
+        self._obey_ban()
         with _Number(self._path) as number:
             now = self._clock()
             done = max(number.read(now), now)
@@ -38,12 +44,28 @@ class RateLimiter:
             number.write(done + self._interval)
         return wait
 
+    def _obey_ban(self) -> None:
+        try:
+            until = datetime.fromisoformat(self._ban.read_text())
+        except (OSError, ValueError):
+            return
+        left = (until - datetime.now(UTC)).total_seconds()
+        if left > 0:
+            msg = f"the venue has banned these requests until {until:%Y-%m-%d %H:%M:%S} UTC"
+            raise BusyError(msg, left)
+
     def hold(self, seconds: float) -> None:
         """Let nobody through for so long: the venue has asked for it."""
+        if seconds > HOLD_LONGEST:
+            until = datetime.now(UTC) + timedelta(seconds=min(seconds, LONGEST_BAN))
+            self._ban.parent.mkdir(parents=True, exist_ok=True)
+            aside = self._ban.with_suffix(f".{os.getpid()}")
+            aside.write_text(until.isoformat())
+            aside.replace(self._ban)
         with _Number(self._path) as number:
             now = self._clock()
-            until = now + min(seconds, HOLD_LONGEST) + self._ahead
-            number.write(max(number.read(now), until))
+            until_then = now + min(seconds, HOLD_LONGEST) + self._ahead
+            number.write(max(number.read(now), until_then))
 
 
 class _Number:

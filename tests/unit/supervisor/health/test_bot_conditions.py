@@ -50,6 +50,19 @@ def unexpected(minutes: int) -> Finding:
     return Finding(at, "unexpected_run", "b", at, f"run-{minutes}", {"trigger": "loop"})
 
 
+def order(kind: str, minutes: int) -> Finding:
+    """Return what came of an order so many minutes ago."""
+    at = NOW - minutes * MINUTE
+    detail = {"symbol": "AAPL", "action": "sell", "qty": 999.0, "broker_reason": "insufficient balance"}
+    return Finding(at, kind, "b", at, f"run-{minutes}", detail)
+
+
+def gone(minutes: int) -> Finding:
+    """Return a symbol that was left out so many minutes ago."""
+    at = NOW - minutes * MINUTE
+    return Finding(at, "symbol_unavailable", "b", at, f"run-{minutes}", {"symbol": "FB", "reason": "no bars of FB"})
+
+
 def dead(kind: str, since: datetime) -> Verdict:
     """Return the judgement of a loop that is down."""
     return Verdict("down", "it is down", None, kind, (Condition(kind, "s", "", since, "it is down"),))
@@ -134,6 +147,28 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
         UP,
         [("unexpected_run", 60, 1, "it ran for Fri 20 Nov 14:59:00 UTC")],
     ),
+    (
+        "orders that were turned away, though the runs succeed",
+        BotFacts(
+            BOT, (slot(1),), findings=(order("order_rejected", 1), order("order_rejected", 2)), last_success=ago(60)
+        ),
+        UP,
+        [("order_rejected", 120, 2, "sell 999.0 AAPL: insufficient balance")],
+    ),
+    ("orders are taken again", BotFacts(BOT, findings=(order("order_rejected", 2),), last_success=ago(60)), UP, []),
+    (
+        "an order of unknown fate outlives good slots",
+        BotFacts(BOT, findings=(order("order_uncertain", 60),), last_success=ago(60)),
+        UP,
+        [("order_uncertain", 3600, 1, "sell 999.0 AAPL")],
+    ),
+    (
+        "a symbol that was left out",
+        BotFacts(BOT, findings=(gone(1),), last_success=ago(60)),
+        UP,
+        [("symbol_unavailable", 60, 1, "FB was left out: no bars of FB")],
+    ),
+    ("the symbol is there again", BotFacts(BOT, findings=(gone(2),), last_success=ago(60)), UP, []),
     ("its own slot since", BotFacts(BOT, (slot(1),), findings=(unexpected(3),), last_success=ago(60)), UP, []),
     ("long ago", BotFacts(BOT, findings=(unexpected(25 * 60),)), UP, []),
     (

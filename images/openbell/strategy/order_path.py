@@ -1,0 +1,132 @@
+"""An order's way from a decision to the broker's answer: looked for, judged, recorded, sent, and its answer recorded.
+
+The order of these steps is what makes an order one order: whatever dies in between, the next attempt finds the intent in the
+ledger and asks the broker before it sends anything.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from openbell.ledger import Ledger, OrderRecord
+from openbell.trading.brokers import FINAL, Broker, BrokerError, Order, OrderRefusedError, PlacedOrder
+from openbell.trading.order_checks import OrderChecks
+
+# What the ledger alone can answer: nothing more becomes of these, and the broker may have forgotten them.
+_DONE = frozenset({"filled", "rejected", "cancelled", "expired", "uncertain"})
+UNCERTAIN = (
+    "nobody knows whether this order arrived: it is never sent again; look at the broker, then make reconcile ADOPT=1"
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of an order, and what the journal says of it beside that."""
+
+    placed: PlacedOrder
+    told: Mapping[str, object] = field(default_factory=dict)
+
+
+class OrderPath:
+    """The way of one run's orders."""
+
+    def __init__(
+        self, bot: str, broker: Broker, ledger: Ledger, checks: OrderChecks, clock: Callable[[], datetime]
+    ) -> None:
+        self._bot = bot
+        self._broker = broker
+        self._ledger = ledger
+        self._checks = checks
+        self._clock = clock
+
+    def send(self, wanted: Order, leg: str, claimed_for: datetime, slot: datetime) -> Sent:
+        """Send an order unless it was sent before. claimed_for: the slot of the run; slot: the instant for prices."""
+        with self._ledger.one_at_a_time() if self._checks.needs_lock(wanted.side) else contextlib.nullcontext():
+            if (known := self._known(wanted)) is not None:
+                return Sent(known, {"repeated": True})
+            now = self._clock()
+            judged = self._checks.judge(wanted, slot, now)
+            if judged.reason:
+                return Sent(self._refused(judged.order, judged.reason), judged.told)
+            return Sent(self._sent(judged.order, leg, claimed_for, now), judged.told)
+
+    def _known(self, wanted: Order) -> PlacedOrder | None:
+        """Return the order if it was sent before, or may have been; None if it is certain that it has not arrived."""
+        before = self._ledger.order(wanted.client_order_id)
+        if before is None or before.status == "refused":
+            return None
+        if before.status in _DONE:
+            return _from_record(before)
+        placed = self._broker.find(wanted.client_order_id)
+        if placed is not None:
+            self.settle(placed)
+            return placed
+        if before.status in {"intended", "lost"} and getattr(self._broker, "finds_every_order", True):
+            return None
+        self._ledger.settle(
+            before.client_order_id, "uncertain", before.order_id or "", before.filled, before.price, UNCERTAIN
+        )
+        return _from_record(self._ledger.order(wanted.client_order_id) or before)
+
+    def _sent(self, order: Order, leg: str, claimed_for: datetime, now: datetime) -> PlacedOrder:
+        record = OrderRecord(
+            order.client_order_id, self._bot, claimed_for, order.symbol, order.side, leg, order.quantity
+        )
+        if self._ledger.intend(record, now) is not None:
+            self._ledger.send_again(order.client_order_id, now)
+        try:
+            placed = self._broker.submit(order)
+        except OrderRefusedError as refused:
+            return self._refused(order, str(refused))
+        self.settle(placed)
+        return placed
+
+    def cancel(self, client_order_id: str) -> PlacedOrder:
+        """Cancel an order and return what has become of it; BrokerError if it goes on and the broker does not cancel it."""
+        self._ledger.check_epoch()
+        problem: BrokerError | None = None
+        try:
+            self._broker.cancel(client_order_id)
+        except BrokerError as error:
+            problem = error
+        placed = self._broker.find(client_order_id)
+        if placed is None or (problem is not None and placed.status not in FINAL):
+            raise problem or BrokerError(f"order {client_order_id} is not known")
+        self.settle(placed)
+        return placed
+
+    def settle(self, placed: PlacedOrder) -> OrderRecord | None:
+        """Record how far an order has come."""
+        return self._ledger.settle(
+            placed.client_order_id,
+            placed.status,
+            placed.order_id,
+            placed.filled_quantity,
+            placed.filled_price,
+            placed.reason,
+            placed.fee_quantity,
+            placed.fee_paid,
+            self._clock(),
+        )
+
+    def _refused(self, order: Order, reason: str) -> PlacedOrder:
+        self._ledger.settle(order.client_order_id, "refused", "", reason=reason)  # if it was intended before
+        named = (order.client_order_id, order.symbol, order.side, order.quantity)
+        return PlacedOrder("", *named, "refused", 0.0, None, self._clock(), reason)
+
+
+def _from_record(record: OrderRecord) -> PlacedOrder:
+    return PlacedOrder(
+        record.order_id or "",
+        record.client_order_id,
+        record.symbol,
+        record.side,
+        record.quantity,
+        record.status,
+        record.filled,
+        record.price,
+        record.at or record.slot,
+        record.reason,
+        record.fee,
+    )

@@ -1,0 +1,50 @@
+"""The strategy's share of an account: its own cash and what all of its own is worth."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from openbell.ledger import Ledger
+from openbell.manifest import Capital
+from openbell.position import ZERO, decimal
+from openbell.trading.brokers import Account
+
+
+def quote_of(symbol: str) -> str:
+    """Return the currency that a symbol is paid in; empty for a share, which is paid in the account's."""
+    return symbol.partition("/")[2]
+
+
+class Share:
+    """What one strategy may call its own. Without [capital] that is the whole account."""
+
+    def __init__(self, capital: Capital, symbols: tuple[str, ...], ledger: Ledger) -> None:
+        self._capital = capital
+        self._home = quote_of(symbols[0]) if symbols else ""  # the currency of `amount`
+        self._ledger = ledger
+
+    def cash(self, account: Account, currency: str) -> float:
+        """Return the strategy's cash in a currency: its share, and what its own orders have brought in and taken out."""
+        if not self._capital.is_set:
+            return account.cash_in(currency)
+        return float(self._base(account, currency) + self._ledger.flows().get(currency, ZERO))
+
+    def equity(self, account: Account, price: Callable[[str], float]) -> float | None:
+        """Return what the strategy's cash and positions are worth; None without a share, when the account's counts."""
+        if not self._capital.is_set:
+            return None
+        held = [one for one in self._ledger.positions() if one.quantity and quote_of(one.symbol) == self._home]
+        worth = sum(float(one.quantity) * price(one.symbol) for one in held)
+        return self.cash(account, self._home) + worth
+
+    def _base(self, account: Account, currency: str) -> Decimal:
+        if self._capital.amount is not None:
+            return decimal(self._capital.amount) if currency in {self._home, account.currency} else ZERO
+        part = self._capital.part or 0.0
+        fact = f"capital {part:g} {currency}"
+        kept = self._ledger.fact(fact)
+        if kept is None:
+            is_home = currency in {"", account.currency}
+            whole = account.equity if is_home and account.equity is not None else account.cash_in(currency)
+            kept = repr(part * whole)
+            self._ledger.remember(fact, kept)
+        return Decimal(kept)
