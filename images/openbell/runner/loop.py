@@ -179,8 +179,6 @@ class Loop:
                     self._tend_streams(now, steady)
                     self._pass_over_late(now)
                     self._runs.start(steady)
-                if self._follower is not None and not self.draining:
-                    self._follower.tend(steady)
                 self._beat(now, steady)
             except (OSError, sqlite3.Error) as error:
                 self._cannot_write(error, steady)
@@ -224,7 +222,9 @@ class Loop:
             self._runs.queue(claim, bot)
 
     def _tend_streams(self, now: datetime, steady: float) -> None:
-        """Keep each stream running, unless its bot is paused."""
+        """Keep each stream running, unless its bot is paused, and open orders followed."""
+        if self._follower is not None:
+            self._follower.tend(steady)
         for bot_id, revival in self._streams.items():
             pause = self._control.paused(bot_id)
             if self._runs.of(bot_id) is None and revival.started_at is not None:
