@@ -25,7 +25,7 @@ from deploy.serverless import command as serverless
 from deploy.settings import STRATEGIES, Settings, read_settings, values
 from deploy.start import down, setup, up
 from openbell import terminal
-from openbell.manifest import load_all
+from openbell.manifest import BLACKOUT, load_all
 
 
 def coming(_settings: Settings, options: Namespace) -> int:
@@ -180,6 +180,9 @@ def main() -> int:
             os.environ["COMPOSE_PROFILES"] = profile
             _profile_must_exist(profile)
         settings = read_settings(Path(".env"), os.environ)
+        # The manifests' reader knows the environment only, also in the processes that commands start.
+        if windows := values(Path(".env"), os.environ).get(BLACKOUT):
+            os.environ[BLACKOUT] = windows
         code = COMMANDS[name](settings, options)
         sys.stdout.flush()
     except CommandError as problem:

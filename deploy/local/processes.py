@@ -102,4 +102,4 @@ def install(strategy: str, places: LocalPaths) -> tuple[str, ...] | None:
 
 
 def _clock(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: environment[name] for name in ("OPENBELL_CLOCK",) if environment.get(name)}
+    return {name: environment[name] for name in ("OPENBELL_CLOCK", "OPENBELL_BLACKOUT") if environment.get(name)}

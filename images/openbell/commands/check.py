@@ -3,14 +3,21 @@
 import argparse
 import ast
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytz
+
+from openbell import calendars
 from openbell.commands.definitions import definitions
 from openbell.commands.references import reference_problems
 from openbell.manifest import Manifest, load_all, strategy_folders, trading
+from openbell.slots import closed_slots
 from openbell.strategy import executable_text as text
 from openbell.strategy.loader import functions
+
+YEAR = timedelta(days=366)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 1
+    for line in (note for manifest in manifests for note in half_days(manifest, datetime.now(UTC))):
+        print(line)
     bots = sum(len(manifest.bots) for manifest in manifests)
     print(f"{len(manifests)} strategies with {bots} bots: no problems")
     return 0
@@ -55,6 +64,24 @@ def shared_accounts(manifests: Iterable[Manifest]) -> list[str]:
         for one in sharing
         if not one.capital.is_set
     ]
+
+
+def half_days(manifest: Manifest, now: datetime) -> Iterator[str]:
+    """Yield one line for each bot with a time that half days of the coming year will pass over."""
+    for bot in manifest.bots:
+        closed = closed_slots(bot.schedule, now, now + YEAR) if manifest.calendar else ()
+        if not closed:
+            continue
+        calendar = calendars.load(str(manifest.calendar))
+        session = calendar.session(calendar.session_date(closed[0]))
+        if session is None or session.regular_close is None:
+            continue
+        local = closed[0].astimezone(pytz.timezone(bot.schedule.timezone))
+        minutes = (session.regular_close - closed[0]) // timedelta(minutes=1)
+        yield (
+            f"{manifest.name}/strategy.toml: bot {bot.id}: {local:%H:%M} is passed over on half days, next on {local:%Y-%m-%d}; "
+            f'at = "close-{minutes}m" follows them, early_close = "run" keeps the time'
+        )
 
 
 def code_problems(folder: Path, needed: Iterable[str]) -> list[str]:

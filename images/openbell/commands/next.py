@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytz
 
-from openbell.manifest import Bot, load_all, strategy_folders, suggestion
+from openbell.manifest import Bot, load_all, strategy_folders, suggestion, windows
 from openbell.slots import slots_between
 
 HORIZON = timedelta(days=400)
@@ -46,7 +46,24 @@ def main(arguments: Sequence[str]) -> int:
 def lines(bot: Bot, now: datetime, count: int) -> Iterator[str]:
     """Yield one line for each of the bot's next `count` slots."""
     zone = pytz.timezone(bot.schedule.timezone)
+    if window := _window(bot, now):
+        yield f"{bot.id:<24} {window}"
     for slot in islice(slots_between(bot.schedule, now, now + HORIZON), count):
         local, here = slot.astimezone(zone), slot.astimezone()
         wait = timedelta(seconds=round((slot - now).total_seconds()))
         yield f"{bot.id:<24} {local:%a %Y-%m-%d %H:%M:%S %Z}  here {here:%a %H:%M:%S %Z}  in {wait}"
+
+
+def _window(bot: Bot, now: datetime) -> str:
+    """Return the window without slots that goes on or comes next, or an empty text."""
+    if bot.is_stream:
+        return ""
+    zone = pytz.timezone(bot.schedule.timezone)
+    if found := windows.covering(bot.schedule.blackout, now):
+        window, end = found
+        return f"no slots until {end.astimezone(zone):%a %Y-%m-%d %H:%M %Z}: blackout {window.text}"
+    if coming := windows.following(bot.schedule.blackout, now, now + HORIZON):
+        window, start, end = coming
+        span = f"{start.astimezone(zone):%a %Y-%m-%d %H:%M} to {end.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
+        return f"no slots from {span}: blackout {window.text}"
+    return ""

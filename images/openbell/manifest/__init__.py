@@ -4,11 +4,14 @@ Every configuration error of openbell is raised here, all errors of a file at on
 file, the key, what was found and what is allowed. What `load` returns is frozen and needs no further checks.
 """
 
+import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 from openbell import calendars
 from openbell.calendars import own_days
+from openbell.manifest import windows
 from openbell.manifest.grammar import DAY_NAMES, LONGEST, parse_duration
 from openbell.manifest.model import (
     EVERY_DAY,
@@ -28,6 +31,7 @@ from openbell.manifest.suggestion import suggestion
 from openbell.manifest.trading import BROKERS, MARKETS
 
 __all__ = [
+    "BLACKOUT",
     "BROKERS",
     "DAY_NAMES",
     "EVERY_DAY",
@@ -52,6 +56,9 @@ __all__ = [
     "suggestion",
     "use_own_days",
 ]
+
+
+BLACKOUT = "OPENBELL_BLACKOUT"  # windows without slots for all strategies, from .env
 
 
 def load(folder: Path) -> Manifest:
@@ -82,7 +89,22 @@ def load_named(path: Path, name: str) -> Manifest:
     # A huge number is a plain ValueError to tomllib, and deep nesting a RecursionError.
     except (OSError, ValueError, RecursionError) as error:
         raise ManifestError([Problem(shown, "file", str(error), "a readable TOML file in UTF-8")]) from None
-    return read(table, shown, name)
+    return _with_blackout(read(table, shown, name), os.environ.get(BLACKOUT, ""))
+
+
+def _with_blackout(manifest: Manifest, setting: str) -> Manifest:
+    """Return the manifest with the windows of the whole installation added to its own."""
+    everywhere = windows.from_setting(setting)
+    if everywhere is None:
+        allowed = f"windows with commas between them, such as {windows.ALLOWED}"
+        raise ManifestError([Problem(".env", BLACKOUT, f'"{setting}"', allowed)])
+    if not everywhere:
+        return manifest
+    bots = (
+        replace(bot, schedule=replace(bot.schedule, blackout=bot.schedule.blackout + everywhere))
+        for bot in manifest.bots
+    )
+    return replace(manifest, bots=tuple(bots))
 
 
 def load_all(root: Path) -> tuple[tuple[Manifest, ...], tuple[ManifestError, ...]]:
