@@ -16,6 +16,7 @@ from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Costs, Fill
 from openbell.backtest.journal import BacktestJournal, Rejection
 from openbell.backtest.past import PastMarket, calendars_of, load
+from openbell.error_text import error_text
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.slots import slots_between
@@ -255,7 +256,7 @@ class _Backtest:
             with redirect_stdout(printed), redirect_stderr(printed):
                 self.function(context)
         except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
-            error, trace = traceback.format_exception_only(caught)[-1].strip(), traceback.format_exc()
+            error, trace = error_text(caught), traceback.format_exc()
         if text := printed.getvalue().strip():
             journal.write("output", slot, fields, text=text)
         if error:

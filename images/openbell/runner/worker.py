@@ -17,6 +17,7 @@ from functools import partial
 
 from openbell import clock
 from openbell import journal as journals
+from openbell.error_text import error_text
 from openbell.journal import Journal, stamp
 from openbell.json_values import JsonValues
 from openbell.ledger import Claim
@@ -81,7 +82,7 @@ def attempt(
         )
     except BaseException as error:  # noqa: BLE001 - whatever a strategy raises ends its run, never more
         _end_copies(process)
-        return Failure(_last_line(error), _strategy_traceback(error))
+        return Failure(error_text(error), _strategy_traceback(error))
     finally:
         open_files.flush(journal.folder)
         orphans.end()
@@ -127,7 +128,7 @@ def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> F
     try:
         look_at_start(manifest, places, journal, clock.now())
     except Exception as error:  # noqa: BLE001 - a third party's broker may raise anything
-        return Failure(_last_line(error), traceback.format_exc())
+        return Failure(error_text(error), traceback.format_exc())
     return None
 
 
@@ -216,10 +217,6 @@ def _main(text: str) -> None:
         failure = attempt(manifest, functions, places, journal, run)
     write_report(spec["report"], failure)
     os._exit(0 if failure is None else 1)
-
-
-def _last_line(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
 
 
 def _strategy_traceback(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from openbell.error_text import error_text
 from openbell.manifest import Manifest, load_named
 from openbell.paths import PathError, Paths
 from openbell.strategy.executable import StrategyFunction, executed, refusal
@@ -52,7 +53,7 @@ def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, Strategy
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        line = traceback.format_exception_only(error)[-1].strip()
+        line = error_text(error)
         msg = f"{path.name} cannot be imported: {line}{_place(error, folder)}"
         raise StrategyImportError(msg, traceback.format_exc()) from None
     finally:

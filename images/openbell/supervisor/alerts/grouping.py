@@ -31,6 +31,9 @@ BY_ERROR = frozenset({"cannot_start", "bad_manifest", "failed", "timed_out"})
 
 _PREFIX = re.compile(r"^slots? .*?(failed|timed out)( \(\d+ in a row\))?:? *|\(last tried .*\)$")
 _DETAIL = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
+# Of an address its host has one cause, whatever is asked there: a symbol, a page, an order.
+_ADDRESS = re.compile(r"(https?|wss?)://([^/\s?#'\"]+)[^\s'\"]*")
+_SYMBOL = re.compile(r"\b[A-Z][A-Z0-9]{0,11}(?:[/.:_-][A-Z0-9]{1,12})*\b")
 
 
 def cause_of(condition: Condition) -> str:
@@ -42,13 +45,16 @@ def cause_of(condition: Condition) -> str:
     if condition.kind in OUTAGE:
         return "outage"
     if condition.kind in BY_ERROR:
-        return f"{condition.kind}: {_normalised(condition.reason)}"
+        return f"{condition.kind}: {_normalised(condition)}"
     return condition.kind
 
 
-def _normalised(reason: str) -> str:
-    # Numbers, addresses and ids differ from bot to bot where the error is the same.
-    return _DETAIL.sub("#", _PREFIX.sub("", reason).strip())[:200]
+def _normalised(condition: Condition) -> str:
+    # Symbols, numbers, paths of addresses and ids differ from bot to bot where the error is the same.
+    text = _ADDRESS.sub(r"\1://\2", _PREFIX.sub("", condition.reason).strip())
+    for own in (condition.bot, condition.strategy):
+        text = re.sub(rf"\b{re.escape(own)}\b", "#", text) if own else text
+    return _DETAIL.sub("#", _SYMBOL.sub("#", text))[:200]
 
 
 class IncidentIndex:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from openbell.supervisor.alerts.fit import fit
+
 if TYPE_CHECKING:
     import apprise
 
@@ -83,9 +85,11 @@ def answer(request: Mapping[str, str]) -> dict[str, str]:
                 return {"error": "", "module": module}
             post = apprise.Apprise()
             post.add(service)
+            limits = int(service.body_maxlen), int(service.title_maxlen)
+            title, body = fit(url.partition("://")[0].lower(), request["title"], request["body"], *limits)
             gone = post.notify(
-                body=request["body"],
-                title=request["title"],
+                body=body,
+                title=title,
                 notify_type=apprise.NotifyType(request["type"]),
                 body_format=apprise.NotifyFormat.TEXT,
             )

@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 from openbell import heartbeat
 from openbell.control import Deployment
 from openbell.supervisor.health.facts import LoopFacts, Verdict
-from openbell.supervisor.ingest.parse import last_line
+from openbell.supervisor.ingest.parse import one_line
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.formatting import local, span
@@ -110,7 +110,7 @@ def _cannot_start(facts: LoopFacts, newest: ServiceEvent, now: datetime) -> Verd
     tries = [event for event in facts.events if event.event in {"service_start", "start_failed", "service_stop"}]
     failed = list(takewhile(_failed, tries))
     shown = local(newest.at, facts.timezone, now)
-    text = f"cannot start: {last_line(reason)} (last tried {shown})"
+    text = f"cannot start: {one_line(reason)} (last tried {shown})"
     count = len({event.boot_id for event in failed})
     return _down(facts, "cannot_start", failed[-1].at, text, expected="a start", count=count)
 

@@ -226,7 +226,9 @@ def service(line: Event) -> ServiceEvent | None:
     return ServiceEvent(when, kind, name(line, "boot_id"), detail, unclean=line.get("previous_stop") == "unclean")
 
 
-def last_line(error_text: str) -> str:
-    """Return the last line of an error that is not empty: in a traceback it names the exception."""
+def one_line(error_text: str) -> str:
+    """Return an error as one line: all of its lines, or of a traceback the last, which names the exception."""
     lines = [one.strip() for one in error_text.splitlines() if one.strip()]
-    return lines[-1] if lines else ""
+    return (
+        (lines[-1] if lines[0].startswith("Traceback (") else " | ".join(lines).replace(": | ", ": ")) if lines else ""
+    )

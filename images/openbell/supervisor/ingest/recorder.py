@@ -25,10 +25,12 @@ from openbell.supervisor.model.records import (
 from openbell.supervisor.store.store import Store
 
 FUTURE = timedelta(seconds=5)  # a line that is so much newer than now was written with a wrong clock
+AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that its loop has passed over
 FUTURE_EVERY = timedelta(minutes=10)  # one report of such lines in this time is enough
 
 _SKIPS = ("skipped", "missed")
 _OUTCOMES = ("succeeded", "failed", "timed_out", "interrupted")
+_NEWER = 'written by a newer version of openbell: "{outcome}"'
 _LOOP_EVENTS = ("service_start", "service_stop", "clock_stepped", "bot_paused", "request_refused")
 
 BotRecord = DecisionRecord | SignalRecord | NoteRecord | AccountRecord
@@ -59,6 +61,10 @@ class LineRecorder:
         match line["event"]:
             case "run_start" | "run_end":
                 return self._run(strategy, line)
+            case "slot_skipped" if (last := parse.at(line, "slot")) is not None and last > now + AHEAD:
+                # A clock that was ahead has passed over slots that are yet to come: they are still expected.
+                report = ServiceEvent(now, "slots_from_future", parse.name(line, "boot_id"), parse.text(line, "slot"))
+                return self._service(strategy, report, {**line, "event": report.event})
             case "slot_skipped":
                 return self._skip(strategy, line)
             case "error" if line.get("stage") == "start":
@@ -103,8 +109,12 @@ class LineRecorder:
         at, slot = parse.at(line), parse.at(line, "slot")
         bot, run_id = parse.name(line, "bot"), parse.name(line, "run_id")
         outcome = parse.text(line, "outcome") if line["event"] == "run_end" else None
-        if at is None or slot is None or not bot or not run_id or (outcome is not None and outcome not in _OUTCOMES):
+        if at is None or slot is None or not bot or not run_id:
             return False
+        newer = ""
+        if outcome is not None and outcome not in _OUTCOMES:
+            # The run has ended, and not in a way that this version could call bad.
+            newer, outcome = _NEWER.format(outcome=outcome), "skipped"
         known = self._store.run(strategy, run_id)
         if known is not None and known.outcome is not None and not known.judged:
             return True  # the line was read before
@@ -119,7 +129,7 @@ class LineRecorder:
         else:
             duration, orders = parse.number(line, "tick_duration_ms"), parse.integer(line, "orders", 0)
             run = replace(run, ended_at=at, outcome=outcome, duration_ms=duration, orders=orders, judged=False)
-        self._ledger.record_run(strategy, run)
+        self._ledger.record_run(strategy, run, newer)
         self._check_slot(strategy, run, at)
         return True
 
@@ -139,9 +149,11 @@ class LineRecorder:
     def _skip(self, strategy: str, line: Event) -> bool:
         last, bot, outcome = parse.at(line, "slot"), parse.name(line, "bot"), parse.text(line, "outcome") or "skipped"
         first = parse.at(line, "first") or last
-        if first is None or last is None or first > last or not bot or outcome not in _SKIPS:
+        if first is None or last is None or first > last or not bot:
             return False
         reason = parse.text(line, "reason")
+        if outcome not in _SKIPS:
+            reason, outcome = _NEWER.format(outcome=outcome), "skipped"
         if paused_by := parse.text(line, "paused_by"):
             reason += f" by {paused_by}: {parse.text(line, 'pause_reason')}"
         self._ledger.record_skip(
@@ -157,7 +169,7 @@ class LineRecorder:
         self._ledger.mark_changed(strategy, error.bot)
         run = self._store.run(strategy, error.run_id)
         if run is not None and (run.outcome is None or not run.error):
-            self._store.put_run(strategy, replace(run, error=parse.last_line(error.error)))
+            self._store.put_run(strategy, replace(run, error=parse.one_line(error.error)))
         return True
 
     def _finding(self, strategy: str, finding: Finding | None, line: Event) -> bool:
@@ -191,7 +203,7 @@ class LineRecorder:
 
     def _log_loop_fault(self, strategy: str, event: ServiceEvent) -> None:
         if event.event == "start_failed":
-            reason = f"cannot start: {parse.last_line(event.detail)}"
+            reason = f"cannot start: {parse.one_line(event.detail)}"
             self._log_fault(Condition("cannot_start", strategy, "", event.at, reason, "a start"), event.at)
         elif event.event == "service_start" and event.unclean:
             recent = [

@@ -13,6 +13,12 @@ REFUSED = (
 REFUSED_TOO = "slot 14:35:00 UTC failed: ConnectionError: HTTPConnectionPool(host='api', port=443): <0x7f2b> refused"
 
 
+UNAVAILABLE = (
+    "slot 09:35 failed: HTTPError: 503 Server Error for url: https://api.exchange.com/v2/klines?symbol={}&limit=50"
+)
+LINK = "For further information visit https://errors.example.com/v/value_error"
+
+
 @pytest.mark.parametrize(
     "one,other",
     [
@@ -26,6 +32,18 @@ REFUSED_TOO = "slot 14:35:00 UTC failed: ConnectionError: HTTPConnectionPool(hos
             ),
         ),
         (condition("", "volume_full", ""), condition("", "volume_full", "", reason="2 % left")),
+        (
+            condition("aapl", "failed", reason=UNAVAILABLE.format("AAPL")),
+            condition("btc", "failed", reason=UNAVAILABLE.format("BTC/USDT")),
+        ),
+        (
+            condition("a", "failed", reason="slot 09:35 failed: KeyError: 'MSFT'"),
+            condition("b", "failed", reason="slot 09:36 failed: KeyError: 'BRK.B'"),
+        ),
+        (
+            condition("fast-1", "failed", reason="slot 09:35 failed: ValueError: no state of fast-1"),
+            condition("slow", "failed", reason="slot 09:36 failed: ValueError: no state of slow"),
+        ),
     ],
 )
 def test_one_cause(one: Condition, other: Condition) -> None:
@@ -39,6 +57,10 @@ def test_one_cause(one: Condition, other: Condition) -> None:
         (condition("a", "failed", reason=REFUSED), condition("b", "failed", reason="KeyError: 'AAPL'")),
         (condition("a", "failed", reason=REFUSED), condition("b", "timed_out", reason=REFUSED)),
         (condition("a"), condition("b", "failed")),
+        (
+            condition("a", "failed", reason=f"slot 09:35 failed: ValueError: no bars | {LINK}"),
+            condition("b", "failed", reason=f"slot 09:35 failed: ValueError: no cash | {LINK}"),
+        ),
         (condition("a"), condition("", "volume_full", "")),
         (condition("a"), condition("canary", strategy=CANARY_STRATEGY)),
     ],

@@ -148,7 +148,7 @@ LOOPS = [
         ),
         "down",
         "cannot_start",
-        "cannot start: No module named x (last tried 09:59:55 EST)",
+        "cannot start: strategy.py cannot be imported: No module named x (last tried 09:59:55 EST)",
         None,
     ),
     (

@@ -301,3 +301,33 @@ def test_an_end_that_comes_after_all_counts(started: World) -> None:
     started.write("run_end", fields, outcome="succeeded", tick_duration_ms=1, orders=0)
     started.see()
     assert started.ledger()[0] == ("12:01:00", 1, "succeeded")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=9), timedelta(days=3650)])
+def test_slots_to_come_are_not_accounted_for(started: World, ahead: timedelta) -> None:
+    """A clock that was ahead has passed over slots of the future; those of the present are missed all the same."""
+    started.at("12:00:40")
+    last = started.slot("12:01") + ahead
+    started.write(
+        "slot_skipped",
+        {"bot": "pulse", "slot": last, "first": started.slot("12:01")},
+        outcome="missed",
+        reason="late",
+        count=99,
+    )
+    started.at("12:00:45")
+    assert started.ledger() == []
+    started.at("12:01:21")
+    assert started.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_what_a_newer_version_writes_is_no_fault(started: World) -> None:
+    """An outcome or a skip that is not known here is neither a run that was cut off nor a missed slot."""
+    started.at("12:01:00")
+    started.run(started.slot("12:01"), "cancelled")
+    started.at("12:02:05")
+    started.write(
+        "slot_skipped", {"bot": "pulse", "slot": started.slot("12:02")}, outcome="deferred", reason="x", count=1
+    )
+    started.at("12:02:50")
+    assert started.ledger() == [("12:01:00", 1, "skipped"), ("12:02:00", 1, "skipped")]
