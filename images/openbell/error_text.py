@@ -2,6 +2,8 @@
 
 import traceback
 
+from openbell.json_values import cut
+
 MOST = 3  # notes, causes or exceptions of a group that are named
 LONGEST = 2_000  # characters of one part
 
@@ -44,5 +46,5 @@ def _one_line(value: object) -> str:
         text = str(value)
     except Exception:  # noqa: BLE001 - an exception's own methods may raise anything
         return "[its message cannot be shown]"
-    lines = [line.strip() for line in text[: 2 * LONGEST].splitlines()]
-    return " | ".join(filter(None, lines))[:LONGEST]
+    lines = [line.strip() for line in cut(text, LONGEST).splitlines()]
+    return " | ".join(filter(None, lines))
