@@ -50,6 +50,16 @@ new: ## Create a strategy that runs at once: STRATEGY=my_idea
 	$(call need,STRATEGY,my_idea)
 	$(deploy) new
 
+.PHONY: init
+init: ## Write a folder for strategies of your own: DIR=../my-strategies
+	$(call need,DIR,../my-strategies)
+	$(deploy) init
+
+.PHONY: remove
+remove: ## Stop a strategy and delete its folder; its data stays: STRATEGY= [DATA=1] [YES=1]
+	$(call need,STRATEGY,my_idea)
+	$(deploy) remove
+
 .PHONY: add
 add: ## Let a strategy use packages, and lock them: STRATEGY= PACKAGE="pandas scikit-learn"
 	$(call need,STRATEGY,my_idea)

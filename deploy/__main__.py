@@ -1,6 +1,7 @@
 """The host's command line: `python -m deploy COMMAND [NAME=value ...]`, which the Makefile calls."""
 
 import os
+import shutil
 import signal
 import sys
 from argparse import Namespace
@@ -8,22 +9,24 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import packages, processes, scaffold
+from deploy import own_folder, packages, processes, scaffold
 from deploy.capacity.command import plan
-from deploy.check import SERVICES, check, must_pass
+from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
 from deploy.cli.known import must_exist
-from deploy.docker import compose, profiles
+from deploy.docker import compose, generated, profiles
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local import demo
 from deploy.local import run as local
+from deploy.local.process_target import ProcessTarget
 from deploy.local.processes import LocalPaths, asked_for
 from deploy.log import log_to_stdout
 from deploy.release import commands as releases
 from deploy.serverless import command as serverless
-from deploy.settings import STRATEGIES, Settings, read_settings, values
-from deploy.start import down, setup, up
+from deploy.settings import Settings, read_settings, strategies_folder, values
+from deploy.start import down, restart, setup, up
+from deploy.target import here
 from openbell import terminal
 from openbell.manifest import BLACKOUT, load_all
 
@@ -33,29 +36,53 @@ def coming(_settings: Settings, options: Namespace) -> int:
     if options.strategy or options.all:
         return processes.run(compose.coming((options.strategy,) if options.strategy else ()))
     profiles_named = values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "")
-    manifests, _ = load_all(STRATEGIES)
+    manifests, _ = load_all(strategies_folder())
     return processes.run(compose.coming(one.name for one in asked_for(manifests, profiles_named)))
 
 
 def make(_settings: Settings, options: Namespace) -> int:
     """Write a new strategy that runs at once."""
-    written = scaffold.create(options.strategy, STRATEGIES, SERVICES)
+    written = scaffold.create(options.strategy, strategies_folder(), Path("compose"))
     print("\n".join(f"wrote {path}" for path in written))
     print("`make up` starts it; it is due every minute. Edit strategy.py to make it yours.")
     return 0
 
 
+def init(_settings: Settings, options: Namespace) -> int:
+    """Write a folder for strategies of one's own."""
+    folder = Path(options.dir).expanduser()
+    written = own_folder.init(folder)
+    print("\n".join(f"wrote {path}" for path in written))
+    print(f"Set OPENBELL_STRATEGIES={options.dir} in .env; then `make up` starts what is in it.")
+    return 0
+
+
+def remove(settings: Settings, options: Namespace) -> int:
+    """Stop a strategy and delete its folder; what it wrote stays unless DATA=1."""
+    must_exist(options.strategy, strategies_folder())
+    data = local.data_folder(settings.project, values(Path(".env"), os.environ))
+    plain = isinstance(here(settings, values(Path(".env"), os.environ)), ProcessTarget)
+    folder = strategies_folder() / options.strategy
+    own_folder.remove(folder, data=options.data, sure=options.yes, in_containers=not plain)
+    generated.write(strategies_folder())
+    if plain:
+        restart(settings)
+        for kind in ("journal", "state", "control") if options.data else ():
+            shutil.rmtree(data / kind / options.strategy, ignore_errors=True)
+    return 0
+
+
 def add(settings: Settings, options: Namespace) -> int:
     """Let a strategy use packages: ask for them and lock them."""
-    must_exist(options.strategy, STRATEGIES)
-    packages.add(STRATEGIES / options.strategy, options.package, log_to_stdout(settings.log))
+    must_exist(options.strategy, strategies_folder())
+    packages.add(strategies_folder() / options.strategy, options.package, log_to_stdout(settings.log))
     return 0
 
 
 def lock(settings: Settings, options: Namespace) -> int:
     """Lock a strategy's packages anew."""
-    must_exist(options.strategy, STRATEGIES)
-    packages.lock(STRATEGIES / options.strategy, log_to_stdout(settings.log))
+    must_exist(options.strategy, strategies_folder())
+    packages.lock(strategies_folder() / options.strategy, log_to_stdout(settings.log))
     return 0
 
 
@@ -64,7 +91,9 @@ def deploy(settings: Settings, options: Namespace) -> int:
     must_pass(settings, options, "deployed")
     idle = options.wait == "idle"
     wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
-    return releases.deploy(config.find(options.host, settings), log_to_stdout(settings.log), wishes, STRATEGIES)
+    return releases.deploy(
+        config.find(options.host, settings), log_to_stdout(settings.log), wishes, strategies_folder()
+    )
 
 
 def rollback(settings: Settings, options: Namespace) -> int:
@@ -82,33 +111,37 @@ def run_local(settings: Settings, options: Namespace) -> int:
     """Run the strategies and the supervisor as processes of this machine, without Docker, until Ctrl-C."""
     must_pass(settings, options, "started")
     given = values(Path(".env"), os.environ)
-    places = LocalPaths(STRATEGIES.absolute(), local.data_folder(settings.project, given))
-    wanted = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
+    places = LocalPaths(strategies_folder().absolute(), local.data_folder(settings.project, given))
+    wanted = asked_for(load_all(strategies_folder())[0], given.get("COMPOSE_PROFILES", ""))
     return local.run(wanted, places, settings, given)
 
 
 def run_demo(settings: Settings, _options: Namespace) -> int:
     """Show in a minute, by a faster clock: runs, a killed strategy, the missed slot, the alert and the recovery."""
-    return demo.run(STRATEGIES.absolute(), settings)
+    return demo.run(strategies_folder().absolute(), settings)
 
 
 def crontab(settings: Settings, options: Namespace) -> int:
     """Print the lines for cron."""
     if options.strategy:
-        must_exist(options.strategy, STRATEGIES)
+        must_exist(options.strategy, strategies_folder())
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
-    wanted = [options.strategy] if options.strategy else [one.name for one in asked_for(load_all(STRATEGIES)[0], "")]
+    wanted = (
+        [options.strategy]
+        if options.strategy
+        else [one.name for one in asked_for(load_all(strategies_folder())[0], "")]
+    )
     # What is printed may go straight into a crontab: anything else goes where it does not.
     with redirect_stdout(sys.stderr):
-        local.install_packages(wanted, LocalPaths(STRATEGIES.absolute(), data), log_to_stdout(settings.log))
+        local.install_packages(wanted, LocalPaths(strategies_folder().absolute(), data), log_to_stdout(settings.log))
     return processes.run(compose.crontab(options.strategy, data))
 
 
 def backtest(settings: Settings, options: Namespace) -> int:
     """Run a strategy over every slot of the past."""
-    must_exist(options.strategy, STRATEGIES)
+    must_exist(options.strategy, strategies_folder())
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
-    places = LocalPaths(STRATEGIES.absolute(), data)
+    places = LocalPaths(strategies_folder().absolute(), data)
     local.install_packages([options.strategy], places, log_to_stdout(settings.log))
     span = [f"--{name}={day}" for name, day in (("from", options.first), ("to", options.last)) if day]
     choices = (f"--set={choice}" for choice in options.choices)
@@ -118,13 +151,13 @@ def backtest(settings: Settings, options: Namespace) -> int:
 
 def write_function(settings: Settings, options: Namespace) -> int:
     """Write the folder that makes a strategy a function of a cloud."""
-    must_exist(options.strategy, STRATEGIES)
+    must_exist(options.strategy, strategies_folder())
     must_pass(settings, options, "written")
-    manifest = {one.name: one for one in load_all(STRATEGIES)[0]}.get(options.strategy)
+    manifest = {one.name: one for one in load_all(strategies_folder())[0]}.get(options.strategy)
     if manifest is None:
         msg = f"{options.strategy}: its manifest is not valid: `make check` says why"
         raise CommandError(msg)
-    return serverless.write(options.target, manifest, STRATEGIES, options.memory)
+    return serverless.write(options.target, manifest, strategies_folder(), options.memory)
 
 
 COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
@@ -149,6 +182,8 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "new": make,
     "local": run_local,
     "demo": run_demo,
+    "init": init,
+    "remove": remove,
     "add": add,
     "lock": lock,
     "deploy": deploy,
@@ -183,6 +218,7 @@ def main() -> int:
         # The manifests' reader knows the environment only, also in the processes that commands start.
         if windows := values(Path(".env"), os.environ).get(BLACKOUT):
             os.environ[BLACKOUT] = windows
+        generated.write(strategies_folder())
         code = COMMANDS[name](settings, options)
         sys.stdout.flush()
     except CommandError as problem:
@@ -197,7 +233,7 @@ def main() -> int:
 
 
 def _profile_must_exist(profile: str) -> None:
-    if problem := profiles.unknown(profile, load_all(STRATEGIES)[0], Path("compose").glob("*.yaml")):
+    if problem := profiles.unknown(profile, load_all(strategies_folder())[0], Path("compose").glob("*.yaml")):
         raise CommandError(problem, 2)
 
 

@@ -6,30 +6,25 @@ from argparse import Namespace
 from pathlib import Path
 
 from deploy import preflight, processes, stop_grace, strategy_checks
-from deploy.docker import compose, profiles, services
+from deploy.docker import compose, generated, profiles, services
 from deploy.errors import CommandError
 from deploy.local.processes import asked_for
-from deploy.settings import STRATEGIES, Settings, values
+from deploy.settings import Settings, strategies_folder, values
 from openbell.manifest import load_all, strategy_folders
-
-SERVICES = Path("compose/strategies.yaml")
-OPTIONAL_SERVICES = (Path("compose/portfolio.yaml"), Path("compose/brokers.yaml"))  # those of profiles
 
 
 def check(settings: Settings, _options: Namespace) -> int:
     """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
+    strategies = strategies_folder()
     code = processes.run(compose.check())
-    folders = [folder.name for folder in strategy_folders(STRATEGIES)]
-    manifests = load_all(STRATEGIES)[0]
+    folders = [folder.name for folder in strategy_folders(strategies)]
+    manifests = load_all(strategies)[0]
     given = values(Path(".env"), os.environ)
-    problems = list(
-        services.differences(
-            folders, [name for file in (SERVICES, *OPTIONAL_SERVICES) for name in services.names(file)]
-        )
-    )
+    listed = generated.listed(strategies)
+    problems = [] if generated.is_own(strategies) else list(services.without_folder(folders, listed))
     enabled = asked_for(manifests, given.get("COMPOSE_PROFILES", ""))
-    problems += strategy_checks.problems(STRATEGIES, Path("compose"), enabled, given)
-    if problem := stop_grace.too_short(manifests, settings.stop_grace):
+    problems += strategy_checks.problems(strategies, Path("compose"), enabled, given)
+    if problem := stop_grace.too_short([one for one in manifests if one.name in listed], settings.stop_grace):
         problems.append(problem)
     if problem := profiles.unknown(given.get("COMPOSE_PROFILES", ""), manifests, Path("compose").glob("*.yaml")):
         problems.append(problem)

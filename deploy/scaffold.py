@@ -1,11 +1,10 @@
-"""A new strategy: a folder that runs at once, and its service."""
+"""A new strategy: a folder that runs at once; its service is derived from it."""
 
 import re
 from pathlib import Path
 from string import Template
 
 from deploy.cli.arguments import quoted
-from deploy.docker.services import names
 from deploy.errors import CommandError
 from deploy.strategy_checks.names import refusal
 
@@ -51,44 +50,24 @@ def run(ctx: Context) -> None:
             ctx.hold(symbol, reason=f"{rises} of {DAYS} closes rose")
 '''
 
-SERVICE = """
-  $name:
-    extends:
-      file: compose/base.yaml
-      service: strategy
-    image: $${COMPOSE_PROJECT_NAME:-openbell}/$name:$${OPENBELL_TAG:-local}
-    build:
-      args:
-        STRATEGY: $name
-"""
 
+def create(name: str, strategies: Path, compose: Path) -> tuple[Path, ...]:
+    """Write the strategy's two files; return what was written. Nothing is overwritten.
 
-def create(name: str, strategies: Path, services: Path) -> tuple[Path, ...]:
-    """Write the strategy's two files and append its service; return what was written. Nothing is overwritten."""
+    compose: the folder of the kit's Compose files, whose other services' names are taken.
+    """
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         msg = f"STRATEGY: found {quoted(name)}; allowed: a name such as my_idea: lower-case letters, digits and single _ between them, at most {_LONGEST}"
         raise CommandError(msg, 2)
     folder = strategies / name
-    listed = services.read_text(encoding="utf-8")
     if folder.exists():
         msg = f"{folder} is there already: choose another name, or remove it first"
         raise CommandError(msg)
-    if name in names(services):
-        msg = f"{services} has a service {name} already: choose another name, or remove it first"
-        raise CommandError(msg)
-    if reason := refusal(name, services.parent):
+    if reason := refusal(name, compose):
         msg = f"STRATEGY: found {quoted(name)}, which is {reason}; choose another name"
         raise CommandError(msg, 2)
     files = {folder / "strategy.toml": MANIFEST, folder / "strategy.py": CODE}
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for path, text in files.items():
         path.write_text(Template(text).substitute(name=name), encoding="utf-8")
-    # Appended, so that what a person wrote there, comments too, stays as it is.
-    with services.open("a", encoding="utf-8") as end:
-        end.write(("" if listed.endswith("\n") else "\n") + service(name))
-    return (*files, services)
-
-
-def service(name: str) -> str:
-    """Return the lines that a strategy needs in compose/strategies.yaml."""
-    return Template(SERVICE).substitute(name=name)
+    return tuple(files)

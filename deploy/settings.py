@@ -1,5 +1,6 @@
 """What a user may set: .env at the root, and the shell's environment, which goes before it as it does for Compose."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ _DURATION = (re.compile(r"(\d+h)?(\d+m)?(\d+s)?(?<=[hms])"), 'a duration such as
 _VOLUME = (re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"), "a volume's name: letters, digits, _ . and -")
 
 # What these may be, the supervisor says at its start, in one line: it knows zones, channels and bots.
-STRATEGIES = Path("strategies")  # the folder of the strategies
+STRATEGIES = Path("strategies")  # the kit's own folder of strategies
 _SUPERVISORS = (re.compile(r"\S[\s\S]*"), "what .env.example says")
 _FILE = (re.compile(r"\S.*"), "a file")
 
@@ -33,6 +34,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
     "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
     "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
+    "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_PUBLIC": (re.compile(r"yes|no"), "yes or no"),
     "OPENBELL_TOKEN": _SUPERVISORS,
     "OPENBELL_TOKEN_FILE": _FILE,
@@ -108,6 +110,11 @@ def read_settings(file: Path, environment: Mapping[str, str]) -> Settings:
 def values(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return all that is set, secrets too: the shell's environment before the file."""
     return {**_from_file(file), **environment}
+
+
+def strategies_folder() -> Path:
+    """Return the folder of the user's strategies: OPENBELL_STRATEGIES, or the kit's own."""
+    return Path(values(Path(".env"), os.environ).get("OPENBELL_STRATEGIES") or STRATEGIES).expanduser()
 
 
 def _from_file(file: Path) -> dict[str, str]:

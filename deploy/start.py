@@ -5,10 +5,10 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import engine_choice, preflight, processes, readiness
+from deploy import engine_choice, preflight, processes, readiness, stop_grace
 from deploy.check import must_pass
 from deploy.cli import operate
-from deploy.docker import build_output, compose, engine, profiles
+from deploy.docker import build_output, compose, engine, generated, profiles
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import ProcessTarget
@@ -17,7 +17,7 @@ from deploy.local.processes import processes as wanted_processes
 from deploy.local.run import data_folder, install_packages
 from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
-from deploy.settings import STRATEGIES, Settings, values
+from deploy.settings import Settings, strategies_folder, values
 from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML
 from openbell.manifest import load_all
@@ -28,7 +28,7 @@ PATIENCE = 10.0  # seconds for the supervisor's first answer
 def up(settings: Settings, options: Namespace) -> int:
     """Check, build and start everything, then show it."""
     log, given = log_to_stdout(settings.log), values(Path(".env"), os.environ)
-    places = LocalPaths(STRATEGIES.absolute(), data_folder(settings.project, given))
+    places = LocalPaths(strategies_folder().absolute(), data_folder(settings.project, given))
     plain = ProcessTarget(settings, places.data)
     wish = engine_choice.wish(given)
     log.info("checking the strategies")
@@ -39,6 +39,16 @@ def up(settings: Settings, options: Namespace) -> int:
     containers = LocalTarget(settings)
     _start_containers(containers, settings, log)
     return _show(containers, settings, log)
+
+
+def restart(settings: Settings) -> None:
+    """Let the processes in the background, if they run, be those of the strategies as they are now."""
+    given = values(Path(".env"), os.environ)
+    places = LocalPaths(strategies_folder().absolute(), data_folder(settings.project, given))
+    plain = ProcessTarget(settings, places.data)
+    if plain.runs:
+        _start_processes(plain, places, settings, log_to_stdout(settings.log))
+        readiness.wait(plain, log_to_stdout(settings.log))
 
 
 def setup(_settings: Settings, _options: Namespace) -> int:
@@ -63,7 +73,7 @@ def down(settings: Settings, _options: Namespace) -> int:
 
 def _show(where: Target, settings: Settings, log: Log) -> int:
     is_well = readiness.wait(where, log)
-    if is_well and (STRATEGIES / TOML).exists():
+    if is_well and (strategies_folder() / TOML).exists():
         operate.apply_own_days(where)
     operate.show(where, settings, PATIENCE)
     if not is_well:
@@ -78,7 +88,7 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
     preflight.folder(places.data)
     if owner := plain.root:
         _must_be_here(owner, settings)
-    wanted = asked_for(load_all(STRATEGIES)[0], given.get("COMPOSE_PROFILES", ""))
+    wanted = asked_for(load_all(strategies_folder())[0], given.get("COMPOSE_PROFILES", ""))
     install_packages((manifest.name for manifest in wanted), places, log)
     found = stamped(wanted_processes(wanted, places, settings, given), places)
     listen = next(one.environment["OPENBELL_LISTEN"] for one in found if one.name == compose.SUPERVISOR)
@@ -87,7 +97,7 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
     if not plain.runs:
         background.start(places)
     log.info("starting the processes and waiting for their first sign of life")
-    background.converge(places, found, settings.stop_grace)
+    background.converge(places, found, max(settings.stop_grace, stop_grace.needed(wanted)))
 
 
 def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
@@ -96,6 +106,7 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
     if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in where.services()):
         preflight.port(settings)
     log.info("building the images")
+    generated.stage(strategies_folder())
     if code := build_output.build(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)

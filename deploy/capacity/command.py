@@ -9,7 +9,7 @@ from deploy.capacity import fit
 from deploy.capacity.memory_needs import needs
 from deploy.docker import compose
 from deploy.errors import CommandError
-from deploy.settings import STRATEGIES, Settings
+from deploy.settings import Settings, strategies_folder
 from deploy.target import RemoteTarget, Target
 from openbell.manifest import load_all
 
@@ -21,7 +21,7 @@ def plan(settings: Settings, options: Namespace) -> int:
     """Add up limits and needs against a machine's memory; Problem if it cannot fit."""
     with target.place(options.host, settings) as where:
         own = where.host.environment if isinstance(where, RemoteTarget) else {}
-        found = needs(_configuration(own), load_all(STRATEGIES)[0], running := _running(where))
+        found = needs(_configuration(own), load_all(strategies_folder())[0], running := _running(where))
         facts = where.facts()
     if not facts.memory:
         msg = f"{options.host or 'this machine'}: does not say how much memory it has: make plan needs Linux's /proc/meminfo"

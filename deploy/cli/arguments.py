@@ -89,6 +89,8 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "ps": (ON,),
     "run": (STRATEGY, Variable("BOT", "ma_crossover"), ON),
     "new": (Variable("STRATEGY", "my_idea", required=True),),
+    "init": (Variable("DIR", "../my-strategies", required=True),),
+    "remove": (STRATEGY, _switch("DATA"), _switch("YES")),
     "add": (STRATEGY, Variable("PACKAGE", '"pandas scikit-learn"', required=True)),
     "lock": (STRATEGY,),
     "next": (ONE_OR_ALL, _switch("ALL")),

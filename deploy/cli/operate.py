@@ -17,7 +17,7 @@ from deploy.log import log_to_stdout
 from deploy.provision.command import provision as make_ready
 from deploy.release import audit as release_audit
 from deploy.release import host_state, provenance
-from deploy.settings import STRATEGIES, Settings
+from deploy.settings import Settings, strategies_folder
 from deploy.ssh.connection import Connection
 from deploy.target import RemoteTarget, Target
 from openbell.calendars import own_days
@@ -122,7 +122,7 @@ def calendar(settings: Settings, options: Namespace) -> int:
 
 def apply_own_days(where: Target) -> int:
     """Let what runs obey the own days of this folder; no file is no days."""
-    days = json.dumps(own_days.as_json(own_days.read(STRATEGIES / own_days.TOML)))
+    days = json.dumps(own_days.as_json(own_days.read(strategies_folder() / own_days.TOML)))
     return _audited(where, compose.own_days(_any_service(where), days), "calendar")
 
 
@@ -217,7 +217,7 @@ def provision(settings: Settings, options: Namespace) -> int:
 def service_of(strategy: str, where: Target) -> str:
     """Return the service that a strategy runs in: its own, or one that hosts several; Problem if none runs."""
     if not isinstance(where, RemoteTarget):
-        must_exist(strategy, STRATEGIES)
+        must_exist(strategy, strategies_folder())
     service = _hosting(strategy, [one for one in where.services() if one.state == "running"])
     if service == strategy:
         must_run(strategy, where)
@@ -254,7 +254,7 @@ def _owner(bot: str, where: Target) -> str:
     # What runs elsewhere need not be what is here.
     known = where.bots(ANSWER) if isinstance(where, RemoteTarget) and where.services() else None
     if known is None:
-        manifests, _ = load_all(STRATEGIES)
+        manifests, _ = load_all(strategies_folder())
         owners = {one.id: manifest.name for manifest in manifests for one in manifest.bots}
     else:
         owners = {one.id: one.strategy for one in known}

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.settings import strategies_folder
+
 Command = tuple[str, ...]
 
 COMPOSE: Command = ("docker", "compose")
@@ -69,6 +71,13 @@ def remove(services: Iterable[str]) -> Command:
     return (*COMPOSE, "--profile", "*", "rm", "--stop", "--force", *services)
 
 
+def forget(strategy: str) -> Command:
+    """Delete what a strategy wrote, in a container that has its volumes."""
+    folders = (f"/journal/{strategy}", f"/state/{strategy}", f"/control/{strategy}")
+    words = ("run", "--rm", "--no-deps", "--entrypoint", "find", strategy, *folders, "-mindepth", "1", "-delete")
+    return (*COMPOSE, "--profile", "*", *words)
+
+
 def up() -> Command:
     """Start what is not running as it should be, and drop what has no service any more."""
     return (*COMPOSE, "up", "--detach", "--remove-orphans")
@@ -117,7 +126,13 @@ def own_days(service: str, days: str) -> Inside:
 
 def calendar(name: str | None) -> Command:
     """Show the coming sessions of one calendar, or of those that strategies name."""
-    return (*_openbell(), "calendar", "--strategies", "strategies", *((f"--calendar={name}",) if name else ()))
+    return (
+        *_openbell(),
+        "calendar",
+        "--strategies",
+        str(strategies_folder()),
+        *((f"--calendar={name}",) if name else ()),
+    )
 
 
 def flatten(strategy: str, *, dry_run: bool, service: str = "") -> Inside:
@@ -154,30 +169,30 @@ def elsewhere(command: Command, project: str) -> Command:
 
 def check() -> Command:
     """Validate all manifests, and that every strategy has a service."""
-    return (*_openbell(), "check", "--strategies", "strategies")
+    return (*_openbell(), "check", "--strategies", str(strategies_folder()))
 
 
 def coming(strategies: Iterable[str]) -> Command:
     """List the coming slots of every bot, or of these strategies' bots."""
     only = (f"--strategy={name}" for name in strategies)
-    return (*_openbell(), "next", "--strategies", "strategies", *only)
+    return (*_openbell(), "next", "--strategies", str(strategies_folder()), *only)
 
 
 def crontab(strategy: str | None, data: Path) -> Command:
     """Print the lines that let cron run all strategies, or one."""
-    where = ("--strategies", "strategies", "--data", str(data))
+    where = ("--strategies", str(strategies_folder()), "--data", str(data))
     return (*_openbell(), "crontab", *where, *((f"--strategy={strategy}",) if strategy else ()))
 
 
 def schedule_times(strategy: str, zone: str) -> Command:
     """Print, as cron writes them, the times of a zone at which a strategy may be due."""
-    return (*_openbell(), "schedule-times", "--strategies", "strategies", "--zone", zone, strategy)
+    return (*_openbell(), "schedule-times", "--strategies", str(strategies_folder()), "--zone", zone, strategy)
 
 
 def backtest(strategy: str, options: Command, packages: Path) -> Command:
     """Run a strategy over the past, with the packages in that folder, if it is there, beside those of all."""
     path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
-    return (*path, *_openbell(), "backtest", strategy, *options)
+    return (*path, *_openbell(), "backtest", strategy, "--strategies", str(strategies_folder()), *options)
 
 
 def _openbell() -> Command:

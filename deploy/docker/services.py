@@ -47,16 +47,9 @@ def names(file: Path) -> tuple[str, ...]:
     return tuple(map(str, read(file)))
 
 
-def differences(folders: Iterable[str], services: Iterable[str]) -> tuple[str, ...]:
-    """Return one line for each strategy that has no service, and for each service that has no strategy."""
-    folders, services = set(folders), set(services)
-    return (
-        *(
-            f"strategies/{name}: has no service: add one to compose/strategies.yaml"
-            for name in sorted(folders - services)
-        ),
-        *(
-            f"compose: {name}: has no folder strategies/{name}: add it, or remove the service"
-            for name in sorted(services - folders)
-        ),
+def without_folder(folders: Iterable[str], services: Iterable[str]) -> tuple[str, ...]:
+    """Return one line for each service that has no strategy."""
+    return tuple(
+        f"compose: {name}: has no folder strategies/{name}: add it, or remove the service"
+        for name in sorted(set(services) - set(folders))
     )

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from deploy import settings
 from deploy.errors import CommandError
-from deploy.settings import Settings
+from deploy.settings import Settings, strategies_folder
 from deploy.ssh.connection import Host
 
 FILE = Path("deploy/hosts.toml")
 
 # What is a matter of this machine, and not of a host.
-_HERE_ONLY = frozenset({"OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"})
+_HERE_ONLY = frozenset(
+    {"OPENBELL_STRATEGIES", "OPENBELL_PUBLIC", "OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"}
+)
 # The keys of an entry and those of .env that they go before: the same, in lower case and without OPENBELL_ or COMPOSE_.
 KEYS: Mapping[str, str] = {
     "project" if key == "COMPOSE_PROJECT_NAME" else key.removeprefix("OPENBELL_").removeprefix("COMPOSE_").lower(): key
@@ -22,8 +24,10 @@ KEYS: Mapping[str, str] = {
 _FOLDER = "folder"
 
 
-def find(name: str, settings: Settings, file: Path = FILE) -> Host:
+def find(name: str, settings: Settings, file: Path | None = None) -> Host:
     """Return the host of that name with its settings; Problem names the file and key that are wrong, whoever's they are."""
+    own = strategies_folder() / FILE.name
+    file = file or (own if own.is_file() else FILE)
     entries = {entry: _entry(entry, values, file) for entry, values in _load(file).items()}
     values = entries.get(name, {})
     return Host(

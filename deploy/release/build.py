@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import processes, settings
-from deploy.docker import build_output, compose, services
+from deploy.docker import build_output, compose, generated, services
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.release import provenance, resolve, secrets
 from deploy.release.release import Release
 from deploy.release.resolve import Tree
+from deploy.settings import strategies_folder
 from deploy.ssh.connection import Host
 from deploy.transfer import Shipment
 from openbell.manifest import load_all, strategy_folders
@@ -39,6 +40,7 @@ def use(host: Host) -> None:
 def images(log: Log) -> None:
     """Build the images; Problem if one cannot be built."""
     log.info("building the images")
+    generated.stage(strategies_folder())
     if code := build_output.build(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)

@@ -157,6 +157,14 @@ class Capital:
 
 
 @dataclass(frozen=True)
+class Container:
+    """What the strategy's own container may take; what is not set is what .env says."""
+
+    memory: str = ""  # such as 512m
+    cpus: float | None = None
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One strategy: its folder's name, where its bars come from, where its orders go, and its bots."""
 
@@ -173,6 +181,7 @@ class Manifest:
     live: bool = False  # real money; otherwise the broker's paper endpoint
     limits: Limits = Limits()
     capital: Capital = Capital()
+    container: Container = Container()
     profile: str = ""  # of Compose: runs only where it is asked for
     stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from openbell.manifest import grammar, trading, windows
-from openbell.manifest.model import DAY, Bot, Capital, Limits, Manifest, Schedule, Settings, Window
+from openbell.manifest.model import DAY, Bot, Capital, Container, Limits, Manifest, Schedule, Settings, Window
 from openbell.manifest.problems import ManifestError, TableReader, shown
 from openbell.manifest.schedules import CALENDAR, TIMES, read_schedule
 
@@ -58,6 +58,7 @@ class _Reading(TableReader):
             )
         limits = self.limits(table)
         capital = self.capital(table)
+        container = self.container(table)
         stale = self.take(table, "stale", "refuse", grammar.one_of(("refuse", "trade")), "one of refuse, trade")
         profile = self.take(table, "profile", "", grammar.matching(_PROFILE), 'a name such as "portfolio"')
         start = self.take(table, "start", "warm", grammar.one_of(("warm", "fresh")), "one of warm, fresh")
@@ -94,6 +95,7 @@ class _Reading(TableReader):
             live=live,
             limits=limits,
             capital=capital,
+            container=container,
             stale=stale,
             profile=profile,
         )
@@ -127,6 +129,12 @@ class _Reading(TableReader):
             for symbol in bot.symbols:
                 if allowed := trading.misspelt(symbol, market, broker):
                     self.wrong(f"bot[{index}].symbols", shown(symbol), allowed)
+
+    def container(self, table: dict[str, object]) -> Container:
+        given = self.table(table, "container")
+        self.only(given, ("memory", "cpus"), "container.")
+        memory = self.take(given, "memory", "", grammar.matching(_SIZE), 'a size such as "512m"', "container.")
+        return Container(memory, self.take(given, "cpus", None, grammar.amount, "a number such as 0.5", "container."))
 
     def limits(self, table: dict[str, object]) -> Limits:
         given = self.table(table, "limits")
@@ -227,6 +235,7 @@ _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "catch_up_within": (grammar.positive, 'a duration longer than zero such as "12h", at most 3650d'),
     "halt_after": (grammar.whole(0, 1000), "a whole number from 0 (never) to 1000"),
 }
+_SIZE = re.compile(r"[1-9][0-9]{0,6}[kmg]")
 _PROFILE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TOP_LEVEL = (
     "description",
@@ -239,6 +248,7 @@ _TOP_LEVEL = (
     "live",
     "limits",
     "capital",
+    "container",
     "stale",
     "secrets",
     "start",

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import CommandError
-from deploy.scaffold import create, service
+from deploy.scaffold import create
 from openbell.manifest import load
 
-ROOT = Path(__file__).parents[3]
 SERVICES = "# a comment of the user's\nservices:\n  pulse:\n    image: x # and another\n"
 
 
@@ -24,7 +23,7 @@ def project(tmp_path: Path) -> Path:
 
 def make(project: Path, name: str) -> tuple[Path, ...]:
     """Make a strategy in the project."""
-    return create(name, project / "strategies", project / "services.yaml")
+    return create(name, project / "strategies", project)
 
 
 def test_the_new_strategy_is_valid_and_due_every_minute(project: Path) -> None:
@@ -36,19 +35,6 @@ def test_the_new_strategy_is_valid_and_due_every_minute(project: Path) -> None:
     assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["run"]
 
 
-def test_its_service_comes_after_what_is_there(project: Path) -> None:
-    """What the user wrote, comments too, stays as it is."""
-    make(project, "my_idea")
-    assert (project / "services.yaml").read_text() == SERVICES + service("my_idea")
-
-
-def test_its_service_reads_like_those_that_are_there() -> None:
-    """The examples' services are the same text."""
-    listed = (ROOT / "compose" / "strategies.yaml").read_text()
-    for name in ("ma_crossover", "pulse"):
-        assert service(name).strip() in listed
-
-
 @pytest.mark.parametrize(
     "name", ["", "My_idea", "my idea", "my-idea", "1st", "a__b", "a_", "../up", "a" * 41, "two\nlines"]
 )
@@ -57,7 +43,6 @@ def test_a_bad_name_is_refused(name: str, project: Path) -> None:
     with pytest.raises(CommandError, match=r"STRATEGY: found .* allowed: a name such as my_idea"):
         make(project, name)
     assert not list((project / "strategies").iterdir())
-    assert (project / "services.yaml").read_text() == SERVICES
 
 
 @pytest.mark.parametrize("name", ["prometheus", "grafana", "default", "class", "match", "json", "calendar", "openbell"])
@@ -70,12 +55,7 @@ def test_a_name_that_is_taken_is_refused(name: str, project: Path) -> None:
 
 
 def test_nothing_is_overwritten(project: Path) -> None:
-    """A folder or a service of that name ends it."""
+    """A folder of that name ends it."""
     make(project, "my_idea")
-    before = (project / "services.yaml").read_text()
     with pytest.raises(CommandError, match="is there already"):
         make(project, "my_idea")
-    with pytest.raises(CommandError, match="has a service pulse already"):
-        make(project, "pulse")
-    assert (project / "services.yaml").read_text() == before
-    assert not (project / "strategies" / "pulse").exists()

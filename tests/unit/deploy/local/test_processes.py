@@ -87,5 +87,6 @@ def test_a_backtest_finds_the_packages_of_its_strategy(tmp_path: Path) -> None:
     """Where there are none, nothing of the user's environment is touched."""
     options = ("--from", "2020-01-02")
     plain = compose.backtest("demo", options, tmp_path / "none")
-    assert plain == (str(Path(sys.executable).parent / "openbell"), "backtest", "demo", *options)
+    openbell = str(Path(sys.executable).parent / "openbell")
+    assert plain == (openbell, "backtest", "demo", "--strategies", "strategies", *options)
     assert compose.backtest("demo", options, tmp_path) == ("env", f"PYTHONPATH={tmp_path}", *plain)
