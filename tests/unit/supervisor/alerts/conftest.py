@@ -19,6 +19,6 @@ def webhook() -> Iterator[Hook]:
 
 @pytest.fixture
 def post() -> Iterator[SenderClient]:
-    """A post whose sends may take three seconds."""
-    with closing(SenderClient(lambda: datetime.now(UTC), limit=3.0)) as opened:
+    """A client whose sends may take ten seconds, which is enough for a sender to start on a loaded machine."""
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=10.0)) as opened:
         yield opened
