@@ -156,5 +156,5 @@ def test_a_whole_deployment_to_all_of_it_at_once(engine: docker.DockerClient, ma
         said = must(one, "ps")
         assert "fives" in said
         assert "{" not in said
-        must(one, "halt", "--reason", "it's a drill")
+        must(one, "halt", "REASON=it's a drill")
         assert json.loads(one.machine.shell(f"tail -n 1 {one.root}/audit.jsonl"))["reason"] == "it's a drill"

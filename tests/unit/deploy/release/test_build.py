@@ -6,6 +6,9 @@ import pytest
 
 from deploy.errors import CommandError
 from deploy.release import build
+from deploy.release.build import ReleaseDraft
+from deploy.release.release import Release, from_json
+from deploy.transfer import Image, Shipment
 from tests.unit.strategy_file import BOT, TOP, write
 
 CONFIGURATION = {
@@ -51,3 +54,32 @@ def test_the_manifests_of_a_service(strategies: Path) -> None:
     changed = build.manifests(CONFIGURATION, strategies)
     assert (changed["c"], changed["t"]["a"]) == (found["c"], found["t"]["a"])
     assert changed["t"]["b"] != found["t"]["b"]
+
+
+def drafted(strategies: Path, identity: str, content: str, current: Release | None, on_host: str = "") -> ReleaseDraft:
+    """Return the release that an image of this id and content makes, on a host that has the images `on_host`."""
+    configuration = {"name": "bells", "services": {"c": {"image": "bells/c:local"}}}
+    image = Image("bells/c:local", "bells/c", f"sha256:{identity * 12}", ("sha256:1",), content=content)
+    shipment = Shipment((image,), (), 0, "zstd", contents={"sha256:1": content})
+    return build.draft("r2", configuration, shipment, strategies, current, on_host.split())
+
+
+def test_an_image_that_holds_the_same_is_the_one_that_runs(strategies: Path) -> None:
+    """Two people who deploy the same sources in turn restart nothing, and send nothing."""
+    first = drafted(strategies, "a", "same", None)
+    assert first.ships == ("bells/c:local",)
+    again = drafted(strategies, "b", "same", first.release, "bells/c:aaaaaaaaaaaa")
+    assert again.ships == ()
+    assert again.release.services == first.release.services
+    assert again.release.layers == {"sha256:1": "same"}
+    assert from_json(again.release.to_json()) == again.release
+
+
+def test_an_image_that_holds_something_else_or_is_gone_there_is_sent(strategies: Path) -> None:
+    """A record alone is no image."""
+    first = drafted(strategies, "a", "same", None)
+    for content, on_host in (("other", "bells/c:aaaaaaaaaaaa"), ("same", "")):
+        again = drafted(strategies, "b", content, first.release, on_host)
+        assert again.ships == ("bells/c:local",)
+        assert again.release.services["c"].image == "bells/c:bbbbbbbbbbbb"
+        assert again.release.services["c"].fingerprint != first.release.services["c"].fingerprint
