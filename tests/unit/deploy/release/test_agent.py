@@ -48,7 +48,7 @@ class Agent:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe and not pipe.closed:
                 pipe.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_second_is_told_who_holds_the_lock(agents: list[Agent], tmp_path: Pa
     assert agents[0].answer() == "locked"
     agents[1].say(OWNER)
     assert agents[1].answer() == f"held {OWNER}"
-    assert agents[1].process.wait(10) == 0
+    assert agents[1].process.wait(60) == 0
     assert (tmp_path / "root" / "releases").stat().st_mode & 0o777 == 0o700
 
 
@@ -88,7 +88,7 @@ def test_the_lock_is_free_when_its_holder_is_gone(agents: list[Agent], tmp_path:
     elif way == "end":
         agents[0].say("end")
     agents[0].close()
-    wait_until(lambda: is_free(tmp_path / "root"), "the lock to be free", 10)
+    wait_until(lambda: is_free(tmp_path / "root"), "the lock to be free", 60)
     agents[1].say(OWNER)
     assert agents[1].answer() == "locked"
 
@@ -142,7 +142,7 @@ def test_a_transaction_has_the_lock_until_it_ends(engine: Engine, agents: list[A
     agents[1].say(OWNER)
     assert agents[1].answer() == f"held {OWNER}"
     engine.go.touch()
-    wait_until(lambda: is_free(root), "the transaction to end", 20)
+    wait_until(lambda: is_free(root), "the transaction to end", 60)
     assert (folder / "state").read_text().startswith("ended refused an image is not there any more")
     (line,) = (root / "audit.jsonl").read_text().splitlines()
     assert json.loads(line)["outcome"] == "refused"
@@ -158,7 +158,7 @@ def test_a_plan_that_cannot_be_read_ends_in_a_true_state(
     folder = brought(tmp_path / "root", "x", **plan)
     agents[0].say("start x")
     assert agents[0].answer() == "started"
-    wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 10)
+    wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 60)
     assert (folder / "state").read_text().startswith("ended refused plan.json")
 
 
@@ -182,10 +182,10 @@ def test_a_process_that_is_killed_leaves_its_end(engine: Engine, agents: list[Ag
     folder = brought(tmp_path / "root", "x")
     agents[0].say("start x")
     assert agents[0].answer() == "started"
-    worker = wait_until(lambda: (folder / "worker").exists() and (folder / "worker").read_text(), "the worker", 10)
+    worker = wait_until(lambda: (folder / "worker").exists() and (folder / "worker").read_text(), "the worker", 60)
     os.kill(int(str(worker)), signal.SIGKILL)
     engine.go.touch()
-    wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 10)
+    wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 60)
     assert "ended failed its process was killed on the server (SIGKILL)" in (folder / "state").read_text()
 
 
@@ -202,11 +202,11 @@ def test_a_transaction_is_followed_to_its_end(tmp_path: Path) -> None:
         assert following.stdin
         following.stdin.write(program.packed())
         following.stdin.close()
-        one.wait(10)
+        one.wait(60)
         assert following.stdout
         said = following.stdout.read().decode().splitlines()
         following.stdout.close()
-        following.wait(10)
+        following.wait(60)
     assert said == ["log one", "log two", 'end {"state": "ended succeeded", "rebooted": false}']
 
 

@@ -44,7 +44,7 @@ class Host:
             stderr=subprocess.STDOUT,
             env=environment,
             check=False,
-            timeout=30,
+            timeout=120,
         )
 
     def receive(self, given: bytes = PACKED, size: int = len(PACKED)) -> "subprocess.CompletedProcess[bytes]":
