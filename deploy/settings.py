@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -118,7 +119,17 @@ def strategies_folder() -> Path:
 
 
 def _from_file(file: Path) -> dict[str, str]:
-    return {key: value or "" for key, value in dotenv_values(file).items()} if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        if "\0" in text:
+            msg = f"{file}: holds a NUL character: it is no text file"
+            raise CommandError(msg)
+        return {key: value or "" for key, value in dotenv_values(stream=StringIO(text)).items()}
+    except (ValueError, RecursionError, OSError) as error:
+        msg = f"{file}: cannot be read: {error}"
+        raise CommandError(msg) from None
 
 
 def settings(values: Mapping[str, str], file: str) -> Settings:

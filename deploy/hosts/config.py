@@ -46,7 +46,8 @@ def _load(file: Path) -> Mapping[str, object]:
         return {}
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # A huge number is a plain ValueError to tomllib, and deep nesting a RecursionError.
+    except (ValueError, RecursionError, OSError) as error:
         msg = f"{file}: not valid TOML: {error}"
         raise CommandError(msg) from None
 
