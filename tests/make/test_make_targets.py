@@ -15,7 +15,7 @@ REQUIRED = [
     (target, variable.name)
     for target, variables in sorted(VARIABLES.items())
     for variable in variables
-    if variable.required
+    if variable.required and target != "lock"  # without a strategy `make lock` locks openbell itself
 ]
 WITHOUT_ENGINE = [
     (("backtest", "STRATEGY=ma_crosover"), 'STRATEGY: there is no strategy "ma_crosover"; did you mean ma_crossover?'),
@@ -24,6 +24,8 @@ WITHOUT_ENGINE = [
     (("backtest", "STRATEGY=ma_crossover", "SET=speed=1"), "ma_crossover has no such parameter"),
     (("backtest", "STRATEGY=ma_crossover", "OPTIONS=--sped 1"), "unrecognized arguments: --sped"),
     (("backtest", "STRATEGY=ma_crossover", "OPTIONS='"), 'OPTIONS=: found "\'"; allowed: words with closed quotes'),
+    (("calendar", "CALENDAR=XNIS"), 'CALENDAR: found "XNIS"'),
+    (("lock", "STRATEGY=puls"), "did you mean pulse?"),
     (("crontab", "STRATEGY=nope; id"), 'there is no strategy "nope; id"'),
     (("dashboard", "HOST=-oProxyCommand=id"), 'HOST: found "-oProxyCommand=id"; allowed: what ssh understands'),
     (("halt", "BOT=pulse", "REASON=x"), "make halt: BOT= is no variable of this target; allowed: REASON= [HOST=]"),

@@ -11,7 +11,7 @@ import pytz
 
 from openbell import calendars
 from openbell.calendars import Calendar, Session
-from openbell.manifest import grammar, load_all
+from openbell.manifest import grammar, load_all, suggestion
 
 SESSIONS = 5
 AHEAD = timedelta(days=90)
@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
     name = grammar.calendar(options.calendar)
     if options.calendar and name is None:
-        print(f'CALENDAR: found "{options.calendar}"; allowed: one of {", ".join(calendars.names())}', file=sys.stderr)
+        print(
+            f'CALENDAR: found "{options.calendar}"; {suggestion(options.calendar, calendars.names())}', file=sys.stderr
+        )
         return 2
     used = {manifest.calendar for manifest in manifests if manifest.calendar}
     now = datetime.now(UTC)
