@@ -33,6 +33,7 @@ COMMANDS = {
     "unhalt": ("openbell.commands.unhalt", "let strategies send orders again"),
     "flatten": ("openbell.commands.flatten", "cancel what waits and close what this strategy holds"),
     "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
+    "prepare-volumes": ("openbell.commands.prepare_volumes", "give each strategy its own folders (used by Compose)"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }
 
@@ -51,6 +52,11 @@ def main() -> int:
         )
         return 0 if name in {"help", "--help", "-h"} else 2
     # Only the one command's code is loaded: a strategy's loop lives for months and pays for every import.
+    if os.environ.get("OPENBELL_OWN_USERS") and (strategy := os.environ.get("OPENBELL_STRATEGY")):
+        # In a container that hosts several strategies: what is for one of them is done as that one's user.
+        from openbell.strategy_user import become  # noqa: PLC0415 - others need not load it
+
+        become(strategy)
     command = importlib.import_module(COMMANDS[name][0])
     if name in SERVICES:
         return int(command.main(arguments))

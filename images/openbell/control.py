@@ -1,14 +1,15 @@
 """What people want of a bot: desired state and requests, as small files that survive every restart.
 
-`<root>/<strategy>/paused/<bot>.json` is a pause; `<root>/<strategy>/requests/<id>.json` asks for a run now. Both are
-written by the command line and by the status page, and obeyed by the strategy's loop. `<root>/deployment.json` tells the
+`<root>/<strategy>/paused/<bot>.json` is a pause, `resumed/<bot>.json` names its newest resume, and `requests/<id>.json`
+asks for a run now. They are written by the command line and by the status page, and obeyed by the strategy's loop, which
+can only read them: `answers.py` is how it answers. `<root>/halt.json` stops all orders, `<root>/deployment.json` tells the
 supervisor of a deployment.
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openbell import calendars, foreign_files
@@ -20,7 +21,10 @@ from openbell.journal import instant, stamp
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT = "deployment.json"
 _HALT = "halt.json"
+FOLDERS = ("paused", "requests", "resumed")  # of one strategy
 MOST_REQUESTS = 1_000  # that wait for one strategy
+KEEP_REQUESTS = timedelta(minutes=10)  # a loop refuses those that are older than a minute
+LONGEST_DEPLOYMENT = timedelta(hours=1)  # whatever is announced: nothing is muted for longer
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,18 @@ def announce(root: Path, deployment: Deployment) -> None:
 
 
 def deployment(root: Path) -> Deployment | None:
-    """Return the deployment that was announced last, over or not, or None; one that cannot be read counts as none."""
+    """Return the deployment that was announced last, over or not, or None; one that cannot be read counts as none.
+
+    It is over after LONGEST_DEPLOYMENT at the latest, whatever it says.
+    """
     content = _read(root / _DEPLOYMENT, root)
     since, until = instant(content.get("since")), instant(content.get("until"))
     strategies = content.get("strategies")
     if since is None or until is None or not isinstance(strategies, list):
         return None
     names = tuple(str(name) for name in strategies)
+    # Written so that no addition leaves the calendar.
+    until = min(until, since + LONGEST_DEPLOYMENT) if since < until - LONGEST_DEPLOYMENT else until
     return Deployment(str(content.get("release", "")), names, since, until, str(content.get("by", "unknown")))
 
 
@@ -166,7 +175,9 @@ class Control:
 
     def __init__(self, root: Path, strategy: str) -> None:
         self._root = root
+        self._strategy = strategy
         self._paused = root / strategy / "paused"
+        self._resumed = root / strategy / "resumed"
         self._requests = root / strategy / "requests"
 
     def halted(self) -> Halt | None:
@@ -179,11 +190,12 @@ class Control:
 
     def prepare(self) -> None:
         """Make the folders; OSError if that cannot be done."""
-        for folder in (self._paused, self._requests):
-            folder.mkdir(parents=True, exist_ok=True)
+        for name in FOLDERS:
+            (self._root / self._strategy / name).mkdir(parents=True, exist_ok=True)
 
     def pause(self, bot: str, pause: Pause) -> None:
         """Store a pause; one that is there is replaced."""
+        self.prepare()
         until = stamp(pause.until) if pause.until else None
         content: dict[str, object] = {
             "since": stamp(pause.since),
@@ -194,8 +206,15 @@ class Control:
         foreign_files.write_object(self._paused / f"{bot}.json", self._root, content)
 
     def resume(self, bot: str) -> bool:
-        """Remove the bot's pause; tell whether there was one."""
+        """Lift the bot's pause, be it that its loop made it; tell whether somebody had asked for one."""
+        self.prepare()
+        content: dict[str, object] = {"id": os.urandom(6).hex()}
+        foreign_files.write_object(self._resumed / f"{bot}.json", self._root, content)
         return foreign_files.remove(self._paused / f"{bot}.json", self._root)
+
+    def resumed(self, bot: str) -> str:
+        """Return what tells the bot's newest resume from those before; empty if it never was."""
+        return str(_read(self._resumed / f"{bot}.json", self._root).get("id", ""))
 
     def paused(self, bot: str) -> Pause | None:
         """Return the bot's pause, expired or not, or None if it has none. One that cannot be read holds all the same."""
@@ -212,14 +231,16 @@ class Control:
             return Pause(_ALWAYS, None, "unknown", f"the pause cannot be read ({error.strerror})")
 
     def request(self, bot: str, by: str, at: datetime) -> Request:
-        """Ask for a run of the bot now; the loop takes the request within a second."""
+        """Ask for a run of the bot now; the loop takes the request within seconds."""
+        self.prepare()
+        self._sweep(at)
         request = Request(os.urandom(6).hex(), bot, by, at)
         content: dict[str, object] = {"bot": bot, "by": by, "requested_at": stamp(at)}
         foreign_files.write_object(self._requests / f"{request.id}.json", self._root, content)
         return request
 
     def requests(self) -> list[Request]:
-        """Return the requests that wait, oldest first."""
+        """Return the requests that lie there, taken or not, oldest first."""
         found: list[Request] = []
         try:
             names = foreign_files.names(self._requests, self._root, MOST_REQUESTS)
@@ -231,25 +252,23 @@ class Control:
             content = _read(self._requests / name, self._root)
             at = instant(content.get("requested_at"))
             if at is None or not isinstance(content.get("bot"), str):
-                foreign_files.remove(self._requests / name, self._root)  # not one of ours: nobody waits for it
-                continue
+                continue  # not one of ours: nobody waits for it
             found.append(Request(Path(name).stem, str(content["bot"]), str(content.get("by", "unknown")), at))
         return sorted(found, key=lambda request: request.requested_at)
 
-    def done(self, request: Request) -> None:
-        """Remove a request that was answered."""
-        foreign_files.remove(self._requests / f"{request.id}.json", self._root)
-
     def requests_version(self) -> int:
-        """Return a number that changes whenever a request comes or goes; cheap enough to ask every second.
-
-        Folders that somebody has removed are made again; OSError if that cannot be done.
-        """
+        """Return a number that changes whenever a request comes or goes; cheap enough to ask every second."""
         try:
             return self._requests.stat().st_mtime_ns
         except FileNotFoundError:
-            self.prepare()
-            return self._requests.stat().st_mtime_ns
+            return 0
+
+    def _sweep(self, now: datetime) -> None:
+        """Remove what nobody takes any more, and what is no request."""
+        waiting = {f"{one.id}.json" for one in self.requests() if now - one.requested_at < KEEP_REQUESTS}
+        for name in foreign_files.names(self._requests, self._root):
+            if name not in waiting and not name.startswith("."):
+                foreign_files.remove(self._requests / name, self._root)
 
 
 def _read(path: Path, root: Path) -> dict[str, object]:

@@ -265,7 +265,7 @@ class Ledger:
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:
         """Let no other run of the strategy decide on an order until this one is sent; a run that dies lets go."""
-        file = os.open(self._path.with_name("orders.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = os.open(self._path.with_name("orders.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+LEDGER = "ledger.sqlite"  # in a strategy's state
+
 
 class PathError(Exception):
     """A folder that is missing or cannot be written; one line that says what to do."""
@@ -45,9 +47,10 @@ def prepare(folder: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        owned = next(path for path in (folder, *folder.parents) if path.exists())
+        owned = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         msg = (
-            f"{folder}: cannot be written ({error.strerror}); {owned} belongs to user {owned.stat().st_uid} and openbell runs as "
-            f"user {os.getuid()}: give the volume to that user (chown -R {os.getuid()} on it), or make room on its disk"
+            f"{folder}: cannot be written ({error.strerror}); {owned} belongs to user {owned.lstat().st_uid} and openbell runs as "
+            f"user {os.getuid()}: in containers `docker compose up volumes` gives each strategy its folders; elsewhere give it "
+            f"to that user (chown -R {os.getuid()} {owned}), or make room on its disk"
         )
         raise PathError(msg) from None

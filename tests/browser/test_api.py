@@ -34,5 +34,3 @@ def test_it_keeps_to_its_description(supervisor: Supervisor, demo: Demo, tmp_pat
     control = Control(demo.control, "basket")
     assert '"event": "bot.paused"' in supervisor.log
     control.resume("basket-1")
-    for request in control.requests():
-        control.done(request)

@@ -142,7 +142,6 @@ def test_pause_resume_and_run(browser: Browser, supervisor: Supervisor, demo: De
         expect(page.locator("#said")).to_have_text("basket-2: a run is asked for")
         (request,) = control.requests()
         assert (request.bot, request.by) == ("basket-2", "page")
-        control.done(request)
 
         page.get_by_role("button", name="Forget the token").click()
         assert page.evaluate("sessionStorage.length") == 0

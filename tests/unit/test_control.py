@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from openbell.control import Control, Pause, Request
+from openbell.runner.loop_control import LoopControl
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -105,13 +106,23 @@ def test_a_pause_is_safe_before_it_is_there(control: Control, monkeypatch: pytes
 # Requests
 
 
-def test_requests_wait_until_they_are_done(control: Control, tmp_path: Path) -> None:
-    """Oldest first, each with who asked."""
-    late = control.request("b", "bob", NOW + HOUR)
+def test_requests_wait_until_the_loop_has_taken_them(control: Control, tmp_path: Path) -> None:
+    """Oldest first, each with who asked. The loop only remembers which it has taken, over a restart too."""
+    late = control.request("b", "bob", NOW + timedelta(seconds=30))
     early = control.request("c", "alice", NOW)
     assert Control(tmp_path, "demo").requests() == [early, late]
-    control.done(early)
-    control.done(early)
+    loop = LoopControl(tmp_path, "demo", tmp_path / "journal" / "demo", "boot1")
+    (tmp_path / "journal" / "demo").mkdir(parents=True)
+    loop.done(early)
+    assert loop.requests() == [late]
+    assert LoopControl(tmp_path, "demo", tmp_path / "journal" / "demo", "boot2").requests() == [late]
+    assert control.requests() == [early, late]
+
+
+def test_requests_of_before_are_removed_by_the_next(control: Control) -> None:
+    """What no loop takes any more goes when somebody asks for something new."""
+    control.request("b", "alice", NOW)
+    late = control.request("b", "alice", NOW + HOUR)
     assert control.requests() == [late]
 
 

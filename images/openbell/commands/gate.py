@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from openbell import foreign_files, heartbeat, journal
+from openbell import answers, foreign_files, heartbeat, journal
+from openbell.answers import Answers, pause_of
 from openbell.calendars import CalendarExpired
 from openbell.commands import container_strategies
 from openbell.control import Control
@@ -116,7 +117,8 @@ def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
 
 def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
     control, watched = Control(places.control, manifest.name), Watched(boot)
-    free = {bot.id for bot in manifest.bots if not _is_paused(control, bot.id)}
+    known = answers.read(places.journal / places.strategy)
+    free = {bot.id for bot in manifest.bots if not _is_paused(control, bot.id, known)}
     streams = {bot.id for bot in manifest.bots if bot.is_stream} & free
     now = datetime.now(UTC)
     due = {
@@ -146,8 +148,8 @@ def _told(due: set[str], streams: set[str]) -> str:
     return "; ".join(parts) or "nothing is due soon: its rehearsal counts"
 
 
-def _is_paused(control: Control, bot: str) -> bool:
-    pause = control.paused(bot)
+def _is_paused(control: Control, bot: str, known: Answers) -> bool:
+    pause = pause_of(bot, control, known)
     return pause is not None and pause.covers(datetime.now(UTC))
 
 

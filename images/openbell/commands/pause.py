@@ -33,7 +33,6 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{options.bot}: no such bot; {suggestion(options.bot, known)}", file=sys.stderr)
             return 1
         control = Control(places.control, places.strategy)
-        control.prepare()
         control.pause(options.bot, Pause(now, now + length if length else None, options.by, options.reason))
     except (PathError, ManifestError, OSError) as error:
         print(error, file=sys.stderr)

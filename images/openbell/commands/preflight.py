@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         places = from_environment(os.environ)
         manifest = loader.manifest(places)
         loader.secrets(manifest, os.environ)
-        for folder in (places.journal / places.strategy, places.state, places.control / places.strategy):
+        for folder in (places.journal / places.strategy, places.state):
             prepare(folder)
     except (PathError, ManifestError) as error:
         return _report(str(error).splitlines())

@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from openbell import answers
+from openbell.answers import pause_of
 from openbell.control import Control
 from openbell.paths import PathError, from_environment
 
@@ -16,9 +18,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         places = from_environment(os.environ)
-        was_paused = Control(places.control, places.strategy).resume(options.bot)
+        control = Control(places.control, places.strategy)
+        pause = pause_of(options.bot, control, answers.read(places.journal / places.strategy))
+        control.resume(options.bot)
     except (PathError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{options.bot}: " + ("resumed" if was_paused else "was not paused"))
+    print(f"{options.bot}: " + ("resumed" if pause is not None else "was not paused"))
     return 0

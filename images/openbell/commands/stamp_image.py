@@ -7,10 +7,11 @@ from pathlib import Path
 
 from openbell.manifest import ManifestError, load_named
 from openbell.strategy.loader import release
+from openbell.strategy_user import user_id
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Set the image's local time from the manifest's zone and write the release.
+    """Set the image's local time from the manifest's zone, add the strategy's user and write the release.
 
     A manifest that is not valid must not fail the build: the container then says what is wrong where the supervisor
     sees it, instead of never being there.
@@ -31,6 +32,17 @@ def main(arguments: Sequence[str]) -> int:
     local_time.unlink(missing_ok=True)
     local_time.symlink_to(f"/usr/share/zoneinfo/{zone}")
     (options.root / "etc/timezone").write_text(f"{zone}\n")
+    _add_user(options.root / "etc", user_id(options.strategy))
     (options.folder / "release").write_text(release(options.folder) + "\n")
     print(f"{options.strategy}: {zone}, release {(options.folder / 'release').read_text().strip()}")
     return 0
+
+
+def _add_user(etc: Path, number: int) -> None:
+    """Add the user as whom the container runs: its id is the strategy's own, its name the same in every image."""
+    for file, line in (
+        ("passwd", f"strategy:x:{number}:{number}::/nonexistent:/usr/sbin/nologin"),
+        ("group", f"strategy:x:{number}:"),
+    ):
+        with (etc / file).open("a") as users:
+            users.write(f"{line}\n")

@@ -14,13 +14,14 @@ from itertools import pairwise
 import schedule
 
 from openbell import heartbeat
-from openbell.control import Control, Halt, Request
+from openbell.control import Halt, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.runner import output
 from openbell.runner.clock import LONGEST_WAIT, Clock
 from openbell.runner.decide import Decision, Skip, decide
+from openbell.runner.loop_control import LoopControl
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.processes import Launcher
 from openbell.runner.runs import Active, Runs, new_run_id
@@ -67,7 +68,7 @@ class Loop:
         clock: Clock,
         ledger: Ledger,
         journal: Journal,
-        control: Control,
+        control: LoopControl,
         launcher: Launcher,
         boot_id: str,
         trigger: str = "loop",
@@ -315,7 +316,7 @@ class Loop:
         if version == self._requests_version:
             return
         for request in self._control.requests():
-            # Removed before it is obeyed: after a crash in between nobody runs it twice.
+            # Remembered before it is obeyed: after a crash in between nobody runs it twice.
             self._control.done(request)
             bot = self._bots.get(request.bot)
             pause = self._control.paused(request.bot)
@@ -351,6 +352,7 @@ class Loop:
     def _write_halt(self, now: datetime) -> None:
         """Say when all orders are halted, and when they are not any more. The runs look for themselves before each order."""
         halt = self._control.halted()
+        self._control.acknowledge(halt)
         if halt == self._halt:
             return
         if halt is not None:

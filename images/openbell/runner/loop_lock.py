@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from openbell import foreign_files
+
 LOOK = signal.SIGUSR1  # asks a loop to look for requests now
 
 
@@ -15,7 +17,7 @@ class LoopLock:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / "loop.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = os.open(folder / "loop.lock", os.O_RDWR | os.O_CREAT, 0o666)
         os.set_inheritable(self._file, True)  # noqa: FBT003 - positional only; by runs in a new interpreter too
 
     def acquire(self, when_held: Callable[[str], None]) -> None:
@@ -42,6 +44,6 @@ class LoopLock:
 def ask_to_look(folder: Path) -> None:
     """Ask the loop of this machine that holds the strategy to look for requests; without it, it does so within seconds."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        _, process, _, host = (folder / "loop.lock").read_text().split()
+        _, process, _, host = foreign_files.read_bytes(folder / "loop.lock", folder.parent, 200).decode().split()
         if host == os.uname().nodename:
             os.kill(int(process), LOOK)

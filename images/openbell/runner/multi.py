@@ -17,6 +17,7 @@ from pathlib import Path
 
 from openbell.manifest import Manifest, ManifestError, load, strategy_folders
 from openbell.runner import service
+from openbell.strategy_user import become
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a loop that ended is started again
 RAN_WELL = 60.0  # seconds; a loop that lived so long begins with the first pause again
@@ -117,6 +118,7 @@ def _start(one: ManagedLoop) -> int:
         os.environ.clear()
         os.environ.update(one.environment)
         time.tzset()
+        become(one.folder.name)
         code = service.main([])
     except BaseException as error:  # noqa: BLE001 - a fork that leaked out of here would be a second host
         print(f"openbell host: {one.folder.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -18,14 +18,15 @@ from pathlib import Path
 
 from openbell import heartbeat
 from openbell.calendars.own_days import TOML, OwnDaysError, read
-from openbell.control import Control, publish_own_days
+from openbell.control import publish_own_days
 from openbell.journal import NO_FIELDS, Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, parse_duration, strategy_folders
-from openbell.paths import PathError, Paths, from_environment, prepare
+from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
+from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
 from openbell.runner.output import Pipe
 from openbell.runner.processes import Launcher, RunProcess
@@ -42,6 +43,7 @@ from openbell.runner.startup import (
 )
 from openbell.strategy import loader
 from openbell.strategy.context import Run
+from openbell.strategy_user import keep_private, share
 
 TRIGGER = "cron"
 EXIT_NOT_WELL = 1  # a run that did not succeed, or a slot that was missed
@@ -88,6 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         places = from_environment(environment)
         prepare(places.journal / places.strategy)
+        keep_private(places.journal / places.strategy)
     except PathError as error:
         return _refuse(str(error), EXIT_CANNOT_START)
     # What a run that starts in a new interpreter finds its places by.
@@ -95,8 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     boot_id = os.environ["OPENBELL_BOOT_ID"] = os.urandom(4).hex()
     journal = _Witness(places.journal, places.strategy, boot_id)
     try:
-        for folder in (places.state, places.control / places.strategy):
-            prepare(folder)
+        prepare(places.state)
         manifest = _manifest(places, options.bot)
         if manifest is None:
             return EXIT_USAGE
@@ -138,10 +140,10 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     """Run the loop until nothing is due any more, also not within `ahead`."""
     clock, launcher = SystemClock(), _Later()
     until = clock.now() + ahead
-    ledger = Ledger(places.state / "ledger.sqlite")
+    share(places.state / LEDGER)
+    ledger = Ledger(places.state / LEDGER)
     journal.redact(loader.secrets(manifest, os.environ))
-    control = Control(places.control, manifest.name)
-    control.prepare()
+    control = LoopControl(places.control, manifest.name, journal.folder, boot_id)
     _follow_own_days(places)
     loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, TRIGGER)
     is_new = any(ledger.accounted_until(bot.id) is None for bot in manifest.bots)

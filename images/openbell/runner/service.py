@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from openbell.control import Control
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.paths import PathError, Paths, from_environment, prepare
+from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
+from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.output import Pipe, say
@@ -40,6 +40,7 @@ from openbell.runner.startup import (
     tidy,
 )
 from openbell.strategy import loader
+from openbell.strategy_user import keep_private, share
 
 ARM_EVERY = 4.0  # seconds; arming costs a thread, more than all the rest of an idle turn
 
@@ -53,14 +54,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         places = from_environment(os.environ)
         prepare(places.journal / places.strategy)
+        keep_private(places.journal / places.strategy)
     except PathError as error:
         say(str(error))
         return EXIT_CANNOT_START
     boot_id = os.urandom(4).hex()
     os.environ["OPENBELL_BOOT_ID"] = boot_id
     try:
-        for folder in (places.state, places.control / places.strategy):
-            prepare(folder)
+        prepare(places.state)
     except PathError as error:
         tell_that_it_cannot_start(Journal(places.journal, places.strategy, boot_id), error)
         return EXIT_CANNOT_START
@@ -88,9 +89,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journal, boot_id: str, printed: Pipe) -> int:
-    ledger = Ledger(places.state / "ledger.sqlite")
-    control = Control(places.control, manifest.name)
-    control.prepare()
+    share(places.state / LEDGER)
+    ledger = Ledger(places.state / LEDGER)
+    control = LoopControl(places.control, manifest.name, journal.folder, boot_id)
     clock = SystemClock()
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
     loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, follower=follower)

@@ -138,7 +138,7 @@ class Watch:
             manifest = self._manifests.get(name)
             known = manifest.bots if manifest else ()
             expectations = [ledger.expectations[name, bot.id] for bot in known]
-            pauses = Pauses(self._control, name, [bot.id for bot in known])
+            pauses = Pauses(self._control, name, [bot.id for bot in known], self._journal / name)
             folder, problems = self._journal / name, self._problems.get(name, ())
             monitors.append(StrategyMonitor(name, folder, manifest, problems, expectations, pauses, self._store))
         reader = JournalReader(self._journal, self._store.positions(), KEEP_DAYS)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import schedule
 
-from openbell.control import Control
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Manifest, Schedule
 from openbell.runner.clock import SystemClock
 from openbell.runner.loop import Loop
+from openbell.runner.loop_control import LoopControl
 from openbell.runner.processes import RunProcess
 from openbell.strategy.context import Run
 
@@ -48,10 +48,9 @@ def our_step(bots: int, folder: Path) -> Callable[[], object]:
         max_parallel=64,
         bots=tuple(Bot("many", f"bot-{number}", ("AAPL",), daily) for number in range(bots)),
     )
-    control = Control(folder / "control", "many")
-    control.prepare()
     journal = Journal(folder / "journal", "many", "bench", echo=False)
     journal.folder.mkdir(parents=True)
+    control = LoopControl(folder / "control", "many", journal.folder, "bench")
     loop = Loop(manifest, clock, Ledger(folder / "ledger.sqlite"), journal, control, NoLauncher(), "bench")
     loop.begin([])
     return loop.step

@@ -12,6 +12,7 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, load_named
 from openbell.runner.loop import Loop
+from openbell.runner.loop_control import LoopControl
 from openbell.runner.processes import Ending, Failure
 from openbell.runner.recovery import recover
 from openbell.strategy.context import Run
@@ -166,8 +167,10 @@ class Rig:
         self.boots += 1
         self.ledger = Ledger(self.folder / "state" / "ledger.sqlite")
         self.journal = Journal(self.folder / "journal", self.manifest.name, f"boot{self.boots}", echo=False)
+        control = self.folder / "control"
+        self.loop_control = LoopControl(control, self.manifest.name, self.journal.folder, f"boot{self.boots}")
         loop = Loop(
-            self.manifest, self.clock, self.ledger, self.journal, self.control, self.launcher, f"boot{self.boots}"
+            self.manifest, self.clock, self.ledger, self.journal, self.loop_control, self.launcher, f"boot{self.boots}"
         )
         previous_stop = self.ledger.fact("previous stop") or "clean"
         self.journal.write("service_start", self.clock.now(), previous_stop=previous_stop)

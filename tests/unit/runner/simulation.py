@@ -29,6 +29,7 @@ from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Limits, Manifest, Schedule
 from openbell.runner import loop as loops
 from openbell.runner.loop import Loop
+from openbell.runner.loop_control import LoopControl
 from openbell.runner.recovery import recover
 from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Market
@@ -177,7 +178,7 @@ class Simulation:
         workshop.function, workshop.market = self.function, self.market
         launcher = SimulatedLauncher(self.rng, self.time, workshop, self.fate)
         launcher.calm = self._calm
-        control = Control(self.folder / "control", self.manifest.name)
+        control = LoopControl(self.folder / "control", self.manifest.name, journal.folder, name)
         self.fate.journal(journal)
         self.fate.ledger(ledger)
         for method in ("pause", "done"):

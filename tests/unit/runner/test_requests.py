@@ -29,7 +29,7 @@ def test_a_request_runs_now_and_says_so(rig: NewRig) -> None:
     one.run_for(6)
     (line,) = one.events("run_start")
     assert (line["trigger"], line["request"], line["by"]) == ("manual", request.id, "alice")
-    assert one.control.requests() == []
+    assert one.loop_control.requests() == []
     one.run_until("09:06")
     assert [line["trigger"] for line in one.events("run_end")] == ["manual", "loop"]
 
@@ -55,7 +55,7 @@ def test_a_request_that_cannot_be_met_is_refused(rig: NewRig, bot: str, prepare:
     one.run_for(6)
     (line,) = one.events("request_refused")
     assert (line["request"], line["reason"]) == (request.id, reason)
-    assert one.control.requests() == []
+    assert one.loop_control.requests() == []
 
 
 def test_a_request_that_waits_gives_way_to_a_slot(rig: NewRig) -> None:
@@ -78,14 +78,14 @@ def test_a_request_made_while_others_are_taken_is_seen(rig: NewRig, monkeypatch:
     one = rig(TWO_BOTS)
     one.run_until("09:02")
     first = one.control.request("b", "alice", one.clock.now())
-    done = one.control.done
+    done = one.loop_control.done
 
     def done_and_another(request: object) -> None:
         done(first)
-        monkeypatch.setattr(one.control, "done", done)
+        monkeypatch.setattr(one.loop_control, "done", done)
         one.control.request("c", "bob", one.clock.now())
 
-    monkeypatch.setattr(one.control, "done", done_and_another)
+    monkeypatch.setattr(one.loop_control, "done", done_and_another)
     one.run_for(3)
     assert sorted(str(line["bot"]) for line in one.events("run_start")) == ["b", "c"]
 

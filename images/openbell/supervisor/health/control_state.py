@@ -4,20 +4,22 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from openbell import control
+from openbell import answers, control
 from openbell.control import Control, Deployment, Pause
 
 _FRESH = 2.0  # seconds; two changes within one tick of the file system's clock look like one
 
 
 class Pauses:
-    """The pauses of one strategy's bots, read again only when their folder has changed."""
+    """The pauses of one strategy's bots, read again only when something about them has changed."""
 
-    def __init__(self, root: Path, strategy: str, bots: Iterable[str]) -> None:
-        self.folder = root / strategy / "paused"
+    def __init__(self, root: Path, strategy: str, bots: Iterable[str], journal: Path) -> None:
+        """journal: the strategy's folder, where its loop says what it has paused by itself."""
+        self._places = (root / strategy / "paused", root / strategy / "resumed", journal / answers.FILE)
+        self._journal = journal
         self._control = Control(root, strategy)
         self._bots = tuple(bots)
-        self._version = 0
+        self._versions = (0, 0, 0)
         self._found: dict[str, Pause | None] = {}
 
     def get(self, bot: str) -> Pause | None:
@@ -26,18 +28,16 @@ class Pauses:
 
     def refresh(self, now: datetime) -> bool:
         """Read the pauses if they may have changed; return whether they have."""
-        version = _version(self.folder)  # there is no pause where there is no folder
-        if version == self._version and not _is_recent(version, now):
+        paused, resumed, answered = map(_version, self._places)
+        versions = paused, resumed, answered
+        if versions == self._versions and not any(_is_recent(version, now) for version in versions):
             return False
-        before, self._version = self._found, version
-        self._found = {bot: self._read(bot) for bot in self._bots} if version else {}
+        before, self._versions = self._found, versions
+        known = answers.read(self._journal) if answered else answers.Answers()
+        # There is no pause where there is no folder, and the loop has paused nothing.
+        found = {bot: answers.pause_of(bot, self._control, known) for bot in self._bots if paused or known.paused}
+        self._found = found
         return self._found != before
-
-    def _read(self, bot: str) -> Pause | None:
-        try:
-            return self._control.paused(bot)
-        except OSError:  # just removed, or not readable: the journal still says what was skipped
-            return None
 
 
 class Deployments:

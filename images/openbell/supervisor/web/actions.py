@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
 from starlette.exceptions import HTTPException
 
+from openbell import answers
 from openbell.control import Control, Pause, Request
 from openbell.manifest import parse_duration
 from openbell.supervisor.health.snapshot import BotView, StrategyView
 
 BY = "page"
 LONGEST_REASON = 200  # characters
+FRESH = timedelta(minutes=1)  # an older request is refused by the loop
 LENGTH = r"^([1-9][0-9]{0,3}[smh]|[1-9][0-9]{0,2}d)$"  # a manifest's durations, without zero and without centuries
 
 
@@ -43,20 +45,19 @@ def parse_pause(content: Mapping[str, object], now: datetime) -> Pause | None:
     return Pause(now, until, BY, reason.encode("utf-8", "replace").decode())
 
 
-def apply(root: Path, strategy: str, bot: str, wanted: Pause | None) -> bool:
+def apply(root: Path, view: StrategyView, bot: BotView, wanted: Pause | None) -> bool:
     """Pause a bot, or resume it if `wanted` is None; return whether that changed anything."""
-    control = Control(root, strategy)
+    control = Control(root, view.name)
     try:
         if wanted is None:
-            return control.resume(bot)
-        control.prepare()
-        control.pause(bot, wanted)
+            return control.resume(bot.id) or bot.status == "paused"
+        control.pause(bot.id, wanted)
     except OSError as error:
         raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
     return True
 
 
-def request_run(root: Path, view: StrategyView, bot: BotView, now: datetime) -> Request:
+def request_run(root: Path, journal: Path, view: StrategyView, bot: BotView, now: datetime) -> Request:
     """Request a run from a bot's loop; 409 if the loop would refuse it, or a request is waiting already."""
     if bot.status == "paused":
         raise HTTPException(409, f"{bot.id} is paused: resume it first")
@@ -66,8 +67,9 @@ def request_run(root: Path, view: StrategyView, bot: BotView, now: datetime) -> 
         raise HTTPException(409, f"{view.name} takes no requests: {view.reason}")
     control = Control(root, view.name)
     try:
-        control.prepare()
-        if any(waiting.bot == bot.id for waiting in control.requests()):
+        taken = answers.read(journal / view.name).requests
+        waiting = [one for one in control.requests() if one.id not in taken and now - one.requested_at < FRESH]
+        if any(one.bot == bot.id for one in waiting):
             raise HTTPException(409, f"a run of {bot.id} is asked for already")
         return control.request(bot.id, BY, now)
     except OSError as error:

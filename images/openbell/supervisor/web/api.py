@@ -105,7 +105,7 @@ class Api:
         reject_unknown(request)
         wanted = parse_pause(await json_object(request), self._dependencies.now())
         view, bot = find_bot(self._dependencies.ready(), request.path_params["id"])
-        changed = await run_in_threadpool(apply, self._dependencies.control, view.name, bot.id, wanted)
+        changed = await run_in_threadpool(apply, self._dependencies.control, view, bot, wanted)
         paused = wanted and {"by": wanted.by, "reason": wanted.reason, "until": wanted.until and stamp(wanted.until)}
         if changed:
             said = paused or {"by": "page"}
@@ -119,8 +119,9 @@ class Api:
         if await limited_body(request):
             raise HTTPException(422, "a run is run_request for without a body")
         view, bot = find_bot(self._dependencies.ready(), request.path_params["id"])
+        dependencies = self._dependencies
         run_request = await run_in_threadpool(
-            request_run, self._dependencies.control, view, bot, self._dependencies.now()
+            request_run, dependencies.control, dependencies.journal, view, bot, dependencies.now()
         )
         log.info("run.requested", strategy=view.name, bot=bot.id, request=run_request.id, by=run_request.by)
         return JSONResponse({"id": bot.id, "strategy": view.name, "request": run_request.id}, 202)

@@ -15,6 +15,7 @@ from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from math import isfinite
 from pathlib import Path
 
+from openbell.strategy_user import share
 from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
 from openbell.trading.markets import Market, MarketError
 
@@ -226,6 +227,7 @@ def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
     try:
+        share(aside)
         with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,50 @@
+"""Desired state as a strategy's loop sees it: what people want is read, and what the loop answers is written beside its journal."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from openbell import answers
+from openbell.control import Control, Halt, Pause, Request
+
+
+class LoopControl(Control):
+    """The control of one boot of a loop."""
+
+    def __init__(self, root: Path, strategy: str, folder: Path, boot_id: str) -> None:
+        """folder: the strategy's journal folder. What the loop before has answered still holds."""
+        super().__init__(root, strategy)
+        self._folder = folder
+        self._boot_id = boot_id
+        self._answers = answers.read(folder)
+
+    def paused(self, bot: str) -> Pause | None:
+        """Return the bot's pause, expired or not, whether people asked for it or the loop did."""
+        return self._merged(bot)
+
+    def pause(self, bot: str, pause: Pause) -> None:
+        """Pause a bot until somebody resumes it."""
+        own = answers.OwnPause(pause, self.resumed(bot))
+        self._answer(replace(self._answers, paused={**self._answers.paused, bot: own}))
+
+    def requests(self) -> list[Request]:
+        """Return the requests that wait, oldest first."""
+        return [one for one in super().requests() if one.id not in self._answers.requests]
+
+    def done(self, request: Request) -> None:
+        """Remember durably that a request was taken: it stays where it is, and nobody takes it twice."""
+        lie = {one.id for one in super().requests()}
+        known = tuple(one for one in self._answers.requests if one in lie)
+        self._answer(replace(self._answers, requests=(*known, request.id)))
+
+    def acknowledge(self, halt: Halt | None) -> None:
+        """Say which halt this loop obeys."""
+        if (self._answers.halt, self._answers.boot_id) != (halt, self._boot_id):
+            self._answer(replace(self._answers, halt=halt))
+
+    def _merged(self, bot: str) -> Pause | None:
+        return answers.pause_of(bot, Control(self._root, self._strategy), self._answers)
+
+    def _answer(self, wanted: answers.Answers) -> None:
+        wanted = replace(wanted, boot_id=self._boot_id)
+        answers.write(self._folder, wanted)
+        self._answers = wanted

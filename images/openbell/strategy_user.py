@@ -1,0 +1,41 @@
+"""The user that a strategy has in containers: an id derived from its name, so that no other strategy can touch its files."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from openbell import foreign_files
+
+SUPERVISOR = (
+    10_001  # user and group of the supervisor, and of every container of the releases before strategies had their own
+)
+PRIVATE = 0o007  # umask: what a strategy makes is its own, and open to the group of its folder
+_FIRST, _COUNT = 11_000, 50_000  # within the 65,536 ids of a user namespace
+
+
+def user_id(strategy: str) -> int:
+    """Return the id of the user and of the group that a strategy runs as."""
+    return _FIRST + int.from_bytes(hashlib.sha256(strategy.encode()).digest()[:8], "big") % _COUNT
+
+
+def become(strategy: str) -> None:
+    """Become the strategy's user for good, if this process is root: where a container hosts several strategies."""
+    if os.geteuid() == 0:
+        number = user_id(strategy)
+        os.setgroups([])
+        os.setgid(number)
+        os.setuid(number)
+
+
+def keep_private(folder: Path) -> None:
+    """Make files readable by the group of the strategy's folder, and by nobody else, if that folder is shared so.
+
+    Elsewhere, as plain processes, the user's own umask holds.
+    """
+    if folder.stat().st_mode & 0o2007 == 0o2000:
+        os.umask(PRIVATE)
+
+
+def share(file: Path) -> None:
+    """Make a file, if it is not there, with the rights that its folder's group is to have: SQLite gives it less."""
+    os.close(foreign_files.open_file(file, file.parent, os.O_RDWR | os.O_CREAT))
