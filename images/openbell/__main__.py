@@ -53,7 +53,7 @@ def main() -> int:
         return 0 if name in {"help", "--help", "-h"} else 2
     # Only the one command's code is loaded: a strategy's loop lives for months and pays for every import.
     if os.environ.get("OPENBELL_OWN_USERS") and (strategy := os.environ.get("OPENBELL_STRATEGY")):
-        # In a container that hosts several strategies: what is for one of them is done as that one's user.
+        # What is for one of the strategies of a container is done as that one's user.
         from openbell.strategy_user import become  # noqa: PLC0415 - others need not load it
 
         become(strategy)

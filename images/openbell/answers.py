@@ -42,7 +42,7 @@ def read(folder: Path) -> Answers:
     said, paused, requests = content.get("halt"), content.get("paused"), content.get("requests")
     halt = None
     if isinstance(said, dict) and (since := instant(said.get("since"))):
-        halt = Halt(since, str(said.get("by", "")), str(said.get("reason", "")))
+        halt = Halt(since, str(said.get("by", "")), str(said.get("reason", "")), said.get("exits") is True)
     pauses = {bot: _pause(one) for bot, one in paused.items()} if isinstance(paused, dict) else {}
     return Answers(
         str(content.get("boot_id", "")),
@@ -57,7 +57,9 @@ def write(folder: Path, answers: Answers) -> None:
     halt = answers.halt
     content: dict[str, object] = {
         "boot_id": answers.boot_id,
-        "halt": {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason} if halt else None,
+        "halt": {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason, "exits": halt.exits}
+        if halt
+        else None,
         "requests": list(answers.requests),
         "paused": {
             bot: {

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from openbell import foreign_files
@@ -19,12 +21,25 @@ def user_id(strategy: str) -> int:
 
 
 def become(strategy: str) -> None:
-    """Become the strategy's user for good, if this process is root: where a container hosts several strategies."""
-    if os.geteuid() == 0:
+    """Become the strategy's user for good, in a container that hosts several strategies; elsewhere nothing changes."""
+    if os.geteuid() == 0 and os.environ.get("OPENBELL_OWN_USERS"):
         number = user_id(strategy)
         os.setgroups([])
         os.setgid(number)
         os.setuid(number)
+
+
+@contextmanager
+def acting_as(strategy: str) -> Iterator[None]:
+    """Do something as the strategy's user, in a container that hosts several strategies; elsewhere nothing changes."""
+    if os.geteuid() != 0 or not os.environ.get("OPENBELL_OWN_USERS"):
+        yield
+        return
+    os.seteuid(user_id(strategy))
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 def keep_private(folder: Path) -> None:

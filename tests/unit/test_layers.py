@@ -25,6 +25,7 @@ ALLOWED = {
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
     "supervisor": frozenset(
         {
+            "answers",
             "heartbeat",
             "calendars",
             "clock",

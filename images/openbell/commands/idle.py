@@ -18,6 +18,7 @@ from openbell.manifest import Bot, Manifest, ManifestError
 from openbell.paths import PathError, Paths, from_environment
 from openbell.slots import next_slot
 from openbell.strategy import loader
+from openbell.strategy_user import acting_as
 
 LOOK_EVERY = 0.05  # seconds
 BUSY = 75  # exit code
@@ -94,8 +95,10 @@ def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
         path = places.state / "ledger.sqlite"
         if not path.is_file():
             return None
-        watched = Watched(places, manifest, stack.enter_context(closing(Ledger(path))))
-        look(manifest, watched.ledger, datetime.now(UTC))
+        # A file that SQLite makes beside the ledger must be the strategy's, also where this process is root.
+        with acting_as(places.strategy):
+            watched = Watched(places, manifest, stack.enter_context(closing(Ledger(path))))
+            look(manifest, watched.ledger, datetime.now(UTC))
     except (PathError, ManifestError, CalendarExpired, sqlite3.Error) as error:
         # A strategy in such a state starts no run: there is nothing to cross.
         print(error, file=sys.stderr)
