@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.docker.services import strategies
+from deploy.docker.services import ends_by_itself, strategies
 from openbell.manifest import Manifest
 
 MB = 2**20
@@ -40,7 +40,9 @@ def needs(
     """Return what the services of a resolved Compose configuration need. `measured`: service → bytes, of those that run."""
     known = {manifest.name: manifest for manifest in manifests}
     return tuple(
-        _need(name, one, known, measured.get(name, 0)) for name, one in sorted(configuration["services"].items())
+        _need(name, one, known, measured.get(name, 0))
+        for name, one in sorted(configuration["services"].items())
+        if not ends_by_itself(one.get("labels"))
     )
 
 

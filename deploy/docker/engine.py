@@ -11,7 +11,7 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from deploy.docker.services import strategies
+from deploy.docker.services import ends_by_itself, strategies
 from deploy.errors import CommandError
 
 PROJECT_LABEL = "com.docker.compose.project"
@@ -116,7 +116,11 @@ def _passes_its_check(container: Container) -> bool:
 
 
 def _services_only(containers: Iterable[Container]) -> list[Container]:
-    return [container for container in containers if container.labels.get(ONE_OFF_LABEL, "False") == "False"]
+    return [
+        container
+        for container in containers
+        if container.labels.get(ONE_OFF_LABEL, "False") == "False" and not ends_by_itself(container.labels)
+    ]
 
 
 def _last_line(container: Container) -> str:

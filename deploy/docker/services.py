@@ -9,6 +9,7 @@ import yaml
 from deploy.errors import CommandError
 
 STRATEGIES_LABEL = "openbell.strategies"  # a label: what a service hosts, if that is not the strategy of its name
+ONCE = "openbell.once"  # a label: this service ends by itself
 
 
 def strategies(service: str, labels: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -16,9 +17,18 @@ def strategies(service: str, labels: Mapping[str, Any] | None) -> tuple[str, ...
     return tuple(str((labels or {}).get(STRATEGIES_LABEL) or service).split())
 
 
+def ends_by_itself(labels: Mapping[str, Any] | None) -> bool:
+    """Tell whether a service does its work before the others start and ends: it is none of those that are to run."""
+    return bool((labels or {}).get(ONCE))
+
+
 def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return service → its strategies of a configuration of Compose; Problem if two services have the same one."""
-    found = {name: strategies(name, one.get("labels")) for name, one in configuration["services"].items()}
+    found = {
+        name: strategies(name, one.get("labels"))
+        for name, one in configuration["services"].items()
+        if not ends_by_itself(one.get("labels"))
+    }
     owners: dict[str, str] = {}
     for name, own in found.items():
         for strategy in own:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.docker import profiles
 from deploy.docker.compose import SUPERVISOR
+from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 from deploy.hosts import requirements
 from deploy.hosts.facts import Facts, read_facts
@@ -144,7 +145,11 @@ def _part(configuration: Tree, there: HostState, strategy: str | None, strategie
     if strategy is None:
         return configuration
     taken = plans.taken(strategy, build.manifests(configuration, strategies), there.current)
-    services = {name: service for name, service in configuration["services"].items() if name in taken}
+    services = {
+        name: service
+        for name, service in configuration["services"].items()
+        if name in taken or ends_by_itself(service.get("labels"))
+    }
     return {**configuration, "services": services}
 
 

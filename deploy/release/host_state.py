@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deploy.docker.services import strategies
+from deploy.docker.services import ends_by_itself, strategies
 from deploy.release.release import Release, from_json
 from deploy.release.resolve import FINGERPRINT
 from deploy.ssh import program
@@ -65,6 +65,8 @@ def parse(text: str) -> HostState:
     content = json.loads(text)
     containers: dict[str, Running] = {}
     for one in content["containers"]:
+        if ends_by_itself(one["labels"]):
+            continue
         service = str(one["labels"].get(SERVICE, ""))
         # Two of a service are there where a swap was cut off: the one that runs counts.
         if service not in containers or one["state"] == "running":

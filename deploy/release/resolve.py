@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 from deploy.release.release import ServiceRecord
 
@@ -58,6 +59,9 @@ def resolve(
         }
         _needs_nothing_of(root, name, body)
         given = [mounted[str(one["source"])] for one in body.get("secrets") or ()]
+        if ends_by_itself(body.get("labels")):
+            bodies[name] = body | {"image": tag, "pull_policy": "never"}
+            continue
         version, values = _hash([body, shared, given]), _hash(environment[name]) if environment[name] else ""
         fingerprint = _hash([image_id, version, values])
         services[name] = ServiceRecord(tag, image_id, fingerprint, version, values, tuple(sorted(environment[name])))
