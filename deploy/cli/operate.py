@@ -71,7 +71,9 @@ def _logged(strategy: str, where: Target) -> str:
 def run(settings: Settings, options: Namespace) -> int:
     """Run a strategy now, in its container."""
     with target.place(options.host, settings) as where:
-        command = compose.run(options.strategy, options.bot, service_of(options.strategy, where))
+        service_of(options.strategy, where)
+        must_run(compose.SUPERVISOR, where)
+        command = compose.run(options.strategy, options.bot, compose.SUPERVISOR)
         try:
             return _audited(where, command, "run", strategy=options.strategy)
         except KeyboardInterrupt:
@@ -84,8 +86,8 @@ def pause(settings: Settings, options: Namespace) -> int:
     """Pause a bot."""
     with target.place(options.host, settings) as where:
         strategy = _owner(options.bot, where)
-        service = service_of(strategy, where)
-        command = compose.pause(strategy, options.bot, options.length, options.reason, service)
+        must_run(compose.SUPERVISOR, where)
+        command = compose.pause(strategy, options.bot, options.length, options.reason, compose.SUPERVISOR)
         return _audited(where, command, "pause", bot=options.bot, reason=options.reason)
 
 
@@ -93,21 +95,22 @@ def resume(settings: Settings, options: Namespace) -> int:
     """Let a paused bot run again."""
     with target.place(options.host, settings) as where:
         strategy = _owner(options.bot, where)
-        command = compose.resume(strategy, options.bot, service_of(strategy, where))
+        must_run(compose.SUPERVISOR, where)
+        command = compose.resume(strategy, options.bot, compose.SUPERVISOR)
         return _audited(where, command, "resume", bot=options.bot)
 
 
 def halt(settings: Settings, options: Namespace) -> int:
     """Stop all orders of all strategies, at once."""
     with target.place(options.host, settings) as where:
-        command = compose.halt(_any_service(where), options.reason, exits=options.exits)
-        return _audited(where, command, "halt", reason=options.reason)
+        words = compose.halt(options.reason, exits=options.exits)
+        return _audited(where, _operator(where, words), "halt", reason=options.reason)
 
 
 def unhalt(settings: Settings, options: Namespace) -> int:
     """Let strategies send orders again."""
     with target.place(options.host, settings) as where:
-        return _audited(where, compose.unhalt(_any_service(where)), "unhalt")
+        return _audited(where, _operator(where, ("unhalt",)), "unhalt")
 
 
 def calendar(settings: Settings, options: Namespace) -> int:
@@ -123,7 +126,7 @@ def calendar(settings: Settings, options: Namespace) -> int:
 def apply_own_days(where: Target) -> int:
     """Let what runs obey the own days of this folder; no file is no days."""
     days = json.dumps(own_days.as_json(own_days.read(strategies_folder() / own_days.TOML)))
-    return _audited(where, compose.own_days(_any_service(where), days), "calendar")
+    return _audited(where, _operator(where, ("own-days", days)), "calendar")
 
 
 def flatten(settings: Settings, options: Namespace) -> int:
@@ -159,13 +162,15 @@ def reconcile(settings: Settings, options: Namespace) -> int:
         return _audited(where, command, "reconcile", strategy=options.strategy) if options.adopt else where.run(command)
 
 
-def _any_service(where: Target) -> str:
-    """Return a service that runs, the supervisor if it does: each of them has the volume with what people want."""
-    names = [service.name for service in where.services() if service.state == "running"]
-    if not names:
+def _operator(where: Target, words: compose.Command) -> Inside:
+    """Return a command of openbell with the right to write what strategies obey: the supervisor's, or one of its own."""
+    running = [service for service in where.services() if service.state == "running"]
+    if not running:
         msg = "nothing runs here, so no order can be sent"
         raise CommandError(msg)
-    return compose.SUPERVISOR if compose.SUPERVISOR in names else names[0]
+    if any(service.name == compose.SUPERVISOR for service in running):
+        return compose.operator(words)
+    return compose.beside(where.project, running[0].name, running[0].image, words)
 
 
 def journal(settings: Settings, options: Namespace) -> int:

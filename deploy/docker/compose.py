@@ -14,6 +14,14 @@ Command = tuple[str, ...]
 
 COMPOSE: Command = ("docker", "compose")
 SUPERVISOR = "supervisor"
+# A strategy's container has the control volume read-only; the supervisor's user may write it.
+_BESIDE = """
+project=$1 service=$2 image=$3
+shift 3
+from=$(docker ps --quiet --filter "label=com.docker.compose.project=$project" \\
+    --filter "label=com.docker.compose.service=$service" | head -n 1)
+exec docker run --rm --network none --user 10001:10001 --volumes-from "$from:rw" "$image" openbell "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,19 @@ class Inside:
         place = (f"OPENBELL_STRATEGY={self.strategy}", f"OPENBELL_FOLDER=/strategies/{self.strategy}")
         options = (option for value in place for option in ("--env", value))
         return (*COMPOSE, "exec", "-T", *options, self.service, "openbell", *self.arguments)
+
+
+@dataclass(frozen=True)
+class Beside(Inside):
+    """A command in a container for it alone, with the volumes of a service that runs, as the supervisor's user."""
+
+    project: str = ""
+    image: str = ""
+
+    @property
+    def command(self) -> Command:
+        """The same for a container."""
+        return ("sh", "-c", _BESIDE, "sh", self.project, self.service, self.image, *self.arguments)
 
 
 @dataclass(frozen=True)
@@ -109,19 +130,19 @@ def resume(strategy: str, bot: str, service: str = "") -> Inside:
     return Inside(service or strategy, ("resume", bot), strategy)
 
 
-def halt(service: str, reason: str, *, exits: bool = False) -> Inside:
-    """Stop all orders of all strategies, or all but exits; any service has the volume that tells them."""
-    return Inside(service, ("halt", f"--reason={reason}", *(("--exits",) if exits else ())))
+def halt(reason: str, *, exits: bool = False) -> Command:
+    """Stop all orders of all strategies, or all but exits: words for `operator` or `beside`."""
+    return ("halt", f"--reason={reason}", *(("--exits",) if exits else ()))
 
 
-def unhalt(service: str) -> Inside:
-    """Let strategies send orders again."""
-    return Inside(service, ("unhalt",))
+def operator(words: Command) -> Inside:
+    """Run a command of openbell that writes what people want: the supervisor's container may, a strategy's may not."""
+    return Inside(SUPERVISOR, words)
 
 
-def own_days(service: str, days: str) -> Inside:
-    """Tell all loops and the supervisor of the user's own closures; `days` is the content of calendar.toml as JSON."""
-    return Inside(service, ("own-days", days))
+def beside(project: str, service: str, image: str, words: Command) -> Inside:
+    """Run such a command while the supervisor is down."""
+    return Beside(service, words, project=project, image=image)
 
 
 def calendar(name: str | None) -> Command:
@@ -163,6 +184,8 @@ def canary() -> Inside:
 
 def elsewhere(command: Command, project: str) -> Command:
     """Return the same command of Compose for a place where the project's files are not, only its containers."""
+    if command[: len(COMPOSE)] != COMPOSE:
+        return command
     options = (*COMPOSE, "--project-name", project, *command[len(COMPOSE) :])
     return ("sh", "-c", 'cd / && exec "$@"', "sh", *options)  # a compose.yaml that lies about is not ours
 

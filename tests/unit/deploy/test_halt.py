@@ -1,4 +1,4 @@
-"""Halting from the host: any running service will do, the supervisor's first."""
+"""Halting from the host: by the supervisor, or without it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ class Service:
 
     name: str
     state: str = "running"
+    image: str = "demo/pulse:local"
 
 
 @dataclass
@@ -23,31 +24,36 @@ class Place:
     """A place with these services."""
 
     found: Sequence[Service]
+    project: str = "demo"
 
     def services(self) -> Sequence[Service]:
         """Return them."""
         return self.found
 
 
-@pytest.mark.parametrize("found, chosen", [
-    ([Service("pulse"), Service("supervisor")], "supervisor"),
-    ([Service("pulse"), Service("supervisor", "exited")], "pulse"),
-])  # fmt: skip
-def test_a_halt_needs_one_container_that_runs(found: list[Service], chosen: str) -> None:
-    """Every container has the volume that tells all of them."""
-    assert operate._any_service(Place(found)) == chosen  # type: ignore[arg-type]
+def test_the_supervisor_writes_what_strategies_obey() -> None:
+    """Strategies cannot write it: the command runs in the supervisor's container, whatever else runs."""
+    place = Place([Service("pulse"), Service("supervisor")])
+    command = operate._operator(place, ("unhalt",))  # type: ignore[arg-type]
+    assert command.command == (*compose.COMPOSE, "exec", "-T", "supervisor", "openbell", "unhalt")
+
+
+def test_a_halt_needs_no_supervisor() -> None:
+    """While it is down, a container for the command alone gets a running service's volumes, and a user who may write them."""
+    place = Place([Service("pulse"), Service("supervisor", "exited")])
+    command = operate._operator(place, ("halt", "--reason=it's; odd"))  # type: ignore[arg-type]
+    assert command.command[-5:] == ("demo", "pulse", "demo/pulse:local", "halt", "--reason=it's; odd")
+    assert compose.elsewhere(command.command, "demo") == command.command
 
 
 def test_where_nothing_runs_there_is_nothing_to_halt() -> None:
     """It is said, and is an error: whoever halts wants to be sure."""
     with pytest.raises(CommandError, match="nothing runs here, so no order can be sent"):
-        operate._any_service(Place([Service("pulse", "exited")]))  # type: ignore[arg-type]
+        operate._operator(Place([Service("pulse", "exited")]), ("unhalt",))  # type: ignore[arg-type]
 
 
 def test_the_commands() -> None:
     """A reason is one argument, whatever is in it."""
-    assert compose.halt("pulse", "it's; odd").command[-4:] == ("pulse", "openbell", "halt", "--reason=it's; odd")
-    assert compose.unhalt("supervisor").command[-3:] == ("supervisor", "openbell", "unhalt")
     assert compose.reconcile("pulse", adopt=True).command[-4:] == ("pulse", "openbell", "reconcile", "--adopt")
     options = arguments.options("halt", ["REASON=odd"], {})
     assert (options.command, options.reason) == ("halt", "odd")
