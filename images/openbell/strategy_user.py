@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from openbell import foreign_files
@@ -47,10 +47,31 @@ def keep_private(folder: Path) -> None:
 
     Elsewhere, as plain processes, the user's own umask holds.
     """
-    if folder.stat().st_mode & 0o2007 == 0o2000:
+    if _is_shared(folder):
         os.umask(PRIVATE)
+
+
+def take_over(folder: Path) -> None:
+    """Make the files of another user in the strategy's own folder its own, as far as it can read them.
+
+    A release in which all strategies ran as one user may have written there after the volumes were prepared.
+    """
+    names: list[str] = []
+    with suppress(OSError):
+        names = foreign_files.names(folder, folder.parent) if _is_shared(folder) else []
+    for name in names:
+        path = folder / name
+        with suppress(OSError):
+            about = foreign_files.status_of(path, folder.parent)
+            if about.st_uid != os.geteuid() and about.st_nlink == 1:
+                content = foreign_files.read_bytes(path, folder.parent, about.st_size)
+                foreign_files.replace(path, folder.parent, content)
 
 
 def share(file: Path) -> None:
     """Make a file, if it is not there, with the rights that its folder's group is to have: SQLite gives it less."""
     os.close(foreign_files.open_file(file, file.parent, os.O_RDWR | os.O_CREAT))
+
+
+def _is_shared(folder: Path) -> bool:
+    return folder.stat().st_mode & 0o2007 == 0o2000

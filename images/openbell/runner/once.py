@@ -187,6 +187,7 @@ def _follow_own_days(places: Paths) -> None:
     path = places.folder.parent / TOML
     if path.is_file():
         try:
+            places.control.mkdir(parents=True, exist_ok=True)
             publish_own_days(places.control, read(path))
         except OwnDaysError as error:
             raise PathError(str(error)) from None

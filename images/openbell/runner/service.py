@@ -40,7 +40,7 @@ from openbell.runner.startup import (
     tidy,
 )
 from openbell.strategy import loader
-from openbell.strategy_user import keep_private, share
+from openbell.strategy_user import keep_private, share, take_over
 
 ARM_EVERY = 4.0  # seconds; arming costs a thread, more than all the rest of an idle turn
 
@@ -89,6 +89,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journal, boot_id: str, printed: Pipe) -> int:
+    for folder in (journal.folder, places.state):
+        take_over(folder)
     share(places.state / LEDGER)
     ledger = Ledger(places.state / LEDGER)
     control = LoopControl(places.control, manifest.name, journal.folder, boot_id)

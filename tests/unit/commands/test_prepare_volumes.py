@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openbell.commands import prepare_volumes
-from openbell.strategy_user import SUPERVISOR, user_id
+from openbell.strategy_user import SUPERVISOR, take_over, user_id
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -91,3 +91,24 @@ def test_ids_lie_in_the_range_of_a_user_namespace() -> None:
     assert min(ids) > SUPERVISOR
     assert max(ids) < 1 << 16
     assert len(ids) > 1_950
+
+
+def test_a_loop_takes_over_what_another_user_left_since(volumes: Path) -> None:
+    """What it can read becomes its own, whole; a link to elsewhere stays a link, and its target whose it was."""
+    prepare(volumes, "a")
+    folder = volumes / "journal/a"
+    late = folder / "2026-03-03.jsonl"
+    late.write_text("{}\n")
+    os.chown(late, SUPERVISOR, SUPERVISOR)
+    (folder / "link").symlink_to(volumes / "state/b/paper.sqlite")
+    process = os.fork()
+    if process == 0:
+        os.chdir(volumes / "journal")  # the folders above are the test runner's alone
+        os.setgid(user_id("a"))
+        os.setuid(user_id("a"))
+        take_over(Path("a"))
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0
+    assert seen(late)[0] == user_id("a")
+    assert late.read_text() == "{}\n"
+    assert (folder / "link").is_symlink()
