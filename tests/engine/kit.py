@@ -130,14 +130,25 @@ def ask(container: Container, *command: str) -> str:
     return output
 
 
-def answer(container: Container, *command: str) -> tuple[int, str]:
+def answer(container: Container, *command: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
     """Return the exit code and all that a command prints in a container.
 
-    By the command line of Docker: its SDK loses what comes in the same breath as the head of the engine's answer.
+    options: of `docker exec`. By the command line of Docker: its SDK loses what comes in the same breath as the head of the engine's answer.
     """
-    words = ["docker", "exec", str(container.id), *command]
+    words = ["docker", "exec", *options, str(container.id), *command]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode, done.stdout.decode(errors="replace")
+
+
+def operate(container: Container, *command: str) -> tuple[int, str]:
+    """Run an operator's command in a strategy's container that was started outside Compose, as who may write its control folder."""
+    return answer(container, *command, options=("--user", "10001:10001"))
+
+
+def run_now(engine: docker.DockerClient, kit: Kit, strategy: str) -> tuple[int, str]:
+    """Run a strategy as `make run` does, and return the exit code and what it prints."""
+    place = ("--env", f"OPENBELL_STRATEGY={strategy}", "--env", f"OPENBELL_FOLDER=/strategies/{strategy}")
+    return answer(container_of(engine, kit, "supervisor"), "openbell", "run-now", options=place)
 
 
 def journal(engine: docker.DockerClient, kit: Kit, strategy: str) -> list[dict[str, object]]:

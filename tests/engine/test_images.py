@@ -8,6 +8,7 @@ import docker
 import pytest
 from docker.models.images import Image
 
+from openbell.strategy_user import SUPERVISOR, user_id
 from tests.engine.kit import SECRET, Kit
 
 IMAGES = ["ticker", "slow", "bad_manifest", "supervisor"]
@@ -77,8 +78,9 @@ def test_no_layer_holds_a_secret(engine: docker.DockerClient, kit: Kit, name: st
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_containers_run_as_nobody_special(engine: docker.DockerClient, kit: Kit, name: str) -> None:
-    """The user is not root, and there is no installer to bring in more."""
-    assert output(engine, kit.image(name), "id", "-u") == "10001"
+    """The user is not root, each strategy's is its own, and there is no installer to bring in more."""
+    expected = SUPERVISOR if name == "supervisor" else user_id(name)
+    assert output(engine, kit.image(name), "id", "-u") == str(expected)
     assert "missing" in output(engine, kit.image(name), "sh", "-c", "python -m pip --version 2>&1 || echo missing")
 
 

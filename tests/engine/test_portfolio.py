@@ -47,10 +47,10 @@ def bots(kit: Kit) -> dict[str, str]:
     return {bot["id"]: str(bot["status"]) for strategy in strategies for bot in strategy["bots"]}
 
 
-def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest, service: str) -> None:
+def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest) -> None:
     """Run all bots of a strategy, and see that each had its signal, its decision and its end."""
     before = len(events(journal(engine, kit, manifest.name), "run_end"))
-    run(kit, compose.run(manifest.name, None, service).command)
+    run(kit, compose.run(manifest.name, None, compose.SUPERVISOR).command)
     lines = journal(engine, kit, manifest.name)
     ends = events(lines, "run_end")[before:]
     assert sorted(str(end["bot"]) for end in ends) == sorted(bot.id for bot in manifest.bots)
@@ -67,7 +67,7 @@ def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
     assert set(bots(kit).values()) <= {"new", "running", "up"}
     chosen = [manifest for manifest in MANIFESTS if manifest.name in QUARTER_HOURLY]
     for manifest in chosen:
-        run_now(engine, kit, manifest, manifest.name)
+        run_now(engine, kit, manifest)
 
     start(kit, "portfolio-together")
     names = [
@@ -78,7 +78,7 @@ def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
     wait_until(lambda: len(bots(kit)) == BOTS, f"{BOTS} bots on the page", 30, container_of(engine, kit, "supervisor"))
     assert set(bots(kit).values()) <= {"new", "running", "up"}
     for manifest in chosen:
-        run_now(engine, kit, manifest, "together")
+        run_now(engine, kit, manifest)
     for manifest in MANIFESTS:
         starts = events(journal(engine, kit, manifest.name), "service_start")
         assert [line["previous_stop"] for line in starts] == ["clean", "clean"], manifest.name

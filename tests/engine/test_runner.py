@@ -12,7 +12,7 @@ import pytest
 from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
-from tests.engine.kit import Kit, answer, ask, events, make_kit, removed_afterwards, start, wait_until
+from tests.engine.kit import Kit, answer, ask, events, make_kit, operate, removed_afterwards, start, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_pause_survives_a_restart(strategies: Strategies) -> None:
     """A paused bot stays paused in the next container, its slots carry the reason, and it can be resumed."""
     first = strategies.start("ticker")
     wait_until(lambda: ended(first, "ticker", 1), "a run", 30, first)
-    ask(first, "openbell", "pause", "ticker", "--reason", "earnings week")
+    assert operate(first, "openbell", "pause", "ticker", "--reason", "earnings week")[0] == 0
     first.stop(timeout=30)
     second = strategies.start("ticker")
     boot = wait_until(lambda: events(lines(second, "ticker"), "service_start")[1:], "the second start", 30, second)[0][
@@ -112,7 +112,7 @@ def test_a_pause_survives_a_restart(strategies: Strategies) -> None:
     skip = wait_until(lambda: skips()[1:] or None, "skipped slots", 30, second)[-1]
     assert (skip["reason"], skip["pause_reason"], skip["outcome"]) == ("paused", "earnings week", "skipped")
     assert not [line for line in events(lines(second, "ticker"), "run_start") if line["boot_id"] == boot]
-    ask(second, "openbell", "resume", "ticker")
+    assert operate(second, "openbell", "resume", "ticker")[0] == 0
     wait_until(
         lambda: [end for end in events(lines(second, "ticker"), "run_end") if end["boot_id"] == boot],
         "a run",
@@ -181,7 +181,7 @@ def test_wild_strategies_harm_nobody_else(strategies: Strategies) -> None:
     container = strategies.start("wild")
     wait_until(lambda: ended(container, "wild", 1), "the calm bot's first run", 30, container)
     for bot in WORDS:
-        container.exec_run(["openbell", "run-now", "--bot", bot])
+        operate(container, "openbell", "run-now", "--bot", bot)
     written = lines(container, "wild")
     for bot, (outcome, words) in WORDS.items():
         mine = [line for line in written if line.get("bot") == bot]
@@ -212,23 +212,23 @@ def test_a_stream_runs_always_beats_and_orders_once_for_an_event(strategies: Str
 
     wait_until(lambda: len(of_stream("decision")) >= 3, "three orders", 30, container)
     assert of_stream("run_start")[0]["trigger"] == "stream"
-    ask(container, "touch", "/control/feed/fail")
+    ask(container, "touch", "/state/feed/fail")
     wait_until(lambda: len(of_stream("decision")) >= 6, "the events to arrive again", 30, container)
     assert "the feed was cut" in str(of_stream("error")[0]["error"])
     assert [line.get("repeated", False) for line in of_stream("decision")] == [False] * 3 + [True] * 3
     assert len({line["order_id"] for line in of_stream("decision")}) == 3
-    ask(container, "touch", "/control/feed/silent")
+    ask(container, "touch", "/state/feed/silent")
     wait_until(
         lambda: [end for end in of_stream("run_end") if end["outcome"] == "timed_out"], "the kill", 30, container
     )
     assert "has not beaten for its timeout of 4 s" in str(of_stream("error")[1]["error"])
     assert "in numbers" in str(of_stream("error")[1]["traceback"]), "the stack that it was silent in"
-    ask(container, "rm", "/control/feed/silent")
+    ask(container, "rm", "/state/feed/silent")
     wait_until(lambda: len(of_stream("run_start")) >= 3, "the third start", 30, container)
-    ask(container, "openbell", "pause", "feed", "--reason", "maintenance")
+    assert operate(container, "openbell", "pause", "feed", "--reason", "maintenance")[0] == 0
     wait_until(lambda: len(of_stream("run_end")) >= 3, "the pause to end the stream", 30, container)
     assert of_stream("run_end")[-1]["outcome"] == "succeeded"
-    ask(container, "openbell", "resume", "feed")
+    assert operate(container, "openbell", "resume", "feed")[0] == 0
     wait_until(lambda: len(of_stream("run_start")) >= 4, "the stream to go on", 90, container)
     container.stop(timeout=30)
     container.reload()

@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from tests.engine.conftest import BROKEN
-from tests.engine.kit import Kit, answer, ask, container_of, events, journal, wait_until
+from tests.engine.kit import Kit, ask, container_of, events, journal, run_now, wait_until
 
 
 def status(kit: Kit) -> dict[str, dict[str, object]]:
@@ -118,7 +118,7 @@ def test_a_stop_waits_for_the_run(engine: docker.DockerClient, kit: Kit) -> None
     """SIGTERM in the middle of a run: the run ends by itself with its order, then the loop does."""
     slow = container_of(engine, kit, "slow")
     begun = len(events(journal(engine, kit, "slow"), "run_start"))
-    asked = threading.Thread(target=lambda: slow.exec_run(["openbell", "run-now"]))
+    asked = threading.Thread(target=lambda: run_now(engine, kit, "slow"))
     asked.start()
     wait_until(
         lambda: len(events(journal(engine, kit, "slow"), "run_start")) > begun or None, "the run's start", 20, slow
@@ -140,7 +140,7 @@ def test_run_now_runs_in_the_container_and_tells_what_was_decided(engine: docker
     answers: list[str] = []
 
     def asked() -> bool:
-        code, output = answer(ticker, "openbell", "run-now")
+        code, output = run_now(engine, kit, "ticker")
         answers.append(output)
         return code == 0
 
@@ -203,7 +203,7 @@ def test_a_manifests_problems_are_all_told_at_once(engine: docker.DockerClient, 
         container.remove(force=True, v=True)
 
 
-@pytest.mark.parametrize("place", ["/journal", "/state", "/control"])
+@pytest.mark.parametrize("place", ["/journal", "/state"])
 def test_a_volume_of_another_user_is_one_clear_line(engine: docker.DockerClient, kit: Kit, place: str) -> None:
     """A volume that root owns is named, with whose it is and what to do."""
     container = engine.containers.run(
