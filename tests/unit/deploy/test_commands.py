@@ -1,6 +1,7 @@
 """The host's command line."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,9 @@ def test_ctrl_c_in_a_run_says_that_it_goes_on(
     """The loop has the run: only its printing has ended."""
 
     class Interrupted(Two):
+        def services(self) -> tuple[Service, ...]:
+            return (*super().services(), replace(PULSE, name="supervisor"))
+
         def run(self, command: object) -> int:
             raise KeyboardInterrupt
 
