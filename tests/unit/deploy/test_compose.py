@@ -46,7 +46,7 @@ def test_a_value_with_spaces_stays_one_argument() -> None:
 @pytest.mark.parametrize("value", ["-n", "--reason", "--", "-1", "a=b", "two\nlines"])
 def test_a_value_that_looks_like_an_option_is_none(value: str) -> None:
     """What a person types reaches the program inside as a value."""
-    assert compose.halt("pulse", value).command[-1] == f"--reason={value}"
+    assert compose.operator(compose.halt(value)).command[-1] == f"--reason={value}"
     assert f"--reason={value}" in compose.pause("pulse", "pulse", None, value).command
     assert f"--symbol={value}" in compose.journal("pulse", value, None).command
 

@@ -41,7 +41,7 @@ def test_the_supervisor_writes_what_strategies_obey() -> None:
 def test_a_halt_needs_no_supervisor() -> None:
     """While it is down, a container for the command alone gets a running service's volumes, and a user who may write them."""
     place = Place([Service("pulse"), Service("supervisor", "exited")])
-    command = operate._operator(place, ("halt", "--reason=it's; odd"))  # type: ignore[arg-type]
+    command = operate._operator(place, compose.halt("it's; odd"))  # type: ignore[arg-type]
     assert command.command[-5:] == ("demo", "pulse", "demo/pulse:local", "halt", "--reason=it's; odd")
     assert compose.elsewhere(command.command, "demo") == command.command
 
