@@ -36,6 +36,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
     "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
+    "OPENBELL_BLACKOUT": _SUPERVISORS,
     "OPENBELL_PUBLIC": (re.compile(r"yes|no"), "yes or no"),
     "OPENBELL_TOKEN": _SUPERVISORS,
     "OPENBELL_TOKEN_FILE": _FILE,
