@@ -4,12 +4,14 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from openbell.ledger import Ledger, OrderRecord
+from openbell.ledger import Claim, EpochLostError, Ledger, OrderRecord
 
 SLOT = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 
@@ -64,6 +66,72 @@ def test_a_fee_in_coins_is_not_held(ledger: Ledger) -> None:
     ledger.settle("ob-1", "partially_filled", "o-1", 2.0, 10.0, fee=0.002)
     ledger.settle("ob-1", "filled", "o-1", 4.0, 10.0)
     assert ledger.holdings() == {"AAPL": pytest.approx(3.998)}
+
+
+def test_each_bot_has_what_its_own_orders_have_made(ledger: Ledger) -> None:
+    """Quantity, cost, since when and profit by bot; the strategy's holdings are their sum."""
+    ledger.intend(OrderRecord("ob-2", "c", SLOT, "AAPL", "buy", "", 2.0), SLOT)
+    ledger.settle("ob-1", "filled", "o-1", 4.0, 10.0, now=SLOT)
+    ledger.settle("ob-2", "filled", "o-2", 2.0, 20.0, now=SLOT)
+    ledger.intend(OrderRecord("ob-3", "b", SLOT, "AAPL", "sell", "", 1.0), SLOT)
+    ledger.settle("ob-3", "filled", "o-3", 1.0, 15.0, now=SLOT)
+    first, second = ledger.positions()
+    assert (first.bot, float(first.quantity), float(first.cost), float(first.realised)) == ("b", 3.0, 30.0, 5.0)
+    assert (second.bot, float(second.quantity), second.since) == ("c", 2.0, SLOT)
+    assert ledger.holdings() == {"AAPL": 5.0}
+    assert {currency: float(amount) for currency, amount in ledger.flows().items()} == {"": -65.0}
+
+
+def test_what_is_adopted_goes_to_the_bot_that_holds_most_or_asks_first(ledger: Ledger) -> None:
+    """A person takes the broker's word: the sum of the bots is what the broker holds."""
+    ledger.settle("ob-1", "filled", "o-1", 4.0, 10.0)
+    ledger.hold({"AAPL": 3.0, "IBM": 7.0})
+    assert (float(ledger.position("b", "AAPL").quantity), float(ledger.position("b", "AAPL").cost)) == (3.0, 30.0)
+    assert float(ledger.position("c", "IBM").quantity) == 0.0
+    assert float(ledger.position("c", "IBM", takes=True).quantity) == 7.0
+    assert float(ledger.position("b", "IBM", takes=True).quantity) == 0.0
+
+
+def test_a_split_and_a_new_name_keep_what_it_cost(ledger: Ledger) -> None:
+    """One unit becomes ten, and the symbol is called otherwise: holdings and positions follow."""
+    ledger.settle("ob-1", "filled", "o-1", 4.0, 100.0)
+    ledger.split("AAPL", Decimal(10))
+    ledger.rename("AAPL", "PEAR")
+    position = ledger.position("b", "PEAR")
+    assert (float(position.quantity), float(position.average_price)) == (40.0, 10.0)
+    assert ledger.holdings() == {"PEAR": 40.0}
+
+
+def test_an_attempt_that_was_replaced_writes_nothing(ledger: Ledger) -> None:
+    """Each write checks in its own transaction that the attempt is the run's newest, and the run has not ended."""
+    claim = Claim("b", SLOT, "r1", 1, "loop", SLOT)
+    ledger.claim([claim])
+    ledger.next_attempt(replace(claim, attempt=2))
+    ledger.act_for(claim)
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: ledger.intend(OrderRecord("ob-9", "b", SLOT, "AAPL", "buy", "", 1.0), SLOT),
+        lambda: ledger.send_again("ob-1", SLOT),
+        lambda: ledger.settle("ob-1", "filled", "o-1", 4.0, 10.0),
+        lambda: ledger.save_state("b", SLOT, {"a": 1}),
+        lambda: ledger.keep_state("b", {"a": 1}),
+        lambda: ledger.tell_if_owned(claim, lambda: pytest.fail("it was told")),
+    )
+    for write in writes:
+        with pytest.raises(EpochLostError):
+            write()
+    assert (ledger.order("ob-9"), ledger.holdings(), ledger.state("b")) == (None, {}, {})
+    ledger.act_for(replace(claim, attempt=2))
+    ledger.settle("ob-1", "filled", "o-1", 4.0, 10.0)
+    assert ledger.holdings() == {"AAPL": 4.0}
+
+
+def test_a_streams_orders_of_today_outlive_the_ledgers_keep(ledger: Ledger) -> None:
+    """The stream began months ago, and so did its slot: what it sent today still counts (T30)."""
+    months_later = SLOT + timedelta(days=120)
+    ledger.intend(OrderRecord("ob-2", "b", SLOT, "AAPL", "buy", "", 1.0), months_later)
+    ledger.settle("ob-2", "filled", "o-2", 1.0, 10.0)
+    ledger.forget_before(months_later - timedelta(days=90))
+    assert ledger.sent_since(months_later) == 1
 
 
 def test_a_rejection_is_remembered_with_its_reason(ledger: Ledger) -> None:
@@ -139,3 +207,20 @@ def test_what_is_old_is_forgotten_and_stays_held(ledger: Ledger) -> None:
     ledger.forget_before(SLOT + timedelta(days=1))
     assert ledger.order("ob-1") is None
     assert ledger.holdings() == {"AAPL": 4.0}
+
+
+def test_a_ledger_of_the_version_before_gives_its_holdings_to_the_bot_that_traded_them(tmp_path: Path) -> None:
+    """It knew what the strategy held and not which bot: the holdings go on as the position of the bot that traded last."""
+    path = tmp_path / "old.sqlite"
+    with closing(Ledger(path)) as one:
+        one.intend(OrderRecord("ob-1", "b", SLOT, "AAPL", "buy", "", 5.0), SLOT)
+        one.settle("ob-1", "filled", "o", 5.0, 10.0)
+        one.hold({"IBM": 3.0})
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.executescript("DROP TABLE positions; DROP TABLE fills; DROP TABLE flows;")
+    for _ in range(2):
+        with closing(Ledger(path)) as one:
+            assert one.holdings() == {"AAPL": 5.0, "IBM": 3.0}
+            assert float(one.position("b", "AAPL").quantity) == 5.0
+    with closing(Ledger(path)) as one:
+        assert float(one.position("c", "IBM", takes=True).quantity) == 3.0
