@@ -166,14 +166,19 @@ class BotContext:
         """The same instant on the strategy's own wall clock."""
         return self.slot.astimezone(self._zone)
 
-    def bars(self, symbol: str, timeframe: str, count: int) -> Bars:
+    def bars(self, symbol: str, timeframe: str, count: int, *, extended: bool = False) -> Bars:
         """Return the last `count` bars that had closed at the slot, oldest first; fewer where there are no more.
 
         Prices are adjusted for splits and dividends. A bar without its figures is left out, and the journal says so.
-        MarketError if the market has no such symbol or timeframe.
+        extended: also bars of shares before the open and after the close, where the market has them. MarketError if the market
+        has no such symbol or timeframe.
         """
         at = self.slot
-        bars = self._market.bars(symbol, timeframe, count, at)
+        ask = getattr(self._market, "extended_bars", None) if extended else self._market.bars
+        if ask is None:
+            msg = "this market has no bars outside of sessions: leave extended=True out"
+            raise StrategyError(msg)
+        bars: Bars = ask(symbol, timeframe, count, at)
         if not getattr(self._market, "is_complete", False):
             whole = Bars(bar for bar in bars if _is_whole(bar))
             if len(whole) < len(bars):

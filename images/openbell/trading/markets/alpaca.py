@@ -28,8 +28,15 @@ class AlpacaMarket:
     def __init__(self, desk: RunServices) -> None:
         self._desk = desk
 
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool = False) -> Bars:
-        """Return the last `count` bars that had closed at `at`; extended: also those of shares outside the sessions."""
+    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return the last `count` bars that had closed at `at`, of shares those of its sessions."""
+        return self._bars(symbol, timeframe, count, at, extended=False)
+
+    def extended_bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return the same with the bars of shares before the open and after the close."""
+        return self._bars(symbol, timeframe, count, at, extended=True)
+
+    def _bars(self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool) -> Bars:
         bar = timeframes.length(timeframe)
         if timeframe not in TIMEFRAMES or bar is None:
             msg = f'Alpaca has no "{timeframe}" bars here; it offers: {", ".join(TIMEFRAMES)}'
