@@ -24,6 +24,8 @@ MILLISECOND = timedelta(milliseconds=1)
 LATEST = LAST - 400 * DAY
 # Every interval that the manifest takes: a second to a day, in milliseconds, dividing a day.
 INTERVALS = [timedelta(milliseconds=one) for one in range(1000, 86_400_001) if 86_400_000 % one == 0]
+# Those that know all sixteen years and open in the morning; test_slots_days.py asks about the others.
+CALENDARS = ("24/7", "XETR", "XHKG", "XLON", "XNYS", "XTKS")
 COARSE = [interval for interval in INTERVALS if interval >= timedelta(hours=1)]
 
 
@@ -54,7 +56,7 @@ def anchors(*, on_calendar: bool) -> st.SearchStrategy[Anchor]:
 def schedules(draw: st.DrawFn, intervals: Sequence[timedelta] = INTERVALS) -> Schedule:
     """Draw any schedule that the manifest accepts."""
     zone = draw(st.sampled_from(pytz.all_timezones) | st.sampled_from(["America/New_York", "Australia/Lord_Howe"]))
-    calendar = draw(st.none() | st.sampled_from(calendars.names()))
+    calendar = draw(st.none() | st.sampled_from(CALENDARS))
     days = draw(st.just(EVERY_DAY) | st.frozensets(st.integers(0, 6), min_size=1))
     if draw(st.booleans()):
         at = draw(st.lists(anchors(on_calendar=calendar is not None), min_size=1, max_size=4, unique=True))
@@ -169,10 +171,10 @@ def test_counts_over_years_add_up(schedule: Schedule, data: st.DataObject) -> No
     assert sum(1 for _ in slots_between(schedule, FIRST, LAST)) == total
 
 
-@given(st.sampled_from(pytz.all_timezones), st.sampled_from(INTERVALS), st.data())
+@given(st.sampled_from(pytz.all_timezones), st.sampled_from([one for one in INTERVALS if one < DAY]), st.data())
 @LIMIT
 def test_intervals_are_elapsed_time(zone: str, every: timedelta, data: st.DataObject) -> None:
-    """Whatever the zone, from one slot of an interval to the next passes the interval, on one grid for all days."""
+    """Whatever the zone, from one slot of an interval below a day to the next passes the interval, on one grid for all days."""
     offset = data.draw(st.integers(0, every // MILLISECOND - 1)) * MILLISECOND
     schedule = Schedule(zone, every=every, offset=offset)
     after = data.draw(instants(schedule))
