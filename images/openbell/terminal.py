@@ -3,6 +3,7 @@
 Control characters (C0, C1), characters that change the direction of writing and invisible ones are shown as their escapes.
 """
 
+import contextlib
 import io
 import re
 import sys
@@ -35,6 +36,11 @@ class _Printable(io.TextIOWrapper):
     def write(self, text: str) -> int:
         super().write(printable(text))
         return len(text)
+
+    def close(self) -> None:
+        """Leave the stream below open: it is the interpreter's, and this wrapper may go before it does."""
+        with contextlib.suppress(ValueError):  # it is closed already
+            self.flush()
 
 
 def guard() -> None:

@@ -1,10 +1,13 @@
 """Text of strategies on a terminal."""
 
+import gc
+import io
 import subprocess
 import sys
 
 import pytest
 
+from openbell import terminal
 from openbell.terminal import one_line, printable
 
 
@@ -42,3 +45,17 @@ def test_all_commands_are_guarded() -> None:
     )
     assert "\x1b" not in done.stderr + done.stdout
     assert "\\x1b[2J\\u202efolder" in done.stderr
+
+
+def test_a_guard_that_goes_leaves_the_stream_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream below belongs to the program: it can be written to when nothing guards it any more."""
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, "utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    terminal.guard()
+    print("a\x1bb")
+    sys.stdout = stream
+    gc.collect()
+    stream.write("after")
+    stream.flush()
+    assert buffer.getvalue() == b"a\\x1bb\nafter"
