@@ -16,7 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from openbell.ledger_schema import SCHEMA
+from openbell.database_version import found_version
+from openbell.ledger_schema import SCHEMA, VERSION
 from openbell.position import ZERO, Position, after_adoption, after_fill, after_split, decimal
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
@@ -86,11 +87,14 @@ class Ledger:
             ":memory:" if in_memory else path, timeout=10, isolation_level=None, check_same_thread=False
         )
         try:
+            found = found_version(self._database, path, VERSION)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.executescript(SCHEMA)
             self._begin_holdings()
             self._begin_positions()
+            if found < VERSION:
+                self._database.execute(f"PRAGMA user_version = {VERSION}")
         except sqlite3.Error:
             self._database.close()
             raise

@@ -5,6 +5,8 @@ positions: the same by bot, with what it cost. fills: what came of each order, p
 have brought in and taken out, by currency.
 """
 
+VERSION = 1  # the file's user_version; 0 is what openbell 0.1.0 wrote. A higher one is refused.
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS claims (
     bot TEXT NOT NULL, slot TEXT NOT NULL, run_id TEXT NOT NULL, attempt INTEGER NOT NULL, trigger TEXT NOT NULL,

@@ -14,6 +14,7 @@ EVERYTHING = frozenset({"*"})
 # One that is not in this list may import anything but the rooms at the top, which nothing may import.
 ALLOWED = {
     "calendars": frozenset[str](),
+    "database_version": frozenset[str](),
     "foreign_files": frozenset[str](),
     "instants": frozenset[str](),
     "json_values": frozenset[str](),
@@ -30,6 +31,7 @@ ALLOWED = {
             "calendars",
             "clock",
             "control",
+            "database_version",
             "foreign_files",
             "instants",
             "journal",
@@ -46,6 +48,8 @@ ALLOWED = {
     "deploy": frozenset({"calendars", "manifest", "terminal"}),
 }
 TOP = frozenset({"runner", "supervisor", "commands", "__main__", "deploy"})
+# Former names of modules: strategies written for openbell 0.1.0 import them, and nothing of openbell's own does.
+FORMER = ("brokers", "context", "desk", "market", "stream")
 # Who may import a room at the top. The command line names its commands' modules in strings.
 MAY_IMPORT_TOP = {("commands", "runner"), ("commands", "supervisor"), ("__main__", "commands")}
 
@@ -233,6 +237,14 @@ def test_the_rooms_import_each_other_in_one_direction() -> None:
 
     assert violations(found) == []
     assert {("slots", "manifest"), ("runner", "slots"), ("runner", "journal")} <= {one[:2] for one in found}
+
+
+def test_former_names_are_imported_by_nothing_of_ours() -> None:
+    """A container pays for the former names of modules only if its strategy imports them."""
+    found = imports(ROOT)
+
+    assert {one.room for one in found} >= set(FORMER), "each of them is there"
+    assert [one.where for one in found if one.imported in FORMER] == []
 
 
 @pytest.mark.parametrize(

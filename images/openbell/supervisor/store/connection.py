@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from openbell.database_version import found_version
 from openbell.instants import from_milliseconds
 
 # How columns of these types in the schemas become values.
@@ -30,7 +31,7 @@ def open_database(
         detect_types=sqlite3.PARSE_DECLTYPES,
     )
     try:
-        found = _version(database, path, version)
+        found = found_version(database, path, version)
         if read_only:
             database.execute("PRAGMA query_only = ON")
         else:
@@ -44,14 +45,6 @@ def open_database(
         database.close()
         raise
     return database
-
-
-def _version(database: sqlite3.Connection, path: Path, version: int) -> int:
-    (found,) = database.execute("PRAGMA user_version").fetchone()
-    if found > version:
-        msg = f"{path} was written by a newer openbell (format {found}, this one knows {version}): update, or remove the file"
-        raise sqlite3.DatabaseError(msg)
-    return int(found)
 
 
 @contextmanager

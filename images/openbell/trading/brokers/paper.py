@@ -15,12 +15,14 @@ from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from math import isfinite
 from pathlib import Path
 
+from openbell.database_version import found_version
 from openbell.strategy_user import share
 from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
 from openbell.trading.markets import Market, MarketError
 
 FILE = "paper.sqlite"
 CURRENCY = "USD"
+VERSION = 0  # the file's user_version; a higher one is refused
 STARTING_CASH = Decimal(100_000)
 
 _MONEY = Decimal("0.000000000001")
@@ -147,6 +149,7 @@ class PaperBroker:
             if not self._path.exists():
                 _create(self._path)
             with closing(sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)) as connection:
+                found_version(connection, self._path, VERSION)
                 connection.execute("PRAGMA synchronous = FULL")
                 yield connection
         except (OSError, sqlite3.Error) as error:
