@@ -27,9 +27,11 @@ from openbell.supervisor.alerts.channel_check import check_channels
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
+from openbell.supervisor.library_log import LibraryLog
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, WebApp, token_from_environment
+from openbell.supervisor.web.connections import server_config
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 60.0  # seconds without a step of the watch after which the process ends itself, with its stacks in the log
@@ -64,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 2
     faulthandler.enable()
-    _log_as_json()
+    library_log = LibraryLog()
+    _log_as_json(library_log)
     try:
         settings = from_environment(os.environ)
         alert_options = alert_settings.from_environment(os.environ)
@@ -93,7 +96,10 @@ def main(arguments: Sequence[str]) -> int:
         for problem in rejected.problems:
             log.error("manifest.rejected", problem=str(problem))
     with listening, closing(store), closing(alerts):
-        return Service(watch, alerts, settings, file, watched_strategies).run(listening)
+        try:
+            return Service(watch, alerts, settings, file, watched_strategies, library_log).run(listening)
+        finally:
+            library_log.report_dropped(everything=True)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
@@ -121,11 +127,18 @@ class Service:
     """The thread of the watch, which passes each snapshot to the alerts, and the web server."""
 
     def __init__(
-        self, watch: Watch, alerts: AlertService, settings: Settings, store: Path, watched_strategies: WatchedStrategies
+        self,
+        watch: Watch,
+        alerts: AlertService,
+        settings: Settings,
+        store: Path,
+        watched_strategies: WatchedStrategies,
+        library_log: LibraryLog,
     ) -> None:
         self._watch = watch
         self._alerts = alerts
         self._watched_strategies = watched_strategies
+        self._library_log = library_log
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
@@ -144,20 +157,7 @@ class Service:
                 has_channel=bool(alerts.settings.channels),
             )
         )
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                _few_threads(page.app),
-                http="h11",
-                loop="asyncio",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
+        self._server = uvicorn.Server(server_config(_few_threads(page.app)))
 
     def run(self, listening: socket.socket) -> int:
         """Watch and serve until a signal; return the exit code."""
@@ -201,6 +201,7 @@ class Service:
 
     def _step(self) -> float:
         """Do one step of the watch and of the alerts; return the seconds until the next one."""
+        self._library_log.report_dropped()
         before, passed_over = self._watch.snapshot, self._watch.passed_over
         failed, wait = "", RETRY
         try:
@@ -236,15 +237,7 @@ def _few_threads(app: ASGIApp) -> ASGIApp:
     return limited
 
 
-class _Forward(logging.Handler):
-    """Libraries' warnings come out in our format."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-        log.log(record.levelno, "library.logged", logger=record.name, message=record.getMessage(), traceback=trace)
-
-
-def _log_as_json() -> None:
+def _log_as_json(library_log: LibraryLog) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -256,4 +249,4 @@ def _log_as_json() -> None:
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[_Forward()], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[library_log], force=True)

@@ -17,6 +17,7 @@ from openbell.journal import stamp
 from openbell.supervisor.alerts import view
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.web.api import Api
+from openbell.supervisor.web.connections import LimitedHeaders
 from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
 from openbell.supervisor.web.metrics import Metrics
@@ -59,7 +60,7 @@ class WebApp:
                 Route("/metrics", Metrics(dependencies).answer),
                 *Api(dependencies).routes,
             ],
-            middleware=[Middleware(SecurityHeaders, hosts=dependencies.hosts)],
+            middleware=[Middleware(SecurityHeaders, hosts=dependencies.hosts), Middleware(LimitedHeaders)],
             exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
         )
 
