@@ -29,9 +29,7 @@ from tests.unit.strategy_file import write
 
 GB = 2**30
 ENGINES = Engine("26.1.5", live_restore=False, running=0, swarm=False)
-BOTS = (
-    '[[bot]]\nid = "{name}-a"\nsymbols = ["A"]\nevery = "1m"\n[[bot]]\nid = "{name}-b"\nsymbols = ["B"]\nevery = "1m"\n'
-)
+BOTS = '[[bot]]\nid = "{name}-a"\nsymbols = ["BTC/USDT"]\nevery = "1m"\n[[bot]]\nid = "{name}-b"\nsymbols = ["ETH/USDT"]\nevery = "1m"\n'
 
 
 def manifest(folder: Path, name: str, top: str = "") -> Manifest:
