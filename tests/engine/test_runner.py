@@ -12,6 +12,7 @@ import pytest
 from docker.models.containers import Container
 from testcontainers.compose import DockerCompose
 
+from openbell.strategy_user import user_id
 from tests.engine.kit import Kit, answer, ask, events, make_kit, operate, removed_afterwards, start, wait_until
 
 
@@ -138,7 +139,9 @@ def test_a_loop_that_stops_turning_ends_itself(strategies: Strategies, strategy:
 @pytest.mark.parametrize("full", ["journal", "state"])
 def test_a_full_disk_stops_the_trading_and_nothing_else(strategies: Strategies, full: str) -> None:
     """Without a heartbeat or a claim no run starts; the loop says so, stays up, and goes on when there is room."""
-    tmpfs = {f"/{full}": "uid=10001,size=1m"}
+    tmpfs = {
+        f"/{full}": f"uid={user_id('ticker')},size=1m"
+    }  # it belongs to the strategy, as its folder in the volume does
     container = strategies.start("ticker", tmpfs=tmpfs)
     wait_until(lambda: ended(container, "ticker", 1), "a run", 30, container)
     container.exec_run(["sh", "-c", f"cat /dev/zero > /{full}/filler"])
