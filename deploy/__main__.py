@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import own_folder, packages, processes, scaffold
+from deploy import own_folder, packages, processes, scaffold, secrets
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -146,7 +146,11 @@ def backtest(settings: Settings, options: Namespace) -> int:
     span = [f"--{name}={day}" for name, day in (("from", options.first), ("to", options.last)) if day]
     choices = (f"--set={choice}" for choice in options.choices)
     words = (*span, *choices, f"--out=backtests/{options.strategy}", *options.options)
-    return processes.run(compose.backtest(options.strategy, words, places.packages(options.strategy)))
+    given = values(Path(".env"), os.environ)
+    own = [one for one in load_all(strategies_folder())[0] if one.name == options.strategy]
+    found = secrets.filled(own, given)
+    environment = {**os.environ, **{name: found[name] for one in own for name in one.secrets if name in found}}
+    return processes.run(compose.backtest(options.strategy, words, places.packages(options.strategy)), environment)
 
 
 def write_function(settings: Settings, options: Namespace) -> int:

@@ -45,10 +45,29 @@ def output(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def long(command: Sequence[str], log: Log) -> int:
+def private_output(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> str:
+    """Return what a command prints and show nothing of it; CommandError, without any of it, if the command fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL, timeout=seconds
+        )
+        if done.returncode:
+            msg = f"{command[0]} failed with exit code {done.returncode}"
+            raise CommandError(msg)
+        return done.stdout.decode()
+    except subprocess.TimeoutExpired:
+        msg = f"{command[0]} did not end within {seconds:.0f} s"
+    except OSError as error:
+        msg = f"{command[0]} cannot be started: {error.strerror}"
+    except UnicodeDecodeError:
+        msg = f"{command[0]} printed what is not text"
+    raise CommandError(msg)
+
+
+def long(command: Sequence[str], log: Log, environment: Mapping[str, str] | None = None) -> int:
     """Run a command that may take minutes, with a sign of life where its own output may pause."""
     with _signs_of_life(log):
-        return run(command)
+        return run(command, environment)
 
 
 def quiet(command: Sequence[str], log: Log, heard: Callable[[str], None] = lambda _: None) -> tuple[int, list[str]]:

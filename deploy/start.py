@@ -5,7 +5,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import engine_choice, preflight, processes, readiness, stop_grace
+from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
 from deploy.check import must_pass
 from deploy.cli import operate
 from deploy.docker import build_output, compose, engine, generated, profiles
@@ -90,7 +90,7 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
         _must_be_here(owner, settings)
     wanted = asked_for(load_all(strategies_folder())[0], given.get("COMPOSE_PROFILES", ""))
     install_packages((manifest.name for manifest in wanted), places, log)
-    found = stamped(wanted_processes(wanted, places, settings, given), places)
+    found = stamped(wanted_processes(wanted, places, settings, secrets.filled(wanted, given)), places)
     listen = next(one.environment["OPENBELL_LISTEN"] for one in found if one.name == compose.SUPERVISOR)
     if plain.listens_on != listen:
         preflight.port(settings)
@@ -114,9 +114,18 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
         log.info("stopping the strategies' other form", services=", ".join(gives_way))
         processes.run(compose.remove(gives_way))
     log.info("starting the containers and waiting for their first sign of life")
-    if code := processes.long(compose.up(), log):
+    if code := processes.long(compose.up(), log, _with_secrets()):
         msg = "not everything could be started: see above"
         raise CommandError(msg, code)
+
+
+def _with_secrets() -> dict[str, str]:
+    """Return this process's environment with the secrets of what is enabled: Compose hands on those that a service names."""
+    given = values(Path(".env"), os.environ)
+    enabled = asked_for(load_all(strategies_folder())[0], given.get("COMPOSE_PROFILES", ""))
+    named = {name for one in enabled for name in one.secrets}
+    found = secrets.filled(enabled, given)
+    return {**os.environ, **{name: found[name] for name in named if name in found}}
 
 
 def _must_be_here(folder: str, settings: Settings) -> None:

@@ -203,7 +203,7 @@ def coming(strategies: Iterable[str]) -> Command:
 
 def crontab(strategy: str | None, data: Path) -> Command:
     """Print the lines that let cron run all strategies, or one."""
-    where = ("--strategies", str(strategies_folder()), "--data", str(data))
+    where = ("--strategies", str(strategies_folder()), "--data", str(data), "--kit", str(Path.cwd()))
     return (*_openbell(), "crontab", *where, *((f"--strategy={strategy}",) if strategy else ()))
 
 

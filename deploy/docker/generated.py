@@ -21,7 +21,8 @@ from openbell.manifest import Manifest, load_all
 
 KIT = Path("strategies")  # the folder of the kit's examples
 LISTED = tuple(Path(f"compose/{name}.yaml") for name in ("strategies", "portfolio", "brokers"))
-OVERRIDE, OWN = Path("compose.override.yaml"), Path("compose.own.yaml")
+TOGETHER = Path("compose/together.yaml")
+OVERRIDE, OWN, OWN_SECRETS = (Path(f"compose.{name}.yaml") for name in ("override", "own", "own.secrets"))
 SHARED = ("compose/metrics.yaml", "compose/supervisor.yaml", "compose/volumes.yaml")
 HEADER = "# Written by openbell from the strategies' manifests; what you change here is lost.\n"
 STAGED = Path("own")  # a copy of a folder of one's own, which the images' build context must contain
@@ -42,24 +43,50 @@ def listed(strategies: Path) -> tuple[str, ...]:
 def write(strategies: Path) -> None:
     """Write the file that these strategies need, and let Compose read it; CommandError if it is the user's own."""
     written = set(listed(strategies))
-    manifests = [one for one in load_all(strategies)[0] if one.name not in written]
+    everything = load_all(strategies)[0]
+    manifests = [one for one in everything if one.name not in written]
+    named = unmentioned(_bodies(strategies), everything)
     if is_own(strategies):
+        _write_or_remove(OWN_SECRETS, named)
         OWN.write_text(HEADER + yaml.safe_dump(_project(strategies, manifests), sort_keys=False), encoding="utf-8")
         os.environ["COMPOSE_FILE"] = str(OWN)
         os.environ[SOURCE] = str(STAGED)
         return
     is_ours = OVERRIDE.is_file() and OVERRIDE.read_text(encoding="utf-8").startswith(HEADER)
-    if manifests:
+    if manifests or named:
         if OVERRIDE.is_file() and not is_ours:
             msg = (
-                f"{OVERRIDE} is yours, and services of {manifests[0].name} belong there: "
+                f"{OVERRIDE} is yours, and what {(*(one.name for one in manifests), *named)[0]} needs belongs there: "
                 "keep your strategies in a folder of your own (`make init DIR=../my-strategies`)"
             )
             raise CommandError(msg)
-        content = {"services": {one.name: service(one) for one in manifests}}
-        OVERRIDE.write_text(HEADER + yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        _write_or_remove(OVERRIDE, {**{one.name: service(one) for one in manifests}, **named})
     elif is_ours:
         OVERRIDE.unlink()
+
+
+def unmentioned(bodies: Mapping[str, Mapping[str, Any]], manifests: Iterable[Manifest]) -> dict[str, Any]:
+    """Return what services that people wrote lack: the secrets that their strategies' manifests name, by service."""
+    secrets = {one.name: one.secrets for one in manifests}
+    found = {}
+    for name, body in bodies.items():
+        has = {str(one).partition("=")[0] for one in body.get("environment") or ()}
+        hosted = services.strategies(name, body.get("labels"))
+        if lacks := [one for strategy in hosted for one in secrets.get(strategy, ()) if one not in has]:
+            found[name] = {"environment": list(dict.fromkeys(lacks))}
+    return found
+
+
+def _bodies(strategies: Path) -> dict[str, Mapping[str, Any]]:
+    files = (strategies / "compose.yaml",) if is_own(strategies) else (*LISTED, TOGETHER)
+    return {name: body or {} for file in files if file.is_file() for name, body in services.read(file).items()}
+
+
+def _write_or_remove(file: Path, found: Mapping[str, Any]) -> None:
+    if found:
+        file.write_text(HEADER + yaml.safe_dump({"services": dict(found)}, sort_keys=False), encoding="utf-8")
+    else:
+        file.unlink(missing_ok=True)
 
 
 def stage(strategies: Path) -> None:
@@ -91,7 +118,8 @@ def service(manifest: Manifest) -> dict[str, Any]:
 
 
 def _project(strategies: Path, manifests: Iterable[Manifest]) -> Mapping[str, Any]:
-    paths = [*SHARED, *([str(strategies / "compose.yaml")] if (strategies / "compose.yaml").is_file() else [])]
+    differing = [strategies / "compose.yaml", OWN_SECRETS]  # the second gives the first's services their secrets
+    paths = [*SHARED, *(str(path) for path in differing if path.is_file())]
     return {
         "name": "openbell",
         "include": [{"project_directory": ".", "path": paths}],

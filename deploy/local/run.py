@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from deploy import preflight
+from deploy import preflight, secrets
 from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.local.ending import TURN, end
@@ -42,7 +42,7 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
         install_packages((manifest.name for manifest in manifests), places, log)
         _publish_own_days(places, log)
         keeper = ProcessSupervisor(log)
-        for process in processes(manifests, places, settings, environment):
+        for process in processes(manifests, places, settings, secrets.filled(manifests, environment)):
             keeper.keep(process, places.log(process.name))
         _serve(keeper, log, settings)
     finally:

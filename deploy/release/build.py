@@ -7,11 +7,11 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import processes, settings
+from deploy import processes, secrets, settings
 from deploy.docker import build_output, compose, generated, services
 from deploy.errors import CommandError
 from deploy.log import Log
-from deploy.release import provenance, resolve, secrets
+from deploy.release import provenance, resolve
 from deploy.release.release import Release
 from deploy.release.resolve import Tree
 from deploy.settings import strategies_folder

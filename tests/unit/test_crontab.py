@@ -93,15 +93,18 @@ def test_a_line_near_a_clock_change_is_for_every_hour(tmp_path: Path) -> None:
     assert line.startswith("*/30 * * * * ")
 
 
-def test_secrets_are_read_by_the_shell_and_a_stream_is_said_to_be_none_of_crons(tmp_path: Path) -> None:
+def test_secrets_are_read_by_the_program_that_becomes_the_run_and_a_stream_is_said_to_be_none_of_crons(
+    tmp_path: Path,
+) -> None:
     """No value of a secret stands in a crontab, and a bot without slots has no line."""
     text = (
         'timezone = "UTC"\nsecrets = ["TOKEN"]\n[[bot]]\nid = "s"\nkind = "stream"\nsymbols = ["A"]\n'
         '[[bot]]\nid = "b"\nsymbols = ["A"]\nevery = "1h"\n'
     )
-    lines = lines_of(manifest_of(tmp_path, text), NOW, ZoneInfo("UTC"), Path("/my kit/strategies"), Path("/d"))
+    lines = lines_of(manifest_of(tmp_path, text), NOW, ZoneInfo("UTC"), Path("/my kit"), Path("/d"))
     assert lines[1] == "# s is a stream, which cron cannot keep running"
-    assert lines[2].startswith("0 * * * * set -a; . '/my kit/.env'; set +a; ")
+    reader = f"cd '/my kit' && {sys.executable} -m deploy.with_secrets demo "
+    assert lines[2].startswith(f"0 * * * * {reader}{Path(sys.executable).parent}/openbell once demo ")
 
 
 def test_a_strategys_own_packages_are_found(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--strategy", default="", help="only this one")
     parser.add_argument("--data", type=Path, required=True, help="the folder for journal, state, control and logs")
+    parser.add_argument("--kit", type=Path, default=Path(), help="the kit's folder, whose .env says where secrets are")
     options = parser.parse_args(arguments)
     manifests, errors = load_all(options.strategies)
     for error in errors:
@@ -60,7 +61,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f'found "{options.strategy}"; allowed: one of {names}', file=sys.stderr)
         return 1
     try:
-        lines = [line for manifest in wanted for line in lines_of(manifest, datetime.now(UTC), None, *_places(options))]
+        kit, data = options.kit.resolve(), _places(options)[1]
+        lines = [line for manifest in wanted for line in lines_of(manifest, datetime.now(UTC), None, kit, data)]
     except CalendarExpired as error:
         print(f"openbell crontab: {error}", file=sys.stderr)
         return 1
@@ -68,12 +70,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def lines_of(manifest: Manifest, now: datetime, zone: tzinfo | None, strategies: Path, data: Path) -> list[str]:
+def lines_of(manifest: Manifest, now: datetime, zone: tzinfo | None, kit: Path, data: Path) -> list[str]:
     """Return the lines of one strategy; `zone` is the machine's, None for the one that it is set to."""
     lines = [f"# {manifest.name}: {manifest.description}"]
     lines += [f"# {bot.id} is a stream, which cron cannot keep running" for bot in manifest.bots if bot.is_stream]
     times = times_of((bot for bot in manifest.bots if not bot.is_stream), now, zone)
-    command = _command(manifest, strategies, data)
+    command = _command(manifest, kit, data)
     return lines + [f"{when} {command}" for when in fields(times)]
 
 
@@ -124,15 +126,17 @@ def _list(values: Iterable[int], everything: range) -> str:
     return ",".join(map(str, values))
 
 
-def _command(manifest: Manifest, strategies: Path, data: Path) -> str:
+def _command(manifest: Manifest, kit: Path, data: Path) -> str:
     openbell = Path(sys.executable).parent / "openbell"
-    # The shell that cron starts reads the secrets, so that they stand in no line of a crontab.
-    secrets = f"set -a; . {shlex.quote(str(strategies.parent / '.env'))}; set +a; " if manifest.secrets else ""
+    # The program that reads .env becomes the run, so that secrets stand in no line of a crontab.
+    reader = f"{shlex.quote(sys.executable)} -m deploy.with_secrets {manifest.name} "
+    secrets = reader if manifest.secrets else ""
+    folder = f"cd {shlex.quote(str(kit))} && " if manifest.secrets else ""
     log = shlex.quote(str(data / "logs" / f"{manifest.name}.log"))
     once = f"{shlex.quote(str(openbell))} once {manifest.name} --ahead {AHEAD}"
     packages = data / "packages" / manifest.name
     path = f"PYTHONPATH={shlex.quote(str(packages))} " if packages.is_dir() else ""
-    return f"{secrets}{path}{once} >> {log} 2>&1".replace("%", r"\%")  # a bare % ends a line of cron's
+    return f"{folder}{path}{secrets}{once} >> {log} 2>&1".replace("%", r"\%")  # a bare % ends a line of cron's
 
 
 def _head(strategies: Path, data: Path) -> list[str]:

@@ -89,7 +89,7 @@ def secrets(manifest: Manifest, environment: Mapping[str, str]) -> tuple[str, ..
     """Return the values of the secrets that the manifest names; PlaceError if one is not set."""
     missing = [name for name in manifest.secrets if not environment.get(name)]
     if missing:
-        msg = f"the secret {missing[0]} is not set: add it to .env and name it under the service's environment"
+        msg = f"the secret {missing[0]} is not set: set {missing[0]}, {missing[0]}_FILE or {missing[0]}_COMMAND in .env, then `make up`"
         raise PathError(msg)
     return tuple(environment[name] for name in manifest.secrets)
 

@@ -123,3 +123,37 @@ def test_an_example_is_not_removed(kit: Path) -> None:
     with pytest.raises(CommandError, match="say YES=1"):
         own_folder.remove(generated.KIT / "mine", data=False, sure=False, in_containers=False)
     assert (kit / "strategies" / "mine").is_dir()
+
+
+def test_a_service_of_the_kit_gets_the_secrets_that_its_manifest_names(kit: Path) -> None:
+    """The manifest alone names them: what the Compose file does not mention is derived, also for a service with several."""
+    strategy(kit / "strategies" / "second", 'secrets = ["OTHER"]')
+    manifest = kit / "strategies" / "example" / "strategy.toml"
+    manifest.write_text('secrets = ["KEY", "LISTED"]\n' + manifest.read_text())
+    (kit / "compose" / "strategies.yaml").write_text(
+        "services:\n  example: {environment: [LISTED]}\n"
+        "  second: {}\n  both: {labels: {openbell.strategies: example second}, environment: {LISTED: x}}\n"
+    )
+    generated.write(generated.KIT)
+    assert yaml.safe_load(generated.OVERRIDE.read_text()) == {
+        "services": {
+            "example": {"environment": ["KEY"]},
+            "second": {"environment": ["OTHER"]},
+            "both": {"environment": ["KEY", "OTHER"]},
+        }
+    }
+
+
+def test_a_service_of_ones_own_gets_the_secrets_too(kit: Path) -> None:
+    """The file that adds them is read behind the folder's compose.yaml, and goes when it is not needed."""
+    own_folder.init(Path("../mine"))
+    strategy(Path("../mine/second"), 'secrets = ["KEY"]')
+    Path("../mine/compose.yaml").write_text("services:\n  second:\n    image: x\n")
+    generated.write(Path("../mine"))
+    assert yaml.safe_load(generated.OWN_SECRETS.read_text()) == {"services": {"second": {"environment": ["KEY"]}}}
+    paths = yaml.safe_load(generated.OWN.read_text())["include"][0]["path"]
+    assert paths[-2:] == ["../mine/compose.yaml", str(generated.OWN_SECRETS)]
+    Path("../mine/compose.yaml").write_text("services:\n  second:\n    image: x\n    environment: [KEY]\n")
+    generated.write(Path("../mine"))
+    assert not generated.OWN_SECRETS.exists()
+    assert yaml.safe_load(generated.OWN.read_text())["include"][0]["path"][-1] == "../mine/compose.yaml"

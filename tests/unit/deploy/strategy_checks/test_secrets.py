@@ -17,14 +17,31 @@ PULSE = replace(load(ROOT / "strategies" / "pulse"), secrets=("KEY",))
 def test_a_secret_without_a_value_is_told(environment: dict[str, str]) -> None:
     """The strategy could not start."""
     assert list(secret_problems(PULSE, environment)) == [
-        "pulse/strategy.toml: secrets: KEY has no value: set KEY or KEY_FILE in .env or the environment"
+        "pulse/strategy.toml: secrets: KEY has no value: set KEY, KEY_FILE or KEY_COMMAND in .env or the environment"
     ]
 
 
-@pytest.mark.parametrize("name", ["KEY", "KEY_FILE", "KEY_COMMAND"])
-def test_a_secret_may_have_its_value_elsewhere(name: str) -> None:
-    """In a file, or as the output of a command."""
-    assert list(secret_problems(PULSE, {name: "x"})) == []
+@pytest.mark.parametrize(
+    "environment",
+    [{"KEY": "x"}, {"KEY_FILE": __file__}, {"KEY_COMMAND": "false"}, {"KEY": "x", "KEY_FILE": "/nowhere/key"}],
+)
+def test_a_secret_may_have_its_value_elsewhere(environment: dict[str, str]) -> None:
+    """In a file, or as the output of a command, which a check does not run: it may ask the user for a finger."""
+    assert list(secret_problems(PULSE, environment)) == []
+
+
+@pytest.mark.parametrize(
+    "environment,expected",
+    [
+        ({"KEY_FILE": "/nowhere/key"}, "KEY_FILE: /nowhere/key cannot be read: No such file or directory"),
+        ({"KEY_FILE": "/dev/null"}, "KEY_FILE: /dev/null is empty"),
+        ({"KEY_COMMAND": "no-such-op read x"}, "KEY_COMMAND: no-such-op is not installed here"),
+        ({"KEY_COMMAND": "op 'x"}, "KEY_COMMAND: is no command: allowed: words with closed quotes, such as op read op://vault/item/field"),
+    ],
+)  # fmt: skip
+def test_a_source_that_gives_nothing_is_told(environment: dict[str, str], expected: str) -> None:
+    """A file that is not there, a program that is not installed."""
+    assert list(secret_problems(PULSE, environment)) == [f"pulse/strategy.toml: secrets: {expected}"]
 
 
 def test_the_kits_own_strategies_have_no_problem() -> None:
