@@ -89,7 +89,7 @@ class Bench:
             detach=True,
             init=True,
             read_only=True,
-            tmpfs={"/tmp": "", "/journal": "uid=10001", "/state": "uid=10001", "/control": "uid=10001"},  # noqa: S108
+            tmpfs={"/tmp": "", "/journal": "mode=1777", "/state": "mode=1777", "/control": "mode=1777"},  # noqa: S108
             mem_limit=MEMORY_LIMIT,
             nano_cpus=CPU_LIMIT,
             healthcheck={"test": ["NONE"]},

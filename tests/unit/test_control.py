@@ -1,13 +1,16 @@
 """Desired state and requests as files: written whole, read with care, obeyed once."""
 
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from openbell.control import Control, Pause, Request
+from openbell.control import Control, Halt, Pause, Request, halt
 from openbell.runner.loop_control import LoopControl
+from openbell.runner.loop_lock import LOOK
+from tests.unit.runner.fakes import wait_for
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -163,3 +166,25 @@ def test_removed_folders_are_made_again(control: Control) -> None:
     assert control.request("b", "alice", NOW) in control.requests()
     assert isinstance(control.requests()[0], Request)
     assert control.paused("b") is None
+
+
+def test_a_loop_is_woken_when_somebody_asks_for_something(control: Control, tmp_path: Path) -> None:
+    """The kernel tells it of a request, a pause and a halt at once."""
+    (tmp_path / "journal" / "demo").mkdir(parents=True)
+    loop = LoopControl(tmp_path, "demo", tmp_path / "journal" / "demo", "boot")
+    woken: list[int] = []
+    before = signal.signal(LOOK, lambda number, _: woken.append(number))
+    try:
+        loop.wake_on_change()
+        changes = (
+            lambda: control.request("b", "alice", NOW),
+            lambda: control.pause("b", Pause(NOW, None, "alice", "earnings")),
+            lambda: halt(tmp_path, Halt(NOW, "alice", "odd fills")),
+        )
+        for change in changes:
+            woken.clear()
+            change()
+            wait_for(lambda: bool(woken), "the signal", 5)
+    finally:
+        loop.close()
+        signal.signal(LOOK, before)

@@ -1,10 +1,14 @@
 """Desired state as a strategy's loop sees it: what people want is read, and what the loop answers is written beside its journal."""
 
+import fcntl
+import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from openbell import answers
-from openbell.control import Control, Halt, Pause, Request
+from openbell.control import FOLDERS, Control, Halt, Pause, Request
+from openbell.runner.loop_lock import LOOK
 
 
 class LoopControl(Control):
@@ -16,6 +20,27 @@ class LoopControl(Control):
         self._folder = folder
         self._boot_id = boot_id
         self._answers = answers.read(folder)
+        self._watched: list[int] = []  # folders whose changes wake the loop; open for as long as it lives
+        with suppress(OSError):  # in a container they are there, and read-only
+            self.prepare()
+
+    def wake_on_change(self) -> None:
+        """Let the kernel send LOOK when somebody asks for something (dnotify); its handler has to be there.
+
+        Where that does not work the loop finds it at its next beat.
+        """
+        for folder in (self._root, *(self._root / self._strategy / name for name in FOLDERS)):
+            with suppress(OSError):
+                file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._watched.append(file)
+                fcntl.fcntl(file, fcntl.F_SETSIG, LOOK)
+                changes = fcntl.DN_CREATE | fcntl.DN_DELETE | fcntl.DN_RENAME
+                fcntl.fcntl(file, fcntl.F_NOTIFY, changes | fcntl.DN_MULTISHOT)
+
+    def close(self) -> None:
+        """Listen to no change any more."""
+        while self._watched:
+            os.close(self._watched.pop())
 
     def paused(self, bot: str) -> Pause | None:
         """Return the bot's pause, expired or not, whether people asked for it or the loop did."""

@@ -95,6 +95,7 @@ def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journ
     ledger = Ledger(places.state / LEDGER)
     control = LoopControl(places.control, manifest.name, journal.folder, boot_id)
     clock = SystemClock()
+    control.wake_on_change()  # the clock handles the signal
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
     loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, follower=follower)
     stop: list[str] = []
