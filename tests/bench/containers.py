@@ -14,6 +14,7 @@ from pathlib import Path
 import docker
 from docker.models.containers import Container
 
+from openbell.strategy_user import user_id
 from tests.bench.progress import doing
 from tests.engine.kit import SERVICE, Kit, make_kit, removed_afterwards
 
@@ -82,14 +83,14 @@ class Bench:
 
     def start_without_health_check(self, service: str) -> Container:
         """Start a strategy as its service does, but without the health check, to tell apart what that costs."""
-        name = f"{self.kit.project}-unchecked"
+        name, owned = f"{self.kit.project}-unchecked", f"uid={user_id(service)}"
         container = self.client.containers.run(
             self.kit.image(service),
             name=name,
             detach=True,
             init=True,
             read_only=True,
-            tmpfs={"/tmp": "", "/journal": "mode=1777", "/state": "mode=1777", "/control": "mode=1777"},  # noqa: S108
+            tmpfs={"/tmp": "", "/journal": owned, "/state": owned, "/control": owned},  # noqa: S108
             mem_limit=MEMORY_LIMIT,
             nano_cpus=CPU_LIMIT,
             healthcheck={"test": ["NONE"]},
