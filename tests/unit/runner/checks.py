@@ -84,7 +84,7 @@ def _outcomes(
     expected: set[Slot], record: Record, begin: datetime, rewound: list[tuple[datetime, datetime]]
 ) -> Iterator[str]:
     # A clock that is set back to before the first boot makes slots of that time due: nobody waits for them.
-    told = set(record.skips) | {slot for slot in record.ends if slot[1] > begin}
+    told = {slot for slot in {*record.skips, *record.ends} if slot[1] > begin}
     yield from (f"a slot without an outcome: {_shown(slot)}" for slot in sorted(expected - told))
     yield from (f"an outcome without a slot: {_shown(slot)}" for slot in sorted(told - expected))
     for slot in sorted(told):
