@@ -249,7 +249,7 @@ class Rig:
 NewRig = Callable[..., Rig]  # what the fixture `rig` gives
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Return as soon as the condition holds; fail with `what` did not happen if it does not in time."""
     end = time.monotonic() + seconds
     while not condition():

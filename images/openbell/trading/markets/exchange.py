@@ -38,21 +38,25 @@ class ExchangeMarket:
             venue = self._venue()
             _see_that_it_is_there(venue, symbol)
             since = int((at - length * (count + 1)).timestamp() * 1000)
-            rows = self._rows(venue, symbol, timeframe, since, count + 2)
+            newest = int((at - length).timestamp() * 1000)
+            rows = self._rows(venue, symbol, timeframe, since, count + 2, newest)
             # A bar that the exchange is still writing is none, even if our clock is ahead and takes it for closed.
             now = datetime.now(UTC) + timedelta(seconds=venue.skew())
             bars = [_bar(row, length) for row in rows]
         return Bars([bar for bar in bars if bar.timestamp <= min(at, now)][-count:])
 
-    def _rows(self, venue: Venue, symbol: str, timeframe: str, since: int, count: int) -> list[list[Any]]:
-        """Return the bars from `since` on, page by page: Coinbase and OKX give the oldest 300."""
+    def _rows(self, venue: Venue, symbol: str, timeframe: str, since: int, count: int, newest: int) -> list[list[Any]]:
+        """Return the bars from `since` on, page by page: Coinbase and OKX give the oldest 300.
+
+        newest: when the newest bar of interest began at the latest; a page that goes beyond it is the last one.
+        """
         rows: list[list[Any]] = []
         for _ in range(PAGES):
             left = count - len(rows)
             page = venue.calls.ask(partial(venue.client.fetch_ohlcv, symbol, timeframe, since, left))
             newer = [row for row in page if not rows or row[0] > rows[-1][0]]
             rows += newer
-            if not newer or len(rows) >= count:
+            if not newer or len(rows) >= count or rows[-1][0] > newest:
                 break
             since = int(rows[-1][0]) + 1
         return rows
