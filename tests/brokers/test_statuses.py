@@ -149,7 +149,8 @@ def test_bars_beyond_a_page_are_the_newest() -> None:
     """Five hundred bars are asked for, and the last one is the last (T20)."""
     client = _Client(1_000_000_000_000, 502)
     market = exchange_market.ExchangeMarket("okx", RunServices())
-    rows = market._rows(_Venue(client), "BTC/USDT", "1m", 1_000_000_000_000, 502)  # type: ignore[arg-type]
+    newest = client.rows[-1][0]
+    rows = market._rows(_Venue(client), "BTC/USDT", "1m", 1_000_000_000_000, 502, int(newest))  # type: ignore[arg-type]
     assert rows == client.rows
 
 

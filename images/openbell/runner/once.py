@@ -153,9 +153,9 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
         return 0  # nothing to do and nothing to say, and no need to import the strategy
     tell_start(journal, manifest, places, previous_stop)
     ledger.remember("previous stop", "unclean")
-    arm_watchdog()
     orphans.adopt()
     with captured(journal) as printed:
+        arm_watchdog()  # from here on: its stack goes to the real standard error, which has just moved
         launcher.launcher = launcher_of(manifest, places, journal)
         _turn(loop, clock, until, printed)
     tidy(ledger, journal, clock.now())

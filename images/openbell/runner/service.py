@@ -75,6 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         journal.redact(loader.secrets(manifest, os.environ))
         orphans.adopt()
         with captured(journal) as printed:
+            arm_watchdog(IMPORT_WITHIN)  # again: its stack goes to the real standard error, which has moved
             launcher = launcher_of(manifest, places, journal)
             faulthandler.cancel_dump_traceback_later()
             lock.acquire(lambda holder: say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
