@@ -14,7 +14,7 @@ from deploy.settings import Settings
 
 SPARE = 64_000_000  # bytes that must be free where journals and ledgers are written
 # One of these says that a page which other machines can reach is meant to be one.
-READ_TOKENS = ("OPENBELL_READ_TOKEN", "OPENBELL_READ_TOKEN_FILE")
+READ_TOKENS = ("OPENBELL_READ_TOKEN", "OPENBELL_READ_TOKEN_FILE", "OPENBELL_TOKEN", "OPENBELL_TOKEN_FILE")
 PUBLIC = "OPENBELL_PUBLIC"
 
 

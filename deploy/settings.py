@@ -40,6 +40,8 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_PUBLIC": (re.compile(r"yes|no"), "yes or no"),
     "OPENBELL_TOKEN": _SUPERVISORS,
     "OPENBELL_TOKEN_FILE": _FILE,
+    "OPENBELL_READ_TOKEN": _SUPERVISORS,
+    "OPENBELL_READ_TOKEN_FILE": _FILE,
     "OPENBELL_PROMETHEUS_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
     "OPENBELL_GRAFANA_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
     "OPENBELL_PROMETHEUS_MEMORY": _SIZE,

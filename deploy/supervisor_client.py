@@ -2,13 +2,17 @@
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
+
+from deploy.settings import values
 
 STATUS = "/api/status"
 TIMEOUT = 5.0  # seconds for one answer
@@ -28,18 +32,33 @@ class BotStatus:
     reason: str
 
 
-def fetch(page: str, patience: float) -> tuple[BotStatus, ...] | None:
+def fetch(page: str, patience: float, token: str = "") -> tuple[BotStatus, ...] | None:
     """Return the bots' states from the status page, or None if it gives no answer within `patience` seconds."""
     opener = build_opener(ProxyHandler({}))  # a proxy for the web has no business on loopback
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = Request(f"{page}{STATUS}", headers=headers)  # noqa: S310 - our own page
 
     def ask() -> str | None:
         try:
-            with opener.open(f"{page}{STATUS}", timeout=TIMEOUT) as answer:
+            with opener.open(request, timeout=TIMEOUT) as answer:
                 return str(answer.read().decode())
         except (URLError, OSError, ValueError):
             return None
 
     return patiently(patience, ask)
+
+
+def reading_token() -> str:
+    """Return the token with which this installation's page may be read, or an empty text."""
+    given = values(Path(".env"), os.environ)
+    for key in ("OPENBELL_READ_TOKEN", "OPENBELL_TOKEN"):
+        token, file = given.get(key, "").strip(), given.get(f"{key}_FILE", "")
+        if not token and file:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                token = Path(file).read_text(encoding="utf-8").strip()
+        if token:
+            return token
+    return ""
 
 
 def patiently(patience: float, ask: Callable[[], str | None]) -> tuple[BotStatus, ...] | None:

@@ -67,7 +67,7 @@ class LocalTarget:
 
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Ask the page."""
-        return supervisor_client.fetch(self.page, patience)
+        return supervisor_client.fetch(self.page, patience, supervisor_client.reading_token())
 
     def run(self, command: Inside | Logs) -> int:
         """Run it in the project's folder."""
@@ -111,7 +111,7 @@ class RemoteTarget:
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Ask the page there, with a command."""
         address = f"http://{bracketed(self.host.page_address)}:{self.host.port}{supervisor_client.STATUS}"
-        words = program.command("page", address, str(supervisor_client.TIMEOUT))
+        words = program.command("page", address, str(supervisor_client.TIMEOUT), self.project)
         return supervisor_client.patiently(patience, lambda: self._page(words))
 
     def _page(self, words: Sequence[str]) -> str | None:

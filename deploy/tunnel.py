@@ -32,7 +32,7 @@ def _hold(host: Host, log: Log, port: int | None, sleep: Callable[[float], None]
         if port is not None:
             log.info("the tunnel is there again", page=address)
         else:
-            if supervisor_client.fetch(address, _ANSWER) is None:
+            if supervisor_client.fetch(address, _ANSWER) is None and not supervisor_client.answers(address):
                 log.info("the page does not answer yet", see=f"make status HOST={host.name}")
             log.info("the page is here until Ctrl-C", page=address, host=host.name)
         connection.wait()

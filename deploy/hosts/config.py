@@ -12,9 +12,7 @@ from deploy.ssh.connection import Host
 FILE = Path("deploy/hosts.toml")
 
 # What is a matter of this machine, and not of a host.
-_HERE_ONLY = frozenset(
-    {"OPENBELL_STRATEGIES", "OPENBELL_PUBLIC", "OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"}
-)
+_HERE_ONLY = frozenset({"OPENBELL_STRATEGIES", "OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"})
 # The keys of an entry and those of .env that they go before: the same, in lower case and without OPENBELL_ or COMPOSE_.
 KEYS: Mapping[str, str] = {
     "project" if key == "COMPOSE_PROJECT_NAME" else key.removeprefix("OPENBELL_").removeprefix("COMPOSE_").lower(): key

@@ -1,13 +1,15 @@
 """`openbell status`: whether all is well, what is wrong, what is next, bot by bot, from the running supervisor."""
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import pytz
 
@@ -47,15 +49,28 @@ def fetch(address: str) -> Object:
     """Return the API's answer, be it that it is not ready yet; ValueError if it is no such answer."""
     opener = build_opener(ProxyHandler({}))  # a proxy for the web has no business here
     try:
-        with opener.open(address, timeout=TIMEOUT) as response:
+        with opener.open(Request(address, headers=_authorization()), timeout=TIMEOUT) as response:  # noqa: S310 - our page
             answer = json.load(response)
     except HTTPError as error:
         with error:
             answer = json.load(error)
     if not isinstance(answer, dict) or "headline" not in answer:
-        msg = "that is no answer of openbell's supervisor"
+        said = answer.get("error") if isinstance(answer, dict) else None
+        msg = str(said or "that is no answer of openbell's supervisor")
         raise ValueError(msg)
     return answer
+
+
+def _authorization() -> dict[str, str]:
+    """Return the header with the token of this environment, which in the container is the supervisor's."""
+    for name in ("OPENBELL_READ_TOKEN", "OPENBELL_TOKEN"):
+        token = os.environ.get(name, "").strip()
+        if not token and (file := os.environ.get(f"{name}_FILE", "")):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                token = Path(file).read_text(encoding="utf-8").strip()
+        if token:
+            return {"Authorization": f"Bearer {token}"}
+    return {}
 
 
 def lines(answer: Object, *, everything: bool = False) -> Iterator[str]:

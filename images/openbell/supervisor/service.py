@@ -30,7 +30,7 @@ from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
 from openbell.supervisor.library_log import LibraryLog
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
-from openbell.supervisor.web import Dependencies, WebApp, token_from_environment
+from openbell.supervisor.web import Dependencies, Readers, WebApp, readers, token_from_environment
 from openbell.supervisor.web.connections import server_config
 
 EXIT_CANNOT_START = 3
@@ -56,6 +56,7 @@ class Settings:
     token: str = field(
         default="", repr=False
     )  # what a change through the page must carry; without one nothing can be changed
+    readers: Readers = field(default_factory=Readers, repr=False)  # who may read the page
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -110,6 +111,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         msg = f'OPENBELL_LISTEN: found "{listen}"; allowed: an address and a port such as 0.0.0.0:8080'
         raise ValueError(msg)
     names = environment.get("OPENBELL_HOSTS", "").split(",")
+    token = token_from_environment(environment)
     return Settings(
         Path(environment.get("OPENBELL_STRATEGIES", "/strategies")),
         Path(environment.get("OPENBELL_JOURNAL", "/journal")),
@@ -119,7 +121,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         int(port),
         tuple(name.strip() for name in names if name.strip()),
         tuple(name.strip() for name in environment.get("OPENBELL_PROFILES", "").split(",") if name.strip()),
-        token_from_environment(environment),
+        token,
+        readers(environment, token),
     )
 
 
@@ -153,6 +156,7 @@ class Service:
                 alerts=settings.state / "alerts.sqlite",
                 hosts=settings.hosts,
                 token=settings.token,
+                readers=settings.readers,
                 passed_over=lambda: self._watch.passed_over,
                 has_channel=bool(alerts.settings.channels),
             )

@@ -3,5 +3,6 @@
 from openbell.supervisor.web.app import WebApp
 from openbell.supervisor.web.auth import from_environment as token_from_environment
 from openbell.supervisor.web.dependencies import Dependencies
+from openbell.supervisor.web.read_access import Readers, readers
 
-__all__ = ["Dependencies", "WebApp", "token_from_environment"]
+__all__ = ["Dependencies", "Readers", "WebApp", "readers", "token_from_environment"]

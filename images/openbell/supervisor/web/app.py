@@ -22,6 +22,7 @@ from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
 from openbell.supervisor.web.metrics import Metrics
 from openbell.supervisor.web.overview_page import Overview, overview
+from openbell.supervisor.web.read_access import ReadAccess
 from openbell.supervisor.web.request_params import integer, reject_unknown
 from openbell.supervisor.web.security_headers import SecurityHeaders
 from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
@@ -60,7 +61,11 @@ class WebApp:
                 Route("/metrics", Metrics(dependencies).answer),
                 *Api(dependencies).routes,
             ],
-            middleware=[Middleware(SecurityHeaders, hosts=dependencies.hosts), Middleware(LimitedHeaders)],
+            middleware=[
+                Middleware(SecurityHeaders, hosts=dependencies.hosts),
+                Middleware(LimitedHeaders),
+                Middleware(ReadAccess, readers=dependencies.readers, form=self._login),
+            ],
             exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
         )
 
@@ -116,14 +121,12 @@ class WebApp:
     async def health(self, _: Request) -> Response:
         """Answer 200 only while the watch makes progress and the page's threads do.
 
-        Whether all is well is in the body and does not change the status.
+        It needs no token, so it says nothing of strategies.
         """
-        snapshot, can_answer = self._dependencies.snapshot(), await _has_a_free_thread()
+        can_answer = await _has_a_free_thread()
         alive = self._dependencies.alive and can_answer
         said: dict[str, object] = {"ok": alive, "answers": can_answer, "idle_s": round(self._dependencies.idle(), 1)}
         said["has_channel"] = self._dependencies.has_channel
-        if snapshot is not None:
-            said |= {"all_is_well": snapshot.ok, "headline": snapshot.headline}
         return JSONResponse(said, 200 if alive else 503)
 
     async def refuse(self, request: Request, error: Exception) -> Response:
@@ -140,6 +143,10 @@ class WebApp:
         response = self._waiting(status, text)
         response.headers.update(headers or {})
         return response
+
+    def _login(self, wrong: str) -> str:
+        can_log_in = not self._dependencies.readers.is_exposed
+        return self._templates.get_template("login.html").render(wrong=wrong, can_log_in=can_log_in)
 
     def _waiting(self, status: int, text: str) -> Response:
         content = self._templates.get_template("waiting.html").render(

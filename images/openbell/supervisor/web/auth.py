@@ -14,14 +14,14 @@ READ_ONLY = (
 )
 
 
-def from_environment(environment: Mapping[str, str]) -> str:
-    """Return the token that OPENBELL_TOKEN, or the file OPENBELL_TOKEN_FILE, holds; empty if neither does.
+def from_environment(environment: Mapping[str, str], name: str = "OPENBELL_TOKEN") -> str:
+    """Return the token that a variable, or the file that its namesake with _FILE names, holds; empty if neither does.
 
     ValueError says what is wrong with it.
     """
-    name, token = "OPENBELL_TOKEN", environment.get("OPENBELL_TOKEN", "").strip()
-    if not token and (path := environment.get("OPENBELL_TOKEN_FILE", "").strip()):
-        name = "OPENBELL_TOKEN_FILE"
+    token = environment.get(name, "").strip()
+    if not token and (path := environment.get(f"{name}_FILE", "").strip()):
+        name = f"{name}_FILE"
         try:
             token = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -34,6 +34,11 @@ def from_environment(environment: Mapping[str, str]) -> str:
     return token
 
 
+def is_same(given: str, wanted: str) -> bool:
+    """Compare two secrets in a time that says nothing about them."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), wanted.encode())
+
+
 def require_token(request: Request, token: str) -> None:
     """Answer 403 or 401 unless the request carries the token and was not sent by another site's page."""
     if not token:
@@ -41,7 +46,7 @@ def require_token(request: Request, token: str) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise HTTPException(403, "Another site's page may not change anything here")
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
+    if scheme.lower() != "bearer" or not is_same(given.strip(), token):
         raise HTTPException(
             401, 'the token is missing or wrong; send "Authorization: Bearer TOKEN"', {"WWW-Authenticate": "Bearer"}
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.store.store import Store
+from openbell.supervisor.web.read_access import Readers
 
 READING = "Reading the journals"
 ALIVE = 10.0  # seconds since the watch's last progress after which it counts as stalled
@@ -21,7 +22,7 @@ class Dependencies:
 
     snapshot: the newest, None before the first judgement. idle: seconds since the watch's last progress.
     store, alerts: the files to read histories from. hosts: names beside this machine's own under which the page answers.
-    token: what a change must carry; without one nothing can be changed. passed_over: unreadable lines of the journals.
+    token: what a change must carry; without one nothing can be changed. readers: who may read. passed_over: unreadable lines of the journals.
     has_channel: whether alerts have anywhere to go.
     """
 
@@ -34,6 +35,7 @@ class Dependencies:
     alerts: Path
     hosts: Collection[str] = ()
     token: str = ""
+    readers: Readers = field(default_factory=Readers)
     passed_over: Callable[[], int] = lambda: 0
     has_channel: bool = True
 

@@ -13,7 +13,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]*?)\.?(?::[0-9]*)?")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -47,7 +47,7 @@ class SecurityHeaders:
             await send(message)
 
         host = Headers(scope=scope).get("host", "")
-        if scope["path"] != "/healthz" and not is_own(host, self._hosts):
+        if not is_own(host, self._hosts):
             text = "This page does not answer under that name: add it to OPENBELL_HOSTS (names separated by commas).\n"
             await PlainTextResponse(text, 421)(scope, receive, send_with_headers)
             return

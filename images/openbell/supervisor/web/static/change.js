@@ -2,6 +2,8 @@
 // page can send.
 
 const KEY = "openbell-token";
+// Chat programs and word processors put these around what is copied from them.
+const WRAPPING = /^[\s"'\u2018-\u201f\u00ab\u00bb]+|[\s"'\u2018-\u201f\u00ab\u00bb]+$/g;
 const said = document.getElementById("said");
 const askPause = document.getElementById("ask-pause");
 const askToken = document.getElementById("ask-token");
@@ -34,9 +36,15 @@ async function token() {
   const kept = sessionStorage.getItem(KEY);
   if (kept) return kept;
   const typed = await ask(askToken);
-  if (typed) sessionStorage.setItem(KEY, typed.token.trim());
+  if (!typed) return null;
+  const cleaned = typed.token.replace(WRAPPING, "");
+  if (!/^[\x21-\x7e]+$/.test(cleaned)) {
+    say("That is no token: it has only letters, digits and plain signs, without spaces. Press the button again", true);
+    return null;
+  }
+  sessionStorage.setItem(KEY, cleaned);
   tellForget();
-  return sessionStorage.getItem(KEY);
+  return cleaned;
 }
 
 function tellForget() {

@@ -52,6 +52,10 @@ export async function refresh() {
   try {
     const headers = version ? { "If-None-Match": version } : {};
     const answer = await fetch(location.pathname + location.search, { headers, cache: "no-store", signal: AbortSignal.timeout(5000) });
+    if (answer.status === 401) {
+      location.reload(); // the session is over: the server shows its form
+      return;
+    }
     if (answer.status !== 304) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       version = answer.headers.get("ETag") || "";
