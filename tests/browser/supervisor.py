@@ -24,6 +24,7 @@ class Supervisor:
         self.port = port or free_port()
         self.page = f"http://127.0.0.1:{self.port}"
         self._log = root / f"supervisor-{self.port}.log"
+        self.status_headers: dict[str, str] = {}  # with which it is asked whether it is ready
         self.environment = {
             **os.environ,
             "OPENBELL_STRATEGIES": str(root / "strategies"),
@@ -62,7 +63,8 @@ class Supervisor:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.page}/api/status", timeout=2) as answer:
+            request = urllib.request.Request(f"{self.page}/api/status", headers=self.status_headers)
+            with urllib.request.urlopen(request, timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
