@@ -22,13 +22,13 @@ from starlette.types import ASGIApp
 from openbell import clock
 from openbell.manifest import load_all
 from openbell.paths import PathError, prepare
+from openbell.supervisor import own_records
 from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.channel_check import check_channels
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
 from openbell.supervisor.library_log import LibraryLog
-from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, Readers, WebApp, readers, token_from_environment
 from openbell.supervisor.web.connections import server_config
@@ -75,8 +75,8 @@ def main(arguments: Sequence[str]) -> int:
         check_channels(alert_options.channels)
         manifests, errors = load_all(settings.strategies)
         prepare(settings.state)
-        file = settings.state / "supervisor.sqlite"
-        store = Store(file)
+        file = settings.state / own_records.STORE
+        store = own_records.open_store(settings.state, clock.now())
         watched_strategies = WatchedStrategies(manifests, settings.profiles, settings.journal)
         manifests = watched_strategies.watched
         watch = Watch(manifests, errors, settings.journal, settings.control, store)
@@ -142,6 +142,7 @@ class Service:
         self._alerts = alerts
         self._watched_strategies = watched_strategies
         self._library_log = library_log
+        self._folder = settings.state
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
@@ -153,7 +154,7 @@ class Service:
                 store=store,
                 journal=settings.journal,
                 control=settings.control,
-                alerts=settings.state / "alerts.sqlite",
+                alerts=settings.state / own_records.ALERTS,
                 hosts=settings.hosts,
                 token=settings.token,
                 readers=settings.readers,
@@ -190,7 +191,13 @@ class Service:
             self._watch.use_inotify()
             while not self._stop.is_set():
                 faulthandler.dump_traceback_later(WATCHDOG, exit=True)
-                self._watch.wait(self._step() / clock.SPEED)
+                wait = self._step()
+                if wait is None:
+                    self._stop.wait(
+                        RETRY / clock.SPEED
+                    )  # news must not shorten it: each try may cost a line of the log
+                else:
+                    self._watch.wait(wait / clock.SPEED)
                 if self._watched_strategies.has_changed(time.monotonic()):
                     # The restart policy starts the process again within a second, with the new list.
                     log.info("enrolment.changed", was=[manifest.name for manifest in self._watched_strategies.watched])
@@ -203,29 +210,47 @@ class Service:
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _step(self) -> float:
-        """Do one step of the watch and of the alerts; return the seconds until the next one."""
+    def _step(self) -> float | None:
+        """Do one step of the watch and of the alerts; return the seconds until the next one, None after an error."""
         self._library_log.report_dropped()
         before, passed_over = self._watch.snapshot, self._watch.passed_over
-        failed, wait = "", RETRY
+        failed, wait = "", 0.0
         try:
             wait = self._watch.step(clock.now())
         except sqlite3.Error as error:
             failed = str(error)
             log.error("store.failed", error=failed)  # noqa: TRY400 - the reason is the disk, not the code
+            if self._begin_anew(error, own_records.STORE):
+                return None
         try:
             # Even if the watch could not store anything: that is a condition to alert about.
             alerts_wait = self._alerts.process(self._watch.snapshot, clock.now())
         except sqlite3.Error as error:
             log.error("alerts.failed", error=str(error))  # noqa: TRY400 - as above
-            return RETRY
+            self._begin_anew(error, own_records.ALERTS)
+            return None
         if failed:
-            return RETRY
+            return None
         self._progress = time.monotonic()
         _log_headline(before, self._watch.snapshot)
         if self._watch.passed_over != passed_over:
             log.warning("lines.passed_over", count=self._watch.passed_over - passed_over)
         return wait if alerts_wait is None else min(wait, alerts_wait)
+
+    def _begin_anew(self, error: sqlite3.Error, suspect: str) -> bool:
+        """Put a damaged database aside and end the process; return whether the error says that one is damaged.
+
+        The restart policy starts it again, and it begins with a new database.
+        """
+        try:
+            is_damaged = own_records.put_aside(self._folder, error, suspect, clock.now())
+        except (OSError, sqlite3.Error) as reason:
+            log.error("records.not_put_aside", error=str(reason))  # noqa: TRY400 - the disk, not the code
+            return False
+        if is_damaged:
+            self._exit_code = 1
+            self._end()
+        return is_damaged
 
 
 def _log_headline(before: Snapshot | None, after: Snapshot | None) -> None:

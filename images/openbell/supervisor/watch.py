@@ -70,7 +70,7 @@ class Watch:
         self._own_days = OwnDaysFile(control)
         self._own_days.look()
         self._machine = MachineMonitor(
-            {"journal": journal, "control": control, "the supervisor's own volume": store.folder}
+            {"journal": journal, "control": control, "the supervisor's own volume": store.folder}, store.folder
         )
         self._watcher: FolderWatcher | None = None
         self._woken = threading.Event()
@@ -99,9 +99,10 @@ class Watch:
         """
         self._began_at = self._began_at or now
         try:
+            self._store.check_identity()
             if self._own_days.look():
                 self._state = None  # what is awaited was reckoned with the calendars that there were
-            period = self._gaps.begin_step(now, self._store, reading=self.snapshot is None)
+            period = self._gaps.begin_step(now, self._store, reading=self.snapshot is None or self.snapshot.is_blind)
             state = self._state = self._state or self._load(now)
             with self._store.transaction():
                 self._read(state, now)
@@ -125,6 +126,7 @@ class Watch:
                 last_fault=self._last_fault,
                 deployment=self._deployments.current(now),
                 reading=known.reading if known else (),
+                is_blind=True,
             )
             raise
         return 0.0 if state.reader.behind else self._wait_after(state, now)

@@ -14,6 +14,7 @@ from openbell.supervisor.alerts.model import Delivery, Message
 from openbell.supervisor.alerts.outbox import Outbox
 from openbell.supervisor.alerts.sender_client import SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
+from openbell.supervisor.store.damage import is_damage
 
 FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
 LONGEST_RETRY = timedelta(minutes=10)
@@ -105,6 +106,7 @@ class Workers:
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self._stop = threading.Event()
+        self.damage: sqlite3.Error | None = None  # a worker has found that the outbox is damaged
         self._workers = workers
         self._wake_events = [threading.Event() for _ in workers]
         self._threads = [
@@ -151,6 +153,8 @@ class Workers:
         try:
             return worker.step()
         except sqlite3.Error as error:
+            if is_damage(error):
+                self.damage = error
             log.error("outbox.failed", channel=worker.channel.name, error=str(error))  # noqa: TRY400 - the disk, not the code
         except Exception:
             # Whatever fails in one channel is tried again and must not stop the others.

@@ -45,11 +45,16 @@ def condition_changes(
         (member, seen[key]) for key, member in stored.items() if key in seen and seen[key] != member.condition
     )
     # A strategy whose journal is still being read has no conditions yet, which does not mean that they are over.
-    missing = [
-        member
-        for key, member in stored.items()
-        if key not in seen and member.condition.strategy not in snapshot.reading
-    ]
+    # After an error of the store nothing at all is known to be over.
+    missing = (
+        []
+        if snapshot.is_blind
+        else [
+            member
+            for key, member in stored.items()
+            if key not in seen and member.condition.strategy not in snapshot.reading
+        ]
+    )
     return ConditionChanges(came, tuple(_gone(missing, snapshot, recover_after)) if missing else (), changed)
 
 

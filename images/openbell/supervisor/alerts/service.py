@@ -39,7 +39,7 @@ class AlertService:
         self.settings = settings
         self._manifests = manifests
         self._records = store
-        self._alert_store = AlertStore(open_database(file))
+        self._alert_store = AlertStore(open_database(file), file)
         with self._alert_store.transaction():
             self._alert_store.set_channels(settings.channels, clock())
             self._start_digests(clock())
@@ -74,6 +74,9 @@ class AlertService:
 
         Raises sqlite3.Error if they cannot be stored: the next call does it again, so nothing is lost.
         """
+        self._alert_store.check_identity()
+        if self._workers.damage is not None:
+            raise self._workers.damage
         canaries, canary_wait = self._canary.step(now)
         if snapshot is None:
             return canary_wait

@@ -29,12 +29,24 @@ def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 class AlertStore:
     """The tables as the thread of the watch uses them. Every method raises sqlite3.Error if the file does not work."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, path: Path | None = None) -> None:
+        """path: of its file, by those who write to it."""
         self.database = database
+        self._path = path
+        self._identity = connection.identity(path) if path else None
 
     def close(self) -> None:
         """Close the file."""
         self.database.close()
+
+    def check(self) -> None:
+        """Read the whole file; DamagedError if it is damaged."""
+        connection.check(self.database, self._path or Path("alerts"))
+
+    def check_identity(self) -> None:
+        """Raise DamagedError if the file was deleted or replaced since it was opened."""
+        if self._path is not None:
+            connection.check_identity(self._path, self._identity)
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit all that is written inside the block, or nothing if it raises."""

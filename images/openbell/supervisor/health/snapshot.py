@@ -65,6 +65,7 @@ class Snapshot:
     )
     deployment: Deployment | None = None  # under way now
     reading: tuple[str, ...] = ()  # strategies whose journals are still being read: they are not judged yet
+    is_blind: bool = False  # nothing could be judged: what is not among the conditions is unknown, not over
     facts: object = field(
         default=None, compare=False, repr=False
     )  # what it was built from, to find out whether that has changed
@@ -84,13 +85,14 @@ def next_snapshot(
     last_fault: int = 0,
     deployment: Deployment | None = None,
     reading: Iterable[str] = (),
+    is_blind: bool = False,
 ) -> Snapshot:
     """Return the snapshot that follows `before`.
 
     conditions: those of the machine, and of each strategy. own_error: why the supervisor cannot do its work.
     """
     views, parts, waiting = tuple(strategies), tuple(conditions), tuple(sorted(reading))
-    facts = (parts, own_error, last_fault, deployment, waiting)
+    facts = (parts, own_error, last_fault, deployment, waiting, is_blind)
     if before is not None and _same(before.strategies, views) and facts == before.facts:
         return replace(before, judged_at=now)
     every = [one for part in parts for one in part]
@@ -109,6 +111,7 @@ def next_snapshot(
         last_fault=last_fault,
         deployment=deployment,
         reading=waiting,
+        is_blind=is_blind,
         facts=facts,
     )
 

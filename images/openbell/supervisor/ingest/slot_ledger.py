@@ -25,6 +25,7 @@ WRITE_MARGIN = timedelta(
 LOST_AFTER = timedelta(
     seconds=60
 )  # a run that its loop no longer names counts as interrupted if its run_end is not read by then
+EXPECTED_SINCE = "expected since"  # a mark in a store that was rebuilt: what the one before it had judged ends there
 LAST_LINE = "heard "  # a mark for each strategy: the timestamp of its newest journal line
 NO_LINES = "nothing in the journal"
 BAD = frozenset({"missed", "failed", "timed_out", "interrupted"})
@@ -57,7 +58,10 @@ class SlotLedger:
     def __init__(self, store: Store, bots: Iterable[Bot], unknown: Iterable[str], now: datetime) -> None:
         """Start with the bots in the manifests. `unknown`: strategies whose manifest cannot be read."""
         self._store = store
-        self.expectations = {(bot.strategy, bot.id): _expectation(bot, now) for bot in bots}
+        known_before = store.expected()
+        # A store that was rebuilt knows of no bot: they are expected since the one before it judged last.
+        since = now if known_before else min(store.get_mark(EXPECTED_SINCE) or now, now)
+        self.expectations = {(bot.strategy, bot.id): _expectation(bot, since) for bot in bots}
         # What has changed since `clear_changes`: bots, bots with new findings, strategies, and strategies' loops.
         self.changed_bots: set[tuple[str, str]] = set()
         self.changed_findings: set[tuple[str, str]] = set()
@@ -65,7 +69,7 @@ class SlotLedger:
         self.changed_loops: set[str] = set()
         self.last_lines = store.get_marks(LAST_LINE)  # by strategy, the timestamp of its newest journal line
         without_manifest = frozenset(unknown)
-        for stored in store.expected():
+        for stored in known_before:
             known = self.expectations.get((stored.strategy, stored.bot))
             if known is None and stored.strategy not in without_manifest:
                 # If the bot is added again later, no slots are expected of it for the time in between.

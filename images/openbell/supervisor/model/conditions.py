@@ -92,5 +92,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     "not_written": Kind("does not write its journal", "Look at the journal volume: its permissions, its disk"),
     "store_failed": Kind("cannot keep its records", "Look at the supervisor's volume: its permissions, its disk"),
+    "store_rebuilt": Kind(
+        "had damaged records, which were rebuilt",
+        "Look at the machine's disk: `dmesg` names what fails; the file put aside may be deleted",
+    ),
     "clock_wrong": Kind("has a clock that is wrong", "Look at the machine's time synchronisation (`timedatectl`)"),
 }

@@ -50,11 +50,21 @@ class Store:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.folder = path.parent
+        self._path = path
         self._database = connection.open_database(path, SCHEMA, VERSION, read_only=read_only)
+        self._identity = connection.identity(path)
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def check(self) -> None:
+        """Read the whole file; DamagedError if it is damaged."""
+        connection.check(self._database, self._path)
+
+    def check_identity(self) -> None:
+        """Raise DamagedError if the file was deleted or replaced since it was opened."""
+        connection.check_identity(self._path, self._identity)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

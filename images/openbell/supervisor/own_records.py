@@ -1,0 +1,98 @@
+"""The supervisor's own two databases at its start: checked, and begun anew if they are damaged.
+
+The store is rebuilt from the journals by reading them again. The log of open incidents stays, unless that is the damaged one.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Error
+from typing import Protocol
+
+import structlog
+
+from openbell.supervisor.alerts.store import AlertStore
+from openbell.supervisor.alerts.store import open_database as open_alerts
+from openbell.supervisor.ingest.slot_ledger import EXPECTED_SINCE
+from openbell.supervisor.store import damage
+from openbell.supervisor.store.store import Store
+
+STORE, ALERTS = "supervisor.sqlite", "alerts.sqlite"  # in the supervisor's folder
+
+_REBUILT = "rebuilt"  # a mark: when the store before this one was put aside
+
+log = structlog.get_logger()
+
+
+class _Records(Protocol):
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def _alert_store(path: Path) -> AlertStore:
+    return AlertStore(open_alerts(path), path)
+
+
+_OPENERS: Mapping[str, Callable[[Path], _Records]] = {STORE: Store, ALERTS: _alert_store}
+
+
+def open_store(folder: Path, now: datetime) -> Store:
+    """Return the store; what is damaged is put aside before. sqlite3.Error or OSError if that is not possible."""
+    for path in (folder / STORE, folder / ALERTS):
+        if (damaged := _damage(path)) is not None:
+            _put_aside(path, damaged, now)
+    store = Store(folder / STORE)
+    try:
+        _take_up(store, folder, now)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def put_aside(folder: Path, error: BaseException, suspect: str, now: datetime) -> bool:
+    """Put aside what an error of a running supervisor says is damaged; return whether the error says so.
+
+    suspect: the database to which the error came; it need not be the one that is damaged.
+    """
+    if not damage.is_damage(error):
+        return False
+    paths = folder / STORE, folder / ALERTS
+    # An error of SQLite's own does not name its file, and a check does not find everything.
+    named = [path for path in paths if str(path) in str(error)]
+    for path in named or [path for path in paths if _damage(path) is not None] or [folder / suspect]:
+        _put_aside(path, error, now)
+    return True
+
+
+def _damage(path: Path) -> Error | None:
+    try:
+        with closing(_OPENERS[path.name](path)) as records:
+            records.check()
+    except Error as error:
+        if damage.is_damage(error):
+            return error
+        raise
+    return None
+
+
+def _put_aside(path: Path, error: BaseException, now: datetime) -> None:
+    aside = damage.put_aside(path, now)
+    log.error("records.put_aside", database=path.name, file=aside.file.name, error=str(error))
+
+
+def _take_up(store: Store, folder: Path, now: datetime) -> None:
+    """Let a rebuilt store go on where the one before it ended, as far as the alerts know."""
+    aside = damage.newest(folder / STORE)
+    if aside is None or store.get_mark(_REBUILT) == aside.at:
+        return
+    alerts = AlertStore(open_alerts(folder / ALERTS))
+    with closing(alerts):
+        seen = alerts.instant("seen_at")
+        with alerts.transaction():
+            if alerts.mark("fault") is not None:
+                alerts.put_mark("fault", 0)  # the log of faults begins anew, too
+    with store.transaction():
+        store.set_mark(EXPECTED_SINCE, min(seen or aside.at, aside.at, now))
+        store.set_mark(_REBUILT, aside.at)
