@@ -5,10 +5,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -132,6 +134,38 @@ def test_a_watch_that_dies_does_not_look_alive(world: World) -> None:
     assert done.returncode == 1
     (died,) = [json.loads(line) for line in done.stdout.splitlines() if "watch.died" in line]
     assert "ZeroDivisionError" in died["exception"]
+
+
+def test_a_store_that_fails_is_tried_once_a_second_whatever_news_arrives(supervisor: Supervisor, world: World) -> None:
+    """Each try costs a line of the log: lines of the journal must not multiply it."""
+    supervisor.wait()
+    with closing(sqlite3.connect(world.root / "state" / "supervisor.sqlite")) as database:
+        database.execute("DROP TABLE marks")
+    began = time.monotonic()
+    while time.monotonic() - began < 4:
+        world.now = datetime.now(UTC)
+        world.write("note", message="news")
+        time.sleep(0.02)
+    _, lines = supervisor.end()
+    failures = [line for line in lines if line["event"] == "store.failed"]
+    assert 1 <= len(failures) <= 6
+
+
+def test_a_store_that_is_deleted_while_in_use_is_begun_anew_and_told(supervisor: Supervisor, world: World) -> None:
+    """The process ends by itself, once; the next one says what happened and watches as before."""
+    supervisor.wait()
+    (world.root / "state" / "supervisor.sqlite").unlink()
+    supervisor.process.communicate(timeout=15)
+    assert supervisor.process.returncode == 1
+    world.now = datetime.now(UTC)
+    world.beat()
+    again = Supervisor(world)
+    try:
+        (condition,) = json.loads(again.wait())["conditions"]
+        assert condition["kind"] == "store_rebuilt"
+        assert "was deleted while it was in use" in condition["reason"]
+    finally:
+        again.end()
 
 
 def test_the_command_says_the_same(supervisor: Supervisor, world: World) -> None:

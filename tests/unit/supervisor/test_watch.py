@@ -214,6 +214,29 @@ def test_a_store_that_cannot_be_written_is_said_and_survived(started: World, mon
     assert started.ledger() == [("12:01:00", 1, "succeeded")]
 
 
+def test_an_error_in_the_first_step_after_a_restart_claims_to_know_nothing(
+    started: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are no conditions in such a snapshot, and it says that this means nothing."""
+    started.at("12:01:25")
+    started.restart()
+    watch = started.watch
+    assert started.store is not None
+    with monkeypatch.context() as patch:
+
+        def broken(*_: object) -> None:
+            msg = "disk I/O error"
+            raise sqlite3.OperationalError(msg)
+
+        patch.setattr(started.store, "save_positions", broken)
+        with pytest.raises(sqlite3.OperationalError):
+            watch.step(started.now)
+    assert watch.snapshot is not None
+    assert watch.snapshot.is_blind
+    assert "missed" in {one.kind for one in started.see().conditions}
+    assert not watch.snapshot.is_blind
+
+
 def test_the_version_tells_whether_anything_changed(started: World) -> None:
     """What has not changed needs no new page."""
     first = started.see()

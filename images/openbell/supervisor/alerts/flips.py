@@ -3,18 +3,23 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from openbell.supervisor.alerts.grouping import CANARY, cause_of
+from openbell.supervisor.alerts.grouping import CANARY, CANARY_STRATEGY, cause_of
 from openbell.supervisor.alerts.model import Member
 from openbell.supervisor.alerts.settings import COUNTED, Thresholds
-from openbell.supervisor.health.snapshot import BotView, Snapshot
+from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.model.conditions import Condition
 
 Key = tuple[str, str, str]
+STREAM_KINDS = frozenset({"stream_ended", "stream_silent"})
 
 
 @dataclass(frozen=True)
 class EndedCondition:
-    """A condition that is gone: "mended", or "paused" with the pause in `remedy`."""
+    """A condition that is gone, and how.
+
+    "mended" only if it was seen working; "paused" with the pause in `remedy`; "unwatched" if its bot or strategy is no
+    longer watched; "replaced" if something else is wrong with the same loop now.
+    """
 
     member: Member
     ended: str
@@ -59,20 +64,38 @@ def condition_changes(
 
 
 def _gone(missing: Iterable[Member], snapshot: Snapshot, recover_after: Thresholds) -> Iterable[EndedCondition]:
-    views = {(strategy.name, bot.id): bot for strategy in snapshot.strategies for bot in strategy.bots}
-    under_way = snapshot.deployment.strategies if snapshot.deployment else ()
+    strategies = {strategy.name: strategy for strategy in snapshot.strategies}
     for member in missing:
         condition = member.condition
-        if condition.strategy in under_way and not condition.bot:
-            continue  # its loop is not judged while it is being deployed
-        view = views.get((condition.strategy, condition.bot))
-        if view is not None and view.status == "paused":
-            yield EndedCondition(member, "paused", view.reason)
-        elif view is not None and condition.kind in COUNTED:
-            if successes_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
-                yield EndedCondition(member, "mended")
-        else:
+        strategy = strategies.get(condition.strategy)
+        if not condition.strategy or condition.strategy == CANARY_STRATEGY:
             yield EndedCondition(member, "mended")
+        elif strategy is None:
+            yield EndedCondition(member, "unwatched")
+        elif not condition.bot:
+            if strategy.status == "up":
+                yield EndedCondition(member, "mended")
+            elif strategy.status == "down" and strategy.condition and strategy.condition != condition.kind:
+                yield EndedCondition(member, "replaced")  # by what is wrong with the same loop now
+        elif not strategy.problems:
+            yield from _gone_of_bot(member, strategy, recover_after)
+
+
+def _gone_of_bot(member: Member, strategy: StrategyView, recover_after: Thresholds) -> Iterable[EndedCondition]:
+    condition = member.condition
+    view = next((bot for bot in strategy.bots if bot.id == condition.bot), None)
+    if view is None:
+        yield EndedCondition(member, "unwatched")
+    elif view.status == "paused":
+        yield EndedCondition(member, "paused", view.reason)
+    elif condition.kind in COUNTED:
+        # Only a success is a proof: a store that was rebuilt does not know of slots about which the journal is silent.
+        works = view.last_success is not None and view.last_success >= condition.since
+        if works and successes_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
+            yield EndedCondition(member, "mended")
+    elif strategy.status == "up" and (condition.kind not in STREAM_KINDS or view.status == "up"):
+        # A loop that is stopped or gone says nothing about what was wrong before.
+        yield EndedCondition(member, "mended")
 
 
 def successes_in_a_row(view: BotView) -> int:

@@ -39,6 +39,7 @@ class Incidents:
         self._pruned_at: datetime | None = None
         self._stale = False  # memory may be ahead of the store
         self._flips: list[Flip] = []  # of this snapshot
+        self._trouble = ""  # what this snapshot says is wrong, whether or not it is worth an alert yet
         self._load()
 
     def _load(self) -> None:
@@ -58,6 +59,7 @@ class Incidents:
             self._load()
         self._stale = True
         self._flips.clear()
+        self._trouble = _trouble(snapshot)
         wait = self._process(snapshot, now)
         self._stale = False
         return wait
@@ -192,7 +194,8 @@ class Incidents:
 
     def _apply(self, incident: Incident, sort: str, now: datetime, *, over: bool) -> None:
         if sort:
-            self._add_message(messages.message(incident, sort, now), now)
+            elsewhere = self._elsewhere(incident) if sort == "summary" else ""
+            self._add_message(messages.message(incident, sort, now, elsewhere), now)
             updated = replace(
                 incident,
                 told_at=incident.told_at or now,
@@ -205,6 +208,19 @@ class Incidents:
         if over:
             self._store.close_incident(incident.id, now)
             log.info("incident.closed", incident=incident.id, cause=incident.cause)
+
+    def _elsewhere(self, incident: Incident) -> str:
+        """Return what is wrong or not known beside an incident: a summary must not say that all is well."""
+        others = [
+            member
+            for other in self._incidents
+            if other.id != incident.id and other.cause != grouping.CANARY
+            for member in other.members
+            if member.closed_at is None
+        ]
+        if others:
+            return f"Still wrong, as reported before: {messages.headline(others)}"
+        return self._trouble
 
     def _add_message(self, message: Message, now: datetime) -> bool:
         failing = self._store.failing()
@@ -222,3 +238,10 @@ class Incidents:
                 "message.stored", message=number, sort=message.sort, incident=message.incident, title=message.title
             )
         return number is not None
+
+
+def _trouble(snapshot: Snapshot) -> str:
+    if snapshot.reading or snapshot.is_blind or not snapshot.ok:
+        return f"Not all is well: {snapshot.headline}"
+    wrong = [one for one in snapshot.conditions if one.strategy != grouping.CANARY_STRATEGY]
+    return f"Not all is well: {wrong[0].bot or wrong[0].strategy or 'this machine'}: {wrong[0].reason}" if wrong else ""

@@ -14,17 +14,22 @@ KINDS_SHOWN = 4  # lines about what is wrong
 LONGEST = 240  # characters of one reason
 MARKS = {"critical": "CRITICAL", "warning": "WARNING", "good": "OK", "info": "INFO"}
 
+_ENDED = {"mended": "recovered", "paused": "paused", "unwatched": "no longer watched"}  # by how a condition has ended
+
 _UNKNOWN = Kind("is not as it should be", "Look at the status page")
 
 
-def message(incident: Incident, sort: str, now: datetime) -> Message:
-    """Return the message of a sort (alert, update, reminder, recovery, summary, canary) about an incident."""
+def message(incident: Incident, sort: str, now: datetime, elsewhere: str = "") -> Message:
+    """Return the message of a sort (alert, update, reminder, recovery, summary, canary) about an incident.
+
+    elsewhere: what is wrong now, or not known, and belongs to no member of this incident; a summary names it.
+    """
     still = [member for member in incident.members if member.closed_at is None]
-    severity = _severity(sort, incident, still)
+    severity = _severity(sort, incident, still, elsewhere)
     if sort == "canary":
         title, body = _canary(incident)
     elif sort == "summary":
-        title, body = _summary(incident, still)
+        title, body = _summary(incident, still, elsewhere)
     elif sort == "recovery":
         title, body = _over(incident, now)
     elif not still:
@@ -34,10 +39,12 @@ def message(incident: Incident, sort: str, now: datetime) -> Message:
     return Message(sort, severity, f"{MARKS[severity]}: {title}", body, incident.id)
 
 
-def _severity(sort: str, incident: Incident, still: Sequence[Member]) -> str:
+def _severity(sort: str, incident: Incident, still: Sequence[Member], elsewhere: str) -> str:
     if sort == "canary":
         return "info"
-    if sort == "recovery" or (incident.cause == ABSENCE and not incident.members):
+    if sort == "recovery" and all(member.ended in {"unwatched", "replaced"} for member in incident.members):
+        return "info"  # nothing is known to be well
+    if sort == "recovery" or (incident.cause == ABSENCE and not incident.members and not elsewhere):
         return "good"
     return "critical" if any(member.critical for member in still) else "warning"
 
@@ -51,10 +58,21 @@ def _wrong(incident: Incident, sort: str, still: Sequence[Member], now: datetime
     elif sort == "update":
         lines.append(f"More of what began {span(now - incident.opened_at)} ago.")
     lines += list(_what(still))
-    mended = [member for member in incident.members if member.closed_at is not None and member.told]
-    if mended:
-        lines.append(f"Over: {names(mended)}")
+    over = [member for member in _over_by_now(incident, still) if member.told]
+    for ended, word in _ENDED.items():
+        if found := [member for member in over if member.ended == ended]:
+            lines.append(f"{word[0].upper()}{word[1:]}: {names(found)}")
     return title, "\n".join(lines)
+
+
+def _over_by_now(incident: Incident, still: Sequence[Member]) -> list[Member]:
+    """Return the members that are closed, without those of whom something else is still wrong."""
+    wrong = {member.condition.key[1:] for member in still}
+    return [
+        member
+        for member in incident.members
+        if member.closed_at is not None and member.ended != "replaced" and member.condition.key[1:] not in wrong
+    ]
 
 
 def headline(members: Sequence[Member]) -> str:
@@ -100,8 +118,7 @@ def _one(member: Member) -> Iterable[str]:
 def _over(incident: Incident, now: datetime) -> tuple[str, str]:
     members = incident.members
     paused = [member for member in members if member.ended == "paused"]
-    word = "paused" if paused and len(paused) == len(members) else "recovered"
-    who = _name(members[0]) if len({_name(member) for member in members}) == 1 else _counted(members)
+    title = _ends(members)
     lines = [
         f"- {_kind(group[0]).title}{_missed(group)}: {names(group)}"
         for _, group in ((kind, list(group)) for kind, group in _by_kind(members))
@@ -113,7 +130,23 @@ def _over(incident: Incident, now: datetime) -> tuple[str, str]:
     if first.condition.reason:
         lines.append(f"Reason: {_short(first.condition.reason)}")
     lines += list(dict.fromkeys(f"{_name(member)}: {member.remedy}" for member in paused))[:3]
-    return f"{who} {word}", "\n".join(lines)
+    return title, "\n".join(lines)
+
+
+def _ends(members: Sequence[Member]) -> str:
+    """Return who recovered, was paused or is no longer watched: "alpha recovered, beta no longer watched"."""
+    ended = [member for member in members if member.ended != "replaced"] or list(members)
+    parts, named = [], set[tuple[str, ...]]()
+    for how in sorted(
+        {member.ended for member in ended}, key=lambda how: list(_ENDED).index(how) if how in _ENDED else 0
+    ):
+        group = [member for member in ended if member.ended == how and member.condition.key[1:] not in named]
+        if not group:
+            continue
+        named |= {member.condition.key[1:] for member in group}
+        who = _name(group[0]) if len({_name(member) for member in group}) == 1 else _counted(group)
+        parts.append(f"{who} {_ENDED.get(how, 'recovered')}")
+    return ", ".join(parts)
 
 
 def _missed(group: Sequence[Member]) -> str:
@@ -121,9 +154,9 @@ def _missed(group: Sequence[Member]) -> str:
     return f" ({slots} slots in all)" if slots > len(group) else ""
 
 
-def _summary(incident: Incident, still: Sequence[Member]) -> tuple[str, str]:
+def _summary(incident: Incident, still: Sequence[Member], elsewhere: str) -> tuple[str, str]:
     lines = [incident.note]
-    over = [member for member in incident.members if member.closed_at is not None]
+    over = _over_by_now(incident, still)
     if over:
         lines.append("Meanwhile, and over:")
         lines += [
@@ -133,8 +166,9 @@ def _summary(incident: Incident, still: Sequence[Member]) -> tuple[str, str]:
     if still:
         lines.append("Wrong now:")
         lines += list(_what(still))
+        lines += [elsewhere] if elsewhere else []
         return f"the watch is back: {headline(still)}", "\n".join(lines)
-    lines.append("Nothing is wrong now." if over else "Nothing was missed.")
+    lines.append(elsewhere or ("Nothing is wrong now." if over else "Nothing was missed."))
     return "the watch is back", "\n".join(lines)
 
 

@@ -10,7 +10,8 @@ from openbell.supervisor.model.conditions import KINDS, Condition
 class Member:
     """A condition as part of an incident: open, or closed at `closed_at`.
 
-    timezone: the bot's, used in messages. ended: "mended", or "paused" with the pause in `remedy`.
+    timezone: the bot's, used in messages. ended: "mended", "paused" with the pause in `remedy`,
+    "unwatched" or "replaced"; see flips.py.
     told: whether a message has named it. last: the last slot that went this way, of one that came and went.
     """
 

@@ -40,7 +40,8 @@ def decide(incident: Incident, settings: AlertSettings, now: datetime) -> AlertD
         if incident.cause == CANARY:
             return AlertDecision(over=True)
         return _unless_quiet("recovery", (), settings, now, over=True)
-    news = [member for member in incident.members if not member.told]
+    # What came and went meanwhile is named when all is over.
+    news = [member for member in still if not member.told]
     decisions = []
     if news:
         at = (incident.said_at or now) + min(FIRST_UPDATE * 2 ** min(incident.updates, 9), LONGEST_UPDATE)

@@ -108,6 +108,7 @@ class BotMonitor:
             last_decision=next(iter(self._store.decisions(bot.strategy, bot.id, 1)), None),
             missed_today=self._missed_today(now),
             durations=self.facts.durations,
+            last_success=self.facts.last_success,
         )
         ends = (judgement.until, following, next_midnight(now, bot.schedule.timezone))
         self.valid_until = min(at for at in ends if at is not None)

@@ -26,6 +26,7 @@ class BotView:
     last_decision: DecisionRecord | None
     missed_today: int
     durations: Durations | None = None
+    last_success: datetime | None = None  # the newest slot that succeeded, also if it is not among those shown
 
     @property
     def last(self) -> SlotRecord | None:

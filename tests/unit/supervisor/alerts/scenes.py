@@ -40,7 +40,9 @@ def incident(*members: Member, **more: object) -> Incident:
 def bot_view(bot: str = "alpha", status: str = "up", outcomes: Sequence[str] = ("succeeded",)) -> BotView:
     """Return a bot with these outcomes of its newest slots, the newest first."""
     slots = tuple(SlotRecord(NOW - n * MINUTE, NOW - n * MINUTE, 1, outcome) for n, outcome in enumerate(outcomes))
-    return BotView(bot, ("AAPL",), "America/New_York", status, f"{status}: reason", "", slots, None, None, 0)
+    success = next((slot.last for slot in slots if slot.outcome == "succeeded"), None)
+    view = BotView(bot, ("AAPL",), "America/New_York", status, f"{status}: reason", "", slots, None, None, 0)
+    return replace(view, last_success=success)
 
 
 def snapshot(
@@ -51,6 +53,7 @@ def snapshot(
     ok: bool = True,
     deployment: Deployment | None = None,
     reading: tuple[str, ...] = (),
+    is_blind: bool = False,
 ) -> Snapshot:
     """Return a snapshot of one strategy with these conditions."""
     strategy = StrategyView("fund", "", "America/New_York", status, "", "", "abc", (), tuple(bots))
@@ -64,6 +67,7 @@ def snapshot(
         last_fault,
         deployment,
         reading,
+        is_blind,
     )
 
 
@@ -75,6 +79,7 @@ class Room:
         self.settings = settings or AlertSettings(channels=(HOOK,))
         self.now = NOW
         self.faults: list[Fault] = []
+        self._known: set[tuple[str, str]] = set()  # strategies and bots of which there ever was a condition
         self.open()
 
     def open(self) -> None:
@@ -99,11 +104,33 @@ class Room:
         self.now += after
         for _ in range(20):
             shown = snapshot(*conditions, last_fault=len(self.faults), **more)  # type: ignore[arg-type]
+            if "bots" not in more:
+                shown = replace(shown, strategies=self._strategies(shown))
             wait = self.desk.process(shown, self.now)
             if wait != 0.0:
                 return wait
         msg = "it never stops saying things at one instant"
         raise AssertionError(msg)
+
+    def _strategies(self, shown: Snapshot) -> tuple[StrategyView, ...]:
+        """Return all that is known: what has no condition works."""
+        wrong = {one.key[1:]: one for one in shown.conditions}
+        self._known |= {("fund", ""), *((one.strategy, one.bot) for one in shown.conditions if one.strategy)}
+        views = []
+        for name in sorted({strategy for strategy, _ in self._known}):
+            loop = wrong.get((name, ""))
+            deployed = shown.deployment is not None and name in shown.deployment.strategies
+            status = "down" if loop else "new" if deployed else shown.strategies[0].status
+            bots = [bot for strategy, bot in sorted(self._known) if strategy == name and bot]
+            seen = [
+                bot_view(bot, "down", ("missed",))
+                if (name, bot) in wrong
+                else replace(bot_view(bot), last_success=self.now)
+                for bot in bots
+            ]
+            kind = loop.kind if loop else ""
+            views.append(StrategyView(name, "", "America/New_York", status, "", kind, "abc", (), tuple(seen)))
+        return tuple(views)
 
     def during(self, length: timedelta, *conditions: Condition, step: timedelta = SECOND, **more: object) -> None:
         """Look again and again, with the same conditions."""

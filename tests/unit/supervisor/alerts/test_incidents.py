@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
 
@@ -264,3 +265,102 @@ def test_flips_and_messages_that_are_long_over_are_dropped(here: Room) -> None:
     here.see(condition("beta"), after=timedelta(days=40))
     assert here.rows("SELECT count(*) FROM members WHERE bot = 'alpha'") == [(0,)]
     assert here.rows("SELECT count(*) FROM members WHERE bot = 'beta'") == [(1,)]
+
+
+def test_a_bot_that_is_removed_is_no_longer_watched(here: Room) -> None:
+    """Its manifest does not name it any more: nobody has seen it work."""
+    here.during(2 * SECOND, condition())
+    here.see(after=SECOND, bots=[bot_view("beta")])
+    assert here.said()[1:] == [("recovery", "INFO: alpha no longer watched")]
+
+
+def test_one_recovers_and_one_is_removed(here: Room) -> None:
+    """The last message says of each what became of it."""
+    here.during(2 * SECOND, condition("alpha"), condition("beta"))
+    works = replace(bot_view("alpha"), last_success=here.now)
+    here.see(after=SECOND, bots=[works])
+    _, title, _ = here.messages()[-1]
+    assert title == "OK: alpha recovered, beta no longer watched"
+
+
+@pytest.mark.parametrize("kind", ["hung", "stream_silent", "stale_data"])
+@pytest.mark.parametrize("status", ["late", "new", "down"])
+def test_a_loop_that_is_not_up_proves_no_recovery(here: Room, kind: str, status: str) -> None:
+    """A container that is stopped, dies or is made anew takes conditions of its bots with it."""
+    here.during(20 * SECOND, condition(kind=kind))
+    here.during(MINUTE, bots=[bot_view(status="down")], status=status)
+    assert sorts(here) == ["alert"]
+    here.see(after=SECOND, bots=[bot_view()])
+    assert sorts(here) == ["alert", "recovery"]
+
+
+def test_a_stream_has_recovered_when_it_runs(here: Room) -> None:
+    """Its loop is up at once after a start; the stream itself follows."""
+    here.during(20 * SECOND, condition(kind="stream_ended"))
+    here.during(5 * SECOND, bots=[bot_view(status="late")])
+    assert sorts(here) == ["alert"]
+    here.see(after=SECOND, bots=[bot_view(status="up")])
+    assert sorts(here) == ["alert", "recovery"]
+
+
+def test_a_missed_slot_is_mended_by_a_success_and_by_nothing_else(here: Room) -> None:
+    """A store that was rebuilt does not know of the missed slot: that is no recovery."""
+    here.during(2 * SECOND, condition())
+    here.during(MINUTE, bots=[replace(bot_view(), last_success=NOW - HOUR)])
+    assert sorts(here) == ["alert"]
+
+
+def test_two_conditions_of_one_loop_follow_each_other(here: Room) -> None:
+    """First it shows no sign of life, then it is said to be stopped: nothing is over, and nothing is told as over."""
+    here.during(20 * SECOND, condition("", "stalled"))
+    here.during(2 * MINUTE, condition("", "stopped"))
+    assert not [body for _, _, body in here.messages() if "Recovered" in body or "Over" in body]
+    here.during(2 * SECOND)
+    assert here.said()[-1] == ("recovery", "OK: fund recovered")
+
+
+def test_what_is_wrong_with_a_bot_is_not_over_for_it(here: Room) -> None:
+    """Of two conditions one is over: the bot stands under what is wrong only."""
+    here.during(2 * SECOND, condition("alpha"), condition("beta"))
+    both = [condition("alpha", "interrupted"), condition("beta")]
+    here.during(20 * SECOND, *both, condition("alpha"))
+    works = replace(bot_view("alpha"), last_success=here.now)
+    here.during(MINUTE, *both, condition("gamma"), bots=[works, bot_view("beta", "down", ("missed",))])
+    sort, _, body = here.messages()[-1]
+    assert sort == "update"
+    assert "Recovered" not in body
+
+
+def test_an_update_without_news_is_not_sent(here: Room) -> None:
+    """What came and went between two messages is named in the last one; alone it is worth none."""
+    here.during(5 * SECOND, condition("alpha"))
+    here.during(5 * SECOND, condition("alpha"), condition("beta"))
+    here.during(2 * MINUTE, condition("alpha"))
+    assert sorts(here) == ["alert"]
+    here.during(2 * SECOND)
+    assert here.messages()[-1][1] == "OK: 2 bots recovered"
+
+
+def test_an_error_of_the_store_mends_nothing(here: Room) -> None:
+    """Nothing was judged, not even after a restart: what is open stays open."""
+    here.during(5 * SECOND, condition(), condition("", "clock_wrong", ""))
+    here.restart(after=5 * SECOND)
+    here.during(20 * SECOND, is_blind=True)
+    assert here.rows("SELECT count(*) FROM members WHERE closed_at IS NULL") == [(2,)]
+    assert "recovery" not in sorts(here)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_summary_after_an_absence_never_says_that_nothing_is_wrong_while_something_is(
+    tmp_path: Path, before: bool
+) -> None:
+    """What was reported before the absence, and what is below its threshold, belong to no summary and are named."""
+    with room(tmp_path, AlertSettings(channels=(HOOK,), alert_after=Thresholds(1 if before else 3))) as here:
+        here.see()
+        here.during(5 * SECOND, condition())
+        here.restart(after=10 * MINUTE)
+        here.during(2 * MINUTE, condition(), ok=False)
+        (body,) = [body for sort, _, body in here.messages() if sort == "summary"]
+        assert "Nothing" not in body
+        assert ("Still wrong, as reported before" if before else "Not all is well: 1 bot down: alpha") in body
+        assert ("summary", "WARNING: the watch is back") in here.said()

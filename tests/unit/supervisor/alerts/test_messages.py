@@ -56,7 +56,7 @@ def test_a_reminder_says_what_is_over_meanwhile() -> None:
     said = message(about, "reminder", NOW + HOUR)
     assert said.title == "CRITICAL: still: alpha missed a slot"
     assert said.body.splitlines()[0] == "Still wrong after 1 h (reminder 1)."
-    assert said.body.splitlines()[-1] == "Over: beta"
+    assert said.body.splitlines()[-1] == "Recovered: beta"
 
 
 def test_a_warning_is_not_called_critical() -> None:
