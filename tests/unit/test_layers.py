@@ -214,7 +214,7 @@ def test_a_circle_of_rooms_is_found() -> None:
 
 
 # Each room of the supervisor may import those before it, and no other.
-SUPERVISOR = ("model", "store", "ingest", "health", "watch", "alerts", "web", "library_log", "service")
+SUPERVISOR = ("model", "store", "ingest", "health", "watch", "alerts", "own_records", "web", "library_log", "service")
 
 
 def test_the_rooms_of_the_supervisor_stand_in_one_order() -> None:
