@@ -147,6 +147,16 @@ canary: ## Miss a slot on purpose and follow the alert to the channels: [HOST=]
 stats: ## Show memory, CPU, disk and restarts of each container: [HOST=]
 	$(deploy) stats
 
+.PHONY: backup
+backup: ## Write ledgers, accounts, journals and the supervisor's store to one file, while all runs: TO=~/openbell.tar.gz
+	$(call need,TO,~/openbell.tar.gz)
+	$(deploy) backup
+
+.PHONY: restore
+restore: ## Put a backup in the place of what is here, which is kept beside it; `make down` first: FROM=~/openbell.tar.gz
+	$(call need,FROM,~/openbell.tar.gz)
+	$(deploy) restore
+
 .PHONY: plan
 plan: ## Compare what is enabled with a machine's memory: [PROFILE=portfolio] [HOST=]
 	$(deploy) plan

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import own_folder, packages, processes, scaffold, secrets
+from deploy import backups, own_folder, packages, processes, scaffold, secrets
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -190,6 +190,8 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "remove": remove,
     "add": add,
     "lock": lock,
+    "backup": backups.backup,
+    "restore": backups.restore,
     "deploy": deploy,
     "rollback": rollback,
     "releases": list_releases,

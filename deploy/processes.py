@@ -8,9 +8,29 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from deploy.errors import CommandError
 from deploy.log import Log
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command and, if it is not this process's, its environment."""
+
+    words: Sequence[str]
+    environment: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command ended."""
+
+    code: int
+    text: str
+    errors: str
+
 
 SIGN_EVERY = 8.0  # seconds between two signs of life
 END = 20  # lines of a failed program's output that are shown
@@ -62,6 +82,23 @@ def private_output(command: Sequence[str], environment: Mapping[str, str], secon
     except UnicodeDecodeError:
         msg = f"{command[0]} printed what is not text"
     raise CommandError(msg)
+
+
+def piped(command: Command, source: BinaryIO | None, target: BinaryIO | None = None) -> Output:
+    """Run a command that reads one file and writes another; return its exit code, what else it printed, and its errors."""
+    try:
+        done = subprocess.run(
+            command.words,
+            env=command.environment,
+            stdin=source or subprocess.DEVNULL,
+            stdout=target or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    except FileNotFoundError:
+        msg = f"{command.words[0]} is not installed: run `make up`, which sets up what is missing"
+        raise CommandError(msg) from None
+    return Output(done.returncode, (done.stdout or b"").decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 def long(command: Sequence[str], log: Log, environment: Mapping[str, str] | None = None) -> int:

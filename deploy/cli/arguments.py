@@ -134,6 +134,8 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "audit": (SERVER, _switch("JSON")),
     "provision": (SERVER, _switch("YES")),
     "deploy": (SERVER, ONE_OR_ALL, DRY_RUN, WAIT, _switch("YES")),
+    "backup": (Variable("TO", "~/openbell.tar.gz", required=True),),
+    "restore": (Variable("FROM", "~/openbell.tar.gz", required=True, attribute="source"),),
     "rollback": (SERVER, Variable("TO", "20261121-101251-ba2a"), DRY_RUN, WAIT),
     "releases": (SERVER,),
 }

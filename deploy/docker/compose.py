@@ -99,6 +99,12 @@ def forget(strategy: str) -> Command:
     return (*COMPOSE, "--profile", "*", *words)
 
 
+def with_volumes(volume: str, words: Iterable[str]) -> Command:
+    """Run a command of openbell in a container with the volumes of all strategies and another one, beside what runs."""
+    options = ("run", "--rm", "--no-deps", "-T", "--quiet-pull", f"--volume={volume}", "volumes")
+    return (*COMPOSE, "--progress", "quiet", *options, "openbell", *words)
+
+
 def up() -> Command:
     """Start what is not running as it should be, and drop what has no service any more."""
     return (*COMPOSE, "up", "--detach", "--remove-orphans")

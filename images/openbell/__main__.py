@@ -33,6 +33,8 @@ COMMANDS = {
     "unhalt": ("openbell.commands.unhalt", "let strategies send orders again"),
     "flatten": ("openbell.commands.flatten", "cancel what waits and close what this strategy holds"),
     "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
+    "backup": ("openbell.commands.backup", "write a backup of everything to standard output (used by make backup)"),
+    "restore": ("openbell.commands.restore", "restore a backup from standard input (used by make restore)"),
     "prepare-volumes": ("openbell.commands.prepare_volumes", "give each strategy its own folders (used by Compose)"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }
