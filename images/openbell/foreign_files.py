@@ -37,6 +37,11 @@ class ForeignFileError(OSError):
         return f"{self.filename} {self.strerror}"
 
 
+def is_shortage(error: OSError) -> bool:
+    """Tell whether this process or machine is out of descriptors or memory: that says nothing of what was to be read."""
+    return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
 @contextlib.contextmanager
 def open_folder(folder: Path, trusted: Path) -> Iterator[int]:
     """Give the descriptor of a folder at or below `trusted`. FileNotFoundError if it is not there."""

@@ -20,6 +20,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from openbell import clock
+from openbell.foreign_files import is_shortage
 from openbell.manifest import load_all
 from openbell.paths import PathError, prepare
 from openbell.supervisor import own_records
@@ -217,7 +218,9 @@ class Service:
         failed, wait = "", 0.0
         try:
             wait = self._watch.step(clock.now())
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, OSError) and not is_shortage(error):
+                raise
             failed = str(error)
             log.error("store.failed", error=failed)  # noqa: TRY400 - the reason is the disk, not the code
             if self._begin_anew(error, own_records.STORE):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from openbell import foreign_files
 from openbell.control import OwnDaysFile
 from openbell.manifest import Manifest, ManifestError
 from openbell.supervisor.health.control_state import Deployments, Pauses
@@ -95,7 +96,8 @@ class Watch:
     def step(self, now: datetime) -> float:
         """Do one round; return the seconds until the next one.
 
-        Raises sqlite3.Error if the store cannot be read or written; the next step reads again what was not stored.
+        Raises sqlite3.Error if the store cannot be read or written, and OSError if this process is out of descriptors or
+        memory; the next step reads again what was not stored. Until then what was known holds.
         """
         self._began_at = self._began_at or now
         try:
@@ -111,9 +113,13 @@ class Watch:
                 self._advance(state, now)
                 self._sweep_store(state, now)
             self._judge(state, now, period)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, OSError) and not foreign_files.is_shortage(error):
+                raise
             self._state = self._sweep = None  # memory may be ahead of the store
             own_error = f"The supervisor cannot keep its records: {error}"
+            if isinstance(error, OSError):
+                own_error = f"The supervisor cannot watch now ({error.strerror}): what you see is what it knew before"
             self._machine.check(now, self.clock_skew_s, store_error=own_error)
             known = self.snapshot
             conditions = tuple(one for one in known.conditions if one.strategy) if known else ()

@@ -1,13 +1,12 @@
 """A watched strategy: judges its loop and its bots and builds its view, each only when something has changed."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
 
-from openbell import calendars, heartbeat
+from openbell import calendars, foreign_files, heartbeat
 from openbell.control import Deployment
 from openbell.manifest import Manifest
 from openbell.supervisor.health.bot_monitor import BotMonitor
@@ -72,8 +71,11 @@ class StrategyMonitor:
         often = WHILE_RUNNING if self._has_open_runs or self._needs_heartbeat else WHILE_IDLE
         if alive and self._heartbeat_read_at is not None and timedelta(0) <= now - self._heartbeat_read_at < often:
             return
-        with suppress(OSError):  # out of file descriptors: that says nothing about the loop
+        try:
             self.heartbeat, self._heartbeat_read_at = heartbeat.read(self._folder), now
+        except OSError as error:
+            if foreign_files.is_shortage(error):
+                raise  # what is known would grow old, and a loop that beats would look dead
 
     def advance_slots(self, ledger: SlotLedger, now: datetime) -> None:
         """Give the slots that are due by now their outcome; the journal must be read up to now."""

@@ -87,6 +87,7 @@ class JournalReader:
             if not full:
                 self.root.stat()
         except OSError as error:
+            _raise_shortage(error)
             self.root_error = f"{self.root} cannot be read ({error.strerror})"
             self._scanned_at = None
             return
@@ -111,6 +112,7 @@ class JournalReader:
                     count += 1
                     yield strategy, event
             except OSError as error:
+                _raise_shortage(error)
                 self.errors[strategy] = _message(error, self.root / strategy)
                 continue
             taken += count
@@ -155,6 +157,12 @@ class JournalReader:
         oldest = (now - self._keep - _DAY).date().isoformat()
         for name in [name for name in self.positions if Path(name).stem < oldest]:
             del self.positions[name]
+
+
+def _raise_shortage(error: OSError) -> None:
+    """Raise the error again if it is no fault of the journal."""
+    if foreign_files.is_shortage(error):
+        raise error
 
 
 def _message(error: OSError, folder: Path) -> str:
