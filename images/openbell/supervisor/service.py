@@ -218,9 +218,12 @@ class Service:
         failed, wait = "", 0.0
         try:
             wait = self._watch.step(clock.now())
-        except (sqlite3.Error, OSError) as error:
-            if isinstance(error, OSError) and not is_shortage(error):
+        except OSError as error:
+            if not is_shortage(error):
                 raise
+            failed = str(error)
+            log.error("watch.cannot_read", error=failed)  # noqa: TRY400 - the reason is the machine, not the code
+        except sqlite3.Error as error:
             failed = str(error)
             log.error("store.failed", error=failed)  # noqa: TRY400 - the reason is the disk, not the code
             if self._begin_anew(error, own_records.STORE):
