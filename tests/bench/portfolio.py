@@ -20,7 +20,6 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
-from openbell.manifest import load_all
 from tests.bench import machine as facts
 from tests.bench.figures import Budget, Table, budget_table, duration, mebibytes, percentile
 from tests.bench.progress import doing, say, wait_until
@@ -111,13 +110,12 @@ def look(kit: Kit, machine: Machine, profile: str, engine: int, minutes: int) ->
         looks = []
         while time.time() < begin + minutes * 60 - 2:
             looks.append(taken(machine))  # this takes a second or two
-    shifts = {bot.id: bot.shift.total_seconds() for one in load_all(kit.folder / "strategies")[0] for bot in one.bots}
     lines: list[str] = []
     for manifest in MANIFESTS:
         journal = ("exec", "-T", "supervisor", "openbell", "journal", manifest.name, "--since", "1h")
         lines += machine.docker(*compose, *journal).splitlines()
     machine.docker(*compose, "down", "--volumes", "--timeout", "30")
-    return Form(profile, idle, max(looks), services, engine, starts(lines, shifts, begin, begin + minutes * 60))
+    return Form(profile, idle, max(looks), services, engine, starts(lines, begin, begin + minutes * 60))
 
 
 def bring(kit: Kit, machine: Machine) -> None:
@@ -150,15 +148,15 @@ def of_services(machine: Machine) -> dict[str, float]:
     return found
 
 
-def starts(lines: Iterable[str], shifts: Mapping[str, float], begin: float, end: float) -> list[Start]:
-    """Return the starts of the slots with begin <= slot < end, each without its bot's share of the stagger."""
+def starts(lines: Iterable[str], begin: float, end: float) -> list[Start]:
+    """Return the starts of the slots with begin <= slot < end; their lateness does not include the stagger."""
     found = []
     for event in map(json.loads, lines):
         if event["event"] != "run_start":
             continue
         slot = datetime.fromisoformat(event["slot"])
         if begin <= slot.timestamp() < end:
-            found.append(Start(slot, event["bot"], event["lateness_ms"] / 1000 - shifts[event["bot"]]))
+            found.append(Start(slot, event["bot"], event["lateness_ms"] / 1000))
     return found
 
 

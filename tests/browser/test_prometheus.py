@@ -52,7 +52,7 @@ tests:
             exp_annotations: {summary: "b of s is down", description: "The status page says why."}
   - interval: 1m
     input_series:
-      - {series: 'openbell_slots_total{strategy="s",outcome="missed",reason="unheard"}', values: '3x30 4x30 4x90'}
+      - {series: 'openbell_slots_total{strategy="s",outcome="missed",reason="unheard"}', values: '0x30 1x30 1x90'}
       - {series: 'openbell_slots_total{strategy="s",outcome="succeeded",reason=""}', values: '0+1x150'}
       - {series: 'openbell_slots_total{strategy="t",outcome="succeeded",reason=""}', values: '0+1x150'}
       - {series: 'openbell_slots_total{strategy="t",outcome="failed",reason=""}', values: '0+1x150'}

@@ -219,7 +219,7 @@ class Runs:
             now,
             active.run.fields(),
             symbols=active.bot.symbols,
-            lateness_ms=_milliseconds((now - claim.slot).total_seconds()),
+            lateness_ms=_milliseconds((now - _due(active)).total_seconds()),
             queue_wait_ms=_milliseconds(steady - max(active.queued_at, active.attempt_at)),
             trigger=claim.trigger,
             **self._trade,
@@ -376,3 +376,9 @@ def new_run_id() -> str:
 
 def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
+
+
+def _due(active: Active) -> datetime:
+    """Return when a run is due: with its bot's share of the stagger, unless somebody asked for the run."""
+    slot = active.claim.slot
+    return slot if active.request is not None else slot + active.bot.shift

@@ -57,10 +57,12 @@ def test_run_end_tells_how_long_it_took(rig: NewRig) -> None:
 
 
 def test_stagger_shifts_the_start_and_not_the_slot(rig: NewRig) -> None:
-    """The second bot starts two seconds later, for the same slot."""
+    """The second bot starts two seconds later, for the same slot, and is not late: it is due then."""
     one = rig(TWO_BOTS, top='stagger = "2s"')
     one.run_until("09:06")
-    assert one.starts() == [("09:05", 1, 0.0), ("09:05", 1, 2.0)]
+    assert one.starts() == [("09:05", 1, 0.0), ("09:05", 1, 0.0)]
+    first, second = (datetime.fromisoformat(str(line["timestamp"])) for line in one.events("run_start"))
+    assert second - first == timedelta(seconds=2)
 
 
 def test_max_parallel_queues_and_tells_the_wait(rig: NewRig) -> None:

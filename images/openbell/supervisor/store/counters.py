@@ -2,7 +2,8 @@
 
 The store changes them in the transaction of the records that they count: a crash neither loses nor repeats anything, and
 they outlive the records, which are pruned. A slot that changes its outcome later (missed, and run after all) is counted
-under its new outcome from then on; a total that was shown once never falls, as Prometheus demands of a counter.
+under its new outcome from then on; one that only changes its reason (late, then unheard) stays counted under the first.
+A total that was shown once never falls, as Prometheus demands of a counter.
 """
 
 import sqlite3
@@ -23,6 +24,12 @@ _ADD = (
     "SET value = value + excluded.value, shown = max(shown, value + excluded.value)"
 )
 
+# Of slots only what is new is added: `value` and `shown` are the same, also of rows that an older version wrote.
+_GROW = (
+    "INSERT INTO totals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+    "SET value = shown + excluded.value, shown = shown + excluded.value"
+)
+
 
 @dataclass
 class Totals:
@@ -34,20 +41,43 @@ class Totals:
     sums: dict[str, float] = field(default_factory=dict)
 
 
-def count_slot(database: sqlite3.Connection, strategy: str, slot: SlotRecord) -> None:
-    """Count a slot's record that is stored now."""
-    if slot.outcome is not None:
-        _add(database, strategy, "slots", f"{slot.outcome} {reason_class(slot.reason)}", slot.count)
+@dataclass
+class Replaced:
+    """Records that are being replaced within a transaction: slots that are put again with their outcome are not counted twice."""
 
+    removed: list[tuple[str, str, str, SlotRecord, int]] = field(
+        default_factory=list
+    )  # strategy, bot, label, record, left
 
-def uncount_slot(database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> None:
-    """Count the stored record with the same last slot no more: it is about to be replaced or removed."""
-    row = database.execute(
-        "SELECT outcome, reason, count FROM slots WHERE strategy = ? AND bot = ? AND last = ? AND outcome IS NOT NULL",
-        (strategy, bot, milliseconds(slot.last)),
-    ).fetchone()
-    if row is not None:
-        _add(database, strategy, "slots", f"{row[0]} {reason_class(row[1])}", -row[2])
+    def clear(self) -> None:
+        """Forget them: what is put from now on is news."""
+        self.removed.clear()
+
+    def remove(self, database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> None:
+        """Remember the stored record with the same last slot, which is about to be replaced or removed."""
+        row = database.execute(
+            "SELECT outcome, reason, count, first FROM slots WHERE strategy = ? AND bot = ? AND last = ? AND outcome IS NOT NULL",
+            (strategy, bot, milliseconds(slot.last)),
+        ).fetchone()
+        if row is not None:
+            outcome, reason, count, first = row
+            label = f"{outcome} {reason_class(reason)}"
+            self.removed.append((strategy, bot, label, SlotRecord(first, slot.last, count, outcome, reason), count))
+
+    def put(self, database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> None:
+        """Count a record that is stored now, without the slots that were counted with the same outcome before."""
+        if slot.outcome is None:
+            return
+        new = slot.count
+        for number, (of, one, label, record, left) in enumerate(self.removed):
+            alike = (of, one, record.outcome) == (strategy, bot, slot.outcome)
+            if alike and record.first <= slot.last and slot.first <= record.last:
+                known = min(new, left)
+                self.removed[number] = (of, one, label, record, left - known)
+                new -= known
+        if new:
+            label = f"{slot.outcome} {reason_class(slot.reason)}"
+            database.execute(_GROW, (strategy, "slots", label, new, new))
 
 
 def count_run(database: sqlite3.Connection, strategy: str, before: RunRecord | None, run: RunRecord) -> None:

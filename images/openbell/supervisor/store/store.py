@@ -34,7 +34,7 @@ from openbell.supervisor.model.records import (
     Streak,
 )
 from openbell.supervisor.store import connection, counters, event_tables, retention
-from openbell.supervisor.store.counters import Totals
+from openbell.supervisor.store.counters import Replaced, Totals
 from openbell.supervisor.store.retention import Timeouts
 from openbell.supervisor.store.schema import SCHEMA, VERSION
 
@@ -52,6 +52,7 @@ class Store:
         self.folder = path.parent
         self._path = path
         self._database = connection.open_database(path, SCHEMA, VERSION, read_only=read_only)
+        self._replaced = Replaced()
         self._identity = connection.identity(path)
 
     def close(self) -> None:
@@ -69,6 +70,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all that is written inside the block, or nothing if it raises."""
+        self._replaced.clear()
         with connection.transaction(self._database):
             yield
 
@@ -122,8 +124,8 @@ class Store:
 
     def put_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Store the record of a slot or a range; one with the same last slot is replaced."""
-        counters.uncount_slot(self._database, strategy, bot, slot)
-        counters.count_slot(self._database, strategy, slot)
+        self._replaced.remove(self._database, strategy, bot, slot)
+        self._replaced.put(self._database, strategy, bot, slot)
         row = (
             strategy,
             bot,
@@ -140,7 +142,7 @@ class Store:
 
     def drop_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Remove a record."""
-        counters.uncount_slot(self._database, strategy, bot, slot)
+        self._replaced.remove(self._database, strategy, bot, slot)
         self._database.execute(
             "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
         )

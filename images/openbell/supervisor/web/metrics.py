@@ -24,6 +24,11 @@ from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.metric_families import counter, gauge, histogram
 
+# Each counter is there from the start: Prometheus' increase() does not see the first one of a counter that begins at 1.
+NO_SLOTS = {
+    **{(outcome, ""): 0.0 for outcome in ("succeeded", "failed", "timed_out", "interrupted")},
+    **{("missed", reason): 0.0 for reason in ("late", "unheard", "other")},
+}
 STATUSES = ("new", "up", "running", "late", "down", "paused")
 
 
@@ -149,7 +154,7 @@ def _totals(snapshot: Snapshot, totals: dict[str, Totals]) -> Iterator[Metric]:
         [
             ({"strategy": name, "outcome": outcome, "reason": reason}, value)
             for name, one in known
-            for (outcome, reason), value in sorted(one.slots.items())
+            for (outcome, reason), value in sorted({**NO_SLOTS, **one.slots}.items())
         ],
     )
     yield counter(

@@ -98,6 +98,40 @@ def test_a_slot_that_changes_its_outcome_counts_where_it_belongs(world: World, s
     assert totals(store).slots["missed", "unheard"] == 4
 
 
+def test_a_slot_that_was_late_and_then_unheard_is_missed_once(world: World, store: Store) -> None:
+    """Its loop wrote that it was late, the supervisor then found nothing: one fact. A second missed slot is a second one."""
+    at = world.now
+    for number in range(2):
+        slot = at + timedelta(minutes=number)
+        with store.transaction():
+            store.put_slot("a", "b", SlotRecord(slot, slot, 1, "missed", "late"))
+        with store.transaction():
+            store.put_slot("a", "b", SlotRecord(slot, slot, 1, "missed", "nothing in the journal"))
+        assert sum(totals(store).slots.values()) == number + 1
+
+
+def test_a_missed_slot_that_ran_after_all_hides_no_later_one(world: World, store: Store) -> None:
+    """The counter grows again with the next missed slot, so that the rule of Prometheus sees it."""
+    at = world.now
+    with store.transaction():
+        store.put_slot("a", "b", SlotRecord(at, at, 1, "missed", "nothing in the journal"))
+    with store.transaction():
+        store.put_slot("a", "b", SlotRecord(at, at, 1, "succeeded", run_id="r"))
+    later = at + timedelta(minutes=1)
+    with store.transaction():
+        store.put_slot("a", "b", SlotRecord(later, later, 1, "missed", "nothing in the journal"))
+    assert totals(store).slots == {("missed", "unheard"): 2, ("succeeded", ""): 1}
+
+
+def test_counters_are_there_before_there_is_anything_to_count(world: World) -> None:
+    """A counter that is born at 1 looks to increase() as if nothing had happened."""
+    world.see()
+    told = Client(world).ask("/metrics").text
+    assert 'openbell_slots_total{outcome="missed",reason="unheard",strategy="pulse"} 0.0' in told
+    assert 'openbell_slots_total{outcome="missed",reason="late",strategy="pulse"} 0.0' in told
+    assert 'openbell_slots_total{outcome="failed",reason="",strategy="pulse"} 0.0' in told
+
+
 def test_totals_outlive_their_records(world: World, store: Store) -> None:
     """Pruning takes nothing from them."""
     store.put_slot("a", "b", SlotRecord(world.now, world.now, 1, "succeeded", run_id="r"))
