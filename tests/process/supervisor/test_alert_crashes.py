@@ -20,6 +20,8 @@ from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import Fault
 from tests.unit.supervisor.alerts.scenes import MINUTE, NOW, SECOND, Room, condition
 
+pytestmark = pytest.mark.timeout(1200)  # hundreds of processes, one after the other, on a busy machine
+
 SETTINGS = AlertSettings(
     channels=(Channel("phone", "json://a"), Channel("mail", "json://b")), remind=(timedelta(minutes=3),)
 )

@@ -87,7 +87,7 @@ class SenderClient:
     def _exchange(self, channel: Channel, request: bytes) -> SendResult | None:
         """Return what became of a request, or None if the sender was gone before it began."""
         ours, theirs = socket.socketpair()
-        handed_at = None
+        handed_at = process = None
         with ours:
             with theirs:
                 try:
@@ -96,7 +96,8 @@ class SenderClient:
                         process = self._process
                         socket.send_fds(control, [b"request"], [theirs.fileno()])
                 except OSError:
-                    return None  # it has just ended because it was idle
+                    self._discard(process)  # it ended because it was idle, or died; it may still be about to
+                    return None
             ours.settimeout(self._limit + _MARGIN)
             try:
                 ours.sendall(request)
@@ -111,6 +112,7 @@ class SenderClient:
                     self._discard(process)  # the process itself hangs: the next request starts another one
                 return SendResult(f"no answer within {self._limit:g} s", handed_at)
             except OSError:
+                self._discard(process)
                 return None
         if not line:
             return SendResult(f"no answer within {self._limit:g} s", handed_at)
