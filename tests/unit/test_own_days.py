@@ -65,7 +65,7 @@ def test_no_file_is_no_days(tmp_path: Path) -> None:
         ("[XNYS]\nclosed = []", "calendar.toml: XNYS.closed: found an unknown key; allowed: closures, early_closes"),
         ("[XNYS]\nclosures = ['soon']", "calendar.toml: XNYS.closures: found ['soon']; allowed: a list of dates"),
         ("[XNYS]\nearly_closes = { '2026-12-23' = '1pm' }", "calendar.toml: XNYS.early_closes: found"),
-        ("[XNYS]\nearly_closes = { '2040-12-23' = '13:00' }", "allowed: days from 2010-01-01 through 2035-12-31"),
+        ("[XNYS]\nearly_closes = { '2040-12-23' = '13:00' }", "allowed: days from 2000-01-01 through 2035-12-31"),
         ("XNYS = 5", "calendar.toml: XNYS: found 5; allowed: a table with closures and early_closes"),
         ("x = ", "calendar.toml: file: found"),
     ],
