@@ -90,9 +90,9 @@ def test_a_rollback_is_a_deployment_of_the_release_before(deployed: Site) -> Non
 def test_a_release_that_cannot_be_imported_never_touches_the_old_one(deployed: Site) -> None:
     """Its preflight says why; the containers are the very same, and its record is not kept."""
     before, release = deployed.containers(), deployed.current()
-    deployed.change("fives", "import time\n", "import time\n\nimport no_such_module\n")
+    deployed.change("fives", "import time\n", "import time\n\n__import__('no_such_module')\n")
     code, said = deployed.run("deploy")
-    deployed.change("fives", "import time\n\nimport no_such_module\n", "import time\n")
+    deployed.change("fives", "import time\n\n__import__('no_such_module')\n", "import time\n")
     assert code == 1
     assert "nothing was touched" in said
     assert "ModuleNotFoundError: No module named 'no_such_module'" in said
