@@ -6,7 +6,7 @@ A stream has a beat of its own: a file that is touched while its events arrive.
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Heartbeat:
     boot_id: str
     running: tuple[str, ...]  # ids of the bots that have a run in progress
     streams: Mapping[str, datetime] = field(default_factory=dict)  # the newest beats of streams, by bot
+    host: str = field(default="", compare=False)  # the container that it comes from; "" from versions up to 0.1.0
 
 
 def write(folder: Path, beat: Heartbeat) -> None:
@@ -37,6 +38,8 @@ def write(folder: Path, beat: Heartbeat) -> None:
         "timestamp": stamp(beat.timestamp),
         "boot_id": beat.boot_id,
         "running": list(beat.running),
+        # While a deploy starts a container beside the old one, both have this folder.
+        "host": os.uname().nodename,
     } | ({"streams": {bot: stamp(at) for bot, at in beat.streams.items()}} if beat.streams else {})
     foreign_files.write_object(folder / _FILE, folder.parent, content, durable=False)
 
@@ -55,7 +58,9 @@ def read(folder: Path) -> Heartbeat | None:
         return None
     said = content.get("streams", {})
     streams = {str(bot): at for bot, text in said.items() if (at := instant(text))} if isinstance(said, dict) else {}
-    return Heartbeat(timestamp, boot_id, tuple(str(bot) for bot in running), streams)
+    host = content.get("host")
+    beat = Heartbeat(timestamp, boot_id, tuple(str(bot) for bot in running), streams)
+    return replace(beat, host=host) if isinstance(host, str) else beat
 
 
 def is_there(folder: Path) -> bool:

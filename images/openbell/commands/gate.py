@@ -108,7 +108,9 @@ def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
     end = time.monotonic() + limit
     while True:
         sign, at = heartbeat.read(folder), heartbeat.written_at(folder)
-        if sign is not None and at is not None and at.timestamp() > since:
+        # The container that this one replaces may still beat in the same folder.
+        is_ours = sign is not None and sign.host in {"", os.uname().nodename}
+        if sign is not None and is_ours and at is not None and at.timestamp() > since:
             return sign.boot_id
         if time.monotonic() >= end:
             return None

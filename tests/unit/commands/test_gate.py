@@ -1,5 +1,6 @@
 """What a new container must show before the old release is let go."""
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -101,6 +102,17 @@ def test_a_loop_that_does_not_beat_closes_it(container: Journal, capsys: pytest.
     os.utime(container.folder / "beat.json", (minutes, minutes))
     assert gate.main(QUICK) == gate.FAILED
     assert capsys.readouterr().err == "demo: no sign of life within 0.2 s\n"
+
+
+def test_the_old_containers_beat_does_not_count(container: Journal, capsys: pytest.CaptureFixture[str]) -> None:
+    """While both have the folder, only a beat of this container opens the gate; one of openbell 0.1.0 names none."""
+    path = container.folder / "beat.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"host": "the old one"}))
+    assert gate.main(["--beat", "0.2"]) == gate.FAILED
+    assert "demo: no sign of life within 0.2 s" in capsys.readouterr().err
+    path.write_text(json.dumps({key: value for key, value in content.items() if key != "host"}))
+    assert gate.main(["--beat", "0.2"]) == 0
 
 
 def test_a_stream_must_beat_itself(container: Journal, capsys: pytest.CaptureFixture[str]) -> None:
