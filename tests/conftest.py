@@ -8,6 +8,7 @@ import pytest
 from tests.installed import Installed
 
 WITH_ENGINE = ("tests/engine/", "tests/deploy/")
+FIRST_USE = 900  # seconds for a test: whichever is the first to need an image waits until it is built
 LEFT_OUT = pytest.StashKey[int]()
 CAME = "openbell_left_out"  # what a worker of pytest-xdist says of it to the process that sums up
 
@@ -24,6 +25,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if any(folder in item.path.as_posix() for folder in WITH_ENGINE):
             item.add_marker(pytest.mark.engine)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(FIRST_USE))
     if not config.getoption("--without-engine"):
         return
     left_out = [item for item in items if item.get_closest_marker("engine")]
