@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.engine.kit import ROOT, Kit, free_port, removed_afterwards
+from tests.engine.kit import ROOT, Kit, free_port, removed_afterwards, wait_until
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
 # Not here: the suite itself, and what starts and stops the project, which the fixture does.
@@ -37,6 +37,9 @@ def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactor
     (folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={kit.project}\nOPENBELL_PORT={kit.port}\n")
     with removed_afterwards(engine, kit.project):
         assert "Status page:" in run(kit.folder, "make up")
+        # It is ready when the loops beat; the pages ask for what the first run has decided.
+        journal = "make journal STRATEGY=pulse SYMBOL=AAPL"
+        wait_until(lambda: call(kit.folder, journal).returncode == 0, "the first run of pulse", 120)
         yield kit
 
 
@@ -45,7 +48,7 @@ def call(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("OPENBELL_", "COMPOSE_", "MAKEFLAGS", "MAKEOVERRIDES"))
+        if not name.startswith(("OPENBELL_", "COMPOSE_", "MAKE", "MFLAGS"))
     }
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False

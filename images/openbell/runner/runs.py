@@ -379,6 +379,7 @@ def _milliseconds(seconds: float) -> float:
 
 
 def _due(active: Active) -> datetime:
-    """Return when a run is due: with its bot's share of the stagger, unless somebody asked for the run."""
+    """Return when a run is due: at its slot with the bot's share of the stagger, which runs that have no slot do not have."""
     slot = active.claim.slot
-    return slot if active.request is not None else slot + active.bot.shift
+    has_no_slot = active.request is not None or active.bot.is_stream
+    return slot if has_no_slot else slot + active.bot.shift

@@ -80,6 +80,7 @@ class Life:
         room = Room.__new__(Room)
         room.file, room.settings, room.now = self.folder / "alerts.sqlite", SETTINGS, self.now
         room.faults = [FAULT]
+        room._known = set()
         room.open()
         workers = [Worker(channel, SETTINGS, room.file, self, lambda: self.now) for channel in SETTINGS.channels]
         for database in (room.memory.database, *(worker._outbox._database for worker in workers)):

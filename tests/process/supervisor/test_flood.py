@@ -83,7 +83,7 @@ def test_half_open_requests_with_large_headers_change_nothing(supervisor: Superv
     before = {one["name"]: one["status"] for one in json.loads(supervisor.wait())["strategies"]}
     had, most = memory(supervisor), 0
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, FLOOD + 1000), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, FLOOD + 1000)), hard))
     try:
         with ExitStack() as stack:
             for number in range(FLOOD):
