@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from openbell import foreign_files
@@ -29,13 +29,22 @@ def become(strategy: str) -> None:
         os.setuid(number)
 
 
-@contextmanager
-def acting_as(strategy: str) -> Iterator[None]:
+def acting_as(strategy: str) -> AbstractContextManager[None]:
     """Do something as the strategy's user, in a container that hosts several strategies; elsewhere nothing changes."""
+    return _acting_as(user_id(strategy))
+
+
+def acting_as_supervisor() -> AbstractContextManager[None]:
+    """Do something as the supervisor's user, who may read what is wanted of every strategy; see `acting_as`."""
+    return _acting_as(SUPERVISOR)
+
+
+@contextmanager
+def _acting_as(number: int) -> Iterator[None]:
     if os.geteuid() != 0 or not os.environ.get("OPENBELL_OWN_USERS"):
         yield
         return
-    os.seteuid(user_id(strategy))
+    os.seteuid(number)
     try:
         yield
     finally:

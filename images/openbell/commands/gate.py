@@ -23,6 +23,7 @@ from openbell.manifest import Manifest, ManifestError
 from openbell.paths import PathError, Paths, from_environment
 from openbell.slots import next_slot
 from openbell.strategy import loader
+from openbell.strategy_user import acting_as_supervisor
 
 LOOK_EVERY = 0.1  # seconds
 FAILED = 3  # exit code: it was judged; any other means that it could not be asked
@@ -120,7 +121,9 @@ def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
 def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
     control, watched = Control(places.control, manifest.name), Watched(boot)
     known = answers.read(places.journal / places.strategy)
-    free = {bot.id for bot in manifest.bots if not _is_paused(control, bot.id, known)}
+    # Root has no rights of its own in the container for several strategies, and a pause that cannot be read holds.
+    with acting_as_supervisor():
+        free = {bot.id for bot in manifest.bots if not _is_paused(control, bot.id, known)}
     streams = {bot.id for bot in manifest.bots if bot.is_stream} & free
     now = datetime.now(UTC)
     due = {

@@ -80,7 +80,8 @@ class Life:
         room = Room.__new__(Room)
         room.file, room.settings, room.now = self.folder / "alerts.sqlite", SETTINGS, self.now
         room.faults = [FAULT]
-        room._known = set()
+        # What the lives before this one have seen is watched in this one, too.
+        room._known = {(one.strategy, one.bot) for world in STORY[:begin] for one in world.conditions if one.strategy}
         room.open()
         workers = [Worker(channel, SETTINGS, room.file, self, lambda: self.now) for channel in SETTINGS.channels]
         for database in (room.memory.database, *(worker._outbox._database for worker in workers)):
