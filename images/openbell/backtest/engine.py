@@ -95,7 +95,8 @@ def run(setup: Setup, function: StrategyFunction, tell: Tell = lambda _: None, m
         ledger = Ledger(Path(scratch) / "ledger.sqlite", in_memory=True)
         journal = BacktestJournal(setup.journal, manifest.name)
         try:
-            return _Backtest(setup, manifest, prices, broker, ledger, journal, function).run(bots, tell)
+            source = market_name(manifest, setup)
+            return _Backtest(setup, manifest, source, prices, broker, ledger, journal, function).run(bots, tell)
         finally:
             ledger.close()
             journal.close()
@@ -174,6 +175,7 @@ class _Backtest:
 
     setup: Setup
     manifest: Manifest
+    source: str  # what the prices are, see market_name
     market: Market
     broker: BacktestBroker
     ledger: Ledger
@@ -205,7 +207,7 @@ class _Backtest:
             if late := self.broker.fills[done:]:
                 curve.append(Point(late[-1].at, self.broker.equity(late[-1].at)))
         return Outcome(
-            market_name(self.manifest, self.setup),
+            self.source,
             number,
             tuple(curve),
             tuple(self.broker.fills),
@@ -237,7 +239,6 @@ class _Backtest:
         """Run one slot and journal it as the loop does; return the error, or an empty text."""
         journal, slot, fields = self.journal, one.slot, one.fields()
         orders = self.broker.orders_taken
-        source = market_name(self.manifest, self.setup)
         journal.write(
             "run_start",
             slot,
@@ -246,7 +247,7 @@ class _Backtest:
             lateness_ms=0.0,
             queue_wait_ms=0.0,
             trigger=TRIGGER,
-            market=source if source in {SAMPLE, SYNTHETIC} else "past",
+            market=self.source if self.source in {SAMPLE, SYNTHETIC} else "past",
             broker="backtest",
         )
         printed = io.StringIO()
