@@ -14,6 +14,7 @@ EVERYTHING = frozenset({"*"})
 # One that is not in this list may import anything but the rooms at the top, which nothing may import.
 ALLOWED = {
     "calendars": frozenset[str](),
+    "costs": frozenset[str](),
     "database_version": frozenset[str](),
     "foreign_files": frozenset[str](),
     "instants": frozenset[str](),
@@ -21,8 +22,8 @@ ALLOWED = {
     "redaction": frozenset[str](),
     "terminal": frozenset[str](),
     "journal": frozenset({"foreign_files", "json_values", "redaction"}),
-    "manifest": frozenset({"calendars"}),
-    "slots": frozenset({"calendars", "instants", "manifest"}),
+    "manifest": frozenset({"calendars", "costs"}),
+    "slots": frozenset({"calendars", "costs", "instants", "manifest"}),
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
     "supervisor": frozenset(
         {
@@ -31,6 +32,7 @@ ALLOWED = {
             "calendars",
             "clock",
             "control",
+            "costs",
             "database_version",
             "foreign_files",
             "instants",
@@ -45,7 +47,7 @@ ALLOWED = {
     "runner": EVERYTHING,
     "commands": EVERYTHING,
     "__main__": EVERYTHING,
-    "deploy": frozenset({"calendars", "manifest", "terminal"}),
+    "deploy": frozenset({"calendars", "costs", "manifest", "terminal"}),
 }
 TOP = frozenset({"runner", "supervisor", "commands", "__main__", "deploy"})
 # Former names of modules: strategies written for openbell 0.1.0 import them, and nothing of openbell's own does.

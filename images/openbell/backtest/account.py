@@ -1,30 +1,23 @@
-"""The account of a backtest: orders fill at the next price after the decision, with costs and slippage, in memory.
-
-Cash is a Decimal, exact to a millionth. A purchase fills above the market's price by the slippage, a sale below it; the
-commission is a share of what was traded. One basis point is a hundredth of a percent.
-"""
+"""The account of a backtest: its orders are filled by the matching engine, with costs and slippage, in memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
 
+from openbell.backtest import price_events
 from openbell.backtest.past import NextPrice, PastMarket
+from openbell.costs import Costs
+from openbell.order_terms import leg_of
+from openbell.position import ZERO, decimal
+from openbell.trading import cash_account, market_prices, matching
 from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
+from openbell.trading.cash_account import Holding
 from openbell.trading.markets import Market, MarketError
+from openbell.trading.matching import Book, Prices, Resting
 
 CURRENCY = "USD"
-_MONEY = Decimal("0.000001")
-_BASIS_POINT = Decimal(10_000)
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What trading costs, in basis points of the amount."""
-
-    commission: Decimal = Decimal(0)
-    slippage: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -39,18 +32,11 @@ class Fill:
     commission: float
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    order: Order
-    bot: str
-    quantity: Decimal
-    next: NextPrice | None  # None: the prices end before it can fill
-
-
 class BacktestBroker:
     """A broker whose clock is moved from slot to slot."""
 
-    def __init__(self, market: Market, cash: Decimal, costs: Costs) -> None:
+    def __init__(self, market: Market, cash: Decimal, costs: Costs, *, short: bool = False) -> None:
+        """short: more may be sold than is held."""
         self.at: datetime | None = None  # the instant at which orders are placed
         self.bot = ""  # on whose behalf
         self.cash = cash
@@ -58,9 +44,12 @@ class BacktestBroker:
         self.orders_taken = 0  # how many orders were filled or wait; rejected ones do not count
         self._market = market
         self._costs = costs
-        self._held: dict[str, tuple[Decimal, Decimal]] = {}  # symbol → quantity, cost
+        self._short = short
+        self._held: dict[str, Holding] = {}
         self._orders: dict[str, PlacedOrder] = {}
-        self._waiting: dict[str, _Waiting] = {}  # by client_order_id, in the order in which they were placed
+        self._bots: dict[str, str] = {}  # by client_order_id
+        self._book = Book(costs, self._settle)
+        self._borrowed_until: datetime | None = None
 
     def account(self) -> Account:
         """Return the cash that is left."""
@@ -69,14 +58,14 @@ class BacktestBroker:
     def positions(self) -> dict[str, Position]:
         """Return the open positions by symbol."""
         return {
-            symbol: Position(symbol, float(quantity), float(cost / quantity))
-            for symbol, (quantity, cost) in sorted(self._held.items())
+            symbol: Position(symbol, float(one.quantity), float(one.cost / one.quantity))
+            for symbol, one in sorted(self._held.items())
         }
 
     def equity(self, at: datetime) -> float:
         """Return what cash and positions are worth at the newest known prices."""
         return float(self.cash) + sum(
-            float(quantity) * self._market.price(symbol, at) for symbol, (quantity, _) in self._held.items()
+            float(one.quantity) * self._market.price(symbol, at) for symbol, one in self._held.items()
         )
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
@@ -90,100 +79,159 @@ class BacktestBroker:
         """
         if known := self._orders.get(order.client_order_id):
             return known
-        quantity = Decimal(repr(order.quantity)) if isfinite(order.quantity) else Decimal(0)
-        if quantity <= 0 or order.side not in {"buy", "sell"}:
-            return self._record(
-                order, "rejected", reason=f"a side and a quantity above zero, not {order.side} {order.quantity}"
-            )
-        waiting = _Waiting(order, self.bot, quantity, self._next_price(order.symbol))
-        if waiting.next is not None and waiting.next.at <= self._at():
-            placed = self._fill(waiting, waiting.next)
-            self.orders_taken += placed.status == "filled"
-            return placed
-        if reason := self._cannot_pay(order, quantity, Decimal(repr(self._market.price(order.symbol, self._at())))):
-            return self._record(order, "rejected", reason=reason)
-        self._waiting[order.client_order_id] = waiting
-        self.orders_taken += 1
-        return self._record(order, "accepted", reason="waits for the next price")
+        at = self._at()
+        if not isfinite(order.quantity) or order.quantity <= 0 or order.side not in {"buy", "sell"}:
+            wanted = f"{order.side} {order.quantity}"
+            return self._rejected(order, f"a side and a quantity above zero, not {wanted}")
+        price = self._price(order.symbol)
+        expires = at if order.terms.time_in_force == "ioc" else None
+        if order.terms.time_in_force == "day":
+            expires = self._day_ends(order.symbol, at)
+        is_past = isinstance(self._market, PastMarket)
+        seen = at if is_past else market_prices.seen_at(self._market, order.symbol, at)
+        self._book.add(order, at, seen, expires)
+        for one in self._group(order.client_order_id):
+            self._bots[one.order.client_order_id] = self.bot
+            self._record(one)
+        self._see_the_moment(order.symbol, at)
+        self._see(order.symbol, at)
+        placed = self._orders[order.client_order_id]
+        is_waiting = placed.status == "accepted" and order.terms.kind == "market"
+        if is_waiting and (reason := self._cannot_pay(order, decimal(order.quantity), Decimal(repr(price)))):
+            del self._book.resting[order.client_order_id]
+            return self._rejected(order, reason)
+        self.orders_taken += placed.status != "rejected"
+        return placed
 
     def fill_until(self, at: datetime) -> Iterator[PlacedOrder]:
-        """Fill what waits for prices until `at`, in the order of those prices, and yield what became of each order."""
-        due = [one for one in self._waiting.values() if one.next is not None and one.next.at <= at]
-        for one in sorted(due, key=lambda one: one.next.at if one.next else at):
-            del self._waiting[one.order.client_order_id]
-            if one.next is not None:
-                yield self._fill(one, one.next)
+        """Fill what waits for prices until `at`, in the order of those prices, and yield each order that has changed."""
+        self._charge_borrowing(at)
+        symbols = dict.fromkeys(one.order.symbol for one in self._book.resting.values())
+        changed: list[tuple[datetime, PlacedOrder]] = []
+        for symbol in symbols:
+            changed += self._see(symbol, at)
+            for ended in self._book.expire(symbol, at):
+                changed.append((at, self._record(self._book.resting[ended])))
+            self._forget_done(symbol)
+        changed.sort(key=lambda one: one[0])
+        yield from (placed for _, placed in changed)
 
     def close_ended(self, at: datetime) -> Iterator[tuple[str, NextPrice]]:
         """Sell at its last price what is held of symbols whose prices end before `at`; yield each with that price."""
         if not isinstance(self._market, PastMarket):
             return
-        for symbol, (quantity, _) in list(self._held.items()):
+        for symbol, held in list(self._held.items()):
             last = self._market.ends_before(symbol, at)
             if last is not None:
-                self._sell(symbol, quantity, quantity * Decimal(repr(last.price)))
-                self.fills.append(Fill(last.at, self.bot, symbol, -float(quantity), last.price, 0.0))
+                self.cash += (held.quantity * Decimal(repr(last.price))).quantize(cash_account.MONEY)
+                del self._held[symbol]
+                self.fills.append(Fill(last.at, self.bot, symbol, -float(held.quantity), last.price, 0.0))
                 yield symbol, last
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel an order that waits; BrokerError if there is none or it is done already."""
-        if self._waiting.pop(client_order_id, None) is None:
+        if client_order_id not in self._book.resting:
             msg = f"order {client_order_id} is done already and cannot be cancelled"
             raise BrokerError(msg)
-        self._orders[client_order_id] = replace(self._orders[client_order_id], status="cancelled", reason="")
+        for ended in list(self._book.cancel(client_order_id)):
+            self._record(self._book.resting[ended])
+        self._forget_done(self._orders[client_order_id].symbol)
 
-    def _next_price(self, symbol: str) -> NextPrice | None:
+    def _price(self, symbol: str) -> float:
         at = self._at()
         try:
-            if not isinstance(self._market, PastMarket):
-                return NextPrice(at, self._market.price(symbol, at))
-            if stale := self._market.stale_since(symbol, at):
+            if isinstance(self._market, PastMarket) and (stale := self._market.stale_since(symbol, at)):
                 msg = f"stale data: the newest price of {symbol} is of {stale:%Y-%m-%d %H:%M} UTC"
                 raise OrderRefusedError(msg)
-            return self._market.next_price(symbol, at)
+            return self._market.price(symbol, at)
         except MarketError as error:
             msg = f"no price for {symbol}: {error}"
             raise BrokerError(msg) from error
 
-    def _fill(self, waiting: _Waiting, at: NextPrice) -> PlacedOrder:
-        order, quantity = waiting.order, waiting.quantity
-        slippage = self._costs.slippage / _BASIS_POINT
-        price = Decimal(repr(at.price)) * (1 + slippage if order.side == "buy" else 1 - slippage)
-        if reason := self._cannot_pay(order, quantity, price):
-            return self._record(order, "rejected", reason=reason)
-        amount = (quantity * price).quantize(_MONEY)
-        commission = self._commission(amount)
-        if order.side == "buy":
-            held, cost = self._held.get(order.symbol, (Decimal(0), Decimal(0)))
-            self.cash -= amount + commission
-            self._held[order.symbol] = (held + quantity, cost + amount)
+    def _day_ends(self, symbol: str, at: datetime) -> datetime | None:
+        if isinstance(self._market, PastMarket):
+            return price_events.day_ends(self._market.of(symbol), at)
+        return market_prices.day_ends(self._market, symbol, at)
+
+    def _group(self, client_order_id: str) -> list[Resting]:
+        return [one for name, one in self._book.resting.items() if client_order_id in {name, leg_of(name)[0]}]
+
+    def _see(self, symbol: str, until: datetime) -> list[tuple[datetime, PlacedOrder]]:
+        """Let the orders of a symbol meet its prices; return what has changed, with when."""
+        changed: list[tuple[datetime, PlacedOrder]] = []
+        waiting = [one for one in self._book.resting.values() if one.order.symbol == symbol]
+        if not waiting:
+            return changed
+        for prices in self._prices(symbol, waiting, until):
+            changed += self._meet(symbol, prices)
+        return changed
+
+    def _see_the_moment(self, symbol: str, at: datetime) -> None:
+        if isinstance(self._market, PastMarket) and (now := price_events.of_the_moment(self._market.of(symbol), at)):
+            self._meet(symbol, now)
+
+    def _meet(self, symbol: str, prices: Prices) -> list[tuple[datetime, PlacedOrder]]:
+        changed = []
+        for client_order_id, fill in list(self._book.see(symbol, prices)):
+            if fill is not None:
+                sign = 1 if fill.order.side == "buy" else -1
+                told = (sign * float(fill.quantity), float(fill.price), float(fill.fee))
+                self.fills.append(Fill(fill.at, self._bots[client_order_id], symbol, *told))
+            changed.append((prices.at, self._record(self._book.resting[client_order_id])))
+        self._forget_done(symbol)
+        return changed
+
+    def _prices(self, symbol: str, waiting: list[Resting], until: datetime) -> Iterator[Prices]:
+        if not isinstance(self._market, PastMarket):
+            yield from market_prices.since(self._market, symbol, min(one.seen for one in waiting), until)
+            return
+        yield from price_events.since(self._market.of(symbol), min(one.seen for one in waiting), until)
+
+    def _forget_done(self, symbol: str) -> None:
+        """Let go of orders that are done with all that depends on them."""
+        for name, one in list(self._book.resting.items()):
+            if one.order.symbol == symbol and not leg_of(name)[0]:
+                group = self._group(name)
+                if all(other.is_done for other in group):
+                    for other in group:
+                        del self._book.resting[other.order.client_order_id]
+
+    def _settle(self, fill: matching.Fill) -> str:
+        order = fill.order
+        amount = (fill.quantity * fill.price).quantize(cash_account.MONEY)
+        if reason := self._cannot_pay(order, fill.quantity, fill.price, fill.fee):
+            return reason
+        holding = cash_account.after_fill(self._held.get(order.symbol, Holding()), order.side, fill.quantity, amount)
+        self.cash += -amount - fill.fee if order.side == "buy" else amount - fill.fee
+        if holding.quantity:
+            self._held[order.symbol] = holding
         else:
-            self._sell(order.symbol, quantity, amount - commission)
-        signed = order.quantity if order.side == "buy" else -order.quantity
-        self.fills.append(Fill(at.at, waiting.bot, order.symbol, signed, float(price), float(commission)))
-        return self._record(order, "filled", price=float(price))
+            self._held.pop(order.symbol, None)
+        return ""
 
-    def _cannot_pay(self, order: Order, quantity: Decimal, price: Decimal) -> str:
+    def _cannot_pay(self, order: Order, quantity: Decimal, price: Decimal, fee: Decimal | None = None) -> str:
         """Return why the order cannot be filled at `price`, or an empty string."""
-        if order.side == "buy":
-            amount = (quantity * price).quantize(_MONEY)
-            needed = amount + self._commission(amount)
-            return f"insufficient cash: needs {needed:.2f}, has {self.cash:.2f}" if needed > self.cash else ""
-        held = self._held.get(order.symbol, (Decimal(0), Decimal(0)))[0]
-        return f"insufficient position: needs {quantity} {order.symbol}, has {held}" if quantity > held else ""
+        amount = quantity * price
+        fee = self._costs.commission_of(quantity, amount) if fee is None else fee
+        held = self._held.get(order.symbol, Holding()).quantity
+        return cash_account.refusal(
+            order.symbol, order.side, quantity, amount + fee, self.cash, held, short=self._short
+        )
 
-    def _commission(self, amount: Decimal) -> Decimal:
-        return (amount * self._costs.commission / _BASIS_POINT).quantize(_MONEY)
+    def _charge_borrowing(self, at: datetime) -> None:
+        before, self._borrowed_until = self._borrowed_until, at
+        if before is None or not self._costs.borrow:
+            return
+        for symbol, one in self._held.items():
+            if one.quantity < 0:
+                worth = -one.quantity * Decimal(repr(self._market.price(symbol, at)))
+                self.cash -= self._costs.borrowing(worth, at - before)
 
-    def _sell(self, symbol: str, quantity: Decimal, proceeds: Decimal) -> None:
-        held, cost = self._held[symbol]
-        self.cash += proceeds.quantize(_MONEY)
-        left = held - quantity
-        self._held[symbol] = (left, (cost * left / held).quantize(_MONEY))
-        if not left:
-            del self._held[symbol]
+    def _rejected(self, order: Order, reason: str) -> PlacedOrder:
+        return self._record(Resting(order, self._at(), self._at(), ZERO, "rejected", reason))
 
-    def _record(self, order: Order, status: str, *, price: float | None = None, reason: str = "") -> PlacedOrder:
+    def _record(self, one: Resting) -> PlacedOrder:
+        order = one.order
         before = self._orders.get(order.client_order_id)
         placed = PlacedOrder(
             before.order_id if before else f"backtest-{len(self._orders) + 1}",
@@ -191,11 +239,12 @@ class BacktestBroker:
             order.symbol,
             order.side,
             order.quantity,
-            status,
-            0.0 if price is None else order.quantity,
-            price,
-            before.placed_at if before else self._at(),
-            reason,
+            one.status,
+            float(one.filled),
+            None if one.price is None else float(one.price),
+            one.placed_at,
+            one.reason or ("waits for the next price" if one.status == "accepted" else ""),
+            fee_paid=float(one.fee),
         )
         self._orders[order.client_order_id] = placed
         return placed

@@ -13,9 +13,10 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from openbell import manifest as manifests
-from openbell.backtest.account import BacktestBroker, Costs, Fill
+from openbell.backtest.account import BacktestBroker, Fill
 from openbell.backtest.journal import BacktestJournal, Rejection
 from openbell.backtest.past import PastMarket, calendars_of, load
+from openbell.costs import Costs
 from openbell.error_text import error_text
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
@@ -89,7 +90,7 @@ def run(setup: Setup, function: StrategyFunction, tell: Tell = lambda _: None, m
     manifest = manifests.load(setup.folder)
     bots = bots_of(manifest, setup)
     prices = market_of(manifest, setup) if market is None else market
-    broker = BacktestBroker(prices, Decimal(str(setup.cash)), setup.costs)
+    broker = BacktestBroker(prices, Decimal(str(setup.cash)), setup.costs, short=manifest.limits.short)
     with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
         # In memory: a backtest that is cut off is run again from its beginning.
         ledger = Ledger(Path(scratch) / "ledger.sqlite", in_memory=True)
@@ -228,6 +229,7 @@ class _Backtest:
                 placed.filled_price,
                 placed.reason,
                 placed.fee_quantity,
+                placed.fee_paid,
             )
             if placed.status == "rejected":
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))

@@ -16,7 +16,6 @@ import pytz
 
 from openbell import calendars, terminal
 from openbell.backtest import report, sweep
-from openbell.backtest.account import Costs
 from openbell.backtest.engine import SYNTHETIC, Outcome, Setup, bots_of, market_name, market_of, slots_of
 from openbell.backtest.figures import figures, trade_figures, trades
 from openbell.backtest.past import PastMarket
@@ -69,10 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bot", action="append", default=[], help="only this bot (may be given several times)")
     parser.add_argument("--prices", type=Path, help="a folder of CSV files; default: the shipped sample")
     parser.add_argument("--cash", type=_cash, default=Decimal(100_000), help="to begin with")
-    parser.add_argument("--commission", type=_basis_points, default=Decimal(0), help="basis points of what is traded")
-    parser.add_argument(
-        "--slippage", type=_basis_points, default=Decimal(0), help="basis points by which fills are worse"
-    )
+    parser.add_argument("--commission", type=_basis_points, help="basis points of what is traded")
+    parser.add_argument("--slippage", type=_basis_points, help="basis points by which fills are worse")
     parser.add_argument(
         "--extended-hours", action="store_true", help="intraday bars outside the regular sessions count"
     )
@@ -107,13 +104,15 @@ def _first_setup(options: argparse.Namespace, folder: Path, manifest: Manifest) 
     if options.prices is not None and not options.prices.is_dir():
         msg = f"--prices: {options.prices} is no folder; allowed: a folder with one file of prices a symbol"
         raise UsageError(msg)
+    named = (("commission", options.commission), ("slippage", options.slippage))
+    given = {name: value for name, value in named if value is not None}
     return Setup(
         folder,
         datetime.min.replace(tzinfo=UTC),
         datetime.max.replace(tzinfo=UTC),
         prices=options.prices.resolve() if options.prices else None,
         cash=float(options.cash),
-        costs=Costs(options.commission, options.slippage),
+        costs=replace(manifest.costs, **given),
         bots=tuple(options.bot),
         extended_hours=options.extended_hours,
     )

@@ -41,6 +41,9 @@ class SymbolPrices:
         self.known = [price for _, price, _ in known]
         self._opens = [opens for _, _, opens in known]
         self.all_bars = prices.bars
+        self.opened_at = prices.opened_at
+        self.closed_at = [bar.timestamp for bar in prices.bars]
+        self.is_daily = prices.length == DAY
         self._bars: dict[timedelta, tuple[tuple[Bar, ...], list[datetime]]] = {}
 
     def bars(self, length: timedelta, count: int, at: datetime) -> Bars | None:
@@ -102,7 +105,7 @@ class PastMarket:
         if count < 1:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
-        prices = self._of(symbol)
+        prices = self.of(symbol)
         length = timeframes.length(timeframe)
         bars = prices.bars(length, count, at) if length is not None else None
         if bars is None:
@@ -115,7 +118,7 @@ class PastMarket:
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the newest price that was known at `at`."""
-        prices = self._of(symbol)
+        prices = self.of(symbol)
         price = prices.price(at)
         if price is None:
             msg = f"{symbol} has no price before {prices.known_at[0]:%Y-%m-%d %H:%M} UTC"
@@ -124,18 +127,18 @@ class PastMarket:
 
     def next_price(self, symbol: str, at: datetime) -> NextPrice | None:
         """Return the price that an order of `at` fills at, and when; None if the data end before."""
-        return self._of(symbol).next_price(at)
+        return self.of(symbol).next_price(at)
 
     def stale_since(self, symbol: str, at: datetime) -> datetime | None:
         """Return the instant of the newest price if it is older than a session ago, else None."""
-        prices = self._of(symbol)
+        prices = self.of(symbol)
         if not prices.is_stale(at):
             return None
         return prices.known_at[max(0, bisect_right(prices.known_at, at) - 1)]
 
     def ends_before(self, symbol: str, at: datetime) -> NextPrice | None:
         """Return a symbol's last price and when it was known, if all its prices end before `at`; else None."""
-        prices = self._of(symbol)
+        prices = self.of(symbol)
         return NextPrice(prices.known_at[-1], prices.known[-1]) if prices.known_at[-1] < at else None
 
     def series(self, name: str, count: int, at: datetime) -> Series:
@@ -152,7 +155,8 @@ class PastMarket:
         first = max(prices.known_at[0] for prices in self._prices.values())
         return first, max(prices.known_at[-1] for prices in self._prices.values())
 
-    def _of(self, symbol: str) -> SymbolPrices:
+    def of(self, symbol: str) -> SymbolPrices:
+        """Return all prices of a symbol."""
         if symbol not in self._prices:
             msg = f'there are no prices of "{symbol}"; there are: {", ".join(sorted(self._prices))}'
             raise MarketError(msg)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import time, timedelta
+from decimal import Decimal
 
 import pytz
 
@@ -102,6 +103,17 @@ def part(value: object) -> float | None:
     """Return a share of a whole: above 0, at most 1."""
     share = amount(value)
     return share if share is not None and share <= 1 else None
+
+
+def between(low: float, high: float) -> Callable[[object], Decimal | None]:
+    """Return a reader of numbers from `low` to `high`."""
+
+    def number(value: object) -> Decimal | None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return Decimal(repr(value)) if low <= value <= high else None
+
+    return number
 
 
 def positive(value: object) -> timedelta | None:

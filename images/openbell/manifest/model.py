@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from openbell.calendars import Calendar, periods
+from openbell.costs import FREE, Costs
 
 EVERY_DAY = frozenset(range(7))
 DAY = timedelta(days=1)
@@ -181,6 +182,7 @@ class Manifest:
     live: bool = False  # real money; otherwise the broker's paper endpoint
     limits: Limits = Limits()
     capital: Capital = Capital()
+    costs: Costs = FREE  # of backtests and of the paper account
     container: Container = Container()
     profile: str = ""  # of Compose: runs only where it is asked for
     stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
+from openbell.costs import SCHEDULES, Costs
 from openbell.manifest import grammar, trading, windows
 from openbell.manifest.model import DAY, Bot, Capital, Container, Limits, Manifest, Schedule, Settings, Window
 from openbell.manifest.problems import ManifestError, TableReader, shown
@@ -58,6 +59,7 @@ class _Reading(TableReader):
             )
         limits = self.limits(table)
         capital = self.capital(table)
+        costs = self.costs(table)
         container = self.container(table)
         stale = self.take(table, "stale", "refuse", grammar.one_of(("refuse", "trade")), "one of refuse, trade")
         profile = self.take(table, "profile", "", grammar.matching(_PROFILE), 'a name such as "portfolio"')
@@ -95,6 +97,7 @@ class _Reading(TableReader):
             live=live,
             limits=limits,
             capital=capital,
+            costs=costs,
             container=container,
             stale=stale,
             profile=profile,
@@ -157,6 +160,19 @@ class _Reading(TableReader):
         if isinstance(table.get("capital"), dict) and len(given) != 1:
             self.wrong("capital", "both amount and part" if given else "nothing", "one of amount and part")
         return replace(Capital(), **found)  # type: ignore[arg-type] # each reader returns what its field is
+
+    def costs(self, table: dict[str, object]) -> Costs:
+        given = self.table(table, "costs")
+        self.only(given, ("schedule", *trading.COSTS), "costs.")
+        named = f"one of {', '.join(SCHEDULES)}"
+        schedule = self.take(given, "schedule", "free", grammar.one_of(tuple(SCHEDULES)), named, "costs.")
+        found = {
+            name: self.take(given, name, None, *trading.COSTS[name], "costs.")
+            for name in trading.COSTS
+            if name in given
+        }
+        known = {name: value for name, value in found.items() if value is not None}
+        return replace(SCHEDULES[schedule], **known)  # type: ignore[arg-type] # each reader returns what its field is
 
     def bots(
         self,
@@ -248,6 +264,7 @@ _TOP_LEVEL = (
     "live",
     "limits",
     "capital",
+    "costs",
     "container",
     "stale",
     "secrets",

@@ -32,6 +32,18 @@ CAPITAL: dict[str, tuple[Callable[[object], object], str]] = {
     "part": (grammar.part, "a part of the account above 0, at most 1, such as 0.25"),
 }
 
+_POINTS = "basis points from 0 to below 10000"
+_MONEY = "an amount of 0 or more"
+COSTS: dict[str, tuple[Callable[[object], object], str]] = {
+    "commission": (grammar.between(0, 9_999.999), _POINTS),
+    "slippage": (grammar.between(0, 9_999.999), _POINTS),
+    "per_unit": (grammar.between(0, 1_000_000), _MONEY),
+    "minimum": (grammar.between(0, 1_000_000), _MONEY),
+    "maximum": (grammar.between(0, 9_999.999), _POINTS),
+    "borrow": (grammar.between(0, 1_000), "per cent a year from 0 to 1000"),
+    "volume": (grammar.between(0.000_001, 1), "a part of a bar's volume above 0, at most 1, such as 0.1"),
+}
+
 
 def market(value: object) -> str | None:
     """Return the name of a market."""

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from openbell.manifest import Limits
-from openbell.trading.brokers import Order
+from openbell.trading.orders import Order
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from openbell.costs import FREE, Costs
+
 
 class Intent(NamedTuple):
     """What the ledger knows of an order that was decided on."""
@@ -56,3 +58,5 @@ class RunServices:
     sending: Callable[[str], datetime] = _now  # called right before an order of that id is sent; records the instant
     database: str = field(default="", repr=False)  # where the paper account is, if not in `state`
     strategy: str = ""  # whose it is
+    costs: Costs = FREE  # of the paper account
+    short: bool = False  # whether it sells what it does not hold

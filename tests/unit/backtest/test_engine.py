@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from openbell.backtest import engine
-from openbell.backtest.account import Costs
 from openbell.backtest.engine import Outcome, Setup
+from openbell.costs import Costs
 from openbell.journal import since
 from openbell.strategy import loader
 from openbell.strategy.context import Context

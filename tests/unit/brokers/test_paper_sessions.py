@@ -1,11 +1,11 @@
 """The paper account where the market has sessions and small prices."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from openbell.trading.brokers import Order, OrderRefusedError
+from openbell.trading.brokers import Order
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bars, MarketError, Series
 from openbell.trading.markets.alpaca import AlpacaMarket, _is_in_session
@@ -18,6 +18,14 @@ class _Market(AlpacaMarket):
     def __init__(self, price: float) -> None:
         super().__init__(RunServices())
         self._price = price
+
+    def set_price(self, price: float) -> None:
+        """Change the price."""
+        self._price = price
+
+    def _bars(self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool) -> Bars:
+        """Return none."""
+        return Bars()
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the price."""
@@ -51,11 +59,26 @@ class _Always:
     ("2026-11-26T15:00+00:00", "2026-11-27 14:30"),  # Thanksgiving
 ])  # fmt: skip
 def test_a_share_is_not_bought_while_its_market_is_closed(tmp_path: Path, at: str, opens: str) -> None:
-    """The newest trade is of another day, and nobody could buy at its price (T17); a coin is traded always."""
-    broker = PaperBroker(tmp_path, _Market(100.0), datetime.fromisoformat(at))
-    with pytest.raises(OrderRefusedError, match=f"the market of AAPL is closed until {opens} UTC"):
-        broker.submit(Order("ob-1", "AAPL", "buy", 1.0))
-    assert broker.find("ob-1") is None
+    """The newest trade is of another day, and nobody could buy at its price (T17): the order waits for the next one."""
+    market = _Market(100.0)
+    placed = PaperBroker(tmp_path, market, datetime.fromisoformat(at)).submit(Order("ob-1", "AAPL", "buy", 1.0))
+    assert (placed.status, placed.filled_quantity) == ("accepted", 0.0)
+    assert placed.reason == f"the market is closed: the order waits until it opens at {opens} UTC"
+    opening = datetime.fromisoformat(f"{opens}+00:00")
+    market.set_price(105.0)
+    still = PaperBroker(tmp_path, market, opening - timedelta(seconds=1)).find("ob-1")
+    assert still is not None
+    assert still.status == "accepted"
+    later = PaperBroker(tmp_path, market, opening + timedelta(minutes=1))
+    filled = later.find("ob-1")
+    assert filled is not None
+    assert (filled.status, filled.filled_price) == ("filled", 105.0)
+    assert later.account().cash == 100_000 - 105
+
+
+def test_a_coin_is_bought_always(tmp_path: Path) -> None:
+    """Also on a Saturday."""
+    broker = PaperBroker(tmp_path, _Market(100.0), datetime(2026, 11, 21, 8, 0, tzinfo=UTC))
     assert broker.submit(Order("ob-2", "BTC/USD", "buy", 1.0)).status == "filled"
 
 

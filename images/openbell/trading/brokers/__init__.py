@@ -6,48 +6,14 @@ names an order for ever: submitted twice it is one order, so an attempt may repe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
 from typing import Protocol
 
 from openbell.trading.errors import BrokerError as BrokerError
 from openbell.trading.errors import OrderRefusedError as OrderRefusedError
-
-FINAL = frozenset(
-    {"filled", "rejected", "cancelled", "expired", "refused", "lost"}
-)  # nothing more becomes of the order
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a strategy wants: to buy or sell a quantity of a symbol at the next price."""
-
-    client_order_id: str
-    symbol: str
-    side: str  # "buy" or "sell"
-    quantity: float  # above zero
-    is_exit: bool = False  # it takes nothing but what the bot holds: no limit keeps it back
-
-
-@dataclass(frozen=True)
-class PlacedOrder:
-    """What the broker made of an order."""
-
-    order_id: str
-    client_order_id: str
-    symbol: str
-    side: str
-    quantity: float
-    # filled, partially_filled, accepted, held, suspended, pending_cancel, rejected, cancelled, expired, refused (by openbell:
-    # never sent), lost (never arrived) or uncertain (nobody knows whether it arrived)
-    status: str
-    filled_quantity: float
-    filled_price: float | None  # the average; None while nothing is filled
-    placed_at: datetime  # aware UTC
-    reason: str  # why it was rejected or waits, else empty
-    fee_quantity: float = 0.0  # how much of what was bought the broker kept as its fee
-    fee_paid: float = 0.0  # the fee in the quote currency, where the broker says
-    successor: str = ""  # the broker's own id of the order that has replaced this one
+from openbell.trading.orders import FINAL as FINAL
+from openbell.trading.orders import Order as Order
+from openbell.trading.orders import PlacedOrder as PlacedOrder
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def open_exchange(name: str, desk: RunServices, market: Market, at: datetime) ->
     """Return the exchange itself, its sandbox, or the paper account at its prices."""
     if desk.live or (has_keys(name, desk) and name not in NO_SANDBOX):
         return ExchangeBroker(name, desk)
-    return PaperBroker(desk.state, market, at)
+    return PaperBroker(desk.state, market, at, desk.costs)
 
 
 class ExchangeBroker:

@@ -7,18 +7,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from openbell.costs import Costs
 from openbell.postgres.database import Database
 from openbell.postgres.ledger import schema_of
 from openbell.trading.brokers import BrokerError
-from openbell.trading.brokers.paper import CURRENCY, SCHEMA, STARTING_CASH, PaperBroker
+from openbell.trading.brokers.paper import CURRENCY, LATER, SCHEMA, STARTING_CASH, PaperBroker
 from openbell.trading.markets import Market
 
 
 class PostgresPaperBroker(PaperBroker):
     """The paper account of one strategy, for orders placed at one instant."""
 
-    def __init__(self, url: str, strategy: str, market: Market, at: datetime) -> None:
-        super().__init__(Path(), market, at)
+    def __init__(
+        self,
+        url: str,
+        strategy: str,
+        market: Market,
+        at: datetime,
+        costs: Costs | None = None,
+        *,
+        short: bool = False,
+    ) -> None:
+        super().__init__(Path(), market, at, costs, short=short)
         self._database = Database(url, f"{schema_of(strategy)}_paper")
         self._is_there = False
 
@@ -31,7 +41,9 @@ class PostgresPaperBroker(PaperBroker):
         """Yield the connection for one call, with the account made if need be; what is not committed is undone."""
         try:
             if not self._is_there:
-                self._database.executescript(SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS") + _begin())
+                self._database.executescript(
+                    SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS") + LATER + _begin()
+                )
                 self._is_there = True
             yield cast("sqlite3.Connection", self._database)
         except sqlite3.Error as error:

@@ -22,11 +22,11 @@ def open_broker(name: str, folder: Path, market: Market, at: datetime, desk: Run
         case ("paper", "", "") if desk.database:
             from openbell.trading.brokers.postgres_paper import PostgresPaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
 
-            return PostgresPaperBroker(desk.database, desk.strategy, market, at)
+            return PostgresPaperBroker(desk.database, desk.strategy, market, at, desk.costs, short=desk.short)
         case ("paper", "", ""):
             from openbell.trading.brokers.paper import PaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
 
-            return PaperBroker(folder, market, at)
+            return PaperBroker(folder, market, at, desk.costs, short=desk.short)
         case ("alpaca", "", ""):
             from openbell.trading.brokers.alpaca import AlpacaBroker  # noqa: PLC0415 - as above
 

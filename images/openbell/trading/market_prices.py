@@ -1,0 +1,91 @@
+"""What a market's bars and prices tell the matching engine, where no file of the past does: for the paper account above all."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from openbell import calendars
+from openbell.trading.limits import is_usable
+from openbell.trading.markets import Bar, Market, MarketError, timeframes
+from openbell.trading.matching import Prices, single, whole
+
+TIMEFRAMES = ("1m", "15m", "1h", "1d")  # the finest that the market has and that reaches back far enough is taken
+MOST = 400  # bars of one question
+FRIDAY = 4
+_DAY = timedelta(days=1)
+
+
+def is_historical(market: Market, at: datetime) -> bool:
+    """Tell whether a market shows days of the past as today's, one with each slot."""
+    return "historical_day" in market.provenance(at)
+
+
+def seen_at(market: Market, symbol: str, at: datetime) -> datetime:
+    """Return the instant, by the market's own time, up to which its prices are older than an order that is placed at `at`."""
+    if not is_historical(market, at):
+        return at
+    try:
+        bars = market.bars(symbol, "1d", 1, at)
+    except MarketError:
+        return at
+    return bars[-1].timestamp if bars else at
+
+
+def since(market: Market, symbol: str, seen: datetime, at: datetime) -> Iterator[Prices]:
+    """Yield the bars that have closed after `seen`, and the price of the moment."""
+    newest = seen
+    for bar, length in _bars(market, symbol, seen, at):
+        newest = max(newest, bar.timestamp)
+        yield whole(bar, bar.timestamp - length)
+    try:
+        price = market.price(symbol, at)
+    except MarketError:
+        return
+    if is_usable(price) and not is_closed(market, symbol, at):
+        now = newest if is_historical(market, at) else at
+        yield single(now, price)._replace(is_first=True)
+
+
+def day_ends(market: Market, symbol: str, at: datetime) -> datetime:
+    """Return when an order for the day expires: with the exchange's session, else with the day in UTC."""
+    opens = closed_until(market, symbol, at)
+    if "/" not in symbol and hasattr(market, "closed_until"):
+        table = calendars.load(timeframes.CALENDARS["alpaca"])
+        session = table.session(table.session_date(opens or at))
+        if session is not None:
+            return session.close
+    seen = seen_at(market, symbol, at).astimezone(UTC)
+    midnight = datetime(seen.year, seen.month, seen.day, tzinfo=UTC) + _DAY
+    if not is_historical(market, at):
+        return midnight
+    # A market of the past has one bar for each of its days: the order meets the next one.
+    return midnight + (3 * _DAY if seen.weekday() == FRIDAY and "/" not in symbol else _DAY)
+
+
+def closed_until(market: Market, symbol: str, at: datetime) -> datetime | None:
+    """Return when a symbol is traded again; None if it is now, or its market does not say."""
+    ask = getattr(market, "closed_until", None)
+    opens: datetime | None = ask(symbol, at) if ask is not None else None
+    return opens
+
+
+def is_closed(market: Market, symbol: str, at: datetime) -> bool:
+    """Tell whether a market says that a symbol is not traded now."""
+    return closed_until(market, symbol, at) is not None
+
+
+def _bars(market: Market, symbol: str, seen: datetime, at: datetime) -> Iterator[tuple[Bar, timedelta]]:
+    for timeframe in ("1d",) if is_historical(market, at) else TIMEFRAMES:
+        length = timeframes.length(timeframe) or _DAY
+        count = MOST if is_historical(market, at) else (at - seen) // length + 1
+        if not 0 < count <= MOST:
+            continue
+        try:
+            found = market.bars(symbol, timeframe, count, at)
+        except MarketError:
+            continue
+        yield from ((bar, length) for bar in found if bar.timestamp > seen and _is_whole(bar))
+        return
+
+
+def _is_whole(bar: Bar) -> bool:
+    return all(map(is_usable, bar[1:5]))

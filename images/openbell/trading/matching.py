@@ -1,0 +1,339 @@
+"""The matching engine of the paper account and of backtests: what bars make of the orders that wait. Pure.
+
+It is conservative. An order fills at the next price after the decision. At the first price of a bar (a gap, too) it fills
+at that price; within a bar a limit must be passed, not only touched, and a stop fills at its own price. Where one bar
+reaches both exits of a bracket, the stop was first. A stop that trails is moved by a bar's best price after that bar's
+worst price was compared with where it stood. Slippage makes every price worse, but none worse than the order's limit.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from openbell.costs import Costs
+from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of, other_side
+from openbell.position import ZERO, decimal
+from openbell.trading.markets import Bar
+from openbell.trading.orders import FINAL, Order
+
+OPENING, CLOSING = "open", "close"  # of a session
+LEGS = (STOP_LOSS, TAKE_PROFIT)  # in the order in which they are filled
+
+
+class Prices(NamedTuple):
+    """Prices that became known at one instant: a single one, or those of a bar after its first."""
+
+    at: datetime  # aware UTC
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0  # 0 if it is not known
+    moment: str = ""  # OPENING or CLOSING if they are the first or the last of a session
+    bar: datetime | None = None  # when the bar that they are part of ends
+    is_first: bool = False  # of a bar, known when it opens
+    opened: datetime | None = None  # of a whole bar: for an order that was placed later only its close counts
+    is_followed: bool = False  # the next bar opens as it closes, and that price is the later of the two
+
+    @property
+    def rank(self) -> datetime:
+        """Return the instant that they are ordered by: a bar that opens as another one closes is the later of the two."""
+        return self.at + timedelta(microseconds=1) if self.is_first else self.at
+
+
+def single(at: datetime, price: float, moment: str = "") -> Prices:
+    """Return one price as prices."""
+    return Prices(at, price, price, price, price, moment=moment)
+
+
+def first_of(at: datetime, bar: Bar, moment: str = "") -> Prices:
+    """Return the first price of a bar, known `at`."""
+    return Prices(at, *(bar.open,) * 4, bar.volume, moment, bar.timestamp, is_first=True)
+
+
+def whole(bar: Bar, opened: datetime, moment: str = "", *, is_followed: bool = False) -> Prices:
+    """Return what a bar that has closed tells."""
+    return Prices(*bar, moment, bar.timestamp, opened=opened, is_followed=is_followed)
+
+
+@dataclass(frozen=True)
+class Resting:
+    """An order at the matching engine, and how far it has come."""
+
+    order: Order
+    placed_at: datetime
+    seen: datetime  # prices up to here were compared with it
+    left: Decimal  # what may fill now; of a leg: as much as the order before it has filled
+    status: str = "accepted"
+    reason: str = ""
+    filled: Decimal = ZERO
+    value: Decimal = ZERO  # paid or received for what is filled, without commission
+    fee: Decimal = ZERO
+    expires_at: datetime | None = None
+    is_triggered: bool = False
+    best: float | None = None  # the best price since a trailing stop was placed
+    full_until: datetime | None = None  # the end of the bar whose volume it has used up
+
+    @property
+    def is_done(self) -> bool:
+        """Tell whether nothing more becomes of it."""
+        return self.status in FINAL
+
+    @property
+    def price(self) -> Decimal | None:
+        """Return the average price of what is filled."""
+        return self.value / self.filled if self.filled else None
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A part of an order, or all of it, that was filled."""
+
+    at: datetime
+    order: Order
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+
+
+Settle = Callable[[Fill], str]  # moves cash and position, or moves nothing and returns why
+
+
+@dataclass
+class Book:
+    """All orders that wait, by their ids."""
+
+    costs: Costs
+    settle: Settle
+    resting: dict[str, Resting] = field(default_factory=dict)
+
+    def add(self, order: Order, placed_at: datetime, seen: datetime, expires_at: datetime | None) -> None:
+        """Take an order and its legs."""
+        whole = decimal(order.quantity)
+        self.resting[order.client_order_id] = Resting(order, placed_at, seen, whole, expires_at=expires_at)
+        for leg in order.terms.legs:
+            side = order.side if order.terms.is_pair else other_side(order.side)
+            named = leg_id(order.client_order_id, leg)
+            its = replace(order, client_order_id=named, side=side, is_exit=True, terms=order.terms.of_leg(leg))
+            left, status = (whole, "accepted") if order.terms.is_pair else (ZERO, "held")
+            self.resting[named] = Resting(its, placed_at, seen, left, status, expires_at=expires_at)
+
+    def cancel(self, client_order_id: str, status: str = "cancelled", reason: str = "") -> Iterator[str]:
+        """End an order before it is filled, and what depends on it; yield the ids of those that have ended."""
+        one = self.resting[client_order_id]
+        if one.is_done:
+            return
+        self.resting[client_order_id] = replace(one, status=status, reason=reason)
+        yield client_order_id
+        parent, leg = leg_of(client_order_id)
+        if parent:
+            brothers = [parent] if self._is_pair(parent) else [leg_id(parent, other) for other in LEGS if other != leg]
+        else:
+            brothers = [leg_id(client_order_id, name) for name in one.order.terms.legs]
+        for brother in brothers:
+            other = self.resting.get(brother)
+            # The exits of what a bracket has bought stay, when only its rest is cancelled.
+            if other is not None and (parent or one.order.terms.is_pair or not other.left):
+                yield from self.cancel(brother, "cancelled", "the order beside it has ended")
+
+    def expire(self, symbol: str, at: datetime) -> Iterator[str]:
+        """End the orders of a symbol whose time is over; yield their ids."""
+        for name, one in list(self.resting.items()):
+            if one.order.symbol == symbol and one.expires_at is not None and one.expires_at <= at:
+                yield from self.cancel(name, "cancelled" if one.order.terms.time_in_force == "ioc" else "expired")
+
+    def see(self, symbol: str, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
+        """Compare prices with the orders of a symbol; yield the id of each that has changed, with what it has filled."""
+        for client_order_id in self._in_order(symbol):
+            yield from self._see_one(client_order_id, prices)
+
+    def _in_order(self, symbol: str) -> list[str]:
+        """Return the orders of a symbol, stops first."""
+        waiting = [one for one in self.resting.values() if one.order.symbol == symbol and not one.is_done]
+        waiting.sort(key=lambda one: (one.order.terms.kind in {"market", "limit"}, one.placed_at))
+        return [one.order.client_order_id for one in waiting]
+
+    def _see_one(self, client_order_id: str, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
+        one = self.resting[client_order_id]
+        if one.is_done or prices.rank <= one.seen:
+            return
+        if one.status == "held":
+            self.resting[client_order_id] = replace(one, seen=prices.rank)
+            return
+        if one.expires_at is not None and prices.at > one.expires_at:
+            for ended in self.cancel(client_order_id, "expired"):
+                yield ended, None
+            return
+        if prices.opened is not None and prices.opened < one.placed_at:
+            if prices.is_followed:
+                return
+            prices = prices._replace(open=prices.close, high=prices.close, low=prices.close)
+        one, price = compared(one, prices)
+        one = replace(one, seen=prices.rank)
+        self.resting[client_order_id] = one
+        if price is not None:
+            yield from self._fill(one, price, prices)
+        for ended in self._ended(client_order_id, prices):
+            yield ended, None
+
+    def _fill(self, one: Resting, price: float, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
+        order, room = one.order, one.left
+        if one.full_until is not None and prices.bar == one.full_until:
+            return
+        is_whole = one.left == one.left.to_integral_value()
+        bound = self.costs.room(prices.volume, is_whole=is_whole)
+        if bound is not None and bound < room:
+            room = bound
+            one = replace(one, full_until=prices.bar)
+        if not room:
+            self.resting[order.client_order_id] = one
+            return
+        each = _within_limit(self.costs.slipped(decimal(price), order.side), order)
+        value = one.value + room * each
+        fee = self.costs.commission_of(one.filled + room, value, one.fee)
+        fill = Fill(prices.at, order, room, each, fee)
+        if reason := self.settle(fill):
+            status = "cancelled" if one.filled else "rejected"
+            for ended in self.cancel(order.client_order_id, status, reason):
+                yield ended, None
+            return
+        left = one.left - room
+        status = "partially_filled" if left else "filled"
+        if leg_of(order.client_order_id)[0] and not left and self._may_grow(order.client_order_id):
+            status = "partially_filled"
+        self.resting[order.client_order_id] = replace(
+            one, left=left, filled=one.filled + room, value=value, fee=one.fee + fee, status=status
+        )
+        yield order.client_order_id, fill
+        yield from self._pass_on(order, room, prices)
+
+    def _pass_on(self, order: Order, quantity: Decimal, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
+        """Give a fill to the orders beside it: a bracket's legs take it up, one that cancels another takes it away."""
+        parent, _ = leg_of(order.client_order_id)
+        if order.terms.legs and not order.terms.is_pair:
+            yield from self._arm(order, quantity, prices)
+            return
+        group = [parent or order.client_order_id]
+        group = [*group, *(leg_id(group[0], leg) for leg in LEGS)]
+        for name in group:
+            other = self.resting.get(name)
+            is_entry = name == parent and not self._is_pair(parent)
+            if other is None or name == order.client_order_id or other.is_done or is_entry:
+                continue
+            left = max(ZERO, other.left - quantity)
+            self.resting[name] = replace(other, left=left)
+            if not left and not self._may_grow(name):
+                for ended in self.cancel(name, "cancelled", "the order beside it has filled"):
+                    yield ended, None
+
+    def _arm(self, order: Order, quantity: Decimal, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
+        entry = self.resting[order.client_order_id]
+        is_range = prices.high != prices.low
+        for leg in LEGS:
+            name = leg_id(order.client_order_id, leg)
+            one = self.resting[name]
+            if one.is_done:
+                continue
+            self.resting[name] = replace(one, left=one.left + quantity, status="accepted", seen=prices.rank)
+            yield name, None
+            if leg == STOP_LOSS and is_range and entry.price is not None:
+                # The bar that filled the entry may have gone on to the stop; that it went to the profit is not assumed.
+                yield from self._stop_in_same_bar(name, prices._replace(open=float(entry.price)))
+
+    def _stop_in_same_bar(self, name: str, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
+        one, price = compared(self.resting[name], prices)
+        self.resting[name] = one
+        if price is not None:
+            yield from self._fill(one, price, prices)
+
+    def _ended(self, client_order_id: str, prices: Prices) -> Iterator[str]:
+        one = self.resting[client_order_id]
+        waits = one.order.terms.time_in_force
+        if one.is_done:
+            if not one.filled:
+                return
+            legs = [leg_id(client_order_id, leg) for leg in one.order.terms.legs]
+            for leg in legs:
+                if (other := self.resting.get(leg)) is not None and not other.is_done and not other.left:
+                    yield from self.cancel(leg, "cancelled", "the order beside it has ended")
+        elif waits == "ioc":
+            yield from self.cancel(client_order_id)
+        elif (waits == "opg" and prices.moment == OPENING) or (waits == "cls" and prices.moment == CLOSING):
+            yield from self.cancel(client_order_id, "expired")
+
+    def _may_grow(self, client_order_id: str) -> bool:
+        """Tell whether a leg may get more to do, because its bracket's entry still fills."""
+        parent, _ = leg_of(client_order_id)
+        entry = self.resting.get(parent)
+        return entry is not None and not entry.order.terms.is_pair and not entry.is_done
+
+    def _is_pair(self, client_order_id: str) -> bool:
+        one = self.resting.get(client_order_id)
+        return one is not None and one.order.terms.is_pair
+
+
+def compared(one: Resting, prices: Prices) -> tuple[Resting, float | None]:
+    """Return the order after it has met prices, and the price at which it fills; None if it does not."""
+    terms, side = one.order.terms, one.order.side
+    waits = terms.time_in_force
+    if (waits == "opg" and prices.moment != OPENING) or (waits == "cls" and prices.moment != CLOSING):
+        return one, None
+    if waits == "cls":
+        prices = prices._replace(open=prices.close, high=prices.close, low=prices.close)
+    if terms.kind in {"market", "limit"} or one.is_triggered:
+        return one, _limited(terms.limit, side, prices)
+    one, at = _triggered(one, prices)
+    if at is None:
+        return one, None
+    one = replace(one, is_triggered=True)
+    if terms.limit is None or _is_no_worse(at, terms.limit, side):
+        return one, at
+    # Past its limit when the stop was reached; it came back if the bar ended better than the limit.
+    return one, terms.limit if prices.close != terms.limit and _is_no_worse(prices.close, terms.limit, side) else None
+
+
+def _limited(limit: float | None, side: str, prices: Prices) -> float | None:
+    if limit is None or _is_no_worse(prices.open, limit, side):
+        return prices.open
+    is_passed = prices.low < limit if side == "buy" else prices.high > limit
+    return limit if is_passed else None
+
+
+def _triggered(one: Resting, prices: Prices) -> tuple[Resting, float | None]:
+    """Return the price at which a stop was reached, or None; a trailing one has moved on."""
+    terms, side = one.order.terms, one.order.side
+    if terms.kind != "trailing_stop":
+        return one, _reached(terms.stop or 0.0, side, prices)
+    best = prices.open if one.best is None else one.best
+    at = _reached(_trailed(terms, best, side), side, prices) if one.best is not None else None
+    best = max(best, prices.high) if side == "sell" else min(best, prices.low)
+    moved = replace(one, best=best)
+    if at is None:
+        stop = _trailed(terms, best, side)
+        # The bar ended beyond the stop that its own best price has set: it was reached on the way there.
+        at = stop if (prices.close <= stop if side == "sell" else prices.close >= stop) else None
+    return moved, at
+
+
+def _trailed(terms: Terms, best: float, side: str) -> float:
+    distance = terms.trail if terms.trail is not None else best * (terms.trail_percent or 0.0) / 100
+    return best - distance if side == "sell" else best + distance
+
+
+def _reached(stop: float, side: str, prices: Prices) -> float | None:
+    if side == "sell":
+        return prices.open if prices.open <= stop else stop if prices.low <= stop else None
+    return prices.open if prices.open >= stop else stop if prices.high >= stop else None
+
+
+def _is_no_worse(price: float, limit: float, side: str) -> bool:
+    return price <= limit if side == "buy" else price >= limit
+
+
+def _within_limit(price: Decimal, order: Order) -> Decimal:
+    if order.terms.limit is None:
+        return price
+    limit = decimal(order.terms.limit)
+    return min(price, limit) if order.side == "buy" else max(price, limit)
