@@ -126,7 +126,7 @@ def test_an_order_waits_as_long_as_it_may(terms: Terms, expected: tuple[str, int
     prices = bars((100, 110, 90, 105), (105, 106, 90, 100), (100, 101, 99, 100), sessions=2)
     book, _ = matched("buy", terms, prices, expires_at=expires)
     one = book.resting["o"]
-    assert (one.status, one.filled) == expected
+    assert (one.status, float(one.filled)) == expected
 
 
 def test_orders_for_the_close_fill_at_the_close() -> None:
@@ -156,7 +156,7 @@ def test_what_an_ioc_order_cannot_fill_at_once_is_cancelled() -> None:
     """Six of ten shares are bought."""
     costs = Costs(volume=Decimal("0.1"))
     book, _ = matched("buy", Terms(time_in_force="ioc"), bars((100, 110, 90, 105), volume=65), costs)
-    assert (book.resting["o"].status, book.resting["o"].filled) == ("cancelled", 6)
+    assert (book.resting["o"].status, float(book.resting["o"].filled)) == ("cancelled", 6.0)
 
 
 def test_slippage_is_never_worse_than_the_limit() -> None:
