@@ -10,7 +10,9 @@ from openbell import manifest as manifests
 from openbell.journal import Event, Journal, since
 from openbell.paths import Paths
 from openbell.runner import worker
-from openbell.runner.processes import Ending, Failure, ForkLauncher
+from openbell.runner.launchers import ForkLauncher
+from openbell.runner.processes import Ending
+from openbell.runner.report import Failure
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 from tests.brokers.book import Book
@@ -36,7 +38,7 @@ def rehearse(
         journal = Journal(places.journal, name, "boot", echo=False)
         run = Run(manifest.bots[0], datetime.now(UTC), "r1", 1)
 
-        def attempt(run: Run) -> Failure | None:
+        def attempt(run: Run, _: object) -> Failure | None:
             return worker.attempt(manifest, loader.load(places.folder), places, journal, run)
 
         process = ForkLauncher(attempt).start(run)

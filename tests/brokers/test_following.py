@@ -9,7 +9,9 @@ import pytest
 from openbell import manifest as manifests
 from openbell.journal import Journal
 from openbell.runner import order_follower
-from openbell.runner.processes import ChildProcess, Failure, ForkLauncher
+from openbell.runner.launchers import ForkLauncher
+from openbell.runner.processes import ChildProcess
+from openbell.runner.report import Failure
 from openbell.strategy.context import Run
 from tests.brokers.conftest import KINDS
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
@@ -42,7 +44,7 @@ def following(desk: Strategy) -> ChildProcess:
     manifest = manifests.load_named(desk.places.folder / "strategy.toml", "demo")
     journal = Journal(desk.places.journal, "demo", "boot", echo=False)
 
-    def attempt(_: Run) -> Failure | None:
+    def attempt(*_: object) -> Failure | None:
         return order_follower.follow_to_the_end(manifest, desk.places, journal)
 
     process = ForkLauncher(attempt).start(Run(manifest.bots[0], SLOT, "orders", 0))

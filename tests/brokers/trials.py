@@ -14,7 +14,9 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, Ledger
 from openbell.paths import Paths, from_environment
 from openbell.runner import worker
-from openbell.runner.processes import ChildProcess, Failure, ForkLauncher
+from openbell.runner.launchers import ForkLauncher
+from openbell.runner.processes import ChildProcess
+from openbell.runner.report import Failure
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 from tests.brokers.conftest import Bench, Kind, bench_of, environment
@@ -71,7 +73,7 @@ class Strategy:
                 ledger.next_attempt(Claim("b", SLOT, "r1", self.attempts, "loop", SLOT))
         journal = Journal(self.places.journal, "demo", "boot", echo=False)
 
-        def attempt(run: Run) -> Failure | None:
+        def attempt(run: Run, _: object) -> Failure | None:
             functions = loader.load(self.places.folder)
             return worker.attempt(manifest, functions, self.places, journal, run)
 

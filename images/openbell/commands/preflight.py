@@ -26,7 +26,8 @@ from openbell.journal import Journal
 from openbell.manifest import Bot, Manifest, ManifestError, load_all
 from openbell.paths import PathError, Paths, from_environment, prepare
 from openbell.runner import worker
-from openbell.runner.processes import Failure, ForkLauncher
+from openbell.runner.launchers import ForkLauncher
+from openbell.runner.report import Failure
 from openbell.slots import next_slot
 from openbell.strategy import loader
 from openbell.strategy.context import Run
@@ -110,14 +111,14 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
         # Whatever the broker is, no order of a rehearsal leaves this process.
         on_paper = replace(manifest, broker="paper")
 
-        def load(_: Run) -> Failure | None:
+        def load(*_: object) -> Failure | None:
             try:
                 loader.load(copy.folder, loader.functions(manifest))
             except loader.StrategyImportError as error:
                 return Failure(str(error), error.traceback)
             return None
 
-        def attempt(run: Run) -> Failure | None:
+        def attempt(run: Run, _: object) -> Failure | None:
             try:
                 functions = loader.load(copy.folder, loader.functions(manifest))
             except loader.StrategyImportError as error:

@@ -19,6 +19,8 @@ from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.runner import output
+from openbell.runner.armed import ArmedRuns
+from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT, Clock
 from openbell.runner.decide import Decision, Skip, decide
 from openbell.runner.loop_control import LoopControl
@@ -33,6 +35,9 @@ TICK = timedelta(microseconds=1)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds from one start of a stream to the next
 RAN_WELL = 10.0  # seconds; a stream that ran so long had its connection: what cut it is no reason to wait
 LOOK_BACK = timedelta(days=1)  # for so long slots are owed when it is unknown which were decided on
+RUN_UP = (
+    0.002  # seconds before a slot at which the loop wakes once, so that code and data are in the processor's caches
+)
 TRUSTED = 300.0  # seconds after which a clock that was set back counts as right, unless it is set ahead again
 REPLAYED = timedelta(seconds=60)  # of a clock that is set back by no more than this, all slots are told already
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
@@ -73,8 +78,12 @@ class Loop:
         boot_id: str,
         trigger: str = "loop",
         follower: OrderFollower | None = None,
+        armed: ArmedRuns | None = None,
     ) -> None:
-        """follower: follows open orders between slots; without one they are looked up before each run."""
+        """follower: follows open orders between slots; without one they are looked up before each run.
+
+        armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
+        """
         self._follower = follower
         self._manifest = manifest
         self._clock = clock
@@ -85,7 +94,7 @@ class Loop:
         self._trigger = trigger
         self._halt: Halt | None = None
         self._bots = {bot.id: bot for bot in manifest.bots}
-        self._runs = Runs(clock, ledger, journal, control, launcher, manifest)
+        self._runs = Runs(clock, ledger, journal, control, launcher, manifest, armed)
         self._decided: dict[str, datetime] = {}  # per bot: slots up to here are decided on
         # Per bot: slots up to here have their outcome. Later than `_decided` only after the clock was set back: then
         # such a slot may still run, but is not passed over a second time.
@@ -98,6 +107,7 @@ class Loop:
         self._unaccounted: list[tuple[str, datetime]] = []  # in the journal, not yet in the ledger
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}
+        self._arming = Arming(armed, self._jobs, self._runs, control) if armed else None
         self._streams: dict[str, Revival] = {}
         self._next_due: datetime | None = None
         self._clock_steps: list[float] = []  # seconds; noticed, not yet in the journal
@@ -164,9 +174,8 @@ class Loop:
         if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()
             self._find_next_due()
-        if self.draining:
-            for bot_id in self._streams:
-                self._runs.stop_stream(bot_id, steady)
+        for bot_id in self._streams if self.draining else ():
+            self._runs.stop_stream(bot_id, steady)
         if steady >= self._hold_until:
             try:
                 self._write_clock_steps(now)
@@ -183,6 +192,8 @@ class Loop:
                 self._beat(now, steady)
             except (OSError, sqlite3.Error) as error:
                 self._cannot_write(error, steady)
+        if self._arming is not None:
+            self._arming.step(self._clock.now(), self._next_due, draining=self.draining)
         return self._idle()
 
     def finish(self, reason: str) -> None:
@@ -190,6 +201,8 @@ class Loop:
         now = self._clock.now()
         if self._follower is not None:
             self._follower.end()
+        if self._arming is not None:
+            self._arming.end()
         self._pass_over_late(now)
         for bot in self._manifest.bots:
             busy = self._runs.of(bot.id) is not None
@@ -219,7 +232,7 @@ class Loop:
             self._decided[bot.id] = decision.skips[-1].last
         if decision.run is not None:
             self._decided[bot.id] = decision.run
-            claim = Claim(bot.id, decision.run, new_run_id(), 1, self._trigger, now)
+            claim = Claim(bot.id, decision.run, self._runs.id_of(bot, decision.run), 1, self._trigger, now)
             self._runs.queue(claim, bot)
 
     def _tend_streams(self, now: datetime, steady: float) -> None:
@@ -278,6 +291,8 @@ class Loop:
 
     def _find_next_due(self) -> None:
         self._next_due = min((job.next_run for job in self._jobs.values() if job.next_run is not None), default=None)
+        if self._arming is not None:
+            self._arming.rescheduled()
 
     def _clock_stepped(self, now: datetime, step: float) -> None:
         self._clock_steps.append(step)
@@ -411,7 +426,10 @@ class Loop:
         if steady < self._hold_until:
             return min(LONGEST_WAIT, self._hold_until - steady)
         if not self.draining and self._next_due is not None:
-            waits.append((self._next_due - now).total_seconds())
+            left = (self._next_due - now).total_seconds()
+            waits.append(left - RUN_UP if left > 2 * RUN_UP else left)
+            if self._arming is not None:
+                waits.append(self._arming.wait(now, self._next_due))
         waits.extend(self._runs.waits(steady))
         # A stream that could be started and is not running is paused: whoever resumes it waits for the next look.
         waits.extend(revival.at - steady for revival in self._streams.values() if revival.at > steady)

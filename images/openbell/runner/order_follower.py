@@ -14,7 +14,8 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.paths import Paths
-from openbell.runner.processes import Failure, RunProcess
+from openbell.runner.processes import RunProcess
+from openbell.runner.report import Failure
 from openbell.runner.run_setup import desk_of, open_for, open_ledger
 from openbell.trading.brokers import BrokerError
 from openbell.trading.order_following import follow, tell

@@ -24,8 +24,27 @@ PATIENCE = 10.0  # seconds that a broker without an answer may hold up a run bef
 STREAM_PATIENCE = 0.5  # of a stream's timeout: it must beat again before that is over
 
 
-def desk_of(manifest: Manifest, bot: Bot, places: Paths, ledger: Ledger | None = None) -> RunServices:
-    """Return the desk of one run that starts now."""
+class TimeLeft:
+    """The seconds that a run has left: its time-out, counted from the last restart; for a stream a part of it, always."""
+
+    def __init__(self, bot: Bot) -> None:
+        self._seconds = bot.timeout.total_seconds()
+        self._is_stream = bot.is_stream
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now."""
+        self._until = time.monotonic() + self._seconds
+
+    def __call__(self) -> float:
+        """Return the seconds."""
+        return STREAM_PATIENCE * self._seconds if self._is_stream else self._until - time.monotonic()
+
+
+def desk_of(
+    manifest: Manifest, bot: Bot, places: Paths, ledger: Ledger | None = None, time_left: TimeLeft | None = None
+) -> RunServices:
+    """Return the desk of one run; its time runs from now if `time_left` does not say otherwise."""
     return RunServices(
         symbols=manifest.symbols,
         folder=places.folder,
@@ -37,7 +56,7 @@ def desk_of(manifest: Manifest, bot: Bot, places: Paths, ledger: Ledger | None =
         short=manifest.limits.short,
         secrets=_secrets(manifest, os.environ),
         addresses=MappingProxyType({name: value for name, value in os.environ.items() if name.endswith("_URL")}),
-        remaining=_remaining(bot),
+        remaining=time_left or TimeLeft(bot),
         halted=partial(halted, places),
         intended=partial(_intended, ledger),
         sending=partial(_sending, ledger),
@@ -72,7 +91,7 @@ def halted(places: Paths, *, is_exit: bool = False) -> str:
 
 def look(manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime) -> None:
     """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
-    _, open_at = open_for(manifest, bot, replace(desk, remaining=_countdown(PATIENCE)))
+    _, open_at = open_for(manifest, bot, replace(desk, remaining=partial(_left, time.monotonic() + PATIENCE)))
     broker = open_at(now)
     try:
         reconcile(
@@ -102,17 +121,8 @@ def _secrets(manifest: Manifest, environment: Mapping[str, str]) -> Mapping[str,
     return MappingProxyType({name: environment[name] for name in manifest.secrets if name in environment})
 
 
-def _remaining(bot: Bot) -> "partial[float]":
-    seconds = bot.timeout.total_seconds()
-    return partial(_left, None, STREAM_PATIENCE * seconds) if bot.is_stream else _countdown(seconds)
-
-
-def _countdown(seconds: float) -> "partial[float]":
-    return partial(_left, time.monotonic() + seconds, seconds)
-
-
-def _left(until: float | None, seconds: float) -> float:
-    return seconds if until is None else until - time.monotonic()
+def _left(until: float) -> float:
+    return until - time.monotonic()
 
 
 def _sending(ledger: Ledger | None, client_order_id: str) -> datetime:

@@ -11,8 +11,10 @@ from openbell.control import Control, Pause, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, EpochLostError, Ledger
 from openbell.manifest import Bot, Manifest
+from openbell.runner.armed import ArmedRuns
 from openbell.runner.clock import Clock
-from openbell.runner.processes import Ending, Failure, Launcher, RunProcess
+from openbell.runner.processes import Ending, Launcher, RunProcess
+from openbell.runner.report import Failure
 from openbell.strategy.context import Run
 
 STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
@@ -78,8 +80,16 @@ class Runs:
     """The runs of one loop, at most one a bot. What cannot be written raises OSError or sqlite3.Error and is tried again."""
 
     def __init__(
-        self, clock: Clock, ledger: Ledger, journal: Journal, control: Control, launcher: Launcher, manifest: Manifest
+        self,
+        clock: Clock,
+        ledger: Ledger,
+        journal: Journal,
+        control: Control,
+        launcher: Launcher,
+        manifest: Manifest,
+        armed: ArmedRuns | None = None,
     ) -> None:
+        self._armed = armed
         self._clock = clock
         self._ledger = ledger
         self._journal = journal
@@ -121,6 +131,20 @@ class Runs:
             else:
                 self.drop(active.bot.id)
         return [active for active in early if not active.claimed]
+
+    def id_of(self, bot: Bot, slot: datetime) -> str:
+        """Return the id of the slot's run: that of the process that waits for it, or a new one."""
+        return (self._armed.run_id(bot.id, slot) if self._armed else None) or new_run_id()
+
+    def has_room(self, waiting: int) -> bool:
+        """Tell whether one more run could start if as many as are `waiting` had started."""
+        return self._room() > waiting
+
+    def _room(self) -> int:
+        # A stream, which never makes room again, takes none.
+        return self._max_parallel - sum(
+            1 for active in self._active.values() if active.process is not None and not active.bot.is_stream
+        )
 
     def unclaimed(self) -> list["Active"]:
         """Return the slots that came due and wait for room or for a ledger that can be written."""
@@ -180,10 +204,7 @@ class Runs:
 
     def start(self, steady: float) -> None:
         """Claim and start what is due, as far as there is room."""
-        # A stream, which never makes room again, takes none.
-        room = self._max_parallel - sum(
-            1 for active in self._active.values() if active.process is not None and not active.bot.is_stream
-        )
+        room = self._room()
         waiting = [active for active in self._active.values() if active.process is None and active.ending is None]
         ready = [active for active in waiting if active.attempt_at <= steady and not active.bot.is_stream][:room]
         ready += [active for active in waiting if active.bot.is_stream]
@@ -244,7 +265,8 @@ class Runs:
             return
         active.started_at, active.asked_stack_at, active.stack = self._clock.elapsed(), None, None
         try:
-            active.process = self._launcher.start(active.run)
+            released = self._armed.release(active.run) if self._armed else None
+            active.process = released or self._launcher.start(active.run)
         except OSError as error:
             active.ending = Ending(Failure(f"no process could be started for the run: {error}"))
 

@@ -17,13 +17,14 @@ from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
+from openbell.runner.armed import SHORTEST_LEAD, ArmedRuns
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.output import Pipe, say
-from openbell.runner.processes import Launcher
+from openbell.runner.processes import ArmingLauncher
 from openbell.runner.recovery import recover
 from openbell.runner.startup import (
     CANNOT_START,
@@ -42,6 +43,7 @@ from openbell.runner.startup import (
 from openbell.strategy import loader
 from openbell.strategy_user import keep_private, share, take_over
 
+FRESH_LEAD = 10.0  # seconds that the first new interpreters are given to import the strategy before their slot
 ARM_EVERY = 4.0  # seconds; arming costs a thread, more than all the rest of an idle turn
 
 
@@ -89,7 +91,9 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_CANNOT_START
 
 
-def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journal, boot_id: str, printed: Pipe) -> int:
+def _serve(
+    manifest: Manifest, launcher: ArmingLauncher, places: Paths, journal: Journal, boot_id: str, printed: Pipe
+) -> int:
     for folder in (journal.folder, places.state):
         take_over(folder)
     share(places.state / LEDGER)
@@ -98,7 +102,8 @@ def _serve(manifest: Manifest, launcher: Launcher, places: Paths, journal: Journ
     clock = SystemClock()
     control.wake_on_change()  # the clock handles the signal
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
-    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, follower=follower)
+    armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
+    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, follower=follower, armed=armed)
     stop: list[str] = []
 
     def drain(number: int, _: object) -> None:

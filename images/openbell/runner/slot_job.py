@@ -24,6 +24,16 @@ class SlotJob(schedule.Job):
         self.bot = bot
         self._decided_until = decided_until
         self._clock = clock
+        self.slot: datetime | None = (
+            None  # the slot at which the bot is due; None if that is a time the market is closed at
+        )
+
+    def due(self) -> datetime:
+        """Return `next_run`, which a job of the timetable always has."""
+        if self.next_run is None:
+            msg = f"the job of bot {self.bot.id} is not in the timetable"
+            raise RuntimeError(msg)
+        return self.next_run
 
     @property
     def should_run(self) -> bool:
@@ -42,4 +52,5 @@ class SlotJob(schedule.Job):
             raise RuntimeError(msg)
         # A time that an early close has cut off is no slot, but the journal says of it that it was passed over.
         closed = closed_slots(self.bot.schedule, after, slot)
+        self.slot = None if closed else slot
         self.next_run = (closed[0] if closed else slot) + self.bot.shift

@@ -16,8 +16,11 @@ from openbell.ledger import Ledger
 from openbell.manifest import Manifest, ManifestError
 from openbell.paths import PathError, Paths
 from openbell.runner import open_files, order_follower, orphans, output, worker
+from openbell.runner.launchers import ForkLauncher, FreshLauncher
 from openbell.runner.output import Pipe
-from openbell.runner.processes import Failure, ForkLauncher, FreshLauncher, Launcher, RunProcess
+from openbell.runner.processes import ArmingLauncher, RunProcess
+from openbell.runner.report import Failure
+from openbell.runner.start_signal import WaitForStart
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 
@@ -35,7 +38,7 @@ def arm_watchdog(seconds: float = WATCHDOG) -> None:
     faulthandler.dump_traceback_later(seconds, exit=True, file=output.real_error())
 
 
-def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher:
+def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> ArmingLauncher:
     """Import the strategy, here if runs start warm, in a child if they start fresh; StrategyImportError if it fails."""
     if clock.SPEED != 1.0 and manifest.broker != "paper":
         msg = f'OPENBELL_CLOCK is set, and {manifest.name} trades with "{manifest.broker}": a faster clock is for paper only, unset it'
@@ -48,8 +51,8 @@ def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher
     open_files.flush(journal.folder)  # or every run would write anew what the import has left in a buffer
     orphans.keep_children()
 
-    def attempt(run: Run) -> Failure | None:
-        return worker.attempt(manifest, functions, places, journal, run)
+    def attempt(run: Run, wait: WaitForStart) -> Failure | None:
+        return worker.attempt(manifest, functions, places, journal, run, wait)
 
     return ForkLauncher(attempt, arm_watchdog, worker.printer(journal))
 
@@ -57,7 +60,7 @@ def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> Launcher
 def _import_in_child(manifest: Manifest, places: Paths, journal: Journal) -> None:
     """See that the strategy can be imported, without its libraries in this process; StrategyImportError if it cannot."""
 
-    def attempt(_: Run) -> Failure | None:
+    def attempt(*_: object) -> Failure | None:
         output.capture(worker.printed_at_import(journal))
         try:
             loader.load(places.folder, loader.functions(manifest))
@@ -79,7 +82,7 @@ def _import_in_child(manifest: Manifest, places: Paths, journal: Journal) -> Non
 def reconcile(manifest: Manifest, places: Paths, journal: Journal) -> None:
     """Compare the account with the ledger, in a process of its own that has as long as RECONCILE."""
 
-    def attempt(_: Run) -> Failure | None:
+    def attempt(*_: object) -> Failure | None:
         return worker.reconcile_at_start(manifest, places, journal)
 
     launcher = ForkLauncher(attempt, arm_watchdog, lambda _: worker.printed_at_import(journal))
@@ -107,7 +110,7 @@ def captured(journal: Journal) -> Iterator[Pipe]:
 def start_following(manifest: Manifest, places: Paths, journal: Journal) -> RunProcess:
     """Start the process that follows open orders; its client's library is loaded there, not here."""
 
-    def attempt(_: Run) -> Failure | None:
+    def attempt(*_: object) -> Failure | None:
         return order_follower.follow_to_the_end(manifest, places, journal)
 
     return ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], clock.now(), "orders", 0))

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -25,9 +26,12 @@ from openbell.manifest import Manifest
 from openbell.paths import Paths, from_environment
 from openbell.runner import open_files, orphans, output
 from openbell.runner.account_event import tell_account
+from openbell.runner.child import Files, answer_stack, wait_for_start
+from openbell.runner.launchers import ECHO
 from openbell.runner.output import Printed
-from openbell.runner.processes import ECHO, Failure, answer_stack, write_report
-from openbell.runner.run_setup import desk_of, halted, look, look_at_start, open_for, open_ledger
+from openbell.runner.report import Failure, write_report
+from openbell.runner.run_setup import TimeLeft, desk_of, halted, look, look_at_start, open_for, open_ledger
+from openbell.runner.start_signal import WaitForStart, nothing_to_wait_for
 from openbell.strategy import executable, loader
 from openbell.strategy.context import Context, Run
 from openbell.strategy.executable import StrategyFunction
@@ -42,22 +46,29 @@ STREAM_LAST_ANSWER = 5.0  # seconds; a stream that is asked to end is killed soo
 
 
 def attempt(
-    manifest: Manifest, functions: Mapping[str, StrategyFunction], places: Paths, journal: Journal, run: Run
+    manifest: Manifest,
+    functions: Mapping[str, StrategyFunction],
+    places: Paths,
+    journal: Journal,
+    run: Run,
+    wait: WaitForStart = nothing_to_wait_for,
 ) -> Failure | None:
     """Call the strategy once; return None if it succeeded, else what went wrong.
 
-    functions: the strategy's `run` and `stream`, as far as its bots need them.
+    functions: the strategy's `run` and `stream`, as far as its bots need them. wait: called once everything is ready;
+    returns when the run may begin.
     """
     fields = run.fields()
     process = os.getpid()
     output.capture(printer(journal)(run))
     try:
         ledger = open_ledger(places)
-        ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
-        desk = desk_of(manifest, run.bot, places, ledger)
+        time_left = TimeLeft(run.bot)
+        desk = desk_of(manifest, run.bot, places, ledger, time_left)
         market, open_at = open_for(manifest, run.bot, desk)
         may_not = partial(halted, places)
         look(manifest, run.bot, desk, ledger, journal, clock.now())
+        ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
         if run.bot.is_stream:
             now = BrokerNow(open_at, clock.now)
             stream = StreamContext(manifest, run, market, now, ledger, journal, clock.now, journal.folder, may_not)
@@ -65,6 +76,8 @@ def attempt(
             return None
         broker = open_at(run.slot)
         context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not)
+        wait()
+        time_left.restart()
         returned = _run_with_what_is_there(functions["run"], context, process)
         if returned is not None:
             text = f"run() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
@@ -182,22 +195,23 @@ def _note(journal: Journal, fields: Mapping[str, object], text: str, level: str)
         journal.write("output", clock.now(), fields, level=level, text=text)
 
 
-def fresh_command(run: Run, report: int, stack: int) -> list[str]:
+def fresh_command(run: Run, files: Files) -> list[str]:
     """Return the argument list that makes one attempt in a new interpreter."""
     spec = {
         "bot": run.bot.id,
         "slot": run.slot.isoformat(),
         "run_id": run.run_id,
         "attempt": run.attempt,
-        "report": report,
-        "stack": stack,
+        "files": files,
+        "began": time.monotonic(),
     }
     return [sys.executable, "-m", "openbell.runner.worker", json.dumps(spec)]
 
 
 def _main(text: str) -> None:
     spec = json.loads(text)
-    answer_stack(spec["stack"])
+    files = Files(*spec["files"])
+    answer_stack(files.stack)
     echo = int(os.environ.pop(ECHO))
     os.set_inheritable(echo, False)  # noqa: FBT003 - positional only
     journals.echo_to(echo)
@@ -208,14 +222,16 @@ def _main(text: str) -> None:
     journal.redact(loader.secrets(manifest, os.environ))
     run = Run(manifest.bot(spec["bot"]), datetime.fromisoformat(spec["slot"]), spec["run_id"], spec["attempt"])
     output.capture(printer(journal)(run))
+    wait = wait_for_start(run, files.start, spec["began"])
     try:
         functions = loader.load(places.folder, loader.functions(manifest))
     except loader.StrategyImportError as error:
+        wait()
         failure: Failure | None = Failure(str(error), error.traceback)
         output.finish()
     else:
-        failure = attempt(manifest, functions, places, journal, run)
-    write_report(spec["report"], failure)
+        failure = attempt(manifest, functions, places, journal, run, wait)
+    write_report(files.report, failure)
     os._exit(0 if failure is None else 1)
 
 

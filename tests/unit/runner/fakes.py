@@ -11,10 +11,12 @@ from openbell.control import Control
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, load_named
+from openbell.runner.armed import ArmedRuns
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
-from openbell.runner.processes import Ending, Failure
+from openbell.runner.processes import Ending
 from openbell.runner.recovery import recover
+from openbell.runner.report import Failure
 from openbell.strategy.context import Run
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
@@ -119,6 +121,30 @@ class FakeProcess:
         self.was_killed = True
 
 
+class FakeArmedProcess(FakeProcess):
+    """A process that waits for its slot; what it does then is up to the launcher."""
+
+    def __init__(self, run: Run, launcher: "FakeLauncher") -> None:
+        super().__init__(run, HANGS, launcher.clock)
+        self._launcher = launcher
+        self.was_released = False
+
+    def seconds_to_get_ready(self) -> float | None:
+        """Return what the launcher says."""
+        return self._launcher.seconds_to_get_ready
+
+    def memory(self) -> int:
+        """Need a megabyte."""
+        return 1 << 20
+
+    def release(self) -> FakeProcess | None:
+        """Begin, unless the process is dead."""
+        if self.was_killed:
+            return None
+        self.was_released = self.is_reaped = True
+        return self._launcher.start(self.run)
+
+
 class FakeLauncher:
     """Starts fake attempts as its `plan` says; can be told that there are no processes."""
 
@@ -126,6 +152,8 @@ class FakeLauncher:
         self.clock = clock
         self.plan = plan
         self.processes: list[FakeProcess] = []
+        self.armed: list[FakeArmedProcess] = []
+        self.seconds_to_get_ready: float | None = 0.01
         self.error: OSError | None = None
         clock.wakers.append(self.next_end)
 
@@ -137,11 +165,18 @@ class FakeLauncher:
         self.processes.append(process)
         return process
 
+    def arm(self, run: Run) -> FakeArmedProcess:
+        """Start a process that waits."""
+        if self.error is not None:
+            raise self.error
+        self.armed.append(FakeArmedProcess(run, self))
+        return self.armed[-1]
+
     def next_end(self) -> float | None:
         """Return in how many seconds the first of the attempts in progress ends, or None."""
         waits = [
             0.0 if process.was_killed else process.ends_at - self.clock.elapsed()
-            for process in self.processes
+            for process in [*self.processes, *self.armed]
             if not process.is_reaped
         ]
         return max(0.0, min(waits)) if waits else None
@@ -157,6 +192,7 @@ class Rig:
 
     def __post_init__(self) -> None:
         self.launcher = FakeLauncher(self.clock)
+        self.free_memory = 1 << 30
         self.control = Control(self.folder / "control", self.manifest.name)
         self.control.prepare()
         self.boots = 0
@@ -170,7 +206,14 @@ class Rig:
         control = self.folder / "control"
         self.loop_control = LoopControl(control, self.manifest.name, self.journal.folder, f"boot{self.boots}")
         loop = Loop(
-            self.manifest, self.clock, self.ledger, self.journal, self.loop_control, self.launcher, f"boot{self.boots}"
+            self.manifest,
+            self.clock,
+            self.ledger,
+            self.journal,
+            self.loop_control,
+            self.launcher,
+            f"boot{self.boots}",
+            armed=ArmedRuns(self.launcher, free_memory=lambda: self.free_memory),
         )
         previous_stop = self.ledger.fact("previous stop") or "clean"
         self.journal.write("service_start", self.clock.now(), previous_stop=previous_stop)
@@ -189,7 +232,7 @@ class Rig:
     def kill(self) -> None:
         """Kill the loop and its runs with -9."""
         self.close()
-        for process in self.launcher.processes:
+        for process in [*self.launcher.processes, *self.launcher.armed]:
             process.is_reaped = True
 
     def run_for(self, seconds: float) -> None:

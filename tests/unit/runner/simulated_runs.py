@@ -10,7 +10,9 @@ from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.runner.processes import SELF_DESTRUCT_MARGIN, Ending, Failure
+from openbell.runner.child import SELF_DESTRUCT_MARGIN
+from openbell.runner.processes import Ending
+from openbell.runner.report import Failure
 from openbell.slots import next_slot
 from openbell.strategy.context import Context, Run
 from openbell.strategy.executable import StrategyFunction
@@ -181,6 +183,56 @@ class SimulatedProcess:
         self.is_alive = False
 
 
+class SimulatedArmedProcess:
+    """A process that waits for its slot. Some die before it, some are slow to get ready."""
+
+    def __init__(self, run: Run, launcher: "SimulatedLauncher", rng: random.Random) -> None:
+        self.run = run
+        self._launcher = launcher
+        self._took = rng.choice((None, 0.001, 0.5, 20.0))
+        self._dies = rng.random() < 0.1
+        self.is_alive = True
+
+    def seconds_to_get_ready(self) -> float | None:
+        """Return how long it took."""
+        return self._took
+
+    def memory(self) -> int:
+        """Need little."""
+        return 1 << 20
+
+    def release(self) -> SimulatedProcess | None:
+        """Begin; a process that has died, or that dies with the signal unread, does not."""
+        if not self.is_alive or self._dies:
+            self.is_alive = False
+            return None
+        self.is_alive = False
+        return self._launcher.start(self.run)
+
+    def poll(self) -> Ending | None:
+        """Tell whether it was killed."""
+        return None if self.is_alive else Ending(Failure("the run was killed"))
+
+    def poll_within(self) -> float | None:
+        """Print nothing past Python."""
+        return None
+
+    def ask_stack(self) -> None:
+        """Do nothing: there is no stack."""
+
+    def stack(self) -> str:
+        """Return no stack."""
+        return ""
+
+    def terminate(self) -> None:
+        """End."""
+        self.kill()
+
+    def kill(self) -> None:
+        """End at once."""
+        self.is_alive = False
+
+
 class SimulatedStream(SimulatedProcess):
     """A stream's process: beats until it breaks, falls silent or is asked to end."""
 
@@ -230,6 +282,7 @@ class SimulatedLauncher:
         self._workshop = workshop
         self._fate = fate
         self.alive: list[SimulatedProcess] = []
+        self.armed: list[SimulatedArmedProcess] = []
         self.problems: list[str] = []
         self.started = 0
         self.calm = False  # in calm all runs succeed
@@ -251,6 +304,19 @@ class SimulatedLauncher:
         self.alive.append(process)
         self._fate.tick()
         return process
+
+    def arm(self, run: Run) -> SimulatedArmedProcess:
+        """Start one that waits, unless there are no processes now."""
+        self._fate.tick()
+        if self._fate.in_trouble and self._rng.random() < 0.2:
+            raise OSError(11, "Resource temporarily unavailable")
+        waiting = [one for one in self.armed if one.is_alive]
+        if any(one.run.bot.id == run.bot.id for one in waiting):
+            self.problems.append(f"a bot with two processes that wait: {run.bot.id} {run.slot}")
+        if run.slot + run.bot.shift <= self._time.wall:
+            self.problems.append(f"a process waits for a slot that is there: {run.bot.id} {run.slot}")
+        self.armed = [*waiting, SimulatedArmedProcess(run, self, self._rng)]
+        return self.armed[-1]
 
     def _is_late(self, run: Run) -> bool:
         by = run.bot.start_by(run.slot) if run.attempt == 1 else run.bot.retry_by(run.slot)

@@ -28,6 +28,7 @@ from openbell.journal import Journal, days
 from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Limits, Manifest, Schedule
 from openbell.runner import loop as loops
+from openbell.runner.armed import ArmedRuns
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.recovery import recover
@@ -183,7 +184,8 @@ class Simulation:
         self.fate.ledger(ledger)
         for method in ("pause", "done"):
             setattr(control, method, self.fate.fated(getattr(control, method), OSError(28, "No space left on device")))
-        loop = Loop(self.manifest, self.time, ledger, journal, control, launcher, name)
+        armed = ArmedRuns(launcher, free_memory=lambda: None)
+        loop = Loop(self.manifest, self.time, ledger, journal, control, launcher, name, armed=armed)
         how = "crash"
         try:
             self._begin(loop, ledger, journal)

@@ -9,6 +9,7 @@ import pytest
 from openbell.ledger import Claim
 from openbell.manifest import Manifest
 from openbell.runner.clock import LONGEST_WAIT
+from openbell.runner.loop import RUN_UP
 from openbell.slots import slots_between
 from openbell.strategy.context import Run
 from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, TWO_BOTS, NewRig, Plan
@@ -28,7 +29,9 @@ def test_the_loop_sleeps_until_the_slot(rig: NewRig) -> None:
     assert one.loop.step() == LONGEST_WAIT
     one.run_until("09:04:59")
     one.clock.advance(0.75)
-    assert one.loop.step() == pytest.approx(0.25)
+    assert one.loop.step() == pytest.approx(0.25 - RUN_UP)
+    one.clock.advance(0.25 - RUN_UP)
+    assert one.loop.step() == pytest.approx(RUN_UP)
 
 
 def test_run_start_tells_lateness_and_trigger(rig: NewRig) -> None:

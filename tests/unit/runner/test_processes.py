@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from openbell.manifest import Bot, Schedule
-from openbell.runner.processes import LONGEST_REPORT, Ending, Failure, ForkLauncher, FreshLauncher, RunProcess
+from openbell.runner.child import Attempt
+from openbell.runner.launchers import ForkLauncher, FreshLauncher
+from openbell.runner.processes import Ending, RunProcess
+from openbell.runner.report import LONGEST_REPORT, Failure
 from openbell.strategy.context import Run
 from tests.unit.runner.fakes import wait_for
 
@@ -20,8 +22,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
 BOT = Bot("demo", "b", ("AAPL",), Schedule("UTC", every=timedelta(minutes=5)))
 RUN = Run(BOT, datetime(2026, 3, 2, 9, 5, tzinfo=UTC), "r1", 1)
-
-Attempt = Callable[[Run], Failure | None]
 
 
 def ending_of(process: RunProcess) -> Ending:
@@ -46,13 +46,13 @@ def error_of(attempt: Attempt) -> str:
 
 def end_with(code: int) -> Attempt:
     """Return an attempt that ends its process."""
-    return lambda _: os._exit(code)
+    return lambda *_: os._exit(code)
 
 
 def end_by(number: int) -> Attempt:
     """Return an attempt that is ended by a signal."""
 
-    def attempt(_: Run) -> None:
+    def attempt(*_: object) -> None:
         os.kill(os.getpid(), number)
         time.sleep(60)
 
@@ -61,18 +61,18 @@ def end_by(number: int) -> Attempt:
 
 def test_an_attempt_that_returns_nothing_has_succeeded() -> None:
     """No failure, no words."""
-    assert ending_of(ForkLauncher(lambda _: None).start(RUN)) == Ending(None)
+    assert ending_of(ForkLauncher(lambda *_: None).start(RUN)) == Ending(None)
 
 
 def test_a_failure_comes_through_as_it_is() -> None:
     """What the child says is what the loop hears, whatever the characters."""
     failure = Failure("ValueError: “π” \ud800", "Traceback\n  line\n")
-    assert ending_of(ForkLauncher(lambda _: failure).start(RUN)) == Ending(failure)
+    assert ending_of(ForkLauncher(lambda *_: failure).start(RUN)) == Ending(failure)
 
 
 def test_the_attempt_knows_its_run() -> None:
     """The child is given the run that was started."""
-    assert error_of(lambda run: Failure(run.run_id)) == "r1"
+    assert error_of(lambda run, _: Failure(run.run_id)) == "r1"
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -86,7 +86,7 @@ def test_a_process_that_ends_itself_has_failed(code: int) -> None:
 def test_a_segmentation_fault_is_named() -> None:
     """Reading address 0 crashes the child; the words say what that is, and the stack where it was."""
 
-    def reads_nowhere(_: Run) -> None:
+    def reads_nowhere(*_: object) -> None:
         ctypes.string_at(0)
 
     failure = ending_of(ForkLauncher(reads_nowhere).start(RUN)).failure
@@ -108,7 +108,7 @@ def test_other_signals_are_named() -> None:
 def test_an_attempt_that_raises_could_not_be_set_up() -> None:
     """What the worker itself does not catch is told too, and never leaves the child."""
 
-    def attempt(_: Run) -> None:
+    def attempt(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     assert error_of(attempt) == "the run could not be set up: OSError: [Errno 28] No space left on device"
@@ -118,7 +118,7 @@ def test_a_process_that_ignores_sigterm_is_killed() -> None:
     """Kill ends what catches every signal that can be caught."""
     ready, tell = os.pipe()
 
-    def attempt(_: Run) -> None:
+    def attempt(*_: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.write(tell, b"!")
@@ -141,7 +141,7 @@ def test_what_a_run_has_started_ends_with_it(how: str) -> None:
     held, hold = os.pipe()
     ready, tell = os.pipe()
 
-    def attempt(_: Run) -> None:
+    def attempt(*_: object) -> None:
         if os.fork() == 0:
             os.close(held)
             os.write(tell, b"!")
@@ -167,7 +167,7 @@ def test_a_hung_run_tells_its_stack() -> None:
     """Asked for its stack the child names the function and the line that it hangs in, and goes on hanging."""
     ready, tell = os.pipe()
 
-    def waits_for_ever(_: Run) -> None:
+    def waits_for_ever(*_: object) -> None:
         os.write(tell, b"!")
         time.sleep(60)
 
@@ -184,7 +184,7 @@ def test_a_hung_run_tells_its_stack() -> None:
 
 def test_a_huge_failure_is_cut_in_the_child() -> None:
     """A message of megabytes costs the loop kilobytes, and both of its ends are there."""
-    error = error_of(lambda _: Failure("begin" + "x" * 5_000_000 + "end"))
+    error = error_of(lambda *_: Failure("begin" + "x" * 5_000_000 + "end"))
     assert len(error) < LONGEST_REPORT + 100
     assert error.startswith("beginxxx")
     assert error.endswith("xxxend")
@@ -195,7 +195,7 @@ def test_a_run_has_its_own_group_default_signals_and_an_alarm() -> None:
     """The child is no copy of the loop: signals do what they do everywhere, and it ends by itself if the loop is gone."""
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def attempt(_: Run) -> Failure:
+    def attempt(*_: object) -> Failure:
         facts = [
             os.getpgid(0) == os.getpid(),
             signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
@@ -212,7 +212,7 @@ def test_a_run_has_its_own_group_default_signals_and_an_alarm() -> None:
 
 def test_a_process_that_somebody_else_reaped_is_lost() -> None:
     """A loop whose child is gone without a word says so instead of waiting for ever."""
-    process = ForkLauncher(lambda _: None).start(RUN)
+    process = ForkLauncher(lambda *_: None).start(RUN)
     os.waitpid(process.pid, 0)  # type: ignore[attr-defined]
     assert ending_of(process) == Ending(Failure("the run's process was lost: somebody else reaped it"))
 
@@ -224,10 +224,10 @@ def open_files() -> int:
 
 def test_runs_leave_no_file_open() -> None:
     """A hundred thousand runs are as good as one."""
-    ending_of(ForkLauncher(lambda _: None).start(RUN))
+    ending_of(ForkLauncher(lambda *_: None).start(RUN))
     before = open_files()
     for _ in range(20):
-        ending_of(ForkLauncher(lambda _: None).start(RUN))
+        ending_of(ForkLauncher(lambda *_: None).start(RUN))
     assert open_files() == before
 
 
@@ -241,7 +241,7 @@ def test_a_fork_that_fails_leaves_no_file_open_and_the_watchdog_on(monkeypatch: 
 
     monkeypatch.setattr(os, "fork", fork)
     with pytest.raises(BlockingIOError):
-        ForkLauncher(lambda _: None, lambda: armed.append(True)).start(RUN)
+        ForkLauncher(lambda *_: None, lambda: armed.append(True)).start(RUN)
     assert armed == [True]
     assert open_files() == before
 
@@ -249,7 +249,7 @@ def test_a_fork_that_fails_leaves_no_file_open_and_the_watchdog_on(monkeypatch: 
 def test_the_watchdog_is_armed_again_after_each_fork() -> None:
     """The loop is watched while it starts the next run; the child is not."""
     armed: list[int] = []
-    process = ForkLauncher(lambda _: Failure(str(len(armed))), lambda: armed.append(os.getpid())).start(RUN)
+    process = ForkLauncher(lambda *_: Failure(str(len(armed))), lambda: armed.append(os.getpid())).start(RUN)
     assert armed == [os.getpid()]
     assert ending_of(process) == Ending(Failure("0"))
 
@@ -263,7 +263,7 @@ HANGS = "import os, sys, time; os.pwrite(int(sys.argv[1]), b'!', 0); time.sleep(
 
 def fresh(code: str) -> FreshLauncher:
     """Return a launcher of new interpreters that run `code` with the descriptors as arguments."""
-    return FreshLauncher(lambda _, report, stack: [sys.executable, "-I", "-S", "-c", code, str(report), str(stack)])
+    return FreshLauncher(lambda _, files: [sys.executable, "-I", "-S", "-c", code, *map(str, files)])
 
 
 def test_a_fresh_attempt_reports_through_its_descriptors() -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from openbell.runner.processes import Failure
+from openbell.runner.report import Failure
 from tests.unit.runner.fakes import FAILS, HANGS, SUCCEEDS, NewRig, Plan, failing
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from openbell import heartbeat
 from openbell.control import Pause
-from openbell.runner.processes import Failure
+from openbell.runner.report import Failure
 from tests.unit.runner.fakes import FIVE_MINUTES, HANGS, SUCCEEDS, NewRig, Plan, Rig, failing
 
 STREAM = '[[bot]]\nid = "s"\nkind = "stream"\nsymbols = ["AAPL"]\ntimeout = "20s"\n'

@@ -17,7 +17,9 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, Ledger
 from openbell.paths import Paths, from_environment
 from openbell.runner import output, worker
-from openbell.runner.processes import Ending, Failure, ForkLauncher, FreshLauncher, Launcher, RunProcess
+from openbell.runner.launchers import ForkLauncher, FreshLauncher
+from openbell.runner.processes import Ending, Launcher, RunProcess
+from openbell.runner.report import Failure
 from openbell.strategy import loader
 from openbell.strategy.context import Run
 from tests.unit.runner.fakes import wait_for
@@ -75,7 +77,7 @@ class Bench:
         if self.mode == "fresh":
             return FreshLauncher(worker.fresh_command, printer=worker.printer(journal))
 
-        def attempt(run: Run) -> Failure | None:
+        def attempt(run: Run, _: object) -> Failure | None:
             # The loop loads it before the fork; here it must not stay in the tests' process.
             output.capture(worker.printed_at_import(journal))
             functions = loader.load(self.places.folder)

@@ -26,7 +26,8 @@ from openbell.postgres.database import Database
 from openbell.postgres.journal import SCHEMA, TABLES, PostgresJournal
 from openbell.postgres.ledger import PostgresLedger
 from openbell.runner import worker
-from openbell.runner.processes import Failure, ForkLauncher
+from openbell.runner.launchers import ForkLauncher
+from openbell.runner.report import Failure
 from openbell.runner.serverless import response
 from openbell.runner.serverless.request import AskedWrongError, understand
 from openbell.runner.serverless.response import Answer
@@ -230,7 +231,7 @@ def _launcher(manifest: Manifest, places: Paths, journal: PostgresJournal) -> Fo
         functions = None if manifest.start == "fresh" else load_all()
     worker.warm_up(manifest, places)
 
-    def attempt(run: Run) -> Failure | None:
+    def attempt(run: Run, _: object) -> Failure | None:
         return worker.attempt(manifest, functions or load_all(), places, journal, run)
 
     return ForkLauncher(attempt, printer=worker.printer(journal))
