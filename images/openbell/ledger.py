@@ -18,15 +18,17 @@ from typing import Any
 
 from openbell.database_version import found_version
 from openbell.ledger_schema import SCHEMA, VERSION
+from openbell.order_terms import MARKET, Terms, decoded
 from openbell.position import ZERO, Position, after_adoption, after_fill, after_split, decimal
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 FINAL = ("filled", "rejected", "cancelled", "expired", "refused", "lost")  # of an order: nothing more becomes of it
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
-_NAMED = (
-    "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason"
+_NAMED = "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms"
+_BOTH = (
+    "orders LEFT JOIN sent ON sent.client_order_id = orders.client_order_id "
+    "LEFT JOIN terms ON terms.client_order_id = orders.client_order_id"
 )
-_BOTH = "orders LEFT JOIN sent ON sent.client_order_id = orders.client_order_id"
 _DUST = 1e-9  # what adding and taking away binary fractions leaves of nothing
 _TODAY_COUNTS = ("refused", "lost")  # states of orders that never reached the broker
 SHARED = ""  # the bot of positions that no bot's orders account for: the first bot that asks for the symbol takes them
@@ -67,6 +69,7 @@ class OrderRecord:
     fee: float = 0.0  # how much of what was bought was kept
     price: float | None = None
     reason: str = ""
+    terms: Terms = MARKET
 
     @property
     def left(self) -> float:
@@ -294,6 +297,9 @@ class Ledger:
             is_new = self._database.execute(statement, row).rowcount == 1
             statement = "INSERT OR IGNORE INTO sent (client_order_id, at) VALUES (?, ?)"
             self._database.execute(statement, (order.client_order_id, _text(now or datetime.now(UTC))))
+            if text := order.terms.encoded():
+                statement = "INSERT OR IGNORE INTO terms VALUES (?, ?)"
+                self._database.execute(statement, (order.client_order_id, text))
         return None if is_new else self.order(order.client_order_id)
 
     def send_again(self, client_order_id: str, now: datetime) -> None:
@@ -304,6 +310,16 @@ class Ledger:
                 "UPDATE orders SET status = 'intended' WHERE client_order_id = ?", (client_order_id,)
             )
             self._database.execute("UPDATE sent SET at = ? WHERE client_order_id = ?", (_text(now), client_order_id))
+
+    def amend(self, client_order_id: str, quantity: float, terms: Terms) -> None:
+        """Record that an order goes on with another quantity in all and other terms."""
+        statement = "INSERT INTO terms VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET terms = excluded.terms"
+        with self._transaction():
+            self.check_epoch()
+            self._database.execute(
+                "UPDATE orders SET quantity = ? WHERE client_order_id = ?", (quantity, client_order_id)
+            )
+            self._database.execute(statement, (client_order_id, terms.encoded()))
 
     def order(self, client_order_id: str) -> OrderRecord | None:
         """Return what is known of an order, or None if it was never intended."""
@@ -529,7 +545,7 @@ class Ledger:
             marks = ", ".join("?" for _ in FINAL)
             statement = f"DELETE FROM orders WHERE status IN ({marks}) AND client_order_id IN ({old})"
             self._database.execute(statement, (*FINAL, _text(slot), _text(slot)))
-            for table in ("sent", "fills"):
+            for table in ("sent", "fills", "terms"):
                 statement = f"DELETE FROM {table} WHERE client_order_id NOT IN (SELECT client_order_id FROM orders)"
                 self._database.execute(statement)
 
@@ -556,8 +572,10 @@ class _Transaction:
 
 
 def _order(row: tuple[Any, ...]) -> OrderRecord:
-    client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason = row
-    told = (_instant(at) if at else None, filled or 0.0, fee or 0.0, price, reason or "")
+    client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms = (
+        row
+    )
+    told = (_instant(at) if at else None, filled or 0.0, fee or 0.0, price, reason or "", decoded(terms))
     return OrderRecord(client_order_id, bot, _instant(slot), symbol, side, leg, quantity, status, order_id, *told)
 
 

@@ -2,7 +2,7 @@
 
 holdings: what all bots together hold, as older versions of openbell kept it; a rollback finds it as it should be.
 positions: the same by bot, with what it cost. fills: what came of each order, piece by piece. flows: the money that orders
-have brought in and taken out, by currency.
+have brought in and taken out, by currency. terms: of orders that are more than market orders.
 """
 
 VERSION = 1  # the file's user_version; 0 is what openbell 0.1.0 wrote. A higher one is refused.
@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS fills (
     currency TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (client_order_id, filled)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS flows (currency TEXT PRIMARY KEY, amount TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS terms (client_order_id TEXT PRIMARY KEY, terms TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (bot TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (bot, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """

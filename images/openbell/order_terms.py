@@ -21,7 +21,7 @@ class Terms:
     stop: float | None = None
     trail: float | None = None
     trail_percent: float | None = None
-    time_in_force: str = "day"
+    time_in_force: str = ""  # the usual one: day for a share, gtc for a pair of coins or currencies
     extended_hours: bool = False
     take_profit: float | None = None
     stop_loss: float | None = None
@@ -45,14 +45,17 @@ class Terms:
 
     def of_leg(self, leg: str) -> "Terms":
         """Return the terms of one leg."""
-        waits = "day" if self.time_in_force == "day" else "gtc"
         if leg == TAKE_PROFIT:
-            return Terms(limit=self.take_profit, time_in_force=waits)
-        return Terms(stop=self.stop_loss, time_in_force=waits)
+            return Terms(limit=self.take_profit, time_in_force=self.time_in_force)
+        return Terms(stop=self.stop_loss, time_in_force=self.time_in_force)
+
+    def waits(self, symbol: str) -> str:
+        """Return the time in force of an order of a symbol."""
+        return self.time_in_force or ("gtc" if "/" in symbol else "day")
 
     def encoded(self) -> str:
         """Return what is set, as JSON; empty for the terms of a market order."""
-        told = {name: value for name, value in asdict(self).items() if value != getattr(MARKET, name)}
+        told = self.fields()
         return json.dumps(told) if told else ""
 
     def fields(self) -> dict[str, object]:
@@ -92,7 +95,7 @@ def problem(side: str, terms: Terms) -> str:
             return f"{name.removesuffix('_percent')} is a price above zero, not {value!r}"
     if terms.trail_percent is not None and terms.trail_percent >= 100:  # per cent
         return f"trail is below 100%, not {terms.trail_percent:g}%"
-    if terms.time_in_force not in TIMES_IN_FORCE:
+    if terms.time_in_force not in {"", *TIMES_IN_FORCE}:
         return f"time_in_force is one of {', '.join(TIMES_IN_FORCE)}, not {terms.time_in_force!r}"
     if terms.kind == "trailing_stop" and (terms.stop is not None or terms.limit is not None):
         return "a trailing stop has neither limit nor stop of its own"
@@ -111,7 +114,7 @@ def _legs_problem(side: str, terms: Terms) -> str:
     if profit is None or loss is None:
         return "a bracket has both take_profit and stop_loss"
     entry = other_side(side) if terms.is_pair else side
-    if terms.time_in_force not in {"day", "gtc"}:
+    if terms.time_in_force not in {"", "day", "gtc"}:
         return f"a bracket waits as day or gtc, not {terms.time_in_force}"
     is_right = loss < profit if entry == "buy" else profit < loss
     if not is_right:

@@ -14,7 +14,7 @@ from openbell.runner.launchers import ForkLauncher
 from openbell.runner.processes import Ending
 from openbell.runner.report import Failure
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.brokers.book import Book
 from tests.brokers.conftest import KINDS, Kind, environment
 from tests.brokers.server import running

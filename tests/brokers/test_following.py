@@ -12,7 +12,7 @@ from openbell.runner import order_follower
 from openbell.runner.launchers import ForkLauncher
 from openbell.runner.processes import ChildProcess
 from openbell.runner.report import Failure
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.brokers.conftest import KINDS
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
 from tests.unit.runner.fakes import wait_for

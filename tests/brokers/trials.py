@@ -18,7 +18,7 @@ from openbell.runner.launchers import ForkLauncher
 from openbell.runner.processes import ChildProcess
 from openbell.runner.report import Failure
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.brokers.conftest import Bench, Kind, bench_of, environment
 from tests.unit.runner.fakes import wait_for
 

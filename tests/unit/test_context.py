@@ -12,7 +12,8 @@ import pytest
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.strategy.context import Context, Run, State, StrategyError, order_identity
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run, State, StrategyError, order_identity
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 

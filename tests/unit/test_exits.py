@@ -14,7 +14,8 @@ import pytest
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, EpochLostError, Ledger, OrderRecord
 from openbell.manifest import Bot, Capital, Limits, Manifest, Schedule
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 from openbell.trading.order_size import SizeRules
@@ -464,7 +465,7 @@ def test_an_order_that_never_arrived_is_sent_again_where_that_is_certain(desk: D
     """The venue finds every order that it ever took."""
     desk.ledger.intend(OrderRecord("ob-1", "b", SLOT, SYMBOL, "buy", "", 0.01), SLOT)
     context = desk.context()
-    context._order("ob-1", SYMBOL, "buy", 0.01, "up", "")
+    context._send(Order("ob-1", SYMBOL, "buy", 0.01), "up", "")
     assert [order.client_order_id for order in desk.broker.sent] == ["ob-1"]
 
 

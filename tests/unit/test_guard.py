@@ -12,7 +12,8 @@ import pytest
 from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Limits, Manifest, Schedule
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 

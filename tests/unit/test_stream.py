@@ -12,7 +12,7 @@ from openbell import heartbeat
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
-from openbell.strategy.context import Run, order_identity
+from openbell.strategy.run_state import Run, order_identity
 from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
 from openbell.trading.brokers import BrokerError
 from openbell.trading.brokers.paper import PaperBroker

@@ -84,8 +84,8 @@ class BacktestBroker:
             wanted = f"{order.side} {order.quantity}"
             return self._rejected(order, f"a side and a quantity above zero, not {wanted}")
         price = self._price(order.symbol)
-        expires = at if order.terms.time_in_force == "ioc" else None
-        if order.terms.time_in_force == "day":
+        expires = at if order.waits == "ioc" else None
+        if order.waits == "day":
             expires = self._day_ends(order.symbol, at)
         is_past = isinstance(self._market, PastMarket)
         seen = at if is_past else market_prices.seen_at(self._market, order.symbol, at)
@@ -136,6 +136,15 @@ class BacktestBroker:
         for ended in list(self._book.cancel(client_order_id)):
             self._record(self._book.resting[ended])
         self._forget_done(self._orders[client_order_id].symbol)
+
+    def replace(self, order: Order) -> PlacedOrder:
+        """Give an order that waits other terms and another quantity; BrokerError if it is done already."""
+        one = self._book.resting.get(order.client_order_id)
+        if one is None or one.is_done:
+            msg = f"order {order.client_order_id} is done already and cannot be replaced"
+            raise BrokerError(msg)
+        self._book.replace(order, decimal(order.quantity))
+        return self._record(self._book.resting[order.client_order_id])
 
     def _price(self, symbol: str) -> float:
         at = self._at()

@@ -21,8 +21,9 @@ from openbell.error_text import error_text
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.slots import slots_between
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
+from openbell.strategy.run_state import Run
 from openbell.trading.markets import Market, MarketError
 from openbell.trading.markets import history as sample_prices
 from openbell.trading.markets.registry import open_market

@@ -17,7 +17,8 @@ from openbell.paths import PathError, Paths, from_environment
 from openbell.runner.run_setup import desk_of, halted, open_for, open_ledger
 from openbell.runner.runs import new_run_id
 from openbell.strategy import loader
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError
 from openbell.trading.order_following import follow, tell

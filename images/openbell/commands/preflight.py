@@ -30,7 +30,7 @@ from openbell.runner.launchers import ForkLauncher
 from openbell.runner.report import Failure
 from openbell.slots import next_slot
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 LONGEST = 60.0  # seconds for each rehearsed run
 IMPORT_WITHIN = 110.0  # seconds for the import, which does not count as part of a run

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from openbell.manifest import Bot
 from openbell.runner.free_memory import free_memory
 from openbell.runner.processes import ArmedProcess, ArmingLauncher, RunProcess
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 SHORTEST_LEAD, LONGEST_LEAD = 1.0, 60.0  # seconds before its slot that a run's process is started
 MARGIN = 2.0  # the lead in times of what the slowest of the last processes took to get ready

@@ -8,7 +8,7 @@ from openbell.control import Control
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.runs import Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 # A fork takes a millisecond or more. So close to the next slot none is made for a later one.
 BEFORE_SLOT = timedelta(milliseconds=20)

@@ -16,7 +16,7 @@ from openbell.runner.output import Pipe
 from openbell.runner.processes import RUNNING, STACK_SIGNAL
 from openbell.runner.report import Failure, write_report
 from openbell.runner.start_signal import WaitForStart, close_inherited, nothing_to_wait_for, wait_at
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 SELF_DESTRUCT_MARGIN = 30  # seconds after its time-out at which a run whose loop is gone ends by itself
 LONGEST_WAIT = 90  # seconds that a process waits for its run's slot at most

@@ -13,7 +13,7 @@ from openbell.runner.output import Pipe, Printed
 from openbell.runner.processes import RUNNING, STACK_SIGNAL, ArmedProcess, ChildProcess, RunProcess
 from openbell.runner.report import Failure
 from openbell.runner.start_signal import StartSignal, WaitForStart
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 ECHO = "OPENBELL_ECHO"  # tells a new interpreter at which descriptor the real standard output is
 

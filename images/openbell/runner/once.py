@@ -42,7 +42,7 @@ from openbell.runner.startup import (
     tidy,
 )
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from openbell.strategy_user import keep_private, share
 
 TRIGGER = "cron"

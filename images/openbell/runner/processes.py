@@ -11,7 +11,7 @@ from openbell.runner import orphans
 from openbell.runner.output import Pipe
 from openbell.runner.report import Failure, failure_of
 from openbell.runner.start_signal import StartSignal
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
 POLL_SOON = 0.1  # seconds between two looks at what a run prints past Python

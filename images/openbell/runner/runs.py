@@ -15,7 +15,7 @@ from openbell.runner.armed import ArmedRuns
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending, Launcher, RunProcess
 from openbell.runner.report import Failure
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
 STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack

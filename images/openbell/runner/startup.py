@@ -22,7 +22,7 @@ from openbell.runner.processes import ArmingLauncher, RunProcess
 from openbell.runner.report import Failure
 from openbell.runner.start_signal import WaitForStart
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log

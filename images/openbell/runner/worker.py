@@ -33,8 +33,9 @@ from openbell.runner.report import Failure, write_report
 from openbell.runner.run_setup import TimeLeft, desk_of, halted, look, look_at_start, open_for, open_ledger
 from openbell.runner.start_signal import WaitForStart, nothing_to_wait_for
 from openbell.strategy import executable, loader
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
+from openbell.strategy.run_state import Run
 from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError, UnknownSymbolError

@@ -6,11 +6,13 @@ ledger and asks the broker before it sends anything.
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import cast
 
 from openbell.ledger import Ledger, OrderRecord
-from openbell.trading.brokers import FINAL, Broker, BrokerError, Order, OrderRefusedError, PlacedOrder
+from openbell.order_terms import Terms, leg_id, other_side
+from openbell.trading.brokers import FINAL, Broker, BrokerError, CanReplace, Order, OrderRefusedError, PlacedOrder
 from openbell.trading.order_checks import OrderChecks
 
 # What the ledger alone can answer: nothing more becomes of these, and the broker may have forgotten them.
@@ -61,6 +63,7 @@ class OrderPath:
         placed = self._broker.find(wanted.client_order_id)
         if placed is not None:
             self.settle(placed)
+            self._settle_legs(wanted, placed)
             return placed
         if before.status in {"intended", "lost"} and getattr(self._broker, "finds_every_order", True):
             return None
@@ -71,14 +74,50 @@ class OrderPath:
 
     def _sent(self, order: Order, leg: str, claimed_for: datetime, now: datetime) -> PlacedOrder:
         record = OrderRecord(
-            order.client_order_id, self._bot, claimed_for, order.symbol, order.side, leg, order.quantity
+            order.client_order_id,
+            self._bot,
+            claimed_for,
+            order.symbol,
+            order.side,
+            leg,
+            order.quantity,
+            terms=order.terms,
         )
         if self._ledger.intend(record, now) is not None:
             self._ledger.send_again(order.client_order_id, now)
+        for name in order.terms.legs:
+            side = order.side if order.terms.is_pair else other_side(order.side)
+            named = leg_id(order.client_order_id, name)
+            terms = order.terms.of_leg(name)
+            one = replace(record, client_order_id=named, side=side, leg=f"{leg} {name}".strip(), terms=terms)
+            self._ledger.intend(one, now)
         try:
             placed = self._broker.submit(order)
         except OrderRefusedError as refused:
             return self._refused(order, str(refused))
+        self.settle(placed)
+        self._settle_legs(order, placed)
+        return placed
+
+    def _settle_legs(self, order: Order, placed: PlacedOrder) -> None:
+        """Record how far the legs of a bracket or pair have come: none of an order that ended without a fill is left."""
+        for name in order.terms.legs:
+            named = leg_id(order.client_order_id, name)
+            found = self._broker.find(named)
+            if found is not None:
+                self.settle(found)
+            elif placed.status in FINAL and not placed.filled_quantity:
+                self._ledger.settle(named, "cancelled", "", reason=f"the order that it belongs to is {placed.status}")
+
+    def replace(self, order: OrderRecord, quantity: float, terms: Terms) -> PlacedOrder:
+        """Give an order that waits another quantity in all and other terms, and return it as it is then."""
+        self._ledger.check_epoch()
+        if not hasattr(self._broker, "replace"):
+            msg = "this broker cannot change an order: cancel it, and send another one"
+            raise BrokerError(msg)
+        wanted = Order(order.client_order_id, order.symbol, order.side, quantity, terms=terms)
+        placed = cast("CanReplace", self._broker).replace(wanted)
+        self._ledger.amend(order.client_order_id, placed.quantity, terms)
         self.settle(placed)
         return placed
 
@@ -93,6 +132,16 @@ class OrderPath:
         placed = self._broker.find(client_order_id)
         if placed is None or (problem is not None and placed.status not in FINAL):
             raise problem or BrokerError(f"order {client_order_id} is not known")
+        self.settle(placed)
+        if (record := self._ledger.order(client_order_id)) is not None:
+            self._settle_legs(_as_order(record), placed)
+        return placed
+
+    def look(self, record: OrderRecord) -> PlacedOrder:
+        """Return an order as it is now."""
+        placed = None if record.status in FINAL else self._broker.find(record.client_order_id)
+        if placed is None:
+            return _from_record(record)
         self.settle(placed)
         return placed
 
@@ -111,9 +160,14 @@ class OrderPath:
         )
 
     def _refused(self, order: Order, reason: str) -> PlacedOrder:
-        self._ledger.settle(order.client_order_id, "refused", "", reason=reason)  # if it was intended before
+        for name in (order.client_order_id, *(leg_id(order.client_order_id, leg) for leg in order.terms.legs)):
+            self._ledger.settle(name, "refused", "", reason=reason)  # if it was intended before
         named = (order.client_order_id, order.symbol, order.side, order.quantity)
         return PlacedOrder("", *named, "refused", 0.0, None, self._clock(), reason)
+
+
+def _as_order(record: OrderRecord) -> Order:
+    return Order(record.client_order_id, record.symbol, record.side, record.quantity, terms=record.terms)
 
 
 def _from_record(record: OrderRecord) -> PlacedOrder:

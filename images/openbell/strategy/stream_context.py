@@ -12,17 +12,18 @@ longer than its `timeout`.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
-from openbell.strategy.context import BotContext, Run, order_identity
-from openbell.trading.brokers import Account, Broker, Order, PlacedOrder, Position
+from openbell.strategy.context import BotContext
+from openbell.strategy.run_state import Run, StrategyError, order_identity
+from openbell.trading.brokers import Account, Broker, BrokerError, CanReplace, Order, PlacedOrder, Position
 from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules, sizes_of
 from openbell.trading.run_services import Halted, never_halted
@@ -83,18 +84,19 @@ class StreamContext(BotContext):
             self.beat()
             yield event
 
-    def order(self, symbol: str, side: str, quantity: float, *, reason: str, event: str, leg: str = "") -> PlacedOrder:
-        """Send an order to buy or sell `quantity` of `symbol`, once for this event, and return the broker's answer.
+    def _identity(self, symbol: str, side: str, leg: str, event: str) -> str:
+        if not event:
+            msg = "an order of a stream names the event that it answers to: event=tick.id, the source's own id"
+            raise StrategyError(msg)
+        return order_identity(self.bot, f"event {event}", symbol, side, leg)
 
-        The order's identity is (bot, event, symbol, side, leg). `event` is the source's own id of what the order answers
-        to: an event that arrives again, after a reconnect or a crash, finds its order and sends no second one.
-        """
-        client_order_id = order_identity(self.bot, f"event {event}", symbol, side, leg)
+    def _send(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+        """Send an order; a stream that is asked to end meanwhile ends once the order has its answer."""
         if threading.current_thread() is not threading.main_thread():  # only the main thread is ever interrupted
-            return self._order(client_order_id, symbol, side, quantity, reason, leg)
+            return super()._send(order, reason, leg)
         self._in_order = True
         try:
-            placed = self._order(client_order_id, symbol, side, quantity, reason, leg)
+            placed = super()._send(order, reason, leg)
         finally:
             self._in_order = False
         if self._stopping:
@@ -150,3 +152,18 @@ class BrokerNow:
     def cancel(self, client_order_id: str) -> None:
         """Cancel the order of that id."""
         self._open_at(self._clock()).cancel(client_order_id)
+
+    def replace(self, order: Order) -> PlacedOrder:
+        """Give an order that waits other terms and another quantity."""
+        broker = self._open_at(self._clock())
+        if not hasattr(broker, "replace"):
+            msg = "this broker cannot change an order: cancel it, and send another one"
+            raise BrokerError(msg)
+        placed: PlacedOrder = cast("CanReplace", broker).replace(order)
+        return placed
+
+    @property
+    def abilities(self) -> Collection[str] | None:
+        """Return what a broker of the user's own says that it can do."""
+        found: Collection[str] | None = getattr(self._open_at(self._clock()), "abilities", None)
+        return found

@@ -120,6 +120,12 @@ class Book:
             left, status = (whole, "accepted") if order.terms.is_pair else (ZERO, "held")
             self.resting[named] = Resting(its, placed_at, seen, left, status, expires_at=expires_at)
 
+    def replace(self, order: Order, quantity: Decimal) -> None:
+        """Let an order go on with other terms, and with another quantity in all."""
+        one = self.resting[order.client_order_id]
+        changed = replace(one.order, terms=order.terms, quantity=float(quantity))
+        self.resting[order.client_order_id] = replace(one, order=changed, left=max(ZERO, quantity - one.filled))
+
     def cancel(self, client_order_id: str, status: str = "cancelled", reason: str = "") -> Iterator[str]:
         """End an order before it is filled, and what depends on it; yield the ids of those that have ended."""
         one = self.resting[client_order_id]
@@ -142,7 +148,7 @@ class Book:
         """End the orders of a symbol whose time is over; yield their ids."""
         for name, one in list(self.resting.items()):
             if one.order.symbol == symbol and one.expires_at is not None and one.expires_at <= at:
-                yield from self.cancel(name, "cancelled" if one.order.terms.time_in_force == "ioc" else "expired")
+                yield from self.cancel(name, "cancelled" if one.order.waits == "ioc" else "expired")
 
     def see(self, symbol: str, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
         """Compare prices with the orders of a symbol; yield the id of each that has changed, with what it has filled."""
@@ -250,7 +256,7 @@ class Book:
 
     def _ended(self, client_order_id: str, prices: Prices) -> Iterator[str]:
         one = self.resting[client_order_id]
-        waits = one.order.terms.time_in_force
+        waits = one.order.waits
         if one.is_done:
             if not one.filled:
                 return
@@ -277,7 +283,7 @@ class Book:
 def compared(one: Resting, prices: Prices) -> tuple[Resting, float | None]:
     """Return the order after it has met prices, and the price at which it fills; None if it does not."""
     terms, side = one.order.terms, one.order.side
-    waits = terms.time_in_force
+    waits = one.order.waits
     if (waits == "opg" and prices.moment != OPENING) or (waits == "cls" and prices.moment != CLOSING):
         return one, None
     if waits == "cls":

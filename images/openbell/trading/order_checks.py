@@ -6,16 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from openbell import abilities
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Manifest
+from openbell.order_terms import Terms, leg_of
 from openbell.position import ZERO, decimal
 from openbell.trading import strategy_day
 from openbell.trading.brokers import FINAL, Broker, Order
 from openbell.trading.capital import Share, quote_of
 from openbell.trading.limits import Exposure, is_usable, refusal
 from openbell.trading.markets import Bars, Market, timeframes
-from openbell.trading.order_size import SizeRules, as_decimal, sizes_of
+from openbell.trading.order_size import SizeRules, as_decimal, priced, sizes_of
 from openbell.trading.run_services import Halted
+from openbell.trading.waiting_orders import left_to_fill
 
 DIFFERENCES = "differences"  # the ledger's fact: by symbol, what our orders say and what the broker holds
 _COIN_FEE = Decimal("0.005")  # the part of a purchase that an exchange may have kept
@@ -44,6 +47,7 @@ class OrderChecks:
         self._halted = halted
         self._share = Share(manifest.capital, bot.symbols, ledger)
         self._stale = ""  # why this run adds to no position
+        self._replaced = ""  # an order that is judged as it would be: as it is, it does not count
 
     @property
     def share(self) -> Share:
@@ -57,11 +61,32 @@ class OrderChecks:
     def judge(self, wanted: Order, slot: datetime, now: datetime) -> Judged:
         """Return the order as it would be sent, or why it is not."""
         rules = sizes_of(self._broker, wanted.symbol)
+        own = getattr(self._broker, "abilities", None)
+        is_whole = as_decimal(wanted.quantity) == int(wanted.quantity)
+        if cannot := abilities.refusal(self._manifest.broker, wanted.terms, wanted.symbol, own, is_whole=is_whole):
+            return Judged(wanted, cannot, {})
+        wanted = replace(wanted, terms=priced(wanted.terms, wanted.side, rules))
         sized, reason = self._sized(wanted, rules, slot)
         told: dict[str, object] = {"wanted_qty": wanted.quantity} if sized.quantity != wanted.quantity else {}
+        if terms := sized.terms.fields():
+            told["terms"] = terms
         if sized.is_exit and self._stale:
             told["stale"] = self._stale
         return Judged(sized, reason or self._refusal(sized, slot, now), told)
+
+    def replaced(self, record: OrderRecord, quantity: float, terms: Terms, slot: datetime, now: datetime) -> Judged:
+        """Return an order that waits as it would be with another quantity in all and other terms, or why it must not be so."""
+        own = getattr(self._broker, "abilities", None)
+        if cannot := abilities.refusal(self._manifest.broker, terms, record.symbol, own, changes=True):
+            return Judged(_order_of(record), cannot, {})
+        self._replaced = leg_of(record.client_order_id)[0] or record.client_order_id
+        try:
+            left = replace(_order_of(record), quantity=max(0.0, quantity - record.filled), terms=terms)
+            judged = self.judge(left, slot, now)
+        finally:
+            self._replaced = ""
+        in_all = float(as_decimal(judged.order.quantity) + as_decimal(record.filled))
+        return Judged(replace(judged.order, quantity=in_all), judged.reason, judged.told)
 
     def _sized(self, wanted: Order, rules: SizeRules, slot: datetime) -> tuple[Order, str]:
         """Return the order in whole steps and as an exit if it is one, with what keeps it from being sent at all."""
@@ -74,6 +99,8 @@ class OrderChecks:
             return wanted, f"{wanted.quantity:g} {wanted.symbol} is less than the market's smallest step of {step}"
         is_exit = ZERO < whole <= free
         sized = replace(wanted, quantity=float(whole), is_exit=is_exit)
+        if reason := _legs_problem(sized):
+            return sized, reason
         if wanted.side == "sell" and not is_exit and not self._manifest.limits.short:
             held = max(ZERO, free)
             return sized, (
@@ -102,9 +129,10 @@ class OrderChecks:
         """Return how much of the bot's position an order of this side can close, without what waits to close it already."""
         position = self._ledger.position(self._bot.id, symbol, takes=symbol in self._bot.symbols).quantity
         held = position if side == "sell" else -position
-        waiting = [one for one in self._waiting(symbol) if one.bot == self._bot.id and one.side == side]
-        free = held - sum((decimal(one.left) for one in waiting if one.status != "uncertain"), ZERO)
-        is_doubtful = symbol in self._differences() or any(one.status == "uncertain" for one in waiting)
+        waiting = [one for one in self._waiting(symbol) if one.bot == self._bot.id]
+        free = held - left_to_fill(waiting, side)
+        is_uncertain = any(one.status == "uncertain" and one.side == side for one in waiting)
+        is_doubtful = symbol in self._differences() or is_uncertain
         if free > 0 and is_doubtful:
             # No more than is really there: the broker's word counts where ours is in doubt.
             there = self._broker.positions().get(symbol)
@@ -112,7 +140,10 @@ class OrderChecks:
         return free
 
     def _waiting(self, symbol: str) -> list[OrderRecord]:
-        return [one for one in self._ledger.open_orders() if one.symbol == symbol and one.status not in FINAL]
+        waiting = [one for one in self._ledger.open_orders() if one.symbol == symbol and one.status not in FINAL]
+        if not self._replaced:
+            return waiting
+        return [one for one in waiting if self._replaced not in {one.client_order_id, leg_of(one.client_order_id)[0]}]
 
     def _differences(self) -> dict[str, list[float]]:
         kept: dict[str, list[float]] = json.loads(self._ledger.fact(DIFFERENCES) or "{}")
@@ -171,19 +202,27 @@ class OrderChecks:
         cash = self._free_cash(order.symbol) if has_share and order.side == "buy" else None
         return Exposure(
             price=self._market.price(order.symbol, slot) if by_value else None,
-            held=self._held(order.symbol) if limits.max_position is not None else 0.0,
+            held=self._held(order.symbol, order.side) if limits.max_position is not None else 0.0,
             orders_today=self._ledger.sent_since(midnight) if limits.max_orders_per_day is not None else 0,
             loss_today=self._loss(midnight, slot) if limits.max_daily_loss is not None else 0.0,
             cash=cash,
         )
 
     def _free_cash(self, symbol: str) -> float:
-        return self._share.cash(self._broker.account(), quote_of(symbol))
+        """Return the share's cash, without what purchases that wait may still take of it."""
+        quote = quote_of(symbol)
+        waiting = [one for one in self._ledger.open_orders() if one.side == "buy" and quote_of(one.symbol) == quote]
+        return self._share.cash(self._broker.account(), quote) - sum(
+            one.left * one.terms.limit
+            for one in waiting
+            if one.terms.limit is not None and not leg_of(one.client_order_id)[0]
+        )
 
-    def _held(self, symbol: str) -> float:
-        """Return what the strategy's bots hold of the symbol and what their open orders still add or take."""
+    def _held(self, symbol: str, side: str) -> float:
+        """Return what the strategy's bots hold of the symbol, with all that open orders of this side may add or take."""
         held = sum(float(one.quantity) for one in self._ledger.positions() if one.symbol == symbol)
-        return held + sum(one.left * (1 if one.side == "buy" else -1) for one in self._waiting(symbol))
+        left = float(left_to_fill(self._waiting(symbol), side))
+        return held + left if side == "buy" else held - left
 
     def _loss(self, midnight: datetime, slot: datetime) -> float:
         """Return by how much equity has fallen since the day's first look, which is this one if there was none."""
@@ -209,3 +248,15 @@ class OrderChecks:
         """Take the day's first look at the account before anything is decided, if a limit asks for it."""
         if self._manifest.limits.max_daily_loss is not None:
             self._loss(strategy_day.beginning(now, self._manifest.timezone), slot)
+
+
+def _legs_problem(order: Order) -> str:
+    if order.terms.is_pair and not order.is_exit:
+        return "a pair of exits closes what this bot holds and what no other order is to close"
+    if order.terms.legs and not order.terms.is_pair and order.is_exit:
+        return "a bracket opens a position, and this order closes one: send a pair of exits instead"
+    return ""
+
+
+def _order_of(record: OrderRecord) -> Order:
+    return Order(record.client_order_id, record.symbol, record.side, record.quantity, terms=record.terms)

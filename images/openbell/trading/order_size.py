@@ -1,9 +1,10 @@
-"""Quantities that a market takes: whole steps, and not less than its smallest order. Pure, and the only place that rounds."""
+"""Quantities and prices that a market takes: whole steps, and not less than its smallest order. Pure, and the only place that rounds."""
 
-from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal, localcontext
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
 from typing import Protocol, cast
 
+from openbell.order_terms import Terms
 from openbell.position import ZERO, decimal
 
 NANO = Decimal("0.000000001")  # the step of a market that names none
@@ -16,6 +17,8 @@ class SizeRules:
     step: Decimal = NANO
     smallest: Decimal = ZERO  # in units
     smallest_value: Decimal = ZERO  # in the quote currency
+    tick: Decimal = ZERO  # of a price; 0 takes every price
+    tick_below_one: Decimal = ZERO  # of a price below 1, where it differs
 
     def rounded(self, quantity: Decimal) -> Decimal:
         """Return the quantity in whole steps, never more than it was."""
@@ -24,10 +27,37 @@ class SizeRules:
             whole = (quantity / self.step).to_integral_value(ROUND_DOWN) * self.step
             return whole.quantize(NANO * NANO).normalize() + ZERO
 
+    def price(self, price: float, direction: str) -> float:
+        """Return a price in whole ticks. direction: ROUND_DOWN, ROUND_UP or ROUND_HALF_EVEN."""
+        tick = self.tick_below_one if price < 1 and self.tick_below_one else self.tick
+        if not tick:
+            return price
+        with localcontext() as context:
+            context.prec = 60
+            ticks = (as_decimal(price) / tick).to_integral_value(direction)
+            return float(max(ticks, Decimal(1)) * tick)
+
     def is_too_small(self, quantity: Decimal, price: Decimal) -> bool:
         """Tell whether no order of this quantity can be sent at about this price."""
         whole = self.rounded(abs(quantity))
         return not whole or whole < self.smallest or whole * price < self.smallest_value
+
+
+def priced(terms: Terms, side: str, rules: SizeRules) -> Terms:
+    """Return terms with prices in whole ticks: a limit no worse than it was wanted, a stop the nearest."""
+
+    def near(price: float | None, direction: str = ROUND_HALF_EVEN) -> float | None:
+        return None if price is None else rules.price(price, direction)
+
+    better = ROUND_DOWN if side == "buy" else ROUND_UP
+    return replace(
+        terms,
+        limit=near(terms.limit, better),
+        stop=near(terms.stop),
+        trail=near(terms.trail),
+        take_profit=near(terms.take_profit),
+        stop_loss=near(terms.stop_loss),
+    )
 
 
 class HasSizes(Protocol):

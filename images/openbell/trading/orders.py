@@ -21,6 +21,11 @@ class Order:
     is_exit: bool = False  # it takes nothing but what the bot holds: no limit keeps it back
     terms: Terms = MARKET
 
+    @property
+    def waits(self) -> str:
+        """Return the order's time in force: day, gtc, ioc, opg or cls."""
+        return self.terms.waits(self.symbol)
+
 
 @dataclass(frozen=True)
 class PlacedOrder:

@@ -20,7 +20,7 @@ from openbell.runner.clock import SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.processes import RunProcess
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 
 class NoLauncher:

@@ -10,7 +10,7 @@ from openbell.journal import Event, instant, since
 from openbell.ledger import SLOTLESS
 from openbell.manifest import Bot, Manifest
 from openbell.slots import slots_between
-from openbell.strategy.context import order_identity
+from openbell.strategy.run_state import order_identity
 from tests.unit.runner.simulated import TICK, CountingBroker
 
 Slot = tuple[str, datetime]

@@ -17,7 +17,7 @@ from openbell.runner.loop_control import LoopControl
 from openbell.runner.processes import Ending
 from openbell.runner.recovery import recover
 from openbell.runner.report import Failure
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
 MOST_IDLE_TURNS = 1000

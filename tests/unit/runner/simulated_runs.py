@@ -14,8 +14,9 @@ from openbell.runner.child import SELF_DESTRUCT_MARGIN
 from openbell.runner.processes import Ending
 from openbell.runner.report import Failure
 from openbell.slots import next_slot
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
+from openbell.strategy.run_state import Run
 from openbell.trading.markets import Market
 from tests.unit.runner.simulated import TICK, CountingBroker, Fate, NoMarket, Time
 

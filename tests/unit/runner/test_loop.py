@@ -11,7 +11,7 @@ from openbell.manifest import Manifest
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.loop import RUN_UP
 from openbell.slots import slots_between
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, TWO_BOTS, NewRig, Plan
 
 

@@ -14,7 +14,7 @@ from openbell.runner.child import Attempt
 from openbell.runner.launchers import ForkLauncher, FreshLauncher
 from openbell.runner.processes import Ending, RunProcess
 from openbell.runner.report import LONGEST_REPORT, Failure
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.unit.runner.fakes import wait_for
 
 # Runs are forked, so these are too. Newer Pythons warn of threads at a fork; the only other one here is the test's timer.

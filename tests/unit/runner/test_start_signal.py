@@ -12,7 +12,7 @@ from openbell.runner.launchers import ForkLauncher, FreshLauncher
 from openbell.runner.processes import ArmedProcess, Ending
 from openbell.runner.report import Failure
 from openbell.runner.start_signal import WaitForStart
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.unit.runner.fakes import wait_for
 from tests.unit.runner.test_processes import RUN, ending_of
 

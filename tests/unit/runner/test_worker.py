@@ -21,7 +21,7 @@ from openbell.runner.launchers import ForkLauncher, FreshLauncher
 from openbell.runner.processes import Ending, Launcher, RunProcess
 from openbell.runner.report import Failure
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 from tests.unit.runner.fakes import wait_for
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -206,11 +206,11 @@ def test_an_order_is_sent_once_over_all_attempts(bench: Bench) -> None:
         pytest.param("import os; os.abort()", "the run's process crashed with SIGABRT", id="aborts"),
         pytest.param("import os; os.kill(os.getpid(), 9)", "the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it", id="kills itself"),
         pytest.param("import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); bytearray(2 << 30)", "MemoryError", id="leaks two gigabytes"),
-        pytest.param('ctx.order("AAPL", "hold", 1, reason="x")', "openbell.strategy.context.StrategyError: side is \"buy\" or \"sell\", not 'hold'", id="orders nonsense"),
-        pytest.param('ctx.state["x"] = {1, 2}', 'openbell.strategy.context.StrategyError: ctx.state["x"] takes numbers, texts, lists and mappings of them: Object of type set is not JSON serializable', id="remembers a set"),
-        pytest.param('ctx.signal("AAPL", 1.0, run_id="mine")', "openbell.strategy.context.StrategyError: the name run_id belongs to the journal: choose another for this value", id="takes a name of the journal"),
-        pytest.param('ctx.signal("AAPL", 1.0, event="mine")', "openbell.strategy.context.StrategyError: the name event belongs to the journal: choose another for this value", id="takes the event's name"),
-        pytest.param('ctx.secret("OTHER")', 'openbell.strategy.context.StrategyError: OTHER is not in the manifest: add it, as in secrets = ["OTHER"]', id="wants a secret"),
+        pytest.param('ctx.order("AAPL", "hold", 1, reason="x")', "openbell.strategy.run_state.StrategyError: side is \"buy\" or \"sell\", not 'hold'", id="orders nonsense"),
+        pytest.param('ctx.state["x"] = {1, 2}', 'openbell.strategy.run_state.StrategyError: ctx.state["x"] takes numbers, texts, lists and mappings of them: Object of type set is not JSON serializable', id="remembers a set"),
+        pytest.param('ctx.signal("AAPL", 1.0, run_id="mine")', "openbell.strategy.run_state.StrategyError: the name run_id belongs to the journal: choose another for this value", id="takes a name of the journal"),
+        pytest.param('ctx.signal("AAPL", 1.0, event="mine")', "openbell.strategy.run_state.StrategyError: the name event belongs to the journal: choose another for this value", id="takes the event's name"),
+        pytest.param('ctx.secret("OTHER")', 'openbell.strategy.run_state.StrategyError: OTHER is not in the manifest: add it, as in secrets = ["OTHER"]', id="wants a secret"),
     ],
 )  # fmt: skip
 def test_a_failure_is_told_in_words(bench: Bench, body: str, error: str) -> None:

@@ -15,7 +15,8 @@ from openbell.ledger import Ledger
 from openbell.manifest import Bot
 from openbell.slots import slots_between
 from openbell.strategy import loader
-from openbell.strategy.context import Context, Run
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run
 from openbell.trading.brokers.registry import open_broker
 from openbell.trading.markets.registry import open_market
 

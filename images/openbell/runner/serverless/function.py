@@ -34,7 +34,7 @@ from openbell.runner.serverless.response import Answer
 from openbell.runner.serverless.session import BusyError, LeaseLostError, Session, Store
 from openbell.runner.startup import CANNOT_START, KEEP_DAYS, captured, reasons, tell_start, tell_that_it_cannot_start
 from openbell.strategy import loader
-from openbell.strategy.context import Run
+from openbell.strategy.run_state import Run
 
 AHEAD = timedelta(seconds=55)  # a schedule's call waits for slots that lie within its minute
 OK, WRONG, NOT_ALLOWED, BUSY, FAILED, UNAVAILABLE = 200, 400, 405, 409, 500, 503  # as HTTP has them

@@ -65,3 +65,11 @@ class Broker(Protocol):
     def cancel(self, client_order_id: str) -> None:
         """Cancel the order of that id; BrokerError if there is none or it is done already."""
         ...
+
+
+class CanReplace(Protocol):
+    """A broker that can change an order that waits."""
+
+    def replace(self, order: Order) -> PlacedOrder:
+        """Give the order of that id another quantity in all and other terms; BrokerError if it is done already."""
+        ...

@@ -60,7 +60,7 @@ _COLUMNS = "client_order_id, symbol, side, quantity, status, filled_quantity, fi
 _HOLD = "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity, cost = excluded.cost"
 _FIND = f"SELECT number, {_COLUMNS} FROM orders WHERE client_order_id = ?"  # noqa: S608 - the columns are the line above
 _RECORD = f"INSERT INTO orders ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - as above
-_CHANGE = "UPDATE orders SET status = ?, filled_quantity = ?, filled_price = ?, reason = ? WHERE client_order_id = ?"
+_CHANGE = "UPDATE orders SET quantity = ?, status = ?, filled_quantity = ?, filled_price = ?, reason = ? WHERE client_order_id = ?"
 _REST = "INSERT INTO resting VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET state = excluded.state"
 _FEE = "INSERT INTO fees VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET fee = excluded.fee"
 
@@ -116,9 +116,9 @@ class PaperBroker:
         price = None if opens is not None else self._price(order.symbol)
         seen = market_prices.seen_at(self._market, order.symbol, self._at)
         expires = None
-        if order.terms.time_in_force == "ioc":
+        if order.waits == "ioc":
             expires = seen
-        elif order.terms.time_in_force == "day":
+        elif order.waits == "day":
             expires = market_prices.day_ends(self._market, order.symbol, self._at)
         with self._book() as (connection, book):
             if known := _find(connection, order.client_order_id):
@@ -152,6 +152,17 @@ class PaperBroker:
                     return
         state = "is not known" if placed is None else f"is {placed.status} already"
         msg = f"order {client_order_id} {state} and cannot be cancelled"
+        raise BrokerError(msg)
+
+    def replace(self, order: Order) -> PlacedOrder:
+        """Give an order that waits other terms and another quantity; BrokerError if it is done already."""
+        placed = self.find(order.client_order_id)
+        if placed is not None and placed.status not in FINAL:
+            with self._book() as (_, book):
+                if order.client_order_id in book.resting:
+                    book.replace(order, _quantity(order.quantity))
+                    return replace(placed, quantity=order.quantity)
+        msg = f"order {order.client_order_id} is done already and cannot be replaced"
         raise BrokerError(msg)
 
     def _catch_up(self) -> None:
@@ -270,12 +281,12 @@ def _write(connection: sqlite3.Connection, one: Resting) -> None:
     """Store how far an order has come."""
     order, price = one.order, None if one.price is None else str(one.price.normalize())
     name = order.client_order_id
+    wanted = str(_quantity(order.quantity)) if isfinite(order.quantity) else str(order.quantity)
     if connection.execute("SELECT 1 FROM orders WHERE client_order_id = ?", (name,)).fetchone() is None:
-        wanted = str(_quantity(order.quantity)) if isfinite(order.quantity) else str(order.quantity)
         row = (name, order.symbol, order.side, wanted, one.status, str(one.filled), price)
         connection.execute(_RECORD, (*row, one.placed_at.astimezone(UTC).isoformat(), one.reason))
     else:
-        connection.execute(_CHANGE, (one.status, str(one.filled), price, one.reason, name))
+        connection.execute(_CHANGE, (wanted, one.status, str(one.filled), price, one.reason, name))
     if one.fee:
         connection.execute(_FEE, (name, str(one.fee)))
     connection.execute(_REST, (name, resting_text.encoded(one)))

@@ -1,0 +1,82 @@
+"""What each venue can do with an order: the one table. `make check`, the run and the documentation read it."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+from openbell.order_terms import Terms
+
+KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
+TIMES = ("day", "gtc", "ioc", "opg", "cls")
+OTHERS = ("bracket", "pair", "extended_hours", "fractional", "replace")
+ABILITIES = (*KINDS, *TIMES, *OTHERS)
+_EXCHANGE = frozenset({"market", "gtc", "fractional"})
+
+# Abilities by venue; Alpaca differs between shares and coins.
+VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
+    "paper": frozenset(ABILITIES) - {"extended_hours"},
+    "alpaca": frozenset({"market", "day", "fractional"}),
+    "alpaca coins": frozenset({"market", "gtc", "fractional"}),
+    "ccxt:binance": _EXCHANGE,
+    "ccxt:kraken": _EXCHANGE,
+})  # fmt: skip
+
+
+def venue_of(broker: str, symbol: str) -> str:
+    """Return the table's row of a broker's orders of a symbol; empty if it has none."""
+    name = "alpaca coins" if broker == "alpaca" and "/" in symbol else broker
+    return name if name in VENUES else ""
+
+
+def needed(terms: Terms, symbol: str) -> tuple[str, ...]:
+    """Return the abilities that an order of these terms needs."""
+    found = [terms.kind, terms.waits(symbol)]
+    if terms.is_pair:
+        found.append("pair")
+    elif terms.legs:
+        found.append("bracket")
+    if terms.extended_hours:
+        found.append("extended_hours")
+    return tuple(found)
+
+
+def refusal(
+    broker: str,
+    terms: Terms,
+    symbol: str,
+    own: Collection[str] | None = None,
+    *,
+    is_whole: bool = True,
+    changes: bool = False,
+) -> str:
+    """Return why a venue cannot take an order, or an empty string.
+
+    own: what a broker class of the user's own says that it can do; one that says nothing takes market orders.
+    """
+    venue = venue_of(broker, symbol)
+    can = VENUES[venue] if venue else frozenset({*(own or ("market",)), "day", "gtc"})
+    venue = venue or broker
+    missing = [one for one in (*needed(terms, symbol), *(["replace"] if changes else [])) if one not in can]
+    if missing == ["replace"]:
+        return f"{venue} cannot change an order: cancel it, and send another one"
+    if missing:
+        return f"{venue} takes no {_text(missing[0])} orders; it takes: {', '.join(_text(one) for one in ABILITIES if one in can)}"
+    if (
+        venue == "alpaca"
+        and not is_whole
+        and (terms.waits(symbol) != "day" or terms.legs or terms.kind == "trailing_stop")
+    ):
+        return "Alpaca takes fractions of a share only in day orders without legs or trail"
+    return ""
+
+
+def table() -> list[str]:
+    """Return the lines of the documentation's table."""
+    lines = ["| order | " + " | ".join(VENUES) + " |", "| --- |" + " --- |" * len(VENUES)]
+    for one in ABILITIES:
+        marks = ["yes" if one in can else "" for can in VENUES.values()]
+        lines += [f"| {_text(one)} | {' | '.join(marks)} |"]
+    return lines
+
+
+def _text(ability: str) -> str:
+    return ability.replace("_", " ")

@@ -1,0 +1,333 @@
+"""What a strategy does with orders: send them, change them, cancel them, and see what they have made of its positions."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from openbell import order_terms
+from openbell.ledger import OrderRecord
+from openbell.order_terms import Terms, leg_of
+from openbell.strategy.held_position import HeldPosition
+from openbell.strategy.market_context import MarketContext
+from openbell.strategy.run_state import StrategyError
+from openbell.trading.brokers import FINAL, Order, PlacedOrder, Position
+from openbell.trading.capital import quote_of
+from openbell.trading.order_size import sizes_of
+
+SIDES = ("buy", "sell")
+CLOSE = "close"  # the leg of orders that ctx.close sends
+
+
+@dataclass(frozen=True)
+class AccountView:
+    """What an account holds, with all that other strategies and people have bought there."""
+
+    cash: Mapping[str, float]  # by currency
+    currency: str
+    equity: float | None  # None where the broker does not say
+    buying_power: float | None
+    positions: Mapping[str, Position]  # by symbol
+
+
+class OrderContext(MarketContext):
+    """The broker's side of a run.
+
+    The identity of an order is (bot, slot, symbol, side, leg), in a stream with the id of an event in the slot's place: a
+    retry of the run, or the next run after a crash, finds the order that was sent already and sends no second one. `leg`
+    tells two orders of one side in one run apart.
+    """
+
+    def order(
+        self,
+        symbol: str,
+        side: str,
+        quantity: float | None = None,
+        *,
+        reason: str,
+        value: float | None = None,
+        limit: float | None = None,
+        stop: float | None = None,
+        trail: float | str | None = None,
+        time_in_force: str = "",
+        extended_hours: bool = False,
+        leg: str = "",
+        event: str = "",
+    ) -> PlacedOrder:
+        """Send an order to buy or sell `quantity` of `symbol`, once, and return the broker's answer.
+
+        value: instead of a quantity, what the order is to be worth at the newest price. limit: no worse than this price;
+        stop: not before this price is reached; trail: a stop that follows the best price, at a distance (2.5) or a part
+        ("3%"). time_in_force: "day", "gtc", "ioc", "opg" or "cls"; unset, a share's order is for the day, and one of a pair
+        good until it is cancelled. event: in a stream, the id of what the order answers to.
+
+        A rejected order is an answer (`status`), and so is one that openbell refuses to send (a limit of the manifest, a
+        halt, stale data, something that the venue cannot do): `status` is "refused", `reason` says why. BrokerError means
+        that the broker gave no answer.
+        """
+        distance, percent = _trail(trail)
+        terms = Terms(limit, stop, distance, percent, time_in_force, extended_hours)
+        return self._decide(symbol, side, quantity, value, terms, reason, leg, event)
+
+    def bracket(
+        self,
+        symbol: str,
+        side: str,
+        quantity: float | None = None,
+        *,
+        take_profit: float,
+        stop_loss: float,
+        reason: str,
+        value: float | None = None,
+        limit: float | None = None,
+        stop: float | None = None,
+        time_in_force: str = "",
+        leg: str = "",
+        event: str = "",
+    ) -> PlacedOrder:
+        """Open a position with an order that brings its two exits along, of which one cancels the other.
+
+        They rest at the venue, and so outlive this process; a venue that cannot keep them refuses the bracket. Both are
+        in `ctx.open_orders`. take_profit and stop_loss are prices.
+        """
+        terms = Terms(limit, stop, time_in_force=time_in_force, take_profit=take_profit, stop_loss=stop_loss)
+        return self._decide(symbol, side, quantity, value, terms, reason, leg, event)
+
+    def exits(
+        self,
+        symbol: str,
+        quantity: float | None = None,
+        *,
+        take_profit: float,
+        stop_loss: float,
+        reason: str,
+        time_in_force: str = "gtc",
+        leg: str = "",
+        event: str = "",
+    ) -> PlacedOrder:
+        """Send two exits for what is held, all of it or `quantity`, of which one cancels the other; they rest at the venue."""
+        held = self.position(symbol)
+        if not held:
+            msg = f"this bot holds no {symbol} that exits could close"
+            raise StrategyError(msg)
+        terms = Terms(take_profit, time_in_force=time_in_force, stop_loss=stop_loss, is_pair=True)
+        side = "sell" if held > 0 else "buy"
+        return self._decide(symbol, side, quantity or abs(held), None, terms, reason, leg, event)
+
+    def close(self, symbol: str, *, reason: str, event: str = "") -> PlacedOrder | None:
+        """Cancel the bot's orders of `symbol` and close its position; return the closing order, None if nothing is held."""
+        for one in self.open_orders(symbol):
+            # A leg goes with the order that it belongs to, where that still waits.
+            if one.status != "uncertain" and not self._has_waiting_parent(one):
+                self.cancel(one, reason=reason)
+        held = self.position(symbol)
+        if not held:
+            self.hold(symbol, reason=f"{reason}: nothing is held")
+            return None
+        side = "sell" if held > 0 else "buy"
+        return self._decide(symbol, side, abs(held), None, order_terms.MARKET, reason, CLOSE, event)
+
+    def replace(
+        self,
+        order: OrderRecord | PlacedOrder,
+        *,
+        reason: str,
+        quantity: float | None = None,
+        limit: float | None = None,
+        stop: float | None = None,
+    ) -> PlacedOrder:
+        """Give an order that waits another quantity (in all), limit or stop, at the venue, and return it as it is then.
+
+        What is not named stays. One that has filled meanwhile is returned as filled. BrokerError if the venue cannot.
+        """
+        record = self._ledger.order(order.client_order_id)
+        if record is None or record.bot != self.bot:
+            msg = f"this bot has no order {order.client_order_id}"
+            raise StrategyError(msg)
+        if record.terms.legs and quantity is not None:
+            msg = "the quantity of a bracket cannot be changed: cancel it, and send another one"
+            raise StrategyError(msg)
+        terms = replace(record.terms, limit=limit or record.terms.limit, stop=stop or record.terms.stop)
+        if wrong := order_terms.problem(record.side, terms):
+            raise StrategyError(wrong)
+        with self._one_thread:
+            placed, terms = self._replaced(record, quantity or record.quantity, terms)
+            self._tell_order("order_replace", placed, reason, terms.fields())
+            return placed
+
+    def open_orders(self, symbol: str | None = None) -> tuple[OrderRecord, ...]:
+        """Return the bot's orders that wait to be filled, of one symbol or of all: `.filled` of `.quantity` is done."""
+        waiting = self._ledger.open_orders()
+        return tuple(one for one in waiting if one.bot == self.bot and symbol in {None, one.symbol})
+
+    def cancel(self, order: OrderRecord | PlacedOrder, *, reason: str) -> PlacedOrder:
+        """Cancel what is not filled yet of an order, and return the order as it is then.
+
+        One that has filled meanwhile is returned as filled. BrokerError if the broker cannot be asked.
+        """
+        with self._one_thread:
+            placed = self._orders.cancel(order.client_order_id)
+            self._write(
+                "order_cancel",
+                symbol=order.symbol,
+                side=order.side,
+                reason=reason,
+                client_order_id=order.client_order_id,
+                order_id=placed.order_id,
+                status=placed.status,
+                filled_qty=placed.filled_quantity,
+                filled_price=placed.filled_price,
+            )
+            return placed
+
+    def position(self, symbol: str) -> HeldPosition:
+        """Return what this bot's own orders have made of `symbol`: a float of units that knows its average price and profit.
+
+        It is 0.0 for none, and where too little is left for an order. What the account holds beside it is `ctx.account`.
+        """
+        own = self._ledger.position(self.bot, symbol, takes=symbol in self.symbols)
+        rules = sizes_of(self._broker, symbol) if own.quantity else None
+        is_dust = rules is not None and self._checks.is_dust(symbol, abs(own.quantity), rules, self.slot)
+        return HeldPosition(own, lambda: self.price(symbol), is_dust=is_dust)
+
+    @property
+    def cash(self) -> float:
+        """The strategy's cash in the currency of the bot's first symbol: of its share if the manifest has [capital]."""
+        return self._checks.share.cash(self._broker.account(), quote_of(self.symbols[0]))
+
+    @property
+    def account(self) -> "AccountView":
+        """What the account holds, whoever has bought it."""
+        account = self._broker.account()
+        cash = dict(account.balances) or {account.currency: account.cash}
+        positions = MappingProxyType(self._broker.positions())
+        return AccountView(MappingProxyType(cash), account.currency, account.equity, account.buying_power, positions)
+
+    def _replaced(self, record: OrderRecord, quantity: float, terms: Terms) -> tuple[PlacedOrder, Terms]:
+        if record.status in FINAL:
+            return self._orders.look(record), record.terms
+        judged = self._checks.replaced(record, quantity, terms, self.slot, self._clock())
+        if judged.reason:
+            return replace(self._orders.look(record), status="refused", reason=judged.reason), record.terms
+        if (judged.order.terms, judged.order.quantity) == (record.terms, record.quantity):
+            return self._orders.look(record), record.terms
+        return self._orders.replace(record, judged.order.quantity, judged.order.terms), judged.order.terms
+
+    def _has_waiting_parent(self, one: OrderRecord) -> bool:
+        parent = self._ledger.order(leg_of(one.client_order_id)[0])
+        return parent is not None and parent.status not in FINAL
+
+    def _identity(self, symbol: str, side: str, leg: str, event: str) -> str:
+        """Return the client_order_id of an order."""
+        raise NotImplementedError
+
+    def _decide(
+        self,
+        symbol: str,
+        side: str,
+        quantity: float | None,
+        value: float | None,
+        terms: Terms,
+        reason: str,
+        leg: str,
+        event: str,
+    ) -> PlacedOrder:
+        if side not in SIDES:
+            msg = f'side is "buy" or "sell", not {side!r}'
+            raise StrategyError(msg)
+        if wrong := order_terms.problem(side, terms):
+            raise StrategyError(wrong)
+        if (quantity is None) == (value is None):
+            msg = "an order has either a quantity or a value"
+            raise StrategyError(msg)
+        if value is not None:
+            quantity = self._units(symbol, _positive(value, "value"), terms.limit)
+        order = Order(
+            self._identity(symbol, side, leg, event), symbol, side, float(_positive(quantity, "quantity")), terms=terms
+        )
+        return self._send(order, reason, leg)
+
+    def _units(self, symbol: str, value: float, price: float | None = None) -> float:
+        """Return how many units are worth so much: whole ones of a share at a venue without fractions."""
+        return value / (price or self.price(symbol))
+
+    def _send(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+        with self._one_thread:
+            return self._place(order, reason, leg)
+
+    def _place(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+        symbol, side = order.symbol, order.side
+        sent = self._orders.send(order, leg, self._run.slot, self.slot)
+        placed = sent.placed
+        if placed.status == "refused":
+            self._write_refusal(placed, reason, order.quantity)
+            return placed
+        self.decisions[symbol] = side if placed.status != "rejected" else "rejected"
+        self._line(
+            "decision",
+            "warning" if placed.status in {"rejected", "uncertain"} else "info",
+            {
+                "symbol": symbol,
+                "action": side,
+                "reason": reason,
+                "signal": self._signals.get(symbol),
+                "qty": placed.quantity,
+                "client_order_id": order.client_order_id,
+                "order_id": placed.order_id,
+                "status": placed.status,
+                "filled_qty": placed.filled_quantity,
+                "filled_price": placed.filled_price,
+                **({"broker_reason": placed.reason} if placed.reason else {}),
+                **sent.told,
+            },
+        )
+        return placed
+
+    def _write_refusal(self, placed: PlacedOrder, wanted: str, quantity: float) -> None:
+        self.decisions[placed.symbol] = "refused"
+        self._warn(
+            "decision",
+            symbol=placed.symbol,
+            action="refused",
+            reason=placed.reason,
+            signal=self._signals.get(placed.symbol),
+            qty=0,
+            side=placed.side,
+            wanted_qty=quantity,
+            wanted_reason=wanted,
+        )
+
+    def _tell_order(self, event: str, placed: PlacedOrder, reason: str, terms: Mapping[str, object]) -> None:
+        self._write(
+            event,
+            symbol=placed.symbol,
+            side=placed.side,
+            reason=reason,
+            client_order_id=placed.client_order_id,
+            order_id=placed.order_id,
+            status=placed.status,
+            qty=placed.quantity,
+            filled_qty=placed.filled_quantity,
+            filled_price=placed.filled_price,
+            **({"broker_reason": placed.reason} if placed.reason else {}),
+            **({"terms": dict(terms)} if terms else {}),
+        )
+
+
+def _positive(value: float | None, name: str) -> float:
+    if value is None or isinstance(value, bool) or not math.isfinite(value) or value <= 0:
+        msg = f"the {name} of an order is a positive number, not {value!r}"
+        raise StrategyError(msg)
+    return value
+
+
+def _trail(trail: float | str | None) -> tuple[float | None, float | None]:
+    """Return the distance and the per cent of a trailing stop."""
+    if not isinstance(trail, str):
+        return trail, None
+    try:
+        return None, float(Decimal(trail.strip().removesuffix("%")))
+    except ArithmeticError:
+        msg = f'trail is a distance such as 2.5 or a part such as "3%", not {trail!r}'
+        raise StrategyError(msg) from None

@@ -1,0 +1,105 @@
+"""What every context of a run has: its bot, its instants, its state, and the lines that it writes into the journal."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import pytz
+
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Manifest
+from openbell.strategy.order_path import OrderPath
+from openbell.strategy.run_state import Run, State, StrategyError
+from openbell.trading.brokers import Broker
+from openbell.trading.markets import Market
+from openbell.trading.order_checks import OrderChecks
+from openbell.trading.run_services import Halted, never_halted
+
+RESERVED = frozenset({"timestamp", "event", "level", "strategy", "boot_id"})
+
+
+class RunContext:
+    """One run of one bot.
+
+    bot: the bot's id. symbols: its symbols. params: its [bot.params], read only.
+    state: a mapping that the bot finds again at its next run.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        run: Run,
+        market: Market,
+        broker: Broker,
+        ledger: Ledger,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        halted: Halted = never_halted,
+    ) -> None:
+        self.bot = run.bot.id
+        self.symbols = run.bot.symbols
+        self.params = run.bot.params
+        self.state = State(ledger.state(run.bot.id))
+        self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._zone = pytz.timezone(manifest.timezone)
+        self._secrets = manifest.secrets
+        self._run = run
+        self._market = market
+        self._broker = broker
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._checks = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
+        self._orders = OrderPath(run.bot.id, broker, ledger, self._checks, clock)
+        self._signals: dict[str, object] = {}
+        self._sent: set[str] = set()  # client_order_ids of this run
+        self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
+
+    @property
+    def slot(self) -> datetime:
+        """The instant for which the strategy is asked to decide, aware UTC."""
+        return self._run.slot
+
+    @property
+    def now(self) -> datetime:
+        """The same instant on the strategy's own wall clock."""
+        return self.slot.astimezone(self._zone)
+
+    def secret(self, name: str) -> str:
+        """Return a secret that the manifest names under `secrets`."""
+        if name not in self._secrets:
+            msg = f'{name} is not in the manifest: add it, as in secrets = ["{name}"]'
+            raise StrategyError(msg)
+        return os.environ[name]
+
+    def signal(self, symbol: str, value: float, **values: object) -> None:
+        """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
+        self._signals[symbol] = value
+        self._write("signal", symbol=symbol, signal=value, **values)
+
+    def hold(self, symbol: str, *, reason: str) -> None:
+        """Record the decision to do nothing about `symbol`, and why."""
+        self.decisions.setdefault(symbol, "hold")
+        self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self._signals.get(symbol), qty=0)
+
+    def log(self, message: str, **values: object) -> None:
+        """Write a line of the strategy's own into the journal."""
+        self._write("note", message=message, **values)
+
+    def _write(self, event: str, /, **fields: object) -> None:
+        self._line(event, "info", fields)
+
+    def _warn(self, event: str, /, **fields: object) -> None:
+        self._line(event, "warning", fields)
+
+    def _line(self, event: str, level: str, fields: Mapping[str, object]) -> None:
+        # What identifies the run cannot be overwritten by a strategy's own names.
+        own = {**self._run.fields(), **self._market.provenance(self.slot)}
+        clashing = sorted(RESERVED.union(own).intersection(fields))
+        if clashing:
+            msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
+            raise StrategyError(msg)
+        with self._one_thread:
+            self._journal.write(event, self._clock(), {**own, **fields}, level=level)
