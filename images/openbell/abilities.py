@@ -59,7 +59,7 @@ def refusal(
     if missing == ["replace"]:
         return f"{venue} cannot change an order: cancel it, and send another one"
     if missing:
-        return f"{venue} takes no {_text(missing[0])} orders; it takes: {', '.join(_text(one) for one in ABILITIES if one in can)}"
+        return f"{venue} takes no {text(missing[0])} orders; it takes: {', '.join(text(one) for one in ABILITIES if one in can)}"
     if (
         venue == "alpaca"
         and not is_whole
@@ -74,9 +74,10 @@ def table() -> list[str]:
     lines = ["| order | " + " | ".join(VENUES) + " |", "| --- |" + " --- |" * len(VENUES)]
     for one in ABILITIES:
         marks = ["yes" if one in can else "" for can in VENUES.values()]
-        lines += [f"| {_text(one)} | {' | '.join(marks)} |"]
+        lines += [f"| {text(one)} | {' | '.join(marks)} |"]
     return lines
 
 
-def _text(ability: str) -> str:
+def text(ability: str) -> str:
+    """Return an ability as people write it."""
     return ability.replace("_", " ")

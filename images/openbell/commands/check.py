@@ -11,6 +11,7 @@ import pytz
 
 from openbell import calendars
 from openbell.commands.definitions import definitions
+from openbell.commands.order_calls import order_problems
 from openbell.commands.references import reference_problems
 from openbell.manifest import Manifest, load_all, strategy_folders, trading
 from openbell.slots import closed_slots
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         problem for one in strategy_folders(folder) for problem in code_problems(one, needed.get(one.name, ("run",)))
     ]
     problems += [problem for one in manifests for problem in reference_problems(folder / one.name, one)]
+    problems += [problem for one in manifests for problem in order_problems(folder / one.name, one)]
     problems += shared_accounts(manifests)
     for problem in problems:
         print(problem, file=sys.stderr)
