@@ -14,7 +14,7 @@ from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
 
-INTERVAL = 5.0  # seconds between two beats
+INTERVAL = 10.0  # seconds between two beats
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
 _FILE = "beat.json"
 _STREAMS = "streams"

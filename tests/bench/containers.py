@@ -23,7 +23,7 @@ CROWD = 45  # bots that are due in one instant
 BUSY = 0.5  # seconds that each of them takes
 QUIET = 7  # strategies of which the idle memory is measured
 STRATEGIES = ("punctual", "crowd", *(f"quiet_{number}" for number in range(1, QUIET + 1)))
-PEERS = ("schedule", "apscheduler", "cron", "deadman")
+PEERS = ("schedule", "apscheduler", "limit", "cron", "deadman")
 # What compose/base.yaml gives a strategy.
 MEMORY_LIMIT = "256m"
 CPU_LIMIT = 1_000_000_000

@@ -102,7 +102,10 @@ def look(kit: Kit, machine: Machine, profile: str, engine: int, minutes: int) ->
     run(["docker", "exec", "-i", str(machine.container.id), "sh", "-c", f"cat > {FILE}"], given=json.dumps(config))
     compose = ("compose", "--project-name", PROJECT, "--file", FILE)
     with doing(f"starting {profile}"):
-        machine.docker(*compose, "up", "--detach", "--no-build", "--wait", "--wait-timeout", "180")
+        machine.docker(*compose, "up", "--detach", "--no-build")
+        beats = (*compose, "exec", "-T", "supervisor", "sh", "-c", "ls /journal/*/beat.json | wc -l")
+        while int(machine.docker(*beats)) < len(MANIFESTS):
+            time.sleep(1)
     wait_until((time.time() // 60 + 1) * 60 - 8, "letting it be idle")  # the last bot of a minute is long done
     services, idle = of_services(machine), taken(machine)
     begin = (time.time() // 60 + 1) * 60

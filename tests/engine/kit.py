@@ -50,8 +50,8 @@ class Kit:
         return f"{self.project}/{name}:local"
 
 
-def make_kit(folder: Path, strategies: list[str]) -> Kit:
-    """Copy what the images are made of, with these of the fixtures' strategies instead of the examples."""
+def make_kit(folder: Path, strategies: list[str], **settings: str) -> Kit:
+    """Copy what the images are made of, with these of the fixtures' strategies instead of the examples, and settings in .env."""
     for name in ("compose.yaml", ".dockerignore"):
         shutil.copy(ROOT / name, folder / name)
     ignore = shutil.ignore_patterns("__pycache__")
@@ -66,7 +66,7 @@ def make_kit(folder: Path, strategies: list[str]) -> Kit:
     (folder / "compose" / "strategies.yaml").write_text(f"services:\n{services}")
     kit = Kit(folder, f"openbell-test-{uuid.uuid4().hex[:8]}", free_port())
     lines = {"COMPOSE_PROJECT_NAME": kit.project, "OPENBELL_PORT": str(kit.port), "NOT_FOR_IMAGES": SECRET}
-    (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
+    (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in (lines | settings).items()))
     return kit
 
 
