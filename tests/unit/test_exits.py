@@ -465,7 +465,7 @@ def test_an_order_that_never_arrived_is_sent_again_where_that_is_certain(desk: D
     """The venue finds every order that it ever took."""
     desk.ledger.intend(OrderRecord("ob-1", "b", SLOT, SYMBOL, "buy", "", 0.01), SLOT)
     context = desk.context()
-    context._send(Order("ob-1", SYMBOL, "buy", 0.01), "up", "")
+    context._send(Order("ob-1", SYMBOL, "buy", 0.01), "up", "", {})
     assert [order.client_order_id for order in desk.broker.sent] == ["ob-1"]
 
 

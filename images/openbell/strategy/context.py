@@ -11,12 +11,14 @@ Everything that a strategy computes, decides and orders passes through here, and
 always running has `def stream(ctx: StreamContext) -> None` instead, see stream_context.py.
 """
 
-from openbell.strategy.order_context import OrderContext
+from collections.abc import Mapping
+
 from openbell.strategy.run_state import State, StrategyError, order_identity
+from openbell.strategy.target_context import TargetContext
 from openbell.trading.brokers import Order, PlacedOrder
 
 
-class BotContext(OrderContext):
+class BotContext(TargetContext):
     """What scheduled and streaming strategies have in common, with what the loop asks of them."""
 
     def look_at_equity(self) -> None:
@@ -49,11 +51,11 @@ class Context(BotContext):
             raise StrategyError(msg)
         return order_identity(self.bot, self.slot, symbol, side, leg)
 
-    def _send(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+    def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         with self._one_thread:
             if order.client_order_id in self._sent:
                 msg = f'this run has an order to {order.side} {order.symbol} already: tell a second one apart with leg="2"'
                 raise StrategyError(msg)
-            placed = super()._send(order, reason, leg)
+            placed = super()._send(order, reason, leg, told)
             self._sent.add(order.client_order_id)  # an order that the broker gave no answer to may be tried again
             return placed

@@ -2,36 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
 from openbell import order_terms
 from openbell.ledger import OrderRecord
 from openbell.order_terms import Terms, leg_of
-from openbell.strategy.held_position import HeldPosition
-from openbell.strategy.market_context import MarketContext
+from openbell.strategy.account_context import AccountContext
 from openbell.strategy.run_state import StrategyError
-from openbell.trading.brokers import FINAL, Order, PlacedOrder, Position
-from openbell.trading.capital import quote_of
-from openbell.trading.order_size import sizes_of
+from openbell.trading.brokers import FINAL, Order, PlacedOrder
 
 SIDES = ("buy", "sell")
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 CLOSE = "close"  # the leg of orders that ctx.close sends
 
 
-@dataclass(frozen=True)
-class AccountView:
-    """What an account holds, with all that other strategies and people have bought there."""
-
-    cash: Mapping[str, float]  # by currency
-    currency: str
-    equity: float | None  # None where the broker does not say
-    buying_power: float | None
-    positions: Mapping[str, Position]  # by symbol
-
-
-class OrderContext(MarketContext):
+class OrderContext(AccountContext):
     """The broker's side of a run.
 
     The identity of an order is (bot, slot, symbol, side, leg), in a stream with the id of an event in the slot's place: a
@@ -181,29 +168,6 @@ class OrderContext(MarketContext):
             )
             return placed
 
-    def position(self, symbol: str) -> HeldPosition:
-        """Return what this bot's own orders have made of `symbol`: a float of units that knows its average price and profit.
-
-        It is 0.0 for none, and where too little is left for an order. What the account holds beside it is `ctx.account`.
-        """
-        own = self._ledger.position(self.bot, symbol, takes=symbol in self.symbols)
-        rules = sizes_of(self._broker, symbol) if own.quantity else None
-        is_dust = rules is not None and self._checks.is_dust(symbol, abs(own.quantity), rules, self.slot)
-        return HeldPosition(own, lambda: self.price(symbol), is_dust=is_dust)
-
-    @property
-    def cash(self) -> float:
-        """The strategy's cash in the currency of the bot's first symbol: of its share if the manifest has [capital]."""
-        return self._checks.share.cash(self._broker.account(), quote_of(self.symbols[0]))
-
-    @property
-    def account(self) -> "AccountView":
-        """What the account holds, whoever has bought it."""
-        account = self._broker.account()
-        cash = dict(account.balances) or {account.currency: account.cash}
-        positions = MappingProxyType(self._broker.positions())
-        return AccountView(MappingProxyType(cash), account.currency, account.equity, account.buying_power, positions)
-
     def _replaced(self, record: OrderRecord, quantity: float, terms: Terms) -> tuple[PlacedOrder, Terms]:
         if record.status in FINAL:
             return self._orders.look(record), record.terms
@@ -232,6 +196,7 @@ class OrderContext(MarketContext):
         reason: str,
         leg: str,
         event: str,
+        told: Mapping[str, object] = _NOTHING,
     ) -> PlacedOrder:
         if side not in SIDES:
             msg = f'side is "buy" or "sell", not {side!r}'
@@ -246,22 +211,22 @@ class OrderContext(MarketContext):
         order = Order(
             self._identity(symbol, side, leg, event), symbol, side, float(_positive(quantity, "quantity")), terms=terms
         )
-        return self._send(order, reason, leg)
+        return self._send(order, reason, leg, told)
 
     def _units(self, symbol: str, value: float, price: float | None = None) -> float:
         """Return how many units are worth so much: whole ones of a share at a venue without fractions."""
         return value / (price or self.price(symbol))
 
-    def _send(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+    def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         with self._one_thread:
-            return self._place(order, reason, leg)
+            return self._place(order, reason, leg, told)
 
-    def _place(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+    def _place(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         symbol, side = order.symbol, order.side
         sent = self._orders.send(order, leg, self._run.slot, self.slot)
         placed = sent.placed
         if placed.status == "refused":
-            self._write_refusal(placed, reason, order.quantity)
+            self._write_refusal(placed, reason, order.quantity, told)
             return placed
         self.decisions[symbol] = side if placed.status != "rejected" else "rejected"
         self._line(
@@ -279,12 +244,13 @@ class OrderContext(MarketContext):
                 "filled_qty": placed.filled_quantity,
                 "filled_price": placed.filled_price,
                 **({"broker_reason": placed.reason} if placed.reason else {}),
+                **told,
                 **sent.told,
             },
         )
         return placed
 
-    def _write_refusal(self, placed: PlacedOrder, wanted: str, quantity: float) -> None:
+    def _write_refusal(self, placed: PlacedOrder, wanted: str, quantity: float, told: Mapping[str, object]) -> None:
         self.decisions[placed.symbol] = "refused"
         self._warn(
             "decision",
@@ -296,6 +262,7 @@ class OrderContext(MarketContext):
             side=placed.side,
             wanted_qty=quantity,
             wanted_reason=wanted,
+            **told,
         )
 
     def _tell_order(self, event: str, placed: PlacedOrder, reason: str, terms: Mapping[str, object]) -> None:

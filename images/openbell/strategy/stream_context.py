@@ -12,7 +12,7 @@ longer than its `timeout`.
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar, cast
@@ -90,13 +90,13 @@ class StreamContext(BotContext):
             raise StrategyError(msg)
         return order_identity(self.bot, f"event {event}", symbol, side, leg)
 
-    def _send(self, order: Order, reason: str, leg: str) -> PlacedOrder:
+    def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         """Send an order; a stream that is asked to end meanwhile ends once the order has its answer."""
         if threading.current_thread() is not threading.main_thread():  # only the main thread is ever interrupted
-            return super()._send(order, reason, leg)
+            return super()._send(order, reason, leg, told)
         self._in_order = True
         try:
-            placed = super()._send(order, reason, leg)
+            placed = super()._send(order, reason, leg, told)
         finally:
             self._in_order = False
         if self._stopping:

@@ -226,7 +226,7 @@ class OrderChecks:
 
     def _loss(self, midnight: datetime, slot: datetime) -> float:
         """Return by how much equity has fallen since the day's first look, which is this one if there was none."""
-        equity = self._equity(slot)
+        equity = self.equity(slot)
         fact = f"equity at the first look after {midnight:%Y-%m-%d %H:%M}"
         first = self._ledger.fact(fact)
         if first is None:
@@ -234,7 +234,8 @@ class OrderChecks:
             return 0.0
         return float(first) - equity
 
-    def _equity(self, slot: datetime) -> float:
+    def equity(self, slot: datetime) -> float:
+        """Return what the strategy is worth: its share, or all of the account."""
         account = self._broker.account()
         own = self._share.equity(account, lambda symbol: self._market.price(symbol, slot))
         if own is not None:
