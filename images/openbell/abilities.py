@@ -14,8 +14,8 @@ _EXCHANGE = frozenset({"market", "gtc", "fractional"})
 # Abilities by venue; Alpaca differs between shares and coins.
 VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "paper": frozenset(ABILITIES) - {"extended_hours"},
-    "alpaca": frozenset({"market", "day", "fractional"}),
-    "alpaca coins": frozenset({"market", "gtc", "fractional"}),
+    "alpaca": frozenset(ABILITIES),
+    "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "replace"}),
     "ccxt:binance": _EXCHANGE,
     "ccxt:kraken": _EXCHANGE,
 })  # fmt: skip

@@ -1,12 +1,17 @@
 """Alpaca's REST as far as openbell uses it: orders, positions, account and clock, bars and trades."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import unquote
 
 from tests.brokers.book import Book, Booked, DoubledError, RejectedError
 from tests.brokers.server import Answer, Request, Venue
 
-STATUS = {"filled": "filled", "open": "new", "cancelled": "canceled"}
+STATUS = {"filled": "filled", "open": "new", "cancelled": "canceled", "replaced": "replaced"}
+ASSETS: dict[str, dict[str, object]] = {
+    "BTC/USD": {"min_trade_increment": "0.0001", "min_order_size": "0.0001", "price_increment": "0.5"},
+}
 
 
 def alpaca(book: Book, *, is_open: Callable[[], bool] = lambda: True) -> Callable[[Callable[[], datetime]], Venue]:
@@ -21,19 +26,14 @@ def alpaca(book: Book, *, is_open: Callable[[], bool] = lambda: True) -> Callabl
 def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open: Callable[[], bool]) -> Answer:
     if request.headers.get("apca-api-key-id") != "key" or request.headers.get("apca-api-secret-key") != "secret":
         return Answer(401, {"code": 40110000, "message": "request is not authorized"})
+    if request.path.startswith("/v2/orders"):
+        return _orders(request, book, clock)
     match request.method, request.path:
-        case "POST", "/v2/orders":
-            return _place(request, book, clock())
-        case "GET", "/v2/orders:by_client_order_id":
-            known = book.known(request.query["client_order_id"])
-            return (
-                Answer(200, _order(known, clock()))
-                if known
-                else Answer(404, {"code": 40410000, "message": "order not found"})
-            )
-        case "DELETE", path if path.startswith("/v2/orders/"):
-            book.numbered(int(path.rpartition("-")[2])).status = "cancelled"
-            return Answer(204)
+        case "GET", path if path.startswith("/v2/assets/"):
+            symbol = unquote(path.removeprefix("/v2/assets/"))
+            if symbol not in book.prices:
+                return Answer(404, {"code": 40410000, "message": f"asset not found for {symbol}"})
+            return Answer(200, {"symbol": symbol, "fractionable": symbol != "WHOLE", **ASSETS.get(symbol, {})})
         case "GET", "/v2/positions":
             return Answer(200, [_position(book, symbol) for symbol, held in book.held.items() if held])
         case "GET", "/v2/account":
@@ -51,10 +51,47 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
     return Answer(404, {"code": 40410000, "message": f"no route {request.method} {request.path}"})
 
 
+def _orders(request: Request, book: Book, clock: Callable[[], datetime]) -> Answer:
+    match request.method, request.path:
+        case "POST", "/v2/orders":
+            return _place(request, book, clock())
+        case "GET", "/v2/orders:by_client_order_id":
+            known = book.known(request.query["client_order_id"])
+            return (
+                Answer(200, _order(known, clock()))
+                if known
+                else Answer(404, {"code": 40410000, "message": "order not found"})
+            )
+        case "GET", path if path.startswith("/v2/orders/"):
+            return Answer(
+                200, _order(_named(book, path), clock(), nested=request.query.get("nested", "").lower() == "true")
+            )
+        case "PATCH", path if path.startswith("/v2/orders/"):
+            return Answer(200, _order(book.replace(_named(book, path), dict(request.body)), clock()))
+        case "DELETE", path if path.startswith("/v2/orders/"):
+            book.numbered(int(path.rpartition("-")[2])).status = "cancelled"
+            return Answer(204)
+    return Answer(404, {"code": 40410000, "message": f"no route {request.method} {request.path}"})
+
+
 def _place(request: Request, book: Book, now: datetime) -> Answer:
     body = request.body
     try:
-        order = book.place(body["client_order_id"], body["symbol"], body["side"], float(body["qty"]))
+        wrong = _malformed(body)
+        if wrong:
+            return Answer(422, {"code": 42210000, "message": wrong})
+        waits = body["type"] != "market" or body["time_in_force"] in {"opg", "cls"}
+        order = book.place(
+            body["client_order_id"], body["symbol"], body["side"], float(body["qty"]), dict(body), waits=waits
+        )
+        other = "sell" if body["side"] == "buy" else "buy"
+        legs: Any = body
+        match body.get("order_class"):
+            case "bracket":
+                book.leg(order, other, {"type": "limit", **legs["take_profit"]})
+                book.leg(order, other, {"type": "stop", **legs["stop_loss"]})
+            case "oco":
+                book.leg(order, body["side"], {"type": "stop", **legs["stop_loss"]})
     except DoubledError:
         return Answer(422, {"code": 40010001, "message": "client_order_id must be unique"})
     except RejectedError as error:
@@ -63,7 +100,36 @@ def _place(request: Request, book: Book, now: datetime) -> Answer:
     return Answer(200, {**_order(order, now), "status": "pending_new", "filled_qty": "0", "filled_avg_price": None})
 
 
-def _order(order: Booked, now: datetime) -> dict[str, object]:
+def _malformed(body: Mapping[str, Any]) -> str:
+    """Return what Alpaca would say of an order that it does not take."""
+    is_coin = "/" in body["symbol"]
+    kinds = ("market", "limit", "stop_limit") if is_coin else ("market", "limit", "stop", "stop_limit", "trailing_stop")
+    waits = ("gtc", "ioc") if is_coin else ("day", "gtc", "opg", "cls", "ioc", "fok")
+    if body["type"] not in kinds:
+        return f"invalid order type {body['type']} for this asset"
+    if body["time_in_force"] not in waits:
+        return f"invalid time_in_force {body['time_in_force']} for this asset"
+    needed = {"limit": ["limit_price"], "stop": ["stop_price"], "stop_limit": ["limit_price", "stop_price"]}
+    for name in needed.get(body["type"], []) if body.get("order_class") != "oco" else []:
+        if name not in body:
+            return f"{name} is required"
+        if float(body[name]) >= 1 and round(float(body[name]), 2) != float(body[name]):
+            return f"invalid {name}: sub-penny increment does not fulfill minimum pricing criteria"
+    if body.get("extended_hours") and (body["type"], body["time_in_force"]) != ("limit", "day"):
+        return "extended hours order must be DAY limit orders"
+    if body["type"] == "trailing_stop" and ("trail_price" in body) == ("trail_percent" in body):
+        return "trailing stop orders must specify one of trail_price or trail_percent"
+    is_fraction = float(body["qty"]) != int(float(body["qty"]))
+    return (
+        "fractional orders must be DAY orders" if is_fraction and not is_coin and body["time_in_force"] != "day" else ""
+    )
+
+
+def _named(book: Book, path: str) -> Booked:
+    return book.numbered(int(path.rpartition("-")[2]))
+
+
+def _order(order: Booked, now: datetime, *, nested: bool = False) -> dict[str, object]:
     status = "partially_filled" if order.status == "open" and order.filled else STATUS[order.status]
     return {
         "id": f"904837e3-3b76-47ec-b432-{order.number:012d}",
@@ -76,6 +142,10 @@ def _order(order: Booked, now: datetime) -> dict[str, object]:
         "status": status,
         "submitted_at": now.strftime("%Y-%m-%dT%H:%M:%S.%f") + "789Z",
         "created_at": now.isoformat(),
+        "type": order.asked.get("type", "market"),
+        "time_in_force": order.asked.get("time_in_force", "day"),
+        "replaced_by": f"904837e3-3b76-47ec-b432-{order.replaced_by:012d}" if order.replaced_by else None,
+        "legs": [_order(one, now) for one in order.legs] if nested else None,
     }
 
 

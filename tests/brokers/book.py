@@ -23,8 +23,11 @@ class Booked:
     quantity: float
     filled: float
     price: float
-    status: str  # filled, open or cancelled
+    status: str  # filled, open, cancelled or replaced
     fee: float = 0.0  # in units of the symbol
+    asked: dict[str, object] = field(default_factory=dict)  # the order as it came over the wire
+    legs: list["Booked"] = field(default_factory=list)
+    replaced_by: int = 0
 
 
 @dataclass
@@ -40,8 +43,17 @@ class Book:
     orders: list[Booked] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def place(self, client_id: str, symbol: str, side: str, quantity: float) -> Booked:
-        """Take a market order, or raise why not."""
+    def place(
+        self,
+        client_id: str,
+        symbol: str,
+        side: str,
+        quantity: float,
+        asked: dict[str, object] | None = None,
+        *,
+        waits: bool = False,
+    ) -> Booked:
+        """Take an order, or raise why not. waits: it is no market order, and fills when the test says so."""
         with self.lock:
             if any(
                 one.client_id == client_id and not (self.forgets_ids and one.status != "open") for one in self.orders
@@ -57,9 +69,32 @@ class Book:
                 msg = "insufficient balance"
                 raise RejectedError(msg)
             order = Booked(len(self.orders) + 1, client_id, symbol, side, quantity, 0.0, self.prices[symbol], "open")
+            order.asked = asked or {}
             self.orders.append(order)
-            self.execute(order, quantity * self.fill)
+            if not waits:
+                self.execute(order, quantity * self.fill)
             return order
+
+    def leg(self, entry: Booked, side: str, asked: dict[str, object]) -> None:
+        """Keep an exit beside an order, under an id of the venue's own."""
+        with self.lock:
+            number = len(self.orders) + 1
+            one = Booked(number, f"venue-{number}", entry.symbol, side, entry.quantity, 0.0, 0.0, "open", asked=asked)
+            self.orders.append(one)
+            entry.legs.append(one)
+
+    def replace(self, order: Booked, changes: dict[str, object]) -> Booked:
+        """Let another order go on in an order's place."""
+        with self.lock:
+            number = len(self.orders) + 1
+            quantity = float(str(changes.get("qty", order.quantity)))
+            asked = {**order.asked, **changes}
+            after = Booked(
+                number, f"venue-{number}", order.symbol, order.side, quantity, 0.0, order.price, "open", asked=asked
+            )
+            self.orders.append(after)
+            order.status, order.replaced_by = "replaced", number
+            return after
 
     def execute(self, order: Booked, quantity: float) -> None:
         """Fill so much more of an order."""

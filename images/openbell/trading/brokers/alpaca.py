@@ -1,4 +1,4 @@
-"""The broker `alpaca`: market orders through alpaca-py, to the paper endpoint unless the manifest says live = true.
+"""The broker `alpaca`: orders through alpaca-py, to the paper endpoint unless the manifest says live = true.
 
 Alpaca knows an order by our own id for ever and refuses a second one under it, so an order without an answer may be asked
 for, and sent again, without harm.
@@ -12,10 +12,28 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from openbell.trading.brokers import FINAL, Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
-from openbell.trading.order_size import NANO, SizeRules
+from openbell.order_terms import leg_of
+from openbell.trading.brokers import (
+    FINAL,
+    Account,
+    BrokerError,
+    Order,
+    OrderRefusedError,
+    PlacedOrder,
+    Position,
+    alpaca_requests,
+)
+from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
-from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError, alpaca
+from openbell.trading.venues import (
+    DuplicateError,
+    MissingError,
+    RefusedError,
+    UnansweredError,
+    VenueError,
+    alpaca,
+    alpaca_assets,
+)
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
 LOOKS = 3  # at an order whose answer was lost
@@ -41,7 +59,6 @@ STATUS = {
     "calculated": "accepted",
     "held": "held",
 }
-SHARE = SizeRules(NANO)
 SUCCESSORS = 20  # replacements of one order that are followed
 _CRYPTO_QUOTES = ("USDT", "USDC", "USD", "BTC")
 
@@ -63,9 +80,10 @@ class AlpacaBroker:
             told = (float(answer["cash"]), str(answer["currency"]), float(answer["equity"]))
             return Account(*told, buying_power=None if power is None else float(power))
 
-    def sizes(self, symbol: str) -> SizeRules:  # noqa: ARG002 - the same for all
-        """Return the rules for quantities: a billionth of a share or coin."""
-        return SHARE
+    def sizes(self, symbol: str) -> SizeRules:
+        """Return the rules for quantities and prices of a symbol."""
+        with _told():
+            return alpaca_assets.sizes(self._desk, symbol)
 
     def positions(self) -> dict[str, Position]:
         """Return the open positions; a short one has a quantity below zero."""
@@ -90,7 +108,9 @@ class AlpacaBroker:
             except RefusedError as refused:
                 now = datetime.now(UTC)
                 return PlacedOrder("", *_of(order), "rejected", 0.0, None, now, str(refused))
-            return self._settled(placed)
+            # What waits for its price is there; the loop follows it between slots.
+            is_at_once = order.terms.kind == "market" and order.waits not in {"opg", "cls"}
+            return self._settled(placed, is_at_once=is_at_once)
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel what is not filled yet of the order of that id."""
@@ -106,12 +126,48 @@ class AlpacaBroker:
         client = alpaca.clients(self._desk).trading
         return alpaca.calls(self._desk).ask(lambda: question(client))
 
+    def replace(self, order: Order) -> PlacedOrder:
+        """Change what waits of an order at the venue, which goes on with it under a new id of its own."""
+        with _told():
+            placed = self._find(order.client_order_id)
+            if placed is None or placed.status in FINAL:
+                state = "is not known" if placed is None else f"is {placed.status} already"
+                msg = f"order {order.client_order_id} {state} and cannot be replaced"
+                raise BrokerError(msg)
+            if placed.filled_quantity and order.quantity != placed.quantity:
+                msg = f"order {order.client_order_id} is filled in part, and its quantity cannot be changed: cancel it"
+                raise BrokerError(msg)
+            if order.quantity != placed.quantity and order.quantity != int(order.quantity):
+                msg = "Alpaca changes orders to whole quantities only: cancel it, and send another one"
+                raise BrokerError(msg)
+            client = alpaca.clients(self._desk).trading
+            change = alpaca_requests.change_of(order, {"qty": placed.quantity})
+            number = placed.order_id
+            alpaca.calls(self._desk).send(lambda: client.replace_order_by_id(number, change), is_exit=order.is_exit)
+            return self._find(order.client_order_id) or placed
+
     def _find(self, client_order_id: str) -> PlacedOrder | None:
+        parent, leg = leg_of(client_order_id)
+        if parent:
+            return self._find_leg(parent, leg, client_order_id)
         try:
             answer = self._ask(lambda client: client.get_order_by_client_id(client_order_id))
         except MissingError:
             return None
         return self._followed(answer, client_order_id)
+
+    def _find_leg(self, parent: str, leg: str, client_order_id: str) -> PlacedOrder | None:
+        """Return a leg, which the venue knows by an id of its own, below the order that it belongs to."""
+        try:
+            answer = self._ask(lambda client: client.get_order_by_client_id(parent))
+            for _ in range(SUCCESSORS):
+                whole = self._ask(partial(_with_legs, str(answer["id"])))
+                if (found := alpaca_requests.leg_in(whole, leg)) is not None or not answer.get("replaced_by"):
+                    return None if found is None else self._followed(found, client_order_id)
+                answer = self._ask(partial(_order_by_id, str(answer["replaced_by"])))
+        except MissingError:
+            pass
+        return None
 
     def _followed(self, answer: Mapping[str, Any], client_order_id: str) -> PlacedOrder:
         """Return an order as it is now: what has replaced it goes on under the first one's id, with all that was filled."""
@@ -132,18 +188,7 @@ class AlpacaBroker:
 
     def _send(self, order: Order) -> PlacedOrder:
         client = alpaca.clients(self._desk).trading
-        from alpaca.trading.enums import OrderSide, PositionIntent, TimeInForce  # noqa: PLC0415 - only where the library is
-        from alpaca.trading.requests import MarketOrderRequest  # noqa: PLC0415
-
-        request = MarketOrderRequest(
-            symbol=order.symbol,
-            qty=order.quantity,
-            side=OrderSide(order.side),
-            time_in_force=TimeInForce.GTC if "/" in order.symbol else TimeInForce.DAY,
-            client_order_id=order.client_order_id,
-            # Shares only: with it the venue refuses to open a short where a sale was meant, whatever happened meanwhile.
-            position_intent=PositionIntent(intent) if (intent := _intent(order)) else None,
-        )
+        request = alpaca_requests.request_of(order)
         answer: Any = alpaca.calls(self._desk).send(
             lambda: client.submit_order(request),
             is_exit=order.is_exit,
@@ -160,9 +205,9 @@ class AlpacaBroker:
         msg = f"{why}; the order is not known there, and a next attempt sends it under the same id"
         raise BrokerError(msg)
 
-    def _settled(self, placed: PlacedOrder) -> PlacedOrder:
+    def _settled(self, placed: PlacedOrder, *, is_at_once: bool = True) -> PlacedOrder:
         for wait in FILL_WAITS:
-            if placed.status in FINAL:
+            if placed.status in FINAL or not is_at_once:
                 return placed
             self._pause(wait)
             try:
@@ -204,17 +249,14 @@ def _order_by_id(order_id: str, client: Any) -> Any:
     return client.get_order_by_id(order_id)
 
 
+def _with_legs(order_id: str, client: Any) -> Any:
+    from alpaca.trading.requests import GetOrderByIdRequest  # noqa: PLC0415 - only where the library is
+
+    return client.get_order_by_id(order_id, GetOrderByIdRequest(nested=True))
+
+
 def _leaves(desk: RunServices, client_order_id: str) -> None:
     desk.sending(client_order_id)
-
-
-def _intent(order: Order) -> str:
-    """Return what the venue is to hold the order to; nothing for coins, which cannot be shorted, and for a sale that may open a short."""
-    if "/" in order.symbol:
-        return ""
-    if order.is_exit:
-        return f"{order.side}_to_close"
-    return "buy_to_open" if order.side == "buy" else ""
 
 
 def _of(order: Order) -> tuple[str, str, str, float]:

@@ -1,0 +1,118 @@
+"""Orders with terms through Alpaca's own library, against a server that checks them as Alpaca does."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openbell.order_terms import MARKET, Terms, leg_id
+from openbell.trading.brokers import BrokerError, CanReplace, Order
+from openbell.trading.order_size import sizes_of
+from openbell.trading.run_services import Intent
+from tests.brokers.conftest import KINDS, Bench, bench_of
+
+ALPACA = next(kind for kind in KINDS if kind.name == "alpaca")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Give an account at Alpaca."""
+    with bench_of(ALPACA, tmp_path) as made:
+        yield made
+
+
+def order(bench: Bench, terms: Terms = MARKET, symbol: str = "AAPL", side: str = "buy", quantity: float = 2.0) -> Order:
+    """Return an order of which the ledger knows."""
+    bench.intents["ob-1"] = Intent(symbol, datetime.now(UTC))
+    return Order("ob-1", symbol, side, quantity, terms=terms)
+
+
+@pytest.mark.parametrize("symbol, terms, sent", [
+    ("AAPL", MARKET, {"type": "market", "time_in_force": "day", "position_intent": "buy_to_open"}),
+    ("AAPL", Terms(limit=95.5), {"type": "limit", "limit_price": 95.5, "time_in_force": "day"}),
+    ("AAPL", Terms(stop=105), {"type": "stop", "stop_price": 105.0}),
+    ("AAPL", Terms(stop=105, limit=106), {"type": "stop_limit", "stop_price": 105.0, "limit_price": 106.0}),
+    ("AAPL", Terms(trail=2.5, time_in_force="gtc"), {"type": "trailing_stop", "trail_price": 2.5}),
+    ("AAPL", Terms(trail_percent=3), {"type": "trailing_stop", "trail_percent": 3.0}),
+    ("AAPL", Terms(time_in_force="opg"), {"type": "market", "time_in_force": "opg"}),
+    ("AAPL", Terms(limit=95, time_in_force="cls"), {"type": "limit", "time_in_force": "cls"}),
+    ("AAPL", Terms(limit=95, extended_hours=True), {"type": "limit", "extended_hours": True}),
+    ("BTC/USD", MARKET, {"type": "market", "time_in_force": "gtc"}),
+    ("BTC/USD", Terms(limit=40_000, time_in_force="ioc"), {"type": "limit", "time_in_force": "ioc"}),
+])  # fmt: skip
+def test_an_order_arrives_with_its_terms(bench: Bench, symbol: str, terms: Terms, sent: dict[str, object]) -> None:
+    """As the venue's own words; one that waits is accepted."""
+    quantity = 0.5 if "/" in symbol else 2.0
+    placed = bench.broker().submit(order(bench, terms, symbol, quantity=quantity))
+    assert placed.status == ("filled" if terms.kind == "market" and terms.time_in_force != "opg" else "accepted"), (
+        placed.reason
+    )
+    (booked,) = bench.book.orders
+    assert {name: booked.asked.get(name) for name in sent} == sent
+
+
+def test_a_brackets_legs_are_found_and_filled_under_our_ids(bench: Bench) -> None:
+    """The venue has them below the entry, under ids of its own."""
+    broker = bench.broker()
+    placed = broker.submit(order(bench, Terms(take_profit=110, stop_loss=95)))
+    assert placed.status == "filled"
+    profit, loss = (broker.find(leg_id("ob-1", leg)) for leg in ("tp", "sl"))
+    assert profit is not None
+    assert loss is not None
+    assert (profit.side, profit.status, profit.quantity, loss.status) == ("sell", "accepted", 2.0, "accepted")
+    assert (bench.book.orders[1].asked["limit_price"], bench.book.orders[2].asked["stop_price"]) == (110.0, 95.0)
+    bench.book.orders[1].price = 110.0
+    bench.book.execute(bench.book.orders[1], 2.0)
+    filled = bench.broker().find(leg_id("ob-1", "tp"))
+    assert filled is not None
+    assert (filled.client_order_id, filled.status, filled.filled_price) == ("ob-1-tp", "filled", 110.0)
+
+
+def test_a_leg_is_cancelled_by_the_venues_own_id(bench: Bench) -> None:
+    """And not the entry."""
+    bench.broker().submit(order(bench, Terms(take_profit=110, stop_loss=95)))
+    bench.broker().cancel(leg_id("ob-1", "sl"))
+    assert [one.status for one in bench.book.orders] == ["filled", "open", "cancelled"]
+
+
+def test_a_pair_of_exits_is_one_order_of_which_one_cancels_the_other(bench: Bench) -> None:
+    """The profit is the order itself, the stop its leg."""
+    bench.book.held["AAPL"] = 2.0
+    terms = Terms(limit=110, stop_loss=95, is_pair=True, time_in_force="gtc")
+    placed = bench.broker().submit(order(bench, terms, side="sell"))
+    assert placed.status == "accepted", placed.reason
+    assert bench.book.orders[0].asked["order_class"] == "oco"
+    loss = bench.broker().find(leg_id("ob-1", "sl"))
+    assert loss is not None
+    assert (loss.status, loss.side) == ("accepted", "sell")
+
+
+def test_an_order_is_replaced_and_goes_on_under_our_id(bench: Bench) -> None:
+    """The venue gives it another id; what fills then is ours."""
+    broker = bench.broker()
+    broker.submit(order(bench, Terms(limit=95)))
+    changed: CanReplace = broker  # type: ignore[assignment]
+    placed = changed.replace(order(bench, Terms(limit=97), quantity=3.0))
+    assert (placed.client_order_id, placed.status, placed.quantity) == ("ob-1", "accepted", 3.0)
+    assert bench.book.orders[1].asked["limit_price"] == 97.0
+    bench.book.execute(bench.book.orders[1], 3.0)
+    found = bench.broker().find("ob-1")
+    assert found is not None
+    assert (found.status, found.filled_quantity) == ("filled", 3.0)
+    with pytest.raises(BrokerError, match="cannot be replaced"):
+        changed.replace(order(bench, Terms(limit=98)))
+
+
+def test_sizes_are_those_of_the_asset(bench: Bench) -> None:
+    """Whole shares where no fractions are traded; cents; a coin's own steps. They are asked for once a day."""
+    bench.book.prices["WHOLE"] = 10.0
+    broker = bench.broker()
+    assert (sizes_of(broker, "AAPL").step, sizes_of(broker, "AAPL").price(10.017, "ROUND_DOWN")) == (
+        sizes_of(broker, "AAPL").step, 10.01)  # fmt: skip
+    assert sizes_of(broker, "WHOLE").step == 1
+    coin = sizes_of(broker, "BTC/USD")
+    assert (float(coin.step), float(coin.smallest), coin.price(40_000.7, "ROUND_DOWN")) == (0.0001, 0.0001, 40_000.5)
+    assert bench.wire.count("GET", "/v2/assets/") == 3
+    sizes_of(bench.broker(), "AAPL")
+    assert bench.wire.count("GET", "/v2/assets/") == 3
