@@ -9,7 +9,7 @@ KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 TIMES = ("day", "gtc", "ioc", "opg", "cls")
 OTHERS = ("bracket", "pair", "extended_hours", "fractional", "replace")
 ABILITIES = (*KINDS, *TIMES, *OTHERS)
-_EXCHANGE = frozenset({"market", "gtc", "fractional"})
+_EXCHANGE = frozenset({"market", "limit", "stop", "stop_limit", "gtc", "ioc", "fractional"})
 
 # Abilities by venue; Alpaca differs between shares and coins.
 VENUES: Mapping[str, frozenset[str]] = MappingProxyType({

@@ -91,14 +91,24 @@ def _symbol(symbol: str) -> dict[str, object]:
         "isSpotTradingAllowed": True,
         "permissions": ["SPOT"],
         "filters": FILTERS,
-        "orderTypes": ["LIMIT", "MARKET"],
+        "orderTypes": ["LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT"],
     }
 
 
 def _place(given: dict[str, str], book: Book, now: int) -> Answer:
+    kind, is_limit = given["type"], given["type"] in {"LIMIT", "STOP_LOSS_LIMIT"}
+    if is_limit != ("price" in given) or is_limit != ("timeInForce" in given):
+        return Answer(400, {"code": -1102, "msg": "Mandatory parameter 'price' or 'timeInForce' was not sent."})
+    if kind.startswith("STOP_LOSS") != ("stopPrice" in given):
+        return Answer(400, {"code": -1102, "msg": "Mandatory parameter 'stopPrice' was not sent."})
     try:
         order = book.place(
-            given["newClientOrderId"], _named(book, given["symbol"]), given["side"].lower(), float(given["quantity"])
+            given["newClientOrderId"],
+            _named(book, given["symbol"]),
+            given["side"].lower(),
+            float(given["quantity"]),
+            dict(given),
+            waits=kind != "MARKET",
         )
     except DoubledError:
         return Answer(400, {"code": -2010, "msg": "Duplicate order sent."})
@@ -119,12 +129,12 @@ def _order(order: Booked, now: int) -> dict[str, object]:
         "symbol": order.symbol.replace("/", ""),
         "orderId": order.number,
         "clientOrderId": order.client_id,
-        "price": "0.00",
+        "price": order.asked.get("price", "0.00"),
         "origQty": str(order.quantity),
         "executedQty": str(order.filled),
         "cummulativeQuoteQty": str(order.filled * order.price),
         "status": status,
-        "type": "MARKET",
+        "type": order.asked.get("type", "MARKET"),
         "side": order.side.upper(),
         "time": now,
         "updateTime": now,

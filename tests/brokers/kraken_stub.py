@@ -111,7 +111,12 @@ def _place(given: dict[str, str], book: Book, now: datetime) -> Answer:
     if datetime.fromisoformat(given["deadline"]) < now:
         return _wrong("EService:Deadline elapsed")
     try:
-        order = book.place(given["cl_ord_id"], PAIRS[given["pair"]][2], given["type"], float(given["volume"]))
+        waits = given["ordertype"] != "market"
+        if waits and "price" not in given:
+            return _wrong("EGeneral:Invalid arguments:price")
+        order = book.place(
+            given["cl_ord_id"], PAIRS[given["pair"]][2], given["type"], float(given["volume"]), dict(given), waits=waits
+        )
     except DoubledError:
         return _wrong("EOrder:Duplicate client order id")
     except RejectedError:
@@ -133,8 +138,8 @@ def _order(order: Booked, now: datetime) -> dict[str, object]:
         "descr": {
             "pair": "XBTUSD",
             "type": order.side,
-            "ordertype": "market",
-            "price": "0",
+            "ordertype": order.asked.get("ordertype", "market"),
+            "price": order.asked.get("price", "0"),
             "price2": "0",
             "order": f"{order.side} {order.quantity} XBTUSD @ market",
         },

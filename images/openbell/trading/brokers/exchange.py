@@ -1,4 +1,4 @@
-"""The broker `ccxt:EXCHANGE`: market orders on one crypto exchange through ccxt.
+"""The broker `ccxt:EXCHANGE`: orders on one crypto exchange through ccxt.
 
 With live = true the orders are real. Without it they go to the exchange's sandbox, if it has one and the keys for it are
 named; otherwise to openbell's own paper account, at the exchange's prices.
@@ -18,6 +18,7 @@ from typing import Any
 
 from openbell.manifest.trading import VERIFIED
 from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.brokers.exchange_requests import request_of
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules
@@ -106,7 +107,8 @@ class ExchangeBroker:
                 return self._look(order, error)
             except RefusedError as refused:
                 return self._rejected(order, refused)
-            return self._settled(placed)
+            # What waits for its price is there; the loop follows it between slots.
+            return self._settled(placed) if order.terms.kind == "market" else placed
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel what is not filled yet of the order of that id."""
@@ -193,7 +195,7 @@ class ExchangeBroker:
             msg = f"{order.quantity:g} {base} is less than {smallest:g}, the smallest order on {self._name}"
             raise RefusedError(msg)
         worth = (limits.get("cost") or {}).get("min")
-        if worth and quantity * self._price(order.symbol) < worth:
+        if worth and quantity * (order.terms.limit or self._price(order.symbol)) < worth:
             msg = f"an order of {order.symbol} must be worth at least {worth:g} on {self._name}"
             raise RefusedError(msg)
         return quantity
@@ -209,14 +211,15 @@ class ExchangeBroker:
         def create() -> Any:
             # From the recorded instant on, by the exchange's clock: what comes later, also from a process that was frozen, is
             # turned away, so that an order which is not found then never arrives.
-            known: dict[str, object] = {"clientOrderId": self._id(order.client_order_id)}
+            kind, price, more = request_of(order, self._name)
+            known: dict[str, object] = {"clientOrderId": self._id(order.client_order_id), **more}
             if self._name == "kraken":
                 until = left_at[0] + timedelta(seconds=venue.skew() + WINDOW)
                 known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
             elif self._name == "binance":
                 ahead = float(venue.client.options.get("timeDifference") or 0)
                 known["timestamp"] = int(left_at[0].timestamp() * 1000 - ahead)
-            return venue.client.create_order(order.symbol, "market", order.side, quantity, None, known)
+            return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
         if self._name == "kraken":

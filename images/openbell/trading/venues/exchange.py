@@ -124,13 +124,17 @@ class Venue:
     def sizes(self, symbol: str) -> SizeRules:
         """Return the steps and smallest orders of a symbol."""
         told = self.know(symbol)
-        precision, limits = (told.get("precision") or {}).get("amount"), told.get("limits") or {}
-        step = NANO if precision is None else decimal(precision)
-        if precision is not None and self.client.precisionMode == DECIMAL_PLACES:
-            step = Decimal(1).scaleb(-int(precision))
+        precision, limits = told.get("precision") or {}, told.get("limits") or {}
+        step, tick = (self._step(precision.get(name)) for name in ("amount", "price"))
         smallest = (limits.get("amount") or {}).get("min") or 0.0
         worth = (limits.get("cost") or {}).get("min") or 0.0
-        return SizeRules(step if step > ZERO else NANO, decimal(smallest), decimal(worth))
+        return SizeRules(step if step > ZERO else NANO, decimal(smallest), decimal(worth), tick)
+
+    def _step(self, precision: float | None) -> Decimal:
+        """Return a step of a precision as the library gives it: the step itself, or how many decimals; zero for none."""
+        if precision is None:
+            return ZERO
+        return Decimal(1).scaleb(-int(precision)) if self.client.precisionMode == DECIMAL_PLACES else decimal(precision)
 
     def _take(self, markets: dict[str, Any]) -> None:
         self.client.set_markets(list(markets.values()))

@@ -1,0 +1,71 @@
+"""Orders with terms through ccxt, against servers that check them as the exchanges do."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openbell.order_terms import Terms
+from openbell.trading.brokers import Order
+from openbell.trading.order_size import priced, sizes_of
+from openbell.trading.run_services import Intent
+from tests.brokers.conftest import KINDS, Bench, bench_of
+
+EXCHANGES = [kind for kind in KINDS if kind.name.startswith("ccxt:")]
+
+
+@pytest.fixture(params=EXCHANGES, ids=lambda kind: kind.name)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """Give an account at each exchange."""
+    with bench_of(request.param, tmp_path) as made:
+        yield made
+
+
+SENT = {
+    "ccxt:binance": {
+        "limit": {"type": "LIMIT", "price": "40000", "timeInForce": "GTC"},
+        "ioc": {"type": "LIMIT", "price": "40000", "timeInForce": "IOC"},
+        "stop": {"type": "STOP_LOSS", "stopPrice": "40000"},
+        "stop_limit": {"type": "STOP_LOSS_LIMIT", "stopPrice": "40000", "price": "39000", "timeInForce": "GTC"},
+    },
+    "ccxt:kraken": {
+        "limit": {"ordertype": "limit", "price": "40000"},
+        "ioc": {"ordertype": "limit", "price": "40000", "timeinforce": "IOC"},
+        "stop": {"ordertype": "stop-loss", "price": "40000"},
+        "stop_limit": {"ordertype": "stop-loss-limit", "price": "40000", "price2": "39000"},
+    },
+}
+
+
+@pytest.mark.parametrize("name, terms, side", [
+    ("limit", Terms(limit=40_000), "buy"),
+    ("ioc", Terms(limit=40_000, time_in_force="ioc"), "buy"),
+    ("stop", Terms(stop=40_000), "sell"),
+    ("stop_limit", Terms(stop=40_000, limit=39_000), "sell"),
+])  # fmt: skip
+def test_an_order_arrives_with_its_terms_and_is_followed(bench: Bench, name: str, terms: Terms, side: str) -> None:
+    """In the exchange's own words; it waits there, is found by our id, fills, and can be cancelled before."""
+    bench.book.held[bench.kind.symbol] = 1.0
+    bench.intents["ob-1"] = Intent(bench.kind.symbol, datetime.now(UTC))
+    placed = bench.broker().submit(Order("ob-1", bench.kind.symbol, side, 0.5, terms=terms))
+    assert (placed.status, placed.filled_quantity) == ("accepted", 0.0), placed.reason
+    (booked,) = bench.book.orders
+    sent = SENT[bench.kind.name][name]
+    assert {key: str(booked.asked.get(key)) for key in sent} == sent
+    booked.price = 40_000.0
+    bench.book.execute(booked, 0.2)
+    part = bench.broker().find("ob-1")
+    assert part is not None
+    assert (part.status, part.filled_quantity, part.quantity) == ("partially_filled", 0.2, 0.5)
+    bench.broker().cancel("ob-1")
+    ended = bench.broker().find("ob-1")
+    assert ended is not None
+    assert (ended.status, ended.filled_quantity) == ("cancelled", 0.2)
+
+
+def test_prices_are_rounded_to_the_exchanges_ticks(bench: Bench) -> None:
+    """Cents at one, tenths at the other."""
+    rules = sizes_of(bench.broker(), bench.kind.symbol)
+    limit = priced(Terms(limit=40_000.16789), "buy", rules).limit
+    assert limit == {"ccxt:binance": 40_000.16, "ccxt:kraken": 40_000.1}[bench.kind.name]
