@@ -28,6 +28,8 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
         return Answer(401, {"code": 40110000, "message": "request is not authorized"})
     if request.path.startswith("/v2/orders"):
         return _orders(request, book, clock)
+    if request.path.startswith(("/v2/stocks", "/v1beta3")):
+        return _data(request, book, clock)
     match request.method, request.path:
         case "GET", path if path.startswith("/v2/assets/"):
             symbol = unquote(path.removeprefix("/v2/assets/"))
@@ -42,12 +44,6 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
         case "GET", "/v2/clock":
             opens = (clock() + timedelta(hours=9)).isoformat()
             return Answer(200, {"is_open": is_open(), "next_open": opens, "timestamp": clock().isoformat()})
-        case "GET", "/v2/stocks/bars" | "/v1beta3/crypto/us/bars":
-            return Answer(200, {"bars": _bars(request, book), "next_page_token": None})
-        case "GET", "/v2/stocks/trades/latest" | "/v1beta3/crypto/us/latest/trades":
-            symbol = request.query["symbols"]
-            trades = {symbol: {"p": book.prices[symbol], "t": clock().isoformat()}} if symbol in book.prices else {}
-            return Answer(200, {"trades": trades})
     return Answer(404, {"code": 40410000, "message": f"no route {request.method} {request.path}"})
 
 
@@ -72,6 +68,22 @@ def _orders(request: Request, book: Book, clock: Callable[[], datetime]) -> Answ
             book.numbered(int(path.rpartition("-")[2])).status = "cancelled"
             return Answer(204)
     return Answer(404, {"code": 40410000, "message": f"no route {request.method} {request.path}"})
+
+
+def _data(request: Request, book: Book, clock: Callable[[], datetime]) -> Answer:
+    match request.method, request.path:
+        case "GET", "/v2/stocks/bars" | "/v1beta3/crypto/us/bars":
+            return Answer(200, {"bars": _bars(request, book), "next_page_token": None})
+        case "GET", "/v2/stocks/quotes/latest" | "/v1beta3/crypto/us/latest/quotes":
+            symbol = request.query["symbols"]
+            price = book.prices[symbol]
+            quote = {"bp": price - 0.01, "ap": price + 0.01, "t": clock().isoformat()}
+            return Answer(200, {"quotes": {symbol: quote}})
+        case "GET", "/v2/stocks/trades/latest" | "/v1beta3/crypto/us/latest/trades":
+            symbol = request.query["symbols"]
+            trades = {symbol: {"p": book.prices[symbol], "t": clock().isoformat()}} if symbol in book.prices else {}
+            return Answer(200, {"trades": trades})
+    return Answer(404, {"message": f"no route {request.method} {request.path}"})
 
 
 def _place(request: Request, book: Book, now: datetime) -> Answer:

@@ -1,6 +1,7 @@
 """Orders with terms through Alpaca's own library, against a server that checks them as Alpaca does."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 
 from openbell.order_terms import MARKET, Terms, leg_id
 from openbell.trading.brokers import BrokerError, CanReplace, Order
+from openbell.trading.markets import MarketError
+from openbell.trading.markets.alpaca import AlpacaMarket
 from openbell.trading.order_size import sizes_of
 from openbell.trading.run_services import Intent
 from tests.brokers.conftest import KINDS, Bench, bench_of
+from tests.brokers.server import Answer, Fault
 
 ALPACA = next(kind for kind in KINDS if kind.name == "alpaca")
 
@@ -116,3 +120,28 @@ def test_sizes_are_those_of_the_asset(bench: Bench) -> None:
     assert bench.wire.count("GET", "/v2/assets/") == 3
     sizes_of(bench.broker(), "AAPL")
     assert bench.wire.count("GET", "/v2/assets/") == 3
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "BTC/USD"])
+def test_a_quote_has_bid_ask_and_last(bench: Bench, symbol: str) -> None:
+    """Of shares and of coins."""
+    quote = AlpacaMarket(bench.desk).quote(symbol, datetime.now(UTC))
+    price = bench.book.prices[symbol]
+    assert (quote.bid, quote.ask, quote.last) == (price - 0.01, price + 0.01, price)
+
+
+def test_the_feed_and_raw_prices_are_asked_for(bench: Bench) -> None:
+    """As the library says them."""
+    market = AlpacaMarket(replace(bench.desk, feed="iex"))
+    market.raw_bars("AAPL", "1d", 3, datetime.now(UTC))
+    market.price("AAPL", datetime.now(UTC))
+    bars, trade = bench.wire.seen[-2:]
+    assert (bars.query["feed"], bars.query["adjustment"], trade.query["feed"]) == ("iex", "raw", "iex")
+
+
+def test_a_feed_that_the_account_may_not_read_is_named(bench: Bench) -> None:
+    """Alpaca's 403 is no matter of the keys: the message says what to set."""
+    refused = Answer(403, {"message": "subscription does not permit querying recent SIP data"})
+    bench.wire.faults.append(Fault("GET", "/v2/stocks/bars", "answer", answer=refused))
+    with pytest.raises(MarketError, match='set feed = "iex" in strategy'):
+        AlpacaMarket(bench.desk).bars("AAPL", "1d", 3, datetime.now(UTC))

@@ -1,13 +1,14 @@
 """Orders with terms through ccxt, against servers that check them as the exchanges do."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from openbell.order_terms import Terms
 from openbell.trading.brokers import Order
+from openbell.trading.markets.exchange import ExchangeMarket
 from openbell.trading.order_size import priced, sizes_of
 from openbell.trading.run_services import Intent
 from tests.brokers.conftest import KINDS, Bench, bench_of
@@ -69,3 +70,21 @@ def test_prices_are_rounded_to_the_exchanges_ticks(bench: Bench) -> None:
     rules = sizes_of(bench.broker(), bench.kind.symbol)
     limit = priced(Terms(limit=40_000.16789), "buy", rules).limit
     assert limit == {"ccxt:binance": 40_000.16, "ccxt:kraken": 40_000.1}[bench.kind.name]
+
+
+def test_a_quote_has_bid_ask_and_last(bench: Bench) -> None:
+    """From the exchange's ticker."""
+    quote = ExchangeMarket(bench.kind.name.partition(":")[2], bench.desk).quote(bench.kind.symbol, datetime.now(UTC))
+    assert quote.last == bench.book.prices[bench.kind.symbol]
+    assert {quote.bid, quote.ask} <= {None, quote.last}
+
+
+def test_thousands_of_bars_come_page_by_page(tmp_path: Path) -> None:
+    """The newest, each once, although Binance answers a thousand at a time."""
+    at = datetime.now(UTC)
+    with bench_of(EXCHANGES[0], tmp_path) as bench:
+        bars = ExchangeMarket("binance", bench.desk).bars(bench.kind.symbol, "1m", 2500, at)
+    stamps = [bar.timestamp for bar in bars]
+    assert len(stamps) == 2500
+    assert stamps == sorted(set(stamps))
+    assert at - stamps[-1] < timedelta(minutes=1)

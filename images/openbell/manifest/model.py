@@ -185,6 +185,7 @@ class Manifest:
     costs: Costs = FREE  # of backtests and of the paper account
     container: Container = Container()
     profile: str = ""  # of Compose: runs only where it is asked for
+    feed: str = ""  # of Alpaca's shares: iex or sip; empty is the best that the account has
     stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old
 
     @property

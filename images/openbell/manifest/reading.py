@@ -46,6 +46,9 @@ class _Reading(TableReader):
         )
         calendar = self.take(table, "calendar", None, grammar.calendar, CALENDAR)
         market = self.take(table, "market", "sample", trading.market, trading.MARKET)
+        feed = self.take(table, "feed", "", grammar.one_of(("iex", "sip")), "one of iex, sip")
+        if feed and market != "alpaca":
+            self.wrong("feed", shown(feed), 'a feed only with market = "alpaca"')
         broker = self.take(table, "broker", "paper", trading.broker, trading.BROKER)
         secrets: tuple[str, ...] = self.take(
             table, "secrets", (), grammar.list_of(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]'
@@ -99,6 +102,7 @@ class _Reading(TableReader):
             capital=capital,
             costs=costs,
             container=container,
+            feed=feed,
             stale=stale,
             profile=profile,
         )
@@ -260,6 +264,7 @@ _TOP_LEVEL = (
     "blackout",
     "profile",
     "market",
+    "feed",
     "broker",
     "live",
     "limits",

@@ -52,6 +52,7 @@ def desk_of(
         database=places.database,
         strategy=places.strategy,
         live=manifest.live,
+        feed=manifest.feed,
         costs=manifest.costs,
         short=manifest.limits.short,
         secrets=_secrets(manifest, os.environ),

@@ -172,7 +172,7 @@ class OrderChecks:
         """Return what the journal is to say of bars that are older than they should be; None if they are not."""
         if "historical_day" in self._market.provenance(at):
             return None
-        expected = timeframes.expected_close(timeframe, at, self._calendar(symbol))
+        expected = timeframes.expected_close(timeframe, at, self.calendar_of(symbol))
         newest = bars[-1].timestamp if bars else None
         if expected is None or (newest is not None and newest >= expected):
             return None
@@ -190,7 +190,8 @@ class OrderChecks:
             "action": "traded" if trades else "refused",
         }
 
-    def _calendar(self, symbol: str) -> str | None:
+    def calendar_of(self, symbol: str) -> str | None:
+        """Return the calendar whose sessions a symbol is traded in; None for one that is traded always."""
         if self._bot.schedule.calendar is not None:
             return self._bot.schedule.calendar
         return None if "/" in symbol else timeframes.CALENDARS.get(self._manifest.market)

@@ -58,5 +58,6 @@ class RunServices:
     sending: Callable[[str], datetime] = _now  # called right before an order of that id is sent; records the instant
     database: str = field(default="", repr=False)  # where the paper account is, if not in `state`
     strategy: str = ""  # whose it is
+    feed: str = ""  # of the market's data, where it has several
     costs: Costs = FREE  # of the paper account
     short: bool = False  # whether it sells what it does not hold

@@ -23,7 +23,7 @@ class _Market(AlpacaMarket):
         """Change the price."""
         self._price = price
 
-    def _bars(self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool) -> Bars:
+    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return none."""
         return Bars()
 

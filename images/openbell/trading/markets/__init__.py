@@ -5,7 +5,12 @@ bars; the price of a market of today is the newest, whenever it is asked for.
 """
 
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from openbell.trading.markets.columns import Arrays
 
 
 class Bar(NamedTuple):
@@ -23,6 +28,24 @@ class Bars(tuple[Bar, ...]):
     """Bars of one symbol, oldest first; each property is one column in the same order."""
 
     __slots__ = ()
+
+    def frame(self) -> "DataFrame":
+        """Return a pandas DataFrame with the columns open to volume; its index is when each bar closed, in UTC.
+
+        MarketError if the strategy's image has no pandas.
+        """
+        from openbell.trading.markets import columns  # noqa: PLC0415 - loads nothing where nobody asks for it
+
+        return columns.frame(self)
+
+    def arrays(self) -> "Arrays":
+        """Return numpy arrays: `.times` (datetime64, UTC), `.opens`, `.highs`, `.lows`, `.closes`, `.volumes`.
+
+        MarketError if the strategy's image has no numpy.
+        """
+        from openbell.trading.markets import columns  # noqa: PLC0415 - as above
+
+        return columns.arrays(self)
 
     @property
     def opens(self) -> tuple[float, ...]:
@@ -48,6 +71,16 @@ class Bars(tuple[Bar, ...]):
     def volumes(self) -> tuple[float, ...]:
         """Return the volume of every bar."""
         return tuple(bar.volume for bar in self)
+
+
+class Quote(NamedTuple):
+    """What a symbol is offered and asked for at; None where the market does not say."""
+
+    symbol: str
+    bid: float | None
+    ask: float | None
+    last: float  # the newest trade
+    at: datetime  # of the newest of them, aware UTC
 
 
 class Value(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import pytz
 
 from openbell import calendars
-from openbell.trading.markets import Bar, Bars, MarketError, Series, UnknownSymbolError, timeframes
+from openbell.trading.markets import Bar, Bars, MarketError, Quote, Series, UnknownSymbolError, timeframes
 from openbell.trading.markets import series as files
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import VenueError, alpaca
@@ -30,13 +30,29 @@ class AlpacaMarket:
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return the last `count` bars that had closed at `at`, of shares those of its sessions."""
-        return self._bars(symbol, timeframe, count, at, extended=False)
+        return self._bars(symbol, timeframe, count, at)
 
     def extended_bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return the same with the bars of shares before the open and after the close."""
         return self._bars(symbol, timeframe, count, at, extended=True)
 
-    def _bars(self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool) -> Bars:
+    def raw_bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return bars with the prices that were paid, without splits and dividends."""
+        return self._bars(symbol, timeframe, count, at, adjusted=False)
+
+    def quote(self, symbol: str, at: datetime) -> Quote:
+        """Return the newest bid, ask and trade."""
+        with _told():
+            answer, last = self._latest_quote(symbol).get(symbol), self.price(symbol, at)
+        if answer is None:
+            msg = f"Alpaca has no quote of {symbol}"
+            raise UnknownSymbolError(symbol, msg)
+        when = datetime.fromisoformat(str(answer["t"])).astimezone(UTC)
+        return Quote(symbol, _offer(answer.get("bp")), _offer(answer.get("ap")), last, when)
+
+    def _bars(
+        self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool = False, adjusted: bool = True
+    ) -> Bars:
         bar = timeframes.length(timeframe)
         if timeframe not in TIMEFRAMES or bar is None:
             msg = f'Alpaca has no "{timeframe}" bars here; it offers: {", ".join(TIMEFRAMES)}'
@@ -45,7 +61,7 @@ class AlpacaMarket:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
         with _told():
-            rows = self._rows(symbol, timeframe, at - _reach(bar, count, symbol), at)
+            rows = self._rows(symbol, timeframe, at - _reach(bar, count, symbol), at, adjusted=adjusted)
             bars = [_bar(row, bar, symbol) for row in rows]
             if not extended and bar < timeframes.DAY and "/" not in symbol:
                 bars = [one for one in bars if _is_in_session(one.timestamp - bar, one.timestamp)]
@@ -83,7 +99,9 @@ class AlpacaMarket:
         """Return the source."""
         return {"source": "alpaca"}
 
-    def _rows(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    def _rows(
+        self, symbol: str, timeframe: str, start: datetime, end: datetime, *, adjusted: bool
+    ) -> list[dict[str, Any]]:
         clients = alpaca.clients(self._desk)
         from alpaca.data.enums import Adjustment  # noqa: PLC0415 - only where the library is
         from alpaca.data.requests import CryptoBarsRequest, StockBarsRequest  # noqa: PLC0415
@@ -97,10 +115,32 @@ class AlpacaMarket:
             answer: Any = calls.ask(lambda: clients.crypto.get_crypto_bars(coins))
         else:
             shares = StockBarsRequest(
-                symbol_or_symbols=symbol, timeframe=frame, start=start, end=end, adjustment=Adjustment.ALL
+                symbol_or_symbols=symbol,
+                timeframe=frame,
+                start=start,
+                end=end,
+                adjustment=Adjustment.ALL if adjusted else Adjustment.RAW,
+                feed=self._feed(),
             )
             answer = calls.ask(lambda: clients.stocks.get_stock_bars(shares))
         return list(answer.get(symbol) or [])
+
+    def _feed(self) -> Any:
+        """Return the feed that the manifest names; None is the best that the account has."""
+        from alpaca.data.enums import DataFeed  # noqa: PLC0415 - only where the library is
+
+        return DataFeed(self._desk.feed) if self._desk.feed else None
+
+    def _latest_quote(self, symbol: str) -> Any:
+        clients = alpaca.clients(self._desk)
+        from alpaca.data.requests import CryptoLatestQuoteRequest, StockLatestQuoteRequest  # noqa: PLC0415 - as above
+
+        calls = alpaca.calls(self._desk, data=True)
+        if "/" in symbol:
+            coin = CryptoLatestQuoteRequest(symbol_or_symbols=symbol)
+            return calls.ask(lambda: clients.crypto.get_crypto_latest_quote(coin))
+        share = StockLatestQuoteRequest(symbol_or_symbols=symbol, feed=self._feed())
+        return calls.ask(lambda: clients.stocks.get_stock_latest_quote(share))
 
     def _latest(self, symbol: str) -> Any:
         clients = alpaca.clients(self._desk)
@@ -110,7 +150,7 @@ class AlpacaMarket:
         if "/" in symbol:
             coin = CryptoLatestTradeRequest(symbol_or_symbols=symbol)
             return calls.ask(lambda: clients.crypto.get_crypto_latest_trade(coin))
-        share = StockLatestTradeRequest(symbol_or_symbols=symbol)
+        share = StockLatestTradeRequest(symbol_or_symbols=symbol, feed=self._feed())
         return calls.ask(lambda: clients.stocks.get_stock_latest_trade(share))
 
 
@@ -126,6 +166,11 @@ def _bar(row: dict[str, Any], length: timedelta, symbol: str) -> Bar:
     opened = datetime.fromisoformat(str(row["t"])).astimezone(UTC)
     figures = (math.nan if row.get(name) is None else float(row[name]) for name in ("o", "h", "l", "c", "v"))
     return Bar(_closed(opened, length, symbol), *figures)
+
+
+def _offer(price: Any) -> float | None:
+    """Return a bid or an ask; nobody offers at zero."""
+    return float(price) if price else None
 
 
 def _is_in_session(opened: datetime, closed: datetime) -> bool:

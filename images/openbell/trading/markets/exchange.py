@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from openbell.trading.markets import Bar, Bars, MarketError, Series, UnknownSymbolError, timeframes
+from openbell.trading.markets import Bar, Bars, MarketError, Quote, Series, UnknownSymbolError, timeframes
 from openbell.trading.markets import series as files
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import MissingError, VenueError
 from openbell.trading.venues.exchange import Venue
 
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
-LONGEST = 500  # bars that one question may ask for
-PAGES = 6  # answers that these may take
+LONGEST = 5000  # bars that one question may ask for
+SMALLEST_PAGE = 100  # bars that an answer has at least, where there are as many
 
 
 class ExchangeMarket:
@@ -26,7 +26,7 @@ class ExchangeMarket:
         self._desk = desk
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """Return the last `count` bars (at most 500) that had closed at `at`, by the exchange's clock and by ours."""
+        """Return the last `count` bars (at most 5,000) that had closed at `at`, by the exchange's clock and by ours."""
         length = timeframes.length(timeframe)
         if timeframe not in TIMEFRAMES or length is None:
             msg = f'there are no "{timeframe}" bars here; there is: {", ".join(TIMEFRAMES)}'
@@ -51,7 +51,7 @@ class ExchangeMarket:
         newest: when the newest bar of interest began at the latest; a page that goes beyond it is the last one.
         """
         rows: list[list[Any]] = []
-        for _ in range(PAGES):
+        for _ in range(2 + count // SMALLEST_PAGE):
             left = count - len(rows)
             page = venue.calls.ask(partial(venue.client.fetch_ohlcv, symbol, timeframe, since, left))
             newer = [row for row in page if not rows or row[0] > rows[-1][0]]
@@ -60,6 +60,17 @@ class ExchangeMarket:
                 break
             since = int(rows[-1][0]) + 1
         return rows
+
+    def quote(self, symbol: str, at: datetime) -> Quote:  # noqa: ARG002 - as for the price
+        """Return the newest bid, ask and trade."""
+        with self._told():
+            venue = self._venue()
+            _see_that_it_is_there(venue, symbol)
+            told = venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))
+            when = told.get("timestamp")
+            at_venue = datetime.fromtimestamp(when / 1000, UTC) if when else datetime.now(UTC)
+            bid, ask = (None if told.get(name) is None else float(told[name]) for name in ("bid", "ask"))
+            return Quote(symbol, bid, ask, float(told["last"]), at_venue)
 
     def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
         """Return the price of the newest trade."""

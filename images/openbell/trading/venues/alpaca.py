@@ -110,15 +110,19 @@ def translate(error: Exception) -> VenueError:
             return MissingError(told)
         case 422 if "must be unique" in text:
             return DuplicateError(told)
-        case 400 | 403 | 422 if _is_about_the_order(error, status):
+        case 400 | 403 | 422 if "subscription" not in text and _is_about_the_order(error, status):
             return RefusedError(told)
         case 401 | 403:
-            return VenueError(
-                f"{told}: check ALPACA_API_KEY and ALPACA_SECRET_KEY, and whether they are live or paper keys"
-            )
+            return VenueError(f"{told}: {_what_to_do(text)}")
         case _ if status == 408 or status >= 500 or status == 0:
             return UnansweredError(told)
     return RefusedError(told)
+
+
+def _what_to_do(text: str) -> str:
+    if "subscription" in text:
+        return 'this account may not read that feed: set feed = "iex" in strategy.toml'
+    return "check ALPACA_API_KEY and ALPACA_SECRET_KEY, and whether they are live or paper keys"
 
 
 def _message(error: Any) -> str:
