@@ -83,13 +83,20 @@ class Outcome:
     ended: tuple[Ended, ...] = ()
 
 
-def run(setup: Setup, function: StrategyFunction, tell: Tell = lambda _: None, market: Market | None = None) -> Outcome:
+def run(
+    setup: Setup,
+    function: StrategyFunction,
+    tell: Tell = lambda _: None,
+    market: Market | None = None,
+    prepare: StrategyFunction | None = None,
+) -> Outcome:
     """Run the backtest; `tell` is called with the number of slots done after each. MarketError if there are no prices.
 
-    market: the prices, where the caller has opened them already (see `market_of`).
+    market: the prices, where the caller has opened them already (see `market_of`). prepare: the strategy's second function.
     """
     manifest = manifests.load(setup.folder)
-    bots = bots_of(manifest, setup)
+    functions = {"run": function} if prepare is None else {"run": function, "prepare": prepare}
+    bots = [bot for bot in bots_of(manifest, setup) if bot.function in functions]
     prices = market_of(manifest, setup) if market is None else market
     broker = BacktestBroker(prices, Decimal(str(setup.cash)), setup.costs, short=manifest.limits.short)
     with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
@@ -98,7 +105,9 @@ def run(setup: Setup, function: StrategyFunction, tell: Tell = lambda _: None, m
         journal = BacktestJournal(setup.journal, manifest.name)
         try:
             source = market_name(manifest, setup)
-            return _Backtest(setup, manifest, source, prices, broker, ledger, journal, function).run(bots, tell)
+            return _Backtest(
+                setup, manifest, source, prices, broker, ledger, journal, functions, Path(scratch) / "files"
+            ).run(bots, tell)
         finally:
             ledger.close()
             journal.close()
@@ -182,7 +191,8 @@ class _Backtest:
     broker: BacktestBroker
     ledger: Ledger
     journal: BacktestJournal
-    function: StrategyFunction
+    functions: Mapping[str, StrategyFunction]
+    files: Path  # of this backtest; none is there when it begins
     ended: list[Ended] = field(default_factory=list)
 
     def run(self, bots: list[Bot], tell: Tell) -> Outcome:
@@ -255,10 +265,12 @@ class _Backtest:
         )
         printed = io.StringIO()
         error, trace = "", ""
-        context = Context(self.manifest, one, self.market, self.broker, self.ledger, journal, lambda: slot)
+        context = Context(
+            self.manifest, one, self.market, self.broker, self.ledger, journal, lambda: slot, files=self.files
+        )
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
-                self.function(context)
+                self.functions[one.bot.function](context)
         except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
             error, trace = error_text(caught), traceback.format_exc()
         if text := printed.getvalue().strip():
@@ -266,7 +278,7 @@ class _Backtest:
         if error:
             journal.write("error", slot, fields, level="error", error=error, traceback=trace, will_retry=False)
         else:
-            for symbol in one.bot.symbols:
+            for symbol in one.bot.symbols if context.decides else ():
                 if symbol not in context.decisions:
                     context.hold(symbol, reason="the strategy decided nothing for this symbol")
             if context.state.changed:

@@ -19,6 +19,7 @@ from time import monotonic
 
 from openbell.backtest import engine
 from openbell.backtest.engine import Outcome, Setup
+from openbell.manifest import load_named
 from openbell.strategy import loader
 from openbell.trading.markets import Market
 
@@ -95,7 +96,12 @@ def _one(index: int, setup: Setup) -> Outcome:
         shutil.copytree(setup.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".git"))
         os.chdir(folder)
         try:
-            function = loader.load(folder, ("run",))["run"]
-            return engine.run(replace(setup, folder=folder), function, tell, _market)
+            # What streams do, no backtest can run.
+            names = [
+                name for name in loader.functions(load_named(folder / "strategy.toml", folder.name)) if name != "stream"
+            ]
+            functions = loader.load(folder, names)
+            prepare = functions.get("prepare")
+            return engine.run(replace(setup, folder=folder), functions["run"], tell, _market, prepare)
         finally:
             os.chdir("/")

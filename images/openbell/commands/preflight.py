@@ -132,7 +132,7 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
             return
         # Each rehearsal imports anew, in a process of its own.
         import_time = time.monotonic() - began
-        for bot in [one for one in manifest.bots if not one.is_stream] if runs else []:
+        for bot in [one for one in manifest.bots if not one.is_stream and one.function == "run"] if runs else []:
             limit = min(LONGEST, bot.timeout.total_seconds())
             if failure := _run(
                 bot, ForkLauncher(attempt, printer=printer), limit, "its rehearsal", beside=2 * import_time

@@ -108,6 +108,7 @@ class Bot(Settings):
     params: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     shift: timedelta = timedelta(0)  # how long after its slot the bot is dispatched (its share of the stagger)
     kind: str = "schedule"  # or "stream": always running, watched by its beats; `timeout` is its longest silence
+    function: str = "run"  # or "prepare": what is called at a slot; prepare sends no orders
 
     @property
     def is_stream(self) -> bool:
@@ -162,6 +163,7 @@ class Container:
     """What the strategy's own container may take; what is not set is what .env says."""
 
     memory: str = ""  # such as 512m
+    files: int = 256_000_000  # bytes that ctx.files may hold
     cpus: float | None = None
 
 

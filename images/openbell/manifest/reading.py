@@ -1,16 +1,16 @@
 """One pass over a manifest's file: what is right becomes values, what is wrong becomes problems, all of them at once."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
-from openbell.costs import SCHEDULES, Costs
 from openbell.manifest import grammar, trading, windows
-from openbell.manifest.model import DAY, Bot, Capital, Container, Limits, Manifest, Schedule, Settings, Window
-from openbell.manifest.problems import ManifestError, TableReader, shown
+from openbell.manifest.model import DAY, Bot, Container, Manifest, Schedule, Settings, Window
+from openbell.manifest.problems import ManifestError, shown
 from openbell.manifest.schedules import CALENDAR, TIMES, read_schedule
+from openbell.manifest.trading_tables import TradingTables
 
 # Also part of an image's name, which is why an underscore stands between two letters or digits, and alone.
 _NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -23,7 +23,7 @@ def read(table: dict[str, object], file: str, name: str) -> Manifest:
     return _Reading(file, name).manifest(table)
 
 
-class _Reading(TableReader):
+class _Reading(TradingTables):
     """The tables of a strategy.toml."""
 
     def __init__(self, file: str, name: str) -> None:
@@ -76,6 +76,7 @@ class _Reading(TableReader):
             table, "blackout", (), windows.windows, f"a list of windows such as {windows.ALLOWED}"
         )
         bots = self.bots(table, timezone, calendar, blackout, base)
+        bots += self.prepare(table, Schedule(timezone, calendar, blackout=blackout), base, bots)
         self.blanks(bots, market, broker)
         self.spelling(bots, market, broker)
         bots = tuple(replace(bot, shift=index * stagger) for index, bot in enumerate(bots))
@@ -107,76 +108,14 @@ class _Reading(TableReader):
             profile=profile,
         )
 
-    def money(
-        self, table: dict[str, object], market: str, broker: str, secrets: tuple[str, ...], *, live: bool
-    ) -> None:
-        """See that what moves money says so, and that the keys it needs are named."""
-        if live and broker == "paper":
-            self.wrong("live", "true", 'live = true only with a broker that has real money; broker is "paper"')
-        if "secrets" in table and self.has_problem("secrets"):
-            return
-        missing = [name for name in trading.keys_of(market, broker, live=live) if name not in secrets]
-        if missing:
-            whose = f'market = "{market}"' if broker == "paper" else f'broker = "{broker}"'
-            found = shown(table["secrets"]) if "secrets" in table else "nothing"
-            self.wrong("secrets", found, f"also {', '.join(missing)}, which {whose} needs in the environment")
-
-    def blanks(self, bots: Iterable[Bot], market: str, broker: str) -> None:
-        """See that only those who know their own symbols have any with blanks in them, as options of the OCC's have."""
-        if ":" in (market + broker).replace("ccxt:", ""):
-            return
-        for index, bot in enumerate(bots):
-            if any(" " in symbol for symbol in bot.symbols):
-                allowed = "symbols without blanks, unless the market or the broker is a class of your own"
-                self.wrong(f"bot[{index}].symbols", shown(list(bot.symbols)), allowed)
-
-    def spelling(self, bots: Iterable[Bot], market: str, broker: str) -> None:
-        """See that symbols are written as their market and broker write them."""
-        for index, bot in enumerate(bots):
-            for symbol in bot.symbols:
-                if allowed := trading.misspelt(symbol, market, broker):
-                    self.wrong(f"bot[{index}].symbols", shown(symbol), allowed)
-
     def container(self, table: dict[str, object]) -> Container:
         given = self.table(table, "container")
-        self.only(given, ("memory", "cpus"), "container.")
+        self.only(given, ("memory", "cpus", "files"), "container.")
         memory = self.take(given, "memory", "", grammar.matching(_SIZE), 'a size such as "512m"', "container.")
-        return Container(memory, self.take(given, "cpus", None, grammar.amount, "a number such as 0.5", "container."))
-
-    def limits(self, table: dict[str, object]) -> Limits:
-        given = self.table(table, "limits")
-        self.only(given, trading.LIMITS, "limits.")
-        found = {
-            name: self.take(given, name, None, *trading.LIMITS[name], "limits.")
-            for name in trading.LIMITS
-            if name in given
-        }
-        return replace(Limits(), **found)  # type: ignore[arg-type] # each reader returns what its field is
-
-    def capital(self, table: dict[str, object]) -> Capital:
-        given = self.table(table, "capital")
-        self.only(given, trading.CAPITAL, "capital.")
-        found = {
-            name: self.take(given, name, None, *trading.CAPITAL[name], "capital.")
-            for name in trading.CAPITAL
-            if name in given
-        }
-        if isinstance(table.get("capital"), dict) and len(given) != 1:
-            self.wrong("capital", "both amount and part" if given else "nothing", "one of amount and part")
-        return replace(Capital(), **found)  # type: ignore[arg-type] # each reader returns what its field is
-
-    def costs(self, table: dict[str, object]) -> Costs:
-        given = self.table(table, "costs")
-        self.only(given, ("schedule", *trading.COSTS), "costs.")
-        named = f"one of {', '.join(SCHEDULES)}"
-        schedule = self.take(given, "schedule", "free", grammar.one_of(tuple(SCHEDULES)), named, "costs.")
-        found = {
-            name: self.take(given, name, None, *trading.COSTS[name], "costs.")
-            for name in trading.COSTS
-            if name in given
-        }
-        known = {name: value for name, value in found.items() if value is not None}
-        return replace(SCHEDULES[schedule], **known)  # type: ignore[arg-type] # each reader returns what its field is
+        cpus = self.take(given, "cpus", None, grammar.amount, "a number such as 0.5", "container.")
+        files = self.take(given, "files", "256m", grammar.matching(_SIZE), 'a size such as "1g"', "container.")
+        units = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+        return Container(memory, cpus=cpus, files=int(files[:-1]) * units[files[-1]])
 
     def bots(
         self,
@@ -234,6 +173,26 @@ class _Reading(TableReader):
         settings = self.settings(table, base, key)
         return Bot(self.name, bot_id or "", symbols, schedule, MappingProxyType(params), kind=kind, **vars(settings))
 
+    def prepare(
+        self, table: dict[str, object], base: Schedule, settings: Settings, bots: tuple[Bot, ...]
+    ) -> tuple[Bot, ...]:
+        """Return the bot that calls the second function, for training and downloads, if there is one."""
+        if "prepare" not in table:
+            return ()
+        given, key = self.table(table, "prepare"), "prepare."
+        self.only(given, (*TIMES, "params", *_SETTINGS), key)
+        name = f"{self.name}-prepare"
+        if any(bot.id == name for bot in bots):
+            self.wrong("bot", shown(name), "another id: this one is that of [prepare]")
+        schedule = read_schedule(self, given, key, base)
+        has_timeout = "timeout" in given or settings.timeout != Settings().timeout
+        if not has_timeout:
+            settings = replace(settings, timeout=PREPARE_TIMEOUT)
+        params = MappingProxyType(self.table(given, "params", key))
+        symbols = tuple(dict.fromkeys(symbol for bot in bots for symbol in bot.symbols))
+        made = vars(self.settings(given, settings, key))
+        return (Bot(self.name, name, symbols, schedule, params, function="prepare", **made),)
+
     def settings(self, table: dict[str, object], base: Settings, key: str) -> Settings:
         given = {
             name: self.take(table, name, getattr(base, name), *_SETTINGS[name], key)
@@ -247,6 +206,7 @@ class _Reading(TableReader):
         return settings
 
 
+PREPARE_TIMEOUT = timedelta(minutes=30)  # of [prepare], where nothing else is said
 _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "grace": (grammar.parse_duration, 'a duration such as "60s", at most 3650d'),
     "timeout": (grammar.positive, 'a duration longer than zero such as "2m", at most 3650d'),
@@ -277,5 +237,6 @@ _TOP_LEVEL = (
     "max_parallel",
     "stagger",
     "defaults",
+    "prepare",
     "bot",
 )

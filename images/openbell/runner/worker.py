@@ -56,7 +56,7 @@ def attempt(
 ) -> Failure | None:
     """Call the strategy once; return None if it succeeded, else what went wrong.
 
-    functions: the strategy's `run` and `stream`, as far as its bots need them. wait: called once everything is ready;
+    functions: the strategy's `run`, `prepare` and `stream`, as far as its bots need them. wait: called once everything is ready;
     returns when the run may begin.
     """
     fields = run.fields()
@@ -76,13 +76,15 @@ def attempt(
             _stream(functions["stream"], stream, process)
             return None
         broker = open_at(run.slot)
-        context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not)
+        files = None if places.database else places.state / "files"
+        context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not, files=files)
         wait()
         time_left.restart()
-        returned = _run_with_what_is_there(functions["run"], context, process)
+        returned = _run_with_what_is_there(functions[run.bot.function], context, process)
         if returned is not None:
-            text = f"run() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
+            text = f"{run.bot.function}() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
             _note(journal, fields, text, "warning")
+        context.check_files()
         if context.state.changed:
             ledger.save_state(run.bot.id, run.slot, context.state)
         ordered = any(action != "hold" for action in context.decisions.values())
@@ -154,7 +156,7 @@ def _run(function: StrategyFunction, context: Context, process: int) -> object:
     finally:
         _end_copies(process)
         context.end_threads(LAST_ANSWER)
-    for symbol in context.symbols:
+    for symbol in context.symbols if context.decides else ():
         if symbol not in context.decisions:
             context.hold(symbol, reason="the strategy decided nothing for this symbol")
     return returned

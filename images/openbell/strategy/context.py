@@ -37,6 +37,23 @@ class BotContext(TargetContext):
         self.hold(symbol, reason=f"left out: {reason}")
         return True
 
+    @property
+    def decides(self) -> bool:
+        """Tell whether the run decides about symbols; prepare does not."""
+        return self._run.bot.function == "run"
+
+    def check_files(self) -> None:
+        """Raise StrategyError if the strategy's files are more than they may be."""
+        if self._files is None or not self._files.is_dir():
+            return
+        held = sum(path.lstat().st_size for path in self._files.rglob("*") if not path.is_dir())
+        if held > self._files_bound:
+            msg = (
+                f"ctx.files holds {held / 1e6:,.0f} MB, and {self._files_bound / 1e6:,.0f} MB are allowed: delete what is "
+                'old, or set [container] files = "1g" in strategy.toml'
+            )
+            raise StrategyError(msg)
+
     def end_threads(self, seconds: float) -> None:
         """Let an order that another thread is sending get its answer and its line, and no thread send any more."""
         self._one_thread.acquire(timeout=seconds)

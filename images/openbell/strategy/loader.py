@@ -27,9 +27,9 @@ def manifest(places: Paths) -> Manifest:
 
 
 def functions(manifest: Manifest) -> tuple[str, ...]:
-    """Return the names of the functions that the manifest's bots need: run, stream or both."""
-    kinds = {bot.is_stream for bot in manifest.bots}
-    return tuple(name for name, is_stream in (("run", False), ("stream", True)) if is_stream in kinds)
+    """Return the names of the functions that the manifest's bots need: run, prepare and stream."""
+    needed = {"stream" if bot.is_stream else bot.function for bot in manifest.bots}
+    return tuple(name for name in ("run", "prepare", "stream") if name in needed)
 
 
 def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, StrategyFunction]:

@@ -198,6 +198,9 @@ class OrderContext(AccountContext):
         event: str,
         told: Mapping[str, object] = _NOTHING,
     ) -> PlacedOrder:
+        if self._run.bot.function == "prepare":
+            msg = "prepare() sends no orders: decide in run()"
+            raise StrategyError(msg)
         if side not in SIDES:
             msg = f'side is "buy" or "sell", not {side!r}'
             raise StrategyError(msg)
@@ -207,15 +210,11 @@ class OrderContext(AccountContext):
             msg = "an order has either a quantity or a value"
             raise StrategyError(msg)
         if value is not None:
-            quantity = self._units(symbol, _positive(value, "value"), terms.limit)
+            quantity = _positive(value, "value") / (terms.limit or self.price(symbol))
         order = Order(
             self._identity(symbol, side, leg, event), symbol, side, float(_positive(quantity, "quantity")), terms=terms
         )
         return self._send(order, reason, leg, told)
-
-    def _units(self, symbol: str, value: float, price: float | None = None) -> float:
-        """Return how many units are worth so much: whole ones of a share at a venue without fractions."""
-        return value / (price or self.price(symbol))
 
     def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         with self._one_thread:

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 import pytz
 
@@ -37,12 +38,16 @@ class RunContext:
         journal: Journal,
         clock: Callable[[], datetime],
         halted: Halted = never_halted,
+        *,
+        files: Path | None = None,
     ) -> None:
         self.bot = run.bot.id
         self.symbols = run.bot.symbols
         self.params = run.bot.params
         self.state = State(ledger.state(run.bot.id))
         self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._files = files
+        self._files_bound = manifest.container.files
         self._zone = pytz.timezone(manifest.timezone)
         self._secrets = manifest.secrets
         self._run = run
@@ -66,6 +71,18 @@ class RunContext:
     def now(self) -> datetime:
         """The same instant on the strategy's own wall clock."""
         return self.slot.astimezone(self._zone)
+
+    @property
+    def files(self) -> Path:
+        """A folder of the strategy's own that lasts, for models and caches; its bots share it. It is bounded: 256 MB.
+
+        A run whose folder holds more fails. [container] files = "1g" in strategy.toml allows more.
+        """
+        if self._files is None:
+            msg = "there is no folder that lasts here: keep small values in ctx.state"
+            raise StrategyError(msg)
+        self._files.mkdir(parents=True, exist_ok=True)
+        return self._files
 
     def secret(self, name: str) -> str:
         """Return a secret that the manifest names under `secrets`."""

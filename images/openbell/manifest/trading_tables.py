@@ -1,0 +1,81 @@
+"""The tables of a manifest that concern money: limits, capital, costs, keys, and how symbols are written."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from openbell.costs import SCHEDULES, Costs
+from openbell.manifest import grammar, trading
+from openbell.manifest.model import Bot, Capital, Limits
+from openbell.manifest.problems import TableReader, shown
+
+
+class TradingTables(TableReader):
+    """Reads what a manifest says of trading."""
+
+    def money(
+        self, table: dict[str, object], market: str, broker: str, secrets: tuple[str, ...], *, live: bool
+    ) -> None:
+        """See that what moves money says so, and that the keys it needs are named."""
+        if live and broker == "paper":
+            self.wrong("live", "true", 'live = true only with a broker that has real money; broker is "paper"')
+        if "secrets" in table and self.has_problem("secrets"):
+            return
+        missing = [name for name in trading.keys_of(market, broker, live=live) if name not in secrets]
+        if missing:
+            whose = f'market = "{market}"' if broker == "paper" else f'broker = "{broker}"'
+            found = shown(table["secrets"]) if "secrets" in table else "nothing"
+            self.wrong("secrets", found, f"also {', '.join(missing)}, which {whose} needs in the environment")
+
+    def blanks(self, bots: Iterable[Bot], market: str, broker: str) -> None:
+        """See that only those who know their own symbols have any with blanks in them, as options of the OCC's have."""
+        if ":" in (market + broker).replace("ccxt:", ""):
+            return
+        for index, bot in enumerate(bots):
+            if any(" " in symbol for symbol in bot.symbols):
+                allowed = "symbols without blanks, unless the market or the broker is a class of your own"
+                self.wrong(f"bot[{index}].symbols", shown(list(bot.symbols)), allowed)
+
+    def spelling(self, bots: Iterable[Bot], market: str, broker: str) -> None:
+        """See that symbols are written as their market and broker write them."""
+        for index, bot in enumerate(bots):
+            for symbol in bot.symbols:
+                if allowed := trading.misspelt(symbol, market, broker):
+                    self.wrong(f"bot[{index}].symbols", shown(symbol), allowed)
+
+    def limits(self, table: dict[str, object]) -> Limits:
+        """Return what [limits] says."""
+        given = self.table(table, "limits")
+        self.only(given, trading.LIMITS, "limits.")
+        found = {
+            name: self.take(given, name, None, *trading.LIMITS[name], "limits.")
+            for name in trading.LIMITS
+            if name in given
+        }
+        return replace(Limits(), **found)  # type: ignore[arg-type] # each reader returns what its field is
+
+    def capital(self, table: dict[str, object]) -> Capital:
+        """Return what [capital] says."""
+        given = self.table(table, "capital")
+        self.only(given, trading.CAPITAL, "capital.")
+        found = {
+            name: self.take(given, name, None, *trading.CAPITAL[name], "capital.")
+            for name in trading.CAPITAL
+            if name in given
+        }
+        if isinstance(table.get("capital"), dict) and len(given) != 1:
+            self.wrong("capital", "both amount and part" if given else "nothing", "one of amount and part")
+        return replace(Capital(), **found)  # type: ignore[arg-type] # each reader returns what its field is
+
+    def costs(self, table: dict[str, object]) -> Costs:
+        """Return what [costs] says: a schedule, and what differs from it."""
+        given = self.table(table, "costs")
+        self.only(given, ("schedule", *trading.COSTS), "costs.")
+        named = f"one of {', '.join(SCHEDULES)}"
+        schedule = self.take(given, "schedule", "free", grammar.one_of(tuple(SCHEDULES)), named, "costs.")
+        found = {
+            name: self.take(given, name, None, *trading.COSTS[name], "costs.")
+            for name in trading.COSTS
+            if name in given
+        }
+        known = {name: value for name, value in found.items() if value is not None}
+        return replace(SCHEDULES[schedule], **known)  # type: ignore[arg-type] # each reader returns what its field is
