@@ -14,17 +14,17 @@ OPENBELL = Path("images/openbell")
 LOCKED = {"gcp": Path("images/requirements-serverless-gcp.txt")}
 LOCKED_OTHERWISE = Path("images/requirements-serverless.txt")
 NOT_NEEDED = ("supervisor", "commands", "backtest", "__pycache__", "__main__.py", "service.py", "multi.py", "once.py")
+SHARED = "_shared"  # code that all strategies have in common
 MEGABYTE = 1_000_000
 
 
 def copy_code(strategies: Path, function: Function, to: Path) -> None:
     """Copy openbell and the strategy's folder."""
     shutil.copytree(OPENBELL, to / "openbell", ignore=shutil.ignore_patterns(*NOT_NEEDED))
-    shutil.copytree(
-        strategies / function.name,
-        to / "strategies" / function.name,
-        ignore=shutil.ignore_patterns("__pycache__", "*.in"),
-    )
+    for name in (function.name, SHARED):
+        if (strategies / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.in")
+            shutil.copytree(strategies / name, to / "strategies" / name, ignore=ignored)
 
 
 def requirements(target: str, folder: Path) -> str:

@@ -75,6 +75,7 @@ def imported(folder: Path) -> dict[str, str]:
     """Return the modules that a strategy's own files import from elsewhere, each with the file and line where."""
     files = [file for file in sorted(folder.rglob("*.py")) if not _is_hidden(file.relative_to(folder))]
     own = {part for file in files for part in (file.stem, *file.relative_to(folder).parts[:-1])}
+    own |= {path.stem for path in (folder.parent / "_shared").glob("*")}
     found: dict[str, str] = {}
     for file in files:
         try:

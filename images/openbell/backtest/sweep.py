@@ -94,6 +94,8 @@ def _one(index: int, setup: Setup) -> Outcome:
         # The manifest, the report and the journal know a strategy by its folder's name.
         folder = Path(scratch) / setup.folder.name
         shutil.copytree(setup.folder, folder, ignore=shutil.ignore_patterns("__pycache__", ".git"))
+        if (shared := loader.shared(setup.folder)) is not None and shared.parent != setup.folder:
+            shutil.copytree(shared, folder / shared.name, ignore=shutil.ignore_patterns("__pycache__"))
         os.chdir(folder)
         try:
             # What streams do, no backtest can run.

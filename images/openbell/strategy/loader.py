@@ -12,6 +12,8 @@ from openbell.manifest import Manifest, load_named
 from openbell.paths import PathError, Paths
 from openbell.strategy.executable import StrategyFunction, executed, refusal
 
+SHARED = "_shared"
+
 
 class StrategyImportError(Exception):
     """strategy.py cannot be used; the message is one line, `traceback` has the rest."""
@@ -35,7 +37,8 @@ def functions(manifest: Manifest) -> tuple[str, ...]:
 def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, StrategyFunction]:
     """Import strategy.py and return these functions of it; StrategyImportError says what is missing or failed.
 
-    The folder goes on the import path, so that a strategy may have modules of its own beside it.
+    The folder goes on the import path, so that a strategy may have modules of its own beside it, and so does `_shared`, the
+    code that all strategies have in common.
     """
     path = folder / "strategy.py"
     if not path.is_file():
@@ -47,7 +50,7 @@ def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, Strategy
         raise StrategyImportError(msg)
     module = importlib.util.module_from_spec(spec)
     sys.modules["strategy"] = module
-    sys.path.insert(0, str(folder))
+    sys.path[:0] = [str(folder), *(str(path) for path in [shared(folder)] if path is not None)]
     try:
         spec.loader.exec_module(module)
     except BaseException as error:
@@ -69,6 +72,11 @@ def load(folder: Path, names: Iterable[str] = ("run",)) -> Mapping[str, Strategy
             raise StrategyImportError(msg)
         found[name] = executed(name, function)
     return found
+
+
+def shared(folder: Path) -> Path | None:
+    """Return where the code is that all strategies share: in an image within the strategy's own folder, else beside it."""
+    return next((path for path in (folder / SHARED, folder.parent / SHARED) if path.is_dir()), None)
 
 
 def _reopen_standard_files() -> None:
