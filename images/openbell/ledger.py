@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from openbell.database_version import found_version
+from openbell.group_commit import GroupCommit, use_group_commit
 from openbell.ledger_schema import SCHEMA, VERSION
 from openbell.order_terms import MARKET, Terms, decoded
 from openbell.position import ZERO, Position, after_adoption, after_fill, after_split, decimal
@@ -84,6 +85,7 @@ class Ledger:
         """in_memory: nothing is kept beyond this object, for a backtest."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        self._group = None if in_memory else GroupCommit(path)
         self._owner: Claim | None = None
         # Threads of a strategy may order. A context lets one of them in at a time.
         self._database = sqlite3.connect(
@@ -91,8 +93,7 @@ class Ledger:
         )
         try:
             found = found_version(self._database, path, VERSION)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
+            use_group_commit(self._database)
             self._database.executescript(SCHEMA)
             self._begin_holdings()
             self._begin_positions()
@@ -249,7 +250,7 @@ class Ledger:
                     f"INSERT INTO holdings SELECT symbol, {signed} FROM orders WHERE status = 'filled' GROUP BY symbol"
                 )
                 self._database.execute(statement)
-                self.remember("holdings since", _text(datetime.now(UTC)))
+                self._remember("holdings since", _text(datetime.now(UTC)))
 
     def _begin_positions(self) -> None:
         """Give bots what a ledger without positions by bot says is held: an older version's, or one after a rollback."""
@@ -532,9 +533,17 @@ class Ledger:
 
     def remember(self, name: str, value: str) -> None:
         """Keep one small fact about the strategy, such as how it last stopped."""
-        self._database.execute(
-            "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
-        )
+        self.remember_all({name: value})
+
+    def remember_all(self, facts: Mapping[str, str]) -> None:
+        """Keep several facts in one durable step."""
+        with self._transaction():
+            for name, value in facts.items():
+                self._remember(name, value)
+
+    def _remember(self, name: str, value: str) -> None:
+        statement = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+        self._database.execute(statement, (name, value))
 
     def forget_before(self, slot: datetime) -> None:
         """Remove finished claims and settled orders of slots before this one, so that the file stays small."""
@@ -550,17 +559,19 @@ class Ledger:
                 self._database.execute(statement)
 
     def _transaction(self) -> "_Transaction":
-        return _Transaction(self._database)
+        return _Transaction(self._database, self._group)
 
 
 class _Transaction:
     """BEGIN IMMEDIATE, so that a writer waits at the start rather than fails in the middle; COMMIT or ROLLBACK."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, group: GroupCommit | None) -> None:
         self._database = database
+        self._group = group
 
     def __enter__(self) -> None:
         self._database.execute("BEGIN IMMEDIATE")
+        self._changes = self._database.total_changes if self._group is not None else 0
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
@@ -569,6 +580,8 @@ class _Transaction:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+        if kind is None and self._group is not None and self._database.total_changes > self._changes:
+            self._group.sync()
 
 
 def _order(row: tuple[Any, ...]) -> OrderRecord:

@@ -33,6 +33,7 @@ class PostgresLedger(Ledger):
         self.database = Database(url, schema_of(strategy))
         self._database = cast("sqlite3.Connection", self.database)
         self._owner: Claim | None = None
+        self._group = None  # the server makes commits durable
         if prepare:
             self.database.executescript(SCHEMA + _LEASES + LOCKS)
             self._begin_holdings()

@@ -136,6 +136,8 @@ class Loop:
         """
         now = self._clock.now()
         self._own_days.look()
+        accounted: list[tuple[str, datetime]] = []
+        schedules: dict[str, str] = {}
         for bot in self._manifest.bots:
             until = self._ledger.accounted_until(bot.id)
             fact, meaning = f"schedule of {bot.id}", repr(bot.schedule)
@@ -148,8 +150,8 @@ class Loop:
             # A new bot, or one with a new schedule, owes no slot of the time before.
             if until is None or self._ledger.fact(fact) != meaning:
                 until = now - bot.shift - bot.grace - TICK if reach_back else now
-                self._ledger.account([(bot.id, until)])
-                self._ledger.remember(fact, meaning)
+                accounted.append((bot.id, until))
+                schedules[fact] = meaning
             self._settled[bot.id] = until
             self._decided[bot.id] = min(until, now)  # it is later than now if the clock was ahead
             if bot.is_stream:
@@ -157,6 +159,9 @@ class Loop:
                 continue
             job = SlotJob(bot, partial(self._decided.__getitem__, bot.id), self._clock, self._timetable)
             self._jobs[bot.id] = job.do(self._due, bot)
+        if accounted:  # in one step each: on a slow disk a step takes a second
+            self._ledger.account(accounted)
+            self._ledger.remember_all(schedules)
         for claim in unfinished:
             self._runs.queue(claim, self._bots[claim.bot], claimed=True)
         self._find_next_due()

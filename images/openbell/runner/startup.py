@@ -93,7 +93,9 @@ def reconcile(manifest: Manifest, places: Paths, journal: Journal) -> None:
             process.kill()
         time.sleep(0.005)
     if ending.failure is not None:
-        text = f"what the broker holds could not be compared with the ledger: {ending.failure.error}"
+        is_late = time.monotonic() > until
+        reason = f"it took longer than {RECONCILE:g} s" if is_late else ending.failure.error
+        text = f"what the broker holds could not be compared with the ledger: {reason}"
         journal.write("output", clock.now(), level="warning", text=text)
 
 

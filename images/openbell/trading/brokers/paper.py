@@ -18,6 +18,7 @@ from pathlib import Path
 
 from openbell.costs import Costs
 from openbell.database_version import found_version
+from openbell.group_commit import GroupCommit, use_group_commit
 from openbell.order_terms import leg_of
 from openbell.strategy_user import share
 from openbell.trading import cash_account, market_prices
@@ -32,6 +33,8 @@ VERSION = 0  # the file's user_version; a higher one is refused
 STARTING_CASH = Decimal(100_000)
 
 _QUANTITY = Decimal("0.000000001")
+# Connections of the process that this one was forked from. Closing one here would free locks that are held there.
+_INHERITED: list[sqlite3.Connection] = []
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
 
 SCHEMA = """
@@ -73,6 +76,8 @@ class PaperBroker:
     ) -> None:
         """short: more may be sold than is held."""
         self._path = folder / FILE
+        self._group = GroupCommit(self._path)
+        self._open: tuple[tuple[int, int], sqlite3.Connection] | None = None  # with the process and the file it is for
         self._market = market
         self._at = at
         self._costs = costs or Costs()
@@ -187,6 +192,7 @@ class PaperBroker:
     def _book(self) -> Iterator[tuple[sqlite3.Connection, Book]]:
         """Yield the book of the orders that wait, in a transaction; what has changed in it is stored."""
         with self._connection() as connection, localcontext(EXACT):
+            changes = connection.total_changes
             connection.execute("BEGIN IMMEDIATE")
             before = _resting(connection)
             settlement = _Settlement(connection, short=self._short)
@@ -197,6 +203,8 @@ class PaperBroker:
                     _write(connection, one)
             _forget_done(connection, book)
             connection.execute("COMMIT")
+            if connection.total_changes > changes:
+                self._group.sync()
 
     def _price(self, symbol: str) -> float:
         try:
@@ -211,22 +219,36 @@ class PaperBroker:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Yield a connection for one call, made if need be with the account; what is not committed is undone.
-
-        A connection lives no longer than the call: SQLite's do not survive a fork, and every run is one.
-        """
+        """Yield this process's connection, made if need be with the account; what is not committed is undone."""
         try:
-            if not self._path.exists():
-                _create(self._path)
-            with closing(sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)) as connection:
-                found_version(connection, self._path, VERSION)
-                connection.execute("PRAGMA synchronous = FULL")
-                for statement in LATER.strip().splitlines():
-                    connection.execute(statement)
+            connection = self._open_connection()
+            try:
                 yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
         except (OSError, sqlite3.Error) as error:
             msg = f"the paper account {self._path} cannot be used: {error}"
             raise BrokerError(msg) from error
+
+    def _open_connection(self) -> sqlite3.Connection:
+        """Return the open connection; a new one in another process or for another file, since neither survives that.
+
+        It stays open: the last one to be closed moves the log into the file, which takes several syncs.
+        """
+        if not self._path.exists():
+            _create(self._path)
+        key = (os.getpid(), self._path.stat().st_ino)
+        if self._open is None or self._open[0] != key:
+            if self._open is not None and self._open[0][0] != key[0]:
+                _INHERITED.append(self._open[1])
+            connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            found_version(connection, self._path, VERSION)
+            use_group_commit(connection)
+            for statement in LATER.strip().splitlines():
+                connection.execute(statement)
+            self._open = key, connection
+        return self._open[1]
 
 
 class _Settlement:
