@@ -56,7 +56,7 @@ def test_many_bots_due_at_once_all_trade(tmp_path: Path) -> None:
         return [line for line in since(tmp_path / "journal" / "demo", due.date()) if line["event"] == kind]
 
     try:
-        wait_for(lambda: events("service_start"), "the start of the loop", 60)
+        wait_for(lambda: bool(events("service_start")), "the start of the loop", 60)
         assert datetime.now(UTC) < due, "the loop was not there in time: the test says nothing"
         wait_for(lambda: len(events("run_end")) == BOTS, "the end of all runs", 90)
     finally:
