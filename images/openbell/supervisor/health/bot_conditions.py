@@ -20,6 +20,9 @@ STREAM_GRACE = timedelta(seconds=10)  # for a loop to start a stream, or start i
 STREAM_WINDOW = timedelta(minutes=5)
 STREAM_ENDS = 3  # ends of a stream within the window that are too many
 STALE_WINDOW = timedelta(hours=1)  # for so long old bars of a stream are reported
+OVERLAPS = 3  # slots without a run of their own that are too many, if they belong to more than one run
+LONG_OVERLAP = 10  # slots without a run of their own that are too many while one run goes on
+NO_LONGER_OVERLAPS = 5  # slots in a row with a run of their own after which earlier overlaps are over
 
 TimedCondition = tuple[Condition, datetime | None]  # with the time until which it holds without news
 
@@ -41,6 +44,8 @@ def bot_conditions(facts: BotFacts, loop: Verdict, now: datetime, *, paused: boo
     yield from _unexpected(about)
     yield from _orders(about)
     yield from _symbols(about)
+    if not paused and not facts.bot.is_stream and not hung_runs(facts, now):
+        yield from _overlaps(about)
     yield from _slower(about)
 
 
@@ -211,6 +216,29 @@ def _symbols(about: _About) -> Iterator[TimedCondition]:
     named = ", ".join(sorted({str(finding.detail.get("symbol")) for finding in newest}))
     reason = f"{named} was left out: {found[0].detail.get('reason')}"
     yield about.condition("symbol_unavailable", found[-1].at, reason, "symbols that the market knows", len(found)), None
+
+
+def _overlaps(about: _About) -> Iterator[TimedCondition]:
+    """Yield that runs go on to last longer than the time between slots: it is normal that one run is slow."""
+    overlaps: list[SlotRecord] = []
+    runs = in_a_row = 0  # runs that kept slots from running; slots in a row that had a run of their own
+    newest_ran = False
+    for slot in about.facts.slots:
+        if (slot.outcome, slot.reason) == ("skipped", "overlap"):
+            runs += in_a_row > 0 or not overlaps
+            overlaps.append(slot)
+            in_a_row = 0
+        elif slot.outcome not in {"skipped", "missed", None}:  # those prove nothing
+            newest_ran = newest_ran or not overlaps
+            in_a_row += 1
+            if in_a_row == NO_LONGER_OVERLAPS:
+                break
+    count = len(overlaps)
+    # What a run did that failed or ran out of its timeout is reported as that.
+    long_run = count >= LONG_OVERLAP and not newest_ran and not about.facts.streaks
+    if long_run or (count >= OVERLAPS and runs > 1):
+        reason = f"{count} of its newest slots had no run, as the run before had not ended; the newest is {about.local(overlaps[0].last)}"
+        yield about.condition("overlapping", overlaps[-1].first, reason, "runs that end before the next slot", count), None
 
 
 def _slower(about: _About) -> Iterator[TimedCondition]:

@@ -82,6 +82,11 @@ KINDS: Mapping[str, Kind] = {
     ),
     "broker_differs": Kind("does not hold what its ledger says", "Compare the broker's account with its page"),
     "unexpected_run": Kind("ran where no slot was", "Look at its schedule and its calendar", critical=False),
+    "overlapping": Kind(
+        "has runs that last longer than the time between its slots",
+        "Its page shows how long runs take; give it more time between slots, or make it faster",
+        critical=False,
+    ),
     "slower": Kind(
         "takes longer from week to week",
         "Its page shows the trend; make it faster or raise `timeout` before a run reaches it",

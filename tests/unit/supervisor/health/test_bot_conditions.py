@@ -31,6 +31,16 @@ def slot(minutes: int, outcome: str | None = "succeeded", run_id: str | None = N
     return SlotRecord(at, at, 1, outcome, run_id=run_id or f"run-{minutes}")
 
 
+def slots(pattern: str) -> tuple[SlotRecord, ...]:
+    """Return the newest slots, newest first: o overlap, p paused, s succeeded, f failed, m missed, t timed out, . in progress."""
+    known = {"s": "succeeded", "f": "failed", "m": "missed", "t": "timed_out", ".": None}
+    reasons = {"o": "overlap", "p": "paused"}
+    return tuple(
+        replace(slot(minutes, "skipped"), reason=reasons[letter]) if letter in reasons else slot(minutes, known[letter])
+        for minutes, letter in enumerate(pattern)
+    )
+
+
 def opened(minutes: int) -> RunRecord:
     """Return an open run that began so many minutes ago."""
     at = NOW - minutes * MINUTE
@@ -179,6 +189,19 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
     ),
     ("slower in a far future", BotFacts(BOT, durations=replace(SLOW, limit_at=NOW + timedelta(days=200))), UP, []),
     ("slower for ever", BotFacts(BOT, durations=replace(SLOW, limit_at=None)), UP, []),
+    ("each second slot overlaps", BotFacts(BOT, slots("osososs")), UP, [("overlapping", 240, 3, "3 of its newest")]),
+    ("runs over several slots", BotFacts(BOT, slots(".ooosooo")), UP, [("overlapping", 420, 6, "14:59:00")]),
+    ("one run that took long", BotFacts(BOT, slots("soooos")), UP, []),
+    ("one run that takes very long", BotFacts(BOT, slots("oooooooooos")), UP, [("overlapping", 540, 10, "")]),
+    ("the next one has begun", BotFacts(BOT, slots(".oooooooooo")), UP, [("overlapping", 600, 10, "")]),
+    ("one that took very long and is over", BotFacts(BOT, slots("sooooooooooos")), UP, []),
+    ("one that hung", BotFacts(BOT, slots(".oooooooooot"), streaks=STREAKS[:1]), UP, [("failed", 240, 2, "")]),
+    ("one that hangs", BotFacts(BOT, slots("oooooooooo."), (opened(10),)), UP, [("hung", 600, 1, "")]),
+    ("overlaps that are over", BotFacts(BOT, slots("sssssosoososo")), UP, []),
+    ("overlaps that are not over yet", BotFacts(BOT, slots("ssssosoosos")), UP, [("overlapping", 540, 4, "")]),
+    ("missed and paused slots prove nothing", BotFacts(BOT, slots("mmmmmppoosos")), UP, [("overlapping", 600, 3, "")]),
+    ("failed runs end, too", BotFacts(BOT, slots("fffffosososo")), UP, []),
+    ("overlaps of a paused bot", BotFacts(BOT, slots("ososos"), pause=PAUSED), UP, []),
     ("a stream", BotFacts(STREAM, (), (opened(1),), stream_heartbeat=ago(5)), UP, []),
     (
         "a silent stream",

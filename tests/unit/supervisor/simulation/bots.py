@@ -33,4 +33,5 @@ class SimulatedBot:
     pause: Pause | None = None
     heard: datetime | None = None  # of a stream, its newest beat
     silent: bool = False  # of a stream: no events arrive
+    overlapped: set[datetime] = field(default_factory=set)  # slots that came due during the run before
     creeps_since: datetime | None = None  # its runs take longer from then on, day by day

@@ -199,6 +199,8 @@ class Loop:
                 self.truth.outcome(at, self.name, one.bot.id, slot, "missed", self.cause)
                 if self.up and self.beating and self.heard < slot and self.started is not None and self.started < slot:
                     self.truth.begin(at, "not_written", self.name, "", self.cause)
+                    for later in (31, 63):  # the watch reads a beat every half minute only
+                        self.agenda.at(at + later * SECOND, lambda _: None)
 
         self.agenda.at(one.bot.start_by(slot) + WRITE_MARGIN, over)
 
@@ -211,6 +213,8 @@ class Loop:
         self.write("slot_skipped", at, {**fields, **first, **more}, level="warning")
         for slot in slots:
             self.truth.outcome(at, self.name, one.bot.id, slot, outcome, self.cause)
+        one.overlapped.update(slots if reason == "overlap" else ())
+        self.truth.overlaps(at, self.name, one.bot.id, one.overlapped, self.cause)
 
     def pause(self, one: SimulatedBot, at: datetime, length: timedelta) -> None:
         """Pause a bot for some time."""
@@ -285,6 +289,7 @@ class Loop:
             self.truth.end(at, "hung", self.name, one.bot.id)
         if run.trigger == "loop" and self.truth.expects(self.name, one.bot.id, run.slot):
             self.truth.outcome(at, self.name, one.bot.id, run.slot, outcome, self.cause)
+            self.truth.overlaps(at, self.name, one.bot.id, one.overlapped, self.cause)
 
     def fields(self, one: SimulatedBot, run: OpenRun) -> dict[str, object]:
         """Return what every line of a run has."""

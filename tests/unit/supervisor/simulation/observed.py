@@ -45,6 +45,7 @@ class Record:
         found = {condition.key: condition for condition in conditions}
         for key in list(self._open):
             is_new = key in found and left_at is not None and left_at < found[key].since < now
+            is_new = is_new and found[key].since != self._open[key].condition.since  # known before it began
             if key not in found or is_new:
                 self._open.pop(key).end = now
         for key in found.keys() - self._open.keys():

@@ -1,11 +1,14 @@
 """The truth: what the simulation did to each slot, and what had to be said of it and when. Knows nothing of the watch."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 CALENDAR_RAN_OUT = "its calendar had run out"  # a cause: slots of the past become known
+SHOWN = 20  # slots of a bot by which overlaps are judged
 Key = tuple[str, str, str]  # kind, strategy, bot
 
 
@@ -67,6 +70,19 @@ class Truth:
                 self.begin(at, kind, strategy, bot, cause)
             else:
                 self.end(at, kind, strategy, bot)
+
+    def overlaps(self, at: datetime, strategy: str, bot: str, overlapped: set[datetime], cause: str) -> None:
+        """Say that runs overlap or no longer do, from the bot's newest slots as a text: o overlap, r ran, - anything else."""
+        newest = islice(reversed(self.outcomes[strategy, bot].items()), SHOWN)
+        ran = {"succeeded", "failed", "timed_out", "interrupted"}
+        text = "".join("o" if slot in overlapped else "r" if was in ran else "-" for slot, was in newest)
+        recent = re.split("r-*r-*r-*r-*r", text)[0].replace("-", "")
+        long = recent.startswith("o") and recent.count("o") >= 10 and not self._rows[strategy, bot]
+        goes_on = long or (recent.count("o") >= 3 and re.search("or+o", recent))
+        if goes_on and ("hung", strategy, bot) not in self._open:
+            self.begin(at, "overlapping", strategy, bot, cause)
+        else:
+            self.end(at, "overlapping", strategy, bot)
 
     def is_open(self, strategy: str, bot: str, slot: datetime) -> bool:
         """Tell whether a slot has no outcome yet."""
