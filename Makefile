@@ -232,10 +232,11 @@ test-calendars: ## Compare every day of every exchange's calendar with exchange_
 	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto tests/unit/test_calendars.py
 
 .PHONY: test-year
-test-year: ## Simulate a year of bad luck on the real loop, and one of 1,000 bots under the real watch: [SEED=1]
+test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots under the real watch, and wrong clocks: [SEED=1]
 	@scripts/python-ready dev
 	@$(python) -m tests.unit.runner.simulation --year --seed "$${SEED:-1}"
 	@$(python) -m tests.unit.supervisor.simulation --year --seed "$${SEED:-1}"
+	@$(python) -m tests.unit.clock_simulation --seed "$${SEED:-1}" --seeds 100
 
 .PHONY: test-month
 test-month: ## Simulate a month of the portfolio: real strategies and manifests, the real loop (many minutes): [SEED=1]

@@ -5,20 +5,23 @@ import ast
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from pathlib import Path
 
 import pytz
 
 from openbell import calendars
+from openbell.calendars import CalendarExpired
 from openbell.commands.definitions import definitions
 from openbell.commands.order_calls import order_problems
 from openbell.commands.references import reference_problems
 from openbell.manifest import Manifest, load_all, strategy_folders, trading
-from openbell.slots import closed_slots
+from openbell.slots import closed_slots, slots_between
 from openbell.strategy import executable_text as text
 from openbell.strategy.loader import functions
 
 YEAR = timedelta(days=366)
+NEXT_SLOTS = 20  # slots of a bot from which the time between slots is taken
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 1
-    for line in (note for manifest in manifests for note in half_days(manifest, datetime.now(UTC))):
+    now = datetime.now(UTC)
+    for line in (note for manifest in manifests for note in (*half_days(manifest, now), *long_timeouts(manifest, now))):
         print(line)
     bots = sum(len(manifest.bots) for manifest in manifests)
     print(f"{len(manifests)} strategies with {bots} bots: no problems")
@@ -84,6 +88,21 @@ def half_days(manifest: Manifest, now: datetime) -> Iterator[str]:
             f"{manifest.name}/strategy.toml: bot {bot.id}: {local:%H:%M} is passed over on half days, next on {local:%Y-%m-%d}; "
             f'at = "close-{minutes}m" follows them, early_close = "run" keeps the time'
         )
+
+
+def long_timeouts(manifest: Manifest, now: datetime) -> Iterator[str]:
+    """Yield one line for each bot whose runs may last longer than the shortest time between two of its next slots."""
+    for bot in manifest.bots:
+        try:
+            slots = [] if bot.is_stream else list(islice(slots_between(bot.schedule, now, now + YEAR), NEXT_SLOTS))
+        except CalendarExpired:
+            continue  # it has a condition of its own
+        shortest = min((later - earlier for earlier, later in pairwise(slots)), default=None)
+        if shortest is not None and bot.timeout > shortest:
+            yield (
+                f"{manifest.name}/strategy.toml: bot {bot.id}: a run may take {bot.timeout.total_seconds():g} s (timeout), "
+                f"and its slots are {shortest.total_seconds():g} s apart: what comes due during a run is skipped"
+            )
 
 
 def code_problems(folder: Path, needed: Iterable[str]) -> list[str]:

@@ -238,7 +238,10 @@ def _overlaps(about: _About) -> Iterator[TimedCondition]:
     long_run = count >= LONG_OVERLAP and not newest_ran and not about.facts.streaks
     if long_run or (count >= OVERLAPS and runs > 1):
         reason = f"{count} of its newest slots had no run, as the run before had not ended; the newest is {about.local(overlaps[0].last)}"
-        yield about.condition("overlapping", overlaps[-1].first, reason, "runs that end before the next slot", count), None
+        yield (
+            about.condition("overlapping", overlaps[-1].first, reason, "runs that end before the next slot", count),
+            None,
+        )
 
 
 def _slower(about: _About) -> Iterator[TimedCondition]:
