@@ -7,6 +7,7 @@ is killed and started again before, during or after that. Then the loop is down 
 """
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
@@ -14,8 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from openbell.manifest import load_all
 from openbell.slots import slots_between
+from openbell.supervisor.alerts.incidents import Incidents
+from openbell.supervisor.alerts.settings import AlertSettings
+from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 from tests.unit.runner.fakes import Rig
@@ -61,6 +67,8 @@ class Machine:
         self.off = timedelta(0)  # by which the clock is ahead
         self._store: Store | None = None
         self._watch: Watch | None = None
+        self._alerts: AlertStore | None = None
+        self._incidents: Incidents | None = None
         self._look_at = 0.0
         self.told: dict[tuple[str, str], datetime] = {}  # kind, bot → when it was said last, in true time
         self.start_supervisor()
@@ -75,6 +83,10 @@ class Machine:
         self._watch = Watch(
             *load_all(self.folder / "strategies"), self.folder / "journal", self.folder / "control", self._store
         )
+        if self._alerts is not None:
+            self._alerts.close()
+        self._alerts = AlertStore(open_database(self.folder / "alerts.sqlite"))
+        self._incidents = Incidents(self._alerts, AlertSettings(), self._store.faults)
 
     def kill_supervisor(self) -> None:
         """End it as kill -9 does."""
@@ -117,11 +129,20 @@ class Machine:
 
     def _look(self) -> float:
         assert self._watch is not None
-        wait = self._watch.step(self.rig.clock.now())
+        assert self._incidents is not None
+        now = self.rig.clock.now()
+        wait = self._watch.step(now)
         if self._watch.snapshot is not None:
             for condition in self._watch.snapshot.conditions:
                 self.told[condition.kind, condition.bot] = self.true_time
+            alerts_wait = self._incidents.process(self._watch.snapshot, now)
+            wait = wait if alerts_wait is None else max(0.1, min(wait, alerts_wait))
         return wait
+
+    def messages(self) -> list[tuple[str, str]]:
+        """Return sort and title of each message so far."""
+        assert self._alerts is not None
+        return self._alerts.database.execute("SELECT sort, title FROM messages ORDER BY id").fetchall()
 
     def outcome(self, bot: str, slot: datetime) -> str | None:
         """Return what the supervisor has recorded of a slot; "nothing" without a record."""
@@ -132,8 +153,9 @@ class Machine:
     def close(self) -> None:
         """Give back what is open."""
         self.kill_loop()
-        if self._store is not None:
-            self._store.close()
+        for one in (self._store, self._alerts):
+            if one is not None:
+                one.close()
 
 
 def simulate(seed: int, folder: Path) -> Result:
@@ -195,6 +217,7 @@ def _works_again(machine: Machine) -> None:
 def _misses_are_told(machine: Machine) -> None:
     """Slots that are really missed after the correction are told, whether or not the supervisor runs meanwhile."""
     machine.told.clear()
+    before = len(machine.messages())
     gone = machine.true_time
     machine.kill_loop()
     watched = machine.rng.random() < 0.5
@@ -205,7 +228,9 @@ def _misses_are_told(machine: Machine) -> None:
     if not watched:
         machine.start_supervisor()
     machine.start_loop()
-    machine.live(timedelta(seconds=20))
+    machine.live(timedelta(minutes=1))
+    if not any(sort in {"alert", "update", "summary"} for sort, _ in machine.messages()[before:]):
+        machine.result.problems.append("no message was sent of the missed slots")
     _compare(machine, gone, "missed", back - timedelta(seconds=12))
     for bot in machine.manifest.bots:
         if ("missed", bot.id) not in machine.told and not _has_fault(machine, bot.id):
@@ -233,6 +258,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="how many, from --seed on")
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     found = 0
     for seed in range(options.seed, options.seed + options.seeds):
         with tempfile.TemporaryDirectory(prefix="openbell-clocks-") as folder:

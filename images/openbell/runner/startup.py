@@ -163,8 +163,11 @@ def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
 def tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
     """Remove what is too old to be of use, and return when that was; what cannot be removed now is tomorrow."""
     try:
-        journals.prune(journal.folder, now.date(), KEEP_DAYS)
-        ledger.forget_before(now - timedelta(days=KEEP_DAYS))
+        # With a clock that is years ahead nothing is old: what counts is the newest day of the journal before this one.
+        earlier = [day for day, _ in journals.days(journal.folder) if day < now.date()]
+        behind = max(now.date() - max(earlier, default=now.date()) - timedelta(days=1), timedelta(0))
+        journals.prune(journal.folder, now.date() - behind, KEEP_DAYS)
+        ledger.forget_before(now - behind - timedelta(days=KEEP_DAYS))
     except (OSError, sqlite3.Error) as error:
         output.say(f"{journal.folder.name}: old lines and claims could not be removed: {error}")
     return now

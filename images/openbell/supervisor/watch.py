@@ -169,6 +169,7 @@ class Watch:
 
     def _advance(self, state: _State, now: datetime) -> None:
         """Give the slots that are due their outcome, for each strategy whose journal is read up to now."""
+        state.ledger.follow_clock(now)
         for monitor in state.monitors:
             monitor.read_heartbeat(now)
             if state.reader.is_up_to_date(monitor.name):

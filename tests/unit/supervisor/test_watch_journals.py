@@ -155,6 +155,25 @@ def test_a_clock_that_was_ahead_leaves_no_lie_behind(started: World) -> None:
     assert not any(slot.late for slot in started.bot().slots)
 
 
+def test_what_a_clock_that_was_ahead_passed_over_hides_no_miss(started: World) -> None:
+    """Nine hours of slots were passed over in a false future; five minutes after the correction that is forgotten."""
+    real = started.now
+    started.now = real + timedelta(hours=9)
+    skipped = {"bot": "pulse", "first": real + timedelta(seconds=30), "slot": started.now - timedelta(seconds=30)}
+    started.write("slot_skipped", {**skipped, "outcome": "missed", "reason": "late", "count": 540})
+    started.see()
+    started.now = real
+    started.see()
+    started.at("12:06:45")
+    for clock in ("12:07", "12:08"):
+        started.at(f"{clock}:00")
+        started.run(started.now)
+    assert started.see().conditions == ()
+    assert started.bot().next_slot == started.slot("12:09")
+    (missed,) = [one for one in started.at("12:09:45").conditions if one.bot]
+    assert (missed.kind, missed.count, missed.since) == ("missed", 1, started.slot("12:09"))
+
+
 def test_a_huge_journal_is_read_while_the_others_are_watched(started: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """After ten seconds of reading the rest is judged; of the huge one nothing is said until it is read."""
     started.strategy("huge", PULSE)

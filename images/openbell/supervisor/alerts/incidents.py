@@ -20,6 +20,7 @@ from openbell.supervisor.model.records import Fault
 ABSENT = timedelta(seconds=60)  # without a snapshot for so long, the supervisor was away
 LOOPS_KNOWN = timedelta(seconds=45)  # after an absence, until all loops have shown whether they are alive
 AT_LEAST = timedelta(seconds=3)  # after an absence, for the journals that were written meanwhile
+CORRECTED = timedelta(seconds=5)  # a clock that goes back by more was ahead before
 SEEN_EVERY = timedelta(seconds=20)  # between two updates of the time at which the supervisor last ran
 HOUR = timedelta(hours=1)
 
@@ -74,6 +75,8 @@ class Incidents:
             member.condition.key: member for one in self._incidents for member in one.members if not member.closed_at
         }
         settings = self._settings
+        if self._seen_at is not None and now < self._seen_at - CORRECTED:
+            self._set_back(now)
         changes = condition_changes(stored, snapshot, settings.alert_after, settings.recover_after)
         faults = self._faults(self._fault) if self._fault is not None and snapshot.last_fault > self._fault else ()
         away = self._seen_at if self._seen_at is not None and now - self._seen_at >= ABSENT else None
@@ -143,6 +146,14 @@ class Incidents:
                 log.warning("flip.stored", wrong=True, reason=condition.reason, **about)
             else:
                 log.info("flip.stored", wrong=False, ended=flip.ended, **about)
+
+    def _set_back(self, now: datetime) -> None:
+        """Let nothing wait for a time that a clock that was ahead has set."""
+        log.warning("clock.corrected", by_s=round((now - self._seen_at).total_seconds()) if self._seen_at else 0)
+        with self._store.transaction():
+            self._store.set_back(now, now + LOOPS_KNOWN)
+        self._incidents = self._store.incidents()
+        self._seen_at = self._saved_at = now
 
     # The supervisor's own absence
 

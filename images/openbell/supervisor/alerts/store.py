@@ -207,6 +207,24 @@ class AlertStore:
         self.database.execute("DELETE FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")
         self.database.execute("DELETE FROM flips WHERE id <= (SELECT max(id) FROM flips) - ?", (KEEP_FLIPS,))
 
+    def set_back(self, now: datetime, hold_until: datetime) -> None:
+        """Replace instants of the future, on which something would wait, after the clock was set back.
+
+        hold_until: the latest instant until which an incident may be held.
+        """
+        at = milliseconds(now)
+        for column in ("opened_at", "joined_at", "told_at", "said_at"):
+            self.database.execute(
+                f"UPDATE incidents SET {column} = ? WHERE {column} > ? AND closed_at IS NULL", (at, at)
+            )
+        hold = milliseconds(hold_until)
+        self.database.execute("UPDATE incidents SET hold_until = ? WHERE hold_until > ?", (hold, hold))
+        self.database.execute("UPDATE deliveries SET next_at = ? WHERE next_at > ? AND state = 'waiting'", (at, at))
+        self.database.execute("UPDATE channels SET failing_since = ? WHERE failing_since > ?", (at, at))
+        self.database.execute(
+            "UPDATE marks SET value = ? WHERE value > ? AND (name = 'seen_at' OR name LIKE 'digest %')", (at, at)
+        )
+
     # Channels
 
     def set_channels(self, channels: Sequence[Channel], now: datetime) -> None:

@@ -20,7 +20,7 @@ from openbell.supervisor.model.formatting import midnight, next_midnight
 from openbell.supervisor.model.records import Finding
 from openbell.supervisor.store.store import Store
 
-AHEAD = timedelta(hours=1)  # slots further in the future come from a wrong clock and are not shown
+AHEAD = timedelta(seconds=1)  # slots further in the future come from a clock that was ahead and prove nothing
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 
 

@@ -27,7 +27,9 @@ class WatchGaps:
             self._judged_at = self._marked_at = store.get_mark(_JUDGED)
         is_next = self._stepped_at is not None and timedelta(0) <= now - self._stepped_at < GAP
         if self._period is None or reading or not is_next:
-            self._period = WatchPeriod(now, self._judged_at)
+            # A judgement of the future was made with a clock that was ahead.
+            judged = self._judged_at if self._judged_at is not None and self._judged_at <= now else None
+            self._period = WatchPeriod(now, judged)
         self._stepped_at = now
         return self._period
 

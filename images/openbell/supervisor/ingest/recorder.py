@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from openbell.journal import Event
 from openbell.supervisor.ingest import parse
-from openbell.supervisor.ingest.slot_ledger import SlotLedger, is_slot
+from openbell.supervisor.ingest.slot_ledger import AHEAD, SlotLedger, is_slot
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.records import (
@@ -25,7 +25,6 @@ from openbell.supervisor.model.records import (
 from openbell.supervisor.store.store import Store
 
 FUTURE = timedelta(seconds=5)  # a line that is so much newer than now was written with a wrong clock
-AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that its loop has passed over
 FUTURE_EVERY = timedelta(minutes=10)  # one report of such lines in this time is enough
 
 _SKIPS = ("skipped", "missed")

@@ -7,7 +7,7 @@ outcome replaces that. Reading a line twice changes nothing.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from openbell.calendars import CalendarExpired
 from openbell.heartbeat import Heartbeat
@@ -22,6 +22,8 @@ from openbell.supervisor.store.store import Store
 WRITE_MARGIN = timedelta(
     seconds=1
 )  # for the first line of a run that started at the last permitted instant to be written
+AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that its loop has passed over
+TRUSTED = timedelta(seconds=300)  # after a jump or a start, the clock is trusted if it goes on for so long
 LOST_AFTER = timedelta(
     seconds=60
 )  # a run that its loop no longer names counts as interrupted if its run_end is not read by then
@@ -29,6 +31,7 @@ EXPECTED_SINCE = "expected since"  # a mark in a store that was rebuilt: what th
 LAST_LINE = "heard "  # a mark for each strategy: the timestamp of its newest journal line
 NO_LINES = "nothing in the journal"
 BAD = frozenset({"missed", "failed", "timed_out", "interrupted"})
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -68,6 +71,8 @@ class SlotLedger:
         self.changed_strategies: set[str] = set()
         self.changed_loops: set[str] = set()
         self.last_lines = store.get_marks(LAST_LINE)  # by strategy, the timestamp of its newest journal line
+        self._now = self._jumped_at = now
+        self._is_trusted = False  # the clock, since it jumped or since the start
         without_manifest = frozenset(unknown)
         for stored in known_before:
             known = self.expectations.get((stored.strategy, stored.bot))
@@ -190,6 +195,29 @@ class SlotLedger:
                     return
         except CalendarExpired as error:
             expectation.awaited, expectation.calendar_error = None, str(error)
+
+    def follow_clock(self, now: datetime) -> None:
+        """Forget, once the clock is trusted, what a clock that was ahead has recorded of slots that are yet to come.
+
+        A clock that is behind for a moment, as after a boot, forgets nothing.
+        """
+        before, self._now = self._now, now
+        if abs(now - before) > AHEAD:
+            self._jumped_at, self._is_trusted = now, False
+        if self._is_trusted or now < self._jumped_at + TRUSTED:
+            return
+        self._is_trusted = True
+        self.last_lines.update({strategy: now for strategy, at in self.last_lines.items() if at > now})
+        for expectation in self.expectations.values():
+            bot = expectation.bot
+            for record in self._store.slots_in_range(bot.strategy, bot.id, now + AHEAD, _EVER):
+                if record.run_id is None:  # what has run is not run again
+                    self._cut(bot.strategy, bot.id, record, now + AHEAD, record.last)
+                    self.mark_changed(bot.strategy, bot.id)
+            expectation.recorded_until = min(expectation.recorded_until, now)
+            if expectation.since > now:
+                expectation.stored = replace(expectation.stored, since=now)
+        self.save_progress()
 
     def end_lost_runs(self, strategy: str, heartbeat: Heartbeat) -> None:
         """End the runs that the strategy's loop no longer names in its heartbeat and that have no run_end in the journal."""

@@ -364,3 +364,15 @@ def test_the_summary_after_an_absence_never_says_that_nothing_is_wrong_while_som
         assert "Nothing" not in body
         assert ("Still wrong, as reported before" if before else "Not all is well: 1 bot down: alpha") in body
         assert ("summary", "WARNING: the watch is back") in here.said()
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=9), timedelta(days=3650)], ids=["hours", "years"])
+def test_a_clock_that_was_ahead_holds_no_alert_back(here: Room, ahead: timedelta) -> None:
+    """The jump looks like an absence, whose summary waits; after the correction what comes is told at once."""
+    here.now += ahead
+    here.see()
+    here.see(after=2 * SECOND)
+    here.now -= ahead
+    here.during(MINUTE, condition(), step=SECOND)
+    assert [title for sort, title in here.said() if sort in {"alert", "summary", "update"}][-1].startswith("CRITICAL: ")
+    assert "alpha missed a slot" in " ".join(title for _, title in here.said())
