@@ -15,7 +15,7 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import load
 from openbell.order_terms import MARKET, Terms, decoded, problem
 from openbell.strategy import Context
-from openbell.strategy.run_state import Run, StrategyError
+from openbell.strategy.run_state import Run, StrategyError, order_identity
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 from openbell.trading.order_following import follow
@@ -312,3 +312,14 @@ def test_the_documentation_has_the_table() -> None:
     """It is the one that checks and runs go by."""
     text = (Path(__file__).parents[2] / "docs" / "orders.md").read_text()
     assert text.partition("<!-- venues -->\n")[2].partition("\n<!-- /venues -->")[0].splitlines() == abilities.table()
+
+
+def test_an_order_that_was_never_sent_is_cancelled_without_the_broker(desk: Desk) -> None:
+    """A kill between the intent and the sending leaves an order that nothing can cancel; it may be sent again."""
+    context = desk.context()
+    name = order_identity("b", SLOT + timedelta(seconds=1), "X", "buy", "")
+    desk.ledger.intend(OrderRecord(name, "b", SLOT, "X", "buy", "", 1.0, terms=Terms(limit=90.0)), SLOT)
+    (waiting,) = context.open_orders()
+    assert context.cancel(waiting, reason="a new grid").status == "lost"
+    assert context.open_orders() == ()
+    assert context.order("X", "buy", 1, limit=90, reason="again").status == "accepted"

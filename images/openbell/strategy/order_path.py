@@ -130,12 +130,24 @@ class OrderPath:
         except BrokerError as error:
             problem = error
         placed = self._broker.find(client_order_id)
+        if placed is None and (never_sent := self._never_arrived(client_order_id)) is not None:
+            return never_sent
         if placed is None or (problem is not None and placed.status not in FINAL):
             raise problem or BrokerError(f"order {client_order_id} is not known")
         self.settle(placed)
         if (record := self._ledger.order(client_order_id)) is not None:
             self._settle_legs(_as_order(record), placed)
         return placed
+
+    def _never_arrived(self, client_order_id: str) -> PlacedOrder | None:
+        """Give up an order that a run meant to send and was killed before: a broker that finds every order has none."""
+        record = self._ledger.order(client_order_id)
+        if record is None or record.status != "intended" or not getattr(self._broker, "finds_every_order", True):
+            return None
+        self._ledger.settle(client_order_id, "lost", "", reason="it never reached the broker")
+        for leg in record.terms.legs:
+            self._ledger.settle(leg_id(client_order_id, leg), "lost", "", reason="it never reached the broker")
+        return _from_record(replace(record, status="lost", reason="it never reached the broker"))
 
     def look(self, record: OrderRecord) -> PlacedOrder:
         """Return an order as it is now."""

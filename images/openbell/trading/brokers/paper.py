@@ -82,6 +82,7 @@ class PaperBroker:
         self._at = at
         self._costs = costs or Costs()
         self._short = short
+        self._has_caught_up = False  # prices of one instant are met once
 
     def account(self) -> Account:
         """Return the cash that is left, in dollars; a new account has 100,000."""
@@ -172,12 +173,15 @@ class PaperBroker:
 
     def _catch_up(self) -> None:
         """Let the orders that wait meet the prices that came since."""
+        if self._has_caught_up:
+            return
         with self._connection() as connection:
             waiting = _resting(connection)
         prices: dict[str, list[Prices]] = {}
         for symbol in dict.fromkeys(one.order.symbol for one in waiting.values()):
             seen = min(one.seen for one in waiting.values() if one.order.symbol == symbol)
             prices[symbol] = list(market_prices.since(self._market, symbol, seen, self._at))
+        self._has_caught_up = True
         if not prices:
             return
         is_past = market_prices.is_historical(self._market, self._at)
