@@ -11,8 +11,9 @@ from openbell.costs import SCHEDULES, Costs
 from openbell.order_terms import MARKET, Terms, leg_id
 from openbell.trading.brokers.resting_text import decoded, encoded
 from openbell.trading.markets import Bar
-from openbell.trading.matching import Book, Fill, Prices, first_of, whole
+from openbell.trading.matching import Book, Fill
 from openbell.trading.orders import Order
+from openbell.trading.price_comparison import Prices, first_of, whole
 
 START = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

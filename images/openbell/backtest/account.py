@@ -15,7 +15,8 @@ from openbell.trading import cash_account, market_prices, matching
 from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
 from openbell.trading.cash_account import Holding
 from openbell.trading.markets import Market, MarketError
-from openbell.trading.matching import Book, Prices, Resting
+from openbell.trading.matching import Book
+from openbell.trading.price_comparison import Prices, Resting
 
 CURRENCY = "USD"
 

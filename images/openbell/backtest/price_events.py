@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from openbell.backtest.past import OPENING as STANDS_FOR
 from openbell.backtest.past import SymbolPrices
-from openbell.trading.matching import CLOSING, OPENING, Prices, first_of, whole
+from openbell.trading.price_comparison import CLOSING, OPENING, Prices, first_of, whole
 
 
 def since(prices: SymbolPrices, seen: datetime, until: datetime) -> Iterator[Prices]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from openbell import calendars
 from openbell.trading.limits import is_usable
 from openbell.trading.markets import Bar, Market, MarketError, timeframes
-from openbell.trading.matching import Prices, single, whole
+from openbell.trading.price_comparison import Prices, single, whole
 
 TIMEFRAMES = ("1m", "15m", "1h", "1d")  # the finest that the market has and that reaches back far enough is taken
 MOST = 400  # bars of one question

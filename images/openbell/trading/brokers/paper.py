@@ -9,9 +9,9 @@ bars that have closed since, whenever the account or the order is asked for. Cos
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, localcontext
 from math import isfinite
 from pathlib import Path
@@ -19,53 +19,19 @@ from pathlib import Path
 from openbell.costs import Costs
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
-from openbell.order_terms import leg_of
-from openbell.strategy_user import share
-from openbell.trading import cash_account, market_prices
-from openbell.trading.brokers import FINAL, Account, BrokerError, Order, PlacedOrder, Position, resting_text
-from openbell.trading.cash_account import EXACT, MONEY, Holding
+from openbell.trading import market_prices
+from openbell.trading.brokers import FINAL, Account, BrokerError, Order, PlacedOrder, Position, paper_tables
+from openbell.trading.brokers.paper_tables import LATER
+from openbell.trading.cash_account import EXACT
 from openbell.trading.markets import Market, MarketError
-from openbell.trading.matching import Book, Fill, Prices, Resting, single
+from openbell.trading.matching import Book
+from openbell.trading.price_comparison import Prices, Resting, single
 
 FILE = "paper.sqlite"
-CURRENCY = "USD"
 VERSION = 0  # the file's user_version; a higher one is refused
-STARTING_CASH = Decimal(100_000)
-
-_QUANTITY = Decimal("0.000000001")
 # Connections of the process that this one was forked from. Closing one here would free locks that are held there.
 _INHERITED: list[sqlite3.Connection] = []
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
-
-SCHEMA = """
-CREATE TABLE account (cash TEXT NOT NULL, currency TEXT NOT NULL);
-CREATE TABLE positions (symbol TEXT PRIMARY KEY, quantity TEXT NOT NULL, cost TEXT NOT NULL);
-CREATE TABLE orders (
-    number INTEGER PRIMARY KEY,
-    client_order_id TEXT NOT NULL UNIQUE,
-    symbol TEXT NOT NULL,
-    side TEXT NOT NULL,
-    quantity TEXT NOT NULL,
-    status TEXT NOT NULL,
-    filled_quantity TEXT NOT NULL,
-    filled_price TEXT,
-    placed_at TEXT NOT NULL,
-    reason TEXT NOT NULL
-);
-"""
-# The orders that wait, as the matching engine knows them, and what orders paid beside their prices. Older accounts get both
-# when they are opened; an older openbell does not look at them.
-LATER = """
-CREATE TABLE IF NOT EXISTS resting (client_order_id TEXT PRIMARY KEY, state TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS fees (client_order_id TEXT PRIMARY KEY, fee TEXT NOT NULL);
-"""
-_COLUMNS = "client_order_id, symbol, side, quantity, status, filled_quantity, filled_price, placed_at, reason"
-_HOLD = "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity, cost = excluded.cost"
-_FIND = f"SELECT number, {_COLUMNS} FROM orders WHERE client_order_id = ?"  # noqa: S608 - the columns are the line above
-_RECORD = f"INSERT INTO orders ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - as above
-_CHANGE = "UPDATE orders SET quantity = ?, status = ?, filled_quantity = ?, filled_price = ?, reason = ? WHERE client_order_id = ?"
-_REST = "INSERT INTO resting VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET state = excluded.state"
-_FEE = "INSERT INTO fees VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET fee = excluded.fee"
 
 
 class PaperBroker:
@@ -102,7 +68,7 @@ class PaperBroker:
         """Return the order of that id, rejected ones too, or None."""
         self._catch_up()
         with self._connection() as connection:
-            return _find(connection, client_order_id)
+            return paper_tables.find(connection, client_order_id)
 
     def submit(self, order: Order) -> PlacedOrder:
         """Fill `order` at the next known price, let it wait, or reject it with a reason; all are stored for ever.
@@ -116,7 +82,7 @@ class PaperBroker:
                 refused = Resting(order, self._at, self._at, Decimal(0), "rejected", reason)
                 book.resting[order.client_order_id] = refused
             return self._found(order)
-        order = replace(order, quantity=float(_quantity(order.quantity)))
+        order = replace(order, quantity=float(paper_tables.whole_quantity(order.quantity)))
         # The market is asked outside the transaction, so that a slow one keeps no other process waiting.
         opens = market_prices.closed_until(self._market, order.symbol, self._at)
         price = None if opens is not None else self._price(order.symbol)
@@ -127,7 +93,7 @@ class PaperBroker:
         elif order.waits == "day":
             expires = market_prices.day_ends(self._market, order.symbol, self._at)
         with self._book() as (connection, book):
-            if known := _find(connection, order.client_order_id):
+            if known := paper_tables.find(connection, order.client_order_id):
                 return known
             book.add(order, self._at, seen, expires)
             if price is not None:
@@ -142,7 +108,7 @@ class PaperBroker:
 
     def _found(self, order: Order) -> PlacedOrder:
         with self._connection() as connection:
-            placed = _find(connection, order.client_order_id)
+            placed = paper_tables.find(connection, order.client_order_id)
         if placed is None:
             msg = f"order {order.client_order_id} was not stored"
             raise BrokerError(msg)
@@ -166,7 +132,7 @@ class PaperBroker:
         if placed is not None and placed.status not in FINAL:
             with self._book() as (_, book):
                 if order.client_order_id in book.resting:
-                    book.replace(order, _quantity(order.quantity))
+                    book.replace(order, paper_tables.whole_quantity(order.quantity))
                     return replace(placed, quantity=order.quantity)
         msg = f"order {order.client_order_id} is done already and cannot be replaced"
         raise BrokerError(msg)
@@ -176,7 +142,7 @@ class PaperBroker:
         if self._has_caught_up:
             return
         with self._connection() as connection:
-            waiting = _resting(connection)
+            waiting = paper_tables.resting(connection)
         prices: dict[str, list[Prices]] = {}
         for symbol in dict.fromkeys(one.order.symbol for one in waiting.values()):
             seen = min(one.seen for one in waiting.values() if one.order.symbol == symbol)
@@ -198,14 +164,14 @@ class PaperBroker:
         with self._connection() as connection, localcontext(EXACT):
             changes = connection.total_changes
             connection.execute("BEGIN IMMEDIATE")
-            before = _resting(connection)
-            settlement = _Settlement(connection, short=self._short)
+            before = paper_tables.resting(connection)
+            settlement = paper_tables.Settlement(connection, short=self._short)
             book = Book(self._costs, settlement.settle, dict(before))
             yield connection, book
             for name, one in book.resting.items():
                 if one != before.get(name):
-                    _write(connection, one)
-            _forget_done(connection, book)
+                    paper_tables.write(connection, one)
+            paper_tables.forget_done(connection, book)
             connection.execute("COMMIT")
             if connection.total_changes > changes:
                 self._group.sync()
@@ -241,7 +207,7 @@ class PaperBroker:
         It stays open: the last one to be closed moves the log into the file, which takes several syncs.
         """
         if not self._path.exists():
-            _create(self._path)
+            paper_tables.create(self._path)
         key = (os.getpid(), self._path.stat().st_ino)
         if self._open is None or self._open[0] != key:
             if self._open is not None and self._open[0][0] != key[0]:
@@ -255,35 +221,6 @@ class PaperBroker:
         return self._open[1]
 
 
-class _Settlement:
-    """Moves cash and positions as fills say, inside one transaction."""
-
-    def __init__(self, connection: sqlite3.Connection, *, short: bool) -> None:
-        self._connection = connection
-        self._short = short
-
-    def settle(self, fill: Fill) -> str:
-        """Move cash and position, and return an empty string; or move nothing, and return why."""
-        connection, order = self._connection, fill.order
-        amount = (fill.quantity * fill.price).quantize(MONEY)
-        cash = Decimal(connection.execute("SELECT cash FROM account").fetchone()[0])
-        row = connection.execute("SELECT quantity, cost FROM positions WHERE symbol = ?", (order.symbol,)).fetchone()
-        holding = Holding(Decimal(row[0]), Decimal(row[1])) if row else Holding()
-        needed = amount + fill.fee
-        if reason := cash_account.refusal(
-            order.symbol, order.side, fill.quantity, needed, cash, holding.quantity, short=self._short
-        ):
-            return reason
-        cash += -needed if order.side == "buy" else amount - fill.fee
-        holding = cash_account.after_fill(holding, order.side, fill.quantity, amount)
-        connection.execute("UPDATE account SET cash = ?", (str(cash),))
-        if holding.quantity:
-            connection.execute(_HOLD, (order.symbol, str(holding.quantity), str(holding.cost)))
-        else:
-            connection.execute("DELETE FROM positions WHERE symbol = ?", (order.symbol,))
-        return ""
-
-
 def _meet(book: Book, symbol: str, prices: Prices) -> None:
     for _ in book.see(symbol, prices):
         pass
@@ -293,88 +230,6 @@ def _malformed(order: Order) -> str:
     """Return what is wrong with an order whatever the account holds, or an empty string."""
     if order.side not in ("buy", "sell"):
         return f'the side must be "buy" or "sell", not "{order.side}"'
-    if not isfinite(order.quantity) or _quantity(order.quantity) <= 0:
+    if not isfinite(order.quantity) or paper_tables.whole_quantity(order.quantity) <= 0:
         return f"the quantity must be a number above zero, not {order.quantity}"
     return ""
-
-
-def _resting(connection: sqlite3.Connection) -> dict[str, Resting]:
-    rows = connection.execute("SELECT client_order_id, state FROM resting ORDER BY client_order_id").fetchall()
-    return {str(name): resting_text.decoded(state) for name, state in rows}
-
-
-def _write(connection: sqlite3.Connection, one: Resting) -> None:
-    """Store how far an order has come."""
-    order, price = one.order, None if one.price is None else str(one.price.normalize())
-    name = order.client_order_id
-    wanted = str(_quantity(order.quantity)) if isfinite(order.quantity) else str(order.quantity)
-    if connection.execute("SELECT 1 FROM orders WHERE client_order_id = ?", (name,)).fetchone() is None:
-        row = (name, order.symbol, order.side, wanted, one.status, str(one.filled), price)
-        connection.execute(_RECORD, (*row, one.placed_at.astimezone(UTC).isoformat(), one.reason))
-    else:
-        connection.execute(_CHANGE, (wanted, one.status, str(one.filled), price, one.reason, name))
-    if one.fee:
-        connection.execute(_FEE, (name, str(one.fee)))
-    connection.execute(_REST, (name, resting_text.encoded(one)))
-
-
-def _forget_done(connection: sqlite3.Connection, book: Book) -> None:
-    """Keep no order waiting that is done with all that depends on it."""
-    groups: dict[str, list[Resting]] = {}
-    for name, one in book.resting.items():
-        groups.setdefault(leg_of(name)[0] or name, []).append(one)
-    done = [one for group in groups.values() if all(one.is_done for one in group) for one in group]
-    for one in done:
-        connection.execute("DELETE FROM resting WHERE client_order_id = ?", (one.order.client_order_id,))
-
-
-def _find(connection: sqlite3.Connection, client_order_id: str) -> PlacedOrder | None:
-    row = connection.execute(_FIND, (client_order_id,)).fetchone()
-    if row is None:
-        return None
-    number, name, symbol, side, quantity, status, filled, price, placed_at, reason = row
-    fee = connection.execute("SELECT fee FROM fees WHERE client_order_id = ?", (client_order_id,)).fetchone()
-    return PlacedOrder(
-        order_id=f"paper-{number}",
-        client_order_id=name,
-        symbol=symbol,
-        side=side,
-        quantity=float(quantity),
-        status=status,
-        filled_quantity=float(filled),
-        filled_price=None if price is None else float(price),
-        placed_at=datetime.fromisoformat(placed_at),
-        reason=reason,
-        fee_paid=float(fee[0]) if fee else 0.0,
-    )
-
-
-def _quantity(quantity: float) -> Decimal:
-    return Decimal(repr(float(quantity))).quantize(_QUANTITY, context=EXACT)
-
-
-def _create(path: Path) -> None:
-    """Make the account, whole or not at all, whoever else is making it now.
-
-    It is built aside and linked into place: the first link wins, and no process ever meets a file that is half made or
-    has to switch it to WAL while another uses it, which SQLite answers with "locked" however long one waits.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
-    try:
-        share(aside)
-        with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA + LATER)
-            connection.execute("INSERT INTO account VALUES (?, ?)", (str(STARTING_CASH), CURRENCY))
-        with suppress(FileExistsError):
-            os.link(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    # The name of the file must survive a loss of power too, or the first orders would go with it.
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,7 +11,8 @@ from openbell.costs import Costs
 from openbell.postgres.database import Database
 from openbell.postgres.ledger import schema_of
 from openbell.trading.brokers import BrokerError
-from openbell.trading.brokers.paper import CURRENCY, LATER, SCHEMA, STARTING_CASH, PaperBroker
+from openbell.trading.brokers.paper import PaperBroker
+from openbell.trading.brokers.paper_tables import CURRENCY, LATER, SCHEMA, STARTING_CASH
 from openbell.trading.markets import Market
 
 

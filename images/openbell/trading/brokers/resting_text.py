@@ -8,7 +8,7 @@ from typing import Any
 
 from openbell import order_terms
 from openbell.trading.brokers import Order
-from openbell.trading.matching import Resting
+from openbell.trading.price_comparison import Resting
 
 _DECIMALS = ("left", "filled", "value", "fee")
 _INSTANTS = ("placed_at", "seen", "expires_at", "full_until")
