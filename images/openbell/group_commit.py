@@ -12,9 +12,10 @@ import os
 import sqlite3
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-PATIENCE = 5.0  # seconds for another process to sync, after which this one does so itself
+PATIENCE = 10.0  # seconds for another process to sync, after which this one does so itself
 POLL = 0.002  # seconds between two looks at whether it has
 _RECORD = struct.Struct("=16s q q q")  # the boot, the log's device and inode, and when its last sync began
 _Record = tuple[bytes, int, int, int]
@@ -42,14 +43,21 @@ class GroupCommit:
             msg = f"{self._log}: what was committed could not be synced: {error.strerror}"
             raise sqlite3.OperationalError(msg) from error
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[int | None]:
+        """Let no other process do the same meanwhile, if it ends within some seconds; yield what is shared, or None."""
+        shared = None
+        with contextlib.suppress(OSError):  # a full disk, or another user's: each process works for itself
+            self._shared.parent.mkdir(parents=True, exist_ok=True)
+            shared = os.open(self._shared, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
+        try:
+            yield shared if shared is not None and _lock(shared) else None
+        finally:
+            if shared is not None:
+                os.close(shared)  # which frees it
+
     def _sync(self, committed: int) -> None:
-        with contextlib.ExitStack() as opened:
-            shared = None
-            with contextlib.suppress(OSError):  # a full disk: without it each process syncs for itself
-                shared = os.open(self._shared, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
-                opened.callback(os.close, shared)
-            if shared is not None and not _lock(shared):
-                shared = None
+        with self.alone() as shared, contextlib.ExitStack() as opened:
             try:
                 log = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             except FileNotFoundError:

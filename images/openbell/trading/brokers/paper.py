@@ -207,7 +207,8 @@ class PaperBroker:
         It stays open: the last one to be closed moves the log into the file, which takes several syncs.
         """
         if not self._path.exists():
-            paper_tables.create(self._path)
+            with self._group.alone():
+                paper_tables.create(self._path)
         key = (os.getpid(), self._path.stat().st_ino)
         if self._open is None or self._open[0] != key:
             if self._open is not None and self._open[0][0] != key[0]:

@@ -146,20 +146,27 @@ def create(path: Path) -> None:
     has to switch it to WAL while another uses it, which SQLite answers with "locked" however long one waits.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return
     aside = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
     try:
         share(aside)
         with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA synchronous = OFF")  # nothing of it counts before it is linked
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(SCHEMA + LATER)
             connection.execute("INSERT INTO account VALUES (?, ?)", (str(STARTING_CASH), CURRENCY))
+        _sync(aside)
         with suppress(FileExistsError):
             os.link(aside, path)
     finally:
         aside.unlink(missing_ok=True)
     # The name of the file must survive a loss of power too, or the first orders would go with it.
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
