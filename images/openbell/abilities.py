@@ -18,6 +18,7 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "replace"}),
     "ccxt:binance": _EXCHANGE,
     "ccxt:kraken": _EXCHANGE,
+    "ccxt:okx": _EXCHANGE - {"stop", "stop_limit"},
 })  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tests.brokers.alpaca_stub import alpaca
 from tests.brokers.binance_stub import SECRET, binance
 from tests.brokers.book import Book
 from tests.brokers.kraken_stub import kraken
+from tests.brokers.okx_stub import PASSPHRASE, okx
 from tests.brokers.server import Stub, running
 
 # alpaca-py imports what its own dependency calls deprecated.
@@ -93,6 +94,7 @@ KINDS = (
     Kind("alpaca", "alpaca", "AAPL", 2.0, alpaca, "ALPACA", live=False),
     Kind("ccxt:binance", "ccxt:binance", "BTC/USDT", 0.5, binance, "BINANCE", SECRET),
     Kind("ccxt:kraken", "ccxt:kraken", "BTC/USD", 0.5, kraken, "KRAKEN", "c2VjcmV0"),
+    Kind("ccxt:okx", "ccxt:okx", "BTC/USDT", 0.5, okx, "OKX"),
 )
 
 
@@ -128,6 +130,7 @@ def environment(kind: Kind, address: str) -> Mapping[str, str]:
     return {
         f"{kind.prefix}_API_KEY": "key",
         key: kind.secret,
+        f"{kind.prefix}_PASSPHRASE": PASSPHRASE,
         f"{kind.prefix}_URL": address,
         "ALPACA_DATA_URL": address,
     }
@@ -147,7 +150,7 @@ def bench_of(kind: Kind, tmp_path: Path) -> Iterator[Bench]:
         return
     with running(kind.venue(book)) as stub:  # type: ignore[arg-type]
         given = environment(kind, stub.address)
-        secrets = {name: value for name, value in given.items() if name.endswith("_KEY")}
+        secrets = {name: value for name, value in given.items() if name.endswith(("_KEY", "_PASSPHRASE"))}
         addresses = {name: value for name, value in given.items() if name.endswith("_URL")}
         yield Bench(kind, replace(desk, secrets=secrets, addresses=addresses), book, stub, intents)
 
@@ -171,7 +174,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-@pytest.fixture(params=[kind for kind in KINDS if kind.venue], ids=lambda kind: kind.name)
+# Of a venue that takes an order however late it comes, one whose answer was lost stays uncertain: see test_exchange_orders.py.
+@pytest.fixture(params=[kind for kind in KINDS if kind.venue and kind.name != "ccxt:okx"], ids=lambda kind: kind.name)
 def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """A bench of every kind that is reached over the wire."""
     with bench_of(request.param, tmp_path) as made:

@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _request(self) -> Request:
         parts = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        body = json.loads(raw) if raw.startswith("{") else dict(parse_qsl(raw))
+        body = json.loads(raw) if raw.startswith("{") else {} if raw.startswith("[") else dict(parse_qsl(raw))
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(parts.query))
         return Request(self.command, parts.path, query, body, headers, raw or parts.query)

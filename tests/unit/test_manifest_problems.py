@@ -10,7 +10,7 @@ from openbell import manifest as manifests
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = "description, timezone, calendar, blackout, profile, market, feed, broker, live, limits, capital, costs, container, stale, secrets, start, max_parallel, stagger, defaults, prepare, bot"
+TOP_KEYS = "description, timezone, calendar, blackout, profile, market, feed, broker, live, untried_exchange, limits, capital, costs, container, stale, secrets, start, max_parallel, stagger, defaults, prepare, bot"
 NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
 MARKETS = NAMED.format(", ".join(manifests.MARKETS), "market:Market")
 BROKERS = NAMED.format(", ".join(manifests.BROKERS), "broker:Broker")
@@ -141,16 +141,18 @@ TRADE_CASES = [
         'also KRAKEN_API_KEY, KRAKEN_SECRET_KEY, which broker = "ccxt:kraken" needs in the environment',
     ),
     Case(
-        "broker = 'ccxt:okx'\nlive = true\nsecrets = ['OKX_API_KEY', 'OKX_SECRET_KEY']",
+        "broker = 'ccxt:gate'\nlive = true\nsecrets = ['GATE_API_KEY', 'GATE_SECRET_KEY']",
         "broker",
-        '"ccxt:okx" with keys or live = true',
-        '"ccxt:binance", "ccxt:kraken": orders elsewhere were never tried',
+        '"ccxt:gate" with keys or live = true',
+        '"ccxt:binance", "ccxt:kraken", "ccxt:okx": orders elsewhere were never tried; untried_exchange = true sends them at '
+        "your own risk",
     ),
     Case(
         "broker = 'ccxt:bybit'\nsecrets = ['BYBIT_API_KEY', 'BYBIT_SECRET_KEY']",
         "broker",
         '"ccxt:bybit" with keys or live = true',
-        '"ccxt:binance", "ccxt:kraken": orders elsewhere were never tried',
+        '"ccxt:binance", "ccxt:kraken", "ccxt:okx": orders elsewhere were never tried; untried_exchange = true sends them at '
+        "your own risk",
     ),
     Case("capital = 5", "capital", "5", "a table, [capital] or capital = { ... }"),
     Case("capital = { amount = 5, part = 0.5 }", "capital", "both amount and part", "one of amount and part"),

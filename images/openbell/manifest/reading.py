@@ -55,11 +55,11 @@ class _Reading(TradingTables):
         )
         live = self.take(table, "live", False, grammar.flag, "true or false")  # noqa: FBT003 - a default like any other
         self.money(table, market, broker, secrets, live=live)
-        if trading.is_untried(broker, secrets, live=live):
-            allowed = ", ".join(f'"ccxt:{name}"' for name in sorted(trading.VERIFIED))
-            self.wrong(
-                "broker", f'"{broker}" with keys or live = true', f"{allowed}: orders elsewhere were never tried"
-            )
+        untried = self.take(table, "untried_exchange", False, grammar.flag, "true or false")  # noqa: FBT003 - as above
+        if trading.is_untried(broker, secrets, live=live) and not untried:
+            allowed = ", ".join(f'"ccxt:{name}"' for name in sorted(trading.TRIED))
+            why = "orders elsewhere were never tried; untried_exchange = true sends them at your own risk"
+            self.wrong("broker", f'"{broker}" with keys or live = true', f"{allowed}: {why}")
         limits = self.limits(table)
         capital = self.capital(table)
         costs = self.costs(table)
@@ -227,6 +227,7 @@ _TOP_LEVEL = (
     "feed",
     "broker",
     "live",
+    "untried_exchange",
     "limits",
     "capital",
     "costs",

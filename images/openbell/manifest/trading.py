@@ -14,8 +14,10 @@ BROKER = _NAMED.format(", ".join(BROKERS), "broker:Broker")
 _EXCHANGE = re.compile(r"ccxt:[a-z0-9]{2,30}")
 _IMPORT_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Z][A-Za-z0-9_]*")
 
-# Exchanges whose orders were tried against their REST: both turn away an order that is older than a few seconds.
-VERIFIED = frozenset({"binance", "kraken"})
+# Exchanges whose orders were tried against their REST, and those of them that turn away an order that is older than a few seconds.
+TRIED = frozenset({"binance", "kraken", "okx"})
+DEADLINES = frozenset({"binance", "kraken"})
+PASSPHRASES = frozenset({"okx", "kucoin", "bitget"})  # their keys have a third part
 _QUOTES = ("USDT", "USDC", "USD", "BTC")
 
 LIMITS: dict[str, tuple[Callable[[object], object], str]] = {
@@ -60,8 +62,9 @@ def keys_of(market: str, broker: str, *, live: bool) -> tuple[str, ...]:
     if "alpaca" in {market, broker}:
         return ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
     if broker.startswith("ccxt:") and live:
-        exchange = broker.removeprefix("ccxt:").upper()
-        return (f"{exchange}_API_KEY", f"{exchange}_SECRET_KEY")
+        exchange = broker.removeprefix("ccxt:")
+        names = ("API_KEY", "SECRET_KEY", *(["PASSPHRASE"] if exchange in PASSPHRASES else []))
+        return tuple(f"{exchange.upper()}_{name}" for name in names)
     return ()
 
 
@@ -76,7 +79,7 @@ def is_untried(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:
     """Tell whether orders would go to an exchange that nobody has tried; its prices with the paper account are another matter."""
     exchange = broker.removeprefix("ccxt:")
     has_keys = any(name.startswith(f"{exchange.upper()}_") for name in secrets)
-    return broker.startswith("ccxt:") and exchange not in VERIFIED and (live or has_keys)
+    return broker.startswith("ccxt:") and exchange not in TRIED and (live or has_keys)
 
 
 def misspelt(symbol: str, market: str, broker: str) -> str:

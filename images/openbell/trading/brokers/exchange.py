@@ -16,7 +16,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from openbell.manifest.trading import VERIFIED
+from openbell.manifest.trading import DEADLINES
 from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.brokers.exchange_requests import request_of
 from openbell.trading.brokers.paper import PaperBroker
@@ -56,7 +56,7 @@ class ExchangeBroker:
     @property
     def finds_every_order(self) -> bool:
         """Tell whether an order that is not found never arrived: where the exchange turns away what comes too late."""
-        return self._name in VERIFIED
+        return self._name in DEADLINES
 
     def account(self) -> Account:
         """Return the cash in the quote currency of the strategy's first symbol, and the worth of it and of its coins."""
@@ -87,7 +87,7 @@ class ExchangeBroker:
                 return None
             while (found := self._find(client_order_id, intent.symbol)) is None:
                 left = WINDOW + 1 - (datetime.now(UTC) - intent.at).total_seconds()
-                if self._name not in VERIFIED or not 0 < left <= WINDOW + 1:
+                if self._name not in DEADLINES or not 0 < left <= WINDOW + 1:
                     return None
                 self._pause(min(left, 1.0))
             return found
@@ -171,9 +171,11 @@ class ExchangeBroker:
     # Sending
 
     def _id(self, client_order_id: str) -> str:
-        """Return the id in the exchange's own form: Kraken takes 32 hexadecimal digits, others up to 36 characters."""
+        """Return the id in the exchange's own form: Kraken takes 32 hexadecimal digits, OKX letters and digits."""
         if self._name == "kraken":
             return hashlib.sha256(client_order_id.encode()).hexdigest()[:32]
+        if self._name == "okx":  # letters and digits only
+            return client_order_id.replace("-", "")
         return client_order_id
 
     def _quantity(self, order: Order) -> float:
@@ -222,7 +224,7 @@ class ExchangeBroker:
             return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
-        if self._name == "kraken":
+        if self._name in _ANSWERED_WITHOUT_STATE:
             try:
                 answer = venue.calls.ask(lambda: venue.client.fetch_order(answer["id"], order.symbol))
             except MissingError as missing:
@@ -300,4 +302,5 @@ def _cost(fees: Iterable[Mapping[str, Any]], currency: str) -> float:
     return sum(float(fee.get("cost") or 0) for fee in fees if fee.get("currency") == currency)
 
 
+_ANSWERED_WITHOUT_STATE = frozenset({"kraken", "okx"})  # a new order's answer is its id and no more
 _OLD_NAMES = {"XBT": "BTC", "XDG": "DOGE"}  # which the library leaves as they are where a suffix follows

@@ -1,0 +1,159 @@
+"""OKX's spot REST as far as ccxt asks for it: signatures, the passphrase, ids and trade modes are checked as OKX does."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from tests.brokers.book import Book, Booked, DoubledError, RejectedError
+from tests.brokers.server import Answer, Request, Venue
+
+SECRET, PASSPHRASE = "secret", "phrase"
+STATES = {"filled": "filled", "open": "live", "cancelled": "canceled"}
+_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+
+
+def okx(book: Book) -> Callable[[Callable[[], datetime]], Venue]:
+    """Return the venue over a book."""
+
+    def made(clock: Callable[[], datetime]) -> Venue:
+        return lambda request: _answer(request, book, int(clock().timestamp() * 1000))
+
+    return made
+
+
+def _told(*data: object) -> Answer:
+    return Answer(200, {"code": "0", "msg": "", "data": list(data)})
+
+
+def _wrong(code: str, message: str) -> Answer:
+    return Answer(200, {"code": code, "msg": message, "data": []})
+
+
+def _answer(request: Request, book: Book, now: int) -> Answer:
+    name = request.path.removeprefix("/api/v5/")
+    match request.method, name:
+        case "GET", "public/instruments":
+            return _told(*(_instrument(symbol) for symbol in book.prices if symbol.endswith("/USDT")))
+        case "GET", "market/ticker":
+            price = str(book.prices[_named(request.query["instId"])])
+            return _told(
+                {"instId": request.query["instId"], "last": price, "bidPx": price, "askPx": price, "ts": str(now)}
+            )
+        case "GET", "market/candles" | "market/history-candles":
+            return _told(*_candles(request, book, now))
+    if refusal := _unsigned(request):
+        return refusal
+    return _private(request, name, book, now)
+
+
+def _private(request: Request, name: str, book: Book, now: int) -> Answer:
+    match request.method, name:
+        case "GET", "account/balance":
+            coins = {symbol.partition("/")[0]: held for symbol, held in book.held.items()}
+            details = [
+                {"ccy": ccy, "eq": str(n), "availBal": str(n)} for ccy, n in {"USDT": book.cash, **coins}.items()
+            ]
+            return _told({"uTime": str(now), "details": details})
+        case "POST", "trade/batch-orders":
+            return _place(json.loads(request.raw)[0], book)
+        case "GET", "trade/order":
+            if "clOrdId" in request.query:
+                known = book.known(request.query["clOrdId"])
+            else:
+                known = book.numbered(int(request.query["ordId"]))
+            return _told(_order(known, now)) if known else _wrong("51603", "Order does not exist")
+        case "POST", "trade/cancel-order":
+            order = book.numbered(int(json.loads(request.raw)["ordId"]))
+            order.status = "cancelled"
+            return _told({"ordId": str(order.number), "clOrdId": order.client_id, "sCode": "0", "sMsg": ""})
+    return _wrong("50000", f"no route {request.method} {request.path}")
+
+
+def _unsigned(request: Request) -> Answer | None:
+    headers = request.headers
+    query = f"?{urlencode(request.query)}" if request.method == "GET" and request.query else ""
+    body = request.raw if request.method != "GET" else ""
+    text = f"{headers.get('ok-access-timestamp')}{request.method}{request.path}{query}{body}"
+    signature = base64.b64encode(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest()).decode()
+    if headers.get("ok-access-key") != "key" or headers.get("ok-access-sign") != signature:
+        return Answer(401, {"code": "50113", "msg": "Invalid Sign", "data": []})
+    if headers.get("ok-access-passphrase") != PASSPHRASE:
+        return Answer(401, {"code": "50105", "msg": "OK-ACCESS-PASSPHRASE incorrect", "data": []})
+    return None
+
+
+def _named(instrument: str) -> str:
+    return instrument.replace("-", "/")
+
+
+def _instrument(symbol: str) -> dict[str, str]:
+    base, quote = symbol.split("/")
+    told = {"instType": "SPOT", "instId": f"{base}-{quote}", "baseCcy": base, "quoteCcy": quote, "state": "live"}
+    return {**told, "tickSz": "0.1", "lotSz": "0.0001", "minSz": "0.0001", "maxLmtSz": "9999999", "lever": "10"}
+
+
+def _place(body: dict[str, Any], book: Book) -> Answer:
+    def rejected(code: str, message: str) -> Answer:
+        data = {"clOrdId": body["clOrdId"], "ordId": "", "sCode": code, "sMsg": message}
+        return Answer(200, {"code": "1", "msg": "All operations failed", "data": [data]})
+
+    if not _ID.fullmatch(body["clOrdId"]):
+        return rejected("51000", "Parameter clOrdId error")
+    if body["tdMode"] != "cash":
+        return rejected("51000", "Parameter tdMode error")
+    if body["ordType"] == "market" and body["side"] == "buy" and body.get("tgtCcy") != "base_ccy":
+        return rejected("51000", "the size of a market buy is in the quote currency")
+    if (body["ordType"] == "market") == ("px" in body):
+        return rejected("51000", "Parameter px error")
+    try:
+        waits = body["ordType"] != "market"
+        order = book.place(
+            body["clOrdId"], _named(body["instId"]), body["side"], float(body["sz"]), dict(body), waits=waits
+        )
+    except DoubledError:
+        return rejected("51016", "Client order ID already exists")
+    except RejectedError:
+        return rejected("51008", "Order failed. Insufficient USDT balance in account")
+    return _told(
+        {"clOrdId": order.client_id, "ordId": str(order.number), "sCode": "0", "sMsg": "Order placed", "tag": ""}
+    )
+
+
+def _order(order: Booked, now: int) -> dict[str, str]:
+    state = "partially_filled" if order.status == "open" and order.filled else STATES[order.status]
+    return {
+        "instType": "SPOT",
+        "instId": order.symbol.replace("/", "-"),
+        "ordId": str(order.number),
+        "clOrdId": order.client_id,
+        "side": order.side,
+        "ordType": str(order.asked.get("ordType", "market")),
+        "px": str(order.asked.get("px", "")),
+        "sz": str(order.quantity),
+        "accFillSz": str(order.filled),
+        "avgPx": str(order.price) if order.filled else "",
+        "state": state,
+        "fee": str(-order.fee),
+        "feeCcy": order.symbol.partition("/")[0],
+        "tgtCcy": str(order.asked.get("tgtCcy", "")),
+        "cTime": str(now),
+        "uTime": str(now),
+    }
+
+
+def _candles(request: Request, book: Book, now: int) -> list[list[str]]:
+    bar = request.query["bar"]
+    length = {"m": 60_000, "H": 3_600_000, "D": 86_400_000}[bar.removesuffix("utc")[-1]] * int(
+        bar.removesuffix("utc")[:-1]
+    )
+    before, after = (int(request.query.get(name, default)) for name, default in (("before", "0"), ("after", str(now))))
+    price = str(book.prices[_named(request.query["instId"])])
+    newest = min(after - 1, now) // length * length
+    times = range(newest, before, -length)[: int(request.query.get("limit", "100"))]
+    return [[str(at), price, price, price, price, "3", "3", "3", "1"] for at in times]
