@@ -238,6 +238,11 @@ test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots un
 	@$(python) -m tests.unit.supervisor.simulation --year --seed "$${SEED:-1}"
 	@$(python) -m tests.unit.clock_simulation --seed "$${SEED:-1}" --seeds 100
 
+.PHONY: test-fuzz
+test-fuzz: ## Give 100,000 mutated inputs each to whatever reads files, requests and calls of others (half an hour)
+	@scripts/python-ready dev
+	@OPENBELL_FUZZ=100000 $(python) -m pytest -q -s --timeout 3600 tests/fuzz
+
 .PHONY: test-month
 test-month: ## Simulate a month of the portfolio: real strategies and manifests, the real loop (many minutes): [SEED=1]
 	@scripts/python-ready dev

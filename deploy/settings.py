@@ -13,7 +13,9 @@ from dotenv import dotenv_values
 from pytz.tzinfo import BaseTzInfo
 
 from deploy.errors import CommandError
+from openbell.terminal import one_line
 
+_LONGEST_SHOWN = 200  # characters of what was found
 _SIZE = (re.compile(r"[1-9]\d*[bkmg]?"), 'a size such as "256m"')
 _NUMBER = (re.compile(r"[1-9]\d{0,6}"), "a whole number above 0")
 _DURATION = (re.compile(r"(\d+h)?(\d+m)?(\d+s)?(?<=[hms])"), 'a duration such as "130s" or "2m10s"')
@@ -106,7 +108,7 @@ def read_settings(file: Path, environment: Mapping[str, str]) -> Settings:
     """Return the settings; Problem names the key, what was found and what is allowed."""
     for key in _from_file(file):
         if key.startswith("OPENBELL_") and key not in KEYS:
-            msg = f"{file.name}: {key}: an unknown key; known: {', '.join(KEYS)}"
+            msg = f"{file.name}: {_shown(key)}: an unknown key; known: {', '.join(KEYS)}"
             raise CommandError(msg)
     return settings(values(file, environment), file.name)
 
@@ -157,7 +159,12 @@ def settings(values: Mapping[str, str], file: str) -> Settings:
 def wrong(key: str, value: str) -> str | None:
     """Return what was found and what is allowed, or None if the key may have this value."""
     pattern, allowed = KEYS[key]
-    return None if pattern.fullmatch(value) and _exists(key, value) else f'found "{value}"; allowed: {allowed}'
+    return None if pattern.fullmatch(value) and _exists(key, value) else f'found "{_shown(value)}"; allowed: {allowed}'
+
+
+def _shown(text: str) -> str:
+    """Return a text of the user's as part of a line."""
+    return one_line(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
 
 
 def seconds(duration: str) -> int:

@@ -34,10 +34,15 @@ class Answers:
 
 
 def read(folder: Path) -> Answers:
-    """Return the answers in a strategy's journal folder; none if there are none that can be read."""
+    """Return the answers in a strategy's journal folder; none if there are none that can be read.
+
+    OSError if this process is out of descriptors or memory: then nothing is known of them.
+    """
     try:
         content = foreign_files.read_object(folder / FILE, folder.parent)
-    except OSError:
+    except OSError as error:
+        if foreign_files.is_shortage(error):
+            raise
         return Answers()
     said, paused, requests = content.get("halt"), content.get("paused"), content.get("requests")
     halt = None
@@ -77,7 +82,7 @@ def write(folder: Path, answers: Answers) -> None:
 def pause_of(bot: str, control: Control, answers: Answers) -> Pause | None:
     """Return the pause of a bot, expired or not: what people asked for, or what its loop did by itself since they resumed it."""
     asked, own = control.paused(bot), answers.paused.get(bot)
-    if own is None or control.resumed(bot) != own.resumed:
+    if own is None or not control.may_hold(bot, own.resumed):
         return asked
     return asked if asked is not None and asked.covers(own.pause.since) and asked.until is None else own.pause
 

@@ -140,12 +140,16 @@ class OwnDaysFile:
             version = 0
         if version == self._version:
             return False
-        self._version = version
         try:
             days = parse(foreign_files.read_object(path, self._root), JSON) if version else {}
         except (OSError, ForeignFileError, OwnDaysError) as error:
-            self.problem = str(error)
+            if isinstance(error, OSError) and foreign_files.is_shortage(error):
+                if self._version is None:
+                    raise  # nothing is known of them yet
+                return False  # it is read again at the next look
+            self.problem, self._version = str(error), version
             return False
+        self._version = version
         self.problem = ""
         return calendars.use(days)
 
@@ -216,8 +220,22 @@ class Control:
         """Return what tells the bot's newest resume from those before; empty if it never was."""
         return str(_read(self._resumed / f"{bot}.json", self._root).get("id", ""))
 
+    def may_hold(self, bot: str, resumed: str) -> bool:
+        """Tell whether the bot was not resumed since the resume `resumed`; True also if that cannot be read now."""
+        try:
+            return self.resumed(bot) == resumed
+        except OSError:
+            return True
+
     def paused(self, bot: str) -> Pause | None:
         """Return the bot's pause, expired or not, or None if it has none. One that cannot be read holds all the same."""
+        try:
+            return self.known_pause(bot)
+        except OSError as error:
+            return _unreadable(error)
+
+    def known_pause(self, bot: str) -> Pause | None:
+        """Return the same for those who only watch: OSError if this process is out of descriptors or memory."""
         try:
             content = foreign_files.read_object(self._paused / f"{bot}.json", self._root)
             # A pause that somebody wrote by hand holds from the beginning of time: better paused too much than too little.
@@ -228,7 +246,9 @@ class Control:
         except ForeignFileError as error:
             return Pause(_ALWAYS, None, "unknown", f"{error}; resume the bot to remove it")
         except OSError as error:
-            return Pause(_ALWAYS, None, "unknown", f"the pause cannot be read ({error.strerror})")
+            if foreign_files.is_shortage(error):
+                raise
+            return _unreadable(error)
 
     def request(self, bot: str, by: str, at: datetime) -> Request:
         """Ask for a run of the bot now; the loop takes the request within seconds."""
@@ -271,9 +291,15 @@ class Control:
                 foreign_files.remove(self._requests / name, self._root)
 
 
+def _unreadable(error: OSError) -> Pause:
+    return Pause(_ALWAYS, None, "unknown", f"the pause cannot be read ({error.strerror})")
+
+
 def _read(path: Path, root: Path) -> dict[str, object]:
-    """Return what a file holds; nothing if it cannot be read."""
+    """Return what a file holds; nothing if it cannot be read. OSError if this process is out of descriptors or memory."""
     try:
         return foreign_files.read_object(path, root)
-    except OSError:
+    except OSError as error:
+        if foreign_files.is_shortage(error):
+            raise
         return {}
