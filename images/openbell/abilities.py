@@ -19,6 +19,7 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "ccxt:binance": _EXCHANGE,
     "ccxt:kraken": _EXCHANGE,
     "ccxt:okx": _EXCHANGE - {"stop", "stop_limit"},
+    "ccxt:bybit": _EXCHANGE - {"stop", "stop_limit"},
 })  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from openbell.trading.venues import http_timeouts, rate_limiter
 from tests.brokers.alpaca_stub import alpaca
 from tests.brokers.binance_stub import SECRET, binance
 from tests.brokers.book import Book
+from tests.brokers.bybit_stub import bybit
 from tests.brokers.kraken_stub import kraken
 from tests.brokers.okx_stub import PASSPHRASE, okx
 from tests.brokers.server import Stub, running
@@ -94,6 +95,7 @@ KINDS = (
     Kind("alpaca", "alpaca", "AAPL", 2.0, alpaca, "ALPACA", live=False),
     Kind("ccxt:binance", "ccxt:binance", "BTC/USDT", 0.5, binance, "BINANCE", SECRET),
     Kind("ccxt:kraken", "ccxt:kraken", "BTC/USD", 0.5, kraken, "KRAKEN", "c2VjcmV0"),
+    Kind("ccxt:bybit", "ccxt:bybit", "BTC/USDT", 0.5, bybit, "BYBIT"),
     Kind("ccxt:okx", "ccxt:okx", "BTC/USDT", 0.5, okx, "OKX"),
 )
 
@@ -175,7 +177,10 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
 
 
 # Of a venue that takes an order however late it comes, one whose answer was lost stays uncertain: see test_exchange_orders.py.
-@pytest.fixture(params=[kind for kind in KINDS if kind.venue and kind.name != "ccxt:okx"], ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=[kind for kind in KINDS if kind.venue and kind.name not in {"ccxt:bybit", "ccxt:okx"}],
+    ids=lambda kind: kind.name,
+)
 def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """A bench of every kind that is reached over the wire."""
     with bench_of(request.param, tmp_path) as made:

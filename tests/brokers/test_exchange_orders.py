@@ -32,6 +32,10 @@ SENT = {
         "stop": {"type": "STOP_LOSS", "stopPrice": "40000"},
         "stop_limit": {"type": "STOP_LOSS_LIMIT", "stopPrice": "40000", "price": "39000", "timeInForce": "GTC"},
     },
+    "ccxt:bybit": {
+        "limit": {"orderType": "Limit", "price": "40000", "orderLinkId": "ob-1"},
+        "ioc": {"orderType": "Limit", "timeInForce": "IOC"},
+    },
     "ccxt:okx": {
         "limit": {"ordType": "limit", "px": "40000", "tdMode": "cash"},
         "ioc": {"ordType": "ioc", "px": "40000"},
@@ -79,7 +83,12 @@ def test_prices_are_rounded_to_the_exchanges_ticks(bench: Bench) -> None:
     """Cents at one, tenths at the other."""
     rules = sizes_of(bench.broker(), bench.kind.symbol)
     limit = priced(Terms(limit=40_000.16789), "buy", rules).limit
-    assert limit == {"ccxt:binance": 40_000.16, "ccxt:kraken": 40_000.1, "ccxt:okx": 40_000.1}[bench.kind.name]
+    assert (
+        limit
+        == {"ccxt:binance": 40_000.16, "ccxt:kraken": 40_000.1, "ccxt:okx": 40_000.1, "ccxt:bybit": 40_000.1}[
+            bench.kind.name
+        ]
+    )
 
 
 def test_a_quote_has_bid_ask_and_last(bench: Bench) -> None:

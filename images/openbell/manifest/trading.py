@@ -15,7 +15,7 @@ _EXCHANGE = re.compile(r"ccxt:[a-z0-9]{2,30}")
 _IMPORT_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Z][A-Za-z0-9_]*")
 
 # Exchanges whose orders were tried against their REST, and those of them that turn away an order that is older than a few seconds.
-TRIED = frozenset({"binance", "kraken", "okx"})
+TRIED = frozenset({"binance", "bybit", "kraken", "okx"})
 DEADLINES = frozenset({"binance", "kraken"})
 PASSPHRASES = frozenset({"okx", "kucoin", "bitget"})  # their keys have a third part
 _QUOTES = ("USDT", "USDC", "USD", "BTC")

@@ -7,9 +7,8 @@ Exchanges forget an id once its order is done, and would take a second order und
 only given up when it cannot arrive any more: Binance and Kraken turn away an order that is older than a few seconds.
 """
 
-import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,7 +17,14 @@ from typing import Any
 
 from openbell.manifest.trading import DEADLINES
 from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
-from openbell.trading.brokers.exchange_requests import request_of
+from openbell.trading.brokers.exchange_amounts import amount_of, cost_in
+from openbell.trading.brokers.exchange_requests import (
+    ANSWERED_WITHOUT_STATE,
+    LISTINGS,
+    NAME_OF_ID,
+    request_of,
+    venue_id,
+)
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules
@@ -64,9 +70,9 @@ class ExchangeBroker:
             quote = self._quote()
             total = self._totals()
             coins = {symbol: held for symbol, held in self._held(total).items() if symbol.endswith(f"/{quote}")}
-            worth = _amount(total, quote) + sum(held * self._price(symbol) for symbol, held in coins.items())
+            worth = amount_of(total, quote) + sum(held * self._price(symbol) for symbol, held in coins.items())
             quotes = {symbol.partition("/")[2] for symbol in self._desk.symbols}
-            balances = {one: _amount(total, one) for one in sorted({quote, *quotes})}
+            balances = {one: amount_of(total, one) for one in sorted({quote, *quotes})}
             return Account(balances[quote], quote, worth, MappingProxyType(balances))
 
     def sizes(self, symbol: str) -> SizeRules:
@@ -141,7 +147,7 @@ class ExchangeBroker:
             if any(one.partition("/")[0] == base for one in held):
                 msg = f"{base} is in two symbols of this strategy, and the exchange does not say which of them holds it"
                 raise BrokerError(msg)
-            if quantity := _amount(total, base):
+            if quantity := amount_of(total, base):
                 held[symbol] = quantity
         return held
 
@@ -155,12 +161,14 @@ class ExchangeBroker:
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
         venue = self._venue()
         venue.prepare()
-        known = {"clientOrderId": self._id(client_order_id)}
+        known = {NAME_OF_ID.get(self._name, "clientOrderId"): venue_id(self._name, client_order_id)}
         try:
-            if self._name == "kraken":
-                for listing in (venue.client.fetch_open_orders, venue.client.fetch_closed_orders):
-                    # Not by symbol: an order whose pair the library cannot name would be left out, and sent again.
-                    for answer in venue.calls.ask(partial(listing, None, None, None, known)):
+            if self._name in LISTINGS:
+                # At Kraken not by symbol: an order whose pair the library cannot name would be left out, and sent again.
+                pair = None if self._name == "kraken" else symbol
+                for listing in LISTINGS[self._name]:
+                    ask = partial(getattr(venue.client, listing), pair, None, None, known)
+                    for answer in venue.calls.ask(ask):
                         return self._placed({**answer, "symbol": symbol}, client_order_id)
                 return None
             answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, known))
@@ -169,14 +177,6 @@ class ExchangeBroker:
             return None
 
     # Sending
-
-    def _id(self, client_order_id: str) -> str:
-        """Return the id in the exchange's own form: Kraken takes 32 hexadecimal digits, OKX letters and digits."""
-        if self._name == "kraken":
-            return hashlib.sha256(client_order_id.encode()).hexdigest()[:32]
-        if self._name == "okx":  # letters and digits only
-            return client_order_id.replace("-", "")
-        return client_order_id
 
     def _quantity(self, order: Order) -> float:
         """Return the quantity in whole steps; RefusedError if it is too small or the symbol cannot be traded now."""
@@ -214,7 +214,7 @@ class ExchangeBroker:
             # From the recorded instant on, by the exchange's clock: what comes later, also from a process that was frozen, is
             # turned away, so that an order which is not found then never arrives.
             kind, price, more = request_of(order, self._name)
-            known: dict[str, object] = {"clientOrderId": self._id(order.client_order_id), **more}
+            known: dict[str, object] = {"clientOrderId": venue_id(self._name, order.client_order_id), **more}
             if self._name == "kraken":
                 until = left_at[0] + timedelta(seconds=venue.skew() + WINDOW)
                 known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -224,7 +224,12 @@ class ExchangeBroker:
             return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
-        if self._name in _ANSWERED_WITHOUT_STATE:
+        if self._name == "bybit":
+            if (found := self._find(order.client_order_id, order.symbol)) is None:
+                msg = "bybit has taken the order and does not list it yet"
+                raise UnansweredError(msg)
+            return found
+        if self._name in ANSWERED_WITHOUT_STATE:
             try:
                 answer = venue.calls.ask(lambda: venue.client.fetch_order(answer["id"], order.symbol))
             except MissingError as missing:
@@ -268,8 +273,8 @@ class ExchangeBroker:
             filled_price=None if price is None else float(price),
             placed_at=datetime.fromtimestamp(at / 1000, UTC) if at else datetime.now(UTC),
             reason="",
-            fee_quantity=_cost(fees, base),
-            fee_paid=_cost(fees, quote),
+            fee_quantity=cost_in(fees, base),
+            fee_paid=cost_in(fees, quote),
         )
 
     def _rejected(self, order: Order, why: VenueError) -> PlacedOrder:
@@ -290,17 +295,3 @@ class ExchangeBroker:
         except (KeyError, TypeError, ValueError) as error:
             msg = f"{self._name}'s answer cannot be understood: {type(error).__name__}: {error}"
             raise BrokerError(msg) from error
-
-
-def _amount(total: Mapping[str, Any], currency: str) -> float:
-    """Return how much of a currency there is, with what earns or is staked under names of its own (Kraken's XBT.F, ETH.S)."""
-    names = {currency, *(old for old, new in _OLD_NAMES.items() if new == currency)}
-    return sum(float(held or 0) for name, held in total.items() if name.partition(".")[0] in names)
-
-
-def _cost(fees: Iterable[Mapping[str, Any]], currency: str) -> float:
-    return sum(float(fee.get("cost") or 0) for fee in fees if fee.get("currency") == currency)
-
-
-_ANSWERED_WITHOUT_STATE = frozenset({"kraken", "okx"})  # a new order's answer is its id and no more
-_OLD_NAMES = {"XBT": "BTC", "XDG": "DOGE"}  # which the library leaves as they are where a suffix follows

@@ -1,11 +1,19 @@
 """Our orders as ccxt takes them: type, price and parameters. Pure."""
 
+import hashlib
 from typing import NamedTuple
 
 from openbell.trading.orders import Order
 
 # What the library calls the price that a stop waits for, by exchange.
 _STOP = {"kraken": "stopLossPrice"}
+# Where an order is found in lists, and what those call our id.
+LISTINGS = {
+    "kraken": ("fetch_open_orders", "fetch_closed_orders"),
+    "bybit": ("fetch_open_orders", "fetch_canceled_and_closed_orders"),
+}
+NAME_OF_ID = {"bybit": "orderLinkId"}
+ANSWERED_WITHOUT_STATE = frozenset({"kraken", "okx"})  # a new order's answer is its id and no more
 
 
 class Request(NamedTuple):
@@ -14,6 +22,16 @@ class Request(NamedTuple):
     kind: str  # "market" or "limit"; a stop is one of them with a parameter
     price: float | None
     parameters: dict[str, object]
+
+
+def venue_id(exchange: str, client_order_id: str) -> str:
+    """Return our id in the exchange's own form: Kraken takes 32 hexadecimal digits, OKX letters and digits."""
+    match exchange:
+        case "kraken":
+            return hashlib.sha256(client_order_id.encode()).hexdigest()[:32]
+        case "okx":
+            return client_order_id.replace("-", "")
+    return client_order_id
 
 
 def request_of(order: Order, exchange: str) -> Request:

@@ -36,6 +36,7 @@ HALT_AGE = 300.0  # the same, while one of them is not traded or not there
 WINDOW = 5.0  # seconds after which an order on its way is not accepted any more, where the exchange offers that
 DECIMAL_PLACES = 2  # the library's name for a precision that counts digits; otherwise it is the step itself
 _TRY_LATER = 5.0
+_DOUBLES = ("51016", "170141", "110072")  # OKX, Bybit
 _OPTIONS: dict[str, dict[str, object]] = {
     # Spot markets only, and no question that needs more than a key for reading and trading.
     "binance": {
@@ -46,6 +47,15 @@ _OPTIONS: dict[str, dict[str, object]] = {
         "warnOnFetchOpenOrdersWithoutSymbol": False,
     },
     "kraken": {"fetchCurrencies": False},
+    "bybit": {
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchCurrencies": False,
+        "defaultType": "spot",
+        # What all accounts are since 2025, and two questions less.
+        "enableUnifiedMargin": False,
+        "enableUnifiedAccount": True,
+        "recvWindow": int(WINDOW * 1000),
+    },
     "okx": {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False},
 }
 NO_SANDBOX = frozenset({"kraken"})
@@ -233,8 +243,8 @@ def _client(
 
 
 def _is_double(error: Exception, told: str) -> bool:
-    """Tell whether an order was turned away because its id is known; OKX's code for it has no class of its own."""
-    return type(error).__name__ == "DuplicateOrderId" or "51016" in told
+    """Tell whether an order was turned away because its id is known; not every exchange's code for it has a class of its own."""
+    return type(error).__name__ == "DuplicateOrderId" or any(code in told for code in _DOUBLES)
 
 
 def _is_traded(market: dict[str, Any] | None) -> bool:
