@@ -102,7 +102,7 @@ journal: ## Print what a strategy saw and decided: STRATEGY= [SYMBOL=] [SINCE=2h
 	$(deploy) journal
 
 .PHONY: run
-run: ## Run a strategy now: STRATEGY= [BOT=] [HOST=]
+run: ## Run a strategy now, or a slot that has passed; then it asks first: STRATEGY= [BOT=] [SLOT=] [YES=1] [HOST=]
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) run
 

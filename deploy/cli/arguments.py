@@ -51,6 +51,13 @@ def _since(text: str) -> str:
     return text
 
 
+def _instant(text: str) -> str:
+    if "T" not in text and " " not in text:
+        raise ValueError(text)
+    datetime.fromisoformat(text)
+    return text
+
+
 def _day(text: str) -> str:
     return date.fromisoformat(text).isoformat()
 
@@ -87,7 +94,13 @@ DAY = 'a day such as "2026-01-31"'
 
 VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "ps": (ON,),
-    "run": (STRATEGY, Variable("BOT", "ma_crossover"), ON),
+    "run": (
+        STRATEGY,
+        Variable("BOT", "ma_crossover"),
+        Variable("SLOT", "2026-11-20T09:35", read=_instant, allowed="a date and a time such as 2026-11-20T09:35"),
+        _switch("YES"),
+        ON,
+    ),
     "new": (Variable("STRATEGY", "my_idea", required=True),),
     "init": (Variable("DIR", "../my-strategies", required=True),),
     "remove": (STRATEGY, _switch("DATA"), _switch("YES")),

@@ -69,11 +69,16 @@ def _logged(strategy: str, where: Target) -> str:
 
 
 def run(settings: Settings, options: Namespace) -> int:
-    """Run a strategy now, in its container."""
+    """Run a strategy where it runs: now, or as a slot that has passed, after showing which and asking."""
     with target.place(options.host, settings) as where:
         service_of(options.strategy, where)
         must_run(compose.SUPERVISOR, where)
-        command = compose.run(options.strategy, options.bot, compose.SUPERVISOR)
+        if options.slot:
+            shown = compose.run(options.strategy, options.bot, compose.SUPERVISOR, slot=options.slot, dry_run=True)
+            if code := where.run(shown):
+                return code
+            confirm("Run it?", "runs it", yes=options.yes)
+        command = compose.run(options.strategy, options.bot, compose.SUPERVISOR, slot=options.slot)
         try:
             return _audited(where, command, "run", strategy=options.strategy)
         except KeyboardInterrupt:
@@ -141,17 +146,23 @@ def flatten(settings: Settings, options: Namespace) -> int:
         for name, service in services.items():
             if code := where.run(compose.flatten(name, dry_run=True, service=service)):
                 return code
-        if not options.yes:
-            if not sys.stdin.isatty():
-                msg = "nothing was changed: nobody can be asked here; YES=1 cancels and closes all of this"
-                raise CommandError(msg, 2)
-            if input("Cancel and close all of this? [y/N] ").strip().lower() not in {"y", "yes"}:
-                msg = "nothing was changed"
-                raise CommandError(msg)
+        confirm("Cancel and close all of this?", "cancels and closes all of this", yes=options.yes)
         return max(
             _audited(where, compose.flatten(name, dry_run=False, service=service), "flatten", strategy=name)
             for name, service in services.items()
         )
+
+
+def confirm(question: str, what: str, *, yes: bool) -> None:
+    """Ask a person, unless YES=1 has answered; CommandError unless the answer is yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        msg = f"nothing was changed: nobody can be asked here; YES=1 {what}"
+        raise CommandError(msg, 2)
+    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
+        msg = "nothing was changed"
+        raise CommandError(msg)
 
 
 def reconcile(settings: Settings, options: Namespace) -> int:

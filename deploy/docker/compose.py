@@ -120,9 +120,10 @@ def logs(service: str | None, *, follow: bool) -> Logs:
     return Logs(service, follow)
 
 
-def run(strategy: str, bot: str | None, service: str = "") -> Inside:
-    """Run a strategy's bots, or one of them, now and where it runs."""
-    return Inside(service or strategy, ("run-now", *((f"--bot={bot}",) if bot else ())), strategy)
+def run(strategy: str, bot: str | None, service: str = "", *, slot: str | None = None, dry_run: bool = False) -> Inside:
+    """Run a strategy's bots, or one of them, where it runs: now or as a past slot; dry_run: only print which slot."""
+    words = (f"--bot={bot}" if bot else "", f"--slot={slot}" if slot else "", "--dry-run" if dry_run else "")
+    return Inside(service or strategy, ("run-now", *filter(None, words)), strategy)
 
 
 def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> Inside:

@@ -21,6 +21,7 @@ from openbell.journal import instant, stamp
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT = "deployment.json"
 _HALT = "halt.json"
+_BACKFILL_OF = "backfill_of"  # the bot of a request that is for a slot
 FOLDERS = ("paused", "requests", "resumed")  # of one strategy
 MOST_REQUESTS = 1_000  # that wait for one strategy
 KEEP_REQUESTS = timedelta(minutes=10)  # a loop refuses those that are older than a minute
@@ -43,12 +44,13 @@ class Pause:
 
 @dataclass(frozen=True)
 class Request:
-    """Somebody asks for one run of a bot now."""
+    """Somebody asks for one run of a bot: now, or as a slot that has passed."""
 
     id: str
     bot: str
     by: str
     requested_at: datetime
+    slot: datetime | None = None  # None is now
 
 
 @dataclass(frozen=True)
@@ -250,12 +252,15 @@ class Control:
                 raise
             return _unreadable(error)
 
-    def request(self, bot: str, by: str, at: datetime) -> Request:
-        """Ask for a run of the bot now; the loop takes the request within seconds."""
+    def request(self, bot: str, by: str, at: datetime, slot: datetime | None = None) -> Request:
+        """Ask for a run of the bot now, or as a slot that has passed; the loop takes the request within seconds."""
         self.prepare()
         self._sweep(at)
-        request = Request(os.urandom(6).hex(), bot, by, at)
+        request = Request(os.urandom(6).hex(), bot, by, at, slot)
         content: dict[str, object] = {"bot": bot, "by": by, "requested_at": stamp(at)}
+        if slot is not None:
+            # An older loop knows no slots: without a "bot" it leaves the request alone, instead of running the bot now.
+            content = {_BACKFILL_OF: bot, "slot": stamp(slot), "by": by, "requested_at": stamp(at)}
         foreign_files.write_object(self._requests / f"{request.id}.json", self._root, content)
         return request
 
@@ -271,9 +276,11 @@ class Control:
                 continue
             content = _read(self._requests / name, self._root)
             at = instant(content.get("requested_at"))
-            if at is None or not isinstance(content.get("bot"), str):
+            slot = instant(content.get("slot"))
+            bot = content.get("bot") if slot is None else content.get(_BACKFILL_OF)
+            if at is None or not isinstance(bot, str):
                 continue  # not one of ours: nobody waits for it
-            found.append(Request(Path(name).stem, str(content["bot"]), str(content.get("by", "unknown")), at))
+            found.append(Request(Path(name).stem, bot, str(content.get("by", "unknown")), at, slot))
         return sorted(found, key=lambda request: request.requested_at)
 
     def requests_version(self) -> int:

@@ -25,6 +25,8 @@ from openbell.redaction import Redaction
 Event = dict[str, object]
 NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 
+BACKFILL = "backfill"  # the trigger of a run that a person asked for, for a slot that has passed
+
 LONGEST_LINE = 1_000_000  # bytes; a reader passes over longer lines
 LARGEST_FILE = 1 << 30  # bytes; no day of a strategy's is that long
 MOST_BYTES = 4 << 20  # of one strategy, read at once by a reader that has others to read

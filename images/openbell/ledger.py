@@ -23,6 +23,7 @@ from openbell.order_terms import MARKET, Terms, decoded
 from openbell.position import ZERO, Position, after_adoption, after_fill, after_split, decimal
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
+KEEP_DAYS = 90  # days of claims, and of journal, that stay
 FINAL = ("filled", "rejected", "cancelled", "expired", "refused", "lost")  # of an order: nothing more becomes of it
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
 _NAMED = "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms"
@@ -200,6 +201,13 @@ class Ledger:
                 break
             count += 1
         return count
+
+    def outcome_of(self, bot: str, slot: datetime) -> str | None:
+        """Return how the run of a slot ended, "running" if it has not; None if no run has claimed the slot."""
+        row = self._database.execute(
+            "SELECT outcome FROM claims WHERE bot = ? AND slot = ?", (bot, _text(slot))
+        ).fetchone()
+        return None if row is None else str(row[0] or "running")
 
     def accounted_until(self, bot: str) -> datetime | None:
         """Return the newest slot of the bot that is accounted for, with all before it; None if the bot is new."""

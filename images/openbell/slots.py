@@ -20,7 +20,7 @@ from openbell.calendars.local_time import local_instant
 from openbell.instants import EPOCH
 from openbell.manifest import EVERY_DAY, Anchor, Schedule, windows
 
-__all__ = ["closed_slots", "count_slots", "last_slot", "local_instant", "next_slot", "slots_between"]
+__all__ = ["closed_slots", "count_slots", "is_slot", "last_slot", "local_instant", "next_slot", "slots_between"]
 
 ALWAYS = "24/7"  # has no days of its own, so those of the schedule's zone count
 _DAY = timedelta(days=1)
@@ -110,6 +110,11 @@ def _forget() -> None:
 
 
 calendars.on_change(_forget)
+
+
+def is_slot(schedule: Schedule, at: datetime) -> bool:
+    """Tell whether a schedule is due at an instant."""
+    return next_slot(schedule, at - _TICK) == at
 
 
 def closed_slots(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:

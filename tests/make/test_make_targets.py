@@ -39,6 +39,8 @@ WITHOUT_ENGINE = [
     (("new", "STRATEGY=two\nlines"), r'found "two\nlines"; allowed: a name such as my_idea'),
     (("new", "STRATEGY=$(id)"), 'found "$(id)"; allowed: a name such as my_idea'),
     (("next", "STRATEGY=puls"), "did you mean pulse?"),
+    (("run", "STRATEGY=pulse", "SLOT=yesterday"), 'SLOT=: found "yesterday"; allowed: a date and a time such as'),
+    (("run", "STRATEGY=pulse", "SLOT=2026-11-20"), 'SLOT=: found "2026-11-20"; allowed: a date and a time such as'),
     (("next", "STRATEGY=--count"), "--count: no such strategy"),
     (("next", "PROFILE=portfolo"), 'PROFILE: there is no profile "portfolo"; did you mean portfolio'),
     (("plan", "PROFILE=nope"), 'PROFILE: there is no profile "nope"; there is alpaca'),

@@ -16,6 +16,7 @@ from openbell.commands import next as next_slots
 from openbell.control import Control
 from openbell.journal import Journal
 from openbell.manifest import load
+from openbell.slots import local_instant
 from openbell.strategy.loader import release
 from tests.unit.runner.fakes import wait_for
 
@@ -420,3 +421,57 @@ def test_every_command_can_be_had(root: Path, monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(SystemExit) as caught:
             command_line.main()
         assert caught.value.code == 0, name
+
+
+# run-now as a past slot
+
+
+def test_a_past_slot_is_asked_for_by_the_strategys_clock(
+    root: Path, lines: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The request has the slot; a dry run says which it is and asks for nothing."""
+    prepared(root)
+    yesterday = (datetime.now(UTC) - timedelta(days=2)).replace(hour=0, minute=5, second=0, microsecond=0)
+    slot = local_instant(yesterday.replace(tzinfo=None), "America/New_York")
+    assert run_now.main([f"--slot={yesterday:%Y-%m-%dT%H:%M}", "--dry-run"]) == 0
+    assert f"b: the slot of {yesterday:%a %Y-%m-%d} 00:05:00 E" in capsys.readouterr().out
+    assert Control(root / "control", "demo").requests() == []
+    asked: list[object] = []
+
+    def answer(request: str) -> None:
+        asked.extend(one.slot for one in Control(root / "control", "demo").requests())
+        lines.write("request_refused", NOW, bot="b", request=request, reason="this slot has run already: succeeded")
+
+    loop = answered_by(root, answer)
+    assert run_now.main([f"--slot={yesterday:%Y-%m-%dT%H:%M}"]) == 1
+    loop.join()
+    assert asked == [slot]
+    assert capsys.readouterr().err == "b: not run: this slot has run already: succeeded\n"
+
+
+@pytest.mark.parametrize(
+    "slot, told",
+    [
+        ("today", 'SLOT: found "today"; allowed: a date and a time such as 2026-11-20T09:35, in America/New_York'),
+        ("2099-01-01T00:05", "SLOT: Thu 2099-01-01 00:05:00 EST is yet to come; allowed: a slot that has passed"),
+        (
+            "2026-01-02T00:06",
+            (
+                "SLOT: no bot is due at Fri 2026-01-02 00:06:00 EST; b was due at Fri 2026-01-02 00:05:00 EST and "
+                "Fri 2026-01-02 00:10:00 EST"
+            ),
+        ),
+    ],
+)
+def test_what_is_no_past_slot_is_refused(root: Path, capsys: pytest.CaptureFixture[str], slot: str, told: str) -> None:
+    """In one line that says what is allowed, and which slots are near."""
+    prepared(root)
+    assert run_now.main([f"--slot={slot}"]) == 1
+    assert capsys.readouterr().err == told + "\n"
+
+
+def test_an_older_loop_leaves_a_request_for_a_slot_alone(root: Path) -> None:
+    """It would run the bot now: what it looks for, a "bot", is not there."""
+    Control(root / "control", "demo").request("b", "alice", NOW, NOW - timedelta(hours=1))
+    (path,) = (root / "control" / "demo" / "requests").iterdir()
+    assert "bot" not in json.loads(path.read_text())

@@ -83,7 +83,7 @@ class Watched:
     def take(self, events: Iterable[Event]) -> None:
         """Take in lines of the journal; those of other boots, and runs that somebody asked for, are passed over."""
         for event in events:
-            if event.get("boot_id") != self.boot or event.get("trigger") == "manual":
+            if event.get("boot_id") != self.boot or event.get("trigger") in {"manual", "backfill"}:
                 continue
             bot = str(event.get("bot", ""))
             match event["event"]:

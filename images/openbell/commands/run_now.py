@@ -1,4 +1,4 @@
-"""`openbell run-now`: ask the loop of this container for a run, follow it, and print what it decided."""
+"""`openbell run-now`: ask the loop for a run, now or as a slot that has passed, follow it, and print what it decided."""
 
 import argparse
 import os
@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell import foreign_files
-from openbell.control import Control
+from openbell.commands import past_slot
+from openbell.control import Control, OwnDaysFile
 from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError, suggestion
 from openbell.paths import PathError, Paths, from_environment
@@ -24,6 +25,10 @@ def main(arguments: Sequence[str]) -> int:
     """Return 0 if every run asked for succeeded, 1 if not."""
     parser = argparse.ArgumentParser(prog="openbell run-now", description="run bots of this container now")
     parser.add_argument("--bot", default="", help="only this bot; default: every bot of the strategy")
+    parser.add_argument(
+        "--slot", help="run this slot, which has passed, such as 2026-11-20T09:35 in the strategy's zone"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only print which slot would be run")
     options = parser.parse_args(arguments)
     try:
         places = from_environment(os.environ)
@@ -37,10 +42,23 @@ def main(arguments: Sequence[str]) -> int:
             f"{options.bot}: no such bot; {suggestion(options.bot, (bot.id for bot in manifest.bots))}", file=sys.stderr
         )
         return 1
-    return max([_run(places, bot.id, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
+    slot = None
+    if options.slot:
+        OwnDaysFile(places.control).look()
+        try:
+            slot = past_slot.read(options.slot, manifest.timezone)
+            bots = past_slot.due(bots, slot, datetime.now(UTC))
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 1
+        if options.dry_run:
+            for bot in bots:
+                print(past_slot.shown(bot, slot, manifest.money, datetime.now(UTC)))
+            return 0
+    return max([_run(places, bot.id, slot, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
 
 
-def _run(places: Paths, bot: str, wait: float) -> int:
+def _run(places: Paths, bot: str, slot: datetime | None, wait: float) -> int:
     follower = Follower(places.journal)
     folder = places.journal / places.strategy
     # Only what is written from here on matters.
@@ -49,7 +67,7 @@ def _run(places: Paths, bot: str, wait: float) -> int:
     }
     try:
         request = Control(places.control, places.strategy).request(
-            bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC)
+            bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC), slot
         )
     except OSError as error:
         print(f"the request could not be written: {error}; is the strategy's container running?", file=sys.stderr)

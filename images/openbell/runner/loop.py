@@ -15,7 +15,7 @@ import schedule
 
 from openbell import heartbeat
 from openbell.control import Halt, Request
-from openbell.journal import Journal
+from openbell.journal import BACKFILL, Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
 from openbell.runner import output
@@ -26,6 +26,7 @@ from openbell.runner.decide import Decision, Skip, decide
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.processes import Launcher
+from openbell.runner.request_refusals import refusal, slot_refusal
 from openbell.runner.runs import Active, Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
 from openbell.slots import count_slots, last_slot, next_slot
@@ -340,22 +341,17 @@ class Loop:
             self._control.done(request)
             bot = self._bots.get(request.bot)
             pause = self._control.paused(request.bot)
-            refusal = (
-                "there is no such bot"
-                if bot is None
-                else "a run of this bot is in progress"
-                if self._runs.of(request.bot) is not None
-                else f"the bot is paused by {pause.by}: {pause.reason}"
-                if pause is not None and pause.covers(now)
-                else "the request is older than a minute"
-                if now - request.requested_at > timedelta(minutes=1)
-                else None
-            )
-            if bot is None or refusal is not None:
-                self._refusals.append((request, refusal or ""))
-            else:
-                claim = Claim(bot.id, now, new_run_id(), 1, "manual", now)
-                self._runs.queue(claim, bot, request=request)
+            busy = self._runs.of(request.bot) is not None
+            reason = refusal(request, bot, now, busy=busy, pause=pause)
+            if bot is not None and not reason and request.slot is not None:
+                known = self._ledger.outcome_of(bot.id, request.slot)
+                reason = slot_refusal(bot, request.slot, self._decided[bot.id], now, known)
+            if bot is None or reason:
+                self._refusals.append((request, reason))
+                continue
+            trigger = "manual" if request.slot is None else BACKFILL
+            claim = Claim(bot.id, request.slot or now, new_run_id(), 1, trigger, now)
+            self._runs.queue(claim, bot, request=request)
         # The version of before the look: a request that came since changes it, and is found at the next one.
         self._requests_version = version
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell import journal as journals
-from openbell.journal import Journal
+from openbell.journal import BACKFILL, Journal
 from openbell.ledger import SLOTLESS, Claim, Ledger
 from openbell.manifest import Bot, Manifest
 
+_ONCE = SLOTLESS | {BACKFILL}  # triggers of runs that get no second attempt
 AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that a clock is right about
 
 
@@ -52,7 +53,7 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime,
 
 def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
     """Tell whether the attempt, which was never begun, may still be."""
-    if claim.trigger in SLOTLESS or now < claim.slot:
+    if claim.trigger in _ONCE or now < claim.slot:
         return False
     if claim.attempt > 1:
         return now <= bot.retry_by(claim.slot)
@@ -61,9 +62,7 @@ def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
 
 def _may_repeat(claim: Claim, bot: Bot, now: datetime) -> bool:
     """Tell whether the run may have another attempt, after one that was perhaps cut off anywhere."""
-    return (
-        claim.trigger not in SLOTLESS and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
-    )
+    return claim.trigger not in _ONCE and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
 
 
 def _tell(claim: Claim, journal: Journal, now: datetime, *, again: bool, clean: bool) -> None:

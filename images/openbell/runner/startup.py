@@ -12,7 +12,7 @@ from openbell import clock
 from openbell import journal as journals
 from openbell.calendars import CalendarExpired
 from openbell.journal import Journal
-from openbell.ledger import Ledger
+from openbell.ledger import KEEP_DAYS, Ledger
 from openbell.manifest import Manifest, ManifestError
 from openbell.paths import PathError, Paths
 from openbell.runner import open_files, order_follower, orphans, output, worker
@@ -28,7 +28,6 @@ EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
 IMPORT_WITHIN = 110.0  # seconds for the import of a strategy and its packages
 RECONCILE = 12.0  # seconds that the look at the account may hold up the start
-KEEP_DAYS = 90  # days of journal and of claims that stay
 # Whatever keeps a strategy from starting; each says in its text what to do.
 CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
 

@@ -17,6 +17,10 @@ from deploy.docker.compose import Command, Inside, Logs
         (compose.run("pulse", None), "docker compose exec -T pulse openbell run-now"),
         (compose.run("pulse", "a"), "docker compose exec -T pulse openbell run-now --bot=a"),
         (
+            compose.run("pulse", None, slot="2026-11-20T09:35", dry_run=True),
+            "docker compose exec -T pulse openbell run-now --slot=2026-11-20T09:35 --dry-run",
+        ),
+        (
             compose.run("mine", None, "together"),
             "docker compose exec -T --env OPENBELL_STRATEGY=mine --env OPENBELL_FOLDER=/strategies/mine together openbell run-now",
         ),

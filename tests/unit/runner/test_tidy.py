@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from openbell.journal import Journal, days
-from openbell.ledger import Ledger
-from openbell.runner.startup import KEEP_DAYS, tidy
+from openbell.ledger import KEEP_DAYS, Ledger
+from openbell.runner.startup import tidy
 
 TODAY = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from openbell import clock
+from openbell.ledger import KEEP_DAYS
 from openbell.manifest import Manifest, load
 from openbell.paths import PathError, Paths
 from openbell.postgres.address import VARIABLE
@@ -32,7 +33,7 @@ from openbell.runner.serverless import response
 from openbell.runner.serverless.request import AskedWrongError, understand
 from openbell.runner.serverless.response import Answer
 from openbell.runner.serverless.session import BusyError, LeaseLostError, Session, Store
-from openbell.runner.startup import CANNOT_START, KEEP_DAYS, captured, reasons, tell_start, tell_that_it_cannot_start
+from openbell.runner.startup import CANNOT_START, captured, reasons, tell_start, tell_that_it_cannot_start
 from openbell.strategy import loader
 from openbell.strategy.run_state import Run
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from openbell import slots
 from openbell.calendars import CalendarExpired
 from openbell.heartbeat import Heartbeat
 from openbell.instants import MILLISECOND
-from openbell.journal import stamp
+from openbell.journal import BACKFILL, stamp
 from openbell.manifest import Bot
 from openbell.slots import count_slots, last_slot, next_slot
 from openbell.supervisor.model.conditions import Condition
@@ -127,13 +128,17 @@ class SlotLedger:
         if expectation is not None and not is_slot(expectation.bot, run.slot):
             return  # not a slot (an old schedule, a holiday): only stored as a run
         before = None
+        was_missed = False
         for record in self._store.slots_in_range(strategy, run.bot, run.slot, run.slot):
             if record.run_id not in {None, run.run_id}:
                 return  # another run is assigned to the slot
             before = record.outcome
+            was_missed = record.outcome == "missed" or record.late
             self._cut(strategy, run.bot, record, run.slot, run.slot)
         started = run.started_at or run.slot
         late = expectation is not None and started > expectation.bot.start_by(run.slot)
+        # A slot that was passed over for a reason is not missed because a person runs it afterwards.
+        late = late and (run.trigger != BACKFILL or was_missed)
         record = SlotRecord(run.slot, run.slot, 1, run.outcome, reason, late, run.judged, run.run_id)
         self._store.put_slot(strategy, run.bot, record)
         if expectation is not None and run.outcome != before:
@@ -281,6 +286,6 @@ def _expectation(bot: Bot, now: datetime) -> Expectation:
 def is_slot(bot: Bot, slot: datetime) -> bool:
     """Return whether a bot is due at an instant; True if its calendar cannot say."""
     try:
-        return next_slot(bot.schedule, slot - MILLISECOND) == slot
+        return slots.is_slot(bot.schedule, slot)
     except CalendarExpired:
         return True

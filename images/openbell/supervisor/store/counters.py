@@ -16,7 +16,7 @@ from openbell.supervisor.model.records import RunRecord, SlotRecord
 
 LATENESS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0)  # seconds
 DURATION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-TRIGGERS = frozenset({"loop", "manual", "stream", "cron", "serverless"})
+TRIGGERS = frozenset({"loop", "manual", "backfill", "stream", "cron", "serverless"})
 REASONS = frozenset({"late", "overlap", "coalesced", "paused", "closed", "draining"})
 
 _ADD = (
@@ -88,7 +88,7 @@ def count_run(database: sqlite3.Connection, strategy: str, before: RunRecord | N
         for outcome, amount in ((was, -1), (run.outcome, 1)):
             if outcome is not None:
                 _add(database, strategy, "runs", f"{outcome} {trigger}", amount)
-    if trigger not in {"manual", "stream"} and (before is None or before.lateness_ms is None):
+    if trigger not in {"manual", "backfill", "stream"} and (before is None or before.lateness_ms is None):
         _observe(database, strategy, "lateness", LATENESS, run.lateness_ms)
     if trigger != "stream" and (before is None or before.duration_ms is None):
         _observe(database, strategy, "duration", DURATION, run.duration_ms)

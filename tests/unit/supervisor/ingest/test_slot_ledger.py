@@ -331,3 +331,30 @@ def test_what_a_newer_version_writes_is_no_fault(started: World) -> None:
     )
     started.at("12:02:50")
     assert started.ledger() == [("12:01:00", 1, "skipped"), ("12:02:00", 1, "skipped")]
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed"])
+def test_a_missed_slot_that_a_person_has_run_afterwards_has_that_outcome(started: World, outcome: str) -> None:
+    """It is the slot's run like any other; until it has succeeded the slot goes on to count as missed."""
+    started.at("12:01:30")
+    started.run(started.slot("12:01"), None, trigger="backfill")
+    started.see()
+    assert [one.kind for one in started.watch.snapshot.conditions if one.bot] == ["missed"]  # type: ignore[union-attr]
+    fields = {"bot": "pulse", "slot": started.slot("12:01"), "run_id": "run-1", "attempt": 1, "trigger": "backfill"}
+    started.write("run_end", fields, outcome=outcome, tick_duration_ms=3.0, orders=0)
+    snapshot = started.see()
+    assert started.ledger() == [("12:01:00", 1, outcome)]
+    assert [one.kind for one in snapshot.conditions if one.bot] == ([] if outcome == "succeeded" else ["failed"])
+
+
+def test_a_skipped_slot_that_a_person_has_run_afterwards_raises_no_alarm(started: World) -> None:
+    """It was not missed, so it does not count as missed while its run goes on."""
+    started.at("12:01:00")
+    started.write("slot_skipped", bot="pulse", slot=started.slot("12:01"), outcome="skipped", reason="paused", count=1)
+    started.at("12:01:30")
+    started.run(started.slot("12:01"), None, trigger="backfill")
+    snapshot = started.see()
+    assert [one for one in snapshot.conditions if one.bot] == []
+    assert started.store is not None
+    assert started.store.faults(0, 100) == []
+    assert started.ledger() == [("12:01:00", 1, None)]
