@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import time
 import urllib.parse
@@ -110,9 +111,11 @@ def fetch(address: str) -> str:
         return str(answer.read().decode())
 
 
-def test_the_configuration_is_valid() -> None:
+def test_the_configuration_is_valid(tmp_path: Path) -> None:
     """Prometheus' own check, of the rules that it names too."""
-    assert "9 rules found" in promtool("check", "config", "prometheus.yml")
+    shutil.copytree(METRICS, tmp_path / "metrics")
+    _configure(tmp_path / "metrics", (tmp_path / "metrics" / "prometheus.yml").read_text())
+    assert "9 rules found" in promtool("check", "config", "prometheus.yml", cwd=tmp_path / "metrics")
 
 
 def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
@@ -135,12 +138,18 @@ def test_what_is_asked_for_is_there(supervisor: Supervisor) -> None:
     assert asked <= told | without_channels
 
 
+def _configure(folder: Path, config: str, token: str = "") -> None:
+    """Write a configuration, with the token in a file as Compose gives it."""
+    (folder / "read_token").write_text(token)
+    (folder / "prometheus.yml").write_text(config.replace("/run/secrets/read_token", str(folder / "read_token")))
+
+
 @contextmanager
-def prometheus(supervisor: Supervisor, folder: Path) -> Iterator[str]:
+def prometheus(supervisor: Supervisor, folder: Path, token: str = "") -> Iterator[str]:
     """A real Prometheus with our rules, quicker than life, that scrapes the supervisor; gives its address."""
     config = (METRICS / "prometheus.yml").read_text().replace("15s", "1s")
     config = config.replace("supervisor:8080", f"127.0.0.1:{supervisor.port}").replace("rules.yml", "quick.yml")
-    (folder / "prometheus.yml").write_text(config)
+    _configure(folder, config, token)
     (folder / "quick.yml").write_text(re.sub(r"for: \d+[sm]", "for: 1s", (METRICS / "rules.yml").read_text()))
     port = free_port()
     command = [
@@ -185,6 +194,24 @@ def test_prometheus_scrapes_and_a_rule_fires(supervisor: Supervisor, tmp_path: P
             for target in panel["targets"]:
                 query = target["expr"].replace("$strategy", ".*").replace("$__rate_interval", "1m")
                 assert ask(api, f"query?query={urllib.parse.quote(query)}") is not None, query
+
+
+@pytest.mark.parametrize("token", ["", "a-token-for-reading"])
+def test_prometheus_reads_the_token_from_a_file(tmp_path: Path, token: str) -> None:
+    """With the token it reads; without it the supervisor refuses."""
+    for name in ("strategies", "journal", "control"):
+        (tmp_path / name).mkdir()
+    one = Supervisor(tmp_path)
+    one.environment["OPENBELL_READ_TOKEN"] = "a-token-for-reading"
+    one.status_headers["Authorization"] = "Bearer a-token-for-reading"
+    with one, prometheus(one, tmp_path, token) as api:
+        health = ""
+        until = time.monotonic() + 45
+        while health in {"", "unknown"} and time.monotonic() < until:
+            targets = (ask(api, "targets") or {"activeTargets": []})["activeTargets"]
+            health = targets[0]["health"] if targets else ""
+            time.sleep(0.2)
+    assert health == ("up" if token else "down")
 
 
 @pytest.mark.engine

@@ -34,6 +34,7 @@ def names(enrolment: WatchedStrategies) -> list[str]:
         ("portfolio", ("metrics", "portfolio"), True),
         ("portfolio", ("portfolio-together",), True),
         ("portfolio", ("portfolios",), False),
+        ("function", ("portfolio", "metrics"), False),  # a strategy that runs only as a function (W33)
     ],
 )
 def test_profiles(profile: str, profiles: tuple[str, ...], named: bool) -> None:
