@@ -12,7 +12,7 @@ import os
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds for another process to sync, after which this one does so itself
@@ -44,58 +44,75 @@ class GroupCommit:
             raise sqlite3.OperationalError(msg) from error
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[int | None]:
-        """Let no other process do the same meanwhile, if it ends within some seconds; yield what is shared, or None."""
+    def alone(self) -> Iterator[None]:
+        """Let no other process do the same meanwhile, if those before it are done within some seconds."""
+        with self._opened() as shared:
+            if shared is not None:
+                _lock(shared, lambda: False)
+            yield
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int | None]:
+        """Yield the file that the processes share, or None; closing it frees its lock."""
         shared = None
         with contextlib.suppress(OSError):  # a full disk, or another user's: each process works for itself
             self._shared.parent.mkdir(parents=True, exist_ok=True)
             shared = os.open(self._shared, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
         try:
-            yield shared if shared is not None and _lock(shared) else None
+            yield shared
         finally:
             if shared is not None:
-                os.close(shared)  # which frees it
+                os.close(shared)
 
     def _sync(self, committed: int) -> None:
-        with self.alone() as shared, contextlib.ExitStack() as opened:
-            try:
-                log = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            except FileNotFoundError:
-                return  # SQLite has moved it into the database, and synced that
-            opened.callback(os.close, log)
-            self._sync_log(shared, log, committed)
+        try:
+            log = os.open(self._log, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return  # SQLite has moved it into the database, and synced that
+        try:
+            with self._opened() as shared:
+                status = os.fstat(log)
+                key = (_BOOT, status.st_dev, status.st_ino)
 
-    def _sync_log(self, shared: int | None, log: int, committed: int) -> None:
-        status = os.fstat(log)
-        now = (_BOOT, status.st_dev, status.st_ino)
-        boot, device, inode, began = _read(shared)
-        is_known = (boot, device, inode) == now
-        if is_known and began > committed:
-            return
+                def is_synced() -> bool:
+                    *synced, began = _read(shared)
+                    return tuple(synced) == key and began > committed
+
+                is_locked = shared is not None and _lock(shared, is_synced)
+                if not is_synced():
+                    self._sync_log(log, key, shared if is_locked else None)
+        finally:
+            os.close(log)
+
+    def _sync_log(self, log: int, key: tuple[bytes, int, int], shared: int | None) -> None:
         began = time.monotonic_ns()
         os.fdatasync(log)
-        if not is_known:  # the log is new: its name must survive as well
+        *synced, _ = _read(shared)
+        if tuple(synced) != key:  # the log is new: its name must survive as well
             folder = os.open(self._log.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
         if shared is not None:
-            os.pwrite(shared, _RECORD.pack(*now, began), 0)
+            os.pwrite(shared, _RECORD.pack(*key, began), 0)
 
 
-def _lock(file: int) -> bool:
-    """Lock the file until it is closed; False if it was not free in time: a process may be stopped in the middle of a sync."""
+def _lock(file: int, is_needless: Callable[[], bool]) -> bool:
+    """Lock the file until it is closed; False if that became needless, or if it was not free in time.
+
+    A process may be stopped in the middle of a sync. Between two syncs the lock is free for a moment only, so those whose
+    commit was synced must not wait for it.
+    """
     end = time.monotonic() + PATIENCE
-    while True:
+    while not is_needless() and time.monotonic() < end:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > end:
-                return False
             time.sleep(POLL)
         else:
             return True
+    return False
 
 
 def _read(shared: int | None) -> _Record:
