@@ -20,6 +20,7 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "ccxt:kraken": _EXCHANGE,
     "ccxt:okx": _EXCHANGE - {"stop", "stop_limit"},
     "ccxt:bybit": _EXCHANGE - {"stop", "stop_limit"},
+    "ccxt:coinbase": _EXCHANGE - {"stop", "stop_limit"},
 })  # fmt: skip
 
 

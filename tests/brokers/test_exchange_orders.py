@@ -36,6 +36,10 @@ SENT = {
         "limit": {"orderType": "Limit", "price": "40000", "orderLinkId": "ob-1"},
         "ioc": {"orderType": "Limit", "timeInForce": "IOC"},
     },
+    "ccxt:coinbase": {
+        "limit": {"kind": "limit_limit_gtc", "limit_price": "40000"},
+        "ioc": {"kind": "sor_limit_ioc", "limit_price": "40000"},
+    },
     "ccxt:okx": {
         "limit": {"ordType": "limit", "px": "40000", "tdMode": "cash"},
         "ioc": {"ordType": "ioc", "px": "40000"},
@@ -85,9 +89,13 @@ def test_prices_are_rounded_to_the_exchanges_ticks(bench: Bench) -> None:
     limit = priced(Terms(limit=40_000.16789), "buy", rules).limit
     assert (
         limit
-        == {"ccxt:binance": 40_000.16, "ccxt:kraken": 40_000.1, "ccxt:okx": 40_000.1, "ccxt:bybit": 40_000.1}[
-            bench.kind.name
-        ]
+        == {
+            "ccxt:binance": 40_000.16,
+            "ccxt:kraken": 40_000.1,
+            "ccxt:okx": 40_000.1,
+            "ccxt:bybit": 40_000.1,
+            "ccxt:coinbase": 40_000.16,
+        }[bench.kind.name]
     )
 
 

@@ -144,14 +144,14 @@ TRADE_CASES = [
         "broker = 'ccxt:gate'\nlive = true\nsecrets = ['GATE_API_KEY', 'GATE_SECRET_KEY']",
         "broker",
         '"ccxt:gate" with keys or live = true',
-        '"ccxt:binance", "ccxt:bybit", "ccxt:kraken", "ccxt:okx": orders elsewhere were never tried; untried_exchange = true sends them at '
+        '"ccxt:binance", "ccxt:bybit", "ccxt:coinbase", "ccxt:kraken", "ccxt:okx": orders elsewhere were never tried; untried_exchange = true sends them at '
         "your own risk",
     ),
     Case(
         "broker = 'ccxt:htx'\nsecrets = ['HTX_API_KEY', 'HTX_SECRET_KEY']",
         "broker",
         '"ccxt:htx" with keys or live = true',
-        '"ccxt:binance", "ccxt:bybit", "ccxt:kraken", "ccxt:okx": orders elsewhere were never tried; untried_exchange = true sends them at '
+        '"ccxt:binance", "ccxt:bybit", "ccxt:coinbase", "ccxt:kraken", "ccxt:okx": orders elsewhere were never tried; untried_exchange = true sends them at '
         "your own risk",
     ),
     Case("capital = 5", "capital", "5", "a table, [capital] or capital = { ... }"),

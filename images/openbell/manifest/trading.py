@@ -15,8 +15,9 @@ _EXCHANGE = re.compile(r"ccxt:[a-z0-9]{2,30}")
 _IMPORT_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Z][A-Za-z0-9_]*")
 
 # Exchanges whose orders were tried against their REST, and those of them that turn away an order that is older than a few seconds.
-TRIED = frozenset({"binance", "bybit", "kraken", "okx"})
+TRIED = frozenset({"binance", "bybit", "coinbase", "kraken", "okx"})
 DEADLINES = frozenset({"binance", "kraken"})
+WITHOUT_SANDBOX = frozenset({"coinbase", "kraken"})
 PASSPHRASES = frozenset({"okx", "kucoin", "bitget"})  # their keys have a third part
 _QUOTES = ("USDT", "USDC", "USD", "BTC")
 
@@ -72,7 +73,8 @@ def has_account(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:
     """Tell whether orders go to an account of the broker's, which other strategies with the same keys use too."""
     exchange = broker.removeprefix("ccxt:")
     has_keys = any(name.startswith(f"{exchange.upper()}_") for name in secrets)
-    return broker == "alpaca" or (broker.startswith("ccxt:") and (live or (has_keys and exchange != "kraken")))
+    has_sandbox = exchange not in WITHOUT_SANDBOX
+    return broker == "alpaca" or (broker.startswith("ccxt:") and (live or (has_keys and has_sandbox)))
 
 
 def is_untried(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:

@@ -15,13 +15,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from openbell.manifest.trading import DEADLINES
+from openbell.manifest.trading import DEADLINES, WITHOUT_SANDBOX
 from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.brokers.exchange_amounts import amount_of, cost_in
 from openbell.trading.brokers.exchange_requests import (
     ANSWERED_WITHOUT_STATE,
     LISTINGS,
     NAME_OF_ID,
+    NAME_OF_NEW_ID,
     request_of,
     venue_id,
 )
@@ -30,7 +31,7 @@ from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError
-from openbell.trading.venues.exchange import NO_SANDBOX, WINDOW, Venue, has_keys
+from openbell.trading.venues.exchange import WINDOW, Venue, has_keys
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
 # Every status of the library's; an order with any other is followed until it has one of these.
@@ -46,7 +47,7 @@ STATUS = {
 
 def open_exchange(name: str, desk: RunServices, market: Market, at: datetime) -> Broker:
     """Return the exchange itself, its sandbox, or the paper account at its prices."""
-    if desk.live or (has_keys(name, desk) and name not in NO_SANDBOX):
+    if desk.live or (has_keys(name, desk) and name not in WITHOUT_SANDBOX):
         return ExchangeBroker(name, desk)
     return PaperBroker(desk.state, market, at, desk.costs)
 
@@ -169,6 +170,8 @@ class ExchangeBroker:
                 for listing in LISTINGS[self._name]:
                     ask = partial(getattr(venue.client, listing), pair, None, None, known)
                     for answer in venue.calls.ask(ask):
+                        if self._name == "coinbase" and answer.get("clientOrderId") != client_order_id:
+                            continue  # its lists know nothing of our ids
                         return self._placed({**answer, "symbol": symbol}, client_order_id)
                 return None
             answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, known))
@@ -210,11 +213,17 @@ class ExchangeBroker:
         def leaves() -> None:
             left_at[:] = [self._desk.sending(order.client_order_id)]
 
+        kind, price, more = request_of(order, self._name)
+        if self._name == "coinbase" and (kind, order.side) == ("market", "buy"):
+            price = self._price(order.symbol)  # it is told what a purchase may cost
+
         def create() -> Any:
             # From the recorded instant on, by the exchange's clock: what comes later, also from a process that was frozen, is
             # turned away, so that an order which is not found then never arrives.
-            kind, price, more = request_of(order, self._name)
-            known: dict[str, object] = {"clientOrderId": venue_id(self._name, order.client_order_id), **more}
+            known: dict[str, object] = {
+                NAME_OF_NEW_ID.get(self._name, "clientOrderId"): venue_id(self._name, order.client_order_id),
+                **more,
+            }
             if self._name == "kraken":
                 until = left_at[0] + timedelta(seconds=venue.skew() + WINDOW)
                 known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")

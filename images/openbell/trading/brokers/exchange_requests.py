@@ -11,9 +11,12 @@ _STOP = {"kraken": "stopLossPrice"}
 LISTINGS = {
     "kraken": ("fetch_open_orders", "fetch_closed_orders"),
     "bybit": ("fetch_open_orders", "fetch_canceled_and_closed_orders"),
+    "coinbase": ("fetch_open_orders", "fetch_closed_orders", "fetch_canceled_orders"),
 }
 NAME_OF_ID = {"bybit": "orderLinkId"}
-ANSWERED_WITHOUT_STATE = frozenset({"kraken", "okx"})  # a new order's answer is its id and no more
+# The same for a new order, where the library does not translate its own name of it.
+NAME_OF_NEW_ID = {"coinbase": "client_order_id"}
+ANSWERED_WITHOUT_STATE = frozenset({"coinbase", "kraken", "okx"})  # a new order's answer is its id and no more
 
 
 class Request(NamedTuple):

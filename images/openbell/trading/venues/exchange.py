@@ -56,9 +56,9 @@ _OPTIONS: dict[str, dict[str, object]] = {
         "enableUnifiedAccount": True,
         "recvWindow": int(WINDOW * 1000),
     },
+    "coinbase": {"fetchBalance": "v3PrivateGetBrokerageAccounts", "fetchCurrencies": False},
     "okx": {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False},
 }
-NO_SANDBOX = frozenset({"kraken"})
 
 
 def load(name: str) -> Any:
@@ -262,7 +262,8 @@ def _keys(name: str, desk: RunServices) -> tuple[str, str, str]:
     key, secret, passphrase = (
         desk.secrets.get(f"{prefix}_{part}", "") for part in ("API_KEY", "SECRET_KEY", "PASSPHRASE")
     )
-    return key, secret, passphrase
+    # A key of several lines is one line in an environment variable.
+    return key, secret.replace("\\n", "\n"), passphrase
 
 
 def has_keys(name: str, desk: RunServices) -> bool:
