@@ -7,12 +7,14 @@ from string import Template
 from deploy.cli.arguments import quoted
 from deploy.errors import CommandError
 from deploy.strategy_checks.names import refusal
+from openbell.manifest import schema
 
 # Also part of an image's name, which is why an underscore stands between two letters or digits, and alone.
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST = 40
 
-MANIFEST = """\
+MANIFEST = f"""\
+{schema.LINE}
 description = "Every minute one historical day: buys after three rising closes, sells after three falling ones"
 timezone = "UTC"  # or the exchange's, such as "America/New_York"
 market = "sample" # where bars come from
@@ -70,4 +72,4 @@ def create(name: str, strategies: Path, compose: Path) -> tuple[Path, ...]:
     folder.mkdir(parents=True)
     for path, text in files.items():
         path.write_text(Template(text).substitute(name=name), encoding="utf-8")
-    return tuple(files)
+    return (*files, schema.write_schema(strategies))

@@ -1,7 +1,7 @@
 """The words of a manifest: each function turns one value of the file into what it stands for, or into None if it does not."""
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 
@@ -57,34 +57,54 @@ def calendar(value: object) -> str | None:
     return name if name in calendars.names() else None
 
 
-def one_of(allowed: tuple[str, ...]) -> Callable[[object], str | None]:
-    """Return a reader of one of these words."""
-    return lambda value: value if isinstance(value, str) and value in allowed else None
+@dataclass(frozen=True)
+class OneOf:
+    """Reads one of these words."""
+
+    allowed: tuple[str, ...]
+
+    def __call__(self, value: object) -> str | None:
+        """Return the word, or None if it is not one of them."""
+        return value if isinstance(value, str) and value in self.allowed else None
 
 
-def matching(pattern: re.Pattern[str]) -> Callable[[object], str | None]:
-    """Return a reader of a text that matches a pattern as a whole."""
-    return lambda value: value if isinstance(value, str) and pattern.fullmatch(value) else None
+@dataclass(frozen=True)
+class Matching:
+    """Reads a text that matches a pattern as a whole."""
+
+    pattern: re.Pattern[str]
+
+    def __call__(self, value: object) -> str | None:
+        """Return the text, or None if it does not match."""
+        return value if isinstance(value, str) and self.pattern.fullmatch(value) else None
 
 
-def list_of(pattern: re.Pattern[str]) -> Callable[[object], tuple[str, ...] | None]:
-    """Return a reader of a list of different texts that match a pattern."""
+@dataclass(frozen=True)
+class ListOf:
+    """Reads a list of different texts that match a pattern."""
 
-    def parse(value: object) -> tuple[str, ...] | None:
-        if not isinstance(value, list) or not all(isinstance(one, str) and pattern.fullmatch(one) for one in value):
+    pattern: re.Pattern[str]
+
+    def __call__(self, value: object) -> tuple[str, ...] | None:
+        """Return the texts, or None if it is no such list."""
+        if not isinstance(value, list) or not all(
+            isinstance(one, str) and self.pattern.fullmatch(one) for one in value
+        ):
             return None
         return tuple(value) if len(set(value)) == len(value) else None
 
-    return parse
 
+@dataclass(frozen=True)
+class Whole:
+    """Reads a whole number within these bounds."""
 
-def whole(low: int, high: int) -> Callable[[object], int | None]:
-    """Return a reader of a whole number within these bounds."""
+    low: int
+    high: int
 
-    def parse(value: object) -> int | None:
-        return value if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high else None
-
-    return parse
+    def __call__(self, value: object) -> int | None:
+        """Return the number, or None if it is not one within the bounds."""
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return value if isinstance(value, int) and is_whole and self.low <= value <= self.high else None
 
 
 def flag(value: object) -> bool | None:
@@ -105,15 +125,18 @@ def part(value: object) -> float | None:
     return share if share is not None and share <= 1 else None
 
 
-def between(low: float, high: float) -> Callable[[object], Decimal | None]:
-    """Return a reader of numbers from `low` to `high`."""
+@dataclass(frozen=True)
+class Between:
+    """Reads a number from `low` to `high`."""
 
-    def number(value: object) -> Decimal | None:
+    low: float
+    high: float
+
+    def __call__(self, value: object) -> Decimal | None:
+        """Return the number, or None if it is not one between the two."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return Decimal(repr(value)) if low <= value <= high else None
-
-    return number
+        return Decimal(repr(value)) if self.low <= value <= self.high else None
 
 
 def positive(value: object) -> timedelta | None:

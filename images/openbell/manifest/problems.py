@@ -58,6 +58,13 @@ class TableReader:
             return default
         return value
 
+    def take_given(
+        self, table: dict[str, object], readers: Mapping[str, tuple[Callable[[object], object], str]], key: str
+    ) -> dict[str, object]:
+        """Return the values of those of these keys that a table has; each has its reader and what is allowed."""
+        given = {name: self.take(table, name, None, *readers[name], key) for name in readers if name in table}
+        return {name: value for name, value in given.items() if value is not None}
+
     def table(self, table: dict[str, object], name: str, key: str = "") -> dict[str, object]:
         """Return the table below a key; an empty one where there is none."""
         value = table.get(name, {})

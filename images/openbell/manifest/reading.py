@@ -20,10 +20,10 @@ _SECRET = re.compile(r"[A-Z][A-Z0-9_]*")
 
 def read(table: dict[str, object], file: str, name: str) -> Manifest:
     """Return the manifest of the strategy `name` from its parsed file, shown as `file`; ManifestError has every problem."""
-    return _Reading(file, name).manifest(table)
+    return ManifestReader(file, name).manifest(table)
 
 
-class _Reading(TradingTables):
+class ManifestReader(TradingTables):
     """The tables of a strategy.toml."""
 
     def __init__(self, file: str, name: str) -> None:
@@ -31,6 +31,7 @@ class _Reading(TradingTables):
         self.name = name
 
     def manifest(self, table: dict[str, object]) -> Manifest:
+        """Return what the whole file says; ManifestError has every problem."""
         if not _NAME.fullmatch(self.name):
             self.wrong(
                 "folder",
@@ -46,12 +47,12 @@ class _Reading(TradingTables):
         )
         calendar = self.take(table, "calendar", None, grammar.calendar, CALENDAR)
         market = self.take(table, "market", "sample", trading.market, trading.MARKET)
-        feed = self.take(table, "feed", "", grammar.one_of(("iex", "sip")), "one of iex, sip")
+        feed = self.take(table, "feed", "", grammar.OneOf(("iex", "sip")), "one of iex, sip")
         if feed and market != "alpaca":
             self.wrong("feed", shown(feed), 'a feed only with market = "alpaca"')
         broker = self.take(table, "broker", "paper", trading.broker, trading.BROKER)
         secrets: tuple[str, ...] = self.take(
-            table, "secrets", (), grammar.list_of(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]'
+            table, "secrets", (), grammar.ListOf(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]'
         )
         live = self.take(table, "live", False, grammar.flag, "true or false")  # noqa: FBT003 - a default like any other
         self.money(table, market, broker, secrets, live=live)
@@ -64,10 +65,10 @@ class _Reading(TradingTables):
         capital = self.capital(table)
         costs = self.costs(table)
         container = self.container(table)
-        stale = self.take(table, "stale", "refuse", grammar.one_of(("refuse", "trade")), "one of refuse, trade")
-        profile = self.take(table, "profile", "", grammar.matching(_PROFILE), 'a name such as "portfolio"')
-        start = self.take(table, "start", "warm", grammar.one_of(("warm", "fresh")), "one of warm, fresh")
-        max_parallel = self.take(table, "max_parallel", 64, grammar.whole(1, 256), "a whole number from 1 to 256")
+        stale = self.take(table, "stale", "refuse", grammar.OneOf(("refuse", "trade")), "one of refuse, trade")
+        profile = self.take(table, "profile", "", grammar.Matching(_PROFILE), 'a name such as "portfolio"')
+        start = self.take(table, "start", "warm", grammar.OneOf(("warm", "fresh")), "one of warm, fresh")
+        max_parallel = self.take(table, "max_parallel", 64, grammar.Whole(1, 256), "a whole number from 1 to 256")
         stagger = self.take(table, "stagger", timedelta(0), grammar.parse_duration, 'a duration such as "2s"')
         defaults = self.table(table, "defaults")
         self.only(defaults, _SETTINGS, "defaults.")
@@ -109,11 +110,12 @@ class _Reading(TradingTables):
         )
 
     def container(self, table: dict[str, object]) -> Container:
+        """Return what [container] says."""
         given = self.table(table, "container")
         self.only(given, ("memory", "cpus", "files"), "container.")
-        memory = self.take(given, "memory", "", grammar.matching(_SIZE), 'a size such as "512m"', "container.")
+        memory = self.take(given, "memory", "", grammar.Matching(_SIZE), 'a size such as "512m"', "container.")
         cpus = self.take(given, "cpus", None, grammar.amount, "a number such as 0.5", "container.")
-        files = self.take(given, "files", "256m", grammar.matching(_SIZE), 'a size such as "1g"', "container.")
+        files = self.take(given, "files", "256m", grammar.Matching(_SIZE), 'a size such as "1g"', "container.")
         units = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
         return Container(memory, cpus=cpus, files=int(files[:-1]) * units[files[-1]])
 
@@ -125,6 +127,7 @@ class _Reading(TradingTables):
         blackout: tuple[Window, ...],
         base: Settings,
     ) -> tuple[Bot, ...]:
+        """Return what the [[bot]] tables say."""
         tables = table.get("bot")
         if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
             self.wrong("bot", shown(tables), "at least one [[bot]] table")
@@ -148,20 +151,21 @@ class _Reading(TradingTables):
         blackout: tuple[Window, ...],
         base: Settings,
     ) -> Bot:
+        """Return what one [[bot]] table says; `key` is its place in the file."""
         self.only(table, ("id", "kind", "symbols", *TIMES, "params", *_SETTINGS), key)
         bot_id = self.take(
-            table, "id", default_id, grammar.matching(_BOT_ID), "lower-case letters, digits, - and _", key
+            table, "id", default_id, grammar.Matching(_BOT_ID), "lower-case letters, digits, - and _", key
         )
         if bot_id is None and "id" not in table:
             self.wrong(key + "id", "nothing", "an id for each bot, since the strategy has several")
         symbols: tuple[str, ...] = self.take(
-            table, "symbols", (), grammar.list_of(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key
+            table, "symbols", (), grammar.ListOf(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key
         )
         if not symbols and not self.has_problem(key + "symbols"):
             self.wrong(key + "symbols", shown(table.get("symbols")), 'at least one symbol such as ["AAPL"]')
         params = self.table(table, "params", key)
         kind = self.take(
-            table, "kind", "schedule", grammar.one_of(("schedule", "stream")), "one of schedule, stream", key
+            table, "kind", "schedule", grammar.OneOf(("schedule", "stream")), "one of schedule, stream", key
         )
         if kind == "stream":
             schedule = Schedule(timezone, calendar, blackout=blackout)
@@ -194,12 +198,9 @@ class _Reading(TradingTables):
         return (Bot(self.name, name, symbols, schedule, params, function="prepare", **made),)
 
     def settings(self, table: dict[str, object], base: Settings, key: str) -> Settings:
-        given = {
-            name: self.take(table, name, getattr(base, name), *_SETTINGS[name], key)
-            for name in _SETTINGS
-            if name in table
-        }
-        settings = replace(base, **given)
+        """Return the settings of a table, those of `base` where it says nothing."""
+        given = self.take_given(table, _SETTINGS, key)
+        settings = replace(base, **given)  # type: ignore[arg-type] # each reader returns what its field is
         if "catch_up_within" in given and settings.catch_up != "latest":
             found = f"{shown(table['catch_up_within'])} with catch_up = {shown(settings.catch_up)}"
             self.wrong(key + "catch_up_within", found, 'a bound only beside catch_up = "latest"')
@@ -210,10 +211,10 @@ PREPARE_TIMEOUT = timedelta(minutes=30)  # of [prepare], where nothing else is s
 _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "grace": (grammar.parse_duration, 'a duration such as "60s", at most 3650d'),
     "timeout": (grammar.positive, 'a duration longer than zero such as "2m", at most 3650d'),
-    "retries": (grammar.whole(0, 20), "a whole number from 0 to 20"),
-    "catch_up": (grammar.one_of(("skip", "latest")), "one of skip, latest"),
+    "retries": (grammar.Whole(0, 20), "a whole number from 0 to 20"),
+    "catch_up": (grammar.OneOf(("skip", "latest")), "one of skip, latest"),
     "catch_up_within": (grammar.positive, 'a duration longer than zero such as "12h", at most 3650d'),
-    "halt_after": (grammar.whole(0, 1000), "a whole number from 0 (never) to 1000"),
+    "halt_after": (grammar.Whole(0, 1000), "a whole number from 0 (never) to 1000"),
 }
 _SIZE = re.compile(r"[1-9][0-9]{0,6}[kmg]")
 _PROFILE = re.compile(r"[a-z][a-z0-9_-]{0,39}")

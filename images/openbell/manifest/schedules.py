@@ -31,7 +31,7 @@ def read_schedule(reader: TableReader, table: dict[str, object], key: str, base:
     )
     start = reader.take(table, "from", None, grammar.count_from, '"open" or "open+15m" (less than 12h)', key)
     offset = reader.take(table, "offset", timedelta(0), grammar.parse_duration, 'a duration such as "5s"', key)
-    early_close = reader.take(table, "early_close", "skip", grammar.one_of(("skip", "run")), "one of skip, run", key)
+    early_close = reader.take(table, "early_close", "skip", grammar.OneOf(("skip", "run")), "one of skip, run", key)
     schedule = replace(
         base, days=days, rules=rules, at=at, every=every, offset=offset, count_from=start, early_close=early_close
     )

@@ -11,8 +11,8 @@ _NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such a
 MARKET = _NAMED.format(", ".join(MARKETS), "market:Market")
 BROKER = _NAMED.format(", ".join(BROKERS), "broker:Broker")
 
-_EXCHANGE = re.compile(r"ccxt:[a-z0-9]{2,30}")
-_IMPORT_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Z][A-Za-z0-9_]*")
+EXCHANGE = re.compile(r"ccxt:[a-z0-9]{2,30}")
+IMPORT_PATH = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*:[A-Z][A-Za-z0-9_]*")
 
 # Exchanges whose orders were tried against their REST, and those of them that turn away an order that is older than a few seconds.
 TRIED = frozenset({"binance", "bybit", "coinbase", "kraken", "okx"})
@@ -24,9 +24,9 @@ _QUOTES = ("USDT", "USDC", "USD", "BTC")
 LIMITS: dict[str, tuple[Callable[[object], object], str]] = {
     "max_order_value": (grammar.amount, "an amount above zero"),
     "max_position": (grammar.amount, "an amount above zero"),
-    "max_orders_per_day": (grammar.whole(1, 1_000_000), "a whole number from 1 to 1000000"),
+    "max_orders_per_day": (grammar.Whole(1, 1_000_000), "a whole number from 1 to 1000000"),
     "max_daily_loss": (grammar.amount, "an amount above zero"),
-    "allowed_symbols": (grammar.list_of(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]'),
+    "allowed_symbols": (grammar.ListOf(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]'),
     "short": (grammar.flag, "true or false"),
 }
 
@@ -38,13 +38,13 @@ CAPITAL: dict[str, tuple[Callable[[object], object], str]] = {
 _POINTS = "basis points from 0 to below 10000"
 _MONEY = "an amount of 0 or more"
 COSTS: dict[str, tuple[Callable[[object], object], str]] = {
-    "commission": (grammar.between(0, 9_999.999), _POINTS),
-    "slippage": (grammar.between(0, 9_999.999), _POINTS),
-    "per_unit": (grammar.between(0, 1_000_000), _MONEY),
-    "minimum": (grammar.between(0, 1_000_000), _MONEY),
-    "maximum": (grammar.between(0, 9_999.999), _POINTS),
-    "borrow": (grammar.between(0, 1_000), "per cent a year from 0 to 1000"),
-    "volume": (grammar.between(0.000_001, 1), "a part of a bar's volume above 0, at most 1, such as 0.1"),
+    "commission": (grammar.Between(0, 9_999.999), _POINTS),
+    "slippage": (grammar.Between(0, 9_999.999), _POINTS),
+    "per_unit": (grammar.Between(0, 1_000_000), _MONEY),
+    "minimum": (grammar.Between(0, 1_000_000), _MONEY),
+    "maximum": (grammar.Between(0, 9_999.999), _POINTS),
+    "borrow": (grammar.Between(0, 1_000), "per cent a year from 0 to 1000"),
+    "volume": (grammar.Between(0.000_001, 1), "a part of a bar's volume above 0, at most 1, such as 0.1"),
 }
 
 
@@ -99,4 +99,4 @@ def misspelt(symbol: str, market: str, broker: str) -> str:
 def _named(value: object, known: tuple[str, ...]) -> str | None:
     if not isinstance(value, str):
         return None
-    return value if value in known or _EXCHANGE.fullmatch(value) or _IMPORT_PATH.fullmatch(value) else None
+    return value if value in known or EXCHANGE.fullmatch(value) or IMPORT_PATH.fullmatch(value) else None

@@ -46,22 +46,14 @@ class TradingTables(TableReader):
         """Return what [limits] says."""
         given = self.table(table, "limits")
         self.only(given, trading.LIMITS, "limits.")
-        found = {
-            name: self.take(given, name, None, *trading.LIMITS[name], "limits.")
-            for name in trading.LIMITS
-            if name in given
-        }
+        found = self.take_given(given, trading.LIMITS, "limits.")
         return replace(Limits(), **found)  # type: ignore[arg-type] # each reader returns what its field is
 
     def capital(self, table: dict[str, object]) -> Capital:
         """Return what [capital] says."""
         given = self.table(table, "capital")
         self.only(given, trading.CAPITAL, "capital.")
-        found = {
-            name: self.take(given, name, None, *trading.CAPITAL[name], "capital.")
-            for name in trading.CAPITAL
-            if name in given
-        }
+        found = self.take_given(given, trading.CAPITAL, "capital.")
         if isinstance(table.get("capital"), dict) and len(given) != 1:
             self.wrong("capital", "both amount and part" if given else "nothing", "one of amount and part")
         return replace(Capital(), **found)  # type: ignore[arg-type] # each reader returns what its field is
@@ -71,11 +63,6 @@ class TradingTables(TableReader):
         given = self.table(table, "costs")
         self.only(given, ("schedule", *trading.COSTS), "costs.")
         named = f"one of {', '.join(SCHEDULES)}"
-        schedule = self.take(given, "schedule", "free", grammar.one_of(tuple(SCHEDULES)), named, "costs.")
-        found = {
-            name: self.take(given, name, None, *trading.COSTS[name], "costs.")
-            for name in trading.COSTS
-            if name in given
-        }
-        known = {name: value for name, value in found.items() if value is not None}
-        return replace(SCHEDULES[schedule], **known)  # type: ignore[arg-type] # each reader returns what its field is
+        schedule = self.take(given, "schedule", "free", grammar.OneOf(tuple(SCHEDULES)), named, "costs.")
+        found = self.take_given(given, trading.COSTS, "costs.")
+        return replace(SCHEDULES[schedule], **found)  # type: ignore[arg-type] # each reader returns what its field is

@@ -15,7 +15,7 @@ ALLOWED = (
 _DAY = timedelta(days=1)
 _NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])"
-_TEXT = re.compile(
+TEXT = re.compile(
     rf"(daily|{'|'.join(_NAMES)}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}) {_CLOCK} ?- ?"
     rf"(?:({'|'.join(_NAMES)}|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}) )?{_CLOCK} (\S+)"
 )
@@ -23,7 +23,7 @@ _TEXT = re.compile(
 
 def window(text: object) -> Window | None:
     """Return the window that a text stands for, or None if it is not one, is empty, or names no zone."""
-    match = _TEXT.fullmatch(" ".join(text.split())) if isinstance(text, str) else None
+    match = TEXT.fullmatch(" ".join(text.split())) if isinstance(text, str) else None
     if match is None or match[5] not in pytz.all_timezones_set:
         return None
     first, last = match[1], match[3]

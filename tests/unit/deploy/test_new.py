@@ -1,9 +1,12 @@
 """A new strategy."""
 
 import ast
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from deploy.errors import CommandError
 from deploy.scaffold import create
@@ -59,3 +62,16 @@ def test_nothing_is_overwritten(project: Path) -> None:
     make(project, "my_idea")
     with pytest.raises(CommandError, match="is there already"):
         make(project, "my_idea")
+
+
+def test_the_new_strategy_names_the_schema_that_lies_there(project: Path) -> None:
+    """An editor finds it from the manifest's first line; a folder that has an old one gets this kit's."""
+    old = project / "strategies" / "strategy.schema.json"
+    old.write_text("{}")
+    make(project, "my_idea")
+    path = project / "strategies" / "my_idea" / "strategy.toml"
+    directive, _, named = path.read_text().splitlines()[0].partition(" ")
+    schema = json.loads((path.parent / named).read_text())
+    assert directive == "#:schema"
+    Draft202012Validator(schema).validate(tomllib.loads(path.read_text()))
+    assert "at" in schema["properties"]["bot"]["items"]["properties"]
