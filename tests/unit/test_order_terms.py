@@ -10,7 +10,7 @@ import pytest
 from openbell import abilities
 from openbell.backtest import engine
 from openbell.backtest.engine import Outcome, Setup
-from openbell.journal import Journal
+from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import load
 from openbell.order_terms import MARKET, Terms, decoded, problem
@@ -20,6 +20,7 @@ from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 from openbell.trading.order_following import follow
 from openbell.trading.order_size import SizeRules, priced
+from openbell.trading.reconciliation import differences
 from tests.unit.strategy_file import write
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -116,6 +117,19 @@ def test_a_value_is_turned_into_a_quantity(desk: Desk) -> None:
     """At the newest price, or at the limit."""
     assert desk.context().order("X", "buy", value=1000, reason="x").quantity == 10
     assert desk.context().order("X", "buy", value=1000, limit=50, reason="x").quantity == 20
+    lines = [one for one in since(desk.folder / "journal" / "demo", SLOT.date()) if one["event"] == "decision"]
+    assert [(one["wanted_value"], one["price"], one["qty"]) for one in lines] == [(1000, 100.0, 10.0), (1000, 50, 20.0)]
+
+
+def test_a_shortfall_is_not_hidden_by_the_two_exits_of_a_bracket(desk: Desk) -> None:
+    """Both wait to sell what is held once: more that is missing is a difference."""
+    desk.context().bracket("X", "buy", 10, take_profit=110, stop_loss=95, reason="breakout")
+    desk.ledger.hold({"X": 20.0}, SLOT)
+    found = differences(PaperBroker(desk.folder, desk.market, desk.at), desk.ledger, ("X",), SLOT)
+    assert found == []  # ten of twenty may have been sold by one of the exits
+    desk.ledger.hold({"X": 21.0}, SLOT)
+    found = differences(PaperBroker(desk.folder, desk.market, desk.at), desk.ledger, ("X",), SLOT)
+    assert [(one.symbol, one.ours, one.theirs) for one in found] == [("X", 21.0, 10.0)]
 
 
 def test_an_order_that_waits_is_replaced(desk: Desk) -> None:

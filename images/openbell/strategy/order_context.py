@@ -210,7 +210,9 @@ class OrderContext(AccountContext):
             msg = "an order has either a quantity or a value"
             raise StrategyError(msg)
         if value is not None:
-            quantity = _positive(value, "value") / (terms.limit or self.price(symbol))
+            price = terms.limit or self.price(symbol)
+            quantity = _positive(value, "value") / price
+            told = {**told, "wanted_value": value, "price": price}
         order = Order(
             self._identity(symbol, side, leg, event), symbol, side, float(_positive(quantity, "quantity")), terms=terms
         )
@@ -221,21 +223,20 @@ class OrderContext(AccountContext):
             return self._place(order, reason, leg, told)
 
     def _place(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
-        symbol, side = order.symbol, order.side
         sent = self._orders.send(order, leg, self._run.slot, self.slot)
         placed = sent.placed
         if placed.status == "refused":
             self._write_refusal(placed, reason, order.quantity, told)
             return placed
-        self.decisions[symbol] = side if placed.status != "rejected" else "rejected"
+        self.decisions[order.symbol] = order.side if placed.status != "rejected" else "rejected"
         self._line(
             "decision",
             "warning" if placed.status in {"rejected", "uncertain"} else "info",
             {
-                "symbol": symbol,
-                "action": side,
+                "symbol": order.symbol,
+                "action": order.side,
                 "reason": reason,
-                "signal": self._signals.get(symbol),
+                "signal": self._signals.get(order.symbol),
                 "qty": placed.quantity,
                 "client_order_id": order.client_order_id,
                 "order_id": placed.order_id,

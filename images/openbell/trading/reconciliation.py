@@ -15,6 +15,7 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.trading.brokers import Broker, Position
 from openbell.trading.order_checks import DIFFERENCES
 from openbell.trading.order_following import follow, tell
+from openbell.trading.waiting_orders import left_to_fill
 
 SELDOM = timedelta(seconds=10)  # runs that start together look once
 FEE = 0.005  # of a holding in coins
@@ -105,12 +106,16 @@ def _quantities(positions: Mapping[str, Position]) -> dict[str, float]:
 
 
 def _waiting(records: Iterable[OrderRecord]) -> dict[str, tuple[float, float]]:
-    waiting: dict[str, tuple[float, float]] = {}
+    by_symbol: dict[str, list[OrderRecord]] = {}
     for record in records:
-        low, high = waiting.get(record.symbol, (0.0, 0.0))
-        left = record.quantity - record.filled
-        waiting[record.symbol] = (low, high + left) if record.side == "buy" else (low - left, high)
-    return waiting
+        by_symbol.setdefault(record.symbol, []).append(record)
+    return {
+        symbol: (
+            -float(left_to_fill(waiting, "sell", with_uncertain=True)),
+            float(left_to_fill(waiting, "buy", with_uncertain=True)),
+        )
+        for symbol, waiting in by_symbol.items()
+    }
 
 
 def reconcile(

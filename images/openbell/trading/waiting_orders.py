@@ -8,15 +8,15 @@ from openbell.order_terms import leg_of
 from openbell.position import ZERO, decimal
 
 
-def left_to_fill(waiting: Iterable[OrderRecord], side: str) -> Decimal:
+def left_to_fill(waiting: Iterable[OrderRecord], side: str, *, with_uncertain: bool = False) -> Decimal:
     """Return how much orders of a side may still fill. Of orders of which one cancels the other, one counts.
 
-    The legs of a bracket count as far as its entry has filled.
+    The legs of a bracket count as far as its entry has filled. with_uncertain: also orders that may never have arrived.
     """
     orders = {one.client_order_id: one for one in waiting}
     groups: dict[str, Decimal] = {}
     for name, one in orders.items():
-        if one.side != side or one.status == "uncertain":
+        if one.side != side or (one.status == "uncertain" and not with_uncertain):
             continue
         parent, _ = leg_of(name)
         left = decimal(one.left)

@@ -59,11 +59,8 @@ class ExchangeBroker:
         self._name = name
         self._desk = desk
         self._made: Venue | None = None
-
-    @property
-    def finds_every_order(self) -> bool:
-        """Tell whether an order that is not found never arrived: where the exchange turns away what comes too late."""
-        return self._name in DEADLINES
+        # An order that is not found never arrived, where the exchange turns away what comes too late.
+        self.finds_every_order = name in DEADLINES
 
     def account(self) -> Account:
         """Return the cash in the quote currency of the strategy's first symbol, and the worth of it and of its coins."""
@@ -128,8 +125,6 @@ class ExchangeBroker:
             venue = self._venue()
             venue.calls.ask(lambda: venue.client.cancel_order(placed.order_id, placed.symbol))
 
-    # Asking
-
     def _venue(self) -> Venue:
         if self._made is None:
             self._made = Venue(self._name, self._desk, sandbox=not self._desk.live)
@@ -178,8 +173,6 @@ class ExchangeBroker:
             return self._placed(answer, client_order_id)
         except MissingError:
             return None
-
-    # Sending
 
     def _quantity(self, order: Order) -> float:
         """Return the quantity in whole steps; RefusedError if it is too small or the symbol cannot be traded now."""
