@@ -1,7 +1,7 @@
 """Grouping: which conditions have one cause, so that one outage is one incident and one message. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from openbell.supervisor.alerts.model import Incident
@@ -33,11 +33,13 @@ _PREFIX = re.compile(r"^slots? .*?(failed|timed out)( \(\d+ in a row\))?:? *|\(l
 _DETAIL = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 # Of an address its host has one cause, whatever is asked there: a symbol, a page, an order.
 _ADDRESS = re.compile(r"(https?|wss?)://([^/\s?#'\"]+)[^\s'\"]*")
-_SYMBOL = re.compile(r"\b[A-Z][A-Z0-9]{0,11}(?:[/.:_-][A-Z0-9]{1,12})*\b")
+_BETWEEN = r"(?:[/.:_-]|%2F)?"  # what may stand, or not, between the parts of a symbol: BTC/USDT is BTCUSDT elsewhere
+
+Symbols = Mapping[tuple[str, str], Sequence[str]]  # by strategy and bot
 
 
-def cause_of(condition: Condition) -> str:
-    """Return the cause that a condition points to."""
+def cause_of(condition: Condition, symbols: Sequence[str] = ()) -> str:
+    """Return the cause that a condition points to. symbols: those of its bot."""
     if condition.strategy == CANARY_STRATEGY:
         return CANARY
     if not condition.strategy:
@@ -45,22 +47,26 @@ def cause_of(condition: Condition) -> str:
     if condition.kind in OUTAGE:
         return "outage"
     if condition.kind in BY_ERROR:
-        return f"{condition.kind}: {_normalised(condition)}"
+        return f"{condition.kind}: {_normalised(condition, symbols)}"
     return condition.kind
 
 
-def _normalised(condition: Condition) -> str:
-    # Symbols, numbers, paths of addresses and ids differ from bot to bot where the error is the same.
+def _normalised(condition: Condition, symbols: Sequence[str]) -> str:
+    # A bot's own symbols and names, numbers, paths of addresses and ids differ where the error is the same.
     text = _ADDRESS.sub(r"\1://\2", _PREFIX.sub("", condition.reason).strip())
+    for symbol in sorted(symbols, key=len, reverse=True):
+        parts = map(re.escape, re.split(r"[/.:_-]", symbol))
+        text = re.sub(rf"(?<![A-Za-z0-9]){_BETWEEN.join(parts)}(?![A-Za-z0-9])", "#", text, flags=re.IGNORECASE)
     for own in (condition.bot, condition.strategy):
         text = re.sub(rf"\b{re.escape(own)}\b", "#", text) if own else text
-    return _DETAIL.sub("#", _SYMBOL.sub("#", text))[:200]
+    return _DETAIL.sub("#", text)[:200]
 
 
 class IncidentIndex:
     """Finds the open incident to which a new condition belongs. Built for each snapshot."""
 
-    def __init__(self, incidents: Iterable[Incident], now: datetime) -> None:
+    def __init__(self, incidents: Iterable[Incident], now: datetime, symbols: Symbols | None = None) -> None:
+        self._symbols = symbols or {}
         self._absence: int | None = None
         self._by_key: dict[tuple[str, str, str], int] = {}
         self._by_loop: dict[str, int] = {}  # strategies whose loop has a condition
@@ -77,7 +83,7 @@ class IncidentIndex:
 
     def find(self, condition: Condition) -> int | None:
         """Return the id of the incident to which a condition belongs, or None if it needs a new one."""
-        cause = cause_of(condition)
+        cause = self.cause_of(condition)
         if cause == CANARY:
             return None
         if self._absence is not None:
@@ -87,6 +93,10 @@ class IncidentIndex:
         if condition.bot and condition.strategy in self._by_loop:
             return self._by_loop[condition.strategy]
         return self._by_cause.get(cause)
+
+    def cause_of(self, condition: Condition) -> str:
+        """Return the cause that a condition points to."""
+        return cause_of(condition, self._symbols.get((condition.strategy, condition.bot), ()))
 
     def add(self, incident: int, cause: str) -> None:
         """Add a new incident."""

@@ -89,7 +89,8 @@ class Incidents:
                     self._flip(Flip(now, gone.member.condition, wrong=False, ended=gone.ended))
                 for member, condition in changes.changed:
                     self._store.put_evidence(member.id, condition)
-                index = grouping.IncidentIndex(self._store.incidents(), now)
+                symbols = {(one.name, bot.id): bot.symbols for one in snapshot.strategies for bot in one.bots}
+                index = grouping.IncidentIndex(self._store.incidents(), now, symbols)
                 zones = {strategy.name: strategy.timezone for strategy in snapshot.strategies}
                 for condition in changes.came:
                     self._open(index, Member(0, 0, condition, zones.get(condition.strategy, "UTC"), now))
@@ -118,7 +119,7 @@ class Incidents:
         condition, now = member.condition, member.opened_at
         incident = index.find(condition)
         if incident is None:
-            cause = grouping.cause_of(condition)
+            cause = index.cause_of(condition)
             incident = self._add(Incident(0, cause, now, now))
             index.add(incident, cause)
         index.join(incident, condition, is_open=member.closed_at is None)

@@ -16,6 +16,7 @@ REFUSED_TOO = "slot 14:35:00 UTC failed: ConnectionError: HTTPConnectionPool(hos
 UNAVAILABLE = (
     "slot 09:35 failed: HTTPError: 503 Server Error for url: https://api.exchange.com/v2/klines?symbol={}&limit=50"
 )
+SYMBOLS = {"a": ("MSFT", "BTC/USDT"), "b": ("ETH/USDT", "BRK.B")}
 LINK = "For further information visit https://errors.example.com/v/value_error"
 
 
@@ -41,6 +42,10 @@ LINK = "For further information visit https://errors.example.com/v/value_error"
             condition("b", "failed", reason="slot 09:36 failed: KeyError: 'BRK.B'"),
         ),
         (
+            condition("a", "failed", reason="slot 09:35 failed: BadSymbol: no market btcusdt, MSFT given"),
+            condition("b", "failed", reason="slot 09:36 failed: BadSymbol: no market ETH-USDT, brk-b given"),
+        ),
+        (
             condition("fast-1", "failed", reason="slot 09:35 failed: ValueError: no state of fast-1"),
             condition("slow", "failed", reason="slot 09:36 failed: ValueError: no state of slow"),
         ),
@@ -48,7 +53,7 @@ LINK = "For further information visit https://errors.example.com/v/value_error"
 )
 def test_one_cause(one: Condition, other: Condition) -> None:
     """What one thing brings about has one cause, whatever numbers differ."""
-    assert cause_of(one) == cause_of(other)
+    assert cause_of(one, SYMBOLS.get(one.bot, ())) == cause_of(other, SYMBOLS.get(other.bot, ()))
 
 
 @pytest.mark.parametrize(
@@ -61,13 +66,34 @@ def test_one_cause(one: Condition, other: Condition) -> None:
             condition("a", "failed", reason=f"slot 09:35 failed: ValueError: no bars | {LINK}"),
             condition("b", "failed", reason=f"slot 09:35 failed: ValueError: no cash | {LINK}"),
         ),
+        (
+            condition("a", "failed", reason="slot 09:35 failed: KeyError: 'RSI'"),
+            condition("b", "failed", reason="slot 09:35 failed: KeyError: 'MACD'"),
+        ),
+        (
+            condition("a", "failed", reason="slot 09:35 failed: OrderRejected: INSUFFICIENT_FUNDS"),
+            condition("b", "failed", reason="slot 09:35 failed: OrderRejected: MARKET_CLOSED"),
+        ),
+        (
+            condition("a", "failed", reason="slot 09:35 failed: KeyError: 'MSFT'"),
+            condition("b", "failed", reason="slot 09:35 failed: KeyError: 'AAPL'"),  # none of its own
+        ),
         (condition("a"), condition("", "volume_full", "")),
         (condition("a"), condition("canary", strategy=CANARY_STRATEGY)),
     ],
 )
 def test_two_causes(one: Condition, other: Condition) -> None:
     """What is different is not thrown together."""
-    assert cause_of(one) != cause_of(other)
+    assert cause_of(one, SYMBOLS.get(one.bot, ())) != cause_of(other, SYMBOLS.get(other.bot, ()))
+
+
+def test_twenty_bots_with_one_error_each_of_its_own_symbol_are_one_incident() -> None:
+    """The symbols come from what is watched (W24)."""
+    symbols = {("fund", "a"): ("MSFT",), ("fund", "b"): ("BRK.B",)}
+    index = IncidentIndex([], NOW, symbols)
+    first = condition("a", "failed", reason="slot 09:35 failed: ValueError: no bars of MSFT")
+    index.add(7, index.cause_of(first))
+    assert index.find(condition("b", "failed", reason="slot 09:35 failed: ValueError: no bars of BRK.B")) == 7
 
 
 OUTAGE = incident(member("a"))
