@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from openbell.supervisor.alerts.grouping import CANARY, CANARY_STRATEGY, cause_of
+from openbell.supervisor.alerts.grouping import CANARY, CANARY_STRATEGY, STREAMS, cause_of
 from openbell.supervisor.alerts.model import Member
 from openbell.supervisor.alerts.settings import COUNTED, Thresholds
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.model.conditions import Condition
 
 Key = tuple[str, str, str]
-STREAM_KINDS = frozenset({"stream_ended", "stream_silent"})
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def _gone_of_bot(member: Member, strategy: StrategyView, recover_after: Threshol
         works = view.last_success is not None and view.last_success >= condition.since
         if works and successes_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
             yield EndedCondition(member, "mended")
-    elif strategy.status == "up" and (condition.kind not in STREAM_KINDS or view.status == "up"):
+    elif strategy.status == "up" and (condition.kind not in STREAMS or view.status == "up"):
         # A loop that is stopped or gone says nothing about what was wrong before.
         yield EndedCondition(member, "mended")
 

@@ -13,19 +13,9 @@ CANARY_STRATEGY = "openbell canary"  # no folder can have this name
 JOIN = timedelta(minutes=2)  # a condition that comes later than this after the newest member is a new incident
 
 # How an outage of the machine, the Docker engine or a container shows, in whatever order.
-OUTAGE = frozenset(
-    {
-        "never_started",
-        "stalled",
-        "stopped",
-        "crash_loop",
-        "missed",
-        "interrupted",
-        "hung",
-        "stream_ended",
-        "stream_silent",
-    }
-)
+OUTAGE = frozenset({"never_started", "stalled", "stopped", "crash_loop", "missed", "interrupted"})
+# A stream is judged only while its loop is up: what is wrong with it is its feed, or the network, and no outage.
+STREAMS = frozenset({"stream_ended", "stream_silent"})
 # The reason of these is a line of an error: bots with the same line have one cause.
 BY_ERROR = frozenset({"cannot_start", "bad_manifest", "failed", "timed_out"})
 
@@ -46,6 +36,8 @@ def cause_of(condition: Condition, symbols: Sequence[str] = ()) -> str:
         return f"machine: {condition.kind}"
     if condition.kind in OUTAGE:
         return "outage"
+    if condition.kind in STREAMS:
+        return "streams"
     if condition.kind in BY_ERROR:
         return f"{condition.kind}: {_normalised(condition, symbols)}"
     return condition.kind

@@ -25,6 +25,7 @@ LINK = "For further information visit https://errors.example.com/v/value_error"
     [
         (condition("a"), condition("b")),
         (condition("a"), condition("", "stalled", "other")),
+        (condition("a", "stream_ended"), condition("b", "stream_silent", "other")),
         (condition("a", "failed", reason=REFUSED), condition("b", "failed", reason=REFUSED_TOO)),
         (
             condition("", "cannot_start", reason="cannot start: ImportError: no numpy (last tried 09:35:00 EST)"),
@@ -78,6 +79,8 @@ def test_one_cause(one: Condition, other: Condition) -> None:
             condition("a", "failed", reason="slot 09:35 failed: KeyError: 'MSFT'"),
             condition("b", "failed", reason="slot 09:35 failed: KeyError: 'AAPL'"),  # none of its own
         ),
+        (condition("a"), condition("feed", "stream_ended", "other")),
+        (condition("", "stopped"), condition("b", "hung", "other")),
         (condition("a"), condition("", "volume_full", "")),
         (condition("a"), condition("canary", strategy=CANARY_STRATEGY)),
     ],

@@ -303,6 +303,16 @@ def test_a_stream_has_recovered_when_it_runs(here: Room) -> None:
     assert sorts(here) == ["alert", "recovery"]
 
 
+def test_a_broken_stream_does_not_hold_back_the_recovery_of_others(here: Room) -> None:
+    """Ten strategies and a stream go down within a second: the strategies' recovery is told while the stream is still broken."""
+    dead = [condition("", "stalled", f"s{number}") for number in range(10)]
+    stream = condition("feed", "stream_ended", "streams")
+    here.during(MINUTE, *dead, stream, step=SECOND)
+    here.during(MINUTE, stream, step=SECOND)
+    assert ("recovery", "OK: 10 strategies recovered") in here.said()
+    assert [sort for sort, _ in here.said()].count("alert") == 2
+
+
 def test_a_missed_slot_is_mended_by_a_success_and_by_nothing_else(here: Room) -> None:
     """A store that was rebuilt does not know of the missed slot: that is no recovery."""
     here.during(2 * SECOND, condition())
