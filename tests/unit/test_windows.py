@@ -157,3 +157,16 @@ def test_next_and_check_tell_of_windows_and_half_days(tmp_path: Path) -> None:
             'at = "close-10m" follows them, early_close = "run" keeps the time'
         )
     ]
+
+
+def test_next_says_when_a_stream_is_stopped(tmp_path: Path) -> None:
+    """A stream has no slots: its window is when it does not run."""
+    manifest = load(write(tmp_path, GOOD.replace('at = "15:50"', 'kind = "stream"')))
+
+    coming = list(next_command.lines(manifest.bots[0], utc("2026-11-26 12:00"), 2))
+    current = list(next_command.lines(manifest.bots[0], utc("2026-11-28 12:00"), 2))
+
+    assert [line.split(maxsplit=1)[1] for line in (*coming, *current)] == [
+        f"stopped from Fri 2026-11-27 21:55 to Sun 2026-11-29 22:05 EST: blackout {WEEKEND}",
+        f"stopped until Sun 2026-11-29 22:05 EST: blackout {WEEKEND}",
+    ]

@@ -56,14 +56,12 @@ def lines(bot: Bot, now: datetime, count: int) -> Iterator[str]:
 
 def _window(bot: Bot, now: datetime) -> str:
     """Return the window without slots that goes on or comes next, or an empty text."""
-    if bot.is_stream:
+    near = windows.nearest(bot.schedule.blackout, now)
+    if near is None:
         return ""
+    window, start, end = near
     zone = pytz.timezone(bot.schedule.timezone)
-    if found := windows.covering(bot.schedule.blackout, now):
-        window, end = found
-        return f"no slots until {end.astimezone(zone):%a %Y-%m-%d %H:%M %Z}: blackout {window.text}"
-    if coming := windows.following(bot.schedule.blackout, now, now + HORIZON):
-        window, start, end = coming
-        span = f"{start.astimezone(zone):%a %Y-%m-%d %H:%M} to {end.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
-        return f"no slots from {span}: blackout {window.text}"
-    return ""
+    what = "stopped" if bot.is_stream else "no slots"
+    until = f"{end.astimezone(zone):%a %Y-%m-%d %H:%M %Z}"
+    span = f"until {until}" if start <= now else f"from {start.astimezone(zone):%a %Y-%m-%d %H:%M} to {until}"
+    return f"{what} {span}: blackout {window.text}"

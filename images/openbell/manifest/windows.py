@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 
 import pytz
 
@@ -13,6 +14,7 @@ ALLOWED = (
     '"fri 21:55 - sun 22:05 America/New_York", "daily 17:00 - 18:00 UTC" or "2026-12-16 13:55 - 14:30 Europe/Berlin"'
 )
 _DAY = timedelta(days=1)
+_WEEK = 8 * _DAY  # in which every window that recurs begins once
 _NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])"
 TEXT = re.compile(
@@ -76,27 +78,28 @@ def spans(found: Iterable[Window], after: datetime, until: datetime) -> list[tup
     return joined
 
 
-def covering(found: Iterable[Window], at: datetime) -> tuple[Window, datetime] | None:
+def nearest(found: tuple[Window, ...], at: datetime) -> tuple[Window, datetime, datetime] | None:
+    """Return the window that goes on at an instant or begins next, with its start and end; None if none comes."""
+    # Windows begin and end on whole minutes: what holds at the beginning of one holds throughout.
+    return _nearest(found, at.replace(second=0, microsecond=0)) if found else None
+
+
+def covering(found: tuple[Window, ...], at: datetime) -> tuple[Window, datetime] | None:
     """Return the window that covers an instant and its end, or None."""
-    for one in found:
-        for start, end in _spans(one, at, at):
-            if start <= at < end:
-                return one, end
-    return None
+    near = nearest(found, at)
+    return (near[0], near[2]) if near is not None and near[1] <= at else None
 
 
-def following(found: Iterable[Window], at: datetime, until: datetime) -> tuple[Window, datetime, datetime] | None:
-    """Return the first window that begins after an instant, with its two ends, or None if there is none in time."""
+# Many bots have the same windows, and a stream asks each second.
+@lru_cache(maxsize=64)
+def _nearest(found: tuple[Window, ...], at: datetime) -> tuple[Window, datetime, datetime] | None:
     coming = [
-        (start, index, end, one)
-        for index, one in enumerate(found)
-        for start, end in _spans(one, at, until)
-        if at < start <= until
+        (start, index, end) for index, one in enumerate(found) for start, end in _spans(one, at, at + _WEEK) if end > at
     ]
     if not coming:
         return None
-    start, _, end, one = min(coming, key=lambda item: item[:2])
-    return one, start, end
+    start, index, end = min(coming)
+    return found[index], start, end
 
 
 def _spans(one: Window, after: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:

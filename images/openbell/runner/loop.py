@@ -17,7 +17,7 @@ from openbell import heartbeat
 from openbell.control import Halt, Request
 from openbell.journal import BACKFILL, Journal
 from openbell.ledger import Claim, Ledger
-from openbell.manifest import Bot, Manifest
+from openbell.manifest import Bot, Manifest, windows
 from openbell.runner import output
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.arming import Arming
@@ -242,14 +242,15 @@ class Loop:
             self._runs.queue(claim, bot)
 
     def _tend_streams(self, now: datetime, steady: float) -> None:
-        """Keep each stream running, unless its bot is paused, and open orders followed."""
+        """Keep each stream running, unless its bot is paused or in a blackout, and open orders followed."""
         if self._follower is not None:
             self._follower.tend(steady)
         for bot_id, revival in self._streams.items():
             pause = self._control.paused(bot_id)
             if self._runs.of(bot_id) is None and revival.started_at is not None:
                 revival = self._streams[bot_id] = revival.ended(steady)  # noqa: PLW2901 - it is what it has become
-            if pause is not None and pause.covers(now):
+            blackout = windows.covering(self._bots[bot_id].schedule.blackout, now)
+            if blackout or (pause is not None and pause.covers(now)):
                 self._runs.stop_stream(bot_id, steady)
             elif self._runs.of(bot_id) is None and steady >= revival.at:
                 self._streams[bot_id] = revival.started(steady)

@@ -214,3 +214,18 @@ def test_a_stop_reaches_a_stream_without_a_journal(rig: NewRig, monkeypatch: pyt
         assert not one.loop.is_drained
     one.drain(30)
     assert [line["outcome"] for line in one.events("run_end")] == ["succeeded"]
+
+
+def test_a_stream_is_stopped_for_a_blackout_and_started_again(rig: NewRig) -> None:
+    """As a pause does it: asked to end at the window's start, run again from its end on."""
+    one = rig(STREAM, top='blackout = ["2026-03-02 09:02 - 09:05 UTC"]')
+    one.launcher.plan = lambda _: HANGS
+    run_beating(one, 115)
+    assert [process.was_asked_to_end for process in one.launcher.processes] == [False]
+    run_beating(one, 10)
+    assert [process.was_asked_to_end for process in one.launcher.processes] == [True]
+    run_beating(one, 170)
+    assert starts(one) == [0]
+    run_beating(one, 10)
+    assert starts(one) == [0, 300]
+    assert [line["outcome"] for line in one.events("run_end")] == ["succeeded"]

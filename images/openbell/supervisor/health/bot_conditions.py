@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from openbell.manifest import windows
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import AHEAD
@@ -105,9 +106,14 @@ def _begun(run: RunRecord) -> datetime:
 
 
 def stream_condition(facts: BotFacts, now: datetime) -> Condition | None:
-    """Return what is wrong with a stream whose loop is up: it must always run, and show a sign of life within its timeout."""
-    about = _About(facts, now)
-    ends = [at for at in facts.stream_ends if now - STREAM_WINDOW < at]
+    """Return what is wrong with a stream whose loop is up: it must run, and show a sign of life within its timeout.
+
+    In a blackout it does not run, and nothing is wrong with it.
+    """
+    about, blackout = _About(facts, now), facts.bot.schedule.blackout
+    if windows.covering(blackout, now):
+        return None
+    ends = [at for at in facts.stream_ends if now - STREAM_WINDOW < at and not windows.covering(blackout, at)]
     if len(ends) >= STREAM_ENDS:
         reason = f"its stream ends again and again, {len(ends)} times since {about.local(ends[-1])}"
         return about.condition("stream_ended", ends[-1], reason, "a stream that is always running", len(ends))
@@ -132,7 +138,10 @@ def _last_sign(facts: BotFacts) -> datetime | None:
 
 
 def _stream_due(facts: BotFacts) -> list[datetime]:
-    return [at for at in (facts.loop_started, *facts.stream_ends[:1]) if at is not None]
+    due = [at for at in (facts.loop_started, *facts.stream_ends[:1]) if at is not None]
+    # What ends or starts in a blackout is started when that is over.
+    covered = ((at, windows.covering(facts.bot.schedule.blackout, at)) for at in due)
+    return [at if blackout is None else blackout[1] for at, blackout in covered]
 
 
 def _bad_slots(about: _About, streak: Streak) -> Condition:

@@ -7,12 +7,12 @@ from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.heartbeat import Heartbeat
 from openbell.instants import MILLISECOND
-from openbell.manifest import Bot
+from openbell.manifest import Bot, windows
 from openbell.slots import count_slots, next_slot
 from openbell.supervisor.health.bot_status import judge_bot
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.health.slot_history import SHOWN_SLOTS, bad_streaks, single_slots
-from openbell.supervisor.health.snapshot import BotView
+from openbell.supervisor.health.snapshot import Blackout, BotView
 from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
@@ -95,6 +95,9 @@ class BotMonitor:
         following = self.facts.awaited
         if following is not None and following <= now:
             following = _next_slot(bot, now)
+        near = windows.nearest(bot.schedule.blackout, now)
+        blackout = None if near is None else Blackout(near[0].text, near[1], near[2])
+        edge = None if blackout is None else blackout.start if now < blackout.start else blackout.end
         self.conditions = judgement.conditions
         self.view = BotView(
             id=bot.id,
@@ -109,8 +112,9 @@ class BotMonitor:
             missed_today=self._missed_today(now),
             durations=self.facts.durations,
             last_success=self.facts.last_success,
+            blackout=blackout,
         )
-        ends = (judgement.until, following, next_midnight(now, bot.schedule.timezone))
+        ends = (judgement.until, following, edge, next_midnight(now, bot.schedule.timezone))
         self.valid_until = min(at for at in ends if at is not None)
 
     def _missed_today(self, now: datetime) -> int:

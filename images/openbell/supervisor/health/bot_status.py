@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell.control import Pause
+from openbell.manifest import windows
 from openbell.supervisor.health.bot_conditions import bot_conditions, hung_runs, limits, stream_condition
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.model.formatting import local, milliseconds, span
@@ -54,6 +55,9 @@ def _stream(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
     zone = facts.bot.schedule.timezone
     if loop.status != "up":
         return Verdict(loop.status, loop.reason, loop.until)
+    if blackout := windows.covering(facts.bot.schedule.blackout, now):
+        window, end = blackout
+        return Verdict("up", f"stopped until {local(end, zone, now)}: blackout {window.text}", end)
     if condition := stream_condition(facts, now):
         return Verdict("down", condition.reason, condition=condition.kind)
     if not facts.open_runs:

@@ -12,6 +12,15 @@ from openbell.supervisor.model.records import DecisionRecord, SlotRecord
 
 
 @dataclass(frozen=True)
+class Blackout:
+    """A window in which a bot has no runs: it goes on, or it is the next."""
+
+    window: str  # as it is written
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
 class BotView:
     """One bot. `slots` are single ones, newest first."""
 
@@ -27,6 +36,7 @@ class BotView:
     missed_today: int
     durations: Durations | None = None
     last_success: datetime | None = None  # the newest slot that succeeded, also if it is not among those shown
+    blackout: Blackout | None = None  # the one that goes on, or the next
 
     @property
     def last(self) -> SlotRecord | None:
