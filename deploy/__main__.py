@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import backups, own_folder, packages, processes, scaffold, secrets
+from deploy import backups, own_folder, packages, processes, scaffold, secrets, target
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -28,6 +28,7 @@ from deploy.settings import Settings, read_settings, strategies_folder, values
 from deploy.start import down, restart, setup, up
 from deploy.target import here
 from openbell import terminal
+from openbell.calendars import own_days
 from openbell.manifest import BLACKOUT, load_all
 
 
@@ -91,9 +92,13 @@ def deploy(settings: Settings, options: Namespace) -> int:
     must_pass(settings, options, "deployed")
     idle = options.wait == "idle"
     wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
-    return releases.deploy(
+    code = releases.deploy(
         config.find(options.host, settings), log_to_stdout(settings.log), wishes, strategies_folder()
     )
+    if code or options.dry_run or not (strategies_folder() / own_days.TOML).exists():
+        return code
+    with target.place(options.host, settings) as where:
+        return operate.apply_own_days(where)
 
 
 def rollback(settings: Settings, options: Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy import processes
 from deploy.serverless.function import Function
+from openbell.calendars import own_days
 
 OPENBELL = Path("images/openbell")
 LOCKED = {"gcp": Path("images/requirements-serverless-gcp.txt")}
@@ -19,12 +20,14 @@ MEGABYTE = 1_000_000
 
 
 def copy_code(strategies: Path, function: Function, to: Path) -> None:
-    """Copy openbell and the strategy's folder."""
+    """Copy openbell, the strategy's folder and the user's own days."""
     shutil.copytree(OPENBELL, to / "openbell", ignore=shutil.ignore_patterns(*NOT_NEEDED))
     for name in (function.name, SHARED):
         if (strategies / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__", "*.in")
             shutil.copytree(strategies / name, to / "strategies" / name, ignore=ignored)
+    if (strategies / own_days.TOML).is_file():
+        shutil.copy(strategies / own_days.TOML, to / "strategies")
 
 
 def requirements(target: str, folder: Path) -> str:

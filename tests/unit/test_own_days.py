@@ -1,18 +1,20 @@
 """The user's own closures and early closes: read, checked, obeyed by calendars, and followed in the control space."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
 from openbell import calendars
 from openbell.calendars import OwnDays
+from openbell.calendars.ending import endings
 from openbell.calendars.own_days import OwnDaysError, read
 from openbell.commands import calendar as calendar_command
+from openbell.commands import check
 from openbell.commands import own_days as own_days_command
 from openbell.control import OwnDaysFile, publish_own_days
-from openbell.manifest import load_all
+from openbell.manifest import load, load_all
 from openbell.slots import next_slot
 from tests.unit.slot_oracle import parsed
 
@@ -151,3 +153,32 @@ def test_a_calendar_that_ends_soon_is_told() -> None:
     lines = list(calendar_command.lines(calendars.load("XBOM"), utc("2026-11-26 12:00")))
 
     assert lines[1] == "  it ends within 90 days, on 2026-12-31: update openbell"
+
+
+def test_holidays_that_are_not_known_any_more_are_told_until_they_are_written() -> None:
+    """Where holidays follow no rule, what the user adds counts as knowledge."""
+    today = date(2026, 11, 26)
+    told = list(endings(calendars.load("XIDX"), today))
+    end = calendars.load("XIDX").holidays_through
+    assert end is not None
+    assert bool(told) == (end - today <= timedelta(days=90))
+    assert list(endings(calendars.load("XIDX"), end)) == [
+        (
+            f"holidays that follow no rule are known through {end}: write those that follow into strategies/calendar.toml, "
+            "below [XIDX]"
+        )
+    ]
+    calendars.use({"XIDX": OwnDays(frozenset({end + timedelta(days=200)}), {})})
+    assert list(endings(calendars.load("XIDX"), end)) == []
+
+
+def test_check_tells_of_a_calendar_that_ends_soon(tmp_path: Path) -> None:
+    """With the strategy that has it."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "strategy.toml").write_text(
+        'timezone = "Asia/Kolkata"\ncalendar = "XBOM"\n[[bot]]\nsymbols = ["A"]\nat = "10:00"\n'
+    )
+    assert list(check.notes(load(folder), utc("2026-11-26 12:00"))) == [
+        "demo/strategy.toml: calendar XBOM: it ends within 90 days, on 2026-12-31: update openbell"
+    ]

@@ -11,6 +11,7 @@ import pytz
 
 from openbell import calendars
 from openbell.calendars import Calendar, Session
+from openbell.calendars.ending import endings
 from openbell.manifest import grammar, load_all, suggestion
 
 SESSIONS = 5
@@ -47,13 +48,8 @@ def lines(calendar: Calendar, now: datetime) -> Iterator[str]:
     zone = pytz.timezone(calendar.timezone)
     today = now.astimezone(zone).date()
     yield f"{calendar.name} ({calendar.timezone}), known through {calendar.valid_through}"
-    if calendar.valid_through - today <= AHEAD:
-        yield f"  it ends within 90 days, on {calendar.valid_through}: update openbell"
-    if calendar.holidays_through is not None and calendar.holidays_through < today + AHEAD:
-        yield (
-            f"  holidays that follow no rule are known through {calendar.holidays_through}: "
-            f"write those that follow into strategies/calendar.toml, below [{calendar.name}]"
-        )
+    for line in endings(calendar, today):
+        yield f"  {line}"
     last = min(today + AHEAD, calendar.valid_through)
     if today > last:
         return

@@ -12,6 +12,7 @@ import pytz
 
 from openbell import calendars
 from openbell.calendars import CalendarExpired
+from openbell.calendars.ending import endings
 from openbell.commands.definitions import definitions
 from openbell.commands.order_calls import order_problems
 from openbell.commands.references import reference_problems
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     if problems:
         return 1
     now = datetime.now(UTC)
-    for line in (note for manifest in manifests for note in (*half_days(manifest, now), *long_timeouts(manifest, now))):
+    for line in (note for manifest in manifests for note in notes(manifest, now)):
         print(line)
     bots = sum(len(manifest.bots) for manifest in manifests)
     print(f"{len(manifests)} strategies with {bots} bots: no problems")
@@ -70,6 +71,15 @@ def shared_accounts(manifests: Iterable[Manifest]) -> list[str]:
         for one in sharing
         if not one.capital.is_set
     ]
+
+
+def notes(manifest: Manifest, now: datetime) -> Iterator[str]:
+    """Yield what a person should know of a valid manifest, one line each."""
+    if manifest.calendar:
+        for line in endings(calendars.load(manifest.calendar), now.date()):
+            yield f"{manifest.name}/strategy.toml: calendar {manifest.calendar}: {line}"
+    yield from half_days(manifest, now)
+    yield from long_timeouts(manifest, now)
 
 
 def half_days(manifest: Manifest, now: datetime) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """`make serverless`: what is written, and what a provider's limits refuse."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,9 @@ from deploy.errors import CommandError
 from deploy.serverless import aws, command, digitalocean, gcp, package, readme
 from deploy.serverless.digitalocean import yaml
 from deploy.serverless.function import PROVIDERS, Function, needs, plan, together
+from openbell import calendars
 from openbell.manifest import load
+from openbell.slots import next_slot
 
 BOT = '[[bot]]\nid = "b"\nsymbols = ["AAPL"]\nat = "09:35"\n'
 ROOT = Path(__file__).parents[3]
@@ -217,3 +219,17 @@ def test_yaml_is_read_as_it_was_meant() -> None:
     """Lists of mappings in mappings, and texts that would be something else without quotes."""
     value: Mapping[str, object] = {"a": [{"b": "1,2", "c": {"d": "yes"}}, "x"], "e": [], "f": {}, "g": True}
     assert yaml(value) == 'a:\n  - b: "1,2"\n    c:\n      d: "yes"\n  - "x"\ne: []\nf: {}\ng: true\n'
+
+
+def test_a_function_has_the_users_own_days(strategy: Path, tmp_path: Path) -> None:
+    """A closure in calendar.toml is none of the function's slots, with what it reads where it runs."""
+    write(strategy, top='calendar = "XNYS"')
+    (strategy.parent / "calendar.toml").write_text('[XNYS]\nclosures = ["2026-12-09"]\n')
+    package.copy_code(strategy.parent, function(strategy, "aws"), tmp_path / "code")
+    calendars.use({})
+    try:
+        schedule = load(tmp_path / "code" / "strategies" / "my_idea").bots[0].schedule
+        following = next_slot(schedule, datetime(2026, 12, 8, 20, tzinfo=UTC))
+        assert following == datetime(2026, 12, 10, 14, 35, tzinfo=UTC)
+    finally:
+        calendars.use({})

@@ -53,6 +53,7 @@ class LoopFacts:
     deployment: Deployment | None = None  # that concerns this strategy
     calendar: str = ""
     calendar_ends: date | None = None  # the last day that the calendar knows
+    holidays_end: date | None = None  # the last day of which it knows every holiday; None: of all
     reconciled: tuple[Finding, ...] = ()  # the account compared with the ledger, newest first
     unwritten: datetime | None = None  # a missed slot that is not in the journal although the loop was alive
     last_line_at: datetime | None = None  # of its journal

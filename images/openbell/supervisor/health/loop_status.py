@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise, takewhile
 
 from openbell import heartbeat
+from openbell.calendars.ending import NOTICE
 from openbell.control import Deployment
 from openbell.supervisor.health.facts import LoopFacts, Verdict
 from openbell.supervisor.ingest.parse import one_line
@@ -18,7 +19,6 @@ SILENT = timedelta(seconds=heartbeat.OLD)  # without a heartbeat for so long, a 
 FIRST_START = timedelta(seconds=60)  # a container that has not started by then will not start by itself
 CLOCK_WINDOW = timedelta(hours=1)  # for so long a step of the clock is reported
 CLOCK_STEP = 1.0  # seconds; smaller steps are what time synchronisation is for
-CALENDAR_NOTICE = timedelta(days=60)
 
 _DEPLOYING = frozenset({"never_started", "stopped", "stalled"})  # what a deployment may cause
 
@@ -162,14 +162,27 @@ def _alive(facts: LoopFacts, newest: ServiceEvent | None, now: datetime) -> Verd
     return Verdict("up", reason, last + SILENT)
 
 
+def _calendar(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, None]]:
+    """Yield that the calendar's knowledge ends soon; what has ended altogether is reported for each bot."""
+    table, holidays = facts.calendar_ends, facts.holidays_end
+    expected = f"a calendar that reaches further than {NOTICE.days} days"
+    if table is not None and table - NOTICE <= now.date() <= table:
+        end, reason = table, f"its calendar {facts.calendar} ends with {table}: from then on it has no slots"
+    elif holidays is not None and holidays - NOTICE <= now.date():
+        end, reason = (
+            holidays,
+            f"its calendar {facts.calendar} knows holidays that follow no rule only through {holidays}",
+        )
+    else:
+        return
+    since = datetime.combine(end - NOTICE, datetime.min.time(), now.tzinfo)
+    yield Condition("calendar_ending", facts.strategy, "", since, reason, expected), None
+
+
 def _further_conditions(facts: LoopFacts, now: datetime) -> Iterator[tuple[Condition, datetime | None]]:
     """Yield what else is wrong with the strategy, each with the time until which it holds."""
     yield from _clock(facts, now)
-    if facts.calendar_ends is not None and facts.calendar_ends - CALENDAR_NOTICE <= now.date() <= facts.calendar_ends:
-        reason = f"its calendar {facts.calendar} ends with {facts.calendar_ends}: from then on it has no slots"
-        since = datetime.combine(facts.calendar_ends - CALENDAR_NOTICE, datetime.min.time(), now.tzinfo)
-        expected = f"a calendar that reaches further than {CALENDAR_NOTICE.days} days"
-        yield Condition("calendar_ending", facts.strategy, "", since, reason, expected), None
+    yield from _calendar(facts, now)
     differing = list(takewhile(_differs, facts.reconciled))
     if differing:
         reason = _differences(differing[0])

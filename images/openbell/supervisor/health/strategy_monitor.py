@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from openbell import calendars, foreign_files, heartbeat
+from openbell.calendars.ending import holidays_end
 from openbell.control import Deployment
 from openbell.manifest import Manifest
 from openbell.supervisor.health.bot_monitor import BotMonitor
@@ -145,6 +146,7 @@ class StrategyMonitor:
             deployment=deployment,
             calendar=calendar or "",
             calendar_ends=calendars.load(calendar).valid_through if calendar else None,
+            holidays_end=holidays_end(calendars.load(calendar)) if calendar else None,
             reconciled=self._reconciled,
             unwritten=self._unwritten(),
             last_line_at=self._last_line_at,

@@ -60,7 +60,11 @@ KINDS: Mapping[str, Kind] = {
     "interrupted": Kind("was interrupted in mid-run", "Look at its orders before the next slot"),
     "hung": Kind("hangs", "restart its container or process if it does not end by itself"),
     "calendar_expired": Kind("has a calendar that has run out", "Update openbell: its calendars reach further"),
-    "calendar_ending": Kind("has a calendar that runs out soon", "Update openbell in time", critical=False),
+    "calendar_ending": Kind(
+        "has a calendar that runs out soon",
+        "Update openbell in time, or write the holidays that it lacks into strategies/calendar.toml and `make calendar APPLY=1`",
+        critical=False,
+    ),
     "stream_ended": Kind("has lost its stream", "Its page shows why; its loop starts it again"),
     "stream_silent": Kind("has a silent stream", "Look at its data source"),
     "stale_data": Kind(

@@ -118,11 +118,30 @@ CASES: list[tuple[str, LoopFacts, str, list[tuple[str, float, int, str]]]] = [
         [
             (
                 "calendar_ending",
-                (NOW - datetime(2026, 11, 1, tzinfo=UTC)).total_seconds(),
+                (NOW - datetime(2026, 10, 2, tzinfo=UTC)).total_seconds(),
                 1,
                 "XNYS ends with 2026-12-31",
             )
         ],
+    ),
+    (
+        "its calendar's holidays are known for two more months",
+        replace(ALIVE, calendar="XKLS", calendar_ends=date(2035, 12, 31), holidays_end=date(2026, 12, 31)),
+        "up",
+        [
+            (
+                "calendar_ending",
+                (NOW - datetime(2026, 10, 2, tzinfo=UTC)).total_seconds(),
+                1,
+                "XKLS knows holidays that follow no rule only through 2026-12-31",
+            )
+        ],
+    ),
+    (
+        "its calendar's holidays are known for years",
+        replace(ALIVE, calendar="XKLS", calendar_ends=date(2035, 12, 31), holidays_end=date(2029, 12, 31)),
+        "up",
+        [],
     ),
     ("its calendar ends next year", replace(ALIVE, calendar="XNYS", calendar_ends=date(2027, 12, 31)), "up", []),
     (

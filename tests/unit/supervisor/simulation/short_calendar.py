@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from openbell import calendars
+from openbell.calendars.ending import NOTICE
 from openbell.slots import slots_between
 from tests.unit.supervisor.simulation.fleet import SHORT
 from tests.unit.supervisor.simulation.history import MONTH, START, History
@@ -16,7 +17,6 @@ from tests.unit.supervisor.simulation.loops import SECOND
 from tests.unit.supervisor.simulation.truth import CALENDAR_RAN_OUT
 
 LATEST = date(2035, 12, 31)
-NOTICE = timedelta(days=60)
 
 
 class ShortCalendar:
