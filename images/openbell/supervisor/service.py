@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = from_environment(os.environ)
         alert_options = alert_settings.from_environment(os.environ)
-        check_channels(alert_options.channels)
+        modules = check_channels(alert_options.channels)
         manifests, errors = load_all(settings.strategies)
         prepare(settings.state)
         file = settings.state / own_records.STORE
@@ -85,7 +85,8 @@ def main(arguments: Sequence[str]) -> int:
         def on_skew(skew: float) -> None:
             watch.clock_skew_s = skew
 
-        alerts = AlertService(alert_options, manifests, settings.state, settings.control, store, clock.now, on_skew)
+        folders = settings.state, settings.control
+        alerts = AlertService(alert_options, manifests, *folders, store, clock.now, on_skew, modules)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
     except (PathError, ValueError, sqlite3.Error, OSError) as error:

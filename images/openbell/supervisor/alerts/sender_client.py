@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.settings import Channel
 
 LIMIT = 20.0  # seconds for one send
-IDLE = 15.0  # seconds without a request after which the sender ends itself
+IDLE = 3.0  # seconds without a request after which the sender ends itself
 _MARGIN = 5.0  # seconds more for the process to start and to answer
 _TYPES = {"critical": "failure", "warning": "warning", "good": "success", "info": "info"}
 # The variables that the process needs; the others may be secret.
@@ -47,14 +48,21 @@ class SendResult:
 class SenderClient:
     """One process for all channels. Any thread may use it, and waits only for its own answer."""
 
-    def __init__(self, clock: Callable[[], datetime], limit: float = LIMIT, idle: float = IDLE) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        limit: float = LIMIT,
+        idle: float = IDLE,
+        modules: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """modules: by scheme, the Apprise plugins that are known; to find one costs a send as much memory as all 140."""
         self._clock = clock
         self._idle = idle
         self._limit = limit
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._modules: dict[str, str] = {}  # by scheme: the Apprise plugin that handles it
+        self.modules = dict(modules)  # by scheme: the Apprise plugin that handles it
 
     def warm(self) -> None:
         """Start the process if it does not run: a message is about to be sent."""
@@ -76,7 +84,7 @@ class SenderClient:
             self._end()
 
     def _request(self, channel: Channel, about: Mapping[str, str]) -> SendResult:
-        known = self._modules.get(channel.scheme, "")
+        known = self.modules.get(channel.scheme, "")
         request = {"url": channel.url, "limit": str(self._limit), "module": known, **about}
         for _ in range(2):
             sent = self._exchange(channel, json.dumps(request).encode() + b"\n")
@@ -118,7 +126,7 @@ class SenderClient:
             return SendResult(f"no answer within {self._limit:g} s", handed_at)
         answer = json.loads(line)
         if answer["module"]:
-            self._modules[channel.scheme] = answer["module"]
+            self.modules[channel.scheme] = answer["module"]
         return SendResult(answer["error"], handed_at)
 
     def _discard(self, process: subprocess.Popen[bytes] | None) -> None:

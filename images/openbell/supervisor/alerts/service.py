@@ -1,9 +1,10 @@
 """The alert service: processes each snapshot in the thread of the watch, and sends in threads of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from openbell.manifest import Manifest
 from openbell.supervisor.alerts import digest as digests
@@ -34,7 +35,9 @@ class AlertService:
         store: Store,
         clock: Callable[[], datetime],
         on_skew: Callable[[float], None],
+        modules: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """modules: by scheme, the Apprise plugins that the check of the channels has found."""
         file = folder / FILE
         self.settings = settings
         self._manifests = manifests
@@ -45,7 +48,7 @@ class AlertService:
             self._start_digests(clock())
         self._incidents = Incidents(self._alert_store, settings, store.faults)
         self._canary = CanaryRunner(control)
-        self._sender = SenderClient(clock)
+        self._sender = SenderClient(clock, modules=modules)
         self._workers = Workers([Worker(channel, settings, file, self._sender, clock) for channel in settings.channels])
         self._cycles = 0
         self._deadman = (

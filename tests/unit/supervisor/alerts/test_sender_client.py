@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from openbell.supervisor.alerts.channel_check import check_channels
 from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.sender_client import SenderClient
 from openbell.supervisor.alerts.sender_process import hide
@@ -156,6 +157,11 @@ def test_what_could_be_a_token_is_hidden(url: str, text: str, expected: str) -> 
 
 def test_the_wrong_plugin_is_not_used(webhook: Hook, post: SenderClient) -> None:
     """The name of a plugin only saves time: where it does not take the URL, Apprise looks for one that does."""
-    post._modules["json"] = "apprise.plugins.ntfy"
+    post.modules["json"] = "apprise.plugins.ntfy"
     assert post.send(Channel("hook", webhook.url("ok")), NEWS).error == ""
-    assert post._modules["json"] == "apprise.plugins.custom_json"
+    assert post.modules["json"] == "apprise.plugins.custom_json"
+
+
+def test_the_check_of_the_channels_finds_their_plugins() -> None:
+    """So the first alert loads one plugin and not all of them."""
+    assert check_channels([Channel("hook", "json://127.0.0.1:1/x")]) == {"json": "apprise.plugins.custom_json"}
