@@ -191,10 +191,16 @@ def _values(line: Event, known: frozenset[str] | set[str]) -> Mapping[str, objec
     for key, value in line.items():
         if key in _HEAD or key in known or value is None:
             continue
+        if isinstance(value, str):
+            room -= len(key) + len(value)
+            if room >= 0:
+                kept[_valid_text(key)] = _valid_text(value)
+            continue
         encoded = json.dumps({key: value}, ensure_ascii=False)
         room -= len(encoded)
         if room >= 0:
-            kept.update(json.loads(encoded.encode("utf-8", "replace")))
+            is_number = isinstance(value, int | float)
+            kept.update({key: value} if is_number else json.loads(encoded.encode("utf-8", "replace")))
     return kept
 
 
