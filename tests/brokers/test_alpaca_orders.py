@@ -19,6 +19,17 @@ from tests.brokers.server import Answer, Fault
 ALPACA = next(kind for kind in KINDS if kind.name == "alpaca")
 
 
+PENDING = {
+    "client_order_id": "ob-1",
+    "symbol": "AAPL",
+    "side": "buy",
+    "qty": "2",
+    "filled_qty": "0",
+    "status": "pending_cancel",
+    "created_at": "2026-03-02T14:35:00Z",
+}
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """Give an account at Alpaca."""
@@ -145,3 +156,14 @@ def test_a_feed_that_the_account_may_not_read_is_named(bench: Bench) -> None:
     bench.wire.faults.append(Fault("GET", "/v2/stocks/bars", "answer", answer=refused))
     with pytest.raises(MarketError, match='set feed = "iex" in strategy'):
         AlpacaMarket(bench.desk).bars("AAPL", "1d", 3, datetime.now(UTC))
+
+
+def test_a_cancellation_is_waited_for(bench: Bench) -> None:
+    """Alpaca answers before it is done: what comes next must find the order's shares free."""
+    broker = bench.broker()
+    broker.submit(order(bench, Terms(limit=95)))
+    looks = bench.wire.count("GET", "by_client_order_id")
+    pending = Answer(200, {**PENDING, "id": "904837e3-3b76-47ec-b432-000000000001"})
+    bench.wire.faults.append(Fault("GET", "by_client_order_id", "late answer", times=2, answer=pending))
+    broker.cancel("ob-1")
+    assert bench.wire.count("GET", "by_client_order_id") == looks + 3

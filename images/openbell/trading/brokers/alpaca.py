@@ -109,8 +109,7 @@ class AlpacaBroker:
                 now = datetime.now(UTC)
                 return PlacedOrder("", *_of(order), "rejected", 0.0, None, now, str(refused))
             # What waits for its price is there; the loop follows it between slots.
-            is_at_once = order.terms.kind == "market" and order.waits not in {"opg", "cls"}
-            return self._settled(placed, is_at_once=is_at_once)
+            return self._settled(placed, is_at_once=order.terms.kind == "market" and order.waits not in {"opg", "cls"})
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel what is not filled yet of the order of that id."""
@@ -121,6 +120,11 @@ class AlpacaBroker:
                 msg = f"order {client_order_id} {state} and cannot be cancelled"
                 raise BrokerError(msg)
             self._ask(lambda client: client.cancel_order_by_id(placed.order_id))
+            # It answers before it is done: only then is free what the order held back.
+            for wait in FILL_WAITS:
+                if (found := self._find(client_order_id)) is None or found.status in FINAL:
+                    return
+                self._pause(wait)
 
     def _ask(self, question: Any) -> Any:
         client = alpaca.clients(self._desk).trading
