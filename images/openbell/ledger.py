@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -342,10 +342,12 @@ class Ledger:
         rows = self._database.execute(f"SELECT {_NAMED} FROM {_BOTH} WHERE status NOT IN ({marks})", FINAL)
         return [_order(row) for row in rows]
 
-    def sent_since(self, at: datetime) -> int:
-        """Return how many orders went to the broker from then on."""
-        statement = f"SELECT COUNT(*) FROM {_BOTH} WHERE at >= ? AND status NOT IN (?, ?)"
-        return int(self._database.execute(statement, (_text(at), *_TODAY_COUNTS)).fetchone()[0])
+    def sent_since(self, at: datetime, without: Sequence[str] = ()) -> int:
+        """Return how many orders went to the broker from then on. without: ids that do not count while they have no answer."""
+        marks = ", ".join("?" for _ in without)
+        mine = f" AND NOT (status = 'intended' AND orders.client_order_id IN ({marks}))" if without else ""
+        statement = f"SELECT COUNT(*) FROM {_BOTH} WHERE at >= ? AND status NOT IN (?, ?){mine}"
+        return int(self._database.execute(statement, (_text(at), *_TODAY_COUNTS, *without)).fetchone()[0])
 
     def holdings(self) -> dict[str, float]:
         """Return what the strategy's own orders have bought and not sold, by symbol."""

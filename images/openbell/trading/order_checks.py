@@ -9,10 +9,10 @@ from decimal import Decimal
 from openbell import abilities
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Manifest
-from openbell.order_terms import Terms, leg_of
+from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of
 from openbell.position import ZERO, decimal
 from openbell.trading import strategy_day
-from openbell.trading.brokers import FINAL, Broker, Order
+from openbell.trading.brokers import Broker, Order
 from openbell.trading.capital import Share, quote_of
 from openbell.trading.limits import Exposure, is_usable, refusal
 from openbell.trading.markets import Bars, Market, timeframes
@@ -47,7 +47,7 @@ class OrderChecks:
         self._halted = halted
         self._share = Share(manifest.capital, bot.symbols, ledger)
         self._stale = ""  # why this run adds to no position
-        self._replaced = ""  # an order that is judged as it would be: as it is, it does not count
+        self._judged = ""  # the order that is judged: what an earlier attempt recorded of it does not count beside it
 
     @property
     def share(self) -> Share:
@@ -60,6 +60,7 @@ class OrderChecks:
 
     def judge(self, wanted: Order, slot: datetime, now: datetime) -> Judged:
         """Return the order as it would be sent, or why it is not."""
+        self._judged = leg_of(wanted.client_order_id)[0] or wanted.client_order_id
         rules = sizes_of(self._broker, wanted.symbol)
         own = getattr(self._broker, "abilities", None)
         is_whole = as_decimal(wanted.quantity) == int(wanted.quantity)
@@ -79,12 +80,8 @@ class OrderChecks:
         own = getattr(self._broker, "abilities", None)
         if cannot := abilities.refusal(self._manifest.broker, terms, record.symbol, own, changes=True):
             return Judged(_order_of(record), cannot, {})
-        self._replaced = leg_of(record.client_order_id)[0] or record.client_order_id
-        try:
-            left = replace(_order_of(record), quantity=max(0.0, quantity - record.filled), terms=terms)
-            judged = self.judge(left, slot, now)
-        finally:
-            self._replaced = ""
+        left = replace(_order_of(record), quantity=max(0.0, quantity - record.filled), terms=terms)
+        judged = self.judge(left, slot, now)
         in_all = float(as_decimal(judged.order.quantity) + as_decimal(record.filled))
         return Judged(replace(judged.order, quantity=in_all), judged.reason, judged.told)
 
@@ -140,10 +137,12 @@ class OrderChecks:
         return free
 
     def _waiting(self, symbol: str) -> list[OrderRecord]:
-        waiting = [one for one in self._ledger.open_orders() if one.symbol == symbol and one.status not in FINAL]
-        if not self._replaced:
-            return waiting
-        return [one for one in waiting if self._replaced not in {one.client_order_id, leg_of(one.client_order_id)[0]}]
+        return [one for one in self._others() if one.symbol == symbol]
+
+    def _others(self) -> list[OrderRecord]:
+        """Return the orders that wait, without the one that is judged and its legs."""
+        waiting = self._ledger.open_orders()
+        return [one for one in waiting if self._judged not in {one.client_order_id, leg_of(one.client_order_id)[0]}]
 
     def _differences(self) -> dict[str, list[float]]:
         kept: dict[str, list[float]] = json.loads(self._ledger.fact(DIFFERENCES) or "{}")
@@ -204,15 +203,20 @@ class OrderChecks:
         return Exposure(
             price=self._market.price(order.symbol, slot) if by_value else None,
             held=self._held(order.symbol, order.side) if limits.max_position is not None else 0.0,
-            orders_today=self._ledger.sent_since(midnight) if limits.max_orders_per_day is not None else 0,
+            orders_today=self._sent_since(midnight) if limits.max_orders_per_day is not None else 0,
             loss_today=self._loss(midnight, slot) if limits.max_daily_loss is not None else 0.0,
             cash=cash,
         )
 
+    def _sent_since(self, midnight: datetime) -> int:
+        """Return how many orders were sent; one that is tried again, because its answer never came, is not two."""
+        legs = (leg_id(self._judged, leg) for leg in (TAKE_PROFIT, STOP_LOSS))
+        return self._ledger.sent_since(midnight, without=(self._judged, *legs))
+
     def _free_cash(self, symbol: str) -> float:
         """Return the share's cash, without what purchases that wait may still take of it."""
         quote = quote_of(symbol)
-        waiting = [one for one in self._ledger.open_orders() if one.side == "buy" and quote_of(one.symbol) == quote]
+        waiting = [one for one in self._others() if one.side == "buy" and quote_of(one.symbol) == quote]
         return self._share.cash(self._broker.account(), quote) - sum(
             one.left * one.terms.limit
             for one in waiting
