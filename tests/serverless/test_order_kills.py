@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from openbell.postgres import database
 from openbell.postgres.ledger import PostgresLedger
 from tests.order_attempts import Attempts
 from tests.serverless.postgres import Server
@@ -27,8 +28,9 @@ def every() -> int:
 
 
 @pytest.fixture
-def make(server: Server, tmp_path: Path) -> of_sqlite.Make:
+def make(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> of_sqlite.Make:
     """Make new attempts of a new run, each with a connection of its own, as processes on several machines have."""
+    monkeypatch.setattr(database, "LOCK_LIMIT", 0.2)  # what a killed attempt held is free sooner
     numbers = count()
 
     def made(rules: VenueRules, side: str = "buy", *, has_limits: bool = False) -> Attempts:
