@@ -6,6 +6,7 @@ files, since a system's time zone database may be of another release, and the se
 which tests/unit/test_calendars.py compares with exchange_calendars.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -19,6 +20,7 @@ from openbell import calendars
 from openbell.manifest import Anchor, Schedule
 from openbell.manifest.reading import read
 
+WHOLE = os.environ.get("OPENBELL_TEST_CALENDARS") == "whole"  # as `make test-calendars` sets it
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 TICK = timedelta(microseconds=1)

@@ -12,10 +12,17 @@ from dateutil.rrule import DAILY, FR, MO, MONTHLY, SU, YEARLY, rrule, weekday
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openbell import calendars
 from openbell.manifest import DAY_NAMES
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
-from tests.unit.slot_oracle import FIRST, LAST, first_instant, parsed, zone
+from tests.unit.slot_oracle import FIRST, LAST, WHOLE, first_instant, parsed, zone
 
+# `make test-calendars` compares all of it; a test run of every day takes what is quick.
+EXAMPLES = 1_500 if WHOLE else 40
+EXCHANGES = (
+    [name for name in calendars.names() if name != "24/7"] if WHOLE else ["XNYS", "XTKS", "XETR", "CMES", "24/5"]
+)
+FROM_OPEN = EXCHANGES if WHOLE else ["XNYS", "XTKS", "CMES"]
 ZONES = tuple(pytz.common_timezones)
 BEGIN, END = datetime(2020, 1, 1), datetime(2035, 12, 31)  # noqa: DTZ001 - wall clocks
 QUARTER_ENDS = {"bymonth": (3, 6, 9, 12), "bymonthday": -1}
@@ -44,7 +51,7 @@ def dates(found: Iterable[datetime], name: str) -> list[date]:
 
 
 @given(st.sampled_from(sorted(RULES)), st.sampled_from(ZONES), st.integers(0, 23))
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
 def test_days_without_a_calendar_are_rrules(days: str, name: str, hour: int) -> None:
     """Over sixteen years in any zone, the slots are at rrule's dates, each at its first instant."""
     schedule = parsed(name, at=f"{hour:02}:30", days=days)
@@ -82,7 +89,7 @@ def nth(exchange: str, period: str, number: int) -> list[date]:
     return [group[index] for group in groups if -len(group) <= index < len(group)]
 
 
-@pytest.mark.parametrize("exchange", ["XNYS", "XTKS", "XETR", "CMES", "24/5"])
+@pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize(
     "days,period,number",
     [
@@ -127,7 +134,7 @@ def test_an_interval_keeps_to_its_days() -> None:
 
 
 @given(st.sampled_from(ZONES), st.frozensets(st.integers(0, 6), min_size=1), st.sampled_from(["1h", "1d"]))
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
 def test_days_of_the_week_are_the_strategys_with_24_7(name: str, days: frozenset[int], every: str) -> None:
     """With the calendar 24/7 the days are those of the strategy's zone, as they are without a calendar."""
     words = ",".join(DAY_NAMES[day] for day in sorted(days))
@@ -141,7 +148,7 @@ def test_days_of_the_week_are_the_strategys_with_24_7(name: str, days: frozenset
 
 
 @given(st.sampled_from(ZONES))
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=EXAMPLES)
 def test_an_interval_of_a_day_is_the_strategys_midnight(name: str) -> None:
     """A day's interval falls on the first instant of each local date."""
     after = FIRST + timedelta(days=60)
@@ -154,7 +161,7 @@ def test_an_interval_of_a_day_is_the_strategys_midnight(name: str) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("exchange", ["XNYS", "XTKS", "CMES"])
+@pytest.mark.parametrize("exchange", FROM_OPEN)
 @pytest.mark.parametrize("start,minutes", [("open", 0), ("open+15m", 15)])
 @pytest.mark.parametrize("every", [7, 30, 90])
 def test_an_interval_from_the_open(exchange: str, start: str, minutes: int, every: int) -> None:

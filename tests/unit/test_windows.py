@@ -13,7 +13,7 @@ from openbell.commands import check
 from openbell.commands import next as next_command
 from openbell.manifest import ManifestError, Schedule, load, windows
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
-from tests.unit.slot_oracle import FIRST, parsed, zone
+from tests.unit.slot_oracle import FIRST, WHOLE, parsed, zone
 from tests.unit.strategy_file import write
 
 WEEKEND = "fri 21:55 - sun 22:05 America/New_York"
@@ -93,7 +93,7 @@ def test_no_slot_falls_into_a_window(keys: dict[str, object]) -> None:
 @given(
     st.integers(0, 6), st.integers(0, 23), st.integers(1, 150), st.sampled_from(["UTC", "Europe/Berlin", "Asia/Tokyo"])
 )
-@settings(derandomize=True, deadline=None, max_examples=30)
+@settings(derandomize=True, deadline=None, max_examples=500 if WHOLE else 30)
 def test_a_weeks_window_is_where_rrule_has_it(day: int, hour: int, hours: int, name: str) -> None:
     """Over years, the windows of a week begin when dateutil's weekly rule does, and last as long on the wall."""
     names = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
