@@ -35,6 +35,7 @@ from openbell.supervisor.model.records import (
 )
 from openbell.supervisor.store import connection, counters, event_tables, retention
 from openbell.supervisor.store.counters import Replaced, Totals
+from openbell.supervisor.store.event_tables import EventTable, Record
 from openbell.supervisor.store.retention import Timeouts
 from openbell.supervisor.store.schema import SCHEMA, VERSION
 
@@ -266,6 +267,12 @@ class Store:
     def comparisons(self, strategy: str, limit: int) -> list[Finding]:
         """Return the newest reconciliations of a strategy's account, by any of its bots, newest first."""
         return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, kind="reconciled")
+
+    def of_run(self, table: EventTable[Record], strategy: str, run_id: str) -> list[Record]:
+        """Return what a table has of one run, oldest first."""
+        return event_tables.newest(self._database, table, event_tables.KEEP_EACH, strategy=strategy, run_id=run_id)[
+            ::-1
+        ]
 
     # How long runs take
 

@@ -24,6 +24,7 @@ from openbell.supervisor.web.metrics import Metrics
 from openbell.supervisor.web.overview_page import Overview, overview
 from openbell.supervisor.web.read_access import ReadAccess
 from openbell.supervisor.web.request_params import integer, reject_unknown
+from openbell.supervisor.web.run_page import run_page
 from openbell.supervisor.web.security_headers import SecurityHeaders
 from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
 from openbell.supervisor.web.templating import environment
@@ -55,6 +56,7 @@ class WebApp:
             routes=[
                 Route("/", self.overview),
                 Route("/strategies/{name}", self.strategy),
+                Route("/strategies/{name}/runs/{run_id}", self.run),
                 Route("/alerts", self.alerts),
                 Route("/static/{name}", self.static),
                 Route("/healthz", self.health),
@@ -103,6 +105,20 @@ class WebApp:
         return self._answer(
             request, self._document("strategy.html", snapshot, title=f"{view.name} · openbell", shown=shown)
         )
+
+    def run(self, request: Request) -> Response:
+        """Answer with all that is kept of one run."""
+        reject_unknown(request)
+        snapshot = self._dependencies.ready()
+        view = snapshot.strategy(request.path_params["name"])
+        if view is None:
+            raise HTTPException(404, "There is no such strategy")
+        with self._dependencies.records() as store:
+            shown = run_page(view, store, request.path_params["run_id"])
+        if shown is None:
+            raise HTTPException(404, f"{view.name} has no such run, or it is older than what is kept")
+        title = f"{shown.run.bot} {stamp(shown.run.slot)} · openbell"
+        return self._answer(request, self._document("run.html", snapshot, title=title, shown=shown))
 
     def alerts(self, request: Request) -> Response:
         """Answer with the channels and what was sent through them."""

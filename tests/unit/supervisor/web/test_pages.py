@@ -319,3 +319,25 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_every_run_has_a_page_of_its_own(client: Client) -> None:
+    """Slot, timing, signals, decisions, errors and output of this run, and of no other; the list of runs leads there."""
+    listed = client.ask("/strategies/pulse").text
+    assert 'href="/strategies/pulse/runs/run-1"' in listed
+    first, second = (client.ask(f"/strategies/pulse/runs/run-{number}").text for number in (1, 2))
+    assert '<span class="badge succeeded">succeeded</span>' in first
+    assert "&lt;b&gt;fell&lt;/b&gt;" in first
+    assert "&lt;i&gt;looked&lt;/i&gt; at AAPL" in first
+    assert "-0.01234567" in first
+    assert "ValueError" not in first
+    assert "ValueError: &lt;script&gt;alert(1)&lt;/script&gt;" in second
+    assert "looked" not in second
+
+
+@pytest.mark.parametrize("path", ["/strategies/pulse/runs/nope", "/strategies/nope/runs/run-1"])
+def test_a_run_that_is_not_there_is_not_found(client: Client, path: str) -> None:
+    """With a sentence that says why."""
+    answer = client.ask(path)
+    assert answer.status_code == 404
+    assert "no such" in answer.text
