@@ -568,11 +568,11 @@ class Ledger:
                 statement = f"DELETE FROM {table} WHERE client_order_id NOT IN (SELECT client_order_id FROM orders)"
                 self._database.execute(statement)
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._database, self._group)
+    def _transaction(self) -> "Transaction":
+        return Transaction(self._database, self._group)
 
 
-class _Transaction:
+class Transaction:
     """BEGIN IMMEDIATE, so that a writer waits at the start rather than fails in the middle; COMMIT or ROLLBACK."""
 
     def __init__(self, database: sqlite3.Connection, group: GroupCommit | None) -> None:

@@ -2,29 +2,32 @@
 
 import io
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from heapq import merge
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
+from openbell import calendars
 from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Fill
+from openbell.backtest.buy_and_hold import BuyAndHold
 from openbell.backtest.journal import BacktestJournal, Rejection
+from openbell.backtest.ledger import BacktestLedger
 from openbell.backtest.past import PastMarket, calendars_of, load
 from openbell.costs import Costs
 from openbell.error_text import error_text
-from openbell.ledger import Ledger
-from openbell.manifest import Bot, Manifest
+from openbell.manifest import Bot, Manifest, Schedule
 from openbell.slots import slots_between
 from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
 from openbell.strategy.run_state import Run
-from openbell.trading.markets import Market, MarketError
+from openbell.trading.markets import Market
 from openbell.trading.markets import history as sample_prices
 from openbell.trading.markets.registry import open_market
 from openbell.trading.markets.synthetic import SyntheticMarket
@@ -100,8 +103,7 @@ def run(
     prices = market_of(manifest, setup) if market is None else market
     broker = BacktestBroker(prices, Decimal(str(setup.cash)), setup.costs, short=manifest.limits.short)
     with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
-        # In memory: a backtest that is cut off is run again from its beginning.
-        ledger = Ledger(Path(scratch) / "ledger.sqlite", in_memory=True)
+        ledger = BacktestLedger(Path(scratch))
         journal = BacktestJournal(setup.journal, manifest.name)
         try:
             source = market_name(manifest, setup)
@@ -152,32 +154,18 @@ def bots_of(manifest: Manifest, setup: Setup) -> list[Bot]:
 def slots_of(setup: Setup, bots: Iterable[Bot]) -> Iterator[tuple[datetime, int]]:
     """Yield every slot of the bots in the order in which the loop would run them, with the bot's index."""
     streams = [
-        [(slot, index) for slot in slots_between(bot.schedule, setup.after, setup.until)]
-        for index, bot in enumerate(bots)
+        [(slot, index) for slot in _slots_of(bot.schedule, setup.after, setup.until)] for index, bot in enumerate(bots)
     ]
     return merge(*streams)
 
 
-class _BuyAndHold:
-    """The same money in equal parts in all symbols, each bought at its first price."""
+@lru_cache(maxsize=64)
+def _slots_of(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:
+    # The same for every combination of parameters: workers that are forked after the first use inherit them.
+    return tuple(slots_between(schedule, after, until))
 
-    def __init__(self, market: Market, symbols: Sequence[str], cash: float) -> None:
-        self._market = market
-        self._part = cash / len(symbols)
-        self._shares: dict[str, float] = dict.fromkeys(symbols, 0.0)
 
-    def equity(self, at: datetime) -> float:
-        """Return what it is worth at the newest known prices."""
-        return sum(self._worth(symbol, at) for symbol in self._shares)
-
-    def _worth(self, symbol: str, at: datetime) -> float:
-        try:
-            price = self._market.price(symbol, at)
-        except MarketError:  # not listed yet
-            return self._part
-        if not self._shares[symbol]:
-            self._shares[symbol] = self._part / price
-        return self._shares[symbol] * price
+calendars.on_change(_slots_of.cache_clear)
 
 
 @dataclass
@@ -189,7 +177,7 @@ class _Backtest:
     source: str  # what the prices are, see market_name
     market: Market
     broker: BacktestBroker
-    ledger: Ledger
+    ledger: BacktestLedger
     journal: BacktestJournal
     functions: Mapping[str, StrategyFunction]
     files: Path  # of this backtest; none is there when it begins
@@ -201,7 +189,7 @@ class _Backtest:
         curve: list[Point] = []
         held: list[Point] = []
         failures: list[tuple[datetime, str, str]] = []
-        benchmark = _BuyAndHold(self.market, symbols, self.setup.cash)
+        benchmark = BuyAndHold(self.market, symbols, self.setup.cash)
         number = 0
         for number, (slot, index) in enumerate(slots_of(self.setup, bots), 1):
             bot = bots[index]
@@ -241,6 +229,7 @@ class _Backtest:
                 placed.reason,
                 placed.fee_quantity,
                 placed.fee_paid,
+                at,
             )
             if placed.status == "rejected":
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))

@@ -99,6 +99,9 @@ class PastMarket:
         self._prices = prices
         self._source = source
         self._folder = folder
+        self._told: tuple[datetime, dict[str, str]] | None = (
+            None  # the newest provenance: asked for at each line of a run
+        )
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return up to `count` adjusted bars that had closed at `at`, oldest first."""
@@ -147,8 +150,10 @@ class PastMarket:
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source and the day: these are not today's prices."""
-        day = next(iter(self._prices.values())).hours.day(at) if self._prices else at.date()
-        return {"source": self._source, "historical_day": day.isoformat()}
+        if self._told is None or self._told[0] != at:
+            day = next(iter(self._prices.values())).hours.day(at) if self._prices else at.date()
+            self._told = at, {"source": self._source, "historical_day": day.isoformat()}
+        return self._told[1]
 
     def span(self) -> tuple[datetime, datetime]:
         """Return the first instant at which every symbol has a price, and the last at which one of them has a new one."""

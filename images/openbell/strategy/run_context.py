@@ -114,8 +114,8 @@ class RunContext:
     def _line(self, event: str, level: str, fields: Mapping[str, object]) -> None:
         # What identifies the run cannot be overwritten by a strategy's own names.
         own = {**self._run.fields(), **self._market.provenance(self.slot)}
-        clashing = sorted(RESERVED.union(own).intersection(fields))
-        if clashing:
+        if not (RESERVED.isdisjoint(fields) and own.keys().isdisjoint(fields)):
+            clashing = sorted(RESERVED.union(own).intersection(fields))
             msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
             raise StrategyError(msg)
         with self._one_thread:

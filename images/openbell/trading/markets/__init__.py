@@ -50,27 +50,27 @@ class Bars(tuple[Bar, ...]):
     @property
     def opens(self) -> tuple[float, ...]:
         """Return the first price of every bar."""
-        return tuple(bar.open for bar in self)
+        return tuple([bar.open for bar in self])
 
     @property
     def highs(self) -> tuple[float, ...]:
         """Return the highest price of every bar."""
-        return tuple(bar.high for bar in self)
+        return tuple([bar.high for bar in self])
 
     @property
     def lows(self) -> tuple[float, ...]:
         """Return the lowest price of every bar."""
-        return tuple(bar.low for bar in self)
+        return tuple([bar.low for bar in self])
 
     @property
     def closes(self) -> tuple[float, ...]:
         """Return the last price of every bar."""
-        return tuple(bar.close for bar in self)
+        return tuple([bar.close for bar in self])
 
     @property
     def volumes(self) -> tuple[float, ...]:
         """Return the volume of every bar."""
-        return tuple(bar.volume for bar in self)
+        return tuple([bar.volume for bar in self])
 
 
 class Quote(NamedTuple):

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import pytz
 
@@ -15,6 +16,7 @@ DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
 
+@lru_cache(maxsize=32)
 def length(timeframe: str) -> timedelta | None:
     """Return how long a bar of "15m", "4h" or "1d" is, or None if that is no timeframe."""
     match = _TIMEFRAME.fullmatch(timeframe)
