@@ -218,6 +218,14 @@ def _misses_are_told(machine: Machine) -> None:
     """Slots that are really missed after the correction are told, whether or not the supervisor runs meanwhile."""
     machine.told.clear()
     before = len(machine.messages())
+    if machine.rng.random() < 0.5:  # the loop dies while the clock is ahead, and says nothing after the correction
+        machine.set_clock(machine.rng.choice(OFFSETS))
+        machine.live(timedelta(seconds=12))
+        machine.kill_loop()
+        machine.set_clock(timedelta(0))
+        machine.live(timedelta(minutes=1))
+        if ("stalled", "") not in machine.told:
+            machine.result.problems.append("a loop that died before the correction is not said to be silent")
     gone = machine.true_time
     machine.kill_loop()
     watched = machine.rng.random() < 0.5

@@ -251,3 +251,23 @@ def test_a_line_of_ten_megabytes_is_passed_over(started: World) -> None:
     started.see()
     assert started.ledger() == [("12:01:00", 1, "succeeded")]
     assert started.watch.passed_over == 1
+
+
+def test_a_clock_that_is_years_behind_for_a_while_judges_nothing_again(started: World) -> None:
+    """A machine that boots in the past and is set right after ten minutes has missed no slot of the years between."""
+    for clock in ("12:01", "12:02", "12:03"):
+        started.at(f"{clock}:00")
+        started.run(started.now)
+        started.see()
+    real, known = started.now, started.ledger()
+    assert len(known) == 3
+    started.now = real - timedelta(days=3650)
+    for _ in range(120):
+        started.now += timedelta(seconds=5)
+        started.beat()
+        started.see()
+    started.now = real + timedelta(seconds=30)
+    started.beat()
+    started.see()
+    assert started.ledger()[-3:] == known
+    assert max(count for _, count, _ in started.ledger()) < 20  # of the ten minutes in the past

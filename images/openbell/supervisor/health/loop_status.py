@@ -17,6 +17,7 @@ from openbell.supervisor.model.records import Finding, ServiceEvent
 
 SILENT = timedelta(seconds=heartbeat.OLD)  # without a heartbeat for so long, a loop is stalled
 FIRST_START = timedelta(seconds=60)  # a container that has not started by then will not start by itself
+FUTURE = timedelta(seconds=5)  # a sign of life that is so much newer than now was given by a clock that was ahead
 CLOCK_WINDOW = timedelta(hours=1)  # for so long a step of the clock is reported
 CLOCK_STEP = 1.0  # seconds; smaller steps are what time synchronisation is for
 
@@ -119,13 +120,19 @@ def _stopped(facts: LoopFacts, stop: ServiceEvent, now: datetime) -> Verdict:
     if stop.detail == heartbeat.UNTIL_NEXT:
         # If cron does not start it in time, its slots are missed.
         return Verdict("up", f"run by cron, last at {local(stop.at, facts.timezone, now)}")
-    shown = f"stopped {local(stop.at, facts.timezone, now)} ({stop.detail})"
-    until = max(stop.at, facts.watched_since) + SILENT
-    if now < until and not _was_reported(facts, stop.at):
+    stopped_at = _not_to_come(facts, stop.at, now)
+    shown = f"stopped {local(stopped_at, facts.timezone, now)} ({stop.detail})"
+    until = max(stopped_at, facts.watched_since) + SILENT
+    if now < until and not _was_reported(facts, stopped_at):
         return Verdict("late", f"{shown}; may be about to start again", until)
     return _down(
-        facts, "stopped", stop.at, f"{shown} and was not started again", expected="a start within half a minute"
+        facts, "stopped", stopped_at, f"{shown} and was not started again", expected="a start within half a minute"
     )
+
+
+def _not_to_come(facts: LoopFacts, at: datetime, now: datetime) -> datetime:
+    """Return an instant; one of a clock that was ahead counts as the correction, since which the watch has no gap."""
+    return at if at <= now + FUTURE else min(facts.watched_since, now)
 
 
 def _was_reported(facts: LoopFacts, silent_since: datetime) -> bool:
@@ -146,7 +153,7 @@ def _crash_loop(facts: LoopFacts, now: datetime) -> Verdict | None:
 
 def _alive(facts: LoopFacts, newest: ServiceEvent | None, now: datetime) -> Verdict:
     last = max(
-        sign
+        _not_to_come(facts, sign, now)
         for sign in (newest and newest.at, facts.heartbeat and facts.heartbeat.timestamp)
         if isinstance(sign, datetime)
     )

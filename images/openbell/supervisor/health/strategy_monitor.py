@@ -94,7 +94,7 @@ class StrategyMonitor:
     ) -> None:
         """Judge at `now`, if there is news or it is time. journal_error: why the journal cannot be read."""
         # Silence proves nothing before the journal has been read.
-        self._known_since = self._known_since or now
+        self._known_since = min(self._known_since or now, now)
         period = replace(period, since=max(period.since, self._known_since))
         deployment = deployment if deployment is not None and self.name in deployment.strategies else None
         judged_on = (period, journal_error, deployment, self.heartbeat if self._needs_heartbeat else None)

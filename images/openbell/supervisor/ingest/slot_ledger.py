@@ -16,6 +16,7 @@ from openbell.instants import MILLISECOND
 from openbell.journal import BACKFILL, stamp
 from openbell.manifest import Bot
 from openbell.slots import count_slots, last_slot, next_slot
+from openbell.supervisor.ingest.clock_trust import ClockTrust
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import Expected, RunRecord, SlotRecord, why_not
 from openbell.supervisor.store.store import Store
@@ -24,7 +25,6 @@ WRITE_MARGIN = timedelta(
     seconds=1
 )  # for the first line of a run that started at the last permitted instant to be written
 AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that its loop has passed over
-TRUSTED = timedelta(seconds=300)  # after a jump or a start, the clock is trusted if it goes on for so long
 LOST_AFTER = timedelta(
     seconds=60
 )  # a run that its loop no longer names counts as interrupted if its run_end is not read by then
@@ -72,8 +72,8 @@ class SlotLedger:
         self.changed_strategies: set[str] = set()
         self.changed_loops: set[str] = set()
         self.last_lines = store.get_marks(LAST_LINE)  # by strategy, the timestamp of its newest journal line
-        self._now = self._jumped_at = now
-        self._is_trusted = False  # the clock, since it jumped or since the start
+        self._clock = ClockTrust(now)
+        self._taken_back: dict[tuple[str, str], Expected] = {}  # what was known before the clock was set back
         without_manifest = frozenset(unknown)
         for stored in known_before:
             known = self.expectations.get((stored.strategy, stored.bot))
@@ -204,25 +204,32 @@ class SlotLedger:
     def follow_clock(self, now: datetime) -> None:
         """Forget, once the clock is trusted, what a clock that was ahead has recorded of slots that are yet to come.
 
-        A clock that is behind for a moment, as after a boot, forgets nothing.
+        If it jumps to where it was before, setting it back was the mistake: no slot of the time before is judged again.
         """
-        before, self._now = self._now, now
-        if abs(now - before) > AHEAD:
-            self._jumped_at, self._is_trusted = now, False
-        if self._is_trusted or now < self._jumped_at + TRUSTED:
-            return
-        self._is_trusted = True
-        self.last_lines.update({strategy: now for strategy, at in self.last_lines.items() if at > now})
-        for expectation in self.expectations.values():
-            bot = expectation.bot
-            for record in self._store.slots_in_range(bot.strategy, bot.id, now + AHEAD, _EVER):
-                if record.run_id is None:  # what has run is not run again
-                    self._cut(bot.strategy, bot.id, record, now + AHEAD, record.last)
-                    self.mark_changed(bot.strategy, bot.id)
+        if seen := self._clock.look(now):
+            for strategy, bot in self.expectations:
+                self.mark_changed(strategy, bot)  # what holds until a time of the clock before is judged anew
+        match seen:
+            case "ahead":
+                for key, before in list(self._taken_back.items()):
+                    if now >= before.recorded_until and (expectation := self.expectations.get(key)) is not None:
+                        expectation.recorded_until = max(expectation.recorded_until, before.recorded_until)
+                        expectation.stored = replace(expectation.stored, since=before.since)
+                        del self._taken_back[key]
+            case "trusted":
+                self.last_lines.update({strategy: now for strategy, at in self.last_lines.items() if at > now})
+                for key, expectation in self.expectations.items():
+                    self._take_back(key, expectation, now)
+                self.save_progress()
+
+    def _take_back(self, key: tuple[str, str], expectation: Expectation, now: datetime) -> None:
+        for record in self._store.slots_in_range(*key, now + AHEAD, _EVER):
+            if record.run_id is None:  # what has run is not run again
+                self._cut(*key, record, now + AHEAD, record.last)
+        if max(expectation.recorded_until, expectation.since) > now:
+            self._taken_back[key] = replace(expectation.stored, recorded_until=expectation.recorded_until)
             expectation.recorded_until = min(expectation.recorded_until, now)
-            if expectation.since > now:
-                expectation.stored = replace(expectation.stored, since=now)
-        self.save_progress()
+            expectation.stored = replace(expectation.stored, since=min(expectation.since, now))
 
     def end_lost_runs(self, strategy: str, heartbeat: Heartbeat) -> None:
         """End the runs that the strategy's loop no longer names in its heartbeat and that have no run_end in the journal."""

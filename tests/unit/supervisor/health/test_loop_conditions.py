@@ -7,7 +7,7 @@ import pytest
 
 from openbell.control import Deployment
 from openbell.heartbeat import UNTIL_NEXT, Heartbeat
-from openbell.supervisor.health.facts import LoopFacts
+from openbell.supervisor.health.facts import LoopFacts, Verdict
 from openbell.supervisor.health.loop_status import judge_loop
 from openbell.supervisor.model.conditions import KINDS
 from openbell.supervisor.model.records import Finding, ServiceEvent
@@ -222,14 +222,15 @@ def test_a_judgement_holds_until_it_says(facts: LoopFacts) -> None:
 
 def test_a_clock_that_was_set_is_forgotten_after_an_hour() -> None:
     """It is a warning, not a state."""
-    facts = replace(
-        ALIVE,
-        events=(event(60, "clock_stepped", "5"), event(900)),
-        heartbeat=Heartbeat(NOW + timedelta(hours=2), "b", ()),
-    )
-    judgement = judge_loop(facts, NOW)
-    assert judgement.until == NOW + timedelta(minutes=59)
-    assert judge_loop(facts, judgement.until).conditions == ()
+    facts = replace(ALIVE, events=(event(60, "clock_stepped", "5"), event(900)))
+
+    def at(later: timedelta) -> Verdict:
+        beating = replace(facts, heartbeat=Heartbeat(NOW + later, "b", ()))
+        return judge_loop(beating, NOW + later)
+
+    assert [one.kind for one in at(timedelta(minutes=58)).conditions] == ["clock_wrong"]
+    assert at(timedelta(minutes=59) - timedelta(seconds=1)).until == NOW + timedelta(minutes=59)
+    assert at(timedelta(minutes=59)).conditions == ()
 
 
 def test_a_strategy_that_cron_runs_says_when_it_last_did() -> None:

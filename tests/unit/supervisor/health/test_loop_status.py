@@ -79,7 +79,7 @@ LOOPS = [
         "up",
         "",
         "up since",
-        330,
+        21,
     ),
     (
         "stalled",

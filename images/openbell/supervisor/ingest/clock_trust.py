@@ -1,0 +1,25 @@
+"""Whether the machine's clock can be trusted: for some minutes after a start or a jump it cannot. Pure but for its memory."""
+
+from datetime import datetime, timedelta
+
+JUMP = timedelta(seconds=60)  # two looks at the clock that are further apart are a jump, or an absence
+TRUSTED = timedelta(seconds=300)  # a clock that goes on for so long is trusted
+
+
+class ClockTrust:
+    """Follows the clock from look to look."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = self._since = now
+        self._is_trusted = False
+
+    def look(self, now: datetime) -> str:
+        """Return "ahead" or "back" if the clock has jumped since the last look, "trusted" once it is, and otherwise nothing."""
+        before, self._now = self._now, now
+        if abs(now - before) > JUMP:
+            self._since, self._is_trusted = now, False
+            return "ahead" if now > before else "back"
+        if self._is_trusted or now < self._since + TRUSTED:
+            return ""
+        self._is_trusted = True
+        return "trusted"
