@@ -238,6 +238,12 @@ test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots un
 	@$(python) -m tests.unit.supervisor.simulation --year --seed "$${SEED:-1}"
 	@$(python) -m tests.unit.clock_simulation --seed "$${SEED:-1}" --seeds 100
 
+.PHONY: test-orders
+test-orders: ## Kill the order path between every two statements, on SQLite and PostgreSQL, and trade for a simulated year: [SEED=1]
+	@scripts/python-ready dev
+	@OPENBELL_TEST_ORDERS=whole $(python) -m pytest -q -n auto tests/unit/test_order_kills.py tests/serverless/test_order_kills.py
+	@$(python) -m tests.unit.trading_simulation --year --seed "$${SEED:-1}"
+
 .PHONY: test-fuzz
 test-fuzz: ## Give 100,000 mutated inputs each to whatever reads files, requests and calls of others (half an hour)
 	@scripts/python-ready dev

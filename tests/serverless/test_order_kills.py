@@ -14,17 +14,15 @@ from tests.serverless.shared import written_for
 from tests.unit import test_order_kills as of_sqlite
 from tests.venue_model import VenueRules
 
-# `make test-orders` takes every statement and every test.
-IS_WHOLE = os.environ.get("OPENBELL_TEST_ORDERS") == "whole"
 LONG = {"test_a_kill_between_any_two_statements", "test_a_kill_of_the_next_attempt_too"}
 # No lock of the machine protects these attempts: what keeps them apart is the epoch in each transaction.
-globals().update(written_for(of_sqlite, without=frozenset() if IS_WHOLE else frozenset(LONG)))
+globals().update(written_for(of_sqlite, without=frozenset() if of_sqlite.IS_WHOLE else frozenset(LONG)))
 
 
 @pytest.fixture
 def every() -> int:
     """How many statements lie between two at which an attempt is disturbed."""
-    return 1 if IS_WHOLE else 9
+    return 1 if of_sqlite.IS_WHOLE else 9
 
 
 @pytest.fixture

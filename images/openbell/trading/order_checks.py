@@ -155,6 +155,11 @@ class OrderChecks:
             return ""
         if self._stale:
             return self._stale
+        if uncertain := next((one for one in self._waiting(order.symbol) if one.status == "uncertain"), None):
+            return (
+                f"uncertain order: an order to {uncertain.side} {uncertain.quantity:g} {order.symbol} may have arrived; look at "
+                f"the broker, then make reconcile STRATEGY={self._manifest.name} ADOPT=1"
+            )
         if order.symbol in self._differences():
             ours, theirs = self._differences()[order.symbol]
             return (

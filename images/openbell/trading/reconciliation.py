@@ -20,6 +20,7 @@ from openbell.trading.waiting_orders import left_to_fill
 SELDOM = timedelta(seconds=10)  # runs that start together look once
 FEE = 0.005  # of a holding in coins
 SECOND_LOOK = 0.7  # seconds: a fill may show in the order before it shows in the position
+ADOPTED = "given up by make reconcile ADOPT=1: what the broker holds counts"
 _EXACT = 1e-6  # of a quantity, which brokers round
 
 
@@ -159,7 +160,12 @@ def reconcile(
 
 
 def adopt(broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime) -> list[Difference]:
-    """Take the broker's word for what is held, and return what differed."""
+    """Take the broker's word for what is held, and return what differed. Orders of unknown fate are given up with it."""
+    symbols = tuple(symbols)
+    follow(broker, ledger, now)  # the broker may know them by now
+    for record in ledger.open_orders():
+        if record.status == "uncertain" and broker.find(record.client_order_id) is None:
+            ledger.settle(record.client_order_id, "lost", "", record.filled, record.price, ADOPTED)
     found = differences(broker, ledger, symbols, now)
     held: dict[str, float] = {}
     for one in found:

@@ -1,0 +1,214 @@
+"""A year of trading on the real order path and ledger, at a model venue, with kills at any statement.
+
+Two bots trade hourly by a price that wanders. Attempts are killed and answers lost; orders fill late and in parts, and fees are
+kept in the coin. Nothing may be sent twice, no exit be refused, and the books agree with the venue's.
+
+`python -m tests.unit.trading_simulation --year --seed 1`.
+"""
+
+import argparse
+import math
+import os
+import random
+import sys
+import tempfile
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+from openbell.journal import Journal
+from openbell.ledger import Claim, Ledger
+from openbell.manifest import Bot, Limits
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run
+from openbell.trading import reconciliation
+from openbell.trading.brokers import FINAL, BrokerError
+from openbell.trading.order_following import follow
+from openbell.trading.reconciliation import adopt
+from tests.order_attempts import MANIFEST, Killed, OneMarket, Steps, TracedDatabase
+from tests.venue_model import ALL_RULES, UNIQUE_IDS, Clock, ModelBroker, Venue, VenueRules
+
+HOUR = timedelta(hours=1)
+ATTEMPTS = 3
+LONGEST = 120  # statements of an attempt, about
+BOTS = tuple(
+    replace(MANIFEST.bots[0], id=name, symbols=(f"{coin}/USDT",)) for name, coin in (("a", "BTC"), ("b", "ETH"))
+)
+# The rule buys for 1,000: at three times the price its exit is beyond the limit.
+LIMITS = Limits(max_order_value=1_100, max_orders_per_day=4)
+
+
+@dataclass
+class Outcome:
+    """What a simulation has seen."""
+
+    rules: str
+    orders: int = 0
+    kills: int = 0
+    exits_refused: int = 0
+    adopted: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        told = "; ".join(self.problems[:5]) or "no problem"
+        return (
+            f"{self.rules}: {self.orders} orders, {self.kills} kills, {self.exits_refused} exits refused, "
+            f"{self.adopted} uncertain orders adopted; {told}"
+        )
+
+
+class TradingSimulation:
+    """One strategy at one venue."""
+
+    def __init__(self, seed: int, rules: VenueRules, folder: Path) -> None:
+        self._chance = random.Random(seed)
+        self._folder = folder
+        self._clock = Clock()
+        self._venue = Venue(rules, self._clock, fee=0.001)
+        self._manifest = replace(MANIFEST, bots=BOTS, limits=LIMITS)
+        self._cash = self._venue.cash
+        self.outcome = Outcome(rules.name)
+
+    def run(self, length: timedelta) -> Outcome:
+        """Trade for so long; then let all fill and compare."""
+        end = self._clock() + length
+        while self._clock() < end:
+            self._venue.price = min(1_000.0, max(10.0, self._venue.price * math.exp(self._chance.gauss(0.0, 0.03))))
+            slot = self._clock()
+            for bot in BOTS:
+                self._slot(bot, slot)
+            self._clock.wait(slot + HOUR / 2)
+            self._between()
+            self._clock.wait(slot + HOUR)
+        self._venue.fill_all()
+        self._between(kills=False)
+        self._compare()
+        return self.outcome
+
+    def _slot(self, bot: Bot, slot: datetime) -> None:
+        wants = self._chance.choice(["buy", "sell", "hold", "hold"])
+        claim = Claim(bot.id, slot, f"{bot.id} {slot:%F %H}", 1, "loop", slot)
+        with closing(self._ledger()) as ledger:
+            ledger.claim([claim])
+        for attempt in range(1, ATTEMPTS + 1):
+            claim = replace(claim, attempt=attempt)
+            if self._attempt(bot, claim, wants):
+                break
+        with closing(self._ledger()) as ledger:
+            ledger.finish([(claim, "succeeded")])
+
+    def _attempt(self, bot: Bot, claim: Claim, wants: str) -> bool:
+        self._venue.at_once = self._chance.choice([0.0, 0.3, 1.0, 1.0])
+        self._venue.trouble = [self._chance.choice(["", "", "", "answer lost", "request lost"])]
+        steps = Steps(self._chance.randrange(LONGEST) if self._chance.random() < 0.5 else -1)
+        with closing(self._ledger()) as ledger:
+            try:
+                if claim.attempt > 1:
+                    ledger.next_attempt(claim)
+                ledger.act_for(claim)
+                ledger._database = cast("Any", TracedDatabase(cast("Any", ledger)._database, steps))
+                self._decide(bot, claim, wants, ledger, steps)
+            except Killed:
+                self.outcome.kills += 1
+                return False
+            except BrokerError:
+                return False
+            return True
+
+    def _decide(self, bot: Bot, claim: Claim, wants: str, ledger: Ledger, steps: Steps) -> None:
+        journal = Journal(self._folder, "demo", "boot", echo=False)
+        run = Run(bot, claim.slot, claim.run_id, claim.attempt)
+        broker = ModelBroker(self._venue, ledger, steps)
+        try:
+            ctx = Context(self._manifest, run, OneMarket(self._venue), broker, ledger, journal, self._clock)
+            (symbol,) = bot.symbols
+            held = ctx.position(symbol)
+            if any(one.slot != claim.slot for one in ctx.open_orders(symbol)):
+                return
+            # A retry decides as the attempt before it did, whatever that one has sent by then.
+            if wants == "buy" and (held == 0.0 or claim.attempt > 1):
+                ctx.order(symbol, "buy", 1_000 / self._venue.price, reason="up")
+            elif wants == "sell" and (held > 0.0 or claim.attempt > 1):
+                placed = ctx.order(symbol, "sell", float(held) or 1.0, reason="down")
+                if held > 0.0 and placed.status == "refused":
+                    self.outcome.exits_refused += 1
+                    self.outcome.problems.append(f"{claim.run_id}: an exit was refused: {placed.reason}")
+            ledger.save_state(bot.id, claim.slot, {})
+        finally:
+            with suppress(OSError):
+                os.close(journal._file)
+
+    def _between(self, *, kills: bool = True) -> None:
+        """Let orders fill, follow them, and give up what nobody can find, as a person would."""
+        for one in self._venue.orders[-20:]:
+            if one.status not in FINAL and self._chance.random() < 0.7:
+                self._venue.fill(one, one.quantity * self._chance.choice([0.2, 0.5, 1.0]))
+        steps = Steps(self._chance.randrange(LONGEST) if kills and self._chance.random() < 0.3 else -1)
+        with closing(self._ledger()) as ledger:
+            real = cast("Any", ledger)._database
+            ledger._database = cast("Any", TracedDatabase(real, steps))
+            try:
+                # Two hours later: what has not arrived by then is lost or uncertain.
+                for later in (0, 2):
+                    follow(ModelBroker(self._venue, ledger, steps), ledger, self._clock() + later * HOUR)
+                uncertain = [one for one in ledger.open_orders() if one.status == "uncertain"]
+                if uncertain:
+                    symbols = [symbol for bot in BOTS for symbol in bot.symbols]
+                    self.outcome.adopted += len(uncertain)
+                    adopt(ModelBroker(self._venue, ledger, steps), ledger, symbols, self._clock())
+            except Killed:
+                self.outcome.kills += 1
+
+    def _compare(self) -> None:
+        ids = [one.client_order_id for one in self._venue.orders]
+        self.outcome.orders = len(ids)
+        self.outcome.problems += [f"{one} was sent twice" for one in sorted(set(ids)) if ids.count(one) > 1]
+        with closing(self._ledger()) as ledger:
+            ours = ledger.holdings()
+            for symbol in sorted({*ours, *self._venue.held}):
+                there = self._venue.held.get(symbol, 0.0)
+                if abs(ours.get(symbol, 0.0) - there) > 1e-6:
+                    self.outcome.problems.append(
+                        f"{symbol}: the ledger says {ours.get(symbol, 0.0)}, the venue {there}"
+                    )
+            flow = float(ledger.flows().get("USDT", 0))
+            if not self.outcome.adopted and abs(flow - (self._venue.cash - self._cash)) > 0.01:
+                self.outcome.problems.append(
+                    f"the ledger says {flow:.2f} USDT came in, the venue {self._venue.cash - self._cash:.2f}"
+                )
+
+    def _ledger(self) -> Ledger:
+        return Ledger(self._folder / "ledger.sqlite")
+
+
+def simulate(seed: int, rules: VenueRules, length: timedelta) -> Outcome:
+    """Simulate one strategy; its files are in memory where the machine has such a place."""
+    in_memory = Path("/dev/shm")  # noqa: S108 - a killed process loses nothing of what is not synced
+    place = tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None)
+    with place as folder, patch.object(reconciliation, "SECOND_LOOK", 0.0):
+        return TradingSimulation(seed, rules, Path(folder)).run(length)
+
+
+def main() -> int:
+    """Run what the command line asks for; return 1 if there is a problem."""
+    parser = argparse.ArgumentParser(description="simulate trading through kills and lost answers")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=float, default=10)
+    parser.add_argument(
+        "--year", action="store_true", help="the same as --days 365, at one venue; the others for a tenth of it"
+    )
+    options = parser.parse_args()
+    found = 0
+    for rules in ALL_RULES:
+        days = options.days if not options.year else 365 if rules is UNIQUE_IDS else 36
+        outcome = simulate(options.seed, rules, timedelta(days=days))
+        print(outcome, flush=True)
+        found += len(outcome.problems)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
