@@ -170,6 +170,15 @@ def test_a_fee_in_coins_is_told_and_taken_off(desk: Desk, symbol: str, theirs: f
     assert ("fees" in line) is taken
 
 
+def test_what_others_hold_on_a_shared_account_is_not_adopted(desk: Desk) -> None:
+    """Of a symbol that others hold too, only what is missing is taken up."""
+    desk.ledger.hold({"AAPL": 5.0, "IBM": 5.0})
+    desk.broker.held = {"AAPL": 105.0, "IBM": 3.0}
+    found = adopt(desk.broker, desk.ledger, ["AAPL", "IBM"], NOW, is_shared=True)
+    assert [(one.symbol, one.theirs) for one in found] == [("IBM", 3.0)]
+    assert desk.ledger.holdings() == {"AAPL": 5.0, "IBM": 3.0}
+
+
 def test_somebody_can_take_the_brokers_word(desk: Desk) -> None:
     """Adopted, a difference is one no more; a new name takes over what the old one held."""
     desk.ledger.hold({"OLD": 5.0})

@@ -1,6 +1,5 @@
 """An order of which nobody can say whether it arrived: it stops new exposure in its symbol, until a person adopts what is held."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.venue_model import FORGETS, ModelBroker
 
 
 @pytest.fixture
-def attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attempts]:
+def attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Attempts:
     """A run whose purchase has filled at a venue that forgets ids, and whose answer was lost."""
     monkeypatch.setattr(reconciliation, "SECOND_LOOK", 0.0)
     one = Attempts(lambda: Ledger(tmp_path / "ledger.sqlite"), tmp_path, FORGETS)

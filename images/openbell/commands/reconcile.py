@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         ledger = Ledger(places.state / "ledger.sqlite")
         _, open_at = open_for(manifest, manifest.bots[0], desk_of(manifest, manifest.bots[0], places, ledger))
         compare = adopt if options.adopt else differences
-        found = compare(open_at(now), ledger, manifest.symbols, now)
+        found = compare(open_at(now), ledger, manifest.symbols, now, is_shared=manifest.capital.is_set)
         if options.adopt:
             journal = Journal(places.journal, manifest.name, os.environ.get("OPENBELL_BOOT_ID", ""), echo=False)
             journal.redact(secrets)

@@ -72,11 +72,18 @@ def compare(
 
 
 def differences(
-    broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime, news: list[OrderRecord] | None = None
+    broker: Broker,
+    ledger: Ledger,
+    symbols: Iterable[str],
+    now: datetime,
+    news: list[OrderRecord] | None = None,
+    *,
+    is_shared: bool = False,
 ) -> list[Difference]:
     """Return what differs now; one that a second look does not confirm was a fill on its way.
 
-    news: takes up the orders of which there was something new.
+    news: takes up the orders of which there was something new. is_shared: others trade on the account too, so that what is
+    there beyond our orders is theirs and only what is missing differs.
     """
     symbols = tuple(symbols)
     news = [] if news is None else news
@@ -87,7 +94,7 @@ def differences(
         news += follow(broker, ledger, now)
         confirmed = _look(broker, ledger, symbols)
         found = [one for one in confirmed if any(one.symbol == first.symbol for first in found)]
-    return found
+    return [one for one in found if one.is_shortfall] if is_shared else found
 
 
 def _look(broker: Broker, ledger: Ledger, symbols: tuple[str, ...]) -> list[Difference]:
@@ -130,19 +137,14 @@ def reconcile(
     *,
     is_shared: bool = False,
 ) -> list[Difference]:
-    """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed.
-
-    is_shared: others trade on the account too, so that only what is missing differs.
-    """
+    """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed."""
     last = ledger.fact("reconciled at")
     if last is not None and timedelta(0) <= now - datetime.fromisoformat(last) < SELDOM and not ledger.open_orders():
         return []
     ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
     news: list[OrderRecord] = []
-    found = differences(broker, ledger, symbols, now, news)
+    found = differences(broker, ledger, symbols, now, news, is_shared=is_shared)
     tell(news, journal, now)
-    if is_shared:
-        found = [one for one in found if one.is_shortfall]
     fees = [one for one in found if _is_fee(one)]
     found = [one for one in found if one not in fees]
     if fees:
@@ -159,14 +161,16 @@ def reconcile(
     return found
 
 
-def adopt(broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime) -> list[Difference]:
+def adopt(
+    broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime, *, is_shared: bool = False
+) -> list[Difference]:
     """Take the broker's word for what is held, and return what differed. Orders of unknown fate are given up with it."""
     symbols = tuple(symbols)
     follow(broker, ledger, now)  # the broker may know them by now
     for record in ledger.open_orders():
         if record.status == "uncertain" and broker.find(record.client_order_id) is None:
             ledger.settle(record.client_order_id, "lost", "", record.filled, record.price, ADOPTED)
-    found = differences(broker, ledger, symbols, now)
+    found = differences(broker, ledger, symbols, now, is_shared=is_shared)
     held: dict[str, float] = {}
     for one in found:
         held[one.symbol] = one.theirs
