@@ -102,7 +102,7 @@ def deploy(settings: Settings, options: Namespace) -> int:
 
 
 def rollback(settings: Settings, options: Namespace) -> int:
-    """Put a release of before in place on a host."""
+    """Return a host to an earlier release."""
     wishes = releases.DeployOptions(dry_run=options.dry_run, idle=options.wait == "idle", to=options.to)
     return releases.rollback(config.find(options.host, settings), log_to_stdout(settings.log), wishes)
 

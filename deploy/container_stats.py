@@ -71,7 +71,7 @@ def _ask(client: docker.DockerClient, listed: Mapping[str, Any]) -> Usage:
 
 def usage(listed: Mapping[str, Any], inspected: Mapping[str, Any], measured: Mapping[str, Any]) -> Usage:
     """Return the share that the engine's three answers about a container describe."""
-    # As `docker stats` counts: pages of files that nobody needs now (its name depends on the version of cgroups) are not the container's.
+    # As `docker stats` counts: pages of files that are not in use (its name depends on the version of cgroups) are not the container's.
     spare = (
         _of(measured, "memory_stats", "stats", "total_inactive_file")
         or _of(measured, "memory_stats", "stats", "inactive_file")

@@ -86,7 +86,7 @@ def has_channel(page: str) -> bool | None:
 
 
 def answers(page: str) -> bool:
-    """Tell whether a supervisor's page is there, whatever it thinks of its strategies."""
+    """Tell whether a supervisor's page is there; its strategies may be well or not."""
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(f"{page}/healthz", timeout=TIMEOUT):

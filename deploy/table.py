@@ -39,7 +39,7 @@ class Hints:
 def overview(
     services: Sequence[Service], bots: Sequence[BotStatus] | None, hints: Hints, zone: BaseTzInfo | None
 ) -> str:
-    """Return the whole text. `zone` is the user's; None is this machine's own. `bots` is None if nobody could tell."""
+    """Return the whole text. `zone` is the user's; None is this machine's own. `bots` is None if they are unknown."""
     if not services:
         return f"Nothing runs: start it with `{hints.start}`."
     parts = [aligned([SERVICE_HEADINGS, *(_service(service) for service in services)])]

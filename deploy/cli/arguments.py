@@ -167,7 +167,7 @@ def options(command: str, words: Sequence[str], environment: Mapping[str, str]) 
 
 
 def quoted(text: str) -> str:
-    """Return a value between quotes and on one line, whatever it contains."""
+    """Return a value between quotes and on one line; it may contain any characters."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -23,7 +23,7 @@ from deploy.target import RemoteTarget, Target
 from openbell.calendars import own_days
 from openbell.manifest import load_all, suggestion
 
-NO_CHANNEL = "No channel is set, so nobody is told when something goes wrong: set OPENBELL_ALERT_URLS in .env."
+NO_CHANNEL = "No channel is set, so no alert is sent when something goes wrong: set OPENBELL_ALERT_URLS in .env."
 FEW = 8  # names that a message lists
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
@@ -158,7 +158,7 @@ def confirm(question: str, what: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        msg = f"nothing was changed: nobody can be asked here; YES=1 {what}"
+        msg = f"nothing was changed: no terminal is there to ask for your consent; YES=1 {what}"
         raise CommandError(msg, 2)
     if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
         msg = "nothing was changed"

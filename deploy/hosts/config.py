@@ -23,7 +23,7 @@ _FOLDER = "folder"
 
 
 def find(name: str, settings: Settings, file: Path | None = None) -> Host:
-    """Return the host of that name with its settings; Problem names the file and key that are wrong, whoever's they are."""
+    """Return the host of that name with its settings; Problem names the file and key that are wrong."""
     own = strategies_folder() / FILE.name
     file = file or (own if own.is_file() else FILE)
     entries = {entry: _entry(entry, values, file) for entry, values in _load(file).items()}

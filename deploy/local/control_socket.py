@@ -19,7 +19,7 @@ Message = Mapping[str, object]
 
 @contextmanager
 def listening(folder: Path) -> Iterator[socket.socket]:
-    """Give a socket that listens in the folder; the caller holds the folder's lock, so an old socket is nobody's."""
+    """Give a socket that listens in the folder; the caller holds the folder's lock, so an old socket has no owner any more."""
     with _short(folder) as path, closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as server:
         with suppress(FileNotFoundError):
             Path(path).unlink()

@@ -38,7 +38,7 @@ GRACE = 10  # seconds that a run may take to end at the end
 
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish is no error
-    """Somebody has pressed Ctrl-C."""
+    """The user has pressed Ctrl-C."""
 
 
 def run(strategies: Path, settings: Settings) -> int:

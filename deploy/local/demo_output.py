@@ -63,7 +63,7 @@ class Message:
 
 
 class WebhookReceiver:
-    """A webhook on this machine: it keeps what the supervisor's alerts send to it until somebody looks."""
+    """A webhook on this machine: it keeps what the supervisor's alerts send to it until it is read."""
 
     def __init__(self) -> None:
         got: SimpleQueue[Message] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""The audit on the host: one line for each thing that somebody did to it, never changed."""
+"""The audit on the host: one line for each action on it, never changed."""
 
 import json
 from collections.abc import Mapping

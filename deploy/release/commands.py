@@ -54,7 +54,7 @@ def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int
         facts = read_facts(connection)
         _must_be_ready(host, facts, 0)
         try:
-            # Now rather than after a long build: whether somebody else is at it, or our own is still under way.
+            # Checked before the long build: another person's transaction, or our own, may still be under way.
             with _lock(connection, "looking at what is there", "", wishes) as session:
                 if session:
                     _tell_of_the_last(connection, host_state.look(connection), log)
@@ -92,7 +92,7 @@ def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int
 
 
 def rollback(host: Host, log: Log, wishes: DeployOptions) -> int:
-    """Put a release of before in place, through the same gate; return the exit code."""
+    """Return to an earlier release, through the same gate; return the exit code."""
     with Connection(host) as connection:
         _must_be_ready(host, read_facts(connection), 0)
         name = provenance.new_id(provenance.here().at)
@@ -256,7 +256,7 @@ def _has_begun(connection: Connection, name: str) -> bool:
 
 
 def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> None:
-    """Say how the last transaction ended, if nobody was there to hear it."""
+    """Say how the last transaction ended, if its end was not reported when it came."""
     if there.untold is None:
         return
     ending = transaction.parse(there.untold.state, rebooted=there.untold.rebooted)

@@ -25,7 +25,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Untold:
-    """A transaction whose end nobody was told."""
+    """A transaction whose end was not reported."""
 
     transaction: str
     state: str
@@ -39,7 +39,7 @@ class HostState:
     containers: Mapping[str, Running] = field(default_factory=dict)  # by service
     releases: tuple[Release, ...] = ()  # in the order in which they took over, by the server's own count
     current: Release | None = None
-    untold: Untold | None = None  # the last transaction, if nobody was told how it ended
+    untold: Untold | None = None  # the last transaction, if its end was not reported
 
     def release(self, name: str) -> Release | None:
         """Return the release of that id."""

@@ -1,4 +1,4 @@
-"""The lock on a host's project, held for as long as this process lives; whoever has it may start a transaction."""
+"""The lock on a host's project, held for as long as this process lives; its holder may start a transaction."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ ALIVE_EVERY = 5.0  # seconds; the host frees the lock of a peer that was silent 
 
 
 class LockHeldError(Exception):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
     def __init__(self, holder: str) -> None:
         try:
@@ -86,7 +86,7 @@ class HostLock:
 
     def _beat(self) -> None:
         while not self._over.wait(ALIVE_EVERY):
-            # A lost connection is told by whoever works with it.
+            # The code that uses the connection reports its loss.
             with contextlib.suppress(CommandError):
                 self._send(b"alive\n")
 

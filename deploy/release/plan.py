@@ -66,7 +66,7 @@ class Plan:
 def plan(release: Release, deployed: HostState) -> Plan:
     """Compare a release with what runs. Only what differs is touched; the supervisor is last.
 
-    Problem if there are containers that are nobody's release: a gate that fails must have something to return to.
+    Problem if containers run that belong to no release: a gate that fails must have a release to return to.
     """
     if foreign := sorted(
         name for name, one in deployed.containers.items() if not one.fingerprint and not deployed.current

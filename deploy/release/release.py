@@ -18,7 +18,7 @@ class ServiceRecord:
     names: tuple[str, ...] = ()  # of the variables in the environment; their values are never in a record
     manifests: Mapping[str, str] = field(default_factory=dict)  # versions of strategy.toml, by strategy
     bots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # ids, by strategy
-    content: str = ""  # of the image: the same for the same sources, whoever built it
+    content: str = ""  # of the image: the same for the same sources on every machine
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def from_json(text: str) -> Release | None:
 
 
 def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
-    # Releases of before a service could host several strategies have the version of its only one.
+    # Releases from when a service had exactly one strategy have that strategy's version.
     manifests = content.get("manifests", {name: content["manifest"]} if content.get("manifest") else {})
     return ServiceRecord(
         image=str(content["image"]),

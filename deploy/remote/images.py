@@ -100,7 +100,7 @@ def _copy(source: int, size: int, unpack: subprocess.Popen[bytes]) -> None:
 def verify(docker: DockerClient, images: Sequence[dict[str, Any]]) -> list[str]:
     """Return a line for each image that the engine has not whole. Each has a tag, ids, and whether it is new.
 
-    A new one that is whole loses its second name, which says that nobody has looked yet; one that is not loses both.
+    A new image that is complete loses its second name, which marks it as unchecked; an incomplete one loses both.
     """
     new = [one for one in images if one["new"]]
     kept = [one for one in images if not one["new"]]

@@ -15,7 +15,7 @@ POLL = 0.1  # seconds
 
 
 def state(records: Records, docker: DockerClient, project: str) -> dict[str, Any]:
-    """Return the containers, the releases that have taken over, and the last transaction if nobody was told of it."""
+    """Return the containers, the releases that have taken over, and the last transaction if its end was not reported."""
     found: dict[str, Any] = {
         "containers": [
             {"id": one["Id"], "state": one["State"]["Status"], "labels": one["Config"].get("Labels") or {}}

@@ -47,7 +47,7 @@ class Records:
     def taken_over(self) -> list[tuple[int, str]]:
         """Return the releases that have taken over, in that order: number and id.
 
-        Releases of before there were numbers have 0 and come first, by their ids.
+        Releases from older versions have no number: they count as 0 and come first, by their ids.
         """
         releases = self.root / "releases"
         marks = [one for one in releases.glob("*/done") if not one.parent.name.startswith(".")]

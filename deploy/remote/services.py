@@ -17,7 +17,7 @@ from deploy.remote.plan import SUPERVISOR
 
 ONCE = "openbell.once"  # a label: this service ends by itself
 READY_WITHIN = 120.0  # seconds for a new container to import what it runs
-BEAT_WITHIN = 120  # seconds for the first beat of a container that had to wait for nobody
+BEAT_WITHIN = 120  # seconds for the first heartbeat of a container that had nothing to wait for
 JUDGED = 3  # exit code of `openbell gate`: the container was judged, and is not well
 COMPOSE_WITHIN = 900.0  # seconds
 STOP_WITHIN = 4000.0  # seconds; the engine ends what does not stop within its own grace

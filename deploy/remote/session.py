@@ -1,4 +1,4 @@
-"""Holds a project's lock for as long as somebody at the other end lives, and hands it to the transaction that it starts."""
+"""Holds a project's lock for as long as the process at the other end lives, and hands it to the transaction that it starts."""
 
 from __future__ import annotations
 

@@ -324,7 +324,7 @@ class Transaction:
                 if one.running and self.services.inside(one.id, "deployment", what, *words, *limit, seconds=60).ok:
                     return
         if self.plan.previous:
-            self.record.say("nobody could be told of the deployment: the supervisor may report a gap")
+            self.record.say("the supervisor could not be told of the deployment: it may report a gap")
 
 
 def _listed(failed: Mapping[str, str]) -> str:

@@ -97,7 +97,7 @@ The journal's lines are on standard output, which the provider keeps for some da
     INSERT INTO openbell.control VALUES ('$name', 'pause $bot', '{"by": "me", "reason": "earnings"}');
     DELETE FROM openbell.control WHERE strategy = '$name' AND name = 'pause $bot';
 
-Nobody misses a call that does not come: no supervisor watches a function. Slots that nobody called for are in the journal
+A call that does not come is not noticed: no supervisor watches a function. Slots without a call are in the journal
 as `slot_skipped` with the outcome `missed` at the next call.
 """
 

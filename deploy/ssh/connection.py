@@ -27,7 +27,7 @@ _PIECE = 1 << 16
 _WELCOME = 1 << 16  # bytes of a welcome that are kept until the command itself speaks
 _REFUSED = re.compile(r"session request failed|Session open refused by peer")
 
-# Runs what follows until it ends or its input closes: then nobody is there to read it, and nothing may go on on the host.
+# Runs what follows until it ends or its input closes: then its output has no reader, and nothing may go on on the host.
 # The signal goes to all of its processes: `docker` alone would leave it to its plugin, which a terminal would signal.
 _WHILE_HEARD = """\
 exec 3<&0
@@ -165,7 +165,7 @@ class Connection:
             while some := process.stdout.read1(_PIECE):  # type: ignore[attr-defined] # a buffered reader has it
                 _write(sys.stdout.fileno(), some)
             code = process.wait()
-        except BrokenPipeError:  # whoever read our output has enough
+        except BrokenPipeError:  # the reader of our output has closed it
             return -signal.SIGPIPE
         finally:
             with contextlib.suppress(BrokenPipeError):
@@ -179,7 +179,7 @@ class Connection:
         """Lead a port of this machine's loopback to a port of the host's, and return it; `local` None is one that is free."""
         target = f"{f'[{address}]' if ':' in address else address}:{port}"
         said = ""
-        for _ in range(5):  # somebody else may take the port in between
+        for _ in range(5):  # another process may take the port in between
             ours = local or free_port()
             said = self._forward(f"127.0.0.1:{ours}:{target}")
             if not said:

@@ -33,7 +33,7 @@ _OPTIONS = (
     "ServerAliveInterval=5",  # a dead peer is noticed within 20 s
     "ServerAliveCountMax=3",
     "LogLevel=INFO",
-    # What a user's config may ask for by hand would be in the way of commands that nobody types.
+    # What a user's config may ask for by hand would disturb commands that a program sends.
     "RequestTTY=no",
     "RemoteCommand=none",
     "ClearAllForwardings=yes",

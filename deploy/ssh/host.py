@@ -37,7 +37,7 @@ class Host:
 
     @property
     def page_address(self) -> str:
-        """The address of the status page for somebody who is on the host."""
+        """The address of the status page, as seen on the host."""
         address = ip_address(self.bind)
         if not address.is_unspecified:
             return self.bind

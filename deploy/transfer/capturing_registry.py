@@ -29,12 +29,12 @@ class CapturingRegistry(ThreadingHTTPServer):
     def __init__(self, folder: Path, limit: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
-        self.limit = limit  # bytes; whoever sends more is cut off, and `overrun` says so
+        self.limit = limit  # bytes; a client that sends more is cut off, and `overrun` is set
         self.secret = secrets.token_hex(8)  # other users of this machine can reach the port, too
         self.wanted: set[str] = set()  # digests that it says it has not
         self.uploads: set[str] = set()  # that were begun
         self.manifests: dict[str, bytes] = {}
-        self.heard = threading.Event()  # somebody has asked something
+        self.heard = threading.Event()  # a request has arrived
         self.overrun = threading.Event()
         self._lock = threading.Lock()
         self._received = 0

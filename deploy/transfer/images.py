@@ -52,7 +52,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer that travels, once, whoever needs it."""
+    """A layer that travels once, for all images that need it."""
 
     id: str  # diff id: "sha256:..." of the unpacked bytes
     bytes: int  # unpacked

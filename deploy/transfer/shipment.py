@@ -99,7 +99,7 @@ def _take(
     if not moving:
         return True
     by_push = export_push.possible()
-    # A chain of which the host has nothing brings a base image: whoever needs all of it is quicker with `docker save`.
+    # A chain of which the host has nothing brings a base image: where all of it is needed, `docker save` is quicker.
     if (
         by_push
         and all(inventory.known(image.layers) for image in moving)

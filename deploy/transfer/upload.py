@@ -38,7 +38,7 @@ class Meter:
 
     @property
     def left(self) -> float | None:
-        """How many seconds it will still take if it goes on so; None while nobody can tell."""
+        """How many seconds it will still take if it goes on so; None while that is unknown."""
         return (self.total - self.done) / self.rate if self.rate > 0 else None
 
     def bar(self) -> str:

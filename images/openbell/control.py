@@ -44,7 +44,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Request:
-    """Somebody asks for one run of a bot: now, or as a slot that has passed."""
+    """A person asks for one run of a bot: now, or as a slot that has passed."""
 
     id: str
     bot: str
@@ -79,7 +79,7 @@ def announce(root: Path, deployment: Deployment) -> None:
 def deployment(root: Path) -> Deployment | None:
     """Return the deployment that was announced last, over or not, or None; one that cannot be read counts as none.
 
-    It is over after LONGEST_DEPLOYMENT at the latest, whatever it says.
+    It is over after LONGEST_DEPLOYMENT at the latest, also if it names a later end.
     """
     content = _read(root / _DEPLOYMENT, root)
     since, until = instant(content.get("since")), instant(content.get("until"))
@@ -94,7 +94,7 @@ def deployment(root: Path) -> Deployment | None:
 
 @dataclass(frozen=True)
 class Halt:
-    """No strategy sends an order until somebody lifts this."""
+    """No strategy sends an order until a person lifts this."""
 
     since: datetime
     by: str
@@ -212,7 +212,7 @@ class Control:
         foreign_files.write_object(self._paused / f"{bot}.json", self._root, content)
 
     def resume(self, bot: str) -> bool:
-        """Lift the bot's pause, be it that its loop made it; tell whether somebody had asked for one."""
+        """Lift the bot's pause, also one that its loop made; tell whether a person had asked for one."""
         self.prepare()
         content: dict[str, object] = {"id": os.urandom(6).hex()}
         foreign_files.write_object(self._resumed / f"{bot}.json", self._root, content)
@@ -240,7 +240,7 @@ class Control:
         """Return the same for those who only watch: OSError if this process is out of descriptors or memory."""
         try:
             content = foreign_files.read_object(self._paused / f"{bot}.json", self._root)
-            # A pause that somebody wrote by hand holds from the beginning of time: better paused too much than too little.
+            # A pause written by hand without an instant holds from the beginning of time: better paused too much than too little.
             since, until = instant(content.get("since")) or _ALWAYS, instant(content.get("until"))
             return Pause(since, until, str(content.get("by", "unknown")), str(content.get("reason", "")))
         except FileNotFoundError:
@@ -279,7 +279,7 @@ class Control:
             slot = instant(content.get("slot"))
             bot = content.get("bot") if slot is None else content.get(_BACKFILL_OF)
             if at is None or not isinstance(bot, str):
-                continue  # not one of ours: nobody waits for it
+                continue  # not written by openbell: no request
             found.append(Request(Path(name).stem, bot, str(content.get("by", "unknown")), at, slot))
         return sorted(found, key=lambda request: request.requested_at)
 
@@ -291,7 +291,7 @@ class Control:
             return 0
 
     def _sweep(self, now: datetime) -> None:
-        """Remove what nobody takes any more, and what is no request."""
+        """Remove requests that are too old to be obeyed, and files that are no request."""
         waiting = {f"{one.id}.json" for one in self.requests() if now - one.requested_at < KEEP_REQUESTS}
         for name in foreign_files.names(self._requests, self._root):
             if name not in waiting and not name.startswith("."):

@@ -168,7 +168,7 @@ def replace(path: Path, trusted: Path, content: bytes, *, durable: bool = True) 
     durable: after a power cut the old file or the new one is there. OSError if it cannot be written.
     """
     with open_folder(path.parent, trusted) as folder:
-        # A name that nobody can plant beforehand, and a file that nobody has made.
+        # A name that cannot be guessed beforehand, and a file that did not exist.
         aside = f".{path.name}.{os.urandom(8).hex()}"
         file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
         try:

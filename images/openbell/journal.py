@@ -75,7 +75,7 @@ class Journal:
             self._file, self._day = -1, None
 
     def settle(self, first: date) -> None:
-        """Make what is in the files dated `first` or later final, whoever wrote it: torn lines end, and all survive a power cut."""
+        """Make what is in the files dated `first` or later final, for every writer: torn lines end, and all survive a power cut."""
         for day, path in days(self.folder):
             if day >= first:
                 opened = foreign_files.open_file(path, self.folder.parent, os.O_RDWR | os.O_APPEND)
@@ -93,7 +93,7 @@ class Journal:
     def _append(self, day: date, line: bytes) -> None:
         if day != self._day:
             self._open(day)
-        if os.fstat(self._file).st_nlink == 0:  # somebody removed the file: nobody would ever read what goes into it
+        if os.fstat(self._file).st_nlink == 0:  # the file was removed: what goes into it would never be read
             self._open(day)
         # A line that was cut short (full disk, power cut), by this process or another, must not swallow the next one.
         # One that another process is still writing only looks so, and not for long.

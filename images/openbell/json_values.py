@@ -1,4 +1,4 @@
-"""Any Python value as JSON can carry it. What a strategy logs must never end its run, whatever it is."""
+"""Any Python value as JSON can carry it. No value that a strategy logs may end its run."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping

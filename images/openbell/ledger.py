@@ -289,7 +289,7 @@ class Ledger:
             os.close(file)
 
     def intend(self, order: OrderRecord, now: datetime | None = None) -> OrderRecord | None:
-        """Record durably that an order is about to be sent `now`; return the record of before if there is one."""
+        """Record durably that an order is about to be sent `now`; return the earlier record if there is one."""
         row = (
             order.client_order_id,
             order.bot,
@@ -355,7 +355,7 @@ class Ledger:
         return {symbol: quantity for symbol, quantity in rows if abs(quantity) > _DUST}
 
     def hold(self, quantities: Mapping[str, float], now: datetime | None = None) -> None:
-        """Replace what is held of these symbols: somebody has looked, and takes the broker's word for it.
+        """Replace what is held of these symbols: a person has decided that the broker is right.
 
         The difference goes to the bot that holds most of the symbol, or to the first one that asks for it.
         """

@@ -55,7 +55,7 @@ def after_fill(position: Position, change: Decimal, value: Decimal, at: datetime
 
 
 def after_adoption(position: Position, quantity: Decimal, at: datetime) -> Position:
-    """Return the position with another quantity that somebody has confirmed; the average price stays."""
+    """Return the position with another quantity that a person has confirmed; the average price stays."""
     if not quantity:
         return replace(position, quantity=ZERO, cost=ZERO, since=None)
     since = position.since or at

@@ -52,7 +52,7 @@ def _acting_as(number: int) -> Iterator[None]:
 
 
 def keep_private(folder: Path) -> None:
-    """Make files readable by the group of the strategy's folder, and by nobody else, if that folder is shared so.
+    """Make files readable by the group of the strategy's folder, and by no other user, if that folder is shared so.
 
     Elsewhere, as plain processes, the user's own umask holds.
     """

@@ -38,7 +38,7 @@ tests:
           - exp_labels: {severity: critical, job: openbell}
             exp_annotations:
               summary: "openbell's supervisor does not answer"
-              description: "Nobody watches the strategies. See its log: make logs STRATEGY=supervisor"
+              description: "Strategies are not watched. See its log: make logs STRATEGY=supervisor"
       - {eval_time: 3m, alertname: OpenbellSupervisorStalled, exp_alerts: []}
   - interval: 15s
     input_series:

@@ -12,7 +12,7 @@ from deploy.errors import CommandError
 from deploy.log import log_to_stdout
 from tests.make.calls import ROOT
 
-NOBODY = "http://127.0.0.1:9/simple"  # a port where nothing listens
+UNREADABLE = "http://127.0.0.1:9/simple"  # a port where nothing listens
 
 
 def step(*command: str) -> "subprocess.CompletedProcess[str]":
@@ -37,7 +37,7 @@ def test_a_missing_network_is_told_as_such(tmp_path: Path) -> None:
         "--retries",
         "1",
         "--index-url",
-        NOBODY,
+        UNREADABLE,
         "anyio",
     )
     done = step(*pip)

@@ -453,7 +453,7 @@ def test_an_order_of_unknown_fate_is_uncertain_and_never_sent_again(desk: Desk, 
     for _ in range(2):
         context._sent.clear()
         placed = context.order(SYMBOL, "buy", 0.01, reason="up")
-        assert (placed.status, placed.reason.startswith("nobody knows whether this order arrived")) == (
+        assert (placed.status, placed.reason.startswith("it is unknown whether this order arrived")) == (
             "uncertain",
             True,
         )

@@ -57,7 +57,7 @@ def _line(channel: Channel, sent: SendResult, seconds: float) -> str:
 
 def _message(channel: Channel) -> Message:
     at = f"{_now():%a %d %b %H:%M:%S UTC}"
-    body = f'Channel "{channel.name}" works: alerts of openbell reach you here. Somebody asked for this at {at}.'
+    body = f'Channel "{channel.name}" works: alerts of openbell reach you here. It was asked for at {at}.'
     return Message("test", "info", "INFO: openbell alert test", body)
 
 

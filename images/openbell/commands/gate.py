@@ -81,7 +81,7 @@ class Watched:
     errors: dict[str, str] = field(default_factory=dict)
 
     def take(self, events: Iterable[Event]) -> None:
-        """Take in lines of the journal; those of other boots, and runs that somebody asked for, are passed over."""
+        """Count lines of the journal; those of other boots, and runs that a person asked for, are left out."""
         for event in events:
             if event.get("boot_id") != self.boot or event.get("trigger") in {"manual", "backfill"}:
                 continue

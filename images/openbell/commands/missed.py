@@ -126,10 +126,10 @@ def _words(store: Store, fault: Fault, zone: str, now: datetime) -> str:
 
 
 def _lost_runs(store: Store, ledger: SlotLedger, journal: Path, strategy: str, now: datetime) -> Iterator[RunRecord]:
-    """Yield the runs that must have ended by now and whose end nobody has written, each of them once."""
+    """Yield the runs that must have ended by now and whose end is not written, each of them once."""
     sign = heartbeat.read(journal / strategy)
     if sign is not None and (now - sign.timestamp).total_seconds() < heartbeat.OLD:
-        return  # somebody looks after them
+        return  # a process that lives follows them
     for run in store.open_runs(strategy):
         timeout, mark = ledger.timeout(strategy, run.bot), f"told {run.run_id}"
         begun = run.attempt_at or run.slot

@@ -24,7 +24,7 @@ Object = Mapping[str, object]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what the status page says; return 0 if all is well, 1 if not or if nobody answers."""
+    """Print what the status page says; return 0 if all is well, 1 if not or if there is no answer."""
     port = os.environ.get("OPENBELL_LISTEN", ":8080").rpartition(":")[2]
     parser = argparse.ArgumentParser(prog="openbell status", description="say whether all is well, bot by bot")
     parser.add_argument("--page", default=f"http://127.0.0.1:{port}", help="the status page's address")

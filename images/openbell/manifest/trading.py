@@ -78,7 +78,7 @@ def has_account(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:
 
 
 def is_untried(broker: str, secrets: tuple[str, ...], *, live: bool) -> bool:
-    """Tell whether orders would go to an exchange that nobody has tried; its prices with the paper account are another matter."""
+    """Tell whether orders would go to an exchange that is not tested; its prices with the paper account are another matter."""
     exchange = broker.removeprefix("ccxt:")
     has_keys = any(name.startswith(f"{exchange.upper()}_") for name in secrets)
     return broker.startswith("ccxt:") and exchange not in TRIED and (live or has_keys)

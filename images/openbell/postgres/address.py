@@ -8,7 +8,7 @@ VARIABLE = "OPENBELL_DATABASE_URL"
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
 MODES = ("disable", "require", "verify-ca", "verify-full")
 # Whom a machine trusts, in one file. psycopg2 brings an OpenSSL of its own, which looks for them where it was built and finds
-# nothing: `sslrootcert=system`, as libpq has it, would trust nobody.
+# nothing: `sslrootcert=system`, as libpq has it, would trust no certificate.
 AUTHORITIES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Amazon Linux, Fedora
@@ -28,7 +28,7 @@ def settings(url: str) -> dict[str, str]:
     if mode not in MODES:
         msg = f"{VARIABLE}: sslmode is disable, require, verify-ca or verify-full, not {mode}"
         raise AddressError(msg)
-    # A password is said in the clear only where nobody else can hear it, and never as a hash that is as good.
+    # A password is sent in the clear only over a connection that others cannot read, and never as a hash that is as good.
     ways = "password,scram-sha-256,none" if mode != "disable" or host.startswith("/") else "scram-sha-256,none"
     told: dict[str, str] = {
         name: given[name] for name in ("user", "password", "port", "dbname", "channel_binding") if name in given

@@ -61,7 +61,7 @@ class Connection:
                 cursor.execute(text)
                 self._wait()
             except BaseException as error:
-                # Unless the server says so, nobody knows what has become of a statement: no other may follow it.
+                # Unless the server answers, the fate of a statement is unknown: no other may follow it.
                 if getattr(error, "pgcode", None) is None:
                     self.close()
                 raise

@@ -106,7 +106,7 @@ class Database:
         self._ask(b"; ".join(self._filled(statement, row) for row in rows))
 
     def executescript(self, script: str) -> None:
-        """Make tables where they are missing, whoever else is making them now."""
+        """Make tables where they are missing, also while another process makes them."""
         quiet = "SET LOCAL client_min_messages = warning"
         made = translate(script, self._schema).strip().rstrip(";")
         schema = f"CREATE SCHEMA IF NOT EXISTS {self._schema}"

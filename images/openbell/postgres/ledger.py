@@ -50,7 +50,7 @@ class PostgresLedger(Ledger):
         return self.database.locked("slots")
 
     def open_claims(self) -> list[Claim]:
-        """Return the claims of runs that were cut off: without an outcome, and nobody says that they go on."""
+        """Return the claims of runs that were cut off: without an outcome, and without a process that still runs them."""
         alive = self._alive()
         return [claim for claim in super().open_claims() if claim.run_id not in alive]
 

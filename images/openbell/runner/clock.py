@@ -37,7 +37,7 @@ class SystemClock:
     def __init__(self) -> None:
         self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        # Without a handler SIGCHLD is ignored and wakes nobody; LOOK is sent by whoever has left a request.
+        # Without a handler SIGCHLD is ignored and ends no wait; LOOK says that a request was left.
         for number in (signal.SIGCHLD, LOOK):
             signal.signal(number, lambda *_: None)
         self._timer = _Timer()

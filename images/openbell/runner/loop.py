@@ -338,7 +338,7 @@ class Loop:
         if version == self._requests_version:
             return
         for request in self._control.requests():
-            # Remembered before it is obeyed: after a crash in between nobody runs it twice.
+            # Remembered before it is obeyed: after a crash in between it does not run twice.
             self._control.done(request)
             bot = self._bots.get(request.bot)
             pause = self._control.paused(request.bot)
@@ -353,7 +353,7 @@ class Loop:
             trigger = "manual" if request.slot is None else BACKFILL
             claim = Claim(bot.id, request.slot or now, new_run_id(), 1, trigger, now)
             self._runs.queue(claim, bot, request=request)
-        # The version of before the look: a request that came since changes it, and is found at the next one.
+        # The version from before the requests were read: one that came since changes it, and is read in the next step.
         self._requests_version = version
 
     # Writing
@@ -433,6 +433,6 @@ class Loop:
             if self._arming is not None:
                 waits.append(self._arming.wait(now, self._next_due))
         waits.extend(self._runs.waits(steady))
-        # A stream that could be started and is not running is paused: whoever resumes it waits for the next look.
+        # A stream that could be started and is not running is paused: the next step finds that it was resumed.
         waits.extend(revival.at - steady for revival in self._streams.values() if revival.at > steady)
         return max(0.0, min(waits))

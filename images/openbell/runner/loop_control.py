@@ -25,7 +25,7 @@ class LoopControl(Control):
             self.prepare()
 
     def wake_on_change(self) -> None:
-        """Let the kernel send LOOK when somebody asks for something (dnotify); its handler has to be there.
+        """Let the kernel send LOOK when a person asks for something (dnotify); its handler has to be there.
 
         Where that does not work the loop finds it at its next beat.
         """
@@ -47,7 +47,7 @@ class LoopControl(Control):
         return self._merged(bot)
 
     def pause(self, bot: str, pause: Pause) -> None:
-        """Pause a bot until somebody resumes it."""
+        """Pause a bot until a person resumes it."""
         own = answers.OwnPause(pause, self.resumed(bot))
         self._answer(replace(self._answers, paused={**self._answers.paused, bot: own}))
 
@@ -56,7 +56,7 @@ class LoopControl(Control):
         return [one for one in super().requests() if one.id not in self._answers.requests]
 
     def done(self, request: Request) -> None:
-        """Remember durably that a request was taken: it stays where it is, and nobody takes it twice."""
+        """Remember durably that a request was taken: its file stays, and it is not taken twice."""
         lie = {one.id for one in super().requests()}
         known = tuple(one for one in self._answers.requests if one in lie)
         self._answer(replace(self._answers, requests=(*known, request.id)))

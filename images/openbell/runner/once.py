@@ -1,7 +1,7 @@
 """`openbell once STRATEGY`: run what is due now, and end. For cron, and for whatever else starts a program at a time.
 
 It is the loop of `openbell run` under the same lock, the same ledger and the same journal, ended as soon as nothing is
-due: the slot runs within its grace and never twice, retries included, and slots that nobody started it for are
+due: the slot runs within its grace and never twice, retries included, and slots for which it was not started are
 journalled as missed.
 """
 
@@ -48,7 +48,7 @@ from openbell.strategy_user import keep_private, share
 TRIGGER = "cron"
 EXIT_NOT_WELL = 1  # a run that did not succeed, or a slot that was missed
 EXIT_USAGE = 2
-EXIT_BUSY = 75  # somebody else runs the strategy, and went on doing so for as long as a slot may wait (EX_TEMPFAIL)
+EXIT_BUSY = 75  # another process runs the strategy, and went on for as long as a slot may wait (EX_TEMPFAIL)
 PAUSE = 0.2  # seconds between two looks at the lock
 
 

@@ -52,7 +52,7 @@ class OrderFollower:
 
 
 def has_open(ledger: Ledger) -> bool:
-    """Tell whether an order may still fill, or waits for its answer; one that nobody can find is a person's matter."""
+    """Tell whether an order may still fill, or waits for its answer; one that cannot be found is left to a person."""
     return any(one.status != "uncertain" for one in ledger.open_orders())
 
 

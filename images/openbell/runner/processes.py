@@ -89,7 +89,7 @@ class ChildProcess:
         self._read_last = 0  # bytes
         self._report = report
         self._stack = stack
-        # Both sides set the group, so that it is set whoever is first.
+        # Both sides set the group, so that it is set by the first of them.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
 
@@ -99,7 +99,7 @@ class ChildProcess:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
             self._end_what_is_left()
-            return Ending(Failure("the run's process was lost: somebody else reaped it"))
+            return Ending(Failure("the run's process was lost: other code waited for it"))
         if pid == 0:
             if self._pipe:
                 self._read_last = self._pipe.read()

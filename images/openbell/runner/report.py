@@ -43,7 +43,7 @@ def failure_of(code: int, report: str, stack: str) -> Failure | None:
         pass
     if code == -signal.SIGKILL:
         return Failure(
-            "the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it"
+            "the run was killed by SIGKILL: it used more memory than the container may, or another process sent that signal"
         )
     if code < 0:
         name = signal.Signals(-code).name if -code in signal.valid_signals() else str(-code)

@@ -12,7 +12,7 @@ FRESH = timedelta(minutes=1)  # who asked no longer waits for an older request
 
 
 def refusal(request: Request, bot: Bot | None, now: datetime, *, busy: bool, pause: Pause | None) -> str:
-    """Return why a request is refused, whatever it asks for; empty if it is not."""
+    """Return why a request of any kind is refused; empty if it is not."""
     if bot is None:
         return "there is no such bot"
     if busy:

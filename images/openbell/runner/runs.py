@@ -220,12 +220,12 @@ class Runs:
             for active in claimed:
                 self._begin(active)
         finally:
-            # A heartbeat that cannot be written holds nobody up whose heartbeat is there.
+            # A heartbeat that cannot be written does not delay a run whose heartbeat is there.
             for active in claimed:
                 if active.begun and active.ending is None:
                     self._launch(active)
         if len(taken) < len(new):
-            self.start(steady)  # there is room that somebody else may be waiting for
+            self.start(steady)  # there is room for which another run may be waiting
 
     def _begin(self, active: Active) -> None:
         now, steady = self._clock.now(), self._clock.elapsed()

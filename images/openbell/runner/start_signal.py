@@ -37,7 +37,7 @@ class StartSignal:
         self._theirs.close()
 
     def seconds_to_get_ready(self) -> float | None:
-        """Return how long the process took until it waited; None while it has not said so."""
+        """Return how long the process took until it waited; None while it has not reported that."""
         with contextlib.suppress(OSError, ValueError):
             return float(self._ours.recv(_SECONDS))
         return None

@@ -239,7 +239,7 @@ def _main(text: str) -> None:
 
 
 def _strategy_traceback(error: BaseException) -> str:
-    """Return the traceback from the strategy's own first frame on: openbell's frames above it help nobody."""
+    """Return the traceback from the strategy's own first frame on: openbell's frames above it do not help its author."""
     frame = error.__traceback__
     ours = {__file__, executable.__file__}
     while frame is not None and frame.tb_frame.f_code.co_filename in ours:

@@ -42,7 +42,7 @@ class AccountContext(MarketContext):
 
     @property
     def account(self) -> "AccountView":
-        """What the account holds, whoever has bought it."""
+        """All that the account holds, also what other programs bought."""
         account = self._broker.account()
         cash = dict(account.balances) or {account.currency: account.cash}
         positions = MappingProxyType(self._broker.positions())

@@ -18,7 +18,7 @@ from openbell.trading.order_checks import OrderChecks
 # What the ledger alone can answer: nothing more becomes of these, and the broker may have forgotten them.
 _DONE = frozenset({"filled", "rejected", "cancelled", "expired", "uncertain"})
 UNCERTAIN = (
-    "nobody knows whether this order arrived: it is never sent again; look at the broker, then make reconcile ADOPT=1"
+    "it is unknown whether this order arrived: it is never sent again; look at the broker, then make reconcile ADOPT=1"
 )
 
 

@@ -1,4 +1,4 @@
-"""Orders on their way: how far each has come since somebody last asked, in the ledger and in the journal."""
+"""Orders on their way: how far each has come since the last question, in the ledger and in the journal."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

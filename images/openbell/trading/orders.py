@@ -37,7 +37,7 @@ class PlacedOrder:
     side: str
     quantity: float
     # filled, partially_filled, accepted, held, suspended, pending_cancel, rejected, cancelled, expired, refused (by openbell:
-    # never sent), lost (never arrived) or uncertain (nobody knows whether it arrived)
+    # never sent), lost (never arrived) or uncertain (it is unknown whether it arrived)
     status: str
     filled_quantity: float
     filled_price: float | None  # the average; None while nothing is filled

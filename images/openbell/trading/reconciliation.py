@@ -1,6 +1,6 @@
 """Reconciliation: what the broker holds against what the strategy's own orders have bought and sold.
 
-A difference is told and stays one until somebody looks into it; nothing is taken over by itself. (`openbell reconcile --adopt`
+A difference is reported and remains until a person settles it; nothing is taken over by itself. (`openbell reconcile --adopt`
 takes the broker's word.) Only what exchanges keep as a fee, a part of a per cent of coins, is taken off, and that is told too.
 """
 

@@ -214,7 +214,7 @@ def test_a_process_that_somebody_else_reaped_is_lost() -> None:
     """A loop whose child is gone without a word says so instead of waiting for ever."""
     process = ForkLauncher(lambda *_: None).start(RUN)
     os.waitpid(process.pid, 0)  # type: ignore[attr-defined]
-    assert ending_of(process) == Ending(Failure("the run's process was lost: somebody else reaped it"))
+    assert ending_of(process) == Ending(Failure("the run's process was lost: other code waited for it"))
 
 
 def open_files() -> int:

@@ -204,7 +204,7 @@ def test_an_order_is_sent_once_over_all_attempts(bench: Bench) -> None:
         pytest.param("import os; os._exit(0)", "the run's process ended itself with exit code 0 (os._exit) before the strategy returned", id="ends its process"),
         pytest.param("import ctypes; ctypes.string_at(0)", "the run's process crashed with SIGSEGV (a segmentation fault in native code)", id="segfaults"),
         pytest.param("import os; os.abort()", "the run's process crashed with SIGABRT", id="aborts"),
-        pytest.param("import os; os.kill(os.getpid(), 9)", "the run was killed by SIGKILL: it used more memory than the container may, or somebody killed it", id="kills itself"),
+        pytest.param("import os; os.kill(os.getpid(), 9)", "the run was killed by SIGKILL: it used more memory than the container may, or another process sent that signal", id="kills itself"),
         pytest.param("import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)); bytearray(2 << 30)", "MemoryError", id="leaks two gigabytes"),
         pytest.param('ctx.order("AAPL", "hold", 1, reason="x")', "openbell.strategy.run_state.StrategyError: side is \"buy\" or \"sell\", not 'hold'", id="orders nonsense"),
         pytest.param('ctx.state["x"] = {1, 2}', 'openbell.strategy.run_state.StrategyError: ctx.state["x"] takes numbers, texts, lists and mappings of them: Object of type set is not JSON serializable', id="remembers a set"),

@@ -27,7 +27,7 @@ def of_runs(strategy: str, events: Sequence[Event]) -> Answer:
     if len(decisions) == 1:
         answer |= {name: decisions[0].get(name) for name in ("symbol", "action", "reason", "signal")}
     elif not runs:
-        answer["action"] = "none"  # nothing was due, or somebody else has run it
+        answer["action"] = "none"  # nothing was due, or another call has run it
     errors = [run["error"] for run in runs if "error" in run]
     return answer | ({"error": errors[0]} if errors else {}) | {"runs": runs}
 

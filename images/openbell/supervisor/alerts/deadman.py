@@ -43,7 +43,7 @@ def ping(url: str, clock: Callable[[], datetime], timeout: float = TIMEOUT) -> P
             return PingResult(f"it answered {error.code} {error.reason}")
     except (OSError, ValueError) as error:
         return PingResult(hide(str(getattr(error, "reason", "") or error), url)[:200] or type(error).__name__)
-    except Exception as error:  # noqa: BLE001 - http.client has its own; whatever it is, a ping never ends its thread
+    except Exception as error:  # noqa: BLE001 - http.client has its own; no failure of a ping may end its thread
         return PingResult(f"{type(error).__name__}: {hide(str(error), url)}"[:200])
     return PingResult("", None if age else skew(before, after, date))
 

@@ -175,7 +175,7 @@ def _summary(incident: Incident, still: Sequence[Member], elsewhere: str) -> tup
 def _canary(incident: Incident) -> tuple[str, str]:
     condition = incident.members[0].condition
     lines = [
-        "This is a test that somebody asked for: nothing is wrong.",
+        "This is a test that was asked for: nothing is wrong.",
         f"A canary that never runs was due and was found missing. {_short(condition.reason)}",
         "Do: nothing. That you read this proves the path from a missed slot to you.",
     ]

@@ -1,7 +1,7 @@
 """The sender: a process of its own that has Apprise loaded and forks a child for each message.
 
 It is started when there is something to send and ends by itself when nothing has been sent for a while: Apprise would
-cost the supervisor more memory than all else that it does. A child that hangs is ended by its own alarm, whatever it hangs
+cost the supervisor more memory than all else that it does. A child that hangs is ended by its own alarm, wherever it hangs
 in, and holds up nobody. What is secret comes over a socket, never in an argument or in the environment.
 """
 

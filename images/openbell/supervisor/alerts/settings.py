@@ -12,7 +12,7 @@ from openbell.manifest.grammar import parse_duration, weekdays
 from openbell.supervisor.alerts.quiet_hours import DailyTime, QuietHours
 from openbell.supervisor.model.conditions import KINDS
 
-NO_CHANNEL = "no channel is set, so nobody is told when something goes wrong: set OPENBELL_ALERT_URLS in .env (.env.example describes it)"
+NO_CHANNEL = "no channel is set, so no alert is sent when something goes wrong: set OPENBELL_ALERT_URLS in .env (.env.example describes it)"
 COUNTED = frozenset({"missed", "failed", "timed_out", "interrupted"})  # kinds whose conditions count slots in a row
 
 _NAMED = re.compile(r"(?:([A-Za-z0-9_-]{1,32})=)?([A-Za-z][A-Za-z0-9+.-]*://\S+)")

@@ -76,7 +76,7 @@ KINDS: Mapping[str, Kind] = {
         critical=False,
     ),
     "order_uncertain": Kind(
-        "has an order whose fate nobody knows",
+        "has an order whose fate is unknown",
         "Look at the broker; then `make reconcile STRATEGY={strategy} ADOPT=1` takes what it says",
     ),
     "symbol_unavailable": Kind(

@@ -16,7 +16,7 @@ LEAST_DAYS = 10  # days with runs, over at least two weeks, before there is a tr
 LEAST_SPAN = 14
 LONGEST_SPAN = 120  # days that a trend is taken from
 FARTHEST = 3650  # days to a timeout that are still worth a date
-AHEAD = timedelta(days=90)  # a timeout that is met later than that worries nobody yet
+AHEAD = timedelta(days=90)  # a timeout that is met later than that is no concern yet
 LEAST_RISE = 0.2  # of the level now, over all days looked at
 MENDED = 3  # newest days that lie below the middle of the rise: it is over
 CERTAIN = 3.0  # standard deviations; chance alone gets there with one bot of 700

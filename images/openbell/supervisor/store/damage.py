@@ -1,6 +1,6 @@
 """Damaged databases: they are recognised, put aside under a name with a time stamp, and told about for a day.
 
-What is put aside stays in the supervisor's folder for whoever wants to look at it; the newest of each database are kept.
+What is put aside stays in the supervisor's folder for inspection; the newest of each database are kept.
 """
 
 import sqlite3

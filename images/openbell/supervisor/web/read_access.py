@@ -1,4 +1,4 @@
-"""Who may read the page, the API and the metrics: everybody on loopback, beyond it whoever has a token."""
+"""Who may read the page, the API and the metrics: everybody on loopback, beyond it those who have a token."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ COOKIE = "openbell_session"
 LOGIN = "/login"
 _FREE = ("/static/", "/healthz")  # what shows nothing of strategies
 _WRAPPING = re.compile(r"^[\s\"'\u2018-\u201f\u00ab\u00bb]+|[\s\"'\u2018-\u201f\u00ab\u00bb]+$")
-NOBODY = (
+UNREADABLE = (
     "Other machines reach this page, and nothing says who may read it: set OPENBELL_READ_TOKEN in .env, "
     "or OPENBELL_PUBLIC=yes if everybody may"
 )
@@ -31,7 +31,7 @@ Form = Callable[[str], str]  # a sentence → the page with the login form
 
 @dataclass(frozen=True)
 class Readers:
-    """Who may read: whoever has one of the tokens; with no token everybody, or nobody if the page is exposed."""
+    """Who may read: those who have one of the tokens; with no token everybody, or no one if the page is exposed."""
 
     tokens: tuple[str, ...] = ()
     is_exposed: bool = False
@@ -73,7 +73,7 @@ class ReadAccess:
         if not (self._readers.tokens or self._readers.is_exposed) or path.startswith(_FREE):
             return None
         if self._readers.is_exposed:
-            return self._told(path, NOBODY, 403)
+            return self._told(path, UNREADABLE, 403)
         if path == LOGIN and request.method == "POST":
             return await self._log_in(request)
         if self._is_known(request):

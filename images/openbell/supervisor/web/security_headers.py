@@ -58,7 +58,7 @@ def is_own(host: str, hosts: Collection[str]) -> bool:
     """Return whether a Host header names this machine.
 
     A domain that a stranger points at this machine (DNS rebinding) would let his site read this page through the user's
-    browser. Nobody can own an address, a name without a dot, or a name below localhost.
+    browser. An address cannot be registered as a name, nor can a name without a dot, or a name below localhost.
     """
     match = _HOST.fullmatch(host.lower())
     if match is None:

@@ -140,7 +140,7 @@ def whole_quantity(quantity: float) -> Decimal:
 
 
 def create(path: Path) -> None:
-    """Make the account, whole or not at all, whoever else is making it now.
+    """Make the account, completely or not at all, also while another process makes it.
 
     It is built aside and linked into place: the first link wins, and no process ever meets a file that is half made or
     has to switch it to WAL while another uses it, which SQLite answers with "locked" however long one waits.

@@ -56,5 +56,5 @@ class PostgresPaperBroker(PaperBroker):
 
 
 def _begin() -> str:
-    """Return the statement that puts the money of a new account into it, once: nobody else makes tables meanwhile."""
+    """Return the statement that puts the money of a new account into it, once: no other process makes tables meanwhile."""
     return f"INSERT INTO account SELECT '{STARTING_CASH}', '{CURRENCY}' WHERE NOT EXISTS (SELECT cash FROM account)"  # noqa: S608

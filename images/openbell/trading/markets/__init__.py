@@ -34,7 +34,7 @@ class Bars(tuple[Bar, ...]):
 
         MarketError if the strategy's image has no pandas.
         """
-        from openbell.trading.markets import columns  # noqa: PLC0415 - loads nothing where nobody asks for it
+        from openbell.trading.markets import columns  # noqa: PLC0415 - loads nothing where it is not needed
 
         return columns.frame(self)
 

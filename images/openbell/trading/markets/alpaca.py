@@ -169,7 +169,7 @@ def _bar(row: dict[str, Any], length: timedelta, symbol: str) -> Bar:
 
 
 def _offer(price: Any) -> float | None:
-    """Return a bid or an ask; nobody offers at zero."""
+    """Return a bid or an ask; zero means that there is none."""
     return float(price) if price else None
 
 

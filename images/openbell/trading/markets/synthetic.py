@@ -65,7 +65,7 @@ class SyntheticMarket:
         return files.read(self._folder, name, count, at)
 
     def provenance(self, at: datetime) -> dict[str, str]:  # noqa: ARG002 - the same at every instant
-        """Return what every line of the journal is to say: nobody ever paid these prices."""
+        """Return what every line of the journal is to say: these prices are made up."""
         return {"source": "synthetic", "seed": str(SEED)}
 
 

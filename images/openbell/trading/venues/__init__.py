@@ -11,7 +11,7 @@ class VenueError(Exception):
 
 
 class UnansweredError(VenueError):
-    """Nobody knows whether the request has arrived: no connection, no answer in time, half an answer, a server's error."""
+    """It is unknown whether the request has arrived: no connection, no answer in time, half an answer, a server's error."""
 
 
 class BusyError(VenueError):

@@ -42,7 +42,7 @@ class Calls:
     def send(self, order: Callable[[], T], *, is_exit: bool = False, before: Callable[[], None] = lambda: None) -> T:
         """Send an order and return the answer. It is sent again only if the venue has turned it away unread.
 
-        UnansweredError if nobody knows whether it has arrived: then it must be looked up. OrderRefusedError if trading is halted.
+        UnansweredError if it is unknown whether it has arrived: then it must be looked up. OrderRefusedError if trading is halted.
         before: called right before each sending, when the request has waited for its place.
         """
 

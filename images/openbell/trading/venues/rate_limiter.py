@@ -55,7 +55,7 @@ class RateLimiter:
             raise BusyError(msg, left)
 
     def hold(self, seconds: float) -> None:
-        """Let nobody through for so long: the venue has asked for it."""
+        """Let no call through for so long: the venue has asked for it."""
         if seconds > HOLD_LONGEST:
             until = datetime.now(UTC) + timedelta(seconds=min(seconds, LONGEST_BAN))
             self._ban.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def test_a_canary_cannot_be_taken_for_the_real_thing() -> None:
     """Its title and its first line say that it is a test."""
     said = message(incident(member("canary"), cause=CANARY), "canary", NOW)
     assert said.title == "INFO: canary (a test)"
-    assert said.body.startswith("This is a test that somebody asked for: nothing is wrong.")
+    assert said.body.startswith("This is a test that was asked for: nothing is wrong.")
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "something new"])

@@ -48,7 +48,7 @@ def test_the_overview_says_that_nobody_is_told(client: Client) -> None:
     assert client.ask("/healthz").json()["has_channel"] is True
     client.page = WebApp(replace(client.sources, has_channel=False))
     text = client.ask("/").text
-    assert "No channel is set: nobody is told when something goes wrong." in text
+    assert "No channel is set: no alert is sent when something goes wrong." in text
     assert "<code>OPENBELL_ALERT_URLS</code>" in text
     assert client.ask("/healthz").json()["has_channel"] is False
 
@@ -101,7 +101,7 @@ def test_a_deployment_is_said(client: Client) -> None:
 
 def test_who_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each channel with what waits for it and why it fails; each message with how it was delivered."""
-    assert "No channel is set: nobody is told" in client.ask("/alerts").text
+    assert "No channel is set: no alert is sent" in client.ask("/alerts").text
     at = client.world.now
     phone = view.ChannelView("phone", "ntfy", False, 2, None, at, "refused <b>", 3, 0, 3)
     mail = view.ChannelView("mail", "mailtos", True, 0, at, None, "", 0, 7, 0)
