@@ -88,7 +88,7 @@ def all_configuration() -> Command:
 
 
 def remove(services: Iterable[str]) -> Command:
-    """Stop services in order and remove their containers, whatever their profiles; volumes stay."""
+    """Stop services in order and remove their containers, of all profiles; volumes stay."""
     return (*COMPOSE, "--profile", "*", "rm", "--stop", "--force", *services)
 
 

@@ -15,7 +15,7 @@ from deploy.log import Log
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a process that died is started again
 RAN_WELL = 60.0  # seconds; a process that lived so long begins with the first pause again
-LAST_BYTES = 4096  # of a log, in which its last line is looked for
+LAST_BYTES = 4096  # of a log, which are searched for its last line
 LARGEST_LOG = 10_000_000  # bytes; at a start, a log that is larger is kept as .old and begun anew
 
 
@@ -39,14 +39,14 @@ class ManagedProcess:
 
 @dataclass
 class ProcessSupervisor:
-    """Looks after processes; `step()` does what is to be done now, and waits for nothing."""
+    """Keeps processes running; `step()` does what is to be done now, and waits for nothing."""
 
     log: Log
     kept: list[ManagedProcess] = field(default_factory=list)
     is_ending: bool = False
 
     def keep(self, process: Process, log: Path) -> None:
-        """Look after a process from the next step on."""
+        """Keep a process running from the next step on."""
         self.kept.append(ManagedProcess(process, log))
 
     def converge(self, wanted: Iterable[Process], log: Callable[[str], Path], grace: float, now: float) -> None:

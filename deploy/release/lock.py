@@ -24,7 +24,7 @@ class LockHeldError(Exception):
             content = json.loads(holder)
         except ValueError:
             content = {}
-        self.by = str(content.get("by", "somebody"))
+        self.by = str(content.get("by", "another process"))
         self.purpose = str(content.get("purpose", "something"))
         self.since = str(content.get("since", "some time ago"))
         self.transaction = str(content.get("transaction", ""))

@@ -66,7 +66,7 @@ def resolve(
         fingerprint = _hash([image_id, version, values])
         services[name] = ServiceRecord(tag, image_id, fingerprint, version, values, tuple(sorted(environment[name])))
         labels = dict(body.get("labels") or {}) | {FINGERPRINT: fingerprint}
-        # What has not been brought must not be looked for in a registry.
+        # What has not been brought must not be pulled from a registry.
         bodies[name] = body | {"image": tag, "pull_policy": "never", "labels": labels}
     compose = {"name": configuration["name"], "services": bodies, **shared, "secrets": mounted}
     return Resolved(compose, environment, services, files)

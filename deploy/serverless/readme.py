@@ -87,7 +87,7 @@ A call must say what it wants: a POST of JSON (`Content-Type: application/json`)
 else runs nothing and is answered 400 or 405. A schedule whose input cannot be understood fails the invocation. A message of
 Pub/Sub that cannot be understood is acknowledged and printed.
 
-## Look after it
+## Operate it
 
 The journal's lines are on standard output, which the provider keeps for some days, and in the table:
 

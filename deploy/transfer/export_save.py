@@ -64,7 +64,7 @@ def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object
 
 
 class _Again:
-    """A stream whose first byte was looked at."""
+    """A stream whose first byte was read ahead."""
 
     def __init__(self, first: bytes, rest: IO[bytes]) -> None:
         self._first, self._rest = first, rest

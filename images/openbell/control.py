@@ -25,7 +25,7 @@ _BACKFILL_OF = "backfill_of"  # the bot of a request that is for a slot
 FOLDERS = ("paused", "requests", "resumed")  # of one strategy
 MOST_REQUESTS = 1_000  # that wait for one strategy
 KEEP_REQUESTS = timedelta(minutes=10)  # a loop refuses those that are older than a minute
-LONGEST_DEPLOYMENT = timedelta(hours=1)  # whatever is announced: nothing is muted for longer
+LONGEST_DEPLOYMENT = timedelta(hours=1)  # nothing is muted for longer, also if more is announced
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class OwnDaysFile:
             if isinstance(error, OSError) and foreign_files.is_shortage(error):
                 if self._version is None:
                     raise  # nothing is known of them yet
-                return False  # it is read again at the next look
+                return False  # it is read again the next time
             self.problem, self._version = str(error), version
             return False
         self._version = version
@@ -162,11 +162,11 @@ def unhalt(root: Path) -> bool:
 
 
 def halted(root: Path) -> Halt | None:
-    """Return the halt, or None if orders may be sent. Whatever else is at its place holds all the same."""
+    """Return the halt, or None if orders may be sent. Anything in its place that cannot be read counts as a halt."""
     try:
         content = foreign_files.read_object(root / _HALT, root)
         since = instant(content.get("since")) or _ALWAYS
-        exits = content.get("exits") is True  # whatever else stands there halts everything
+        exits = content.get("exits") is True  # any other value halts everything
         return Halt(since, str(content.get("by", "unknown")), str(content.get("reason", "")), exits)
     except FileNotFoundError:
         return None

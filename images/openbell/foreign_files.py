@@ -133,7 +133,7 @@ def parse_object(text: bytes) -> dict[str, object]:
         raise ValueError(str(error)[:200]) from None
     if not isinstance(found, dict):
         msg = f"it is a {type(found).__name__}"
-        raise ValueError(msg)  # noqa: TRY004 - one kind of error for whatever is wrong with a text
+        raise ValueError(msg)  # noqa: TRY004 - one kind of error for all that can be wrong with a text
     if text.count(b"[") + text.count(b"{") > DEEPEST or b"\\ud" in text or b"\\uD" in text:
         return {_encodable(key): _cleaned(value, 1) for key, value in found.items()}
     return found
@@ -224,7 +224,7 @@ def _refuse(path: Path, error: OSError, *, folder: bool = False) -> NoReturn:
         raise error
     reason = _REASONS.get(error.errno or 0)
     if reason is None and folder and error.errno == errno.ENOTDIR:
-        # The kernel says so of a link as well: O_DIRECTORY is looked at first.
+        # The kernel gives this error for a link as well: it checks O_DIRECTORY first.
         reason = "is not a folder, or is a link"
     raise ForeignFileError(path, reason or f"cannot be opened ({error.strerror})", error.errno or 0) from None
 

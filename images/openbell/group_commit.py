@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds for another process to sync, after which this one does so itself
-POLL = 0.002  # seconds between two looks at whether it has
+POLL = 0.002  # seconds between two checks of whether it has
 _RECORD = struct.Struct("=16s q q q")  # the boot, the log's device and inode, and when its last sync began
 _Record = tuple[bytes, int, int, int]
 

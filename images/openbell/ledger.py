@@ -147,7 +147,7 @@ class Ledger:
             raise EpochLostError(msg)
 
     def tell_if_owned(self, claim: Claim, tell: Callable[[], None]) -> None:
-        """Write what `tell` writes in one step with a look at the claim; EpochLostError if its attempt was replaced."""
+        """Write what `tell` writes in one step with a check of the claim; EpochLostError if its attempt was replaced."""
         with self._transaction():
             if self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
                 msg = f"run {claim.run_id} of {claim.bot} goes on elsewhere"

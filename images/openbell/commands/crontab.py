@@ -21,7 +21,7 @@ from openbell.slots import slots_between
 YEAR = timedelta(days=400)
 WEEK = timedelta(days=8)
 NEAR = timedelta(hours=3)  # of a clock change: cron's own handling reaches as far
-MISSED = "*/5 * * * *"  # when the runs that did not happen are looked for
+MISSED = "*/5 * * * *"  # when runs that did not happen are searched for
 AHEAD = "55s"  # `once` waits for slots that lie within its minute
 
 

@@ -1,7 +1,7 @@
 """`openbell missed`: for hosts with cron and no supervisor, which runs did not happen or failed since the last time.
 
 It is the supervisor's own ledgerkeeping, asked now and then instead of all the time: what the journals say is entered into a
-small store of its own, what the slots demand is looked up, and each slot that went wrong is one line, once. cron mails
+small store of its own, the outcome of each expected slot is read, and each slot that went wrong is one line, once. cron mails
 what its commands print.
 """
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         "3 it could not be found out",
     )
     parser.add_argument(
-        "strategy", nargs="*", help="only these; otherwise all without a profile, and whatever has run here"
+        "strategy", nargs="*", help="only these; otherwise all without a profile, and all that have run here"
     )
     options = parser.parse_args(arguments)
     root = Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies"))

@@ -108,7 +108,7 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
         copy = replace(places, state=folder / "state", journal=folder / "journal", control=folder / "control")
         _copy_state(places.state, copy.state)
         journal = Journal(copy.journal, manifest.name, "preflight", echo=False)
-        # Whatever the broker is, no order of a rehearsal leaves this process.
+        # With every broker, no order of a rehearsal leaves this process.
         on_paper = replace(manifest, broker="paper")
 
         def load(*_: object) -> Failure | None:

@@ -18,7 +18,7 @@ from openbell.runner.loop_lock import ask_to_look
 from openbell.strategy import loader
 
 HEAD = frozenset({"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt"})
-START_WITHIN = 15.0  # seconds; the loop looks for requests when it is asked to, and at every beat
+START_WITHIN = 15.0  # seconds; the loop reads requests when it is signalled, and at every heartbeat
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def fetch(address: str) -> Object:
-    """Return the API's answer, be it that it is not ready yet; ValueError if it is no such answer."""
+    """Return the API's answer, also one that is not ready yet; ValueError if it is no such answer."""
     opener = build_opener(ProxyHandler({}))  # a proxy for the web has no business here
     try:
         with opener.open(Request(address, headers=_authorization()), timeout=TIMEOUT) as response:  # noqa: S310 - our page

@@ -37,7 +37,7 @@ def settings(url: str) -> dict[str, str]:
     if mode.startswith("verify"):
         root = given.get("sslrootcert", "system")
         told["sslrootcert"] = authorities() if root == "system" else root
-    # What lies in a user's home is not looked for: a function's home may not even be readable, and libpq stops there.
+    # Files in a user's home are not searched: a function's home may not even be readable, and libpq stops there.
     told |= {"sslcertmode": "disable", "gssencmode": "disable"}
     return told | {"application_name": "openbell", "client_encoding": "UTF8"}
 

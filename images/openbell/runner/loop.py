@@ -81,7 +81,7 @@ class Loop:
         follower: OrderFollower | None = None,
         armed: ArmedRuns | None = None,
     ) -> None:
-        """follower: follows open orders between slots; without one they are looked up before each run.
+        """follower: follows open orders between slots; without one they are queried before each run.
 
         armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
         """
@@ -367,7 +367,7 @@ class Loop:
             del self._clock_steps[0]
 
     def _write_halt(self, now: datetime) -> None:
-        """Say when all orders are halted, and when they are not any more. The runs look for themselves before each order."""
+        """Say when all orders are halted, and when they are not any more. Each run checks for itself before each order."""
         halt = self._control.halted()
         self._control.acknowledge(halt)
         if halt == self._halt:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openbell import foreign_files
 
-LOOK = signal.SIGUSR1  # asks a loop to look for requests now
+LOOK = signal.SIGUSR1  # asks a loop to read its requests now
 
 
 class LoopLock:
@@ -42,7 +42,7 @@ class LoopLock:
 
 
 def ask_to_look(folder: Path) -> None:
-    """Ask the loop of this machine that holds the strategy to look for requests; without it, it does so within seconds."""
+    """Ask the loop of this machine that holds the strategy to read its requests now; without the signal, it reads them within seconds."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         _, process, _, host = foreign_files.read_bytes(folder / "loop.lock", folder.parent, 200).decode().split()
         if host == os.uname().nodename:

@@ -1,4 +1,4 @@
-"""`openbell once STRATEGY`: run what is due now, and end. For cron, and for whatever else starts a program at a time.
+"""`openbell once STRATEGY`: run what is due now, and end. For cron, and for other programs that start one at a set time.
 
 It is the loop of `openbell run` under the same lock, the same ledger and the same journal, ended as soon as nothing is
 due: the slot runs within its grace and never twice, retries included, and slots for which it was not started are
@@ -49,7 +49,7 @@ TRIGGER = "cron"
 EXIT_NOT_WELL = 1  # a run that did not succeed, or a slot that was missed
 EXIT_USAGE = 2
 EXIT_BUSY = 75  # another process runs the strategy, and went on for as long as a slot may wait (EX_TEMPFAIL)
-PAUSE = 0.2  # seconds between two looks at the lock
+PAUSE = 0.2  # seconds between two attempts to get the lock
 
 
 class _Witness(Journal):
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _manifest(places: Paths, wanted: Sequence[str]) -> Manifest | None:
-    """Return the manifest with the bots that are to be looked after, or None once it is said which there are."""
+    """Return the manifest with the bots that are to run, or None after an error message that names the bots."""
     manifest = loader.manifest(places)
     slotted = tuple(bot for bot in manifest.bots if not bot.is_stream)
     names = [bot.id for bot in slotted]

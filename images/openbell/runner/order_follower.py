@@ -45,7 +45,7 @@ class OrderFollower:
             self._process = self._start()
 
     def end(self) -> None:
-        """End the process, if there is one; what it did not see is looked up before the next run."""
+        """End the process, if there is one; what it did not see is queried before the next run."""
         if self._process is not None:
             self._process.kill()
             self._process = None

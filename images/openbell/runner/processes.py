@@ -14,8 +14,8 @@ from openbell.runner.start_signal import StartSignal
 from openbell.strategy.run_state import Run
 
 STACK_SIGNAL = signal.SIGUSR2  # asks a run's process for the stack that it is in
-POLL_SOON = 0.1  # seconds between two looks at what a run prints past Python
-FULL = 1 << 18  # bytes in one look after which the next one is at once
+POLL_SOON = 0.1  # seconds between two reads of what a run prints past Python
+FULL = 1 << 18  # bytes in one read after which the next one follows at once
 PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes
 RUNNING: set[int] = set()  # the processes of this process's runs
 

@@ -16,7 +16,7 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime,
     """Settle what the loop before left open; return the claims whose run is to go on, with the attempt that is to be made.
 
     Call it only under the loop's lock: nothing of the loop before is alive then. The journal is written before the
-    ledger, so an end or a skip that the ledger does not know of is looked for in the journal first.
+    ledger, so an end or a skip that the ledger does not know of is searched in the journal first.
 
     clean: the loop before stopped in order, so the attempts that are open were never begun.
     """

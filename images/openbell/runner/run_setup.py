@@ -1,4 +1,4 @@
-"""What a run's market and broker are given, and the look at the account before anything is decided."""
+"""What a run's market and broker are given, and the check of the account before anything is decided."""
 
 import os
 import time

@@ -27,7 +27,7 @@ from openbell.strategy.run_state import Run
 EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
 IMPORT_WITHIN = 110.0  # seconds for the import of a strategy and its packages
-RECONCILE = 12.0  # seconds that the look at the account may hold up the start
+RECONCILE = 12.0  # seconds that reading the account may delay the start
 # Whatever keeps a strategy from starting; each says in its text what to do.
 CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
 

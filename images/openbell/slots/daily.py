@@ -22,7 +22,7 @@ def daily_times(schedule: Schedule, after: datetime, until: datetime) -> Iterato
     calendar = calendars.load(schedule.calendar) if schedule.calendar else None
     if calendar is not None:
         check_known(schedule, calendar, after)
-        # The neighbouring days are looked at for their anchors' sake only: they may lie outside the table.
+        # The neighbouring days are read only for their anchors: they may lie outside the table.
         day, last = max(day, calendar.valid_from), min(last, calendar.valid_through)
     slots: dict[datetime, bool] = {}
     expired: CalendarExpired | None = None

@@ -1,7 +1,7 @@
 """What calling a strategy's function would execute: all of it, or nothing. A run that has succeeded has executed.
 
 A generator's call returns at once and executes nothing; so does a coroutine's until it is awaited. `async def run` is
-awaited here, and whatever else would not execute is refused, before the first run where that can be seen.
+awaited here, and all else that would not execute is refused, before the first run where that can be seen.
 """
 
 from collections.abc import Callable

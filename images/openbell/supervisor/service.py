@@ -205,7 +205,7 @@ class Service:
                     log.info("enrolment.changed", was=[manifest.name for manifest in self._watched_strategies.watched])
                     self._end()
         except Exception:
-            # A process without a watch must not look alive, whatever the error: the restart policy starts it again.
+            # A process without a watch must not seem alive after any error: the restart policy starts it again.
             log.exception("watch.died")
             self._exit_code = 1
             self._server.should_exit = True

@@ -26,7 +26,7 @@ from openbell.slots import next_slot
 
 TRIGGER = "serverless"
 RENEW = 5.0  # seconds between two words that the runs go on
-LOOK = 0.005  # seconds between two looks at the runs
+POLL = 0.005  # seconds between two checks of the runs
 TICK = timedelta(microseconds=1)
 
 
@@ -50,8 +50,8 @@ class Clock:
         return clock.elapsed()
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not past the next look at the runs."""
-        time.sleep(max(0.0, min(seconds, LOOK)) / clock.SPEED)
+        """Wait, but not past the next check of the runs."""
+        time.sleep(max(0.0, min(seconds, POLL)) / clock.SPEED)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Session:
             if steady - self._renewed_at >= LEASE - RENEW:
                 msg = f"the database was silent for too long ({error}): the runs were ended, and will be found cut off"
                 raise LeaseLostError(msg) from error
-        self._clock.wait(min(self._runs.waits(steady), default=LOOK))
+        self._clock.wait(min(self._runs.waits(steady), default=POLL))
 
     def _pass_over_late(self) -> None:
         now = self._clock.now()
@@ -193,7 +193,7 @@ class Session:
             if active is not None and active.process is not None:
                 active.process.kill()
                 while active.process.poll() is None:
-                    time.sleep(LOOK)
+                    time.sleep(POLL)
 
     def _next_due(self) -> datetime | None:
         """Return when the next slot comes due of a bot that has no run in progress."""

@@ -21,7 +21,7 @@ BY_ERROR = frozenset({"cannot_start", "bad_manifest", "failed", "timed_out"})
 
 _PREFIX = re.compile(r"^slots? .*?(failed|timed out)( \(\d+ in a row\))?:? *|\(last tried .*\)$")
 _DETAIL = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
-# Of an address its host has one cause, whatever is asked there: a symbol, a page, an order.
+# Of an address its host has one cause, for every request: a symbol, a page, an order.
 _ADDRESS = re.compile(r"(https?|wss?)://([^/\s?#'\"]+)[^\s'\"]*")
 _BETWEEN = r"(?:[/.:_-]|%2F)?"  # what may stand, or not, between the parts of a symbol: BTC/USDT is BTCUSDT elsewhere
 

@@ -2,7 +2,7 @@
 
 It is started when there is something to send and ends by itself when nothing has been sent for a while: Apprise would
 cost the supervisor more memory than all else that it does. A child that hangs is ended by its own alarm, wherever it hangs
-in, and holds up nobody. What is secret comes over a socket, never in an argument or in the environment.
+in, and does not delay the others. What is secret comes over a socket, never in an argument or in the environment.
 """
 
 import importlib

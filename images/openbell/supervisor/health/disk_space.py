@@ -7,7 +7,7 @@ from pathlib import Path
 
 LITTLE = 200_000_000  # bytes; with less, a day's journal may not fit
 SMALL_SHARE = 0.03  # of the volume, as long as that is not much
-MUCH = 2_000_000_000  # bytes that are enough whatever the share
+MUCH = 2_000_000_000  # bytes that are enough on a disk of any size
 FEW_FILES = 0.01  # of the files that the volume can hold
 HYSTERESIS = 1.25  # the warning ends only with so much more space, so that it does not flap
 

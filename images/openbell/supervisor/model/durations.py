@@ -17,7 +17,7 @@ LEAST_SPAN = 14
 LONGEST_SPAN = 120  # days that a trend is taken from
 FARTHEST = 3650  # days to a timeout that are still worth a date
 AHEAD = timedelta(days=90)  # a timeout that is met later than that is no concern yet
-LEAST_RISE = 0.2  # of the level now, over all days looked at
+LEAST_RISE = 0.2  # of the level now, over all days that are compared
 MENDED = 3  # newest days that lie below the middle of the rise: it is over
 CERTAIN = 3.0  # standard deviations; chance alone gets there with one bot of 700
 _MAD = 1.4826  # times the median distance from the median estimates the standard deviation

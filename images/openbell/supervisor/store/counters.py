@@ -3,7 +3,7 @@
 The store changes them in the transaction of the records that they count: a crash neither loses nor repeats anything, and
 they outlive the records, which are pruned. A slot that changes its outcome later (missed, and run after all) is counted
 under its new outcome from then on; one that only changes its reason (late, then unheard) stays counted under the first.
-A total that was shown once never falls, as Prometheus demands of a counter.
+A total that was shown once never falls, as Prometheus requires of a counter.
 """
 
 import sqlite3

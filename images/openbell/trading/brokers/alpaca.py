@@ -35,7 +35,7 @@ from openbell.trading.venues import (
     alpaca_assets,
 )
 
-FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
+FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between queries of an order that is not filled yet
 LOOKS = 3  # at an order whose answer was lost
 # Every status of the library's OrderStatus. Only what can never fill any more is final: a suspended order trades again, one that
 # is done for the day comes back tomorrow unless it was a day order, and a replaced one goes on as its successor.

@@ -33,7 +33,7 @@ from openbell.trading.run_services import RunServices
 from openbell.trading.venues import DuplicateError, MissingError, RefusedError, UnansweredError, VenueError
 from openbell.trading.venues.exchange import WINDOW, Venue, has_keys
 
-FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between looks at an order that is not filled yet
+FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between queries of an order that is not filled yet
 # Every status of the library's; an order with any other is followed until it has one of these.
 STATUS = {
     "open": "accepted",

@@ -228,7 +228,7 @@ def _meet(book: Book, symbol: str, prices: Prices) -> None:
 
 
 def _malformed(order: Order) -> str:
-    """Return what is wrong with an order whatever the account holds, or an empty string."""
+    """Return what is wrong with an order on any account, or an empty string."""
     if order.side not in ("buy", "sell"):
         return f'the side must be "buy" or "sell", not "{order.side}"'
     if not isfinite(order.quantity) or paper_tables.whole_quantity(order.quantity) <= 0:
