@@ -148,4 +148,4 @@ def test_who_holds_the_lock() -> None:
     assert (
         str(LockHeldError(json.dumps(holder))) == "bob@desk holds the lock since 2026-11-21 09:15:00 UTC: deploying x"
     )
-    assert str(LockHeldError("")) == "somebody holds the lock since some time ago: something"
+    assert str(LockHeldError("")) == "another process holds the lock since some time ago: something"
