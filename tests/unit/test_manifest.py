@@ -252,3 +252,11 @@ def test_a_stream_has_no_times(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as error:
         load(write(tmp_path, stream + 'at = "09:35"\ndays = "mon"\n', "other"))
     assert [problem.key for problem in error.value.problems] == ["bot[0].at", "bot[0].days"]
+
+
+@pytest.mark.parametrize("symbol", ["AAPL  261218C00150000", "SPX   261218P05000000", "ES Z6"])
+@pytest.mark.parametrize("trade", ['market = "my_market:Market"', 'broker = "my_broker:Broker"'])
+def test_a_symbol_may_have_blanks_where_a_venue_of_ones_own_takes_it(tmp_path: Path, symbol: str, trade: str) -> None:
+    """Options of the OCC are padded with them; a class of the strategy's own knows its symbols."""
+    text = f'timezone = "UTC"\n{trade}\n[[bot]]\nsymbols = ["{symbol}"]\nat = "09:35"\n'
+    assert load(write(tmp_path, text)).symbols == (symbol,)

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 
@@ -33,6 +34,18 @@ class TwoThere(Two):
     option, start = " HOST=vps", "make deploy HOST=vps"
 
 
+class Terminal(StringIO):
+    """Standard input, with or without a person at it."""
+
+    def __init__(self, text: str, *, is_tty: bool) -> None:
+        super().__init__(text)
+        self._is_tty = is_tty
+
+    def isatty(self) -> bool:
+        """Tell whether a person is there."""
+        return self._is_tty
+
+
 def test_what_runs_may_be_asked() -> None:
     """A container that is not healthy yet can be run in."""
     must_run("pulse", Two(Settings()))
@@ -62,6 +75,39 @@ def test_ctrl_c_in_a_run_says_that_it_goes_on(
     assert operate.run(Settings(), options("run", ["STRATEGY=pulse"], {})) == 130
     (line,) = capsys.readouterr().err.split("\n", 1)[1].splitlines()
     assert line == "openbell: a run that has started goes on; `make journal STRATEGY=pulse SINCE=1h` shows how it ends"
+
+
+@pytest.mark.parametrize(
+    "words, answer, is_tty, asked",
+    [
+        ([], "y", True, ["--dry-run", ""]),
+        ([], "n", True, ["--dry-run"]),
+        ([], "", False, ["--dry-run"]),
+        (["YES=1"], "", False, ["--dry-run", ""]),
+    ],
+)
+def test_a_past_slot_is_shown_and_asked_about_before_it_is_run(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], answer: str, asked: list[str], *, is_tty: bool
+) -> None:
+    """Without a person or YES=1 nothing is run; what is run is the slot that was shown."""
+    ran: list[tuple[str, ...]] = []
+
+    class Noted(Two):
+        def services(self) -> tuple[Service, ...]:
+            return (*super().services(), replace(PULSE, name="supervisor"))
+
+        def run(self, command: object) -> int:
+            ran.append(command.arguments)  # type: ignore[attr-defined]
+            return 0
+
+    monkeypatch.setattr(target, "place", lambda _host, settings: nullcontext(Noted(settings)))
+    monkeypatch.setattr("sys.stdin", Terminal(answer + "\n", is_tty=is_tty))
+    given = options("run", ["STRATEGY=pulse", "SLOT=2026-11-20T09:35", *words], {})
+    refused = len(asked) == 1
+    with pytest.raises(CommandError, match="nothing was changed") if refused else nullcontext():
+        assert operate.run(Settings(), given) == 0
+    slot = ("run-now", "--slot=2026-11-20T09:35")
+    assert ran == [(*slot, "--dry-run") if one else slot for one in asked]
 
 
 def test_every_command_says_what_it_does() -> None:
