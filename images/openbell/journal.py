@@ -40,6 +40,9 @@ class Journal:
     A process forked from the writer may go on writing: the file is opened for appending, and each line is one write.
     """
 
+    # A journal that keeps no lines, as a backtest's may be, is told of warnings all the same.
+    keeps_lines = True
+
     def __init__(self, root: Path, strategy: str, boot_id: str, *, echo: bool = True) -> None:
         self.folder = root / strategy
         self._head = {"strategy": strategy, "boot_id": boot_id}

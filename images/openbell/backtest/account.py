@@ -47,6 +47,7 @@ class BacktestBroker:
         self._costs = costs
         self._short = short
         self._held: dict[str, Holding] = {}
+        self._told: tuple[Decimal, Account] | None = None  # the newest answer of `account`, with its cash
         self._orders: dict[str, PlacedOrder] = {}
         self._bots: dict[str, str] = {}  # by client_order_id
         self._book = Book(costs, self._settle)
@@ -54,7 +55,9 @@ class BacktestBroker:
 
     def account(self) -> Account:
         """Return the cash that is left."""
-        return Account(float(self.cash), CURRENCY)
+        if self._told is None or self._told[0] is not self.cash:
+            self._told = self.cash, Account(float(self.cash), CURRENCY)
+        return self._told[1]
 
     def positions(self) -> dict[str, Position]:
         """Return the open positions by symbol."""
@@ -80,7 +83,7 @@ class BacktestBroker:
         """
         if known := self._orders.get(order.client_order_id):
             return known
-        at = self._at()
+        at = self.now()
         if not isfinite(order.quantity) or order.quantity <= 0 or order.side not in {"buy", "sell"}:
             wanted = f"{order.side} {order.quantity}"
             return self._rejected(order, f"a side and a quantity above zero, not {wanted}")
@@ -148,7 +151,7 @@ class BacktestBroker:
         return self._record(self._book.resting[order.client_order_id])
 
     def _price(self, symbol: str) -> float:
-        at = self._at()
+        at = self.now()
         try:
             if isinstance(self._market, PastMarket) and (stale := self._market.stale_since(symbol, at)):
                 msg = f"stale data: the newest price of {symbol} is of {stale:%Y-%m-%d %H:%M} UTC"
@@ -238,7 +241,7 @@ class BacktestBroker:
                 self.cash -= self._costs.borrowing(worth, at - before)
 
     def _rejected(self, order: Order, reason: str) -> PlacedOrder:
-        return self._record(Resting(order, self._at(), self._at(), ZERO, "rejected", reason))
+        return self._record(Resting(order, self.now(), self.now(), ZERO, "rejected", reason))
 
     def _record(self, one: Resting) -> PlacedOrder:
         order = one.order
@@ -259,7 +262,8 @@ class BacktestBroker:
         self._orders[order.client_order_id] = placed
         return placed
 
-    def _at(self) -> datetime:
+    def now(self) -> datetime:
+        """Return the instant at which orders are placed."""
         if self.at is None:
             msg = "the backtest's clock is not set"
             raise BrokerError(msg)

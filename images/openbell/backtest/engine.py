@@ -182,6 +182,8 @@ class _Backtest:
     functions: Mapping[str, StrategyFunction]
     files: Path  # of this backtest; none is there when it begins
     ended: list[Ended] = field(default_factory=list)
+    printed: io.StringIO = field(default_factory=io.StringIO)
+    contexts: dict[str, Context] = field(default_factory=dict)  # by bot
 
     def run(self, bots: list[Bot], tell: Tell) -> Outcome:
         """Run every slot and return what it came to."""
@@ -239,12 +241,56 @@ class _Backtest:
 
     def _one(self, one: Run) -> str:
         """Run one slot and journal it as the loop does; return the error, or an empty text."""
-        journal, slot, fields = self.journal, one.slot, one.fields()
+        journal, slot, printed = self.journal, one.slot, self.printed
         orders = self.broker.orders_taken
-        journal.write(
+        if journal.keeps_lines:
+            self._write_start(one)
+        error, trace = "", ""
+        context = self._context(one)
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                self.functions[one.bot.function](context)
+        except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
+            error, trace = error_text(caught), traceback.format_exc()
+        if printed.tell():
+            if text := printed.getvalue().strip():
+                journal.write("output", slot, one.fields(), text=text)
+            printed.seek(0)
+            printed.truncate()
+        if error:
+            journal.write("error", slot, one.fields(), level="error", error=error, traceback=trace, will_retry=False)
+        else:
+            for symbol in one.bot.symbols if context.decides else ():
+                if symbol not in context.decisions:
+                    context.hold(symbol, reason="the strategy decided nothing for this symbol")
+            if context.state.changed:
+                self.ledger.save_state(one.bot.id, slot, context.state)
+        if journal.keeps_lines:
+            self._write_end(one, error, self.broker.orders_taken - orders)
+        return error
+
+    def _context(self, one: Run) -> Context:
+        context = self.contexts.get(one.bot.id)
+        if context is None:
+            context = self.contexts[one.bot.id] = Context(
+                self.manifest,
+                one,
+                self.market,
+                self.broker,
+                self.ledger,
+                self.journal,
+                self.broker.now,
+                files=self.files,
+            )
+        else:
+            context.begin(one)
+        return context
+
+    def _write_start(self, one: Run) -> None:
+        self.journal.write(
             "run_start",
-            slot,
-            fields,
+            one.slot,
+            one.fields(),
             symbols=one.bot.symbols,
             lateness_ms=0.0,
             queue_wait_ms=0.0,
@@ -252,31 +298,12 @@ class _Backtest:
             market=self.source if self.source in {SAMPLE, SYNTHETIC} else "past",
             broker="backtest",
         )
-        printed = io.StringIO()
-        error, trace = "", ""
-        context = Context(
-            self.manifest, one, self.market, self.broker, self.ledger, journal, lambda: slot, files=self.files
-        )
-        try:
-            with redirect_stdout(printed), redirect_stderr(printed):
-                self.functions[one.bot.function](context)
-        except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
-            error, trace = error_text(caught), traceback.format_exc()
-        if text := printed.getvalue().strip():
-            journal.write("output", slot, fields, text=text)
-        if error:
-            journal.write("error", slot, fields, level="error", error=error, traceback=trace, will_retry=False)
-        else:
-            for symbol in one.bot.symbols if context.decides else ():
-                if symbol not in context.decisions:
-                    context.hold(symbol, reason="the strategy decided nothing for this symbol")
-            if context.state.changed:
-                self.ledger.save_state(one.bot.id, slot, context.state)
-        orders = self.broker.orders_taken - orders
-        journal.write(
+
+    def _write_end(self, one: Run, error: str, orders: int) -> None:
+        self.journal.write(
             "run_end",
-            slot,
-            fields,
+            one.slot,
+            one.fields(),
             level="error" if error else "info",
             outcome="failed" if error else "succeeded",
             tick_duration_ms=0.0,
@@ -284,4 +311,3 @@ class _Backtest:
             orders=orders,
             trigger=TRIGGER,
         )
-        return error

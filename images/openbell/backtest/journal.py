@@ -29,9 +29,9 @@ class BacktestJournal(Journal):
     def __init__(self, root: Path | None, strategy: str) -> None:
         super().__init__(root or Path(), strategy, BOOT_ID, echo=False)
         self.rejections: list[Rejection] = []
-        self._keeps = root is not None
+        self.keeps_lines = root is not None
         self._lines: BinaryIO | None = None
-        if self._keeps:
+        if self.keeps_lines:
             self.folder.mkdir(parents=True, exist_ok=True)
             for _, path in days(self.folder):
                 path.unlink()
@@ -45,7 +45,7 @@ class BacktestJournal(Journal):
             if decision.get("action") == "refused" or decision.get("status") == "rejected":
                 reason = str(decision.get("broker_reason") or decision.get("reason"))
                 self.rejections.append(Rejection(at, str(decision.get("bot")), str(decision.get("symbol")), reason))
-        if self._keeps:
+        if self.keeps_lines:
             super().write(event, at, run, level=level, **fields)
 
     def sync(self) -> None:

@@ -6,7 +6,7 @@ opening and its close: an opening price stands for the first quarter of an hour 
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -202,10 +202,5 @@ def load(
 
 def _sample(symbol: str, hours: SessionHours) -> PriceFile:
     days = history.load(symbol)
-    bars: list[Bar] = []
-    opened_at: list[datetime] = []
-    for day, bar in zip(days.days, days.before("9999", 1_000_000), strict=True):
-        opening, closing = hours.of(datetime.fromisoformat(day).date())
-        opened_at.append(opening)
-        bars.append(bar._replace(timestamp=closing))
-    return PriceFile(tuple(bars), opened_at, DAY, hours)
+    bars = days.all(lambda day: hours.of(date.fromisoformat(day))[1])
+    return PriceFile(bars, [hours.of(date.fromisoformat(day))[0] for day in days.days], DAY, hours)

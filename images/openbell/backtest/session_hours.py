@@ -7,6 +7,7 @@ import pytz
 
 from openbell import calendars
 from openbell.calendars import CalendarExpired
+from openbell.calendars.local_time import local_instant
 
 ALWAYS = "24/7"
 SHARES = "XNYS"  # of shares whose bot names no calendar
@@ -51,8 +52,8 @@ class SessionHours:
             return session.open, session.close
         hours = next((one for one in self._table.hours if one.since <= day), self._table.hours[-1])
         midnight = datetime.combine(day, time.min)
-        opening, closing = (self.zone.localize(midnight + wall).astimezone(UTC) for wall in (hours.open, hours.close))
-        return opening, closing
+        zone = self._table.timezone
+        return local_instant(midnight + hours.open, zone), local_instant(midnight + hours.close, zone)
 
     def day(self, at: datetime) -> date:
         """Return the local date of an instant."""

@@ -127,7 +127,7 @@ class Calendar:
 
     # Many bots ask for the same few days, and the zone arithmetic is the costly part. A calendar is replaced only when
     # the user's own days change, so the cache keeps few alive that would otherwise go.
-    @lru_cache(maxsize=512)  # noqa: B019
+    @lru_cache(maxsize=8192)  # noqa: B019
     def _session(self, day: date) -> Session | None:
         if not self.has_session(day):
             return None

@@ -155,7 +155,7 @@ class Capital:
     @property
     def is_set(self) -> bool:
         """Tell whether the account is shared."""
-        return self != Capital()
+        return self.amount is not None or self.part is not None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class MarketContext(RunContext):
         such symbol or timeframe.
         """
         at = self.slot
-        ask = self._source(extended=extended, adjusted=adjusted)
+        ask = self._source(extended=extended, adjusted=adjusted) if extended or not adjusted else self._market.bars
         if (count is None) == (start is None):
             msg = "bars are asked for by a count or by their start"
             raise StrategyError(msg)

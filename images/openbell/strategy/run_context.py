@@ -42,25 +42,32 @@ class RunContext:
         files: Path | None = None,
     ) -> None:
         self.bot = run.bot.id
-        self.symbols = run.bot.symbols
         self.params = run.bot.params
-        self.state = State(ledger.state(run.bot.id))
-        self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._manifest = manifest
         self._files = files
         self._files_bound = manifest.container.files
         self._zone = pytz.timezone(manifest.timezone)
         self._secrets = manifest.secrets
-        self._run = run
         self._market = market
         self._broker = broker
         self._ledger = ledger
         self._journal = journal
         self._clock = clock
-        self._checks = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
-        self._orders = OrderPath(run.bot.id, broker, ledger, self._checks, clock)
+        self._halted = halted
+        self._own_names: frozenset[str] | None = None  # those that the journal puts into each line
+        self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
+        self.begin(run)
+
+    def begin(self, run: Run) -> None:
+        """Become the context of a run: of the first one, or, in a backtest, of the bot's next."""
+        self.symbols = run.bot.symbols
+        self.state = State(self._ledger.state(self.bot))
+        self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
+        self._run = run
+        self._checks = OrderChecks(self._manifest, run.bot, self._market, self._broker, self._ledger, self._halted)
+        self._orders = OrderPath(self.bot, self._broker, self._ledger, self._checks, self._clock)
         self._signals: dict[str, object] = {}
         self._sent: set[str] = set()  # client_order_ids of this run
-        self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
 
     @property
     def slot(self) -> datetime:
@@ -112,11 +119,17 @@ class RunContext:
         self._line(event, "warning", fields)
 
     def _line(self, event: str, level: str, fields: Mapping[str, object]) -> None:
+        own: dict[str, object] = {}
+        keeps = level != "info" or self._journal.keeps_lines
+        if keeps or self._own_names is None:
+            own = {**self._run.fields(), **self._market.provenance(self.slot)}
+            self._own_names = RESERVED.union(own)
         # What identifies the run cannot be overwritten by a strategy's own names.
-        own = {**self._run.fields(), **self._market.provenance(self.slot)}
-        if not (RESERVED.isdisjoint(fields) and own.keys().isdisjoint(fields)):
-            clashing = sorted(RESERVED.union(own).intersection(fields))
-            msg = f"the name {clashing[0]} belongs to the journal: choose another for this value"
+        if not self._own_names.isdisjoint(fields):
+            clashing = min(self._own_names.intersection(fields))
+            msg = f"the name {clashing} belongs to the journal: choose another for this value"
             raise StrategyError(msg)
+        if not keeps:
+            return
         with self._one_thread:
             self._journal.write(event, self._clock(), {**own, **fields}, level=level)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
+from functools import lru_cache
 from typing import Protocol, cast
 
 from openbell.order_terms import Terms
@@ -22,10 +23,7 @@ class SizeRules:
 
     def rounded(self, quantity: Decimal) -> Decimal:
         """Return the quantity in whole steps, never more than it was."""
-        with localcontext() as context:
-            context.prec = 60  # the quotient of a large quantity by a small step
-            whole = (quantity / self.step).to_integral_value(ROUND_DOWN) * self.step
-            return whole.quantize(NANO * NANO).normalize() + ZERO
+        return _rounded(quantity, self.step)
 
     def price(self, price: float, direction: str) -> float:
         """Return a price in whole ticks. direction: ROUND_DOWN, ROUND_UP or ROUND_HALF_EVEN."""
@@ -41,6 +39,14 @@ class SizeRules:
         """Tell whether no order of this quantity can be sent at about this price."""
         whole = self.rounded(abs(quantity))
         return not whole or whole < self.smallest or whole * price < self.smallest_value
+
+
+@lru_cache(maxsize=256)  # a position is asked for at each run, and seldom changes
+def _rounded(quantity: Decimal, step: Decimal) -> Decimal:
+    with localcontext() as context:
+        context.prec = 60  # the quotient of a large quantity by a small step
+        whole = (quantity / step).to_integral_value(ROUND_DOWN) * step
+        return whole.quantize(NANO * NANO).normalize() + ZERO
 
 
 def priced(terms: Terms, side: str, rules: SizeRules) -> Terms:

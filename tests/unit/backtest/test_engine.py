@@ -1,11 +1,12 @@
 """The backtest: the same run(ctx) at every slot, with nothing of the future, and to the cent what a second way of counting says."""
 
+import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import floor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from openbell.backtest import engine
 from openbell.backtest.engine import Outcome, Setup
 from openbell.costs import Costs
 from openbell.journal import since
+from openbell.ledger import Ledger
 from openbell.strategy import loader
 from openbell.strategy.context import Context
 from openbell.trading.markets.history import load
@@ -173,6 +175,41 @@ def test_the_journal_is_in_the_live_format(backtest: NewBacktest, tmp_path: Path
     assert lines[-1]["outcome"] == "succeeded"
     assert lines[-1]["orders"] == 1
     assert (tmp_path / "journal" / "demo" / "2010-01-04.jsonl").is_file()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_journal_changes_nothing(backtest: NewBacktest, tmp_path: Path, seed: int) -> None:
+    """With and without lines, and on a ledger in a file, runs see and do the same: positions, cash, state, orders, errors."""
+
+    def runs(seen: list[object]) -> Callable[[Context], None]:
+        rng = random.Random(seed)
+
+        def run(ctx: Context) -> None:
+            ctx.state["runs"] = [*cast("list[int]", ctx.state.get("runs", [])), 1][-5:]
+            seen.append((ctx.slot, dict(ctx.state), ctx.cash, [ctx.position(symbol) for symbol in ctx.symbols]))
+            symbol = rng.choice(ctx.symbols)
+            kind = rng.random()
+            if kind < 0.1:
+                ctx.log("no", source="mine")  # a name of the journal's
+            elif kind < 0.5:
+                ctx.order(symbol, "buy", rng.randint(1, 300), reason="dice")
+            elif kind < 0.8 and ctx.position(symbol):
+                ctx.order(symbol, "sell", ctx.position(symbol) // 2 or 1, reason="dice")
+            elif kind < 0.9:
+                ctx.close(symbol, reason="dice")
+
+        return run
+
+    until = datetime(2010, 3, 1, 23, tzinfo=UTC)
+    without, kept, filed = [], [], []  # type: ignore[var-annotated]
+    outcome = backtest(runs(without), until=until)
+    assert outcome == backtest(runs(kept), until=until, journal=tmp_path / "journal")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "BacktestLedger", lambda _: Ledger(tmp_path / "state" / "ledger.sqlite"))
+        assert outcome == backtest(runs(filed), until=until)
+    assert without == kept == filed
+    assert outcome.fills
+    assert any("the name source belongs to the journal" in error for _, _, error in outcome.failures)
 
 
 def test_a_second_backtest_takes_the_place_of_the_first(backtest: NewBacktest, tmp_path: Path) -> None:

@@ -2,19 +2,17 @@
 
 import gzip
 from bisect import bisect_left
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
-import pytz
-
+from openbell.calendars.local_time import local_instant
 from openbell.trading.markets import Bar, Bars, MarketError
 
 FOLDER = Path(__file__).with_name("prices")
 HEADER = "Date,Open,High,Low,Close,Volume,Adjustment"
 
-_NEW_YORK = pytz.timezone("America/New_York")
 _CLOSE = timedelta(hours=16)
 
 
@@ -33,6 +31,10 @@ class History:
     def days(self) -> tuple[str, ...]:
         """Return every day on which the symbol has prices."""
         return tuple(row[:10] for row in self._rows)
+
+    def all(self, closed_at: Callable[[str], datetime]) -> tuple[Bar, ...]:
+        """Return the bars of all days; `closed_at` says when the bar of a day closed."""
+        return tuple(_bar(row, closed_at) for row in self._rows)
 
     def before(self, day: str, count: int) -> Bars:
         """Return the last `count` bars of days before `day`; fewer if the history does not reach back as far."""
@@ -74,7 +76,12 @@ def common_days(wanted: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(first).intersection(*others)))
 
 
-def _bar(row: str) -> Bar:
+def _closed_at(day: str) -> datetime:
+    # 16:00 in New York even on the few days with an early close: the bar is only ever seen on a later day.
+    return local_instant(datetime.fromisoformat(day) + _CLOSE, "America/New_York")
+
+
+def _bar(row: str, closed_at: Callable[[str], datetime] = _closed_at) -> Bar:
     """Return the adjusted bar of one row.
 
     Prices are multiplied and the volume is divided by the row's adjustment (adjusted close / close), so that a split or
@@ -82,9 +89,4 @@ def _bar(row: str) -> Bar:
     """
     day, *figures = row.split(",")
     open_, high, low, close, volume, factor = map(float, figures)
-    return Bar(_closed_at(day), open_ * factor, high * factor, low * factor, close * factor, volume / factor)
-
-
-def _closed_at(day: str) -> datetime:
-    # 16:00 in New York even on the few days with an early close: the bar is only ever seen on a later day.
-    return _NEW_YORK.localize(datetime.fromisoformat(day) + _CLOSE).astimezone(UTC)
+    return Bar(closed_at(day), open_ * factor, high * factor, low * factor, close * factor, volume / factor)
