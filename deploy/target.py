@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -111,11 +111,11 @@ class RemoteTarget:
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Ask the page there, with a command."""
         address = f"http://{bracketed(self.host.page_address)}:{self.host.port}{supervisor_client.STATUS}"
-        words = program.command("page", address, str(supervisor_client.TIMEOUT), self.project)
-        return supervisor_client.patiently(patience, lambda: self._page(words))
+        call = program.call(self.connection, "page", address, str(supervisor_client.TIMEOUT), self.project)
+        return supervisor_client.patiently(patience, lambda: self._page(call))
 
-    def _page(self, words: Sequence[str]) -> str | None:
-        result = self.connection.run(words, input=program.packed(), timeout=30)
+    def _page(self, call: program.Call) -> str | None:
+        result = self.connection.run(call.words, input=call.before, timeout=30)
         return result.text if result.code == 0 else None
 
     def run(self, command: Inside | Logs) -> int:

@@ -25,8 +25,7 @@ from deploy.release.resolve import Tree
 from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 from deploy.table import aligned
-from deploy.transfer import HostImages, Shipment, host_images, prepared
-from deploy.transfer.delivery import deliver
+from deploy.transfer import HostImages, Shipment, deliver, host_images, prepared
 
 MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
 MEMORY_SPARE = 64 * 2**20  # bytes that a rehearsal may take beside it
@@ -193,15 +192,7 @@ def _bring_all(
     files = transaction.release_files(release, draft.compose, draft.environment, draft.files)
     files |= _transaction(plan, there, connection.host, "deploy", wishes)
     transaction.upload(connection, files, release.id, release.id, draft.inherit)
-    said = deliver(connection, shipment, log)
-    if not said:
-        return
-    log.info("the host lacks what it said it has: sending everything", because=said)
-    references = [image.reference for image in shipment.images]
-    with prepared(references, inventory.nothing(), log) as everything:
-        if said := deliver(connection, everything, log):
-            msg = f"{connection.host.name}: the images did not arrive whole: {said}"
-            raise CommandError(msg)
+    deliver(connection, shipment, inventory, log)
 
 
 def _transaction(plan: Plan, there: HostState, host: Host, action: str, wishes: DeployOptions) -> dict[str, str]:
@@ -251,8 +242,8 @@ def _attach(connection: Connection, held: LockHeldError, log: Log) -> int:
 
 
 def _has_begun(connection: Connection, name: str) -> bool:
-    words = program.command("begun", host_state.folder(connection.host), name)
-    return connection.run(words, input=program.packed(), timeout=30).code == 0
+    call = program.call(connection, "begun", host_state.folder(connection.host), name)
+    return connection.run(call.words, input=call.before, timeout=30).code == 0
 
 
 def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> None:

@@ -46,9 +46,10 @@ class HostLock:
 
     def __enter__(self) -> Self:
         root = folder(self._connection.host)
-        self._process = self._connection.start(program.command("lock", root))
+        call = program.call(self._connection, "lock", root)
+        self._process = self._connection.start(call.words)
         try:
-            self._send(program.packed() + self._holder)
+            self._send(call.before + self._holder)
             self._take(self._answer(), root)
         except BaseException:
             self._end()

@@ -103,11 +103,12 @@ def packed(files: Mapping[str, str]) -> bytes:
 def follow(connection: Connection, transaction: str, tell: Callable[[str], None]) -> TransactionResult:
     """Tell each line of a transaction's log as it comes, and return how it ended. Problem if the connection is lost."""
     root = folder(connection.host)
-    process = connection.start(program.command("follow", root, transaction))
+    call = program.call(connection, "follow", root, transaction)
+    process = connection.start(call.words)
     assert process.stdin  # noqa: S101 - a pipe
     assert process.stdout  # noqa: S101 - a pipe
     with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(program.packed())
+        process.stdin.write(call.before)
     ended = None
     for raw in process.stdout:
         word, _, rest = raw.decode(errors="replace").rstrip("\n").partition(" ")

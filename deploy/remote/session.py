@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import os
 import select
 import subprocess
@@ -14,6 +16,10 @@ from deploy.remote.files import lines_of, read_text, reason_of, write_durably
 from deploy.remote.records import TransactionRecord
 
 SILENCE = 30.0  # seconds; a peer that has died without a word says nothing for so long, and the lock is freed
+KEPT = (
+    "programs"  # a folder beside those of the projects: this program's text, by its hash, so that it is not sent again
+)
+KEPT_PROGRAMS = 3
 STARTS_WITHIN = 10.0  # seconds for a transaction to write its first state
 
 
@@ -63,11 +69,25 @@ def hold_lock(root: Path, program: str, lines: Lines) -> int:
     except OSError:
         os.ftruncate(lock, 0)  # on a full disk the holder has no name
     _answer("locked")
+    keep_program(root.parent / KEPT, program)
     while (line := lines.next()) is not None and line != "end":
         word, _, name = line.partition(" ")
         if word == "start":
             _answer(_start(root / "transactions" / name, program, lock))
     return 0
+
+
+def keep_program(folder: Path, program: str) -> None:
+    """Store the program for later commands, and remove old ones; a disk that takes nothing lets it be sent each time."""
+    path = folder / f"{hashlib.sha256(program.encode()).hexdigest()}.py"
+    with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+        if path.exists():
+            path.touch()
+            return
+        write_durably(path, program)
+        for old in sorted(folder.glob("*.py"), key=lambda one: one.stat().st_mtime)[:-KEPT_PROGRAMS]:
+            old.unlink()
 
 
 def _start(folder: Path, program: str, lock: int) -> str:

@@ -64,6 +64,7 @@ class Connection:
         self.host = host
         self._master: ControlMaster | None = None
         self._started: list[subprocess.Popen[bytes]] = []
+        self.kept_programs: frozenset[str] = frozenset()  # hashes of our programs that the host has said it keeps
 
     def open(self) -> Self:
         """Connect; Problem says why it did not work. A `with` block opens what is not open yet, and closes it."""

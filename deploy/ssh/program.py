@@ -1,12 +1,17 @@
-"""The program for servers: the modules of deploy/remote/ as one text, sent with each command and checked by its hash there."""
+"""The program for servers: the modules of deploy/remote/ as one text, checked by its hash there.
+
+It is sent in front of a command's input, unless the server has said that it kept this very text from a deploy before.
+"""
 
 import hashlib
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from deploy.remote.session import KEPT
 from deploy.ssh.connection import Connection
 
 REMOTE = Path(__file__).parents[1] / "remote"
@@ -31,19 +36,27 @@ _AS_FILE = """
 if __name__ == "__main__":
     sys.exit(load()(sys.argv[1:]))
 """
-# Reads the program from standard input, and not a byte of what follows it.
+# Reads the program from a file that was kept, or so many bytes of standard input, and not a byte of what follows.
 _BOOT = """\
 import hashlib, os, sys, zlib
-size, expected, packed = int(sys.argv[1]), sys.argv[2], b""
-while len(packed) < size:
-    some = os.read(0, size - len(packed))
-    if not some:
-        sys.exit("openbell: the program for the server did not arrive whole")
-    packed += some
-if hashlib.sha256(packed).hexdigest() != expected:
-    sys.exit("openbell: the program for the server was changed on its way")
-text = zlib.decompress(packed).decode()
-names = {"__name__": "program"}
+where, expected, text, packed = sys.argv[1], sys.argv[2], b"", b""
+sent = where.isdigit()
+try:
+    while sent and len(packed) < int(where):
+        some = os.read(0, int(where) - len(packed))
+        if not some:
+            sys.exit("openbell: the program for the server did not arrive whole")
+        packed += some
+    text = zlib.decompress(packed) if sent else open(where, "rb").read()
+except (OSError, zlib.error):
+    pass
+if hashlib.sha256(text).hexdigest() != expected:
+    if sent:
+        sys.exit("openbell: the program for the server was changed on its way")
+    if os.path.exists(where):
+        os.unlink(where)
+    sys.exit("openbell: the program that the server had kept was lost or changed: try again, and it is sent anew")
+text, names = text.decode(), {"__name__": "program"}
 exec(compile(text, "program.py", "exec"), names)
 sys.exit(names["load"]()(sys.argv[3:], text))
 """
@@ -64,9 +77,33 @@ def packed() -> bytes:
     return zlib.compress(source().encode(), 9)
 
 
-def command(*words: str) -> Sequence[str]:
-    """Return the words that run a command of the program on a server; `packed()` is the beginning of its input."""
-    return ("python3", "-I", "-c", _BOOT, str(len(packed())), hashlib.sha256(packed()).hexdigest(), *words)
+@cache
+def identity() -> str:
+    """Return the hash of the program's text, by which a server keeps it."""
+    return hashlib.sha256(source().encode()).hexdigest()
+
+
+def command(*words: str, kept: str | None = None) -> Sequence[str]:
+    """Return the words that run a command of the program on a server; `packed()` is the beginning of its input.
+
+    kept: the file there that has the program already; then the input is the command's own.
+    """
+    return ("python3", "-I", "-c", _BOOT, kept or str(len(packed())), identity(), *words)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The words that run a command of the program on a server, and the bytes that go before the command's own input."""
+
+    words: Sequence[str]
+    before: bytes
+
+
+def call(connection: Connection, *words: str) -> Call:
+    """Return how a command of the program is run over this connection."""
+    if identity() not in connection.kept_programs:
+        return Call(command(*words), packed())
+    return Call(command(*words, kept=f"{connection.host.folder}/{KEPT}/{identity()}.py"), b"")
 
 
 def ask(
@@ -77,4 +114,5 @@ def ask(
     doing: str | None = None,
 ) -> str:
     """Run a command of the program that must succeed, and return what it printed; CommandError says what failed."""
-    return connection.check(command(*words), input=packed() + input, timeout=timeout, doing=doing).text
+    one = call(connection, *words)
+    return connection.check(one.words, input=one.before + input, timeout=timeout, doing=doing).text

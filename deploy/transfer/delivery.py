@@ -2,48 +2,46 @@
 
 import contextlib
 import subprocess
-from collections.abc import Sequence
 
 from deploy.errors import CommandError
 from deploy.log import Log
-from deploy.ssh import program
 from deploy.ssh.connection import Connection
-from deploy.transfer import host_images, remote
+from deploy.transfer import remote
+from deploy.transfer.host_images import HostImages
 from deploy.transfer.shipment import Shipment, prepared
 from deploy.transfer.upload import write
 
 _LOADED_WITHIN = 900  # seconds after the last byte
 
 
-def ship(connection: Connection, references: Sequence[str], log: Log) -> tuple[Shipment, ...]:
-    """Bring these images of the local engine to the host and see that they are whole there; Problem if they are not.
+def deliver(connection: Connection, first: Shipment, has: HostImages, log: Log) -> tuple[Shipment, ...]:
+    """Send a shipment to a host that has these images, and see that they are whole there; CommandError if they are not.
 
     What the host says it has is believed once: if the images are not whole afterwards, everything is sent. Returns what was
     sent, the last of it holding the images as they are called on the host.
     """
-    has = host_images.read(connection)
-    with prepared(references, has, log) as first:
-        said = deliver(connection, first, log)
+    said = send(connection, first, log)
     if not said:
         return (first,)
     log.info("the host lacks what it said it has: sending everything", because=said)
+    references = [image.reference for image in first.images]
     with prepared(references, has.nothing(), log) as second:
-        said = deliver(connection, second, log)
+        said = send(connection, second, log)
     if said:
         msg = f"{connection.host.name}: the images did not arrive whole: {said}"
         raise CommandError(msg)
     return first, second
 
 
-def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
+def send(connection: Connection, shipment: Shipment, log: Log) -> str:
     """Send a shipment and check it; return what the host has against it, or nothing."""
-    command = remote.deliver(shipment)
-    with connection.start(command) as process:
+    command = remote.deliver(connection, shipment)
+    with connection.start(command.words) as process:
         stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
         assert stdin  # noqa: S101 - a pipe
         # If it breaks, what the other end said before it went is read below.
         with contextlib.suppress(BrokenPipeError), contextlib.closing(stdin):
-            stdin.write(program.packed())
+            stdin.write(command.before)
             write(shipment, stdin, log)
         try:
             output, _ = process.communicate(timeout=_LOADED_WITHIN)
@@ -51,7 +49,7 @@ def deliver(connection: Connection, shipment: Shipment, log: Log) -> str:
             process.kill()
             msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: check it with `{connection.host.ssh}`"
             raise CommandError(msg) from None
-    connection.must_live(process.returncode, command)
+    connection.must_live(process.returncode, command.words)
     if process.returncode == 0:
         return ""
     lines = output.decode(errors="replace").strip().splitlines()

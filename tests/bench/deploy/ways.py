@@ -9,11 +9,11 @@ import unittest.mock
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from deploy import transfer
 from deploy.log import log_to_stdout
 from deploy.ssh.connection import Connection, Host
 from deploy.transfer import export_push
 from deploy.transfer import shipment as preparation
+from tests.deploy.shipping.blocks import ship
 from tests.engine.kit import free_port, wait_until
 from tests.machine.machine import Machine
 
@@ -40,7 +40,7 @@ def ours(machine: Machine, release: Sequence[str], _changed: Sequence[str]) -> N
         contextlib.redirect_stdout(io.StringIO()),
         Connection(Host(machine.host, machine.ssh_config)) as connection,
     ):
-        transfer.ship(connection, release, log_to_stdout("text"))
+        ship(connection, release, log_to_stdout("text"))
 
 
 def ours_by_save(machine: Machine, release: Sequence[str], changed: Sequence[str]) -> None:

@@ -5,11 +5,15 @@ import io
 import random
 import tarfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import docker
 from docker.errors import ImageNotFound
+
+from deploy.log import Log
+from deploy.ssh.connection import Connection
+from deploy.transfer import Shipment, deliver, host_images, prepared
 
 
 class Blocks:
@@ -65,3 +69,10 @@ def blocks_of(engine: docker.DockerClient) -> Iterator[Blocks]:
         yield blocks
     finally:
         blocks.remove()
+
+
+def ship(connection: Connection, references: Sequence[str], log: Log) -> tuple[Shipment, ...]:
+    """Bring images to a host as a deploy does; return what was sent."""
+    has = host_images.read(connection)
+    with prepared(references, has, log) as shipment:
+        return deliver(connection, shipment, has, log)

@@ -16,7 +16,7 @@ from deploy.ssh.connection import Connection
 from deploy.transfer import export_push, export_save, images, warm_up
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.layer_cache import LayerCache
-from tests.deploy.shipping.blocks import Blocks
+from tests.deploy.shipping.blocks import Blocks, ship
 from tests.engine.kit import make_kit, removed_afterwards
 from tests.machine.machine import Machine
 
@@ -37,20 +37,20 @@ def test_first_a_change_and_nothing(server: Machine, connection: Connection, blo
     blocks.build("base", ("base", 2 * MEGABYTE))
     reference = blocks.build("app", ("one", 1000), base="base")
 
-    (first,) = transfer.ship(connection, [reference], log)
+    (first,) = ship(connection, [reference], log)
     assert [layer.bytes > MEGABYTE for layer in first.layers] == [True, False]
     assert 2 * MEGABYTE < first.wire_bytes < 2.2 * MEGABYTE
     assert file_in(server, first.images[0].tag, "/app-file-0") == blocks.content("one", 1000)
 
     blocks.build("app", ("two", 1000), base="base")
-    (change,) = transfer.ship(connection, [reference], log)
+    (change,) = ship(connection, [reference], log)
     assert len(change.layers) == 1
     assert change.wire_bytes < 5000
     assert file_in(server, change.images[0].tag, "/app-file-0") == blocks.content("two", 1000)
     assert file_in(server, change.images[0].tag, "/base-file-0") == blocks.content("base", 2 * MEGABYTE)
     assert change.images[0].tag != first.images[0].tag
 
-    (nothing,) = transfer.ship(connection, [reference], log)
+    (nothing,) = ship(connection, [reference], log)
     assert (nothing.layers, nothing.wire_bytes, nothing.moved) == ((), 0, ())
     assert nothing.images[0].tag == change.images[0].tag
 
@@ -62,7 +62,7 @@ def test_images_that_share_layers_send_them_once(
     blocks.build("base", ("shared", MEGABYTE))
     references = [blocks.build(name, (name, 500), base="base") for name in ("one", "other")]
 
-    (sent,) = transfer.ship(connection, references, log)
+    (sent,) = ship(connection, references, log)
 
     assert [layer.of for layer in sent.layers] == [
         (blocks.name("one"), blocks.name("other")),
@@ -79,7 +79,7 @@ def test_the_host_knows_images_by_immutable_tags_only(
     server: Machine, connection: Connection, blocks: Blocks, log: Log
 ) -> None:
     """Neither the local tag, nor latest, nor an image without a name."""
-    (sent,) = transfer.ship(connection, [blocks.build("app", ("tags", 100))], log)
+    (sent,) = ship(connection, [blocks.build("app", ("tags", 100))], log)
     listed = server.docker("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "dangling=false").split()
     assert [one for one in listed if one.startswith(blocks.name("app"))] == [sent.images[0].tag]
     assert not server.docker("images", "--quiet", "--filter", "dangling=true").split()
@@ -92,15 +92,15 @@ def test_the_base_outlives_the_image_that_brought_it(
     """An old release that is pruned takes no layer with it that a later one, sent without it, needs."""
     blocks.build("base", ("old base", MEGABYTE))
     reference = blocks.build("app", ("first", 100), base="base")
-    (first,) = transfer.ship(connection, [reference], log)
+    (first,) = ship(connection, [reference], log)
     blocks.build("app", ("second", 100), base="base")
-    (second,) = transfer.ship(connection, [reference], log)
+    (second,) = ship(connection, [reference], log)
     server.docker("image", "rm", first.images[0].tag)
     server.docker("image", "prune", "--force")
 
     assert file_in(server, second.images[0].tag, "/base-file-0") == blocks.content("old base", MEGABYTE)
     blocks.build("app", ("third", 100), base="base")
-    (third,) = transfer.ship(connection, [reference], log)
+    (third,) = ship(connection, [reference], log)
     assert len(third.layers) == 1
     assert file_in(server, third.images[0].tag, "/base-file-0") == blocks.content("old base", MEGABYTE)
 
@@ -110,7 +110,7 @@ def test_an_image_that_somebody_else_brought_is_a_base_too(
 ) -> None:
     """What the host has by `docker load` or a pull need not be sent again, or is sent whole if it does not serve."""
     server.bring(blocks.build("base", ("brought", MEGABYTE)))
-    sent = transfer.ship(connection, [blocks.build("app", ("on top", 100), base="base")], log)
+    sent = ship(connection, [blocks.build("app", ("on top", 100), base="base")], log)
     assert len(sent[0].layers) == 1
     assert file_in(server, sent[-1].images[0].tag, "/base-file-0") == blocks.content("brought", MEGABYTE)
 
@@ -124,12 +124,12 @@ def test_one_line_of_a_real_strategy_is_kilobytes(
         references = [kit.image(name) for name in ("ticker", "supervisor")]
         compose = ["docker", "compose", "build", "--quiet"]
         subprocess.run(compose, cwd=kit.folder, check=True)
-        transfer.ship(connection, references, log)
+        ship(connection, references, log)
         code = kit.folder / "strategies" / "ticker" / "strategy.py"
         code.write_text(f"{code.read_text()}\nCHANGED = True\n")
         subprocess.run(compose, cwd=kit.folder, check=True)
 
-        (change,) = transfer.ship(connection, references, log)
+        (change,) = ship(connection, references, log)
 
         assert change.moved == (change.images[0].tag,), "the supervisor has not changed"
         assert 0 < change.wire_bytes < 100_000

@@ -18,7 +18,7 @@ from deploy.ssh.connection import Connection, Host
 from deploy.transfer import delivery, host_images, prepared, upload
 from deploy.transfer.images import look_up, tag
 from deploy.transfer.shipment import Shipment
-from tests.deploy.shipping.blocks import Blocks, blocks_of
+from tests.deploy.shipping.blocks import Blocks, blocks_of, ship
 from tests.deploy.shipping.test_shipping import MEGABYTE, file_in
 from tests.engine.kit import wait_until
 from tests.machine.machine import Machine, running_machine
@@ -32,7 +32,7 @@ Write = Callable[[Shipment, IO[bytes], Log], None]
 @pytest.fixture
 def running(server: Machine, connection: Connection, blocks: Blocks, log: Log) -> Iterator[str]:
     """A container of an image that was shipped before, which nothing may touch; its image's tag."""
-    (sent,) = delivery.ship(connection, [blocks.build("running", ("runs", 1000))], log)
+    (sent,) = ship(connection, [blocks.build("running", ("runs", 1000))], log)
     server.docker("create", "--name", "runs", sent.images[0].tag, "true")
     before = server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs")
     try:
@@ -82,7 +82,7 @@ def tags(server: Machine, name: str) -> list[str]:
 def has_arrived(server: Machine, host: Host, blocks: Blocks, reference: str, log: Log) -> None:
     """Ship once more, over a connection of its own, and see that the image is whole."""
     with Connection(host) as again:
-        sent = delivery.ship(again, [reference], log)
+        sent = ship(again, [reference], log)
     assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
 
@@ -100,7 +100,7 @@ def test_a_connection_that_is_cut_leaves_the_server_as_it_was(
             pytest.raises(CommandError, match=r"vps: the connection was lost") as problem,
             Connection(host) as connection,
         ):
-            delivery.ship(connection, [reference], log)
+            ship(connection, [reference], log)
         assert "\n" not in str(problem.value)
     has_arrived(server, host, blocks, reference, log)
 
@@ -115,7 +115,7 @@ def test_a_network_that_is_gone_is_noticed(
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", interrupted(0.5, server.cut_network))
         with pytest.raises(CommandError, match=r"vps: the connection was lost"), Connection(host) as connection:
-            delivery.ship(connection, [reference], log)
+            ship(connection, [reference], log)
     server.mend_network()
     has_arrived(server, host, blocks, reference, log)
 
@@ -130,7 +130,7 @@ def test_an_engine_that_restarts_in_the_middle_of_the_load(
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", interrupted(0.5, server.kill_engine))
         with pytest.raises(CommandError, match="did not arrive whole"):
-            delivery.ship(connection, [reference], log)
+            ship(connection, [reference], log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, host, blocks, reference, log)
 
@@ -146,13 +146,13 @@ def test_a_base_layer_that_vanishes_from_the_server_is_sent_after_all(
 ) -> None:
     """Somebody prunes between the question and the load: the images are not whole, and everything travels."""
     blocks.build("base", ("vanishing", MEGABYTE))
-    (first,) = delivery.ship(connection, [blocks.build("app", ("before", 100), base="base")], log)
+    (first,) = ship(connection, [blocks.build("app", ("before", 100), base="base")], log)
     reference = blocks.build("app", ("large", LAYER), base="base")
     stale = host_images.read(connection)
     server.docker("image", "rm", first.images[0].tag)
     monkeypatch.setattr(host_images, "read", lambda _: stale)
 
-    partial, whole = delivery.ship(connection, [reference], log)
+    partial, whole = ship(connection, [reference], log)
 
     assert (len(partial.layers), len(whole.layers)) == (1, 2)
     image = whole.images[0]
@@ -176,7 +176,7 @@ def test_a_byte_that_changes_on_the_way_is_noticed(
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", changed(flipped))
         with pytest.raises(CommandError, match=r"vps: the images did not arrive whole: \S"):
-            delivery.ship(connection, [reference], log)
+            ship(connection, [reference], log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, connection.host, blocks, reference, log)
 
@@ -194,7 +194,7 @@ def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
         packed = zstandard.compress(bytes(plain))
         (tmp_path / "cargo").write_bytes(packed)
         wrong = replace(shipment, cargo=tmp_path / "cargo", wire_bytes=len(packed))
-        assert delivery.deliver(connection, wrong, log)
+        assert delivery.send(connection, wrong, log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, connection.host, blocks, reference, log)
 
@@ -212,11 +212,11 @@ def test_an_image_that_nobody_has_checked_is_not_relied_upon(
     tag = shipment.images[0].tag.rpartition(":")[2]
     assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
 
-    (again,) = delivery.ship(connection, [reference], log)
+    (again,) = ship(connection, [reference], log)
 
     assert again.moved == (shipment.images[0].tag,)
     assert tags(server, blocks.name("app")) == [tag]
-    (nothing,) = delivery.ship(connection, [reference], log)
+    (nothing,) = ship(connection, [reference], log)
     assert not nothing.moved
 
 
@@ -230,7 +230,7 @@ def test_damage_that_happens_once_is_made_good(
         attempts.pop(0)(shipment, stream, log)
 
     monkeypatch.setattr(delivery, "write", write)
-    sent = delivery.ship(connection, [blocks.build("app", ("large", LAYER))], log)
+    sent = ship(connection, [blocks.build("app", ("large", LAYER))], log)
     assert len(sent) == 2
     assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
@@ -243,12 +243,12 @@ def test_a_disk_that_is_full_in_the_middle_of_the_load(
     with running_machine(engine, suite, store=store, disk_megabytes=200) as server:  # type: ignore[arg-type] # of the table
         host = Host(server.host, server.ssh_config)
         with Connection(host) as connection:
-            (first,) = delivery.ship(connection, [blocks.build("running", ("runs", 1000))], log)
+            (first,) = ship(connection, [blocks.build("running", ("runs", 1000))], log)
             server.docker("create", "--name", "runs", first.images[0].tag, "true")
             reference = blocks.build("app", ("large", LAYER), base="running")
             server.fill_disk(leave_megabytes=LAYER // MEGABYTE - 4)
             with pytest.raises(CommandError, match=r"did not arrive whole: .*(?i:no space left)"):
-                delivery.ship(connection, [reference], log)
+                ship(connection, [reference], log)
             assert not tags(server, blocks.name("app"))
             assert file_in(server, first.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
             server.free_disk()
@@ -263,7 +263,7 @@ def test_a_server_without_zstd_is_sent_gzip(engine: docker.DockerClient, blocks:
         Connection(Host(server.host, server.ssh_config)) as connection,
     ):
         reference = blocks.build("app", ("large", LAYER))
-        (sent,) = delivery.ship(connection, [reference], log)
+        (sent,) = ship(connection, [reference], log)
         assert sent.compression == "gzip"
         assert file_in(server, sent.images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
@@ -290,7 +290,7 @@ def test_two_at_once_do_not_disturb_each_other(engine: docker.DockerClient, serv
         try:
             with blocks_of(engine) as blocks, Connection(host) as connection:
                 reference = blocks.build("app", (f"at once {number}", MEGABYTE))
-                (sent,) = delivery.ship(connection, [reference], log)
+                (sent,) = ship(connection, [reference], log)
                 found = file_in(server, sent.images[0].tag, "/app-file-0")
                 assert found == blocks.content(f"at once {number}", MEGABYTE)
         except Exception as problem:  # noqa: BLE001 - told below, by the test's own thread
@@ -324,7 +324,7 @@ def test_ctrl_c_leaves_nothing_behind_here(
 
     monkeypatch.setattr(delivery, "write", stop)
     with pytest.raises(KeyboardInterrupt):
-        delivery.ship(connection, [reference], log)
+        ship(connection, [reference], log)
     connection.close()
     assert not any(folder.exists() for folder in folders)  # type: ignore[attr-defined] # paths
     assert engine.images.get(reference).tags == [reference]

@@ -1,13 +1,17 @@
 """The program that is sent to servers: one text, for the oldest Python that is supported there."""
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from deploy.remote.session import keep_program
 from deploy.ssh import login_shell, program
+from deploy.ssh.connection import Connection, Host
 
 MODULES = sorted(program.REMOTE.glob("*.py"))
 
@@ -50,6 +54,47 @@ def test_a_program_that_is_not_what_was_sent_is_not_run(sent: bytes, said: bytes
     done = subprocess.run(program.command("images"), input=sent, capture_output=True, check=False)
     assert done.returncode == 1
     assert said in done.stderr
+
+
+def test_a_program_that_was_kept_is_not_sent_again(tmp_path: Path) -> None:
+    """Its input is the command's own from the first byte, and its hash is checked all the same."""
+    keep_program(tmp_path / "programs", program.source())
+    (kept,) = (tmp_path / "programs").iterdir()
+    words = program.command("add-audit", str(tmp_path / "root"), kept=str(kept))
+    done = subprocess.run(words, input=b'{"action": "halt"}', capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert '"action": "halt"' in (tmp_path / "root/audit.jsonl").read_text()
+
+
+@pytest.mark.parametrize("damage", [lambda kept: kept.write_text("import os"), lambda kept: kept.unlink()])
+def test_a_kept_program_that_is_not_what_was_sent_is_not_run(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    """It is removed, so that the next command sends it."""
+    keep_program(tmp_path / "programs", program.source())
+    (kept,) = (tmp_path / "programs").iterdir()
+    damage(kept)
+    done = subprocess.run(program.command("images", kept=str(kept)), input=b"", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"try again" in done.stderr
+    assert not kept.exists()
+
+
+def test_few_programs_are_kept(tmp_path: Path) -> None:
+    """Those of the newest deploys; one that cannot be stored is no problem."""
+    for number in range(5):
+        keep_program(tmp_path / "programs", f"# {number}")
+        os.utime(max((tmp_path / "programs").iterdir(), key=lambda one: one.stat().st_mtime_ns), (number, number))
+    assert sorted(one.read_text() for one in (tmp_path / "programs").iterdir()) == ["# 2", "# 3", "# 4"]
+    (tmp_path / "file").write_text("")
+    keep_program(tmp_path / "file", "# no folder")
+
+
+def test_the_program_is_sent_only_to_a_host_that_does_not_have_it() -> None:
+    """The host's own words decide."""
+    connection = Connection(Host("vps"))
+    assert program.call(connection, "images").before == program.packed()
+    connection.kept_programs = frozenset({program.identity()})
+    assert program.call(connection, "images").before == b""
+    assert f".openbell/programs/{program.identity()}.py" in program.call(connection, "images").words
 
 
 @pytest.mark.parametrize("word", ["it's", 'a "b"', "a\\b\\", "!!", "$HOME `id` %s", "two\nlines", "ü", "", "a'\\''b"])

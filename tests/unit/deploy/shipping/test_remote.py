@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from deploy.ssh import program
+from deploy.ssh import connection, program
 from deploy.transfer import remote
 from deploy.transfer.images import Image
 from deploy.transfer.shipment import Shipment
@@ -113,7 +113,7 @@ def shipment(*, moved: bool = True, host_ids: tuple[str, ...] = ()) -> Shipment:
 
 def verify(host: Host, one: Shipment) -> "subprocess.CompletedProcess[bytes]":
     """Verify a shipment on the host."""
-    return host.run(remote.deliver(replace(one, wire_bytes=0)))
+    return host.run(remote.deliver(connection.Connection(connection.Host("vps")), replace(one, wire_bytes=0)).words)
 
 
 def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Host) -> None:
