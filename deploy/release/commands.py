@@ -14,7 +14,7 @@ from deploy.errors import CommandError
 from deploy.hosts import requirements
 from deploy.hosts.facts import Facts, read_facts
 from deploy.log import Log
-from deploy.release import build, host_state, provenance, resolve, transaction
+from deploy.release import build, build_platform, host_state, provenance, resolve, transaction
 from deploy.release import plan as plans
 from deploy.release.build import ReleaseDraft
 from deploy.release.host_state import HostState
@@ -52,6 +52,7 @@ def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int
     with Connection(host) as connection:
         facts = read_facts(connection)
         _must_be_ready(host, facts, 0)
+        build_platform.follow_host(host, facts, log)
         try:
             # Checked before the long build: another person's transaction, or our own, may still be under way.
             with _lock(connection, "looking at what is there", "", wishes) as session:

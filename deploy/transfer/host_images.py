@@ -54,12 +54,17 @@ def parse(text: str) -> HostImages:
     return HostImages(
         chains=chains(image["layers"] or () for image in told["images"]),
         tags={str(tag): str(image["id"]) for image in told["images"] for tag in image["tags"] or ()},
-        platform=f"{system}/{_ARCHITECTURES.get(machine, machine)}",
+        platform=platform_of(system, machine),
         engine=str(told["engine"]),
         containerd="containerd.snapshotter" in json.dumps(told["driver_status"]),
         zstd=bool(told["zstd"]),
         free_bytes=told["free_bytes"],
     )
+
+
+def platform_of(system: str, machine: str) -> str:
+    """Return a platform by Docker's names, from a machine's own."""
+    return f"{system}/{_ARCHITECTURES.get(machine, machine)}"
 
 
 def chains(images: Iterable[Sequence[str]]) -> frozenset[Chain]:

@@ -10,6 +10,11 @@ from tests.engine.kit import wait_until
 EVERY = timedelta(seconds=5)
 
 
+def received_by(site: Site) -> int:
+    """Return the bytes that the server's network card has received so far, headers and all."""
+    return int(site.machine.shell("cat /sys/class/net/eth0/statistics/rx_bytes"))
+
+
 def test_a_first_deployment_starts_everything_and_leaves_a_record(deployed: Site) -> None:
     """What runs is what the record says, the audit has a line, and the supervisor knows which release it is."""
     release = deployed.current()
@@ -35,7 +40,10 @@ def test_a_change_of_one_line_touches_one_container(deployed: Site) -> None:
     """The others are the very same containers as before; the new one runs the new line; no slot is lost or doubled."""
     before, release = deployed.containers(), deployed.current()
     deployed.change("fives", words_of(deployed), "one line changed")
+    received = received_by(deployed)
     said = deployed.must("deploy")
+    received = received_by(deployed) - received
+    print(f"the server has received {received} bytes in all")
     after = deployed.containers()
     assert "start     fives (changed: image)" in said
     assert "untouched daily, supervisor" in said
