@@ -15,6 +15,7 @@ from deploy.remote.docker_client import Answer, Container, DockerClient, DockerE
 from deploy.remote.files import read_text
 from deploy.remote.plan import SUPERVISOR
 
+PREFLIGHT = "openbell.preflight"  # a label: this container tries something out, and goes
 ONCE = "openbell.once"  # a label: this service ends by itself
 READY_WITHIN = 120.0  # seconds for a new container to import what it runs
 BEAT_WITHIN = 120  # seconds for the first heartbeat of a container that had nothing to wait for
@@ -76,10 +77,14 @@ class Services:
         """Return a service's containers."""
         return self._docker.containers(self._project, service)
 
+    def running_strategies(self, service: str) -> list[Container]:
+        """Return a service's containers that run strategies; none of the supervisor's."""
+        return [one for one in self.of(service) if one.running and service != SUPERVISOR]
+
     def preflight(self, release: str, service: str) -> None:
         """See in a throw-away container of the release whether the service will work."""
         rehearse = () if service == SUPERVISOR else ("--rehearse",)
-        options = ("run", "--rm", "--no-deps", "--no-TTY", "--label", "openbell.preflight=1")
+        options = ("run", "--rm", "--no-deps", "--no-TTY", "--label", f"{PREFLIGHT}=1")
         command = self.compose(release, *options, service, "openbell", "preflight", *rehearse)
         try:
             self._docker.must(*command, seconds=COMPOSE_WITHIN)
@@ -90,7 +95,7 @@ class Services:
     def prepare(self, release: str) -> None:
         """Run what does its work before the others start and ends by itself, such as giving volumes their owners."""
         for service in once(read_text(self._release(release) / "compose.yaml")):
-            options = ("run", "--rm", "--no-deps", "--no-TTY", "--label", "openbell.preflight=1")
+            options = ("run", "--rm", "--no-deps", "--no-TTY", "--label", f"{PREFLIGHT}=1")
             try:
                 self._docker.must(*self.compose(release, *options, service), seconds=COMPOSE_WITHIN)
             except DockerError as error:

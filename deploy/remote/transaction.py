@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deploy.remote import preparation
 from deploy.remote.docker_client import Container, DockerClient, DockerError
 from deploy.remote.files import lines_of, reason_of, write_durably
 from deploy.remote.hold import Hold
@@ -17,8 +18,6 @@ SOON = 5  # seconds; a slot that is due within them is let pass before its strat
 PATIENCE = (
     180  # seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots
 )
-AWAY = 30  # seconds; when a deploy waits for an idle moment, no slot may be due within them
-IDLE_WITHIN = 1800.0  # seconds for such a moment; then nothing is done
 
 
 @dataclass
@@ -71,8 +70,8 @@ class Transaction:
     def _prepare(self) -> None:
         containers = self.docker.containers(self.plan.project)
         self._should_run({one.id for one in containers if one.running})
-        self._remove_leftovers(containers)
-        self._images_must_be_there()
+        preparation.remove_leftovers(self.docker, self.plan.project, containers)
+        preparation.images_must_be_there(self.docker, self.records, self.plan.release)
         touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
         self.hold.hold([one for one in containers if one.running and one.service in touched])
         # What runs goes on with what is prepared here, and so does the release before.
@@ -81,49 +80,8 @@ class Transaction:
             self._step(f"preflight of {service}")
             self.services.preflight(self.plan.release, service)
         if self.plan.wait_for_idle:
-            self._wait_until_idle()
-
-    def _remove_leftovers(self, containers: Sequence[Container]) -> None:
-        """Remove what a transaction that was cut off has left beside a container that runs."""
-        for label in ("openbell.preflight", f"openbell.hold={self.plan.project}"):
-            scope = (
-                ("--filter", f"label=com.docker.compose.project={self.plan.project}") if label.endswith("ght") else ()
-            )
-            listed = self.docker.ask("ps", "--all", "--quiet", "--filter", f"label={label}", *scope)
-            if listed.ok and (ids := listed.text.split()):
-                self.docker.ask("rm", "--force", *ids)
-        runs = {one.service for one in containers if one.running}
-        for one in containers:
-            if not one.running and one.service in runs:
-                self.docker.ask("rm", "--volumes", one.id)
-
-    def _images_must_be_there(self) -> None:
-        images = lines_of(self.records.release(self.plan.release) / "images")
-        try:
-            self.docker.must("image", "inspect", *images, seconds=60)
-        except DockerError as error:
-            msg = f"an image is not there any more ({error}): deploy its sources again"
-            raise StepFailed(msg) from None
-
-    def _wait_until_idle(self) -> None:
-        """Wait for a moment in which none of the strategies that are to be stopped has a run, or a slot soon."""
-        self._step("waiting until no run is in progress and no slot is due soon")
-        end = self.docker.now() + IDLE_WITHIN
-        busy = ""
-        while self.docker.now() < end:
-            busy = ""
-            # Each in turn until it is quiet, then all at once.
-            for patience in (int(end - self.docker.now()), 0):
-                for service in (*self.plan.recreated, *self.plan.remove):
-                    for one in self._running_strategies(service):
-                        words = ("idle", "--strict", "--within", str(AWAY), "--for", str(patience))
-                        if not self.services.inside(one.id, *words, seconds=patience + 30).ok:
-                            busy = service
-            if not busy:
-                return
-            self.docker.sleep(1)
-        msg = f"{busy} had no quiet moment within {IDLE_WITHIN:g} s: try again, or without WAIT=idle"
-        raise StepFailed(msg)
+            self._step("waiting until no run is in progress and no slot is due soon")
+            preparation.wait_until_idle(self.docker, self.services, (*self.plan.recreated, *self.plan.remove))
 
     # The switch
 
@@ -302,12 +260,9 @@ class Transaction:
         except OSError as error:
             self.record.say(f"what should run could not be written down: {reason_of(error)}")
 
-    def _running_strategies(self, service: str) -> list[Container]:
-        return [one for one in self.services.of(service) if one.running and service != SUPERVISOR]
-
     def _quiet(self, service: str) -> None:
         new = self.swaps[service].new if service in self.swaps else ""
-        for one in self._running_strategies(service):
+        for one in self.services.running_strategies(service):
             if one.id != new:
                 self._step(f"waiting for a quiet moment of {service}")
                 words = ("idle", "--within", str(SOON), "--for", str(PATIENCE))

@@ -17,7 +17,7 @@ from deploy.ssh.connection import Connection
 REMOTE = Path(__file__).parents[1] / "remote"
 # In an order in which each finds those that it imports.
 MODULES = (
-    *("files", "docker_client", "plan", "records", "hold", "prune", "services", "transaction", "worker"),
+    *("files", "docker_client", "plan", "records", "hold", "prune", "services", "preparation", "transaction", "worker"),
     *("session", "receive", "look", "images", "main"),
 )
 # Makes modules of the texts that it carries, in memory: a server's disk may be full or read-only.

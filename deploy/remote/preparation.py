@@ -1,0 +1,57 @@
+"""What comes before anything is touched: leftovers go, the images are there, and a quiet moment has come if one is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deploy.remote.docker_client import PROJECT, Container, DockerClient, DockerError
+from deploy.remote.files import lines_of
+from deploy.remote.hold import LABEL
+from deploy.remote.records import Records
+from deploy.remote.services import PREFLIGHT, Services, StepFailed
+
+AWAY = 30  # seconds; when a deploy waits for an idle moment, no slot may be due within them
+IDLE_WITHIN = 1800.0  # seconds for such a moment; then nothing is done
+
+
+def remove_leftovers(docker: DockerClient, project: str, containers: Sequence[Container]) -> None:
+    """Remove what a transaction that was cut off has left beside a container that runs."""
+    ours = ("--filter", f"label={PROJECT}={project}")
+    for filters in (("--filter", f"label={PREFLIGHT}", *ours), ("--filter", f"label={LABEL}={project}")):
+        listed = docker.ask("ps", "--all", "--quiet", *filters)
+        if listed.ok and (ids := listed.text.split()):
+            docker.ask("rm", "--force", *ids)
+    runs = {one.service for one in containers if one.running}
+    for one in containers:
+        if not one.running and one.service in runs:
+            docker.ask("rm", "--volumes", one.id)
+
+
+def images_must_be_there(docker: DockerClient, records: Records, release: str) -> None:
+    """Raise StepFailed if an image of the release is not on the server any more."""
+    images = lines_of(records.release(release) / "images")
+    try:
+        docker.must("image", "inspect", *images, seconds=60)
+    except DockerError as error:
+        msg = f"an image is not there any more ({error}): deploy its sources again"
+        raise StepFailed(msg) from None
+
+
+def wait_until_idle(docker: DockerClient, services: Services, names: Sequence[str]) -> None:
+    """Wait for a moment in which none of these services' strategies has a run, or a slot soon."""
+    end = docker.now() + IDLE_WITHIN
+    busy = ""
+    while docker.now() < end:
+        busy = ""
+        # Each in turn until it is quiet, then all at once.
+        for patience in (int(end - docker.now()), 0):
+            for service in names:
+                for one in services.running_strategies(service):
+                    words = ("idle", "--strict", "--within", str(AWAY), "--for", str(patience))
+                    if not services.inside(one.id, *words, seconds=patience + 30).ok:
+                        busy = service
+        if not busy:
+            return
+        docker.sleep(1)
+    msg = f"{busy} had no quiet moment within {IDLE_WITHIN:g} s: try again, or without WAIT=idle"
+    raise StepFailed(msg)
