@@ -36,26 +36,33 @@ _AS_FILE = """
 if __name__ == "__main__":
     sys.exit(load()(sys.argv[1:]))
 """
-# Reads the program from a file that was kept, or so many bytes of standard input, and not a byte of what follows.
-_BOOT = """\
+# Reads the program from standard input, and not a byte of what follows it.
+_SENT = """\
 import hashlib, os, sys, zlib
-where, expected, text, packed = sys.argv[1], sys.argv[2], b"", b""
-sent = where.isdigit()
+size, expected, packed = int(sys.argv[1]), sys.argv[2], b""
+while len(packed) < size:
+    some = os.read(0, size - len(packed))
+    if not some:
+        sys.exit("openbell: the program for the server did not arrive whole")
+    packed += some
 try:
-    while sent and len(packed) < int(where):
-        some = os.read(0, int(where) - len(packed))
-        if not some:
-            sys.exit("openbell: the program for the server did not arrive whole")
-        packed += some
-    text = zlib.decompress(packed) if sent else open(where, "rb").read()
-except (OSError, zlib.error):
-    pass
+    text = zlib.decompress(packed)
+except zlib.error:
+    text = b""
 if hashlib.sha256(text).hexdigest() != expected:
-    if sent:
-        sys.exit("openbell: the program for the server was changed on its way")
-    if os.path.exists(where):
-        os.unlink(where)
+    sys.exit("openbell: the program for the server was changed on its way")
+"""
+# Reads it from a file that an earlier deploy has left there.
+_KEPT = """\
+import hashlib, os, sys
+path, expected = sys.argv[1:3]
+text = open(path, "rb").read() if os.path.exists(path) else b""
+if hashlib.sha256(text).hexdigest() != expected:
+    if os.path.exists(path):
+        os.unlink(path)
     sys.exit("openbell: the program that the server had kept was lost or changed: try again, and it is sent anew")
+"""
+_RUN = """\
 text, names = text.decode(), {"__name__": "program"}
 exec(compile(text, "program.py", "exec"), names)
 sys.exit(names["load"]()(sys.argv[3:], text))
@@ -88,7 +95,8 @@ def command(*words: str, kept: str | None = None) -> Sequence[str]:
 
     kept: the file there that has the program already; then the input is the command's own.
     """
-    return ("python3", "-I", "-c", _BOOT, kept or str(len(packed())), identity(), *words)
+    script, where = (_KEPT, kept) if kept else (_SENT, str(len(packed())))
+    return ("python3", "-I", "-c", script + _RUN, where, identity(), *words)
 
 
 @dataclass(frozen=True)

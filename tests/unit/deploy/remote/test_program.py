@@ -66,7 +66,10 @@ def test_a_program_that_was_kept_is_not_sent_again(tmp_path: Path) -> None:
     assert '"action": "halt"' in (tmp_path / "root/audit.jsonl").read_text()
 
 
-@pytest.mark.parametrize("damage", [lambda kept: kept.write_text("import os"), lambda kept: kept.unlink()])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda kept: kept.write_text("import os"), lambda kept: kept.unlink(), lambda kept: kept.write_bytes(b"")],
+)
 def test_a_kept_program_that_is_not_what_was_sent_is_not_run(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """It is removed, so that the next command sends it."""
     keep_program(tmp_path / "programs", program.source())
