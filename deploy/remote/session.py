@@ -16,9 +16,8 @@ from deploy.remote.files import lines_of, read_text, reason_of, write_durably
 from deploy.remote.records import TransactionRecord
 
 SILENCE = 30.0  # seconds; a peer that has died without a word says nothing for so long, and the lock is freed
-KEPT = (
-    "programs"  # a folder beside those of the projects: this program's text, by its hash, so that it is not sent again
-)
+# A folder beside those of the projects, by a name that no project can have: this program, so that it is not sent again.
+KEPT = ".programs"
 KEPT_PROGRAMS = 3
 STARTS_WITHIN = 10.0  # seconds for a transaction to write its first state
 

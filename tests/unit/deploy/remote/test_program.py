@@ -97,7 +97,7 @@ def test_the_program_is_sent_only_to_a_host_that_does_not_have_it() -> None:
     assert program.call(connection, "images").before == program.packed()
     connection.kept_programs = frozenset({program.identity()})
     assert program.call(connection, "images").before == b""
-    assert f".openbell/programs/{program.identity()}.py" in program.call(connection, "images").words
+    assert f".openbell/.programs/{program.identity()}.py" in program.call(connection, "images").words
 
 
 @pytest.mark.parametrize("word", ["it's", 'a "b"', "a\\b\\", "!!", "$HOME `id` %s", "two\nlines", "ü", "", "a'\\''b"])
