@@ -21,7 +21,7 @@ from openbell.strategy_user import become
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a loop that ended is started again
 RAN_WELL = 60.0  # seconds; a loop that lived so long begins with the first pause again
-LOOK_EVERY = 0.5  # seconds between two looks, where nothing ends
+LONGEST_WAIT = 60.0  # seconds without a signal; a loop that ends sends one
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 AWAITED = STOPS | {signal.SIGCHLD}
 
@@ -62,8 +62,10 @@ def main(arguments: Sequence[str]) -> int:
     gc.collect()
     gc.freeze()
     while True:
-        step(hosted, time.monotonic())
-        came = signal.sigtimedwait(AWAITED, LOOK_EVERY)
+        now = time.monotonic()
+        step(hosted, now)
+        starts = [one.start_at - now for one in hosted if one.process is None]
+        came = signal.sigtimedwait(AWAITED, max(0.0, min([LONGEST_WAIT, *starts])))
         if came is not None and came.si_signo in STOPS:
             break
     _end(hosted)
