@@ -155,7 +155,8 @@ def backtest(settings: Settings, options: Namespace) -> int:
     own = [one for one in load_all(strategies_folder())[0] if one.name == options.strategy]
     found = secrets.filled(own, given)
     environment = {**os.environ, **{name: found[name] for one in own for name in one.secrets if name in found}}
-    return processes.run(compose.backtest(options.strategy, words, places.packages(options.strategy)), environment)
+    command = compose.backtest(options.strategy, words, places.packages(options.strategy))
+    return processes.run(command, environment, answers_interrupt=True)
 
 
 def write_function(settings: Settings, options: Namespace) -> int:

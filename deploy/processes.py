@@ -1,6 +1,7 @@
 """The one place that starts other programs on this machine; master.py and ssh.py start those that reach a host."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -40,11 +41,20 @@ _OFFLINE = re.compile(
 )
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, *, answers_interrupt: bool = False
+) -> int:
     """Run a command in the foreground, its output where ours goes, and return its exit code.
 
-    environment: all of the command's; by default it is that of this process.
+    environment: all of the command's; by default it is that of this process. answers_interrupt: the command, which gets the
+    terminal's Ctrl-C too, is left to end in its own time; else it is killed a moment later.
     """
+    if answers_interrupt:
+        before = signal.signal(signal.SIGINT, lambda *_: None)  # no SIG_IGN: the command would inherit it
+        try:
+            return run(command, environment)
+        finally:
+            signal.signal(signal.SIGINT, before)
     try:
         return subprocess.run(command, check=False, env=environment).returncode
     except FileNotFoundError:

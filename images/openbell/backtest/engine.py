@@ -39,6 +39,10 @@ ENDED_AFTER = timedelta(days=7)  # without a price until the data's end: the sha
 Tell = Callable[[int], None]
 
 
+class Interrupted(Exception):  # noqa: N818 - not an error: `tell` raises it to end a backtest after the slot that is done
+    """The backtest is to end here, with what is done."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """One backtest: which slots (after < slot <= until), on which prices, with how much money and at what costs."""
@@ -84,6 +88,7 @@ class Outcome:
     held: tuple[Point, ...]  # the same money in equal parts in all symbols from the first slot on
     rejections: tuple[Rejection, ...] = ()
     ended: tuple[Ended, ...] = ()
+    interrupted: bool = False  # later slots were not run
 
 
 def run(
@@ -192,7 +197,7 @@ class _Backtest:
         held: list[Point] = []
         failures: list[tuple[datetime, str, str]] = []
         benchmark = BuyAndHold(self.market, symbols, self.setup.cash)
-        number = 0
+        number, interrupted = 0, False
         for number, (slot, index) in enumerate(slots_of(self.setup, bots), 1):
             bot = bots[index]
             self._move_to(slot)
@@ -201,8 +206,12 @@ class _Backtest:
                 failures.append((slot, bot.id, error))
             curve.append(Point(slot, self.broker.equity(slot)))
             held.append(Point(slot, benchmark.equity(slot)))
-            tell(number)
-        if number:
+            try:
+                tell(number)
+            except Interrupted:
+                interrupted = True
+                break
+        if number and not interrupted:
             # What was ordered at the last slots still fills, as far as the span and the prices reach.
             done = len(self.broker.fills)
             self._move_to(self.setup.until)
@@ -217,6 +226,7 @@ class _Backtest:
             tuple(held),
             tuple(self.journal.rejections),
             tuple(self.ended),
+            interrupted,
         )
 
     def _move_to(self, at: datetime) -> None:

@@ -1,16 +1,12 @@
 """`openbell backtest STRATEGY`: run it over the past, print the figures, write the report and the journal."""
 
 import argparse
-import ast
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
 
 import pytz
 
@@ -18,6 +14,7 @@ from openbell import calendars, terminal
 from openbell.backtest import report, sweep
 from openbell.backtest.engine import SYNTHETIC, Outcome, Setup, bots_of, market_name, market_of, slots_of
 from openbell.backtest.figures import figures, trade_figures, trades
+from openbell.backtest.options import parser
 from openbell.backtest.past import PastMarket
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest, ManifestError
@@ -26,7 +23,7 @@ from openbell.strategy import loader
 from openbell.trading.markets import Market, MarketError
 
 MONTH = timedelta(days=30)
-WHOLE = 10_000  # basis points: all of an amount
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
 BAR = 30  # characters
 TELL_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
@@ -37,7 +34,7 @@ class UsageError(Exception):
 
 def main(arguments: Sequence[str]) -> int:
     """Run the backtest; return 0, 1 if a run failed or prices are missing, 2 for wrong usage."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     folder = options.strategies.resolve() / options.strategy
     try:
         manifest = load_manifest(folder)
@@ -46,37 +43,35 @@ def main(arguments: Sequence[str]) -> int:
         after, until = _span(options, manifest, begin, market)
         setups, choices = _setups(options, replace(begin, after=after, until=until))
         total = _count(setups[0], manifest) * len(setups)
-        outcomes, seconds = _run(setups, market, options.workers, total)
+        found, seconds = _run(setups, market, options.workers, total)
     except (ManifestError, loader.StrategyImportError, MarketError, CalendarExpired, UsageError, OSError) as error:
         print(f"openbell backtest: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-    return _tell(options, setups, choices, outcomes, seconds)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """End with one line: the usage of a program that make has started says nothing about make."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="openbell backtest", description="run a strategy over every slot of the past")
-    parser.add_argument("strategy", help="a folder below --strategies")
-    parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies")
-    parser.add_argument("--from", dest="first", type=_day, help="the first day; default: the first with prices")
-    parser.add_argument("--to", dest="last", type=_day, help="the last day; default: the last with prices")
-    parser.add_argument("--bot", action="append", default=[], help="only this bot (may be given several times)")
-    parser.add_argument("--prices", type=Path, help="a folder of CSV files; default: the shipped sample")
-    parser.add_argument("--cash", type=_cash, default=Decimal(100_000), help="to begin with")
-    parser.add_argument("--commission", type=_basis_points, help="basis points of what is traded")
-    parser.add_argument("--slippage", type=_basis_points, help="basis points by which fills are worse")
-    parser.add_argument(
-        "--extended-hours", action="store_true", help="intraday bars outside the regular sessions count"
+    except KeyboardInterrupt:
+        print("openbell backtest: interrupted: there is no report", file=sys.stderr)
+        return INTERRUPTED
+    # Of a sweep, only whole backtests are compared.
+    done = [index for index, one in sorted(found.items()) if not (one.interrupted and len(setups) > 1)]
+    interrupted = len(done) < len(setups) or any(one.interrupted for one in found.values())
+    if interrupted:
+        print(f"openbell backtest: interrupted: {_what_is_done(found, setups, done, total)}", file=sys.stderr)
+    if not done:
+        return INTERRUPTED
+    code = _tell(
+        options,
+        [setups[index] for index in done],
+        [choices[index] for index in done],
+        [found[index] for index in done],
+        seconds,
     )
-    parser.add_argument("--set", action="append", default=[], type=_choice, help="a parameter's values: fast=10,20,30")
-    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1), help="processes of a sweep")
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the report and the journal")
-    return parser
+    return INTERRUPTED if interrupted else code
+
+
+def _what_is_done(found: Mapping[int, Outcome], setups: Sequence[Setup], done: Sequence[int], total: int) -> str:
+    if len(setups) > 1:
+        left = "the report is of these" if done else "there is no report"
+        return f"{len(done)} of {len(setups)} combinations are done; {left}"
+    return f"the report is of the first {sum(one.slots for one in found.values()):,} of {total:,} slots"
 
 
 def _first_setup(options: argparse.Namespace, folder: Path, manifest: Manifest) -> Setup:
@@ -172,13 +167,13 @@ def _span(options: argparse.Namespace, manifest: Manifest, setup: Setup, market:
     return first - timedelta(microseconds=1), last.astimezone(UTC)
 
 
-def _run(setups: Sequence[Setup], market: Market, workers: int, total: int) -> tuple[list[Outcome], float]:
-    """Return the outcomes in the setups' order, and how long they took."""
+def _run(setups: Sequence[Setup], market: Market, workers: int, total: int) -> tuple[dict[int, Outcome], float]:
+    """Return the outcomes by the setups' index, and how long they took."""
     started = time.monotonic()
     found = dict(sweep.run_all(setups, market, max(1, min(workers, len(setups))), _progress(total, started)))
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    return [found[index] for index in range(len(setups))], time.monotonic() - started
+    return found, time.monotonic() - started
 
 
 def _reading(started: float) -> Callable[[int, int], None]:
@@ -258,54 +253,3 @@ def _tell(
 
 def _values(values: dict[str, object]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in values.items())
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        msg = f'found "{text}"; allowed: a day such as 2010-01-04'
-        raise argparse.ArgumentTypeError(msg) from None
-
-
-def _amount(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
-        msg = f'found "{text}"; allowed: a number such as 2.5'
-        raise argparse.ArgumentTypeError(msg)
-    return amount
-
-
-def _cash(text: str) -> Decimal:
-    amount = _amount(text)
-    if amount == 0:
-        msg = f'found "{text}"; allowed: an amount above 0'
-        raise argparse.ArgumentTypeError(msg)
-    return amount
-
-
-def _basis_points(text: str) -> Decimal:
-    amount = _amount(text)
-    if amount >= WHOLE:
-        msg = f'found "{text}"; allowed: basis points from 0 to below {WHOLE}; one is a hundredth of a percent'
-        raise argparse.ArgumentTypeError(msg)
-    return amount
-
-
-def _choice(text: str) -> tuple[str, list[object]]:
-    name, separator, values = text.partition("=")
-    if not separator or not name or not values:
-        msg = f'found "{text}"; allowed: a parameter and its values, as in fast=10,20,30'
-        raise argparse.ArgumentTypeError(msg)
-    return name.strip(), [_value(value.strip()) for value in values.split(",")]
-
-
-def _value(text: str) -> object:
-    try:
-        value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return value

@@ -62,6 +62,8 @@ def write(path: Path, setup: Setup, outcome: Outcome, sweep: Swept = ()) -> None
 def warnings(outcome: Outcome) -> list[str]:
     """Return what a reader must know before the figures: orders that were not taken, and shares that ended."""
     found: list[str] = []
+    if outcome.interrupted:
+        found.append(f"interrupted: it ends at {outcome.curve[-1].at:%Y-%m-%d %H:%M} UTC, and later slots were not run")
     if outcome.rejections:
         reasons = Counter(one.reason.partition(":")[0] for one in outcome.rejections)
         most = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))

@@ -1,11 +1,14 @@
 """`openbell backtest`: the whole command, in processes of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.unit.runner.fakes import wait_for
 
 ROOT = Path(__file__).parents[3]
 
@@ -175,3 +178,47 @@ def test_symbols_that_the_sample_does_not_have_get_made_up_prices(tmp_path: Path
     assert done.returncode == 0
     assert "on made-up prices, whose figures mean nothing; real ones: --prices FOLDER" in done.stderr
     assert "180 slots in " in done.stdout
+
+
+def interrupted(tmp_path: Path, *options: str) -> tuple[int, str]:
+    """Send the command and its workers SIGINT, as a terminal does, when the strategy has run often enough; return code and stderr."""
+    folder = tmp_path / "strategies" / "slow"
+    folder.mkdir(parents=True)
+    (folder / "strategy.toml").write_text(
+        'timezone = "America/New_York"\ncalendar = "XNYS"\n[[bot]]\nsymbols = ["AAPL"]\nat = "09:35"\n[bot.params]\npause = 0.01\n'
+    )
+    signs = tmp_path / "signs"
+    (folder / "strategy.py").write_text(
+        "import time\n\ndef run(ctx):\n    time.sleep(ctx.params['pause'])\n"
+        f"    if ctx.params['pause'] and ctx.slot.month > 1:\n        open({str(signs)!r}, 'w').close()\n"
+    )
+    command = [sys.executable, "-m", "openbell", "backtest", "slow", "--strategies", str(folder.parent)]
+    with subprocess.Popen(
+        [*command, "--from", "2011-01-03", "--out", str(tmp_path / "out"), *options],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        wait_for(signs.exists, "a run of the strategy")
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def test_ctrl_c_leaves_the_report_of_the_slots_that_are_done(tmp_path: Path) -> None:
+    """One line says how many, and the report says where it ends."""
+    code, said = interrupted(tmp_path)
+    assert code == 130
+    assert "openbell backtest: interrupted: the report is of the first " in said
+    assert "Traceback" not in said
+    assert "later slots were not run" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_ctrl_c_in_a_sweep_leaves_the_report_of_whole_combinations(tmp_path: Path) -> None:
+    """One that was cut off is not compared with one that was not."""
+    code, said = interrupted(tmp_path, "--set", "pause=0.0,0.01,0.02", "--workers", "1")
+    assert code == 130
+    assert "interrupted: 1 of 3 combinations are done; the report is of these" in said
+    assert "Traceback" not in said
+    assert "later slots were not run" not in (tmp_path / "out" / "report.html").read_text()

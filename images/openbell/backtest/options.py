@@ -1,0 +1,89 @@
+"""The options of `openbell backtest`, and the values that they take."""
+
+import argparse
+import ast
+import os
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import NoReturn
+
+WHOLE = 10_000  # basis points: all of an amount
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End with one line: the usage of a program that make has started says nothing about make."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; what it does not take is one line that says what is allowed."""
+    parser = _Parser(prog="openbell backtest", description="run a strategy over every slot of the past")
+    parser.add_argument("strategy", help="a folder below --strategies")
+    parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies")
+    parser.add_argument("--from", dest="first", type=_day, help="the first day; default: the first with prices")
+    parser.add_argument("--to", dest="last", type=_day, help="the last day; default: the last with prices")
+    parser.add_argument("--bot", action="append", default=[], help="only this bot (may be given several times)")
+    parser.add_argument("--prices", type=Path, help="a folder of CSV files; default: the shipped sample")
+    parser.add_argument("--cash", type=_cash, default=Decimal(100_000), help="to begin with")
+    parser.add_argument("--commission", type=_basis_points, help="basis points of what is traded")
+    parser.add_argument("--slippage", type=_basis_points, help="basis points by which fills are worse")
+    parser.add_argument(
+        "--extended-hours", action="store_true", help="intraday bars outside the regular sessions count"
+    )
+    parser.add_argument("--set", action="append", default=[], type=_choice, help="a parameter's values: fast=10,20,30")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1), help="processes of a sweep")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the report and the journal")
+    return parser
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        msg = f'found "{text}"; allowed: a day such as 2010-01-04'
+        raise argparse.ArgumentTypeError(msg) from None
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        msg = f'found "{text}"; allowed: a number such as 2.5'
+        raise argparse.ArgumentTypeError(msg)
+    return amount
+
+
+def _cash(text: str) -> Decimal:
+    amount = _amount(text)
+    if amount == 0:
+        msg = f'found "{text}"; allowed: an amount above 0'
+        raise argparse.ArgumentTypeError(msg)
+    return amount
+
+
+def _basis_points(text: str) -> Decimal:
+    amount = _amount(text)
+    if amount >= WHOLE:
+        msg = f'found "{text}"; allowed: basis points from 0 to below {WHOLE}; one is a hundredth of a percent'
+        raise argparse.ArgumentTypeError(msg)
+    return amount
+
+
+def _choice(text: str) -> tuple[str, list[object]]:
+    name, separator, values = text.partition("=")
+    if not separator or not name or not values:
+        msg = f'found "{text}"; allowed: a parameter and its values, as in fast=10,20,30'
+        raise argparse.ArgumentTypeError(msg)
+    return name.strip(), [_value(value.strip()) for value in values.split(",")]
+
+
+def _value(text: str) -> object:
+    try:
+        value: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+    return value
