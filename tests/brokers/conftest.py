@@ -104,6 +104,11 @@ KINDS = (
 )
 
 
+# Those of which an order whose answer was lost is found, or can no longer arrive. The others take an order however late it
+# comes: such an order stays uncertain there, see test_exchange_orders.py.
+CERTAIN = tuple(kind for kind in KINDS if kind.venue and kind.name not in {"ccxt:bybit", "ccxt:coinbase", "ccxt:okx"})
+
+
 @dataclass
 class Bench:
     """One account of one kind of broker; each `broker()` is another run's."""
@@ -180,9 +185,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
-# Of a venue that takes an order however late it comes, one whose answer was lost stays uncertain: see test_exchange_orders.py.
 @pytest.fixture(
-    params=[kind for kind in KINDS if kind.venue and kind.name not in {"ccxt:bybit", "ccxt:coinbase", "ccxt:okx"}],
+    params=CERTAIN,
     ids=lambda kind: kind.name,
 )
 def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openbell.control import Halt, halt, unhalt
-from tests.brokers.conftest import KINDS
+from tests.brokers.conftest import CERTAIN
 from tests.brokers.server import Fault
 from tests.brokers.test_wire import ORDERS
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
@@ -24,7 +24,7 @@ DIE_SETTLING = f"""
 """
 
 
-@pytest.fixture(params=[kind for kind in KINDS if kind.venue], ids=lambda kind: kind.name)
+@pytest.fixture(params=CERTAIN, ids=lambda kind: kind.name)
 def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
     """A strategy that trades at a stub."""
     with strategy_at(request.param, tmp_path, monkeypatch) as made:

@@ -13,7 +13,7 @@ from openbell.runner.launchers import ForkLauncher
 from openbell.runner.processes import ChildProcess
 from openbell.runner.report import Failure
 from openbell.strategy.run_state import Run
-from tests.brokers.conftest import KINDS
+from tests.brokers.conftest import CERTAIN
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
 from tests.unit.runner.fakes import wait_for
 
@@ -30,7 +30,7 @@ def run(ctx):
 """
 
 
-@pytest.fixture(params=[kind for kind in KINDS if kind.venue], ids=lambda kind: kind.name)
+@pytest.fixture(params=CERTAIN, ids=lambda kind: kind.name)
 def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
     """A strategy that trades at a stub, whose follower does not wait."""
     monkeypatch.setattr(order_follower, "FIRST_PAUSE", 0.05)

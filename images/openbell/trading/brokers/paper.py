@@ -42,7 +42,7 @@ class PaperBroker:
     ) -> None:
         """short: more may be sold than is held."""
         self._path = folder / FILE
-        self._group = GroupCommit(self._path)
+        self._group: GroupCommit | None = GroupCommit(self._path)
         self._open: tuple[tuple[int, int], sqlite3.Connection] | None = None  # with the process and the file it is for
         self._market = market
         self._at = at
@@ -162,7 +162,7 @@ class PaperBroker:
     def _book(self) -> Iterator[tuple[sqlite3.Connection, Book]]:
         """Yield the book of the orders that wait, in a transaction; what has changed in it is stored."""
         with self._connection() as connection, localcontext(EXACT):
-            changes = connection.total_changes
+            changes = connection.total_changes if self._group is not None else 0
             connection.execute("BEGIN IMMEDIATE")
             before = paper_tables.resting(connection)
             settlement = paper_tables.Settlement(connection, short=self._short)
@@ -173,7 +173,7 @@ class PaperBroker:
                     paper_tables.write(connection, one)
             paper_tables.forget_done(connection, book)
             connection.execute("COMMIT")
-            if connection.total_changes > changes:
+            if self._group is not None and connection.total_changes > changes:
                 self._group.sync()
 
     def _price(self, symbol: str) -> float:
@@ -207,7 +207,7 @@ class PaperBroker:
         It stays open: the last one to be closed moves the log into the file, which takes several syncs.
         """
         if not self._path.exists():
-            with self._group.alone():
+            with GroupCommit(self._path).alone():
                 paper_tables.create(self._path)
         key = (os.getpid(), self._path.stat().st_ino)
         if self._open is None or self._open[0] != key:

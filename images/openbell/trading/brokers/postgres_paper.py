@@ -30,6 +30,7 @@ class PostgresPaperBroker(PaperBroker):
         short: bool = False,
     ) -> None:
         super().__init__(Path(), market, at, costs, short=short)
+        self._group = None  # the server makes commits durable
         self._database = Database(url, f"{schema_of(strategy)}_paper")
         self._is_there = False
 
