@@ -148,7 +148,7 @@ stats: ## Show memory, CPU, disk and restarts of each container: [HOST=]
 	$(deploy) stats
 
 .PHONY: backup
-backup: ## Write ledgers, accounts, journals and the supervisor's store to one file, while all runs: TO=~/openbell.tar.gz
+backup: ## Write ledgers, accounts, journals and the supervisor's store to one file, while all runs: TO=~/openbell.tar.gz, or TO=~/backups [KEEP=14]
 	$(call need,TO,~/openbell.tar.gz)
 	$(deploy) backup
 

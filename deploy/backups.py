@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,16 +17,30 @@ from deploy.settings import Settings, values
 from deploy.target import here
 
 STATE = "/var/lib/openbell"  # of the supervisor, in containers
+_NAMED = re.compile(r"openbell-\d{8}T\d{6}Z\.tar\.gz")  # by a backup to a folder; by name they are in order of time
 
 
 def backup(settings: Settings, options: Namespace) -> int:
     """Write a backup while everything runs, read it back, and give it its name."""
     target = Path(options.to).expanduser()
-    if target.is_dir():
-        msg = f"TO=: {target} is a folder; allowed: a file such as {target / 'openbell.tar.gz'}"
+    folder = target if target.is_dir() else None
+    if options.keep and folder is None:
+        msg = f"KEEP=: is for backups to a folder, and {target} is none"
         raise CommandError(msg, 2)
+    if folder is not None:
+        target = folder / f"openbell-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz"
     print(f"openbell: wrote {target}: {_write(settings, target)}")
+    if folder is not None and options.keep:
+        for old in surplus(folder, options.keep):
+            old.unlink(missing_ok=True)
+            print(f"openbell: deleted {old}")
     return 0
+
+
+def surplus(folder: Path, keep: int) -> list[Path]:
+    """Return the backups of a folder that are older than the newest `keep`; files with other names are none of ours."""
+    found = sorted(path for path in folder.iterdir() if _NAMED.fullmatch(path.name) and path.is_file())
+    return found[:-keep]
 
 
 def restore(settings: Settings, options: Namespace) -> int:

@@ -30,6 +30,7 @@ class BotStatus:
     last_outcome: str
     next_slot: datetime | None
     reason: str
+    manual_failure: str = ""  # how its newest run ended, if it was a manual one and did not succeed
 
 
 def fetch(page: str, patience: float, token: str = "") -> tuple[BotStatus, ...] | None:
@@ -121,6 +122,7 @@ def _bot(strategy: Mapping[str, object], bot: Mapping[str, object]) -> BotStatus
         last_outcome=str(bot.get("last_outcome") or ""),
         next_slot=_instant(bot.get("next_slot")),
         reason=str(bot.get("reason") or ""),
+        manual_failure=str(bot.get("manual_failure") or ""),
     )
 
 

@@ -50,6 +50,7 @@ def overview(
     else:
         parts.append(aligned([BOT_HEADINGS, *(_bot(bot, zone) for bot in bots)]))
         parts += [f"{bot.id}: {bot.status}: {bot.reason}" for bot in bots if bot.reason and bot.status not in WELL]
+        parts += [f"{bot.id}: {bot.manual_failure}" for bot in bots if bot.manual_failure]
         parts.append(f"Status page: {hints.page}")
     return "\n\n".join(parts)
 

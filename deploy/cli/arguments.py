@@ -68,6 +68,12 @@ def _megabytes(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 def _one_of(*values: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in values:
@@ -147,7 +153,10 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "audit": (SERVER, _switch("JSON")),
     "provision": (SERVER, _switch("YES")),
     "deploy": (SERVER, ONE_OR_ALL, DRY_RUN, WAIT, _switch("YES")),
-    "backup": (Variable("TO", "~/openbell.tar.gz", required=True),),
+    "backup": (
+        Variable("TO", "~/openbell.tar.gz", required=True),
+        Variable("KEEP", "14", read=_count, allowed="how many backups stay in the folder, such as 14"),
+    ),
     "restore": (Variable("FROM", "~/openbell.tar.gz", required=True, attribute="source"),),
     "rollback": (SERVER, Variable("TO", "20261121-101251-ba2a"), DRY_RUN, WAIT),
     "releases": (SERVER,),

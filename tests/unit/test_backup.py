@@ -172,6 +172,38 @@ def test_make_restore_brings_back_what_make_backup_wrote(data: Path, tmp_path: P
         assert ledger.execute("SELECT COUNT(*) FROM holdings").fetchone() == (0,)
 
 
+def test_backups_to_a_folder_are_pruned_to_the_newest(data: Path, tmp_path: Path) -> None:
+    """The new one is read back first; a file with another name is left alone, however old."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for name in ("openbell-20250101T000000Z.tar.gz", "openbell-20260101T000000Z.tar.gz", "mine.tar.gz"):
+        (folder / name).write_bytes(b"old")
+
+    done = make(data, "backup", f"TO={folder}", "KEEP=2")
+
+    assert done.returncode == 0, done.stderr
+    (new,) = set(folder.glob("openbell-*T*Z.tar.gz")) - {folder / "openbell-20260101T000000Z.tar.gz"}
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "mine.tar.gz",
+        "openbell-20260101T000000Z.tar.gz",
+        new.name,
+    ]
+    assert f"wrote {new}" in done.stdout
+    assert "deleted" in done.stdout
+
+
+def test_a_backup_that_fails_prunes_nothing(data: Path, tmp_path: Path) -> None:
+    """The old backups are all there is."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / "openbell-20250101T000000Z.tar.gz").write_bytes(b"old")
+    (folder / "openbell-20260101T000000Z.tar.gz").write_bytes(b"old")
+    (data / LEDGER).write_bytes((data / LEDGER).read_bytes()[:8192])
+
+    assert make(data, "backup", f"TO={folder}", "KEEP=1").returncode == 1
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_a_restore_is_refused_while_a_loop_runs(data: Path, tmp_path: Path) -> None:
     """Nothing changes under a strategy that runs, and the line says what to do."""
     file = tmp_path / "backup.tar.gz"

@@ -145,7 +145,7 @@ def _rows(strategy: Object) -> Iterator[tuple[str, ...]]:
             _local(bot.get("last_slot"), zone),
             str(bot.get("last_outcome") or "-").replace("_", " "),
             _local(bot.get("next_slot"), zone),
-            str(bot.get("reason", "")),
+            "; ".join(str(text) for text in (bot.get("reason"), bot.get("manual_failure")) if text),
         )
 
 

@@ -53,6 +53,13 @@ def test_a_bot_that_is_not_well_says_why() -> None:
     assert "up: " not in overview([WELL], [replace(BOT, reason="ran 09:35:00 EST in 31 ms")], PAGE, None)
 
 
+def test_a_manual_run_that_failed_is_said() -> None:
+    """It stands under the table although the bot itself is well."""
+    said = "the manual run of Fri 20 Nov 12:00:20 UTC failed (4 in a row): ValueError: no"
+    (tried,) = parse({"strategies": [{"name": "a", "bots": [{"id": "a", "status": "new", "manual_failure": said}]}]})
+    assert f"\n\na: {said}\n\nStatus page:" in overview([WELL], [tried], PAGE, None)
+
+
 def test_a_supervisor_that_does_not_answer_hides_nothing() -> None:
     """The services are shown, and what to do."""
     text = overview([WELL], None, PAGE, None)

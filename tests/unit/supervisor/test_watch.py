@@ -37,6 +37,31 @@ def test_before_the_first_run_all_is_new(world: World) -> None:
     assert snapshot.strategies[0].status == "new"
 
 
+def test_manual_runs_that_failed_are_not_hidden(world: World) -> None:
+    """The bot stays what it is; headline, bot and page say it, until a run succeeds."""
+    for _ in range(2):
+        world.now += timedelta(milliseconds=10)
+        world.run(world.now, "failed", trigger="manual")
+    snapshot = world.see()
+    assert snapshot.headline == "No bot is down, but manual runs of pulse did not succeed: 1 strategy, 1 bot (1 new)"
+    assert (snapshot.ok, world.bot().status) == (True, "new")
+    assert world.bot().manual_failure == "the manual run of Fri 20 Nov 12:00:30 UTC failed (2 in a row)"
+
+    world.now += timedelta(milliseconds=10)
+    world.run(world.now, trigger="manual")
+    assert world.see().headline == "All is well: 1 strategy, 1 bot (1 new)"
+    assert world.bot().manual_failure == ""
+
+
+def test_a_slot_that_succeeds_supersedes_a_manual_failure(started: World) -> None:
+    """What happens now matters more than what a person has tried before."""
+    started.run(started.now, "timed_out", trigger="manual")
+    assert started.see().headline.startswith("No bot is down, but")
+    started.at("12:01:00")
+    started.run(started.slot("12:01"))
+    assert started.see().headline == "All is well: 1 strategy, 1 bot"
+
+
 def test_a_container_that_never_starts(world: World) -> None:
     """It is down after a minute, and its slots are missed."""
     world.see()

@@ -9,7 +9,7 @@ from openbell.heartbeat import Heartbeat
 from openbell.instants import MILLISECOND
 from openbell.manifest import Bot, windows
 from openbell.slots import count_slots, next_slot
-from openbell.supervisor.health.bot_status import judge_bot
+from openbell.supervisor.health.bot_status import judge_bot, manual_failure
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.health.slot_history import SHOWN_SLOTS, bad_streaks, single_slots
 from openbell.supervisor.health.snapshot import Blackout, BotView
@@ -21,6 +21,7 @@ from openbell.supervisor.model.records import Finding
 from openbell.supervisor.store.store import Store
 
 AHEAD = timedelta(seconds=1)  # slots further in the future come from a clock that was ahead and prove nothing
+RUNS = 10  # the newest runs that are looked at
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 
 
@@ -50,8 +51,10 @@ class BotMonitor:
         if streaks is None:
             success = store.last_success(bot.strategy, bot.id, until)
             streaks = tuple(store.bad_streaks(bot.strategy, bot.id, success, until))
+        runs = tuple(store.recent_runs(bot.strategy, bot.id, RUNS))
         self.facts = replace(
             self.facts,
+            runs=runs,
             slots=slots,
             streaks=streaks,
             last_success=success,
@@ -59,15 +62,11 @@ class BotMonitor:
             awaited=self.expectation.awaited,
             calendar_error=self.expectation.calendar_error,
             calendar_error_since=_calendar_end(bot) if self.expectation.calendar_error else None,
-            stream_ends=self._stream_ends() if bot.is_stream else (),
+            stream_ends=tuple(run.ended_at for run in runs if run.ended_at is not None) if bot.is_stream else (),
             findings=self._findings() if findings else self.facts.findings,
             durations=self._durations(),
         )
         self.valid_until = None
-
-    def _stream_ends(self) -> tuple[datetime, ...]:
-        runs = self._store.recent_runs(self.facts.bot.strategy, self.id, 10)
-        return tuple(run.ended_at for run in runs if run.ended_at is not None)
 
     def _findings(self) -> tuple[Finding, ...]:
         kinds = ("stale_data", "unexpected_run", "order_rejected", "order_uncertain", "symbol_unavailable")
@@ -113,6 +112,7 @@ class BotMonitor:
             durations=self.facts.durations,
             last_success=self.facts.last_success,
             blackout=blackout,
+            manual_failure=manual_failure(self.facts.runs, bot.schedule.timezone),
         )
         ends = (judgement.until, following, edge, next_midnight(now, bot.schedule.timezone))
         self.valid_until = min(at for at in ends if at is not None)

@@ -11,8 +11,8 @@ from openbell.control import Pause
 from openbell.manifest import windows
 from openbell.supervisor.health.bot_conditions import bot_conditions, hung_runs, limits, stream_condition
 from openbell.supervisor.health.facts import BotFacts, Verdict
-from openbell.supervisor.model.formatting import local, milliseconds, span
-from openbell.supervisor.model.records import SlotRecord, why_not
+from openbell.supervisor.model.formatting import dated, local, milliseconds, span
+from openbell.supervisor.model.records import RunRecord, SlotRecord, why_not
 
 GOOD = frozenset({"new", "up", "running", "late", "paused"})  # all but down
 
@@ -28,6 +28,26 @@ def judge_bot(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
         ends += [limit for limit in limits(facts) if now < limit]
     until = min((at for at in ends if at is not None), default=None)
     return replace(judgement, until=until, conditions=tuple(condition for condition, _ in found))
+
+
+def manual_failure(runs: Iterable[RunRecord], zone: str) -> str:
+    """Return how the newest run ended if a person asked for it and it did not succeed; empty otherwise.
+
+    A manual run is no slot: it does not take a bot down, and the next run of a slot that ends supersedes it.
+    """
+    failed: list[RunRecord] = []
+    for run in (run for run in runs if run.outcome is not None):
+        if run.trigger != "manual" or run.outcome == "succeeded":
+            break
+        failed.append(run)
+    if not failed:
+        return ""
+    newest = failed[0]
+    times = f" ({len(failed)} in a row)" if len(failed) > 1 else ""
+    outcome = (newest.outcome or "").replace("_", " ")
+    return f"the manual run of {dated(newest.slot, zone)} {outcome}{times}" + (
+        f": {newest.error}" if newest.error else ""
+    )
 
 
 def _judge(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:

@@ -79,4 +79,5 @@ class BotFacts:
     loop_started: datetime | None = None
     findings: tuple[Finding, ...] = ()  # what its newest runs found wrong outside, newest first
     durations: Durations | None = None
+    runs: tuple[RunRecord, ...] = ()  # the newest, by whatever trigger, newest first
     deployment: Deployment | None = None  # that concerns its strategy

@@ -37,6 +37,7 @@ class BotView:
     durations: Durations | None = None
     last_success: datetime | None = None  # the newest slot that succeeded, also if it is not among those shown
     blackout: Blackout | None = None  # the one that goes on, or the next
+    manual_failure: str = ""  # how the newest run ended, if it was a manual one and did not succeed
 
     @property
     def last(self) -> SlotRecord | None:
@@ -155,7 +156,9 @@ def headline(strategies: Iterable[StrategyView], error: str = "") -> tuple[bool,
         for status in ("late", "paused", "new")
         if (count := sum(bot.status == status for bot in all_bots))
     ]
-    text = f"All is well: {_number(len(strategies), 'strategy')}, {_number(len(all_bots), 'bot')}"
+    by_hand = [bot.id for bot in all_bots if bot.manual_failure]
+    well = f"No bot is down, but manual runs of {_list(by_hand)} did not succeed" if by_hand else "All is well"
+    text = f"{well}: {_number(len(strategies), 'strategy')}, {_number(len(all_bots), 'bot')}"
     return True, text + (f" ({', '.join(notes)})" if notes else "")
 
 

@@ -220,7 +220,7 @@ BOT = Answer(
     "last_duration_ms=bot.last.duration_ms median_duration_ms=bot.durations.median_ms "
     "p95_duration_ms=bot.durations.p95_ms creep_ms_per_week=bot.durations.creep next_slot=bot.next_slot "
     "blackout=bot.blackout "
-    "missed_today=bot.missed_today last_decision=bot.last_decision",
+    "missed_today=bot.missed_today manual_failure=bot.manual_failure last_decision=bot.last_decision",
 )
 BOT_DETAIL = BOT.extended("BotDetail", conditions=CONDITION, runs=RUN, decisions=DECISION, signals=SIGNAL)
 _STRATEGY = Answer(

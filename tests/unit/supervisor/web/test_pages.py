@@ -281,6 +281,13 @@ def test_the_overview_is_made_anew_only_when_something_changed(client: Client, m
     assert len(made) == 2
 
 
+def test_a_manual_run_that_failed_is_on_the_overview(client: Client) -> None:
+    """It stands at its bot, with its error, escaped."""
+    client.world.run(client.world.now, "failed", trigger="manual")
+    client.world.see()
+    assert "<b>the manual run of Fri 20 Nov 12:03:25 UTC failed" in client.ask("/").text
+
+
 def test_records_that_cannot_be_read_are_said(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The overview lives on."""
 
