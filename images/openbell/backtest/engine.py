@@ -33,7 +33,6 @@ from openbell.trading.markets.registry import open_market
 from openbell.trading.markets.synthetic import SyntheticMarket
 from openbell.trading.run_services import RunServices
 
-TRIGGER = "backtest"
 SAMPLE, SYNTHETIC = "sample", "synthetic"
 ENDED_AFTER = timedelta(days=7)  # without a price until the data's end: the share is no longer traded
 Tell = Callable[[int], None]
@@ -254,7 +253,7 @@ class _Backtest:
         journal, slot, printed = self.journal, one.slot, self.printed
         orders = self.broker.orders_taken
         if journal.keeps_lines:
-            self._write_start(one)
+            journal.run_start(one, self.source if self.source in {SAMPLE, SYNTHETIC} else "past")
         error, trace = "", ""
         context = self._context(one)
         try:
@@ -276,7 +275,7 @@ class _Backtest:
             if context.state.changed:
                 self.ledger.save_state(one.bot.id, slot, context.state)
         if journal.keeps_lines:
-            self._write_end(one, error, self.broker.orders_taken - orders)
+            journal.run_end(one, error, self.broker.orders_taken - orders)
         return error
 
     def _context(self, one: Run) -> Context:
@@ -295,29 +294,3 @@ class _Backtest:
         else:
             context.begin(one)
         return context
-
-    def _write_start(self, one: Run) -> None:
-        self.journal.write(
-            "run_start",
-            one.slot,
-            one.fields(),
-            symbols=one.bot.symbols,
-            lateness_ms=0.0,
-            queue_wait_ms=0.0,
-            trigger=TRIGGER,
-            market=self.source if self.source in {SAMPLE, SYNTHETIC} else "past",
-            broker="backtest",
-        )
-
-    def _write_end(self, one: Run, error: str, orders: int) -> None:
-        self.journal.write(
-            "run_end",
-            one.slot,
-            one.fields(),
-            level="error" if error else "info",
-            outcome="failed" if error else "succeeded",
-            tick_duration_ms=0.0,
-            signal_generated=orders > 0,
-            orders=orders,
-            trigger=TRIGGER,
-        )

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from openbell.journal import NO_FIELDS, Journal, days
+from openbell.strategy.run_state import Run
 
 BOOT_ID = "backtest"
+TRIGGER = "backtest"
 
 
 class Rejection(NamedTuple):
@@ -47,6 +49,34 @@ class BacktestJournal(Journal):
                 self.rejections.append(Rejection(at, str(decision.get("bot")), str(decision.get("symbol")), reason))
         if self.keeps_lines:
             super().write(event, at, run, level=level, **fields)
+
+    def run_start(self, one: Run, market: str) -> None:
+        """Write the line that a run begins with."""
+        self.write(
+            "run_start",
+            one.slot,
+            one.fields(),
+            symbols=one.bot.symbols,
+            lateness_ms=0.0,
+            queue_wait_ms=0.0,
+            trigger=TRIGGER,
+            market=market,
+            broker="backtest",
+        )
+
+    def run_end(self, one: Run, error: str, orders: int) -> None:
+        """Write the line that a run ends with."""
+        self.write(
+            "run_end",
+            one.slot,
+            one.fields(),
+            level="error" if error else "info",
+            outcome="failed" if error else "succeeded",
+            tick_duration_ms=0.0,
+            signal_generated=orders > 0,
+            orders=orders,
+            trigger=TRIGGER,
+        )
 
     def sync(self) -> None:
         """Leave it to the system when lines reach the disk."""
