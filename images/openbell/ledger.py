@@ -368,18 +368,23 @@ class Ledger:
                 others = sum((one.quantity for one in held if one.bot != most.bot), ZERO)
                 self._write_position(after_adoption(most, decimal(quantity) - others, now or datetime.now(UTC)))
 
-    def split(self, symbol: str, ratio: Decimal) -> None:
-        """Take up that each unit of a symbol has become `ratio` units."""
+    def split(self, symbol: str, ratio: Decimal, event: str) -> bool:
+        """Take up that each unit of a symbol has become `ratio` units, once for an event; tell whether this was the time."""
         with self._transaction():
+            if not self._is_first(event):
+                return False
             for one in self.positions():
                 if one.symbol == symbol:
                     self._write_position(after_split(one, ratio))
             statement = "UPDATE holdings SET quantity = quantity * ? WHERE symbol = ?"
             self._database.execute(statement, (float(ratio), symbol))
+        return True
 
-    def rename(self, symbol: str, named: str) -> None:
-        """Take up that a symbol has another name from now on."""
+    def rename(self, symbol: str, named: str, event: str) -> bool:
+        """Take up that a symbol has another name from now on, once for an event; tell whether this was the time."""
         with self._transaction():
+            if not self._is_first(event):
+                return False
             for one in self.positions():
                 if one.symbol == symbol and one.quantity:
                     there = self._position(one.bot, named)
@@ -390,6 +395,11 @@ class Ledger:
             if row:
                 self._add_to_holdings(named, float(row[0]))
                 self._database.execute("UPDATE holdings SET quantity = 0 WHERE symbol = ?", (symbol,))
+        return True
+
+    def _is_first(self, event: str) -> bool:
+        statement = "INSERT OR IGNORE INTO facts VALUES (?, ?)"
+        return bool(self._database.execute(statement, (event, _text(datetime.now(UTC)))).rowcount == 1)
 
     def positions(self) -> list[Position]:
         """Return what each bot's own orders have made of each symbol, closed positions included."""

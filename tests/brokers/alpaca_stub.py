@@ -28,6 +28,8 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
         return Answer(401, {"code": 40110000, "message": "request is not authorized"})
     if request.path.startswith("/v2/orders"):
         return _orders(request, book, clock)
+    if request.path == "/v1/corporate-actions":
+        return _corporate_actions(request, book)
     if request.path.startswith(("/v2/stocks", "/v1beta3")):
         return _data(request, book, clock)
     match request.method, request.path:
@@ -84,6 +86,17 @@ def _data(request: Request, book: Book, clock: Callable[[], datetime]) -> Answer
             trades = {symbol: {"p": book.prices[symbol], "t": clock().isoformat()}} if symbol in book.prices else {}
             return Answer(200, {"trades": trades})
     return Answer(404, {"message": f"no route {request.method} {request.path}"})
+
+
+def _corporate_actions(request: Request, book: Book) -> Answer:
+    symbols, kinds = (set(request.query[name].split(",")) for name in ("symbols", "types"))
+    found: dict[str, list[dict[str, object]]] = {}
+    for kind, one in book.corporate_actions:
+        day = str(one["process_date"])
+        is_asked = request.query["start"] <= day <= request.query["end"] and kind in kinds
+        if is_asked and symbols & {one.get("symbol"), one.get("old_symbol")}:
+            found.setdefault(f"{kind}s", []).append(one)
+    return Answer(200, {"corporate_actions": found, "next_page_token": None})
 
 
 def _place(request: Request, book: Book, now: datetime) -> Answer:

@@ -95,8 +95,8 @@ def test_what_is_adopted_goes_to_the_bot_that_holds_most_or_asks_first(ledger: L
 def test_a_split_and_a_new_name_keep_what_it_cost(ledger: Ledger) -> None:
     """One unit becomes ten, and the symbol is called otherwise: holdings and positions follow."""
     ledger.settle("ob-1", "filled", "o-1", 4.0, 100.0)
-    ledger.split("AAPL", Decimal(10))
-    ledger.rename("AAPL", "PEAR")
+    assert [ledger.split("AAPL", Decimal(10), "a split") for _ in range(2)] == [True, False]
+    assert [ledger.rename("AAPL", "PEAR", "a name") for _ in range(2)] == [True, False]
     position = ledger.position("b", "PEAR")
     assert (float(position.quantity), float(position.average_price)) == (40.0, 10.0)
     assert ledger.holdings() == {"PEAR": 40.0}

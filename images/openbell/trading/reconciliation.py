@@ -1,7 +1,8 @@
 """Reconciliation: what the broker holds against what the strategy's own orders have bought and sold.
 
-A difference is reported and remains until a person settles it; nothing is taken over by itself. (`openbell reconcile --adopt`
-takes the broker's word.) Only what exchanges keep as a fee, a part of a per cent of coins, is taken off, and that is told too.
+A difference is reported and remains until a person settles it. (`openbell reconcile --adopt` takes the broker's word.) Two kinds
+are explained by themselves, and told too: what exchanges keep as a fee, a part of a per cent of coins, and the splits and
+renames that a broker tells of, where they explain a difference exactly.
 """
 
 import json
@@ -12,13 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
-from openbell.trading.brokers import Broker, Position
+from openbell.trading.brokers import Broker, BrokerError, Position
+from openbell.trading.corporate_actions import CorporateAction, TellsCorporateActions
 from openbell.trading.order_checks import DIFFERENCES
 from openbell.trading.order_following import follow, tell
 from openbell.trading.waiting_orders import left_to_fill
 
 SELDOM = timedelta(seconds=10)  # runs that start together look once
 FEE = 0.005  # of a holding in coins
+LOOK_BACK = timedelta(days=30)  # how old a split or rename may be that explains a difference
 SECOND_LOOK = 0.7  # seconds: a fill may show in the order before it shows in the position
 ADOPTED = "given up by make reconcile ADOPT=1: what the broker holds counts"
 _EXACT = 1e-6  # of a quantity, which brokers round
@@ -145,6 +148,8 @@ def reconcile(
     news: list[OrderRecord] = []
     found = differences(broker, ledger, symbols, now, news, is_shared=is_shared)
     tell(news, journal, now)
+    actions = [] if is_shared else take_up(broker, ledger, found, now)
+    found = [one for one in found if not any(action.symbol == one.symbol for action in actions)]
     fees = [one for one in found if _is_fee(one)]
     found = [one for one in found if one not in fees]
     if fees:
@@ -152,13 +157,43 @@ def reconcile(
     ledger.remember(DIFFERENCES, json.dumps({one.symbol: [one.ours, one.theirs] for one in found}))
     told = [one.fields() for one in found]
     fact = json.dumps([boot_id, told])
-    if fees or ledger.fact("reconciled") != fact:
+    if fees or actions or ledger.fact("reconciled") != fact:
         fields: dict[str, object] = {"broker": name, "differences": told}
         if fees:
             fields["fees"] = [one.fields() for one in fees]
+        if actions:
+            fields["corporate_actions"] = [one.fields() for one in actions]
         journal.write("reconciled", now, fields, level="error" if found else "info")
         ledger.remember("reconciled", fact)
     return found
+
+
+def take_up(broker: Broker, ledger: Ledger, found: Iterable[Difference], now: datetime) -> list[CorporateAction]:
+    """Take up the splits and renames that explain differences to the last share, and return them.
+
+    On an account that strategies share this is not done: there the quantity of one strategy cannot be told from the others'.
+    """
+    found = tuple(found)
+    if not found or not isinstance(broker, TellsCorporateActions):
+        return []
+    try:
+        told = broker.corporate_actions([one.symbol for one in found], (now - LOOK_BACK).date())
+    except BrokerError:
+        return []  # the difference is told, and the next reconciliation asks again
+    taken: list[CorporateAction] = []
+    for one in found:
+        for action in told:
+            if not action.explains(one.symbol, one.ours, one.theirs, one.named):
+                continue
+            is_taken = (
+                ledger.rename(one.symbol, action.named, action.identity)
+                if action.named
+                else ledger.split(one.symbol, action.ratio, action.identity)
+            )
+            if is_taken:
+                taken.append(action)
+                break
+    return taken
 
 
 def adopt(

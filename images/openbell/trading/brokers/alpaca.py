@@ -5,10 +5,10 @@ for, and sent again, without harm.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
@@ -21,8 +21,10 @@ from openbell.trading.brokers import (
     OrderRefusedError,
     PlacedOrder,
     Position,
+    alpaca_actions,
     alpaca_requests,
 )
+from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import (
@@ -90,6 +92,11 @@ class AlpacaBroker:
         with _told():
             answer = self._ask(lambda client: client.get_all_positions())
             return {position.symbol: position for position in map(_position, answer)}
+
+    def corporate_actions(self, symbols: Iterable[str], since: date) -> list[CorporateAction]:
+        """Return the splits and renames of shares from that day on."""
+        with _told():
+            return alpaca_actions.ask(self._desk, symbols, since, self._at.date())
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order of that id as it is now, or None."""

@@ -21,6 +21,7 @@ from openbell.trading.venues.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
+    from alpaca.data.historical.corporate_actions import CorporateActionsClient
     from alpaca.trading.client import TradingClient
 
 PER_MINUTE = 200.0  # requests of one account; market data is counted apart
@@ -38,6 +39,7 @@ class Clients:
     trading: "TradingClient"
     stocks: "StockHistoricalDataClient"
     crypto: "CryptoHistoricalDataClient"
+    actions: "CorporateActionsClient"
 
 
 def load() -> None:
@@ -70,6 +72,7 @@ def clients(desk: RunServices) -> Clients:
 def _connect(key: str, secret: str, trading: str, data: str, _process: int) -> Clients:
     load()
     from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient  # noqa: PLC0415 - as above
+    from alpaca.data.historical.corporate_actions import CorporateActionsClient  # noqa: PLC0415
     from alpaca.trading.client import TradingClient  # noqa: PLC0415
 
     # Raw answers: a status or a field that the library does not know yet is no reason to lose an order.
@@ -77,8 +80,9 @@ def _connect(key: str, secret: str, trading: str, data: str, _process: int) -> C
         TradingClient(key, secret, raw_data=True, url_override=trading),
         StockHistoricalDataClient(key, secret, raw_data=True, url_override=data),
         CryptoHistoricalDataClient(key, secret, raw_data=True, url_override=data),
+        CorporateActionsClient(key, secret, raw_data=True, url_override=data),
     )
-    for client in (made.trading, made.stocks, made.crypto):
+    for client in (made.trading, made.stocks, made.crypto, made.actions):
         client._retry_codes = [NEVER]  # noqa: SLF001 - its constructors do not pass the argument on
         http_timeouts.limit(client._session)  # noqa: SLF001 - the only way to its time limits
     return made

@@ -1,0 +1,49 @@
+"""Splits and renames of shares, as a broker tells them: they explain a difference that no order has made. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
+
+from openbell.position import decimal
+
+ONE = Decimal(1)
+_EXACT = 1e-6  # of a quantity, which brokers round
+
+
+@dataclass(frozen=True)
+class CorporateAction:
+    """What has become of each unit of a symbol: `ratio` units, under the name `named` if that is not empty."""
+
+    symbol: str
+    day: date
+    ratio: Decimal = ONE
+    named: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Return what tells it from others, so that none is taken up twice."""
+        return f"corporate action of {self.day} {self.symbol} {self.named or self.ratio}"
+
+    def explains(self, symbol: str, ours: float, theirs: float, named: str) -> bool:
+        """Tell whether it makes of our quantity of a symbol just what the broker holds. named: what it seems to be called now."""
+        if symbol != self.symbol:
+            return False
+        if self.named:
+            return named == self.named
+        return not named and abs(float(decimal(ours) * self.ratio) - theirs) <= _EXACT * max(abs(theirs), 1e-3)
+
+    def fields(self) -> dict[str, object]:
+        """Return what the journal says of it."""
+        told: dict[str, object] = {"symbol": self.symbol, "day": self.day.isoformat()}
+        return {**told, "named": self.named} if self.named else {**told, "ratio": float(self.ratio)}
+
+
+@runtime_checkable
+class TellsCorporateActions(Protocol):
+    """A broker that tells of splits and renames."""
+
+    def corporate_actions(self, symbols: Iterable[str], since: date) -> list[CorporateAction]:
+        """Return the splits and renames of these symbols from that day on; BrokerError if it cannot be asked."""
+        ...

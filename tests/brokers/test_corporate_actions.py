@@ -1,0 +1,90 @@
+"""Splits and renames at Alpaca: what its corporate actions explain to the last share is taken up, once, and told."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from openbell.ledger import Ledger
+from tests.brokers.conftest import KINDS
+from tests.brokers.trials import Strategy, buy, strategy_at
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
+    """A strategy that has bought AAPL at Alpaca."""
+    kind = next(one for one in KINDS if one.venue and one.symbol == "AAPL")
+    with strategy_at(kind, tmp_path, monkeypatch) as made:
+        made.write(buy(made))
+        assert made.attempt() is None
+        made.write("def run(ctx): pass")
+        yield made
+
+
+def announce(desk: Strategy, kind: str, **fields: object) -> None:
+    """Let the venue tell of something that was processed today."""
+    today = f"{datetime.now(UTC):%F}"
+    desk.bench.book.corporate_actions.append((kind, {"process_date": today, "ex_date": today, **fields}))
+
+
+def look_again(desk: Strategy) -> tuple[dict[str, float], dict[str, object]]:
+    """Run once more; return what the ledger holds and the last line about a reconciliation."""
+    with closing(desk.ledger()) as ledger:
+        ledger.remember("reconciled at", "2026-01-01T00:00:00+00:00")
+    assert desk.attempt() is None
+    with closing(Ledger(desk.places.state / "ledger.sqlite")) as ledger:
+        return ledger.holdings(), dict(desk.lines("reconciled")[-1])
+
+
+@pytest.mark.parametrize("kind, new, old", [("forward_split", 10, 1), ("reverse_split", 1, 2)])
+def test_a_split_is_taken_up(desk: Strategy, kind: str, new: float, old: float) -> None:
+    """The position has other units and the same cost; nothing differs (T16)."""
+    before = desk.bench.kind.quantity
+    desk.bench.book.held["AAPL"] = before * new / old
+    announce(desk, kind, symbol="AAPL", new_rate=new, old_rate=old)
+    held, line = look_again(desk)
+    assert held == {"AAPL": before * new / old}
+    assert (line["differences"], line["level"]) == ([], "info")
+    told = line["corporate_actions"]
+    assert isinstance(told, list)
+    assert [(one["symbol"], one["ratio"]) for one in told] == [("AAPL", new / old)]
+    with closing(desk.ledger()) as ledger:
+        position = ledger.position("b", "AAPL")
+        assert float(position.cost) == pytest.approx(before * desk.bench.book.prices["AAPL"])
+
+
+def test_a_split_is_taken_up_once(desk: Strategy) -> None:
+    """Another difference of the same size afterwards is nobody's split."""
+    before = desk.bench.kind.quantity
+    announce(desk, "forward_split", symbol="AAPL", new_rate=10, old_rate=1)
+    desk.bench.book.held["AAPL"] = before * 10
+    look_again(desk)
+    desk.bench.book.held["AAPL"] = before * 100
+    held, line = look_again(desk)
+    assert held == {"AAPL": before * 10}
+    assert line["level"] == "error"
+
+
+def test_a_rename_is_taken_up(desk: Strategy) -> None:
+    """What was held under the old name is held under the new one."""
+    book, before = desk.bench.book, desk.bench.kind.quantity
+    book.held = {"PEAR": before}
+    book.prices["PEAR"] = 100.0
+    announce(desk, "name_change", old_symbol="AAPL", new_symbol="PEAR")
+    held, line = look_again(desk)
+    assert held == {"PEAR": before}
+    assert line["differences"] == []
+
+
+@pytest.mark.parametrize("held", [5.0, 21.0])
+def test_what_a_split_does_not_explain_to_the_last_share_differs(desk: Strategy, held: float) -> None:
+    """Somebody has traded by hand as well: a person looks."""
+    announce(desk, "forward_split", symbol="AAPL", new_rate=10, old_rate=1)
+    desk.bench.book.held["AAPL"] = desk.bench.kind.quantity * held
+    _, line = look_again(desk)
+    assert line["level"] == "error"
+    assert "corporate_actions" not in line
