@@ -19,12 +19,11 @@ from typing import Any
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
 from openbell.ledger_schema import SCHEMA, VERSION
-from openbell.order_terms import MARKET, Terms, decoded
+from openbell.order_terms import FINAL, MARKET, Terms, decoded
 from openbell.position import ZERO, Position, after_adoption, after_fill, after_split, decimal
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 KEEP_DAYS = 90  # days of claims, and of journal, that stay
-FINAL = ("filled", "rejected", "cancelled", "expired", "refused", "lost")  # of an order: nothing more becomes of it
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
 _NAMED = "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms"
 _BOTH = (

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 
 TIMES_IN_FORCE = ("day", "gtc", "ioc", "opg", "cls")
 TAKE_PROFIT, STOP_LOSS = "tp", "sl"  # the legs of a bracket
+# Statuses after which an order does not change any more.
+FINAL = ("filled", "rejected", "cancelled", "expired", "refused", "lost")
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from openbell.slots import next_slot
 from openbell.strategy import loader
 from openbell.strategy_user import acting_as
 
-LOOK_EVERY = 0.05  # seconds
+POLL_INTERVAL = 0.05  # seconds
 BUSY = 75  # exit code
 
 
 @dataclass(frozen=True)
-class Look:
+class Activity:
     """What strategies are about: runs in progress with their begin, and for each bot its first slot without an outcome."""
 
     running: tuple[tuple[str, datetime], ...]
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             if options.look:
                 now = datetime.now(UTC)
-                print("\n".join(_look(watched, now).lines(now, now + timedelta(seconds=options.within))))
+                print("\n".join(_activity(watched, now).lines(now, now + timedelta(seconds=options.within))))
                 return 0
             return _wait(watched, options)
         except (CalendarExpired, sqlite3.Error) as error:
@@ -98,7 +98,7 @@ def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
         # A file that SQLite makes beside the ledger must be the strategy's, also where this process is root.
         with acting_as(places.strategy):
             watched = Watched(places, manifest, stack.enter_context(closing(Ledger(path))))
-            look(manifest, watched.ledger, datetime.now(UTC))
+            activity_of(manifest, watched.ledger, datetime.now(UTC))
     except (PathError, ManifestError, CalendarExpired, sqlite3.Error) as error:
         # A strategy in such a state starts no run: there is nothing to cross.
         print(error, file=sys.stderr)
@@ -106,24 +106,24 @@ def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
     return watched
 
 
-def _look(watched: Iterable[Watched], now: datetime) -> Look:
-    looks = [look(one.manifest, one.ledger, now) for one in watched]
-    running = tuple(run for one in looks for run in one.running)
-    return Look(running, tuple(sorted((slot for one in looks for slot in one.coming), key=lambda slot: slot[1])))
+def _activity(watched: Iterable[Watched], now: datetime) -> Activity:
+    found = [activity_of(one.manifest, one.ledger, now) for one in watched]
+    running = tuple(run for one in found for run in one.running)
+    return Activity(running, tuple(sorted((slot for one in found for slot in one.coming), key=lambda slot: slot[1])))
 
 
-def look(manifest: Manifest, ledger: Ledger, now: datetime) -> Look:
+def activity_of(manifest: Manifest, ledger: Ledger, now: datetime) -> Activity:
     """Return what the ledger and the schedules say. A stream is no run to wait for: it ends when it is asked to."""
     streams = {bot.id for bot in manifest.bots if bot.is_stream}
     running = tuple((claim.bot, claim.started_at) for claim in ledger.open_claims() if claim.bot not in streams)
     coming = [(bot.id, at) for bot in manifest.bots if (at := _next(bot, ledger, now)) is not None]
-    return Look(running, tuple(sorted(coming, key=lambda one: one[1])))
+    return Activity(running, tuple(sorted(coming, key=lambda one: one[1])))
 
 
-def is_quiet(now: Look, first: Look, until: datetime, strict_until: datetime | None) -> bool:
+def is_quiet(now: Activity, first: Activity, until: datetime, strict_until: datetime | None) -> bool:
     """Tell whether the strategy may be stopped.
 
-    first: the look at the beginning; what was due then until `until` is waited for. A bot that is due every few seconds
+    first: the activity at the beginning; what was due then until `until` is waited for. A bot that is due every few seconds
     is quiet between two runs. strict_until: no slot at all may be due until then.
     """
     if now.running:
@@ -137,11 +137,11 @@ def is_quiet(now: Look, first: Look, until: datetime, strict_until: datetime | N
 def _wait(watched: Sequence[Watched], options: argparse.Namespace) -> int:
     within, end = timedelta(seconds=options.within), time.monotonic() + options.patience
     began = datetime.now(UTC)
-    first = _look(watched, began)
+    first = _activity(watched, began)
     told: list[str] = []
     while True:
         now = datetime.now(UTC)
-        seen = _look(watched, now)
+        seen = _activity(watched, now)
         if is_quiet(seen, first, began + within, now + within if options.strict else None):
             return 0
         if silent := [one for one in watched if not one.beats(now)]:
@@ -156,7 +156,7 @@ def _wait(watched: Sequence[Watched], options: argparse.Namespace) -> int:
         if not told:
             told = seen.lines(now, now + within)
             print("\n".join(told), flush=True)
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
 
 
 def _next(bot: Bot, ledger: Ledger, now: datetime) -> datetime | None:

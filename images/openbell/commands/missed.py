@@ -62,14 +62,14 @@ def main(arguments: Sequence[str]) -> int:
         file = "-".join(["missed", *sorted(options.strategy)]) + ".sqlite"
         with closing(Store(state / file)) as store:
             lines = [*(str(problem) for error in unread for problem in error.problems)]
-            lines += look(store, wanted, [_name(one) for one in unread], journal, clock.now())
+            lines += new_lines(store, wanted, [_name(one) for one in unread], journal, clock.now())
     except (PathError, sqlite3.Error, OSError) as error:
         return _refuse(str(error), EXIT_CANNOT)
     print("".join(f"{line}\n" for line in lines), end="")
     return EXIT_SOMETHING if lines else 0
 
 
-def look(
+def new_lines(
     store: Store, manifests: Sequence[Manifest], unknown: Iterable[str], journal: Path, now: datetime
 ) -> list[str]:
     """Enter what is new, and return a line for each thing that went wrong and was not told before."""

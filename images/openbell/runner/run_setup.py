@@ -90,7 +90,9 @@ def halted(places: Paths, *, is_exit: bool = False) -> str:
     return str(halt) if halt and not (is_exit and halt.exits) else ""
 
 
-def look(manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime) -> None:
+def reconcile_account(
+    manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime
+) -> None:
     """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
     _, open_at = open_for(manifest, bot, replace(desk, remaining=partial(_left, time.monotonic() + PATIENCE)))
     broker = open_at(now)
@@ -110,11 +112,11 @@ def look(manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journa
         journal.write("output", now, level="warning", text=text)
 
 
-def look_at_start(manifest: Manifest, places: Paths, journal: Journal, now: datetime) -> None:
+def open_and_reconcile(manifest: Manifest, places: Paths, journal: Journal, now: datetime) -> None:
     """Reconcile the account when the strategy's container starts, in a process of its own."""
     ledger = Ledger(places.state / "ledger.sqlite")
     bot = manifest.bots[0]
-    look(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now)
+    reconcile_account(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now)
     ledger.close()
 
 

@@ -30,7 +30,15 @@ from openbell.runner.child import Files, answer_stack, wait_for_start
 from openbell.runner.launchers import ECHO
 from openbell.runner.output import Printed
 from openbell.runner.report import Failure, write_report
-from openbell.runner.run_setup import TimeLeft, desk_of, halted, look, look_at_start, open_for, open_ledger
+from openbell.runner.run_setup import (
+    TimeLeft,
+    desk_of,
+    halted,
+    open_and_reconcile,
+    open_for,
+    open_ledger,
+    reconcile_account,
+)
 from openbell.runner.start_signal import WaitForStart, nothing_to_wait_for
 from openbell.strategy import executable, loader
 from openbell.strategy.context import Context
@@ -68,7 +76,7 @@ def attempt(
         desk = desk_of(manifest, run.bot, places, ledger, time_left)
         market, open_at = open_for(manifest, run.bot, desk)
         may_not = partial(halted, places)
-        look(manifest, run.bot, desk, ledger, journal, clock.now())
+        reconcile_account(manifest, run.bot, desk, ledger, journal, clock.now())
         ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
         if run.bot.is_stream:
             now = BrokerNow(open_at, clock.now)
@@ -140,9 +148,9 @@ def warm_up(manifest: Manifest, places: Paths) -> None:
 
 
 def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> Failure | None:
-    """Compare the account with the ledger before the first run; whatever goes wrong is told, and keeps nothing from starting."""
+    """Compare the account with the ledger before the first run; an error is written to the journal and does not prevent the start."""
     try:
-        look_at_start(manifest, places, journal, clock.now())
+        open_and_reconcile(manifest, places, journal, clock.now())
     except Exception as error:  # noqa: BLE001 - a third party's broker may raise anything
         return Failure(error_text(error), traceback.format_exc())
     return None

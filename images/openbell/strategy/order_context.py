@@ -170,12 +170,12 @@ class OrderContext(AccountContext):
 
     def _replaced(self, record: OrderRecord, quantity: float, terms: Terms) -> tuple[PlacedOrder, Terms]:
         if record.status in FINAL:
-            return self._orders.look(record), record.terms
+            return self._orders.query(record), record.terms
         judged = self._checks.replaced(record, quantity, terms, self.slot, self._clock())
         if judged.reason:
-            return replace(self._orders.look(record), status="refused", reason=judged.reason), record.terms
+            return replace(self._orders.query(record), status="refused", reason=judged.reason), record.terms
         if (judged.order.terms, judged.order.quantity) == (record.terms, record.quantity):
-            return self._orders.look(record), record.terms
+            return self._orders.query(record), record.terms
         return self._orders.replace(record, judged.order.quantity, judged.order.terms), judged.order.terms
 
     def _has_waiting_parent(self, one: OrderRecord) -> bool:

@@ -149,7 +149,7 @@ class OrderPath:
             self._ledger.settle(leg_id(client_order_id, leg), "lost", "", reason="it never reached the broker")
         return _from_record(replace(record, status="lost", reason="it never reached the broker"))
 
-    def look(self, record: OrderRecord) -> PlacedOrder:
+    def query(self, record: OrderRecord) -> PlacedOrder:
         """Return an order as it is now."""
         placed = None if record.status in FINAL else self._broker.find(record.client_order_id)
         if placed is None:

@@ -5,10 +5,6 @@ from datetime import datetime
 
 from openbell.order_terms import MARKET, Terms
 
-FINAL = frozenset(
-    {"filled", "rejected", "cancelled", "expired", "refused", "lost"}
-)  # nothing more becomes of the order
-
 
 @dataclass(frozen=True)
 class Order:

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from openbell.order_terms import Terms
+from openbell.order_terms import FINAL, Terms
 from openbell.position import ZERO
 from openbell.trading.markets import Bar
-from openbell.trading.orders import FINAL, Order
+from openbell.trading.orders import Order
 
 OPENING, CLOSING = "open", "close"  # of a session
 

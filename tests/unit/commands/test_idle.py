@@ -10,7 +10,7 @@ import pytest
 
 from openbell import heartbeat
 from openbell.commands import idle
-from openbell.commands.idle import Look, is_quiet, look
+from openbell.commands.idle import Activity, activity_of, is_quiet
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Manifest, load_named
@@ -47,48 +47,48 @@ def test_what_is_in_progress_and_what_is_next(tmp_path: Path, ledger: Ledger) ->
     """A claim that has no outcome is a run; the first slot without an outcome is next; a stream is neither."""
     one = manifest(tmp_path, TOML + STREAM)
     ledger.claim([claim("b", after(-2)), claim("s", after(-100), "stream")])
-    assert look(one, ledger, NOW) == Look((("b", after(-2)),), (("b", after(3)),))
+    assert activity_of(one, ledger, NOW) == Activity((("b", after(-2)),), (("b", after(3)),))
     ledger.finish([(claim("b", after(-2)), "succeeded")])
-    assert look(one, ledger, NOW) == Look((), (("b", after(3)),))
+    assert activity_of(one, ledger, NOW) == Activity((), (("b", after(3)),))
 
 
 def test_a_slot_that_is_due_and_not_yet_claimed_counts(tmp_path: Path, ledger: Ledger) -> None:
     """Between its instant and its claim, which are a millisecond apart."""
     one = manifest(tmp_path)
     ledger.account([("b", after(-7))])
-    assert look(one, ledger, NOW).coming == (("b", after(-2)),)
+    assert activity_of(one, ledger, NOW).coming == (("b", after(-2)),)
 
 
 def test_slots_of_long_ago_are_not_waited_for(tmp_path: Path, ledger: Ledger) -> None:
     """They are the loop's to account for, and will not run."""
     ledger.account([("b", after(-3602))])
-    assert look(manifest(tmp_path), ledger, NOW).coming[0][1] >= after(-62)
+    assert activity_of(manifest(tmp_path), ledger, NOW).coming[0][1] >= after(-62)
 
 
 @pytest.mark.parametrize(
     "now,first,strict,expected",
     [
         # Nothing in progress, nothing due within the five seconds: stop at once.
-        (Look((), (("b", after(30)),)), Look((), (("b", after(30)),)), None, True),
+        (Activity((), (("b", after(30)),)), Activity((), (("b", after(30)),)), None, True),
         # A run in progress.
-        (Look((("b", NOW),), ()), Look((), ()), None, False),
+        (Activity((("b", NOW),), ()), Activity((), ()), None, False),
         # A slot was due soon at the first look, and is still to come.
-        (Look((), (("b", after(3)),)), Look((), (("b", after(3)),)), None, False),
+        (Activity((), (("b", after(3)),)), Activity((), (("b", after(3)),)), None, False),
         # It has run, and the next is as near: a bot that is due every few seconds is quiet in between.
-        (Look((), (("b", after(8)),)), Look((), (("b", after(3)),)), None, True),
+        (Activity((), (("b", after(8)),)), Activity((), (("b", after(3)),)), None, True),
         # Strictly, that is not quiet, if the next is within the time that is asked for.
-        (Look((), (("b", after(8)),)), Look((), (("b", after(3)),)), after(10), False),
-        (Look((), (("b", after(20)),)), Look((), (("b", after(3)),)), after(10), True),
+        (Activity((), (("b", after(8)),)), Activity((), (("b", after(3)),)), after(10), False),
+        (Activity((), (("b", after(20)),)), Activity((), (("b", after(3)),)), after(10), True),
     ],
 )
-def test_the_quiet_moment(now: Look, first: Look, strict: datetime | None, expected: bool) -> None:
+def test_the_quiet_moment(now: Activity, first: Activity, strict: datetime | None, expected: bool) -> None:
     """No run in progress, and what was due soon has run."""
     assert is_quiet(now, first, after(5), strict) is expected
 
 
 def test_what_a_person_is_told() -> None:
     """Runs with their begin, and what is due with the seconds to it."""
-    seen = Look((("a", NOW),), (("b", after(3)), ("c", after(300))))
+    seen = Activity((("a", NOW),), (("b", after(3)), ("c", after(300))))
     assert seen.lines(NOW, after(60)) == [
         "a: a run is in progress since 09:05:02 UTC",
         "b: due at 09:05:05 UTC, in 3 s",

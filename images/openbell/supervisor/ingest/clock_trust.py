@@ -2,19 +2,19 @@
 
 from datetime import datetime, timedelta
 
-JUMP = timedelta(seconds=60)  # two looks at the clock that are further apart are a jump, or an absence
+JUMP = timedelta(seconds=60)  # two readings of the clock that are further apart mean a jump, or an absence
 TRUSTED = timedelta(seconds=300)  # a clock that goes on for so long is trusted
 
 
 class ClockTrust:
-    """Follows the clock from look to look."""
+    """Follows the clock from one reading to the next."""
 
     def __init__(self, now: datetime) -> None:
         self._now = self._since = now
         self._is_trusted = False
 
-    def look(self, now: datetime) -> str:
-        """Return "ahead" or "back" if the clock has jumped since the last look, "trusted" once it is, and otherwise nothing."""
+    def check(self, now: datetime) -> str:
+        """Return "ahead" or "back" if the clock has jumped since the last check, "trusted" once it is, and otherwise nothing."""
         before, self._now = self._now, now
         if abs(now - before) > JUMP:
             self._since, self._is_trusted = now, False

@@ -206,7 +206,7 @@ class SlotLedger:
 
         If it jumps to where it was before, setting it back was the mistake: no slot of the time before is judged again.
         """
-        seen = self._clock.look(now)
+        seen = self._clock.check(now)
         if seen in {"back", "trusted"}:
             for strategy, bot in self.expectations:
                 self.mark_changed(strategy, bot)  # what holds until a time of the clock before is judged anew

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from openbell.order_terms import FINAL as FINAL
 from openbell.trading.errors import BrokerError as BrokerError
 from openbell.trading.errors import OrderRefusedError as OrderRefusedError
-from openbell.trading.orders import FINAL as FINAL
 from openbell.trading.orders import Order as Order
 from openbell.trading.orders import PlacedOrder as PlacedOrder
 
