@@ -28,7 +28,7 @@ Contents = dict[str, dict[str, Any]]  # by name: size, sha256, and for a databas
 # Signs of life, locks and requests mean nothing on another day; what SQLite keeps beside a database is part of its copy.
 _PASSING = frozenset({"beat.json", "loop.lock", "orders.lock", "deployment.json"})
 _PASSING_FOLDERS = frozenset({"streams", "requests"})
-_BESIDE_DATABASE = ("-wal", "-shm", "-journal")
+_BESIDE_DATABASE = ("-wal", "-shm", "-journal", "-synced")
 _SQLITE = b"SQLite format 3\0"
 _PIECE = 1 << 20
 
@@ -51,6 +51,9 @@ def write(output: BinaryIO, roots: Mapping[str, Path], scratch: Path, at: dateti
                     with foreign_files.opened(path, roots[root]) as file:
                         start = file.read(len(_SQLITE))
                         file.seek(0)
+                        if start and path.suffix == ".sqlite" and start != _SQLITE and not as_is:
+                            msg = f"{name} is damaged: it is no SQLite database any more"
+                            raise BackupError(msg)
                         if start == _SQLITE and not as_is:
                             contents[name] = _add_database(archive, name, path, scratch)
                         else:

@@ -149,6 +149,14 @@ def make(data: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("content", [b"\0" * 4096, b"not a database", b"S"])
+def test_a_ledger_that_was_overwritten_makes_no_backup(data: Path, content: bytes) -> None:
+    """Without its header it is not taken for an ordinary file: the good backups before it must not be pruned for this one."""
+    (data / LEDGER).write_bytes(content)
+    with pytest.raises(BackupError, match=r"^state/trader/ledger.sqlite is damaged: it is no SQLite database any more$"):
+        written(data)
+
+
 def test_make_restore_brings_back_what_make_backup_wrote(data: Path, tmp_path: Path) -> None:
     """The file is whole and the owner's alone; what was there before the restore is kept beside it."""
     file = tmp_path / "backup.tar.gz"
