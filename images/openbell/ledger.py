@@ -353,14 +353,25 @@ class Ledger:
         rows = self._database.execute("SELECT symbol, quantity FROM holdings ORDER BY symbol")
         return {symbol: quantity for symbol, quantity in rows if abs(quantity) > _DUST}
 
-    def hold(self, quantities: Mapping[str, float], now: datetime | None = None) -> None:
+    def hold(
+        self, quantities: Mapping[str, float], now: datetime | None = None, lost: Iterable[str] = (), reason: str = ""
+    ) -> None:
         """Replace what is held of these symbols: a person has decided that the broker is right.
 
-        The difference goes to the bot that holds most of the symbol, or to the first one that asks for it.
+        The difference goes to the bot that holds most of the symbol, or to the first one that asks for it. lost: orders of
+        unknown fate that are given up in the same step, for this reason: what they have filled is in the quantities.
         """
         statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity"
         with self._transaction():
             self._database.executemany(statement, list(quantities.items()))
+            for client_order_id in lost:
+                self._database.execute(
+                    "UPDATE orders SET status = 'lost' WHERE client_order_id = ? AND status = 'uncertain'",
+                    (client_order_id,),
+                )
+                self._database.execute(
+                    "UPDATE sent SET reason = ? WHERE client_order_id = ?", (reason, client_order_id)
+                )
             for symbol, quantity in quantities.items():
                 held = [one for one in self.positions() if one.symbol == symbol]
                 most = max(held, key=lambda one: abs(one.quantity), default=Position(SHARED, symbol))

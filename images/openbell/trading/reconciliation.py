@@ -7,7 +7,7 @@ renames that a broker tells of, where they explain a difference exactly.
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -82,29 +82,30 @@ def differences(
     news: list[OrderRecord] | None = None,
     *,
     is_shared: bool = False,
+    without: Collection[str] = (),
 ) -> list[Difference]:
     """Return what differs now; one that a second look does not confirm was a fill on its way.
 
     news: takes up the orders of which there was something new. is_shared: others trade on the account too, so that what is
-    there beyond our orders is theirs and only what is missing differs.
+    there beyond our orders is theirs and only what is missing differs. without: ids of orders that explain nothing.
     """
     symbols = tuple(symbols)
     news = [] if news is None else news
     news += follow(broker, ledger, now)
-    found = _look(broker, ledger, symbols)
+    found = _look(broker, ledger, symbols, without)
     if found:
         time.sleep(SECOND_LOOK)
         news += follow(broker, ledger, now)
-        confirmed = _look(broker, ledger, symbols)
+        confirmed = _look(broker, ledger, symbols, without)
         found = [one for one in confirmed if any(one.symbol == first.symbol for first in found)]
     return [one for one in found if one.is_shortfall] if is_shared else found
 
 
-def _look(broker: Broker, ledger: Ledger, symbols: tuple[str, ...]) -> list[Difference]:
+def _look(broker: Broker, ledger: Ledger, symbols: tuple[str, ...], without: Collection[str]) -> list[Difference]:
     # Another run's order that fills between the two questions must not look like a difference: what the ledger says is
     # asked before and after, and whatever lies between the two answers is right.
     before, theirs, after = ledger.holdings(), _quantities(broker.positions()), ledger.holdings()
-    waiting = _waiting(ledger.open_orders())
+    waiting = _waiting(one for one in ledger.open_orders() if one.client_order_id not in without)
     for symbol in {*before, *after}:
         moved = before.get(symbol, 0.0) - after.get(symbol, 0.0)
         low, high = waiting.get(symbol, (0.0, 0.0))
@@ -202,16 +203,18 @@ def adopt(
     """Take the broker's word for what is held, and return what differed. Orders of unknown fate are given up with it."""
     symbols = tuple(symbols)
     follow(broker, ledger, now)  # the broker may know them by now
-    for record in ledger.open_orders():
-        if record.status == "uncertain" and broker.find(record.client_order_id) is None:
-            ledger.settle(record.client_order_id, "lost", "", record.filled, record.price, ADOPTED)
-    found = differences(broker, ledger, symbols, now, is_shared=is_shared)
+    given_up = {
+        record.client_order_id
+        for record in ledger.open_orders()
+        if record.status == "uncertain" and broker.find(record.client_order_id) is None
+    }
+    found = differences(broker, ledger, symbols, now, is_shared=is_shared, without=given_up)
     held: dict[str, float] = {}
     for one in found:
         held[one.symbol] = one.theirs
         if one.named:
             held[one.named] = one.ours
-    ledger.hold(held, now)
+    ledger.hold(held, now, given_up, ADOPTED)
     ledger.remember(DIFFERENCES, "{}")
     return found
 
