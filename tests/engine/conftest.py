@@ -20,7 +20,7 @@ WORKING = ["slow", "supervisor", "ticker"]
 def kit(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
     """The kit with the fixtures' strategies, built and started: those that work are healthy."""
     # What is started here waits for the engine's first check.
-    kit = make_kit(tmp_path_factory.mktemp("kit"), ["slow", "ticker", *BROKEN], OPENBELL_HEALTH_INTERVAL="1s")
+    kit = make_kit(tmp_path_factory.mktemp("kit"), ["slow", "ticker", *BROKEN], OPENBELL_HEALTH_INTERVAL="5s")
     with removed_afterwards(engine, kit.project):
         DockerCompose(kit.folder, services=WORKING, build=True, wait=True).start()
         DockerCompose(kit.folder, services=BROKEN, build=True, wait=False).start()
