@@ -8,16 +8,18 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import docker
 import pytest
 
+from openbell import calendars
 from tests.engine.kit import ROOT, Kit, free_port, removed_afterwards, wait_until
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
-# Not here: the suite itself, and what starts and stops the project, which the fixture does.
-LEFT_OUT = ("make test", "make up", "make down")
+# Not here: the suite itself, what starts and stops the project, which the fixture does, and a slot of a day that will be too old.
+LEFT_OUT = ("make test", "make up", "make down", "make run STRATEGY=ma_crossover SLOT=")
 
 
 def commands() -> list[str]:
@@ -74,6 +76,20 @@ def test_run_prints_decisions(project: Kit) -> None:
     assert "trigger manual" in printed
     assert "AAPL: " in printed
     assert "MSFT: " in printed
+
+
+def test_a_slot_that_has_passed_runs_once(project: Kit) -> None:
+    """`make run SLOT=` runs it in the container as that slot; a second time it says what became of it."""
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    while calendars.load("XNYS").session(day) is None:
+        day -= timedelta(days=1)
+    command = f"make run STRATEGY=ma_crossover SLOT={day}T09:35 YES=1"
+    printed = run(project.folder, command)
+    assert "trigger backfill" in printed
+    assert "AAPL: " in printed
+    again = call(project.folder, command)
+    assert again.returncode == 2, again.stdout + again.stderr
+    assert "succeeded" in again.stderr
 
 
 @pytest.mark.parametrize(
