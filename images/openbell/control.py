@@ -162,7 +162,7 @@ def unhalt(root: Path) -> bool:
 
 
 def halted(root: Path) -> Halt | None:
-    """Return the halt, or None if orders may be sent. Anything in its place that cannot be read counts as a halt."""
+    """Return the halt, or None if orders may be sent. A halt file that cannot be read counts as a halt."""
     try:
         content = foreign_files.read_object(root / _HALT, root)
         since = instant(content.get("since")) or _ALWAYS

@@ -58,7 +58,7 @@ def test_a_split_is_taken_up(desk: Strategy, kind: str, new: float, old: float) 
 
 
 def test_a_split_is_taken_up_once(desk: Strategy) -> None:
-    """Another difference of the same size afterwards is nobody's split."""
+    """Another difference of the same size afterwards is not explained by the split."""
     before = desk.bench.kind.quantity
     announce(desk, "forward_split", symbol="AAPL", new_rate=10, old_rate=1)
     desk.bench.book.held["AAPL"] = before * 10
@@ -82,7 +82,7 @@ def test_a_rename_is_taken_up(desk: Strategy) -> None:
 
 @pytest.mark.parametrize("held", [5.0, 21.0])
 def test_what_a_split_does_not_explain_to_the_last_share_differs(desk: Strategy, held: float) -> None:
-    """Somebody has traded by hand as well: a person looks."""
+    """There was a trade by hand as well: a person has to decide."""
     announce(desk, "forward_split", symbol="AAPL", new_rate=10, old_rate=1)
     desk.bench.book.held["AAPL"] = desk.bench.kind.quantity * held
     _, line = look_again(desk)

@@ -1,1 +1,1 @@
-"""Inputs that nobody would write, made from valid ones: files of strategies, settings, requests, calls of functions."""
+"""Invalid inputs, made from valid ones: files of strategies, settings, requests, calls of functions."""

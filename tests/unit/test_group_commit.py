@@ -128,7 +128,7 @@ def test_a_process_that_is_stopped_while_it_syncs_holds_up_no_other(
 def test_what_another_boot_synced_is_not_believed(
     database: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The steady clock began anew: a larger time of before says nothing."""
+    """After a boot the steady clock begins anew: a larger time from the earlier boot proves no sync."""
     group = GroupCommit(tmp_path / "rows.sqlite")
     monkeypatch.setattr(group_commit, "_BOOT", b"the boot before!")
     later = time.monotonic_ns() + 10**15

@@ -1,4 +1,4 @@
-"""An order of which nobody can say whether it arrived: it stops new exposure in its symbol, until a person adopts what is held."""
+"""An order of unknown fate: it stops new exposure in its symbol, until a person adopts what is held."""
 
 from contextlib import closing
 from datetime import timedelta

@@ -142,7 +142,7 @@ class TradingSimulation:
                 os.close(journal._file)
 
     def _between(self, *, kills: bool = True) -> None:
-        """Let orders fill, follow them, and give up what nobody can find, as a person would."""
+        """Let orders fill, follow them, and give up what cannot be found, as a person would."""
         for one in self._venue.orders[-20:]:
             if one.status not in FINAL and self._chance.random() < 0.7:
                 self._venue.fill(one, one.quantity * self._chance.choice([0.2, 0.5, 1.0]))

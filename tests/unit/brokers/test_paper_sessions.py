@@ -59,7 +59,7 @@ class _Always:
     ("2026-11-26T15:00+00:00", "2026-11-27 14:30"),  # Thanksgiving
 ])  # fmt: skip
 def test_a_share_is_not_bought_while_its_market_is_closed(tmp_path: Path, at: str, opens: str) -> None:
-    """The newest trade is of another day, and nobody could buy at its price (T17): the order waits for the next one."""
+    """The newest trade is of another day, and its price cannot be had any more (T17): the order waits for the next one."""
     market = _Market(100.0)
     placed = PaperBroker(tmp_path, market, datetime.fromisoformat(at)).submit(Order("ob-1", "AAPL", "buy", 1.0))
     assert (placed.status, placed.filled_quantity) == ("accepted", 0.0)

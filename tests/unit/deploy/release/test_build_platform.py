@@ -72,7 +72,7 @@ def test_what_cannot_be_built_is_said_before_anything(monkeypatch: pytest.Monkey
 
 
 def test_what_a_person_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever sets the variable knows the builder."""
+    """A builder that the variable names is used as it is."""
     builder(monkeypatch)
     monkeypatch.setenv(build_platform.VARIABLE, "linux/arm64")
     assert follow("aarch64") == "linux/arm64"

@@ -6,7 +6,7 @@ from apprise.manager_plugins import NotificationManager
 
 from openbell.supervisor.alerts.fit import BYTES, CHARACTERS, SHORTEST, fit
 
-# Plugins for services that nobody asks for here import modules that Python is about to remove.
+# Plugins for services that are not used here import modules that Python is about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 BODY = "\n".join(f"bot-{number:04} failed: ValueError: no bars of AAPL" for number in range(150))
