@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from openbell.ledger import Claim, Ledger
-from openbell.ledger_schema import SCHEMA
+from openbell.ledger.schema import SCHEMA
 from openbell.postgres.database import LOCKS, Database
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
@@ -36,8 +36,7 @@ class PostgresLedger(Ledger):
         self._group = None  # the server makes commits durable
         if prepare:
             self.database.executescript(SCHEMA + _LEASES + LOCKS)
-            self._begin_holdings()
-            self._begin_positions()
+            self._begin()
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:

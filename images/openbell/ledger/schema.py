@@ -37,3 +37,9 @@ CREATE TABLE IF NOT EXISTS terms (client_order_id TEXT PRIMARY KEY, terms TEXT N
 CREATE TABLE IF NOT EXISTS state (bot TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (bot, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+# Orders with what later versions know of them.
+ALL_OF_ORDERS = (
+    "orders LEFT JOIN sent ON sent.client_order_id = orders.client_order_id "
+    "LEFT JOIN terms ON terms.client_order_id = orders.client_order_id"
+)

@@ -1,0 +1,51 @@
+"""What the ledger keeps: claims of slots, and orders."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from openbell.order_terms import MARKET, Terms
+
+SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
+
+
+class EpochLostError(Exception):
+    """Another attempt of the run has taken over, or the run has ended: this one may write and send nothing more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A slot that a run has taken. `outcome` is None while the run is in progress."""
+
+    bot: str
+    slot: datetime
+    run_id: str
+    attempt: int
+    trigger: str  # loop, cron, serverless, manual, stream
+    started_at: datetime
+    outcome: str | None = None
+
+
+@dataclass(frozen=True)
+class OrderRecord:
+    """An order that a run has decided on. `status` is "intended" until the broker's answer is known."""
+
+    client_order_id: str
+    bot: str
+    slot: datetime
+    symbol: str
+    side: str
+    leg: str
+    quantity: float
+    status: str = "intended"
+    order_id: str | None = None
+    at: datetime | None = field(default=None, compare=False)  # when it was about to be sent
+    filled: float = 0.0
+    fee: float = 0.0  # how much of what was bought was kept
+    price: float | None = None
+    reason: str = ""
+    terms: Terms = MARKET
+
+    @property
+    def left(self) -> float:
+        """How much of the order is not filled yet."""
+        return max(0.0, self.quantity - self.filled)
