@@ -258,11 +258,18 @@ def since(folder: Path, first: date) -> Iterator[Event]:
                     yield event
 
 
-def prune(folder: Path, today: date, keep_days: int) -> None:
-    """Remove the files that are older than `keep_days` days."""
-    for day, path in days(folder):
-        if day < today - timedelta(days=keep_days):
+def prune(folder: Path, today: date, keep_days: int) -> date:
+    """Remove the files that are older than `keep_days` days; return the oldest day that stays.
+
+    The newest `keep_days` files stay too: with a clock that is years ahead every day is old.
+    """
+    files = days(folder)
+    newest = files[-keep_days:]
+    oldest = min(today - timedelta(days=keep_days), newest[0][0] if newest else today)
+    for day, path in files:
+        if day < oldest:
             path.unlink(missing_ok=True)
+    return oldest
 
 
 class Follower:

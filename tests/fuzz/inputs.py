@@ -13,7 +13,7 @@ import pytest
 
 INPUTS = int(os.environ.get("OPENBELL_FUZZ", "0"))
 FEW = 300  # inputs of each kind in `make test`
-ROUND = 50_000  # inputs of one test; more are given to the same test with other seeds
+ROUND = 25_000  # inputs of one test; more are given to the same test with other seeds
 
 TOKENS = (
     *(b"[" * 5_000, b'{"a":' * 3_000, b"9" * 5_000, b"0x7f", b"NaN", b"-Infinity", b"1e999", b"-0.0", b"1_000"),
@@ -45,9 +45,9 @@ def mutated(rng: random.Random, valid: Sequence[bytes]) -> bytes:
     return content
 
 
-def rounds(each: int = 1) -> pytest.MarkDecorator:
-    """Return the seeds of a test that is given so many inputs at a time."""
-    return pytest.mark.parametrize("number", range(max(1, -(-INPUTS // (ROUND * each)))))
+def rounds() -> pytest.MarkDecorator:
+    """Return the seeds with which a test is given all its inputs."""
+    return pytest.mark.parametrize("number", range(max(1, -(-INPUTS // ROUND))))
 
 
 def fuzz(number: int, valid: Sequence[bytes], check: Callable[[bytes], bool]) -> None:
@@ -77,5 +77,5 @@ def _run(number: int, valid: Sequence[bytes], check: Callable[[list[bytes]], int
 
 def _inputs(number: int, valid: Sequence[bytes], each: int) -> Iterator[list[bytes]]:
     rng = random.Random(number)
-    for _ in range(-(-min(ROUND * each, INPUTS or FEW) // each)):
+    for _ in range(-(-min(ROUND, INPUTS or FEW) // each)):
         yield [mutated(rng, valid) for _ in range(each)]

@@ -48,7 +48,7 @@ RUN: dict[str, object] = {"bot": "pulse", "slot": "2026-11-20T12:00:00.000Z", "r
 VALID = [json.dumps({**HEAD, **RUN, **line}).encode() + b"\n" for line in LINES]
 
 
-@rounds(EACH)
+@rounds()
 @pytest.mark.timeout(900)
 def test_any_lines_in_a_journal(number: int, tmp_path: Path) -> None:
     """Each step ends, everything that is shown is valid JSON and no error, and the victim has no condition."""

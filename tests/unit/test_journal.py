@@ -276,12 +276,22 @@ def test_since_begins_with_a_day(journal: Journal) -> None:
 
 def test_old_files_are_pruned_and_others_are_not(journal: Journal) -> None:
     """Files older than the days to keep go; files with other names are somebody's."""
-    for age in (0, 3, 4):
+    for age in (0, 1, 3, 4, 5):
         journal.write("note", NOW - age * DAY)
     (journal.folder / "notes.jsonl").write_text("mine")
-    prune(journal.folder, NOW.date(), keep_days=3)
+    assert prune(journal.folder, NOW.date(), keep_days=3) == (NOW - 3 * DAY).date()
     names = sorted(path.name for path in journal.folder.iterdir())
-    assert names == ["2026-02-27.jsonl", "2026-03-02.jsonl", "notes.jsonl"]
+    assert names == ["2026-02-27.jsonl", "2026-03-01.jsonl", "2026-03-02.jsonl", "notes.jsonl"]
+
+
+def test_as_many_files_stay_as_days_are_kept(journal: Journal) -> None:
+    """A clock that is years ahead, also over a midnight, removes nothing; nor does a strategy that runs once a month."""
+    for age in (0, 30, 60):
+        journal.write("note", NOW - age * DAY)
+    for ahead in (3650, 3651):
+        assert prune(journal.folder, (NOW + ahead * DAY).date(), keep_days=5) == (NOW - 60 * DAY).date()
+        journal.write("note", NOW + ahead * DAY)
+    assert len(days(journal.folder)) == 5
 
 
 def test_a_folder_that_is_not_there_has_no_days(tmp_path: Path) -> None:

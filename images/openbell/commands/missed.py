@@ -27,6 +27,7 @@ from openbell.supervisor.store.store import Store
 
 BATCH = 5000  # lines of one journal at once
 DAY = timedelta(days=1)
+LONGEST_PAUSE = timedelta(days=3)  # between two removals of what is old
 EXIT_SOMETHING = 1
 EXIT_USAGE = 2
 EXIT_CANNOT = 3
@@ -78,6 +79,11 @@ def new_lines(
         told = store.last_fault()
         ledger = SlotLedger(store, [bot for manifest in manifests for bot in manifest.bots], unknown, now)
         reader = JournalReader(journal, store.positions(), KEEP_DAYS)
+        swept = store.get_mark("swept")
+        # After a longer time the clock may be ahead: then nothing is old before another day has passed.
+        sweeps = swept is not None and DAY <= now - swept <= LONGEST_PAUSE
+        if sweeps:
+            reader.forget_positions(now)
         errors = _read(store, ledger, reader, list(zones), now)
         for expectation in ledger.expectations.values():
             if expectation.bot.strategy not in errors and not expectation.bot.is_stream:
@@ -86,8 +92,9 @@ def new_lines(
         lost = [_lost(run, zones[name], now) for name in zones for run in _lost_runs(store, ledger, journal, name, now)]
         ledger.save_progress()
         wrong = [_words(store, fault, zones.get(fault.condition.strategy, "UTC"), now) for fault in _all(store, told)]
-        if (swept := store.get_mark("swept")) is None or not timedelta(0) <= now - swept < DAY:
+        if sweeps:
             list(store.sweep(now, ledger.timeout))
+        if swept is None or not timedelta(0) <= now - swept < DAY:
             store.set_mark("swept", now)
     return [*dict.fromkeys(calendars), *errors.values(), *wrong, *lost]
 

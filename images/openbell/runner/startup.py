@@ -5,7 +5,7 @@ import faulthandler
 import sqlite3
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell import clock
@@ -162,11 +162,8 @@ def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
 def tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
     """Remove what is too old to be of use, and return when that was; what cannot be removed now is tomorrow."""
     try:
-        # With a clock that is years ahead nothing is old: what counts is the newest day of the journal before this one.
-        earlier = [day for day, _ in journals.days(journal.folder) if day < now.date()]
-        behind = max(now.date() - max(earlier, default=now.date()) - timedelta(days=1), timedelta(0))
-        journals.prune(journal.folder, now.date() - behind, KEEP_DAYS)
-        ledger.forget_before(now - behind - timedelta(days=KEEP_DAYS))
+        oldest = journals.prune(journal.folder, now.date(), KEEP_DAYS)
+        ledger.forget_before(datetime.combine(oldest, datetime.min.time(), UTC))
     except (OSError, sqlite3.Error) as error:
         output.say(f"{journal.folder.name}: old lines and claims could not be removed: {error}")
     return now

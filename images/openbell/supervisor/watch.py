@@ -21,8 +21,7 @@ from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
 from openbell.supervisor.ingest.slot_ledger import LAST_LINE, SlotLedger
-from openbell.supervisor.store import freed_memory
-from openbell.supervisor.store.retention import KEEP_DAYS
+from openbell.supervisor.store import freed_memory, retention
 from openbell.supervisor.store.store import Store
 
 LONGEST_WAIT = 1.0  # seconds between two reads of the journals
@@ -33,6 +32,7 @@ FIRST_SNAPSHOT = timedelta(seconds=10)
 HOUR = timedelta(hours=1)
 SLICE = 20  # pieces of the store's sweep that are done in one step
 SLICE_PAUSE = 0.1  # seconds between two slices
+AGED_TO = "aged to"  # a mark: the instant by which the last sweep judged what is old
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Watch:
             pauses = Pauses(self._control, name, [bot.id for bot in known], self._journal / name)
             folder, problems = self._journal / name, self._problems.get(name, ())
             monitors.append(StrategyMonitor(name, folder, manifest, problems, expectations, pauses, self._store))
-        reader = JournalReader(self._journal, self._store.positions(), KEEP_DAYS)
+        reader = JournalReader(self._journal, self._store.positions(), retention.KEEP_DAYS)
         return _State(reader, ledger, LineRecorder(ledger, self._store), tuple(monitors))
 
     def _read(self, state: _State, now: datetime) -> None:
@@ -202,9 +202,12 @@ class Watch:
         if self._sweep is None:
             if self._swept_at is not None and timedelta(0) <= now - self._swept_at < HOUR:
                 return
+            aged = retention.aged_to(now, self._store.get_mark(AGED_TO), is_first=self._swept_at is None)
             self._swept_at = now
+            self._store.set_mark(AGED_TO, aged)
             state.ledger.save_progress()
-            self._sweep = self._store.sweep(now, state.ledger.timeout)
+            state.reader.forget_positions(aged)
+            self._sweep = self._store.sweep(aged, state.ledger.timeout)
         pieces = list(islice(self._sweep, SLICE))
         for strategy, bot in pieces:
             if strategy:

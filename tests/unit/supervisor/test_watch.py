@@ -288,11 +288,12 @@ def test_what_is_old_is_forgotten(started: World) -> None:
     started.at("12:01:00")
     started.run(started.now)
     started.see()
-    started.now += timedelta(days=31)
-    started.see()
+    for _ in range(33):  # after a longer jump the clock might be ahead
+        started.now += timedelta(hours=23)
+        started.see()
     assert started.store is not None
     assert started.store.recent_runs("pulse", "pulse", 10) == []
-    assert [slot.outcome for slot in started.store.recent_slots("pulse", "pulse", started.now, 10)] == ["missed"]
+    assert {slot.outcome for slot in started.store.recent_slots("pulse", "pulse", started.now, 40)} == {"missed"}
 
 
 def test_a_loop_that_beats_and_writes_nothing_is_told(started: World) -> None:

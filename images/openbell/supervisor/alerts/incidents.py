@@ -16,6 +16,7 @@ from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.formatting import dated, span
 from openbell.supervisor.model.records import Fault
+from openbell.supervisor.store.retention import aged_to
 
 ABSENT = timedelta(seconds=60)  # without a snapshot for so long, the supervisor was away
 LOOPS_KNOWN = timedelta(seconds=45)  # after an absence, until all loops have shown whether they are alive
@@ -23,6 +24,7 @@ AT_LEAST = timedelta(seconds=3)  # after an absence, for the journals that were 
 CORRECTED = timedelta(seconds=5)  # a clock that goes back by more was ahead before
 SEEN_EVERY = timedelta(seconds=20)  # between two updates of the time at which the supervisor last ran
 HOUR = timedelta(hours=1)
+AGED_TO = "aged to"  # a mark: the instant by which old messages were last removed
 
 log = structlog.get_logger()
 
@@ -186,8 +188,10 @@ class Incidents:
             with self._store.transaction():
                 self._store.put_instant("seen_at", now)
                 if self._pruned_at is None or not timedelta(0) <= now - self._pruned_at < HOUR:
+                    aged = aged_to(now, self._store.instant(AGED_TO), is_first=self._pruned_at is None)
                     self._pruned_at = now
-                    self._store.prune(now)
+                    self._store.put_instant(AGED_TO, aged)
+                    self._store.prune(aged)
 
     # Messages
 

@@ -81,8 +81,8 @@ class BotMonitor:
         newest = [duration for _, duration in self._store.durations(bot.strategy, bot.id, SAMPLE)]
         return usual(newest, self._store.trend(bot.strategy, bot.id) if newest else None)
 
-    def judge(self, loop: Verdict, heartbeat: Heartbeat | None, now: datetime) -> None:
-        """Judge the facts and build the view."""
+    def judge(self, loop: Verdict, heartbeat: Heartbeat | None, now: datetime, watched_since: datetime) -> None:
+        """Judge the facts and build the view. watched_since: the supervisor watches without a gap since then."""
         if heartbeat is not None:
             self.facts = replace(
                 self.facts,
@@ -90,7 +90,7 @@ class BotMonitor:
                 is_running=self.id in heartbeat.running,
                 stream_heartbeat=heartbeat.streams.get(self.id),
             )
-        bot, judgement = self.facts.bot, judge_bot(self.facts, loop, now)
+        bot, judgement = self.facts.bot, judge_bot(self.facts.corrected(now, watched_since), loop, now)
         following = self.facts.awaited
         if following is not None and following <= now:
             following = _next_slot(bot, now)

@@ -1,7 +1,7 @@
 """The facts by which a loop or a bot is judged, and the result of a judgement."""
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from openbell.control import Deployment, Pause
 from openbell.heartbeat import Heartbeat
@@ -9,6 +9,13 @@ from openbell.manifest import Bot
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import Durations
 from openbell.supervisor.model.records import Finding, RunRecord, ServiceEvent, SlotRecord, Streak
+
+FUTURE = timedelta(seconds=5)  # what is so much newer than now was written while the clock was ahead
+
+
+def corrected(at: datetime, now: datetime, watched_since: datetime) -> datetime:
+    """Return an instant; one of a clock that was ahead counts as the correction, since which the watch has no gap."""
+    return at if at <= now + FUTURE else min(watched_since, now)
 
 
 @dataclass(frozen=True)
@@ -81,3 +88,24 @@ class BotFacts:
     durations: Durations | None = None
     runs: tuple[RunRecord, ...] = ()  # the newest, by whatever trigger, newest first
     deployment: Deployment | None = None  # that concerns its strategy
+
+    def corrected(self, now: datetime, watched_since: datetime) -> "BotFacts":
+        """Return these facts with the instants of a clock that was ahead replaced; its findings are about no slot to come."""
+        told = [self.loop_started, self.stream_heartbeat, self.heartbeat_at, *self.stream_ends]
+        told += [run.attempt_at or run.slot for run in self.open_runs]
+        told += [finding.slot or finding.at for finding in self.findings]
+        if not any(at > now + FUTURE for at in told if at is not None):
+            return self
+
+        def known(at: datetime) -> datetime:
+            return corrected(at, now, watched_since)
+
+        return replace(
+            self,
+            loop_started=self.loop_started and known(self.loop_started),
+            stream_heartbeat=self.stream_heartbeat and known(self.stream_heartbeat),
+            heartbeat_at=self.heartbeat_at and known(self.heartbeat_at),
+            stream_ends=tuple(at for at in self.stream_ends if at <= now + FUTURE),
+            open_runs=tuple(replace(run, attempt_at=known(run.attempt_at or run.slot)) for run in self.open_runs),
+            findings=tuple(replace(one, at=known(one.at), slot=one.slot and known(one.slot)) for one in self.findings),
+        )

@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 from openbell import heartbeat
 from openbell.calendars.ending import NOTICE
 from openbell.control import Deployment
-from openbell.supervisor.health.facts import LoopFacts, Verdict
+from openbell.supervisor.health.facts import LoopFacts, Verdict, corrected
 from openbell.supervisor.ingest.parse import one_line
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
@@ -17,7 +17,6 @@ from openbell.supervisor.model.records import Finding, ServiceEvent
 
 SILENT = timedelta(seconds=heartbeat.OLD)  # without a heartbeat for so long, a loop is stalled
 FIRST_START = timedelta(seconds=60)  # a container that has not started by then will not start by itself
-FUTURE = timedelta(seconds=5)  # a sign of life that is so much newer than now was given by a clock that was ahead
 CLOCK_WINDOW = timedelta(hours=1)  # for so long a step of the clock is reported
 CLOCK_STEP = 1.0  # seconds; smaller steps are what time synchronisation is for
 
@@ -120,7 +119,7 @@ def _stopped(facts: LoopFacts, stop: ServiceEvent, now: datetime) -> Verdict:
     if stop.detail == heartbeat.UNTIL_NEXT:
         # If cron does not start it in time, its slots are missed.
         return Verdict("up", f"run by cron, last at {local(stop.at, facts.timezone, now)}")
-    stopped_at = _not_to_come(facts, stop.at, now)
+    stopped_at = corrected(stop.at, now, facts.watched_since)
     shown = f"stopped {local(stopped_at, facts.timezone, now)} ({stop.detail})"
     until = max(stopped_at, facts.watched_since) + SILENT
     if now < until and not _was_reported(facts, stopped_at):
@@ -128,11 +127,6 @@ def _stopped(facts: LoopFacts, stop: ServiceEvent, now: datetime) -> Verdict:
     return _down(
         facts, "stopped", stopped_at, f"{shown} and was not started again", expected="a start within half a minute"
     )
-
-
-def _not_to_come(facts: LoopFacts, at: datetime, now: datetime) -> datetime:
-    """Return an instant; one of a clock that was ahead counts as the correction, since which the watch has no gap."""
-    return at if at <= now + FUTURE else min(facts.watched_since, now)
 
 
 def _was_reported(facts: LoopFacts, silent_since: datetime) -> bool:
@@ -153,7 +147,7 @@ def _crash_loop(facts: LoopFacts, now: datetime) -> Verdict | None:
 
 def _alive(facts: LoopFacts, newest: ServiceEvent | None, now: datetime) -> Verdict:
     last = max(
-        _not_to_come(facts, sign, now)
+        corrected(sign, now, facts.watched_since)
         for sign in (newest and newest.at, facts.heartbeat and facts.heartbeat.timestamp)
         if isinstance(sign, datetime)
     )

@@ -81,7 +81,7 @@ class StrategyMonitor:
     def advance_slots(self, ledger: SlotLedger, now: datetime) -> None:
         """Give the slots that are due by now their outcome; the journal must be read up to now."""
         if self.heartbeat is not None and self._heartbeat_read_at == now:
-            ledger.end_lost_runs(self.name, self.heartbeat)
+            ledger.end_lost_runs(self.name, self.heartbeat, now)
         if self.name in ledger.changed_strategies or self.next_check is None or now >= self.next_check:
             for bot in self.bots:
                 deadline = bot.expectation.deadline
@@ -122,7 +122,7 @@ class StrategyMonitor:
         differs = self._judgement is None or _without_until(judgement) != _without_until(self._judgement)
         differs = differs or deployment != self._deployment
         self._judgement, self._deployment = judgement, deployment
-        self._judge_bots(now, judgement, everything=differs or has_events)
+        self._judge_bots(now, period, judgement, everything=differs or has_events)
         if differs or has_events or self.view is None or self._is_outdated(self.view):
             self.view = self._view(judgement)
         self.conditions = (*judgement.conditions, *(one for bot in self.bots for one in bot.conditions))
@@ -173,7 +173,7 @@ class StrategyMonitor:
             (slot for slot in unwritten if self._last_line_at is not None and slot > self._last_line_at), default=None
         )
 
-    def _judge_bots(self, now: datetime, judgement: Verdict, *, everything: bool) -> None:
+    def _judge_bots(self, now: datetime, period: WatchPeriod, judgement: Verdict, *, everything: bool) -> None:
         for bot in self.bots:
             pause = self._pauses.get(bot.id)
             if everything or pause != bot.facts.pause:
@@ -182,7 +182,7 @@ class StrategyMonitor:
                 )
                 bot.valid_until = now
             if bot.valid_until is None or now >= bot.valid_until:
-                bot.judge(judgement, self.heartbeat, now)
+                bot.judge(judgement, self.heartbeat, now, period.since)
 
     def _loop_started(self) -> datetime | None:
         return next((event.at for event in self._events or () if event.event == "service_start"), None)

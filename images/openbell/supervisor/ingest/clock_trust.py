@@ -10,16 +10,16 @@ class ClockTrust:
     """Follows the clock from one reading to the next."""
 
     def __init__(self, now: datetime) -> None:
-        self._now = self._since = now
+        self._now = self.since = now  # since: when it has jumped last
         self._is_trusted = False
 
     def check(self, now: datetime) -> str:
         """Return "ahead" or "back" if the clock has jumped since the last check, "trusted" once it is, and otherwise nothing."""
         before, self._now = self._now, now
         if abs(now - before) > JUMP:
-            self._since, self._is_trusted = now, False
+            self.since, self._is_trusted = now, False
             return "ahead" if now > before else "back"
-        if self._is_trusted or now < self._since + TRUSTED:
+        if self._is_trusted or now < self.since + TRUSTED:
             return ""
         self._is_trusted = True
         return "trusted"

@@ -96,7 +96,6 @@ class JournalReader:
         if full:
             self._scanned_at = now
             self._unfinished |= everyone
-            self._drop_old_positions(now)
         unnotified = self._unnotified
         waiting, self._waiting, self.behind = self._waiting, set(), set()
         taken = 0
@@ -153,7 +152,8 @@ class JournalReader:
         today = now.astimezone(UTC).date()
         return [folder / f"{today + _DAY * shift}.jsonl" for shift in (-1, 0, 1)]
 
-    def _drop_old_positions(self, now: datetime) -> None:
+    def forget_positions(self, now: datetime) -> None:
+        """Forget how far files were read that are older than what is kept at `now`."""
         oldest = (now - self._keep - _DAY).date().isoformat()
         for name in [name for name in self.positions if Path(name).stem < oldest]:
             del self.positions[name]

@@ -232,11 +232,13 @@ class SlotLedger:
             expectation.recorded_until = min(expectation.recorded_until, now)
             expectation.stored = replace(expectation.stored, since=min(expectation.since, now))
 
-    def end_lost_runs(self, strategy: str, heartbeat: Heartbeat) -> None:
+    def end_lost_runs(self, strategy: str, heartbeat: Heartbeat, now: datetime) -> None:
         """End the runs that the strategy's loop no longer names in its heartbeat and that have no run_end in the journal."""
         for run in self._store.open_runs(strategy):
             begun = run.attempt_at or run.slot
-            if run.bot not in heartbeat.running and heartbeat.timestamp > begun + LOST_AFTER:
+            if begun > now + AHEAD:
+                begun = self._clock.since  # a clock that was ahead has dated it
+            if run.bot not in heartbeat.running and begun + LOST_AFTER < heartbeat.timestamp <= now + AHEAD:
                 lost = replace(run, outcome="interrupted", ended_at=heartbeat.timestamp, judged=True)
                 self.record_run(strategy, lost, "its end is missing from the journal")
 

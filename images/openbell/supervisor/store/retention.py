@@ -15,11 +15,23 @@ from openbell.supervisor.store import event_tables
 KEEP_DAYS = 30  # days of slots and runs that stay
 KEEP_RUNS = 3_000  # slots, and runs, of a bot that stay
 KEEP_FAULTS = 10_000  # entries in the log of faults that stay
-KEEP_SUMS = 400  # days owner summaries of durations stay
+KEEP_SUMS = 400  # days of a bot's summaries of durations that stay
+CATCH_UP = timedelta(hours=2)  # of age that a sweep, which comes every hour, adds after an absence
 
 _DAY = timedelta(days=1)
 
 Timeouts = Callable[[str, str], timedelta | None]  # a bot's timeout; None for an unknown bot
+
+
+def aged_to(now: datetime, before: datetime | None, *, is_first: bool) -> datetime:
+    """Return the instant by which records are old: `now`, unless that is more than a day after the sweep before.
+
+    Then either this process was not running, or its clock is ahead, and by the time it is corrected hardly anything has
+    been removed. before: what this function returned last, also before a restart; is_first: there was a restart.
+    """
+    if before is None or now <= before + _DAY:
+        return now
+    return before if is_first else before + CATCH_UP
 
 
 def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
