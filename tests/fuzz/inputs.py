@@ -70,7 +70,7 @@ def _run(number: int, valid: Sequence[bytes], check: Callable[[list[bytes]], int
             raise
         given += each
     if INPUTS:
-        name = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].partition(" ")[0]
+        name = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].rpartition(" ")[0]
         said = f"{name}: {given} inputs, {taken} of them valid, {time.monotonic() - began:.0f} s"
         print(said, file=sys.__stdout__, flush=True)
 
