@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openbell.journal import Event
 from openbell.postgres.database import Database
-from openbell.postgres.journal import SCHEMA
+from openbell.postgres.tables import SHARED_SCHEMA as SCHEMA
 from openbell.runner.serverless.function import Answered, Function
 
 BUYS = "def run(ctx):\n    for symbol in ctx.symbols:\n        ctx.order(symbol, 'buy', 2, reason='test')\n"

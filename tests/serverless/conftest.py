@@ -24,7 +24,7 @@ def server(installed: Installed) -> Iterator[Server]:
 def url(server: Server) -> str:
     """The address of a new, empty database."""
     name = f"t{os.urandom(6).hex()}"
-    database = Database(server.url(), "public")
+    database = Database(server.url())
     database.execute(f'CREATE DATABASE "{name}"')
     database.close()
     return server.url(name)

@@ -49,7 +49,7 @@ def running_pooler(url: str, connections: int) -> Iterator[str]:
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + PATIENCE
     while True:
-        database = Database(url, "public")
+        database = Database(url)
         try:
             database.execute("SELECT 1")
         except PostgresError as error:

@@ -89,7 +89,7 @@ def running_server(*, key: Path | None = None, certificate: Path | None = None) 
 def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + PATIENCE
     while True:
-        database = Database(server.url(), "public")
+        database = Database(server.url())
         try:
             database.execute("SELECT 1")
         except PostgresError as error:

@@ -28,7 +28,7 @@ MINE = "SELECT pg_backend_pid()"
 @pytest.fixture
 def database(server: Server) -> Iterator[Database]:
     """A connection."""
-    one = Database(server.url(), "public")
+    one = Database(server.url())
     yield one
     one.close()
 
@@ -196,7 +196,7 @@ def test_silence_is_an_error_wherever_it_begins(
     monkeypatch.setattr(module, "WAKING_PATIENCE", 0.3)
     began = time.monotonic()
     with pytest.raises(PostgresError, match=r"^PostgreSQL cannot be reached: no answer within 0\.3 s$"):
-        Database(pretend(say), "s").execute("BEGIN; SELECT 1")
+        Database(pretend(say)).execute("BEGIN; SELECT 1")
     assert time.monotonic() - began < 5
 
 
@@ -210,7 +210,7 @@ def test_a_password_is_not_given_away(request_: bytes) -> None:
         heard.append(line.recv(4096))
 
     with pytest.raises(PostgresError, match=r"authentication (method requirement|mechanisms)") as raised:
-        Database(pretend(say), "s").execute("SELECT 1")
+        Database(pretend(say)).execute("SELECT 1")
     assert heard in ([b""], [])
     assert "secretword" not in str(raised.value)
     assert "\n" not in str(raised.value)
@@ -225,14 +225,14 @@ def test_no_tls_where_it_is_asked_for_is_an_error() -> None:
         heard.append(line.recv(4096))
 
     with pytest.raises(PostgresError, match="server does not support SSL"):
-        Database(f"{pretend(say)}?sslmode=require", "s").execute("SELECT 1")
+        Database(f"{pretend(say)}?sslmode=require").execute("SELECT 1")
     assert heard in ([b""], [])
 
 
 def test_a_server_that_hangs_up_is_one_clear_line() -> None:
     """As any that cannot be reached."""
     with pytest.raises(PostgresError, match=r"^PostgreSQL cannot be reached: .*closed the connection unexpectedly$"):
-        Database(pretend(lambda _: None), "s").execute("SELECT 1")
+        Database(pretend(lambda _: None)).execute("SELECT 1")
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +258,7 @@ def test_tls(private: tuple[Server, Path]) -> None:
         (f"{server.url()}?sslmode=verify-ca&sslrootcert={certificate}", "true"),  # whatever its name is
         (named, "false"),
     ):
-        database = Database(url, "public")
+        database = Database(url)
         assert database.execute(TELL) == [(expected,)]
         database.close()
     for url in (
@@ -266,7 +266,7 @@ def test_tls(private: tuple[Server, Path]) -> None:
         f"{server.url()}?sslmode=verify-full&sslrootcert={certificate}",  # another name than the certificate's
     ):
         with pytest.raises(PostgresError, match=r"(?i)certificate"):
-            Database(url, "public").execute("SELECT 1")
+            Database(url).execute("SELECT 1")
 
 
 def test_a_server_elsewhere_is_verified_by_whom_the_machine_trusts(
@@ -276,9 +276,9 @@ def test_a_server_elsewhere_is_verified_by_whom_the_machine_trusts(
     server, certificate = private
     elsewhere = server.url().replace("127.0.0.1", "127.0.0.2")
     with pytest.raises(PostgresError, match="certificate verify failed"):
-        Database(elsewhere, "public").execute("SELECT 1")
+        Database(elsewhere).execute("SELECT 1")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     for url in (elsewhere, f"{elsewhere}?sslmode=verify-full&sslrootcert=system"):
-        database = Database(url, "public")
+        database = Database(url)
         assert database.execute(TELL) == [("true",)]
         database.close()

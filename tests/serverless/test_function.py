@@ -13,7 +13,7 @@ import pytest
 from openbell.control import Pause
 from openbell.postgres.control import PostgresControl
 from openbell.postgres.database import Database
-from openbell.postgres.journal import SCHEMA
+from openbell.postgres.tables import SHARED_SCHEMA as SCHEMA
 from openbell.runner.serverless.function import Answered
 from tests.installed import Installed
 from tests.serverless.calls import BUYS, FAILS, HOLDS, World, answer, go

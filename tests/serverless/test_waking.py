@@ -60,7 +60,7 @@ def test_the_first_answer_may_take_longer_than_the_others(server: Server, monkey
     """A database that wakes up is waited for; one that is awake and silent is not."""
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     with sleeping(server, 1.0) as url:
-        database = Database(url, "public")
+        database = Database(url)
         assert database.execute("SELECT 1").fetchone() == (1,)
         with pytest.raises(PostgresError, match=r"no answer within 0\.2 s"):
             database.execute("SELECT pg_sleep(3)")
@@ -71,11 +71,11 @@ def test_how_long_is_waited_can_be_set(server: Server, monkeypatch: pytest.Monke
     """In seconds; what is none is one line."""
     monkeypatch.setenv(WAKING, "1")
     with sleeping(server, 3.0) as url, pytest.raises(PostgresError, match="no answer within 1 s"):
-        Database(url, "public").execute("SELECT 1")
+        Database(url).execute("SELECT 1")
     for wrong in ("soon", "0", "nan", "601"):
         monkeypatch.setenv(WAKING, wrong)
         with pytest.raises(PostgresError, match=f'{WAKING}: found "{wrong}"; allowed: seconds from 1 to 600'):
-            Database(server.url(), "public").execute("SELECT 1")
+            Database(server.url()).execute("SELECT 1")
 
 
 def test_six_deliveries_share_two_connections(world: World) -> None:

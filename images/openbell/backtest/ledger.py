@@ -3,9 +3,10 @@
 Between two orders nothing changes, and most slots have none: their positions and states need no query.
 """
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from openbell.ledger import Ledger, Transaction
+from openbell.ledger import Ledger
 from openbell.position import Position
 
 
@@ -35,7 +36,7 @@ class BacktestLedger(Ledger):
                 self._known[bot, symbol] = known
         return known
 
-    def _transaction(self) -> Transaction:
+    def _transaction(self) -> AbstractContextManager[None]:
         # Every write is in a transaction.
         self._known.clear()
         self._stateless.clear()

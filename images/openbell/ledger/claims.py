@@ -26,7 +26,7 @@ class Claims(LedgerDatabase):
                     claim.trigger,
                     text_of(claim.started_at),
                 )
-                statement = "INSERT OR IGNORE INTO claims (bot, slot, run_id, attempt, trigger, started_at) VALUES (?, ?, ?, ?, ?, ?)"
+                statement = "INSERT INTO claims (bot, slot, run_id, attempt, trigger, started_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
                 inserted = self._database.execute(statement, row).rowcount == 1
                 if inserted or self._run_id(claim) == claim.run_id:
                     taken.append(claim)
@@ -119,6 +119,7 @@ class Claims(LedgerDatabase):
 
     def _account(self, bot: str, slot: datetime) -> None:
         statement = (
-            "INSERT INTO accounted VALUES (?, ?) ON CONFLICT (bot) DO UPDATE SET until = max(until, excluded.until)"
+            "INSERT INTO accounted VALUES (?, ?) ON CONFLICT (bot) DO UPDATE SET until = excluded.until "
+            "WHERE accounted.until < excluded.until"
         )
         self._database.execute(statement, (bot, text_of(slot)))

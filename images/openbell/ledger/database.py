@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -100,7 +100,8 @@ class LedgerDatabase:
         statement = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         self._database.execute(statement, (name, value))
 
-    def _transaction(self) -> "Transaction":
+    def _transaction(self) -> AbstractContextManager[None]:
+        """Return what makes the statements within it one durable step, or none of them."""
         return Transaction(self._database, self._group)
 
 

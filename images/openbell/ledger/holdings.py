@@ -112,7 +112,7 @@ class Holdings(LedgerDatabase):
         return True
 
     def _is_first(self, event: str) -> bool:
-        statement = "INSERT OR IGNORE INTO facts VALUES (?, ?)"
+        statement = "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO NOTHING"
         return bool(self._database.execute(statement, (event, text_of(datetime.now(UTC)))).rowcount == 1)
 
     def positions(self) -> list[Position]:
@@ -151,7 +151,7 @@ class Holdings(LedgerDatabase):
         return {str(currency): Decimal(str(amount)) for currency, amount in rows}
 
     def _add_to_holdings(self, symbol: str, change: float) -> None:
-        statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = quantity + excluded.quantity"
+        statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = holdings.quantity + excluded.quantity"
         self._database.execute(statement, (symbol, change))
 
 

@@ -35,12 +35,12 @@ class Orders(Holdings):
         )
         with self._transaction():
             self.check_epoch()
-            statement = f"INSERT OR IGNORE INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+            statement = f"INSERT INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
             is_new = self._database.execute(statement, row).rowcount == 1
-            statement = "INSERT OR IGNORE INTO sent (client_order_id, at) VALUES (?, ?)"
+            statement = "INSERT INTO sent (client_order_id, at) VALUES (?, ?) ON CONFLICT DO NOTHING"
             self._database.execute(statement, (order.client_order_id, text_of(now or datetime.now(UTC))))
             if text := order.terms.encoded():
-                statement = "INSERT OR IGNORE INTO terms VALUES (?, ?)"
+                statement = "INSERT INTO terms VALUES (?, ?) ON CONFLICT DO NOTHING"
                 self._database.execute(statement, (order.client_order_id, text))
         return None if is_new else self.order(order.client_order_id)
 
@@ -141,7 +141,7 @@ class Orders(Holdings):
         self._write_position(after_fill(self._position(before.bot, before.symbol), change, cost, now))
         self._add_to_holdings(before.symbol, float(change))
         base, _, quote = before.symbol.partition("/")
-        statement = "INSERT OR IGNORE INTO fills VALUES (?, ?, ?, ?, ?, ?, ?)"
+        statement = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         each = f"{value / quantity:f}" if quantity else None
         told = (f"{fee:f}", base) if fee else (f"{paid:f}", quote)
         key = (before.client_order_id, f"{after.filled:.12f}")

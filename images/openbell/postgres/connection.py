@@ -33,6 +33,7 @@ class Connection:
         """patience: seconds that the server may be silent. waking_patience: the same until its first answer to a statement."""
         self._patience = waking_patience or patience
         self._usual_patience = patience
+        self.status = ""  # what the server called the last statement of the last exchange
         self._turns = threading.RLock()  # a strategy may print on threads of its own
         with _told():
             self._connection = psycopg2.connect(extensions.make_dsn(**settings(url)), async_=True)
@@ -66,6 +67,7 @@ class Connection:
                     self.close()
                 raise
             self._patience = self._usual_patience
+            self.status = cursor.statusmessage or ""
             return cursor.fetchall() if cursor.description else [], max(cursor.rowcount, 0)
 
     def close(self) -> None:

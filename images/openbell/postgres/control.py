@@ -7,7 +7,7 @@ from pathlib import Path
 from openbell.control import Control, Halt, OwnDaysFile, Pause
 from openbell.journal import instant, stamp
 from openbell.postgres.database import Database
-from openbell.postgres.journal import SCHEMA
+from openbell.postgres.tables import SHARED_SCHEMA
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 EVERYTHING = ""  # the strategy's name in a row that is for all
@@ -54,7 +54,7 @@ class PostgresControl(Control):
 
 def halted_in(url: str) -> Halt | None:
     """Return the halt of all strategies of a database, or None."""
-    return _halted(Database(url, SCHEMA))
+    return _halted(Database(url, SHARED_SCHEMA))
 
 
 def _halted(database: Database) -> Halt | None:

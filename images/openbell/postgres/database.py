@@ -1,12 +1,12 @@
-"""A connection to PostgreSQL that speaks as much of SQLite's dialect as openbell's own statements need.
+"""The tables of one schema in PostgreSQL, through the connection that a process has to its server.
 
-So the ledger and the paper account are one code with one meaning, wherever they are kept. psycopg2 puts the values into a
-statement as quoted literals: each statement is one exchange of messages with the server, and works through a pooler of
-connections, which gives every transaction another session.
+The statements of the ledger and of the paper account are written so that SQLite and PostgreSQL understand them; what the
+two define differently (tables, the beginning of a transaction) each has for itself. psycopg2 puts the values into a
+statement as quoted literals, and the schema is chosen in the same exchange of messages, for that transaction only. So all
+of it works through a pooler, which gives every transaction another session.
 """
 
 import os
-import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,24 +23,10 @@ LOCK_LIMIT = 15  # seconds after which a lock is free again if its holder has di
 LOCK_PAUSE = 0.05  # seconds between two tries
 # A row, not an advisory lock: that would keep one connection of a pool for as long as it is held, while its holder waits for
 # another. Each statement here is short.
-LOCKS = "CREATE TABLE IF NOT EXISTS locks (name TEXT PRIMARY KEY, owner TEXT NOT NULL, until TIMESTAMPTZ NOT NULL);"
 _LOCK = (
     "INSERT INTO locks VALUES (?, ?, clock_timestamp() + ? * interval '1 second') ON CONFLICT (name) "
     "DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE locks.until < clock_timestamp()"
 )
-
-# What SQLite and PostgreSQL say differently. In an upsert PostgreSQL wants to know whose column is meant.
-_DIALECT = (
-    ("PRAGMA", ""),
-    (" WITHOUT ROWID", ""),
-    ("INTEGER PRIMARY KEY", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
-    (" REAL", " DOUBLE PRECISION"),
-    (" TEXT", ' TEXT COLLATE "C"'),
-    ("max(until, excluded.until)", "greatest(accounted.until, excluded.until)"),
-    ("quantity = quantity + excluded.quantity", "quantity = holdings.quantity + excluded.quantity"),
-)
-_TABLE = re.compile(r"\b(FROM|INTO|UPDATE|JOIN|TABLE IF NOT EXISTS|TABLE)\s+(?!IF\b|SET\b)([a-z]+)\b")
-_INDEX = re.compile(r"(CREATE INDEX IF NOT EXISTS \w+ ON) (\w+)")
 
 
 class Rows(list[Row]):
@@ -65,6 +51,7 @@ class _Line:
 
     connection: Connection
     in_transaction: bool = False
+    search_path: str = ""  # the open transaction's
 
 
 _lines: dict[tuple[int, str], _Line] = {}
@@ -73,10 +60,11 @@ _lines: dict[tuple[int, str], _Line] = {}
 class Database:
     """The tables in one schema. All of a process share one connection, and one transaction at a time."""
 
-    def __init__(self, url: str, schema: str) -> None:
+    def __init__(self, url: str, schema: str = "") -> None:
+        """Name the tables' place; a schema of "" leaves it to the server, and such statements run outside of transactions."""
         self._url = url
-        self._schema = f'"{schema}"'
-        self._key = zlib.crc32(schema.encode())
+        self._schema = f'"{schema}"' if schema else ""
+        self._key = zlib.crc32(self._schema.encode())
 
     @property
     def in_transaction(self) -> bool:
@@ -85,33 +73,41 @@ class Database:
         return line is not None and line.in_transaction
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> Rows:
-        """Carry out one statement."""
-        match statement:
-            case "BEGIN IMMEDIATE":
-                if self.in_transaction:
-                    msg = "a transaction is open already"
-                    raise PostgresError(msg)
-                # As in SQLite there is one writer at a time, and what a transaction has read stays so until its end.
-                rows = self._ask(f"BEGIN; SELECT pg_advisory_xact_lock({self._key})")
-                self._line().in_transaction = True
-            case "COMMIT" | "ROLLBACK":
-                line, self._line().in_transaction = self._line(), False
-                rows = self._ask(statement, line)
-            case _:
-                rows = self._ask(self._filled(statement, values))
-        return rows
+        """Carry out one statement, with the values in place of its question marks."""
+        return self._ask(self._filled(statement, values))
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Value]]) -> None:
         """Carry out one statement for each row."""
-        self._ask(b"; ".join(self._filled(statement, row) for row in rows))
+        if filled := [self._filled(statement, row) for row in rows]:
+            self._ask(b"; ".join(filled))
 
-    def executescript(self, script: str) -> None:
+    def make(self, tables: str) -> None:
         """Make tables where they are missing, also while another process makes them."""
-        quiet = "SET LOCAL client_min_messages = warning"
-        made = translate(script, self._schema).strip().rstrip(";")
-        schema = f"CREATE SCHEMA IF NOT EXISTS {self._schema}"
+        made = f"CREATE SCHEMA IF NOT EXISTS {self._schema}; SET LOCAL search_path TO {self._schema}; {tables}"
         # One key for all: the first runs of two strategies make the schema that they share.
-        self._ask(f"BEGIN; {quiet}; SELECT pg_advisory_xact_lock(0); {schema}; {made}; COMMIT")
+        self._run(
+            f"BEGIN; SET LOCAL client_min_messages = warning; SELECT pg_advisory_xact_lock(0); {made.strip().rstrip(';')}; COMMIT"
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the statements within one step, or none of them.
+
+        As in SQLite there is one writer at a time, and what a transaction has read stays so until its end.
+        """
+        if self.in_transaction:
+            msg = "a transaction is open already"
+            raise PostgresError(msg)
+        self._run(f"BEGIN; SET LOCAL search_path TO {self._schema}; SELECT pg_advisory_xact_lock({self._key})")
+        line = self._line()
+        line.in_transaction, line.search_path = True, self._schema
+        try:
+            yield
+        except BaseException:
+            with suppress(PostgresError):
+                self._end("ROLLBACK")
+            raise
+        self._end("COMMIT")
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:
@@ -143,14 +139,29 @@ class Database:
         return _lines[here]
 
     def _filled(self, statement: str, values: Sequence[Value]) -> bytes:
-        # None of our statements has a question mark in a text.
-        marked = translate(statement, self._schema).replace("%", "%%").replace("?", "%s")
-        return self._line().connection.filled(marked, values)
+        return self._line().connection.filled(placeholders(statement), values)
 
-    def _ask(self, text: str | bytes, line: _Line | None = None) -> Rows:
-        if not text:
-            return Rows([], 0)
-        line = line or self._line()
+    def _ask(self, statements: bytes) -> Rows:
+        """Carry out statements on this schema's tables."""
+        line = self._line()
+        if line.search_path != self._schema:
+            # Without a transaction the statements of one exchange are one, and the choice ends with it.
+            statements = f"SET LOCAL search_path TO {self._schema}; ".encode() + statements
+            line.search_path = self._schema if line.in_transaction else ""
+        return self._run(statements)
+
+    def _end(self, statement: str) -> None:
+        line = _lines.get((os.getpid(), self._url))
+        if line is None or not line.in_transaction:
+            return  # the connection was lost, and the transaction with it
+        line.in_transaction, line.search_path = False, ""
+        self._run(statement)
+        if statement == "COMMIT" and line.connection.status == "ROLLBACK":
+            msg = "PostgreSQL: a statement of the transaction had failed, so nothing of it was kept"
+            raise PostgresError(msg)
+
+    def _run(self, text: str | bytes) -> Rows:
+        line = self._line()
         try:
             return Rows(*line.connection.run(text))
         except PostgresError:
@@ -161,6 +172,11 @@ class Database:
             if line.connection.is_closed:
                 self.close()
             raise
+
+
+def placeholders(statement: str) -> str:
+    """Return a statement with psycopg2's placeholders in place of SQLite's. None of ours has a question mark in a text."""
+    return statement.replace("%", "%%").replace("?", "%s")
 
 
 def _waking_patience() -> float:
@@ -175,16 +191,3 @@ def _waking_patience() -> float:
         msg = f'{WAKING}: found "{text}"; allowed: seconds from 1 to 600'
         raise PostgresError(msg)
     return seconds
-
-
-def translate(statement: str, schema: str) -> str:
-    """Return a statement of SQLite's as PostgreSQL understands it, with its tables in `schema`."""
-    if statement.startswith("PRAGMA"):
-        return ""
-    ignore = "INSERT OR IGNORE INTO" in statement
-    for theirs, ours in _DIALECT:
-        statement = statement.replace(theirs, ours)
-    statement = statement.replace("INSERT OR IGNORE INTO", "INSERT INTO")
-    statement = _TABLE.sub(rf"\1 {schema}.\2", statement)
-    statement = _INDEX.sub(rf"\1 {schema}.\2", statement)
-    return f"{statement} ON CONFLICT DO NOTHING" if ignore else statement

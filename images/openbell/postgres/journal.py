@@ -9,18 +9,6 @@ from openbell.journal import Event, Journal, echo
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.database import Database
 
-SCHEMA = "openbell"
-TABLES = """
-CREATE TABLE IF NOT EXISTS journal (
-    number INTEGER PRIMARY KEY, strategy TEXT NOT NULL, at TIMESTAMPTZ NOT NULL, run_id TEXT, line TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS journal_of_a_strategy ON journal (strategy, at);
-CREATE INDEX IF NOT EXISTS journal_of_a_run ON journal (run_id) WHERE run_id IS NOT NULL;
-CREATE TABLE IF NOT EXISTS control (
-    strategy TEXT NOT NULL, name TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (strategy, name)
-);
-"""
-
 
 class PostgresJournal(Journal):
     """The writing end. `root` is a folder of this instance, for what is of no interest beyond it."""

@@ -7,17 +7,14 @@ from datetime import datetime
 from typing import cast
 
 from openbell.ledger import Claim, Ledger
-from openbell.ledger.schema import SCHEMA
-from openbell.postgres.database import LOCKS, Database
+from openbell.postgres.database import Database
+from openbell.postgres.tables import LEASES, LEDGER
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
 _LEASE = (
     "INSERT INTO leases VALUES (?, clock_timestamp() + ? * interval '1 second') "
     "ON CONFLICT (run_id) DO UPDATE SET until = excluded.until"
 )
-_LEASES = """
-CREATE TABLE IF NOT EXISTS leases (run_id TEXT PRIMARY KEY, until TIMESTAMPTZ NOT NULL);
-"""
 
 
 def schema_of(strategy: str) -> str:
@@ -35,7 +32,7 @@ class PostgresLedger(Ledger):
         self._owner: Claim | None = None
         self._group = None  # the server makes commits durable
         if prepare:
-            self.database.executescript(SCHEMA + _LEASES + LOCKS)
+            self.database.make(LEDGER + LEASES)
             self._begin()
 
     @contextmanager
@@ -72,6 +69,9 @@ class PostgresLedger(Ledger):
         """Say that these runs do not go on; the leases of those that were cut off long ago go with them."""
         self.database.executemany("DELETE FROM leases WHERE run_id = ?", [(run_id,) for run_id in run_ids])
         self.database.execute("DELETE FROM leases WHERE until < clock_timestamp() - interval '1 day'")
+
+    def _transaction(self) -> AbstractContextManager[None]:
+        return self.database.transaction()
 
     def _alive(self) -> set[str]:
         return {

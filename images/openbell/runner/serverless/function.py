@@ -24,8 +24,9 @@ from openbell.paths import PathError, Paths
 from openbell.postgres.address import VARIABLE
 from openbell.postgres.control import PostgresControl
 from openbell.postgres.database import Database
-from openbell.postgres.journal import SCHEMA, TABLES, PostgresJournal
+from openbell.postgres.journal import PostgresJournal
 from openbell.postgres.ledger import PostgresLedger
+from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.runner import worker
 from openbell.runner.launchers import ForkLauncher
 from openbell.runner.report import Failure
@@ -189,8 +190,8 @@ class _Ready:
         name = self.manifest.name
         places = Paths(name, folder, here / "journal", here / "state" / name, here / "control", url)
         places.state.mkdir(parents=True, exist_ok=True)
-        self._database = Database(url, SCHEMA)
-        self._database.executescript(TABLES)
+        self._database = Database(url, SHARED_SCHEMA)
+        self._database.make(SHARED)
         ledger = PostgresLedger(url, name, prepare=True)
         journal = PostgresJournal(self._database, places.journal, name, boot_id)
         journal.redact((url, *_passwords(url), *_secrets(self.manifest, environment)))

@@ -9,7 +9,7 @@ bars that have closed since, whenever the account or the order is asked for. Cos
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -19,6 +19,7 @@ from pathlib import Path
 from openbell.costs import Costs
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
+from openbell.ledger import Transaction
 from openbell.trading import market_prices
 from openbell.trading.brokers import FINAL, Account, BrokerError, Order, PlacedOrder, Position, paper_tables
 from openbell.trading.brokers.paper_tables import LATER
@@ -42,7 +43,7 @@ class PaperBroker:
     ) -> None:
         """short: more may be sold than is held."""
         self._path = folder / FILE
-        self._group: GroupCommit | None = GroupCommit(self._path)
+        self._group = GroupCommit(self._path)
         self._open: tuple[tuple[int, int], sqlite3.Connection] | None = None  # with the process and the file it is for
         self._market = market
         self._at = at
@@ -161,9 +162,7 @@ class PaperBroker:
     @contextmanager
     def _book(self) -> Iterator[tuple[sqlite3.Connection, Book]]:
         """Yield the book of the orders that wait, in a transaction; what has changed in it is stored."""
-        with self._connection() as connection, localcontext(EXACT):
-            changes = connection.total_changes if self._group is not None else 0
-            connection.execute("BEGIN IMMEDIATE")
+        with self._connection() as connection, localcontext(EXACT), self._transaction(connection):
             before = paper_tables.resting(connection)
             settlement = paper_tables.Settlement(connection, short=self._short)
             book = Book(self._costs, settlement.settle, dict(before))
@@ -172,9 +171,9 @@ class PaperBroker:
                 if one != before.get(name):
                     paper_tables.write(connection, one)
             paper_tables.forget_done(connection, book)
-            connection.execute("COMMIT")
-            if self._group is not None and connection.total_changes > changes:
-                self._group.sync()
+
+    def _transaction(self, connection: sqlite3.Connection) -> AbstractContextManager[None]:
+        return Transaction(connection, self._group)
 
     def _price(self, symbol: str) -> float:
         try:
@@ -189,14 +188,9 @@ class PaperBroker:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Yield this process's connection, made if need be with the account; what is not committed is undone."""
+        """Yield this process's connection, made if need be with the account."""
         try:
-            connection = self._open_connection()
-            try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            yield self._open_connection()
         except (OSError, sqlite3.Error) as error:
             msg = f"the paper account {self._path} cannot be used: {error}"
             raise BrokerError(msg) from error

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -10,9 +10,10 @@ from typing import cast
 from openbell.costs import Costs
 from openbell.postgres.database import Database
 from openbell.postgres.ledger import schema_of
+from openbell.postgres.tables import PAPER
 from openbell.trading.brokers import BrokerError
 from openbell.trading.brokers.paper import PaperBroker
-from openbell.trading.brokers.paper_tables import CURRENCY, LATER, SCHEMA, STARTING_CASH
+from openbell.trading.brokers.paper_tables import CURRENCY, STARTING_CASH
 from openbell.trading.markets import Market
 
 
@@ -30,7 +31,6 @@ class PostgresPaperBroker(PaperBroker):
         short: bool = False,
     ) -> None:
         super().__init__(Path(), market, at, costs, short=short)
-        self._group = None  # the server makes commits durable
         self._database = Database(url, f"{schema_of(strategy)}_paper")
         self._is_there = False
 
@@ -43,17 +43,15 @@ class PostgresPaperBroker(PaperBroker):
         """Yield the connection for one call, with the account made if need be; what is not committed is undone."""
         try:
             if not self._is_there:
-                self._database.executescript(
-                    SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS") + LATER + _begin()
-                )
+                self._database.make(PAPER + _begin())
                 self._is_there = True
             yield cast("sqlite3.Connection", self._database)
         except sqlite3.Error as error:
             msg = f"the paper account cannot be used: {error}"
             raise BrokerError(msg) from error
-        finally:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+
+    def _transaction(self, _: sqlite3.Connection) -> AbstractContextManager[None]:
+        return self._database.transaction()
 
 
 def _begin() -> str:
