@@ -262,7 +262,8 @@ def test_flips_and_messages_that_are_long_over_are_dropped(here: Room) -> None:
     here.during(2 * SECOND, condition())
     here.during(2 * SECOND)
     here.during(2 * SECOND, condition("beta"))
-    here.see(condition("beta"), after=timedelta(days=40))
+    for _ in range(42):  # after a longer jump the clock might be ahead
+        here.see(condition("beta"), after=timedelta(hours=23))
     assert here.rows("SELECT count(*) FROM members WHERE bot = 'alpha'") == [(0,)]
     assert here.rows("SELECT count(*) FROM members WHERE bot = 'beta'") == [(1,)]
 
