@@ -33,7 +33,9 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime]) -> Answ
         case "GET", "/api/v3/time":
             return Answer(200, {"serverTime": now})
         case "GET", "/api/v3/exchangeInfo":
-            return Answer(200, {"symbols": [_symbol(symbol) for symbol in book.prices if "/" in symbol]})
+            return Answer(
+                200, {"symbols": [_symbol(symbol, symbol in book.halted) for symbol in book.prices if "/" in symbol]}
+            )
         case "GET", "/api/v3/ticker/24hr":
             symbol = _named(book, given["symbol"])
             return Answer(200, {"symbol": given["symbol"], "lastPrice": str(book.prices[symbol]), "closeTime": now})
@@ -79,11 +81,11 @@ def _named(book: Book, name: str) -> str:
     return next(symbol for symbol in book.prices if symbol.replace("/", "") == name)
 
 
-def _symbol(symbol: str) -> dict[str, object]:
+def _symbol(symbol: str, is_halted: bool) -> dict[str, object]:
     base, quote = symbol.split("/")
     return {
         "symbol": base + quote,
-        "status": "TRADING",
+        "status": "BREAK" if is_halted else "TRADING",
         "baseAsset": base,
         "quoteAsset": quote,
         "baseAssetPrecision": 8,

@@ -41,6 +41,7 @@ class Book:
     fee: float = 0.0  # part of what is bought
     forgets_ids: bool = False  # of orders that are done: an exchange's, unlike a broker's
     orders: list[Booked] = field(default_factory=list)
+    halted: set[str] = field(default_factory=set)  # symbols that are there and not traded now
     corporate_actions: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # of shares, by kind
     lock: threading.RLock = field(default_factory=threading.RLock)
 

@@ -62,15 +62,16 @@ class Strategy:
         (self.places.folder / "strategy.toml").write_text(toml)
         (self.places.folder / "strategy.py").write_text(code)
 
-    def start(self) -> ChildProcess:
-        """Start the next attempt of the same slot in a child, as the loop does."""
+    def start(self, number: int = 0) -> ChildProcess:
+        """Start the next attempt of the same slot of a bot in a child, as the loop does."""
         self.attempts += 1
         manifest = manifests.load_named(self.places.folder / "strategy.toml", "demo")
-        run = Run(manifest.bots[0], SLOT, "r1", self.attempts)
+        bot = manifest.bots[number]
+        run = Run(bot, SLOT, "r1", self.attempts)
         with closing(Ledger(self.places.state / "ledger.sqlite")) as ledger:
-            ledger.claim([Claim("b", SLOT, "r1", 1, "loop", SLOT)])
+            ledger.claim([Claim(bot.id, SLOT, "r1", 1, "loop", SLOT)])
             if self.attempts > 1:
-                ledger.next_attempt(Claim("b", SLOT, "r1", self.attempts, "loop", SLOT))
+                ledger.next_attempt(Claim(bot.id, SLOT, "r1", self.attempts, "loop", SLOT))
         journal = Journal(self.places.journal, "demo", "boot", echo=False)
 
         def attempt(run: Run, _: object) -> Failure | None:

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from openbell.trading.brokers.postgres_paper import PostgresPaperBroker
+from openbell.trading.brokers.registry import open_broker
+from openbell.trading.run_services import RunServices
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for
 from tests.unit.brokers import test_paper as of_sqlite
@@ -41,3 +44,15 @@ def test_the_account_is_where_the_database_is(server: Server, market: FixedMarke
         broker.submit(buy(2, client_order_id=f"b{expected}"))
         assert broker.positions()["AAPL"].quantity == expected
         broker.close()
+
+
+def test_an_exchange_on_paper_keeps_its_account_there_too(server: Server, market: FixedMarket, tmp_path: Path) -> None:
+    """A function has no disk that stays: without keys, `ccxt:` trades in the database (T29)."""
+    desk = RunServices(database=server.url(), strategy=f"t{os.urandom(6).hex()}", state=tmp_path)
+    for expected in (2.0, 4.0):
+        broker = open_broker("ccxt:binance", tmp_path, market, of_sqlite.NOW, desk)
+        assert isinstance(broker, PostgresPaperBroker)
+        broker.submit(buy(2, client_order_id=f"b{expected}"))
+        assert broker.positions()["AAPL"].quantity == expected
+        broker.close()
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +13,10 @@ from openbell.manifest import Bot, Manifest
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of
 from openbell.position import ZERO, decimal
 from openbell.trading import strategy_day
-from openbell.trading.brokers import Broker, Order
+from openbell.trading.brokers import Broker, BrokerError, Order
 from openbell.trading.capital import Share, quote_of
 from openbell.trading.limits import Exposure, is_usable, refusal
-from openbell.trading.markets import Bars, Market, timeframes
+from openbell.trading.markets import Bars, Market, MarketError, timeframes
 from openbell.trading.order_size import SizeRules, as_decimal, priced, sizes_of
 from openbell.trading.run_services import Halted
 from openbell.trading.waiting_orders import left_to_fill
@@ -256,9 +257,13 @@ class OrderChecks:
         return account.cash + sum(one.quantity * self._market.price(one.symbol, slot) for one in held)
 
     def look_at_equity(self, slot: datetime, now: datetime) -> None:
-        """Take the day's first look at the account before anything is decided, if a limit asks for it."""
+        """Take the day's first look at the account before anything is decided, if a limit asks for it.
+
+        An account that cannot be looked at now keeps no exit from being sent: new exposure asks for it again.
+        """
         if self._manifest.limits.max_daily_loss is not None:
-            self._loss(strategy_day.beginning(now, self._manifest.timezone), slot)
+            with suppress(BrokerError, MarketError):
+                self._loss(strategy_day.beginning(now, self._manifest.timezone), slot)
 
 
 def _legs_problem(order: Order) -> str:

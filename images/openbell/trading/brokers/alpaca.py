@@ -21,7 +21,6 @@ from openbell.trading.brokers import (
     OrderRefusedError,
     PlacedOrder,
     Position,
-    alpaca_actions,
     alpaca_requests,
 )
 from openbell.trading.corporate_actions import CorporateAction
@@ -34,6 +33,7 @@ from openbell.trading.venues import (
     UnansweredError,
     VenueError,
     alpaca,
+    alpaca_actions,
     alpaca_assets,
 )
 

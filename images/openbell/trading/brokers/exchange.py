@@ -26,7 +26,7 @@ from openbell.trading.brokers.exchange_requests import (
     request_of,
     venue_id,
 )
-from openbell.trading.brokers.paper import PaperBroker
+from openbell.trading.brokers.paper_account import open_paper
 from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
@@ -49,7 +49,7 @@ def open_exchange(name: str, desk: RunServices, market: Market, at: datetime) ->
     """Return the exchange itself, its sandbox, or the paper account at its prices."""
     if desk.live or (has_keys(name, desk) and name not in WITHOUT_SANDBOX):
         return ExchangeBroker(name, desk)
-    return PaperBroker(desk.state, market, at, desk.costs)
+    return open_paper(market, at, desk)
 
 
 class ExchangeBroker:
@@ -68,7 +68,7 @@ class ExchangeBroker:
             quote = self._quote()
             total = self._totals()
             coins = {symbol: held for symbol, held in self._held(total).items() if symbol.endswith(f"/{quote}")}
-            worth = amount_of(total, quote) + sum(held * self._price(symbol) for symbol, held in coins.items())
+            worth = amount_of(total, quote) + sum(held * self._worth(symbol) for symbol, held in coins.items())
             quotes = {symbol.partition("/")[2] for symbol in self._desk.symbols}
             balances = {one: amount_of(total, one) for one in sorted({quote, *quotes})}
             return Account(balances[quote], quote, worth, MappingProxyType(balances))
@@ -153,6 +153,13 @@ class ExchangeBroker:
     def _price(self, symbol: str) -> float:
         venue = self._venue()
         return float(venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))["last"])
+
+    def _worth(self, symbol: str) -> float:
+        """Return a coin's price; nothing for one that the exchange has delisted, which harms no other."""
+        try:
+            return self._price(symbol)
+        except MissingError:
+            return 0.0
 
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
         venue = self._venue()

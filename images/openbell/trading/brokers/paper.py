@@ -8,22 +8,34 @@ bars that have closed since, whenever the account or the order is asked for. Cos
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal, localcontext
 from math import isfinite
 from pathlib import Path
+
+import pytz
 
 from openbell.costs import Costs
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
 from openbell.ledger import Transaction
 from openbell.trading import market_prices
-from openbell.trading.brokers import FINAL, Account, BrokerError, Order, PlacedOrder, Position, paper_tables
+from openbell.trading.brokers import (
+    FINAL,
+    Account,
+    BrokerError,
+    Order,
+    PlacedOrder,
+    Position,
+    paper_splits,
+    paper_tables,
+)
 from openbell.trading.brokers.paper_tables import LATER
 from openbell.trading.cash_account import EXACT
+from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.markets import Market, MarketError
 from openbell.trading.matching import Book
 from openbell.trading.price_comparison import Prices, Resting, single
@@ -32,6 +44,7 @@ FILE = "paper.sqlite"
 VERSION = 0  # the file's user_version; a higher one is refused
 # Connections of the process that this one was forked from. Closing one here would free locks that are held there.
 _INHERITED: list[sqlite3.Connection] = []
+NEW_YORK = pytz.timezone("America/New_York")  # where the days of splits begin
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
 
 
@@ -142,6 +155,7 @@ class PaperBroker:
         """Let the orders that wait meet the prices that came since."""
         if self._has_caught_up:
             return
+        self._follow_splits()
         with self._connection() as connection:
             waiting = paper_tables.resting(connection)
         prices: dict[str, list[Prices]] = {}
@@ -158,6 +172,34 @@ class PaperBroker:
                     _meet(book, symbol, one)
                 newest = told[-1].at if told and is_past else self._at
                 list(book.expire(symbol, newest))
+
+    def corporate_actions(self, symbols: Iterable[str], since: date) -> list[CorporateAction]:
+        """Return the splits that this account has followed from that day on."""
+        with self._connection() as connection:
+            return paper_splits.applied(connection, symbols, since)
+
+    def _follow_splits(self) -> None:
+        """Let what is held become more or fewer shares, as the market tells; orders that wait for an old price end."""
+        if not isinstance(self._market, paper_splits.TellsSplits):
+            return
+        today = self._at.astimezone(NEW_YORK).date()
+        with self._connection() as connection:
+            after = paper_splits.looked_after(connection)
+        if all(day >= today for day in after.values()):
+            return
+        try:
+            told = self._market.splits(after, min(after.values()), self._at)
+        except MarketError:
+            return  # it is asked again the next time
+        with self._book() as (connection, book):
+            changed = paper_splits.apply(connection, told, today)
+            for name, one in list(book.resting.items()):
+                if one.order.symbol in changed:
+                    list(
+                        book.cancel(
+                            name, reason="the shares were split: an order that waited for an old price has ended"
+                        )
+                    )
 
     @contextmanager
     def _book(self) -> Iterator[tuple[sqlite3.Connection, Book]]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from openbell.trading.brokers import Broker, BrokerError
+from openbell.trading.brokers.paper_account import open_paper
 from openbell.trading.markets import Market
 from openbell.trading.plugins import ImportPathError, imported
 from openbell.trading.run_services import RunServices
@@ -19,16 +20,10 @@ def open_broker(name: str, folder: Path, market: Market, at: datetime, desk: Run
     """
     desk = replace(desk or RunServices(), state=folder)
     match name.partition(":"):
-        case ("paper", "", "") if desk.database:
-            from openbell.trading.brokers.postgres_paper import PostgresPaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
-
-            return PostgresPaperBroker(desk.database, desk.strategy, market, at, desk.costs, short=desk.short)
         case ("paper", "", ""):
-            from openbell.trading.brokers.paper import PaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
-
-            return PaperBroker(folder, market, at, desk.costs, short=desk.short)
+            return open_paper(market, at, desk)
         case ("alpaca", "", ""):
-            from openbell.trading.brokers.alpaca import AlpacaBroker  # noqa: PLC0415 - as above
+            from openbell.trading.brokers.alpaca import AlpacaBroker  # noqa: PLC0415 - only what the strategy uses is loaded
 
             return AlpacaBroker(desk, at)
         case ("ccxt", ":", exchange):

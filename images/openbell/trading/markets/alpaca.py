@@ -4,18 +4,19 @@ Share prices are adjusted for splits and dividends, and come from the best feed 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytz
 
 from openbell import calendars
+from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.markets import Bar, Bars, MarketError, Quote, Series, UnknownSymbolError, timeframes
 from openbell.trading.markets import series as files
 from openbell.trading.run_services import RunServices
-from openbell.trading.venues import VenueError, alpaca
+from openbell.trading.venues import VenueError, alpaca, alpaca_actions
 
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 _SESSION = timedelta(hours=6.5)
@@ -90,6 +91,12 @@ class AlpacaMarket:
                 return session.open if at < session.open else None
             day += timeframes.DAY
         return at
+
+    def splits(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
+        """Return the splits of shares in these days, for an account that fills orders itself."""
+        with _told():
+            told = alpaca_actions.ask(self._desk, symbols, since, at.astimezone(_NEW_YORK).date())
+        return [one for one in told if not one.named]
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Return values of a series that lies in the strategy's folder."""
