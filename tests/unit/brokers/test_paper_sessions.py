@@ -183,5 +183,5 @@ def test_the_books_follow_the_paper_accounts_split(tmp_path: Path) -> None:
     assert [(one.ours, one.theirs) for one in found] == [(10.0, 100.0)]
     assert [one.ratio for one in take_up(PaperBroker(tmp_path, market, monday), ledger, found, monday)] == [Decimal(10)]
     position = ledger.position("bot", "AAPL")
-    assert (position.quantity, position.cost) == (100, 10_000)
+    assert (position.quantity, position.cost) == (Decimal(100), Decimal(10_000))
     ledger.close()
