@@ -75,6 +75,14 @@ backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) backtest
 
+.PHONY: history
+history: ## Fetch bars and keep them for backtests: MARKET= SYMBOLS="SPY QQQ" TIMEFRAME= FROM= [TO=] [FEED=]
+	$(call need,MARKET,alpaca)
+	$(call need,SYMBOLS,"SPY QQQ")
+	$(call need,TIMEFRAME,15m)
+	$(call need,FROM,2020-01-01)
+	$(deploy) history
+
 ##@ Every day
 
 .PHONY: ps

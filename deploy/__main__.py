@@ -159,6 +159,22 @@ def backtest(settings: Settings, options: Namespace) -> int:
     return processes.run(command, environment, answers_interrupt=True)
 
 
+def history(settings: Settings, options: Namespace) -> int:
+    """Fetch bars of a market and keep them for backtests."""
+    given = values(Path(".env"), os.environ)
+    library = "alpaca-py" if options.market == "alpaca" else "ccxt"
+    strategies, user = packages.user_of(library, (strategies_folder().absolute(), Path("strategies").absolute()))
+    places = LocalPaths(strategies, local.data_folder(settings.project, given))
+    local.install_packages([user], places, log_to_stdout(settings.log))
+    named = {"from": options.first, "to": options.last, "timeframe": options.timeframe, "feed": options.feed}
+    words = tuple(f"--{name}={value}" for name, value in named.items() if value)
+    keys = {name: secrets.value(name, given) for name in ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")}
+    addresses = {name: value for name, value in given.items() if name.endswith("_URL")}
+    environment = {**os.environ, **addresses, **(keys if options.market == "alpaca" else {})}
+    command = compose.history(options.market, options.symbols, words, places.packages(user))
+    return processes.run(command, environment, answers_interrupt=True)
+
+
 def write_function(settings: Settings, options: Namespace) -> int:
     """Write the folder that makes a strategy a function of a cloud."""
     must_exist(options.strategy, strategies_folder())
@@ -203,6 +219,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "releases": list_releases,
     "crontab": crontab,
     "backtest": backtest,
+    "history": history,
     "serverless": write_function,
     "provision": operate.provision,
     "stats": operate.take,

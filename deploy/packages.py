@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -51,6 +52,17 @@ def lock(folder: Path, log: Log) -> None:
         msg = f"{wanted}: cannot be locked: {' '.join(done.stderr.split())[-600:]}"
         raise CommandError(msg)
     print(f"locked {locked}")
+
+
+def user_of(package: str, folders: Iterable[Path]) -> tuple[Path, str]:
+    """Return the folder and the name of a strategy that has locked a package; CommandError if none has."""
+    for folder in folders:
+        for locked in sorted(folder.glob(f"*/{LOCK}")):
+            lines = locked.read_text(encoding="utf-8", errors="replace").splitlines()
+            if any(line.startswith(f"{package}==") for line in lines):
+                return folder, locked.parent.name
+    msg = f"no strategy has the package {package}, which this needs: make add STRATEGY=my_idea PACKAGE={package}"
+    raise CommandError(msg)
 
 
 def _uv(log: Log) -> str:

@@ -5,6 +5,7 @@ make hands its variables over through the environment, so no shell reads a value
 """
 
 import json
+import re
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,6 +63,18 @@ def _day(text: str) -> str:
     return date.fromisoformat(text).isoformat()
 
 
+def _market(text: str) -> str:
+    if text != "alpaca" and not re.fullmatch("ccxt:[a-z0-9]+", text):
+        raise ValueError(text)
+    return text
+
+
+def _symbols(text: str) -> list[str]:
+    if not (found := text.replace(",", " ").split()):
+        raise ValueError(text)
+    return found
+
+
 def _megabytes(text: str) -> int:
     if not 0 < int(text) <= 1_000_000:
         raise ValueError(text)
@@ -95,6 +108,7 @@ ON = Variable("HOST", "vps")
 REASON = Variable("REASON", '"earnings today"', required=True)
 DRY_RUN = _switch("DRY_RUN")
 WAIT = Variable("WAIT", "idle", read=_one_of("idle"), allowed="idle")
+TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 TARGETS = ("digitalocean", "aws", "gcp")
 DAY = 'a day such as "2026-01-31"'
 
@@ -121,6 +135,18 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         Variable("TO", "2012-12-31", read=_day, allowed=DAY, attribute="last"),
         Variable("SET", '"fast=10,20 slow=50"', read=str.split, default=(), attribute="choices"),
         Variable("OPTIONS", '"--commission 5"', read=shlex.split, allowed="words with closed quotes", default=()),
+    ),
+    "history": (
+        Variable(
+            "MARKET", "alpaca", required=True, read=_market, allowed="alpaca, or an exchange such as ccxt:binance"
+        ),
+        Variable(
+            "SYMBOLS", '"SPY QQQ"', required=True, read=_symbols, allowed="symbols with blanks or commas between them"
+        ),
+        Variable("TIMEFRAME", "15m", required=True, read=_one_of(*TIMEFRAMES), allowed=", ".join(TIMEFRAMES)),
+        Variable("FROM", "2020-01-01", required=True, read=_day, allowed=DAY, attribute="first"),
+        Variable("TO", "2025-12-31", read=_day, allowed=DAY, attribute="last"),
+        Variable("FEED", "iex", read=_one_of("iex", "sip"), allowed="iex, sip"),
     ),
     "serverless": (
         Variable("TARGET", "aws", required=True, read=_one_of(*TARGETS), allowed=", ".join(TARGETS)),

@@ -225,6 +225,12 @@ def backtest(strategy: str, options: Command, packages: Path) -> Command:
     return (*path, *_openbell(), "backtest", strategy, "--strategies", str(strategies_folder()), *options)
 
 
+def history(market: str, symbols: Iterable[str], options: Command, packages: Path) -> Command:
+    """Fetch bars of a market, with the packages in that folder beside those of all."""
+    path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
+    return (*path, *_openbell(), "history", *options, "--", market, *symbols)
+
+
 def _openbell() -> Command:
     # The command beside the interpreter that runs this: the one of the same .venv.
     return (str(Path(sys.executable).parent / "openbell"),)

@@ -1,13 +1,14 @@
 """Alpaca's REST as far as openbell uses it: orders, positions, account and clock, bars and trades."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 from tests.brokers.book import Book, Booked, DoubledError, RejectedError
 from tests.brokers.server import Answer, Request, Venue
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STATUS = {"filled": "filled", "open": "new", "cancelled": "canceled", "replaced": "replaced"}
 ASSETS: dict[str, dict[str, object]] = {
     "BTC/USD": {"min_trade_increment": "0.0001", "min_order_size": "0.0001", "price_increment": "0.5"},
@@ -194,13 +195,17 @@ def _bars(request: Request, book: Book) -> dict[str, list[dict[str, object]]]:
         unit.lstrip("0123456789")
     ]
     length *= int("".join(one for one in unit if one.isdigit()) or 1)
-    first = start.replace(hour=5, minute=0, second=0, microsecond=0)  # a day's bar begins at midnight in New York
+    first = start - (start - EPOCH) % length
+    if unit.endswith("Day"):
+        first = start.replace(hour=5, minute=0, second=0, microsecond=0)  # it begins at midnight in New York
     count = int((end - first) / length) + 1
     price = book.prices[symbol]
+    opened = [first + length * step for step in range(count) if start <= first + length * step <= end]
+    # A bar's close tells which one it is, whatever was asked for.
+    closes = [price * (1 + (at - EPOCH) // length % 100 / 1000) for at in opened]
     return {
         symbol: [
-            {"t": (first + length * step).isoformat(), "o": price, "h": price, "l": price, "c": price + step, "v": 10}
-            for step in range(count)
-            if first + length * step >= start
+            {"t": at.isoformat(), "o": price, "h": close, "l": price, "c": close, "v": 10}
+            for at, close in zip(opened, closes, strict=True)
         ]
     }

@@ -81,7 +81,7 @@ def _public(name: str, given: dict[str, str], book: Book, now: datetime) -> Answ
             rows = [
                 [at, price, price, price, price, price, "3", 1] for at in range(first, int(now.timestamp()) + 1, length)
             ]
-            return _told({given["pair"]: rows[:720], "last": rows[-1][0]})
+            return _told({given["pair"]: rows[-720:], "last": rows[-1][0]})
     return _wrong("EGeneral:Unknown method")
 
 

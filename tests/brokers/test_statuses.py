@@ -1,5 +1,7 @@
 """What venues say of an order: every status of both libraries has a meaning, and nothing is final while it can still fill."""
 
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -125,14 +127,17 @@ def test_wrong_keys_are_no_rejection(status: int, text: str, kind: type[VenueErr
 
 
 class _Client:
-    """An exchange that gives the oldest 300 bars from an instant on, as Coinbase and OKX do."""
+    """An exchange that gives the oldest 100 bars of those that it is asked for, as OKX does with older ones."""
 
-    def __init__(self, first: int, count: int) -> None:
-        self.rows = [[first + 60_000 * step, 1.0, 1.0, 1.0, 1.0, 1.0] for step in range(count)]
+    def __init__(self, opened: Iterable[int]) -> None:
+        self.rows = [[at, 1.0, 1.0, 1.0, 1.0, 1.0] for at in opened]
+        self.asked = 0
 
     def fetch_ohlcv(self, symbol: str, timeframe: str, since: int, limit: int) -> list[list[float]]:
         """Return one page."""
-        return [row for row in self.rows if row[0] >= since][: min(limit, 300)]
+        self.asked += 1
+        until = since + 60_000 * min(limit, 100)
+        return [row for row in self.rows if since <= row[0] < until]
 
 
 class _Venue:
@@ -145,19 +150,25 @@ class _Venue:
         return question()
 
 
-def test_bars_beyond_a_page_are_the_newest() -> None:
-    """Five hundred bars are asked for, and the last one is the last (T20)."""
-    client = _Client(1_000_000_000_000, 502)
+FIRST = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("minutes", [
+    pytest.param([*range(502)], id="without a hole"),
+    pytest.param([*range(3), *range(450, 502)], id="a pause of trading that is longer than a page"),
+    pytest.param([*range(400, 502)], id="a symbol that is younger than what is asked for"),
+])  # fmt: skip
+def test_bars_beyond_a_page_are_the_newest(minutes: list[int]) -> None:
+    """Five hundred bars are asked for, and the last one is the last (T20), also behind a page without any."""
+    client = _Client(round(FIRST.timestamp() * 1000) + 60_000 * minute for minute in minutes)
     market = exchange_market.ExchangeMarket("okx", RunServices())
-    newest = client.rows[-1][0]
-    rows = market._rows(_Venue(client), "BTC/USDT", "1m", 1_000_000_000_000, 502, int(newest))  # type: ignore[arg-type]
+    rows = market._rows(_Venue(client), "BTC/USDT", "1m", FIRST, FIRST + timedelta(minutes=501))  # type: ignore[arg-type]
     assert rows == client.rows
+    assert client.asked <= 7
 
 
 def test_a_candle_without_figures_has_none() -> None:
     """What is missing is no number: never a price of zero (T8)."""
-    from datetime import timedelta  # noqa: PLC0415 - only here
-
     bar = exchange_market._bar([1_000_000_000_000, None, None, None, None, None], timedelta(minutes=1))
     assert all(figure != figure for figure in bar[1:])  # noqa: PLR0124 - that is what NaN is
 

@@ -17,6 +17,7 @@ REQUIRED = [
     for variable in variables
     if variable.required and target != "lock"  # without a strategy `make lock` locks openbell itself
 ]
+HISTORY = ("SYMBOLS=SPY", "TIMEFRAME=1d", "FROM=2020-01-01")
 WITHOUT_ENGINE = [
     (("backtest", "STRATEGY=ma_crosover"), 'STRATEGY: there is no strategy "ma_crosover"; did you mean ma_crossover?'),
     (("backtest", "STRATEGY=../pulse"), 'there is no strategy "../pulse"'),
@@ -24,6 +25,9 @@ WITHOUT_ENGINE = [
     (("backtest", "STRATEGY=ma_crossover", "SET=speed=1"), "ma_crossover has no such parameter"),
     (("backtest", "STRATEGY=ma_crossover", "OPTIONS=--sped 1"), "unrecognized arguments: --sped"),
     (("backtest", "STRATEGY=ma_crossover", "OPTIONS='"), 'OPTIONS=: found "\'"; allowed: words with closed quotes'),
+    (("history", *HISTORY, "MARKET=alpace"), 'MARKET=: found "alpace"; allowed: alpaca, or an exchange such as'),
+    (("history", *HISTORY, "MARKET=alpaca", "TIMEFRAME=20m"), 'TIMEFRAME=: found "20m"; allowed: 1m, 5m, 15m'),
+    (("history", *HISTORY, "MARKET=alpaca", "FEED=all"), 'FEED=: found "all"; allowed: iex, sip'),
     (("calendar", "CALENDAR=XNIS"), 'CALENDAR: found "XNIS"'),
     (("lock", "STRATEGY=puls"), "did you mean pulse?"),
     (("crontab", "STRATEGY=nope; id"), 'there is no strategy "nope; id"'),

@@ -10,6 +10,7 @@ a symbol reads nothing: the system loads the pages that are asked for, and proce
 """
 
 import mmap
+import shutil
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -93,6 +94,24 @@ class KeptHistory:
         finally:
             added += _write(place, count + added, block)
         return added
+
+    def begin(self, symbol: str, timeframe: str, at: datetime) -> None:
+        """Remember from when on a symbol's bars are kept: the first of them may have closed later, where there was none before."""
+        place = self.folder / timeframe / _folder_name(symbol)
+        if self.begun(symbol, timeframe) is None:
+            place.mkdir(parents=True, exist_ok=True)
+            (place / "begun").write_text(at.isoformat())
+
+    def begun(self, symbol: str, timeframe: str) -> datetime | None:
+        """Return from when on a symbol's bars are kept; None if nothing was fetched."""
+        try:
+            return datetime.fromisoformat((self.folder / timeframe / _folder_name(symbol) / "begun").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def forget(self, symbol: str, timeframe: str) -> None:
+        """Delete all bars of a symbol."""
+        shutil.rmtree(self.folder / timeframe / _folder_name(symbol), ignore_errors=True)
 
     def columns(self, symbol: str, timeframe: str) -> Columns:
         """Return all bars of a symbol as columns; empty ones if nothing is kept."""

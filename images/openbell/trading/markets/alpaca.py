@@ -54,10 +54,7 @@ class AlpacaMarket:
     def _bars(
         self, symbol: str, timeframe: str, count: int, at: datetime, *, extended: bool = False, adjusted: bool = True
     ) -> Bars:
-        bar = timeframes.length(timeframe)
-        if timeframe not in TIMEFRAMES or bar is None:
-            msg = f'Alpaca has no "{timeframe}" bars here; it offers: {", ".join(TIMEFRAMES)}'
-            raise MarketError(msg)
+        bar = _length(timeframe)
         if count < 1:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
@@ -70,6 +67,15 @@ class AlpacaMarket:
             msg = f"Alpaca has no bars of {symbol}: is the symbol right, and has it not been renamed?"
             raise UnknownSymbolError(symbol, msg)
         return Bars([one for one in bars if one.timestamp <= at][-count:])
+
+    def between(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> Bars:
+        """Return the adjusted bars that closed after `start` and until `end`, of shares those outside of sessions too."""
+        bar = _length(timeframe)
+        with _told():
+            # A day's bar opens at midnight and closes with the session.
+            rows = self._rows(symbol, timeframe, start - bar, end, adjusted=True)
+            bars = [_bar(row, bar, symbol) for row in rows]
+        return Bars(one for one in bars if start < one.timestamp <= end)
 
     def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
         """Return the price of the newest trade."""
@@ -159,6 +165,14 @@ class AlpacaMarket:
             return calls.ask(lambda: clients.crypto.get_crypto_latest_trade(coin))
         share = StockLatestTradeRequest(symbol_or_symbols=symbol, feed=self._feed())
         return calls.ask(lambda: clients.stocks.get_stock_latest_trade(share))
+
+
+def _length(timeframe: str) -> timedelta:
+    length = timeframes.length(timeframe)
+    if timeframe not in TIMEFRAMES or length is None:
+        msg = f'Alpaca has no "{timeframe}" bars here; it offers: {", ".join(TIMEFRAMES)}'
+        raise MarketError(msg)
+    return length
 
 
 def _reach(bar: timedelta, count: int, symbol: str) -> timedelta:

@@ -15,7 +15,9 @@ from openbell.trading.venues.exchange import Venue
 
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 LONGEST = 5000  # bars that one question may ask for
-SMALLEST_PAGE = 100  # bars that an answer has at least, where there are as many
+# Bars of one answer, from an instant on; an exchange that gives fewer than it was asked for is asked again.
+PAGES = {"binance": 1000, "bybit": 1000, "kraken": 720, "coinbase": 300, "okx": 100}
+SMALLEST_PAGE = 100
 
 
 class ExchangeMarket:
@@ -27,38 +29,39 @@ class ExchangeMarket:
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return the last `count` bars (at most 5,000) that had closed at `at`, by the exchange's clock and by ours."""
-        length = timeframes.length(timeframe)
-        if timeframe not in TIMEFRAMES or length is None:
-            msg = f'there are no "{timeframe}" bars here; there is: {", ".join(TIMEFRAMES)}'
-            raise MarketError(msg)
+        length = _length(timeframe)
         if not 1 <= count <= LONGEST:
             msg = f"the count of bars must be from 1 to {LONGEST}, not {count}"
             raise MarketError(msg)
+        return Bars(self.between(symbol, timeframe, at - length * (count + 1), at)[-count:])
+
+    def between(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> Bars:
+        """Return the bars that closed after `start` and until `end`, by the exchange's clock and by ours."""
+        length = _length(timeframe)
         with self._told():
             venue = self._venue()
             _see_that_it_is_there(venue, symbol)
-            since = int((at - length * (count + 1)).timestamp() * 1000)
-            newest = int((at - length).timestamp() * 1000)
-            rows = self._rows(venue, symbol, timeframe, since, count + 2, newest)
+            rows = self._rows(venue, symbol, timeframe, start - length, end - length)
             # A bar that the exchange is still writing is none, even if our clock is ahead and takes it for closed.
             now = datetime.now(UTC) + timedelta(seconds=venue.skew())
             bars = [_bar(row, length) for row in rows]
-        return Bars([bar for bar in bars if bar.timestamp <= min(at, now)][-count:])
+        return Bars(bar for bar in bars if start < bar.timestamp <= min(end, now))
 
-    def _rows(self, venue: Venue, symbol: str, timeframe: str, since: int, count: int, newest: int) -> list[list[Any]]:
-        """Return the bars from `since` on, page by page: Coinbase and OKX give the oldest 300.
+    def _rows(self, venue: Venue, symbol: str, timeframe: str, since: datetime, newest: datetime) -> list[list[Any]]:
+        """Return the bars that opened from `since` to `newest`, page by page: an exchange gives the oldest of what is asked for.
 
-        newest: when the newest bar of interest began at the latest; a page that goes beyond it is the last one.
+        A page without a bar is a pause in trading, or lies before the symbol's first day: the next one begins behind it.
         """
+        page = PAGES.get(self._name, SMALLEST_PAGE)
+        step = round(_length(timeframe).total_seconds() * 1000)
+        begin, end = (round(at.timestamp() * 1000) for at in (since, newest))
         rows: list[list[Any]] = []
-        for _ in range(2 + count // SMALLEST_PAGE):
-            left = count - len(rows)
-            page = venue.calls.ask(partial(venue.client.fetch_ohlcv, symbol, timeframe, since, left))
-            newer = [row for row in page if not rows or row[0] > rows[-1][0]]
+        while begin <= end:
+            limit = min(page, (end - begin) // step + 2)
+            found = venue.calls.ask(partial(venue.client.fetch_ohlcv, symbol, timeframe, begin, limit))
+            newer = [row for row in found if row[0] >= begin]
             rows += newer
-            if not newer or len(rows) >= count or rows[-1][0] > newest:
-                break
-            since = int(rows[-1][0]) + 1
+            begin = int(newer[-1][0]) + step if newer else begin + limit * step
         return rows
 
     def quote(self, symbol: str, at: datetime) -> Quote:  # noqa: ARG002 - as for the price
@@ -100,6 +103,14 @@ class ExchangeMarket:
         except (KeyError, TypeError, ValueError, IndexError) as error:
             msg = f"{self._name}'s answer cannot be understood: {type(error).__name__}: {error}"
             raise MarketError(msg) from error
+
+
+def _length(timeframe: str) -> timedelta:
+    length = timeframes.length(timeframe)
+    if timeframe not in TIMEFRAMES or length is None:
+        msg = f'there are no "{timeframe}" bars here; there is: {", ".join(TIMEFRAMES)}'
+        raise MarketError(msg)
+    return length
 
 
 def _see_that_it_is_there(venue: Venue, symbol: str) -> None:
