@@ -156,14 +156,18 @@ stats: ## Show memory, CPU, disk and restarts of each container: [HOST=]
 	$(deploy) stats
 
 .PHONY: backup
-backup: ## Write ledgers, accounts, journals and the supervisor's store to one file, while all runs: TO=~/openbell.tar.gz, or TO=~/backups [KEEP=14]
+backup: ## Write ledgers, accounts, journals and the supervisor's store to one file, while all runs: TO=~/openbell.tar.gz, ~/backups, restic:REPO or rclone:REMOTE:PATH [KEEP=14] [HOST=]
 	$(call need,TO,~/openbell.tar.gz)
 	$(deploy) backup
 
 .PHONY: restore
-restore: ## Put a backup in the place of what is here, which is kept beside it; `make down` first: FROM=~/openbell.tar.gz
+restore: ## Put a backup in the place of what is here, which is kept beside it; `make down` first: FROM=~/openbell.tar.gz [HOST=]
 	$(call need,FROM,~/openbell.tar.gz)
 	$(deploy) restore
+
+.PHONY: upgrade
+upgrade: ## Show what is new, back up, and put the new version in place, or this one again if it does not work: [TO=0.2.0] [DRY_RUN=1]
+	$(deploy) upgrade
 
 .PHONY: plan
 plan: ## Compare what is enabled with a machine's memory: [PROFILE=portfolio] [HOST=]
@@ -205,7 +209,7 @@ audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
 ##@ Elsewhere
 
 .PHONY: crontab
-crontab: ## Print the lines that let cron run strategies instead of containers: [STRATEGY=]
+crontab: ## Print the lines that let cron run strategies instead of containers, or one for backups: [STRATEGY=] [BACKUP=~/backups KEEP=14 HOST=]
 	@scripts/python-ready host >&2
 	@$(python) -m deploy crontab
 

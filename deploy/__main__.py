@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import backups, own_folder, packages, processes, scaffold, secrets, target
+from deploy import backups, own_folder, packages, processes, scaffold, secrets, target, upgrade
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -127,7 +127,10 @@ def run_demo(settings: Settings, _options: Namespace) -> int:
 
 
 def crontab(settings: Settings, options: Namespace) -> int:
-    """Print the lines for cron."""
+    """Print the lines for cron: those of strategies, or with BACKUP= the one of a backup."""
+    if options.backup:
+        print(backups.crontab(options))
+        return 0
     if options.strategy:
         must_exist(options.strategy, strategies_folder())
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
@@ -214,6 +217,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "lock": lock,
     "backup": backups.backup,
     "restore": backups.restore,
+    "upgrade": upgrade.upgrade,
     "deploy": deploy,
     "rollback": rollback,
     "releases": list_releases,

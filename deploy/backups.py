@@ -1,100 +1,122 @@
-"""`make backup` and `make restore`: everything that must outlive this machine, as one file that was read back."""
+"""`make backup` and `make restore`: everything that must outlive a machine, as one file that was read back."""
 
-import json
 import os
 import re
+import shlex
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from deploy import processes
-from deploy.docker import compose
+from deploy import backup_places, installation, processes
+from deploy.backup_places import BackupPlace, Files
 from deploy.errors import CommandError
-from deploy.local.process_target import OPENBELL, ProcessTarget
-from deploy.local.processes import LocalPaths
-from deploy.local.run import data_folder, lock_data
-from deploy.settings import Settings, values
-from deploy.target import here
+from deploy.hosts import config
+from deploy.installation import Installation, OnHost
+from deploy.local.process_target import OPENBELL
+from deploy.settings import Settings
+from deploy.ssh.connection import Connection
 
-STATE = "/var/lib/openbell"  # of the supervisor, in containers
-_NAMED = re.compile(r"openbell-\d{8}T\d{6}Z\.tar\.gz")  # by a backup to a folder; by name they are in order of time
+FOLDER = Path("backups")  # of those that commands make by themselves; git does not look at it
 
 
 def backup(settings: Settings, options: Namespace) -> int:
-    """Write a backup while everything runs, read it back, and give it its name."""
-    target = Path(options.to).expanduser()
-    folder = target if target.is_dir() else None
-    if options.keep and folder is None:
-        msg = f"KEEP=: is for backups to a folder, and {target} is none"
-        raise CommandError(msg, 2)
-    if folder is not None:
-        target = folder / f"openbell-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz"
-    print(f"openbell: wrote {target}: {_write(settings, target)}")
-    if folder is not None and options.keep:
-        for old in surplus(folder, options.keep):
-            old.unlink(missing_ok=True)
-            print(f"openbell: deleted {old}")
+    """Write a backup while everything runs, read it back, keep it where TO= says, and remove what is too old."""
+    with _installation(options.host, settings) as there:
+        place = backup_places.place(options.to, name(there), stamp())
+        if options.keep and isinstance(place, Files) and not place.prefix:
+            msg = f"KEEP=: is for backups to a folder, and {options.to} is none"
+            raise CommandError(msg, 2)
+        print(f"openbell: wrote {write(there, place)}", flush=True)
+    for old in place.prune(options.keep) if options.keep else ():
+        print(f"openbell: deleted {old}")
     return 0
-
-
-def surplus(folder: Path, keep: int) -> list[Path]:
-    """Return the backups of a folder that are older than the newest `keep`; files with other names are none of ours."""
-    found = sorted(path for path in folder.iterdir() if _NAMED.fullmatch(path.name) and path.is_file())
-    return found[:-keep]
 
 
 def restore(settings: Settings, options: Namespace) -> int:
-    """Put a backup in the place of what is here; that is kept as a backup beside it."""
-    file = Path(options.source).expanduser()
-    if not file.is_file():
-        msg = f"FROM=: there is no file {file}"
-        raise CommandError(msg, 2)
-    _check(file)
-    given = values(Path(".env"), os.environ)
-    where = here(settings, given)
-    lock: int | None = None
-    if isinstance(where, ProcessTarget):
-        lock = lock_data(LocalPaths(Path(), data_folder(settings.project, given)))
-    elif running := [one.name for one in where.services() if one.state in {"running", "restarting"}]:
-        msg = (
-            f"{', '.join(running[:3])} {'runs' if len(running) == 1 else 'run'}: stop everything with `make down` first"
-        )
-        raise CommandError(msg)
-    try:
-        kept = file.with_name(f"{file.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
-        _write(settings, kept, "--as-is")
-        print(f"openbell: what was here is kept in {kept}")
-        with file.open("rb") as source:
-            done = processes.piped(_inside(settings, "restore"), source)
-    finally:
-        if lock is not None:
-            os.close(lock)
-    if done.code:
-        msg = f"nothing was restored: {_reason(done.errors)}"
-        raise CommandError(msg)
-    print(f"openbell: restored {file}: {done.text.strip()}; `make up` starts it")
+    """Put a backup in the place of what is there; that is kept as a backup here."""
+    with backup_places.fetched(options.source) as file, _installation(options.host, settings) as there:
+        _check(file)
+        with there.stopped():
+            beside = file if file == Path(options.source).expanduser() else _folder() / file.name
+            kept = Files(beside.parent, f"{beside.name}.before-{stamp()}.tar.gz")
+            write(there, kept, "--as-is")
+            print(f"openbell: what was there is kept in {beside.with_name(kept.name)}", flush=True)
+            holds = put_in_place(there, file)
+        print(f"openbell: restored {options.source}: {holds}{f'; `{there.start}` starts it' if there.start else ''}")
     return 0
 
 
-def _write(settings: Settings, target: Path, *words: str) -> str:
-    """Write a backup, whole and verified or not at all; return what it holds."""
-    part = target.with_name(f".{target.name}.part")
-    try:
-        # It holds all positions and what strategies remember: for its owner alone.
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
-            done = processes.piped(_inside(settings, "backup", *words), None, output)
-            os.fsync(output.fileno())
-        if done.code:
-            msg = f"no backup was made: {_reason(done.errors)}"
-            raise CommandError(msg)
-        found = _check(part)
-        part.rename(target)
-    except OSError as error:
-        msg = f"{target}: cannot be written: {error.strerror}"
-        raise CommandError(msg) from None
-    finally:
-        part.unlink(missing_ok=True)
-    return found
+def crontab(options: Namespace) -> str:
+    """Return the lines that let cron make a backup each night; what fails comes by mail."""
+    given = {"HOST": options.host, "TO": options.backup, "KEEP": options.keep}
+    words = shlex.join(("make", "backup", *(f"{key}={value}" for key, value in given.items() if value)))
+    command = f"cd {shlex.quote(str(Path.cwd()))} && {words} >/dev/null".replace("%", r"\%")  # cron's line end
+    return f'CONTENT_TYPE="text/plain; charset=UTF-8"\nPATH={os.environ.get("PATH", os.defpath)}\n17 3 * * * {command}'
+
+
+def to_own_folder(there: Installation) -> Path:
+    """Write a backup into the kit's own folder for them, and return the file."""
+    place = Files(_folder(), f"{name(there)}-{stamp()}.tar.gz")
+    print(f"openbell: wrote {write(there, place)}", flush=True)
+    return place.scratch / place.name
+
+
+def name(there: Installation) -> str:
+    """Return what the names of an installation's backups begin with."""
+    return re.sub(r"[^\w.-]", "_", there.name)
+
+
+def stamp() -> str:
+    """Return the time as names of backups have it: in order of time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def write(there: Installation, place: BackupPlace, *words: str) -> str:
+    """Write a backup, whole and verified or not at all; return what it is called and what it holds."""
+    with TemporaryDirectory(prefix="openbell-") as passing:
+        part = (place.scratch or Path(passing)) / f".openbell-{os.getpid()}.part"
+        try:
+            # It holds all positions and what strategies remember: for its owner alone.
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+                done = there.backup(output, *words)
+                os.fsync(output.fileno())
+            if done.code:
+                msg = f"no backup was made: {_reason(done.errors)}"
+                raise CommandError(msg)
+            holds = _check(part)
+            return f"{place.keep(part)}: {holds}"
+        except OSError as error:
+            msg = f"{part.parent}: cannot be written: {error.strerror}"
+            raise CommandError(msg) from None
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def put_in_place(there: Installation, file: Path) -> str:
+    """Restore a backup where nothing runs, and return what it holds."""
+    with file.open("rb") as source:
+        done = there.restore(source)
+    if done.code:
+        msg = f"nothing was restored: {_reason(done.errors)}"
+        raise CommandError(msg)
+    return done.text.strip()
+
+
+@contextmanager
+def _installation(host: str | None, settings: Settings) -> Iterator[Installation]:
+    if not host:
+        yield installation.local(settings)
+        return
+    with Connection(config.find(host, settings)) as connection:
+        yield OnHost(connection)
+
+
+def _folder() -> Path:
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    return FOLDER
 
 
 def _check(file: Path) -> str:
@@ -106,26 +128,7 @@ def _check(file: Path) -> str:
     return done.text.strip()
 
 
-def _inside(settings: Settings, *words: str) -> processes.Command:
-    """Return how to run a command of openbell where the data are: a container with all volumes, or a process."""
-    given = values(Path(".env"), os.environ)
-    where = here(settings, given)
-    if isinstance(where, ProcessTarget):
-        data = data_folder(settings.project, given)
-        if not data.is_dir():
-            msg = f"{data}: nothing is there: `make up` starts everything"
-            raise CommandError(msg)
-        folders = {
-            **LocalPaths(Path(), data).environment(),
-            "OPENBELL_SUPERVISOR_STATE": str(data / compose.SUPERVISOR),
-        }
-        return processes.Command((OPENBELL, *words), {**os.environ, **folders})
-    configuration = json.loads(processes.output(compose.configuration()))
-    volume = configuration["volumes"]["supervisor"]["name"]
-    return processes.Command(compose.with_volumes(f"{volume}:{STATE}", words))
-
-
 def _reason(told: str) -> str:
     lines = [line for line in told.splitlines() if line.strip()]
-    ours = [line.partition(": ")[2] for line in lines if line.startswith("openbell ")]
+    ours = [line.partition(": ")[2] for line in lines if line.startswith(("openbell ", "openbell: "))]
     return (ours or lines or ["it said nothing"])[-1]

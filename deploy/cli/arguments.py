@@ -87,6 +87,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _version(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.+/-]{0,99}", text):
+        raise ValueError(text)
+    return text
+
+
 def _one_of(*values: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in values:
@@ -106,6 +112,7 @@ BOT = Variable("BOT", "ma_crossover", required=True)
 SERVER = Variable("HOST", "vps", required=True)
 ON = Variable("HOST", "vps")
 REASON = Variable("REASON", '"earnings today"', required=True)
+KEEP = Variable("KEEP", "14", read=_count, allowed="how many backups stay in the folder, such as 14")
 DRY_RUN = _switch("DRY_RUN")
 WAIT = Variable("WAIT", "idle", read=_one_of("idle"), allowed="idle")
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
@@ -128,7 +135,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "lock": (STRATEGY,),
     "next": (ONE_OR_ALL, _switch("ALL")),
     "calendar": (Variable("CALENDAR", "XNYS"), _switch("APPLY"), ON),
-    "crontab": (ONE_OR_ALL,),
+    "crontab": (ONE_OR_ALL, Variable("BACKUP", "~/backups"), KEEP, ON),
     "backtest": (
         STRATEGY,
         Variable("FROM", "2010-01-04", read=_day, allowed=DAY, attribute="first"),
@@ -181,9 +188,14 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "deploy": (SERVER, ONE_OR_ALL, DRY_RUN, WAIT, _switch("YES")),
     "backup": (
         Variable("TO", "~/openbell.tar.gz", required=True),
-        Variable("KEEP", "14", read=_count, allowed="how many backups stay in the folder, such as 14"),
+        KEEP,
+        ON,
     ),
-    "restore": (Variable("FROM", "~/openbell.tar.gz", required=True, attribute="source"),),
+    "restore": (Variable("FROM", "~/openbell.tar.gz", required=True, attribute="source"), ON),
+    "upgrade": (
+        Variable("TO", "0.2.0", read=_version, allowed="a version such as 0.2.0, a branch or a commit"),
+        DRY_RUN,
+    ),
     "rollback": (SERVER, Variable("TO", "20261121-101251-ba2a"), DRY_RUN, WAIT),
     "releases": (SERVER,),
 }

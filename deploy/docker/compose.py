@@ -105,6 +105,11 @@ def with_volumes(volume: str, words: Iterable[str]) -> Command:
     return (*COMPOSE, "--progress", "quiet", *options, "openbell", *words)
 
 
+def volumes(project: str) -> Command:
+    """List the volumes of a project."""
+    return ("docker", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}")
+
+
 def up() -> Command:
     """Start what is not running as it should be, and drop what has no service any more."""
     return (*COMPOSE, "up", "--detach", "--remove-orphans")

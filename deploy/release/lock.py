@@ -66,12 +66,27 @@ class HostLock:
 
     def start(self, transaction: str) -> None:
         """Start a transaction that was uploaded. From here on it goes on by itself, and has the lock."""
-        self._send(f"start {transaction}\n".encode())
+        self._must(f"start {transaction}", "started", "the deployment could not be started, and nothing was touched")
+
+    def stop(self, project: str) -> None:
+        """Stop everything there at a quiet moment. It starts again when this block ends, however that comes about."""
+        self._must(f"stop {project}", "stopped", "what runs there could not be stopped")
+
+    def stay(self) -> None:
+        """Let what was stopped stay so after this block too."""
+        self._must("stay", "stays", "what was stopped there could not be kept so")
+
+    def again(self) -> None:
+        """Start what was stopped."""
+        self._must("again", "runs", "what was stopped there could not be started again")
+
+    def _must(self, order: str, expected: str, otherwise: str) -> None:
+        self._send(f"{order}\n".encode())
         answer = self._answer()
-        if answer != "started":
-            self._connection.must_live(LOST, ("the start of the transaction",))
+        if answer != expected:
+            self._connection.must_live(LOST, (order,))
             why = answer.removeprefix("failed ") or "the server gave no answer"
-            msg = f"{self._connection.host.name}: the deployment could not be started, and nothing was touched: {why}"
+            msg = f"{self._connection.host.name}: {otherwise}: {why}"
             raise CommandError(msg)
 
     def _take(self, answer: str, root: str) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
-from deploy.remote import images, look, worker
+from deploy.remote import data, images, look, worker
 from deploy.remote.docker_client import DockerClient, DockerError
 from deploy.remote.files import read_text, reason_of
 from deploy.remote.receive import receive
 from deploy.remote.records import Records, TransactionRecord
+from deploy.remote.rest import Rest
 from deploy.remote.session import Lines, hold_lock
 
 # Where a login without a terminal may not look: sbin, and what snap installs.
@@ -31,7 +32,7 @@ def main(words: Sequence[str], program: str = "") -> int:
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr] # of a process they can
     try:
         if words[0] == "lock":
-            return hold_lock(Path(words[1]).absolute(), program, Lines())
+            return hold_lock(Path(words[1]).absolute(), program, Lines(), Rest(_docker()))
         return COMMANDS[words[0]](*words[1:])
     except OSError as error:
         return _fail(reason_of(error))
@@ -152,4 +153,5 @@ COMMANDS: Mapping[str, Callable[..., int]] = {
     "images": lambda: _print(images.inventory(_docker())),
     "deliver": _deliver,
     "page": _page,
+    "data": lambda root, project, *words: data.handle(_records(root), _docker(), project, *words),
 }

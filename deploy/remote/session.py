@@ -10,10 +10,13 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from deploy.remote.docker_client import DockerError
 from deploy.remote.files import lines_of, read_text, reason_of, write_durably
 from deploy.remote.records import TransactionRecord
+from deploy.remote.rest import Rest
 
 SILENCE = 30.0  # seconds; a peer that has died without a word says nothing for so long, and the lock is freed
 # A folder beside those of the projects, by a name that no project can have: this program, so that it is not sent again.
@@ -42,8 +45,12 @@ class Lines:
         return line.decode(errors="replace")
 
 
-def hold_lock(root: Path, program: str, lines: Lines) -> int:
-    """Answer "locked", "held HOLDER" or "failed REASON", then obey "start TRANSACTION" and "end"."""
+def hold_lock(root: Path, program: str, lines: Lines, rest: Rest) -> int:
+    """Answer "locked", "held HOLDER" or "failed REASON", then obey until "end".
+
+    "start TRANSACTION" starts one. "stop PROJECT" stops everything, until "again" or the end, also that of the peer;
+    after "stay" only "again" starts it.
+    """
     try:
         for folder in (root / "releases", root / "transactions"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -69,11 +76,28 @@ def hold_lock(root: Path, program: str, lines: Lines) -> int:
         os.ftruncate(lock, 0)  # on a full disk the holder has no name
     _answer("locked")
     keep_program(root.parent / KEPT, program)
-    while (line := lines.next()) is not None and line != "end":
-        word, _, name = line.partition(" ")
-        if word == "start":
-            _answer(_start(root / "transactions" / name, program, lock))
+    actions: dict[str, Callable[[str], str]] = {
+        "start": lambda name: _start(root / "transactions" / name, program, lock),
+        "stop": lambda project: _done("stopped", lambda: rest.begin(project)),
+        "stay": lambda _: _done("stays", rest.stay),
+        "again": lambda _: _done("runs", rest.end),
+    }
+    try:
+        while (line := lines.next()) is not None and line != "end":
+            word, _, value = line.partition(" ")
+            if word in actions:
+                _answer(actions[word](value))
+    finally:
+        rest.leave()
     return 0
+
+
+def _done(answer: str, action: Callable[[], None]) -> str:
+    try:
+        action()
+    except DockerError as error:
+        return f"failed {error}"
+    return answer
 
 
 def keep_program(folder: Path, program: str) -> None:

@@ -85,7 +85,7 @@ class Connection:
         given = {"stdin": subprocess.DEVNULL} if input is None else {}
         try:
             ended = subprocess.run(  # type: ignore[call-overload] # stdin is given or input is, which no type can say
-                self._command(command),
+                self.command_line(command),
                 input=input,
                 capture_output=True,
                 timeout=timeout,
@@ -130,7 +130,7 @@ class Connection:
         Its output begins after what a login shell says to everybody.
         """
         process = subprocess.Popen(
-            self._command(command),
+            self.command_line(command),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -231,7 +231,8 @@ class Connection:
             self._master.end()
             self._master = None
 
-    def _command(self, command: Sequence[str]) -> tuple[str, ...]:
+    def command_line(self, command: Sequence[str]) -> tuple[str, ...]:
+        """Return the words that run a command on the host over this connection; its output has a welcome before it."""
         return (*self._open.words, "-T", *self.host.destination, login_shell.line(command))
 
     def _too_many_sessions(self) -> str:

@@ -5,20 +5,28 @@ It is sent in front of a command's input, unless the server has said that it kep
 
 import hashlib
 import json
+import shutil
+import subprocess
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
 
+from deploy.processes import Output
 from deploy.remote.session import KEPT
+from deploy.ssh import login_shell
 from deploy.ssh.connection import Connection
+from deploy.ssh.control_master import end
 
 REMOTE = Path(__file__).parents[1] / "remote"
 # In an order in which each finds those that it imports.
 MODULES = (
     *("files", "docker_client", "plan", "records", "hold", "prune", "services", "preparation", "transaction", "worker"),
-    *("session", "receive", "look", "images", "main"),
+    *("rest", "session", "receive", "look", "images", "data", "main"),
 )
 # Makes modules of the texts that it carries, in memory: a server's disk may be full or read-only.
 _LOADER = """\
@@ -124,3 +132,38 @@ def ask(
     """Run a command of the program that must succeed, and return what it printed; CommandError says what failed."""
     one = call(connection, *words)
     return connection.check(one.words, input=one.before + input, timeout=timeout, doing=doing).text
+
+
+def stream(
+    connection: Connection, *words: str, source: BinaryIO | None = None, target: BinaryIO | None = None
+) -> Output:
+    """Run a command of the program that reads a file of ours, or writes one, of any size; return how it ended."""
+    one = call(connection, *words)
+    with TemporaryFile() as errors, TemporaryFile() as printed:
+        process = subprocess.Popen(
+            connection.command_line(one.words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # a Ctrl-C is for this process, which then ends the other
+        )
+        assert process.stdin  # noqa: S101 - a pipe
+        assert process.stdout  # noqa: S101 - a pipe
+        try:
+            with suppress(BrokenPipeError), process.stdin:  # then its exit code says more
+                process.stdin.write(one.before)
+                if source:
+                    shutil.copyfileobj(source, process.stdin)
+            for line in process.stdout:
+                if login_shell.is_begin(line):
+                    break
+            shutil.copyfileobj(process.stdout, target or printed)
+            code = process.wait()
+        finally:
+            end(process)
+            process.stdout.close()
+        connection.must_live(code, one.words[-3:])
+        errors.seek(0)
+        printed.seek(0)
+        said = login_shell.after_welcome(errors.read()).decode(errors="replace")
+        return Output(code, printed.read().decode(errors="replace"), said)

@@ -3,6 +3,7 @@
 import fcntl
 import io
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -242,3 +243,23 @@ def test_a_backup_that_fails_leaves_no_file(data: Path, tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
     assert file.read_text() == "the one before"
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+def test_cron_makes_a_backup_each_night(data: Path, tmp_path: Path) -> None:
+    """The line that is printed does what it says, with sh as cron would; a percent sign is not the end of it."""
+    folder = tmp_path / "100% mine"
+    folder.mkdir()
+    done = make(data, "crontab", f"BACKUP={folder}", "KEEP=2")
+    assert done.returncode == 0, done.stderr
+    times, command = re.findall(r"^(\d+ \d+ \* \* \*) (.*)$", done.stdout, re.MULTILINE)[0]
+    assert (times, command.count(r"\%")) == ("17 3 * * *", 1)
+    again = command.replace(r"\%", "%").replace("make backup", f"{sys.executable} -m deploy backup")
+    environment = {
+        **os.environ,
+        "ENGINE": "none",
+        "OPENBELL_DATA": str(data),
+        "COMPOSE_PROJECT_NAME": "openbell-test-backup",
+    }
+    done = subprocess.run(("sh", "-c", again), env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(list(folder.glob("openbell-*.tar.gz"))) == 1
