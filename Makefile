@@ -186,6 +186,12 @@ deploy: ## Deploy between two runs, and roll back on failure: HOST=vps [STRATEGY
 	@scripts/docker-ready
 	$(deploy) deploy
 
+.PHONY: move-to
+move-to: ## Bring strategies with all that they know from this machine, or from another server, to a server: HOST=new [FROM=old]
+	$(call need,HOST,vps)
+	@scripts/docker-ready
+	$(deploy) move-to
+
 .PHONY: rollback
 rollback: ## Return to the previous release: HOST=vps [TO=release] [DRY_RUN=1] [WAIT=idle]
 	$(call need,HOST,vps)

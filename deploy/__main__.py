@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import backups, own_folder, packages, processes, scaffold, secrets, target, upgrade
+from deploy import backups, move, own_folder, packages, processes, scaffold, secrets, target, upgrade
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -99,6 +99,12 @@ def deploy(settings: Settings, options: Namespace) -> int:
         return code
     with target.place(options.host, settings) as where:
         return operate.apply_own_days(where)
+
+
+def move_to(settings: Settings, options: Namespace) -> int:
+    """Bring what runs here or on a host to another host, with all that it knows."""
+    must_pass(settings, options, "moved")
+    return move.move(settings, options.host, options.source)
 
 
 def rollback(settings: Settings, options: Namespace) -> int:
@@ -219,6 +225,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "restore": backups.restore,
     "upgrade": upgrade.upgrade,
     "deploy": deploy,
+    "move-to": move_to,
     "rollback": rollback,
     "releases": list_releases,
     "crontab": crontab,

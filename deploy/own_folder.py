@@ -32,7 +32,22 @@ __pycache__/
 .env
 """
 
-WORKFLOW = """\
+# The secrets go into the environment as they are: no file's syntax has to hold them.
+_WITH_SECRETS = (
+    'with_secrets() { python3 -c \'import json, os, sys; os.environ.update(json.loads(os.environ.pop("SECRETS"))); '
+    'os.execvp(sys.argv[1], sys.argv[1:])\' "$@"; }'
+)
+_CHECKOUTS = """\
+      - uses: actions/checkout@v5
+        with:
+          path: strategies-of-mine
+      - uses: actions/checkout@v5
+        with:
+          repository: ${{ vars.OPENBELL_KIT }}
+          ref: ${{ vars.OPENBELL_REF }}
+          path: kit
+"""
+WORKFLOW = f"""\
 # Checks and backtests every change; what is on the main branch goes to the server that the variable DEPLOY_HOST names.
 # Settings of the repository: the variables OPENBELL_KIT (owner/name of the kit), OPENBELL_REF (a tag or commit of it) and
 # DEPLOY_HOST (user@server); the secrets DEPLOY_SSH_KEY, DEPLOY_KNOWN_HOSTS and each secret that a manifest names.
@@ -40,54 +55,45 @@ name: strategies
 on:
   push:
   pull_request:
+permissions:
+  contents: read
 jobs:
   check:
     runs-on: ubuntu-24.04
     steps:
-      - uses: actions/checkout@v4
-        with:
-          path: strategies-of-mine
-      - uses: actions/checkout@v4
-        with:
-          repository: ${{ vars.OPENBELL_KIT }}
-          ref: ${{ vars.OPENBELL_REF }}
-          path: kit
+{_CHECKOUTS}\
       - name: Check and backtest
         working-directory: kit
         env:
           OPENBELL_STRATEGIES: ../strategies-of-mine
-          SECRETS: ${{ toJSON(secrets) }}
+          SECRETS: ${{{{ toJSON(secrets) }}}}
         run: |
-          echo "$SECRETS" | python3 -c 'import json, sys; [print(f"{key}={value}") for key, value in json.load(sys.stdin).items() if "\\n" not in value]' >.env
-          make check
-          for folder in ../strategies-of-mine/*/strategy.toml; do make backtest STRATEGY="$(basename "$(dirname "$folder")")"; done
+          {_WITH_SECRETS}
+          with_secrets make check
+          for manifest in ../strategies-of-mine/*/strategy.toml; do
+            with_secrets make backtest STRATEGY="$(basename "$(dirname "$manifest")")"
+          done
   deploy:
     needs: check
     if: github.ref == 'refs/heads/main' && vars.DEPLOY_HOST != ''
     runs-on: ubuntu-24.04
     concurrency: deploy
     steps:
-      - uses: actions/checkout@v4
-        with:
-          path: strategies-of-mine
-      - uses: actions/checkout@v4
-        with:
-          repository: ${{ vars.OPENBELL_KIT }}
-          ref: ${{ vars.OPENBELL_REF }}
-          path: kit
+{_CHECKOUTS}\
       - name: Deploy between runs, and back if it fails
         working-directory: kit
         env:
           OPENBELL_STRATEGIES: ../strategies-of-mine
-          SECRETS: ${{ toJSON(secrets) }}
-          SSH_KEY: ${{ secrets.DEPLOY_SSH_KEY }}
-          KNOWN_HOSTS: ${{ secrets.DEPLOY_KNOWN_HOSTS }}
+          DEPLOY_HOST: ${{{{ vars.DEPLOY_HOST }}}}
+          SECRETS: ${{{{ toJSON(secrets) }}}}
+          SSH_KEY: ${{{{ secrets.DEPLOY_SSH_KEY }}}}
+          KNOWN_HOSTS: ${{{{ secrets.DEPLOY_KNOWN_HOSTS }}}}
         run: |
-          echo "$SECRETS" | python3 -c 'import json, sys; [print(f"{key}={value}") for key, value in json.load(sys.stdin).items() if "\\n" not in value]' >.env
+          {_WITH_SECRETS}
           install -d -m 700 ~/.ssh
           echo "$SSH_KEY" | install -m 600 /dev/stdin ~/.ssh/id_ed25519
           echo "$KNOWN_HOSTS" >~/.ssh/known_hosts
-          make deploy HOST='${{ vars.DEPLOY_HOST }}'
+          with_secrets make deploy HOST="$DEPLOY_HOST"
 """
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from deploy.transfer import HostImages, Shipment, deliver, host_images, prepared
 MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
 MEMORY_SPARE = 64 * 2**20  # bytes that a rehearsal may take beside it
 SOON = 60  # seconds; the plan tells of slots that are due within them
+BeforeStart = Callable[[Connection, Release], None]
 HEADINGS = ("RELEASE", "", "MADE", "BY", "SOURCES", "SERVICES")
 
 
@@ -44,8 +45,13 @@ class DeployOptions:
     yes: bool = False  # do not ask
 
 
-def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int:
-    """Build what the checkout has, bring it to the host and put it in place; return the exit code."""
+def deploy(
+    host: Host, log: Log, wishes: DeployOptions, strategies: Path, before_start: BeforeStart = lambda *_: None
+) -> int:
+    """Build what the checkout has, bring it to the host and put it in place; return the exit code.
+
+    before_start: is called once everything is there and nothing was touched yet; what it raises ends the deployment.
+    """
     build.use(host)
     configuration = build.configuration()
     build.secret_values(configuration, strategies, wishes.strategy)  # what is missing is told before a long build
@@ -85,6 +91,7 @@ def deploy(host: Host, log: Log, wishes: DeployOptions, strategies: Path) -> int
                     elif session:
                         _may_stop(host, plan, yes=wishes.yes)
                         _bring_all(connection, draft, plan, there, shipment, inventory, log, wishes)
+                        before_start(connection, draft.release)
                         return _run(connection, session, name, draft.release, there, log)
                     return 0
         except LockHeldError as held:

@@ -17,12 +17,14 @@ from openbell.backtest.figures import figures, trade_figures, trades
 from openbell.backtest.options import parser
 from openbell.backtest.past import PastMarket
 from openbell.calendars import CalendarExpired
-from openbell.manifest import Manifest, ManifestError
+from openbell.manifest import Bot, Manifest, ManifestError
 from openbell.manifest import load as load_manifest
+from openbell.slots import count_slots
 from openbell.strategy import loader
 from openbell.trading.markets import Market, MarketError
 
 MONTH = timedelta(days=30)
+MOST = 50_000  # slots that are run where no first day is named: a bot that is due every minute has millions
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
 BAR = 30  # characters
 TELL_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         begin = _first_setup(options, folder, manifest)
         market = market_of(manifest, begin, _reading(time.monotonic()))
         after, until = _span(options, manifest, begin, market)
+        if options.first is None:
+            after = newest(bots_of(manifest, begin), after, until)
         setups, choices = _setups(options, replace(begin, after=after, until=until))
         total = _count(setups[0], manifest) * len(setups)
         found, seconds = _run(setups, market, options.workers, total)
@@ -128,6 +132,24 @@ def _setups(options: argparse.Namespace, one: Setup) -> tuple[list[Setup], list[
     journal = (options.out / "journal").resolve()
     # Of a sweep only the figures are kept: its journals would be as many as its combinations.
     return [replace(one, params=values, journal=journal if len(choices) == 1 else None) for values in choices], choices
+
+
+def newest(bots: Sequence[Bot], after: datetime, until: datetime) -> datetime:
+    """Return the instant after which at most MOST slots lie; it is said if that is not all of the past."""
+
+    def count(start: datetime) -> int:
+        return sum(count_slots(bot.schedule, start, until) for bot in bots)
+
+    total = count(after)
+    if total <= MOST:
+        return after
+    too_early, begin = after, until
+    while begin - too_early > timedelta(days=1):
+        middle = too_early + (begin - too_early) / 2
+        too_early, begin = (middle, begin) if count(middle) > MOST else (too_early, middle)
+    told = f"the newest {count(begin):,} of {total:,} slots, from {begin:%Y-%m-%d} on; --from names another first day"
+    print(f"openbell backtest: {told}", file=sys.stderr)
+    return begin
 
 
 def _count(setup: Setup, manifest: Manifest) -> int:

@@ -4,10 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from openbell.backtest import main
+from openbell.manifest import load
+from openbell.slots import count_slots
 from tests.unit.runner.fakes import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -42,6 +46,25 @@ def test_a_sweep_shows_every_combination(tmp_path: Path) -> None:
     assert "4 combinations; the best by its Sharpe ratio: fast = " in done.stdout
     assert (tmp_path / "report.html").read_text().count("<td>30</td>") == 2
     assert not (tmp_path / "journal").exists()
+
+
+@pytest.mark.parametrize(
+    "every,kept,first", [("1m", range(48_000, main.MOST + 1), "2011-11-27"), ("1d", range(730, 732), "2010-01-01")]
+)
+def test_what_is_due_every_minute_is_run_over_the_newest_slots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], every: str, kept: range, first: str
+) -> None:
+    """A fresh strategy would run for hours otherwise; what is left out is said. Few slots are all run."""
+    folder = tmp_path / "busy"
+    folder.mkdir()
+    (folder / "strategy.toml").write_text(f'timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "{every}"\n')
+    bots = load(folder).bots
+    after, until = datetime(2010, 1, 1, tzinfo=UTC), datetime(2012, 1, 1, tzinfo=UTC)
+    begin = main.newest(bots, after, until)
+    assert count_slots(bots[0].schedule, begin, until) in kept
+    assert f"{begin:%Y-%m-%d}" == first
+    said = capsys.readouterr().err
+    assert ("of 1,051,200 slots, from 2011-11-27 on; --from names another first day" in said) == (every == "1m")
 
 
 def test_a_strategy_that_fails_ends_with_1(tmp_path: Path) -> None:
