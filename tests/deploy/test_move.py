@@ -83,7 +83,10 @@ def test_a_server_on_which_something_runs_is_refused(servers: tuple[Site, Site])
     code, said = start(new, old)
     assert (code, said.splitlines()[-1]) == (1, f"openbell: nothing that could be moved runs on {new.machine.host}")
     code, said = start(old, old)
-    assert (code, said.splitlines()[-1]) == (2, f"openbell: FROM=: {old.machine.host} is where the strategies are to go")
+    assert (code, said.splitlines()[-1]) == (
+        2,
+        f"openbell: FROM=: {old.machine.host} is where the strategies are to go",
+    )
     places(servers)
 
 
