@@ -30,12 +30,12 @@ json.dump([sys.argv[1:], os.environ["BROKER_KEY"]], open(os.environ["HOME"] + "/
 
 
 @pytest.fixture
-def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[Any, Any]:
     """The workflow of a new folder, which lies where the workflow checks it out."""
     monkeypatch.chdir(ROOT)
     own_folder.init(tmp_path / "strategies-of-mine")
     text = (tmp_path / "strategies-of-mine/.github/workflows/strategies.yml").read_text()
-    found: Mapping[str, Any] = yaml.safe_load(text)
+    found: Mapping[Any, Any] = yaml.safe_load(text)
     return found
 
 
@@ -67,7 +67,7 @@ def run(step: Mapping[str, Any], root: Path, **environment: str) -> "subprocess.
     )
 
 
-def script(workflow: Mapping[str, Any], job: str) -> Mapping[str, Any]:
+def script(workflow: Mapping[Any, Any], job: str) -> Mapping[str, Any]:
     """Return the step of a job that runs something, after those that check both folders out."""
     *checkouts, last = workflow["jobs"][job]["steps"]
     assert [one["uses"] for one in checkouts] == ["actions/checkout@v5"] * 2
@@ -77,7 +77,7 @@ def script(workflow: Mapping[str, Any], job: str) -> Mapping[str, Any]:
     return step
 
 
-def test_its_form_is_one_that_github_reads(workflow: Mapping[str, Any]) -> None:
+def test_its_form_is_one_that_github_reads(workflow: Mapping[Any, Any]) -> None:
     """Events, jobs that follow each other, and no more rights than it needs."""
     assert set(workflow[True]) == {"push", "pull_request"}  # YAML takes `on` for a truth value, as GitHub knows
     assert workflow["permissions"] == {"contents": "read"}
@@ -86,7 +86,7 @@ def test_its_form_is_one_that_github_reads(workflow: Mapping[str, Any]) -> None:
     assert "refs/heads/main" in workflow["jobs"]["deploy"]["if"]
 
 
-def test_its_check_and_its_backtests_pass_in_a_new_folder(workflow: Mapping[str, Any], tmp_path: Path) -> None:
+def test_its_check_and_its_backtests_pass_in_a_new_folder(workflow: Mapping[Any, Any], tmp_path: Path) -> None:
     """And fail with the strategy's mistake."""
     kit = Installation(tmp_path).kit
     (kit / ".env").unlink()
@@ -106,7 +106,7 @@ def test_its_check_and_its_backtests_pass_in_a_new_folder(workflow: Mapping[str,
     assert "my_idea/strategy.py" in done.stderr
 
 
-def test_its_deployment_has_key_host_and_secrets_as_they_are(workflow: Mapping[str, Any], tmp_path: Path) -> None:
+def test_its_deployment_has_key_host_and_secrets_as_they_are(workflow: Mapping[Any, Any], tmp_path: Path) -> None:
     """Secrets with quotes, dollars and line ends too; the key is for its owner alone."""
     make = tmp_path / "bin/make"
     make.parent.mkdir()
@@ -123,7 +123,7 @@ def test_its_deployment_has_key_host_and_secrets_as_they_are(workflow: Mapping[s
     assert (tmp_path / ".ssh/known_hosts").read_text().strip() == SECRETS["DEPLOY_KNOWN_HOSTS"]
 
 
-def test_an_editor_finds_the_schema_of_a_new_folder(workflow: Mapping[str, Any], tmp_path: Path) -> None:
+def test_an_editor_finds_the_schema_of_a_new_folder(workflow: Mapping[Any, Any], tmp_path: Path) -> None:
     """The first line of a manifest names it, relative to the manifest, as taplo and VS Code read it."""
     manifest = tmp_path / "strategies-of-mine/my_idea/strategy.toml"
     line = manifest.read_text().splitlines()[0]
