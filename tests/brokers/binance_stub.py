@@ -41,8 +41,10 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime]) -> Answ
             return Answer(200, {"symbol": given["symbol"], "lastPrice": str(book.prices[symbol]), "closeTime": now})
         case "GET", "/api/v3/klines":
             return Answer(200, _bars(given, book, now))
-    if refusal := _unsigned(request, given, now):
-        return refusal
+    return _unsigned(request, given, now) or _private(request, given, book, now)
+
+
+def _private(request: Request, given: dict[str, str], book: Book, now: int) -> Answer:
     match request.method, request.path:
         case "GET", "/api/v3/account":
             coins = {symbol.partition("/")[0]: held for symbol, held in book.held.items()}
@@ -53,12 +55,15 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime]) -> Answ
         case "POST", "/api/v3/order":
             return _place(given, book, now)
         case "GET", "/api/v3/order":
-            known = book.known(given["origClientOrderId"])
+            number = given.get("orderId")
+            known = book.numbered(int(number)) if number else book.known(given["origClientOrderId"])
             return (
                 Answer(200, _order(known, now))
                 if known
                 else Answer(400, {"code": -2013, "msg": "Order does not exist."})
             )
+        case "GET", "/api/v3/myTrades":
+            return Answer(200, [_trade(one, now) for one in book.traded()])
         case "DELETE", "/api/v3/order":
             order = book.numbered(int(given["orderId"]))
             order.status = "cancelled"
@@ -140,6 +145,22 @@ def _order(order: Booked, now: int) -> dict[str, object]:
         "side": order.side.upper(),
         "time": now,
         "updateTime": now,
+    }
+
+
+def _trade(order: Booked, now: int) -> dict[str, object]:
+    return {
+        "symbol": order.symbol.replace("/", ""),
+        "id": order.number,
+        "orderId": order.number,
+        "price": str(order.price),
+        "qty": str(order.filled),
+        "quoteQty": str(order.filled * order.price),
+        "commission": str(order.fee),
+        "commissionAsset": order.symbol.partition("/")[0],
+        "time": now,
+        "isBuyer": order.side == "buy",
+        "isMaker": False,
     }
 
 

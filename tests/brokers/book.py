@@ -41,6 +41,7 @@ class Book:
     fee: float = 0.0  # part of what is bought
     forgets_ids: bool = False  # of orders that are done: an exchange's, unlike a broker's
     orders: list[Booked] = field(default_factory=list)
+    loses_done: bool = False  # lists, and questions by our id, know of no order that is done; trades do
     halted: set[str] = field(default_factory=set)  # symbols that are there and not traded now
     corporate_actions: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # of shares, by kind
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -113,7 +114,16 @@ class Book:
     def known(self, client_id: str) -> Booked | None:
         """Return the newest order of that id."""
         with self.lock:
-            return next((one for one in reversed(self.orders) if one.client_id == client_id), None)
+            return next((one for one in reversed(self.listed) if one.client_id == client_id), None)
+
+    @property
+    def listed(self) -> list[Booked]:
+        """The orders that lists have, and questions by our id."""
+        return [one for one in self.orders if one.status == "open"] if self.loses_done else self.orders
+
+    def traded(self) -> list[Booked]:
+        """Return the orders of which something was filled."""
+        return [one for one in self.orders if one.filled]
 
     def numbered(self, number: int) -> Booked:
         """Return the order of that number."""

@@ -63,14 +63,20 @@ def _private(request: Request, name: str, given: dict[str, Any], book: Book, now
         case "POST", "order/create":
             return _place(given, book, now)
         case "GET", "order/realtime" | "order/history":
+            if number := given.get("orderId"):
+                one = _order(book.numbered(int(number)), now)
+                return _told({"category": "spot", "list": [one], "nextPageCursor": ""}, now)
             wanted = given.get("orderLinkId")
             is_open = name == "order/realtime"
             found = [
                 _order(one, now)
-                for one in book.orders
+                for one in book.listed
                 if wanted in {None, one.client_id} and (one.status == "open") is is_open
             ]
             return _told({"category": "spot", "list": found, "nextPageCursor": ""}, now)
+        case "GET", "execution/list":
+            trades = [_trade(one, now) for one in book.traded()]
+            return _told({"category": "spot", "list": trades, "nextPageCursor": ""}, now)
         case "POST", "order/cancel":
             order = book.numbered(int(given["orderId"]))
             order.status = "cancelled"
@@ -148,6 +154,25 @@ def _order(order: Booked, now: int) -> dict[str, object]:
         "timeInForce": order.asked.get("timeInForce", "GTC"),
         "createdTime": str(now),
         "updatedTime": str(now),
+    }
+
+
+def _trade(order: Booked, now: int) -> dict[str, str]:
+    return {
+        "symbol": order.symbol.replace("/", ""),
+        "orderId": str(order.number),
+        "orderLinkId": order.client_id,
+        "side": order.side.capitalize(),
+        "orderType": "Market",
+        "execPrice": str(order.price),
+        "execQty": str(order.filled),
+        "execId": f"e-{order.number}",
+        "execTime": str(now),
+        "execFee": str(order.fee),
+        "execType": "Trade",
+        "orderPrice": "0",
+        "orderQty": str(order.quantity),
+        "leavesQty": "0",
     }
 
 

@@ -51,8 +51,10 @@ def _answer(request: Request, book: Book, now: datetime) -> Answer:
             return Answer(200, {"results": [{"success": True, "order_id": number}]})
         case "GET", "orders/historical/batch":
             wanted = request.query.get("order_status")
-            found = [_order(one, now) for one in book.orders if wanted in {None, STATES[one.status]}]
+            found = [_order(one, now) for one in book.listed if wanted in {None, STATES[one.status]}]
             return Answer(200, {"orders": found, "has_next": False, "cursor": ""})
+        case "GET", "orders/historical/fills":
+            return Answer(200, {"fills": [_trade(one, now) for one in book.traded()], "cursor": ""})
         case "GET", path if path.startswith("orders/historical/"):
             return Answer(200, {"order": _order(book.numbered(int(path.rpartition("/")[2])), now)})
     return _public(request, name, book, now)
@@ -162,6 +164,22 @@ def _order(order: Booked, now: datetime) -> dict[str, object]:
         "total_fees": "0",
         "time_in_force": "IMMEDIATE_OR_CANCEL" if "ioc" in str(order.asked["kind"]) else "GOOD_UNTIL_CANCELLED",
         "created_time": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _trade(order: Booked, now: datetime) -> dict[str, object]:
+    return {
+        "entry_id": f"e-{order.number}",
+        "trade_id": f"t-{order.number}",
+        "order_id": str(order.number),
+        "trade_time": now.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "trade_type": "FILL",
+        "price": str(order.price),
+        "size": str(order.filled),
+        "commission": "0",
+        "product_id": order.symbol.replace("/", "-"),
+        "size_in_quote": False,
+        "side": order.side.upper(),
     }
 
 

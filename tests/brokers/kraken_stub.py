@@ -39,6 +39,10 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], nonces:
     if int(given["nonce"]) <= nonces[0]:
         return _wrong("EAPI:Invalid nonce")
     nonces[0] = int(given["nonce"])
+    return _private(name, given, book, clock)
+
+
+def _private(name: str, given: dict[str, str], book: Book, clock: Callable[[], datetime]) -> Answer:
     match name:
         case "BalanceEx":
             coins = {"XXBT": sum(book.held.values())}
@@ -54,6 +58,9 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], nonces:
             return _told({"closed": found, "count": len(found)})
         case "QueryOrders":
             return _told({given["txid"]: _order(book.numbered(int(given["txid"][1:])), clock())})
+        case "TradesHistory":
+            found = {f"T{one.number}": _trade(one, clock()) for one in book.traded()}
+            return _told({"trades": found, "count": len(found)})
         case "CancelOrder":
             book.numbered(int(given["txid"][1:])).status = "cancelled"
             return _told({"count": 1})
@@ -126,7 +133,7 @@ def _place(given: dict[str, str], book: Book, now: datetime) -> Answer:
 
 def _listed(book: Book, given: dict[str, str], now: datetime, states: tuple[str, ...]) -> dict[str, object]:
     wanted = given.get("cl_ord_id")
-    orders = [one for one in book.orders if one.status in states and wanted in {None, one.client_id}]
+    orders = [one for one in book.listed if one.status in states and wanted in {None, one.client_id}]
     return {f"O{one.number}": _order(one, now) for one in orders}
 
 
@@ -149,4 +156,20 @@ def _order(order: Booked, now: datetime) -> dict[str, object]:
         "fee": "0",
         "price": str(order.price),
         "oflags": "fciq",
+    }
+
+
+def _trade(order: Booked, now: datetime) -> dict[str, object]:
+    return {
+        "ordertxid": f"O{order.number}",
+        "pair": next(iter(PAIRS)),
+        "time": now.timestamp(),
+        "type": order.side,
+        "ordertype": "market",
+        "price": str(order.price),
+        "cost": str(order.filled * order.price),
+        "fee": "0",
+        "vol": str(order.filled),
+        "margin": "0",
+        "misc": "",
     }

@@ -68,6 +68,8 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
             else:
                 known = book.numbered(int(request.query["ordId"]))
             return _told(_order(known, now)) if known else _wrong("51603", "Order does not exist")
+        case "GET", "trade/fills-history":
+            return _told(*(_trade(one, now) for one in book.traded()))
         case "POST", "trade/cancel-order":
             order = book.numbered(int(json.loads(request.raw)["ordId"]))
             order.status = "cancelled"
@@ -144,6 +146,23 @@ def _order(order: Booked, now: int) -> dict[str, str]:
         "tgtCcy": str(order.asked.get("tgtCcy", "")),
         "cTime": str(now),
         "uTime": str(now),
+    }
+
+
+def _trade(order: Booked, now: int) -> dict[str, str]:
+    return {
+        "instType": "SPOT",
+        "instId": order.symbol.replace("/", "-"),
+        "tradeId": str(order.number),
+        "ordId": str(order.number),
+        "clOrdId": order.client_id,
+        "fillPx": str(order.price),
+        "fillSz": str(order.filled),
+        "side": order.side,
+        "fee": str(-order.fee),
+        "feeCcy": order.symbol.partition("/")[0],
+        "execType": "T",
+        "ts": str(now),
     }
 
 

@@ -14,7 +14,9 @@ from openbell.trading.order_size import priced, sizes_of
 from openbell.trading.run_services import Intent
 from tests.brokers.conftest import KINDS, Bench, bench_of
 from tests.brokers.server import Fault
+from tests.brokers.test_wire import ORDERS
 
+MARKET_ORDER: dict[str, object] = {"kind": "market_market_ioc", "base_size": "0.5"}
 EXCHANGES = [kind for kind in KINDS if kind.name.startswith("ccxt:")]
 
 
@@ -136,3 +138,23 @@ def test_a_wrong_passphrase_is_a_matter_of_the_keys(tmp_path: Path) -> None:
         wrong = {**bench.desk.secrets, "OKX_PASSPHRASE": "wrong"}
         with pytest.raises(BrokerError, match="check OKX_API_KEY"):
             bench.broker(secrets=wrong).account()
+
+
+def test_an_order_that_no_list_has_any_more_is_found_by_its_trades(bench: Bench) -> None:
+    """Its answer was lost, it filled, and the exchange has forgotten our id: what was traded names the order."""
+    symbol, now = bench.kind.symbol, datetime.now(UTC)
+    bench.book.loses_done = True
+    bench.book.place("theirs", symbol, "buy", 0.2, MARKET_ORDER)
+    bench.intents["ob-1"] = Intent(symbol, now)
+    bench.wire.faults.append(Fault("POST", ORDERS[bench.kind.name], "lost answer"))
+    placed = bench.broker().submit(Order("ob-1", symbol, "buy", 0.5))
+    assert (placed.client_order_id, placed.status, placed.filled_quantity) == ("ob-1", "filled", 0.5)
+    assert len(bench.book.orders) == 2
+
+
+def test_an_order_that_was_never_traded_is_not_taken_for_another(bench: Bench) -> None:
+    """Somebody else's trade of the same symbol is not this order."""
+    bench.book.loses_done = True
+    bench.intents["ob-1"] = Intent(bench.kind.symbol, datetime.now(UTC))
+    bench.book.place("theirs", bench.kind.symbol, "buy", 0.5, MARKET_ORDER)
+    assert bench.broker().find("ob-1") is None

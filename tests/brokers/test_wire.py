@@ -13,7 +13,14 @@ from tests.brokers.conftest import Bench
 from tests.brokers.server import OOPS, Answer, Fault
 from tests.brokers.test_conformance import ID, order
 
-ORDERS = {"alpaca": "/v2/orders", "ccxt:binance": "/api/v3/order", "ccxt:kraken": "/AddOrder"}
+ORDERS = {
+    "alpaca": "/v2/orders",
+    "ccxt:binance": "/api/v3/order",
+    "ccxt:kraken": "/AddOrder",
+    "ccxt:bybit": "/order/create",
+    "ccxt:coinbase": "/brokerage/orders",
+    "ccxt:okx": "/trade/batch-orders",
+}
 ACCOUNT = {
     "alpaca": ("GET", "/v2/account"),
     "ccxt:binance": ("GET", "/api/v3/account"),

@@ -11,17 +11,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from openbell.manifest.trading import DEADLINES, WITHOUT_SANDBOX
-from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position, exchange_search
 from openbell.trading.brokers.exchange_amounts import amount_of, cost_in
 from openbell.trading.brokers.exchange_requests import (
     ANSWERED_WITHOUT_STATE,
-    LISTINGS,
-    NAME_OF_ID,
     NAME_OF_NEW_ID,
     request_of,
     venue_id,
@@ -92,9 +89,12 @@ class ExchangeBroker:
             while (found := self._find(client_order_id, intent.symbol)) is None:
                 left = WINDOW + 1 - (datetime.now(UTC) - intent.at).total_seconds()
                 if self._name not in DEADLINES or not 0 < left <= WINDOW + 1:
-                    return None
+                    break
                 self._pause(min(left, 1.0))
-            return found
+            if found is not None:
+                return found
+            answer = exchange_search.traded(self._venue(), client_order_id, intent)
+            return None if answer is None else self._placed({**answer, "symbol": intent.symbol}, client_order_id)
 
     def submit(self, order: Order) -> PlacedOrder:
         """Send `order` for the next price, wait a moment for it to fill, and return it as far as it has come."""
@@ -162,24 +162,8 @@ class ExchangeBroker:
             return 0.0
 
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
-        venue = self._venue()
-        venue.prepare()
-        known = {NAME_OF_ID.get(self._name, "clientOrderId"): venue_id(self._name, client_order_id)}
-        try:
-            if self._name in LISTINGS:
-                # At Kraken not by symbol: an order whose pair the library cannot name would be left out, and sent again.
-                pair = None if self._name == "kraken" else symbol
-                for listing in LISTINGS[self._name]:
-                    ask = partial(getattr(venue.client, listing), pair, None, None, known)
-                    for answer in venue.calls.ask(ask):
-                        if self._name == "coinbase" and answer.get("clientOrderId") != client_order_id:
-                            continue  # its lists know nothing of our ids
-                        return self._placed({**answer, "symbol": symbol}, client_order_id)
-                return None
-            answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, known))
-            return self._placed(answer, client_order_id)
-        except MissingError:
-            return None
+        answer = exchange_search.listed(self._venue(), client_order_id, symbol)
+        return None if answer is None else self._placed({**answer, "symbol": symbol}, client_order_id)
 
     def _quantity(self, order: Order) -> float:
         """Return the quantity in whole steps; RefusedError if it is too small or the symbol cannot be traded now."""

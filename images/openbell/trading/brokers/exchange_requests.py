@@ -7,14 +7,7 @@ from openbell.trading.orders import Order
 
 # What the library calls the price that a stop waits for, by exchange.
 _STOP = {"kraken": "stopLossPrice"}
-# Where an order is found in lists, and what those call our id.
-LISTINGS = {
-    "kraken": ("fetch_open_orders", "fetch_closed_orders"),
-    "bybit": ("fetch_open_orders", "fetch_canceled_and_closed_orders"),
-    "coinbase": ("fetch_open_orders", "fetch_closed_orders", "fetch_canceled_orders"),
-}
-NAME_OF_ID = {"bybit": "orderLinkId"}
-# The same for a new order, where the library does not translate its own name of it.
+# What a new order's parameters call our id, where the library does not translate its own name of it.
 NAME_OF_NEW_ID = {"coinbase": "client_order_id"}
 ANSWERED_WITHOUT_STATE = frozenset({"coinbase", "kraken", "okx"})  # a new order's answer is its id and no more
 
