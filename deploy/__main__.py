@@ -15,7 +15,7 @@ from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
 from deploy.cli.known import must_exist
 from deploy.docker import compose, generated, profiles
-from deploy.errors import CommandError
+from deploy.errors import CommandError, of_the_machine
 from deploy.hosts import config
 from deploy.local import demo
 from deploy.local import run as local
@@ -24,7 +24,7 @@ from deploy.local.processes import LocalPaths, asked_for
 from deploy.log import log_to_stdout
 from deploy.release import commands as releases
 from deploy.serverless import command as serverless
-from deploy.settings import Settings, read_settings, strategies_folder, values
+from deploy.settings import STRATEGIES, Settings, read_settings, strategies_folder, values
 from deploy.start import down, restart, setup, up
 from deploy.target import here
 from openbell import terminal
@@ -129,7 +129,7 @@ def run_local(settings: Settings, options: Namespace) -> int:
 
 def run_demo(settings: Settings, _options: Namespace) -> int:
     """Show in a minute, by a faster clock: runs, a killed strategy, the missed slot, the alert and the recovery."""
-    return demo.run(strategies_folder().absolute(), settings)
+    return demo.run(STRATEGIES.absolute(), settings)  # the kit's own, which are always here
 
 
 def crontab(settings: Settings, options: Namespace) -> int:
@@ -258,7 +258,9 @@ def main() -> int:
         # The manifests' reader knows the environment only, also in the processes that commands start.
         if windows := values(Path(".env"), os.environ).get(BLACKOUT):
             os.environ[BLACKOUT] = windows
-        generated.write(strategies_folder())
+        if name != "init":  # which makes the folder
+            own_folder.must_exist(strategies_folder())
+            generated.write(strategies_folder())
         code = COMMANDS[name](settings, options)
         sys.stdout.flush()
     except CommandError as problem:
@@ -269,6 +271,11 @@ def main() -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if not (told := of_the_machine(error)):
+            raise
+        print(f"openbell: {told}", file=sys.stderr)
+        return 1
     return 0 if code in {-signal.SIGPIPE, 128 + signal.SIGPIPE} else code
 
 

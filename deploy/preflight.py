@@ -60,6 +60,17 @@ def folder(data: Path) -> None:
         raise _full(data)
 
 
+def engine_disk(folder: Path) -> None:
+    """Raise CommandError if the disk on which the engine of this machine keeps its files is full."""
+    with suppress(OSError):  # it is another machine's, or a virtual one's
+        if shutil.disk_usage(folder).free < SPARE:
+            msg = (
+                f"the disk with {folder}, where Docker keeps its files, is full (less than {SPARE // 1_000_000} MB free): "
+                "`docker system df` shows what takes room, `docker image prune` removes old images"
+            )
+            raise CommandError(msg)
+
+
 def exposure(settings: Settings, given: Mapping[str, str]) -> None:
     """Raise CommandError if other machines could read the page without a token, and nothing says that they may."""
     is_meant = given.get(PUBLIC) == "yes" or any(given.get(key) for key in READ_TOKENS)

@@ -1,6 +1,7 @@
 """A new strategy: a folder that runs at once; its service is derived from it."""
 
 import re
+import shutil
 from pathlib import Path
 from string import Template
 
@@ -69,7 +70,12 @@ def create(name: str, strategies: Path, compose: Path) -> tuple[Path, ...]:
         msg = f"STRATEGY: found {quoted(name)}, which is {reason}; choose another name"
         raise CommandError(msg, 2)
     files = {folder / "strategy.toml": MANIFEST, folder / "strategy.py": CODE}
-    folder.mkdir(parents=True)
-    for path, text in files.items():
-        path.write_text(Template(text).substitute(name=name), encoding="utf-8")
-    return (*files, schema.write_schema(strategies))
+    try:
+        folder.mkdir(parents=True)
+        for path, text in files.items():
+            path.write_text(Template(text).substitute(name=name), encoding="utf-8")
+        return (*files, schema.write_schema(strategies))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # half of a strategy would be in the way of the next attempt
+        msg = f"{folder} cannot be written: {error.strerror}"
+        raise CommandError(msg) from None

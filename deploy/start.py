@@ -105,6 +105,7 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
         _must_be_here(folder, settings)
     if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in where.services()):
         preflight.port(settings)
+    preflight.engine_disk(Path(processes.output(compose.engine_folder()).strip()))
     log.info("building the images")
     generated.stage(strategies_folder())
     if code := build_output.build(compose.build(), log):

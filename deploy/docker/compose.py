@@ -105,6 +105,11 @@ def with_volumes(volume: str, words: Iterable[str]) -> Command:
     return (*COMPOSE, "--progress", "quiet", *options, "openbell", *words)
 
 
+def engine_folder() -> Command:
+    """Print the folder in which the engine keeps its files."""
+    return ("docker", "info", "--format", "{{.DockerRootDir}}")
+
+
 def volumes(project: str) -> Command:
     """List the volumes of a project."""
     return ("docker", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}")

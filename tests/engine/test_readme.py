@@ -15,11 +15,13 @@ import docker
 import pytest
 
 from openbell import calendars
-from tests.engine.kit import ROOT, Kit, free_port, removed_afterwards, wait_until
+from tests.engine.kit import ROOT, Kit, container_of, free_port, removed_afterwards, wait_until
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
 # Not here: the suite itself, what starts and stops the project, which the fixture does, and a slot of a day that will be too old.
 LEFT_OUT = ("make test", "make up", "make down", "make run STRATEGY=ma_crossover SLOT=")
+
+KEEPER = 'timezone = "UTC"\nsecrets = ["KEEPER_KEY"]\n\n[[bot]]\nsymbols = ["AAPL"]\nat = "04:17"\n'
 
 
 def commands() -> list[str]:
@@ -36,7 +38,13 @@ def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactor
     ignore = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "*.egg-info")
     shutil.copytree(ROOT, folder, ignore=ignore)
     kit = Kit(folder, f"openbell-test-{uuid.uuid4().hex[:8]}", free_port())
-    (folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={kit.project}\nOPENBELL_PORT={kit.port}\n")
+    secret = "KEEPER_KEY_COMMAND=printf 'from a vault'"
+    (folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={kit.project}\nOPENBELL_PORT={kit.port}\n{secret}\n")
+    (folder / "strategies" / "keeper").mkdir()
+    (folder / "strategies" / "keeper" / "strategy.toml").write_text(KEEPER)
+    (folder / "strategies" / "keeper" / "strategy.py").write_text(
+        "def run(ctx):\n    assert ctx.secret('KEEPER_KEY')\n"
+    )
     with removed_afterwards(engine, kit.project):
         assert "Status page:" in run(kit.folder, "make up")
         # It is ready when the loops beat; the pages ask for what the first run has decided.
@@ -68,6 +76,19 @@ def run(folder: Path, command: str) -> str:
 def test_the_commands_of_the_pages_succeed(project: Kit, command: str) -> None:
     """Each command that they show runs and ends well."""
     run(project.folder, command)
+
+
+def test_what_a_command_prints_is_the_secret_of_the_container_that_names_it(
+    engine: docker.DockerClient, project: Kit
+) -> None:
+    """The manifest alone names it, no Compose file does, and no file has the value; other strategies do not get it."""
+    environment = container_of(engine, project, "keeper").attrs["Config"]["Env"]
+    assert "KEEPER_KEY=from a vault" in environment
+    assert "vault" not in "".join(container_of(engine, project, "pulse").attrs["Config"]["Env"])
+    written = [path.read_text() for path in project.folder.glob("compose*.yaml")]
+    assert any("KEEPER_KEY" in text for text in written)
+    assert not any("vault" in text for text in written)
+    assert "keeper: succeeded" in run(project.folder, "make run STRATEGY=keeper")
 
 
 def test_run_prints_decisions(project: Kit) -> None:

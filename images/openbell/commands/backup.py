@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
             backup_archive.write(sys.stdout.buffer, roots, Path(scratch), clock.now(), as_is=as_is)
         sys.stdout.buffer.flush()
     except (BackupError, OSError, sqlite3.Error) as error:
-        print(f"openbell backup: {error}", file=sys.stderr)
+        told = (isinstance(error, OSError) and error.strerror) or error
+        print(f"openbell backup: {told}", file=sys.stderr)
         return 1
     return 0

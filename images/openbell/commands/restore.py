@@ -30,7 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         else:
             found = restore(folders(os.environ))
     except (BackupError, OSError) as error:
-        print(f"openbell restore: {error}", file=sys.stderr)
+        told = (isinstance(error, OSError) and error.strerror) or error
+        print(f"openbell restore: {told}", file=sys.stderr)
         return 1
     print(backup_archive.summary(found))
     return 0

@@ -1,6 +1,7 @@
 """`make demo`, as a newcomer sees it: real processes by a faster clock."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,10 +20,18 @@ ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.timeout(240)
-def test_the_whole_demo_in_its_order() -> None:
-    """Runs, the kill, the missed slot's alert, the restart, the recovery, all on the page, and nothing left behind."""
+def test_the_whole_demo_in_its_order(tmp_path: Path) -> None:
+    """Runs, the kill, the missed slot's alert, the restart, the recovery, all on the page, and nothing left behind.
+
+    The demonstration is of the kit's own example, whatever folder of strategies the user has.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy", "demo"], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "deploy", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "OPENBELL_STRATEGIES": str(tmp_path)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     assert process.stdout
     lines, pages, address, page = [], [], "", ""
