@@ -31,6 +31,7 @@ class Fill:
     quantity: float
     price: float
     commission: float
+    reason: str = ""  # of the decision; of a bracket's exit, which one it was
 
 
 class BacktestBroker:
@@ -42,6 +43,7 @@ class BacktestBroker:
         self.bot = ""  # on whose behalf
         self.cash = cash
         self.fills: list[Fill] = []
+        self.borrowed = ZERO  # what short positions have cost so far
         self.orders_taken = 0  # how many orders were filled or wait; rejected ones do not count
         self._market = market
         self._costs = costs
@@ -66,11 +68,14 @@ class BacktestBroker:
             for symbol, one in sorted(self._held.items())
         }
 
-    def equity(self, at: datetime) -> float:
-        """Return what cash and positions are worth at the newest known prices."""
-        return float(self.cash) + sum(
-            float(one.quantity) * self._market.price(symbol, at) for symbol, one in self._held.items()
-        )
+    def worth(self, at: datetime) -> tuple[float, float]:
+        """Return what cash and positions are worth at the newest known prices, and the positions alone, short ones too."""
+        equity, exposure = float(self.cash), 0.0
+        for symbol, one in self._held.items():
+            value = float(one.quantity) * self._market.price(symbol, at)
+            equity += value
+            exposure += abs(value)
+        return equity, exposure
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order of that id, or None."""
@@ -129,7 +134,7 @@ class BacktestBroker:
             if last is not None:
                 self.cash += (held.quantity * Decimal(repr(last.price))).quantize(cash_account.MONEY)
                 del self._held[symbol]
-                self.fills.append(Fill(last.at, self.bot, symbol, -float(held.quantity), last.price, 0.0))
+                self.fills.append(Fill(last.at, "", symbol, -float(held.quantity), last.price, 0.0, "its prices ended"))
                 yield symbol, last
 
     def cancel(self, client_order_id: str) -> None:
@@ -189,7 +194,8 @@ class BacktestBroker:
             if fill is not None:
                 sign = 1 if fill.order.side == "buy" else -1
                 told = (sign * float(fill.quantity), float(fill.price), float(fill.fee))
-                self.fills.append(Fill(fill.at, self._bots[client_order_id], symbol, *told))
+                reason = leg_of(client_order_id)[1].replace("_", " ") or fill.order.reason
+                self.fills.append(Fill(fill.at, self._bots[client_order_id], symbol, *told, reason))
             changed.append((prices.at, self._record(self._book.resting[client_order_id])))
         self._forget_done(symbol)
         return changed
@@ -238,7 +244,9 @@ class BacktestBroker:
         for symbol, one in self._held.items():
             if one.quantity < 0:
                 worth = -one.quantity * Decimal(repr(self._market.price(symbol, at)))
-                self.cash -= self._costs.borrowing(worth, at - before)
+                cost = self._costs.borrowing(worth, at - before)
+                self.cash -= cost
+                self.borrowed += cost
 
     def _rejected(self, order: Order, reason: str) -> PlacedOrder:
         return self._record(Resting(order, self.now(), self.now(), ZERO, "rejected", reason))

@@ -20,6 +20,7 @@ from openbell.backtest.buy_and_hold import BuyAndHold
 from openbell.backtest.journal import BacktestJournal, Rejection
 from openbell.backtest.ledger import BacktestLedger
 from openbell.backtest.past import PastMarket, calendars_of, load
+from openbell.backtest.record import Curve, Point, Signal, Signals
 from openbell.costs import Costs
 from openbell.error_text import error_text
 from openbell.manifest import Bot, Manifest, Schedule
@@ -59,14 +60,6 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Point:
-    """The account's worth after one slot."""
-
-    at: datetime
-    equity: float
-
-
-@dataclass(frozen=True)
 class Ended:
     """A symbol whose prices ended while it was held: it was closed at the last of them."""
 
@@ -84,7 +77,8 @@ class Outcome:
     curve: tuple[Point, ...]
     fills: tuple[Fill, ...]
     failures: tuple[tuple[datetime, str, str], ...]
-    held: tuple[Point, ...]  # the same money in equal parts in all symbols from the first slot on
+    signals: Mapping[str, tuple[Signal, ...]] = field(default_factory=dict)  # by symbol
+    borrowed: float = 0.0  # what short positions have cost
     rejections: tuple[Rejection, ...] = ()
     ended: tuple[Ended, ...] = ()
     interrupted: bool = False  # later slots were not run
@@ -192,8 +186,7 @@ class _Backtest:
     def run(self, bots: list[Bot], tell: Tell) -> Outcome:
         """Run every slot and return what it came to."""
         symbols = sorted({symbol for bot in bots for symbol in bot.symbols})
-        curve: list[Point] = []
-        held: list[Point] = []
+        curve, signals = Curve(), Signals()
         failures: list[tuple[datetime, str, str]] = []
         benchmark = BuyAndHold(self.market, symbols, self.setup.cash)
         number, interrupted = 0, False
@@ -203,8 +196,10 @@ class _Backtest:
             self.broker.at, self.broker.bot = slot, bot.id
             if error := self._one(Run(bot, slot, f"{number:012x}", 1)):
                 failures.append((slot, bot.id, error))
-            curve.append(Point(slot, self.broker.equity(slot)))
-            held.append(Point(slot, benchmark.equity(slot)))
+            for symbol, value in self.contexts[bot.id].signals.items():
+                signals.add(symbol, slot, value)
+            equity, exposure = self.broker.worth(slot)
+            curve.add(Point(slot, equity, benchmark.equity(slot), exposure))
             try:
                 tell(number)
             except Interrupted:
@@ -215,14 +210,16 @@ class _Backtest:
             done = len(self.broker.fills)
             self._move_to(self.setup.until)
             if late := self.broker.fills[done:]:
-                curve.append(Point(late[-1].at, self.broker.equity(late[-1].at)))
+                equity, exposure = self.broker.worth(late[-1].at)
+                curve.add(Point(late[-1].at, equity, benchmark.equity(late[-1].at), exposure))
         return Outcome(
             self.source,
             number,
-            tuple(curve),
+            curve.points(),
             tuple(self.broker.fills),
             tuple(failures),
-            tuple(held),
+            signals.by_symbol(),
+            float(self.broker.borrowed),
             tuple(self.journal.rejections),
             tuple(self.ended),
             interrupted,

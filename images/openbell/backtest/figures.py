@@ -1,80 +1,134 @@
-"""The usual figures of a backtest, from its equity and its fills. Pure.
+"""The usual figures of a backtest, from its curve. Pure.
 
-Returns are those between two slots; they are made annual with the number of slots in a year of the backtest itself.
+Returns are those from day to day, or from slot to slot where slots are further apart; they are made annual with the number
+of them in a year of the backtest itself. Where a span is too short for a figure to mean anything, the figure is None.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import sqrt
-from statistics import fmean, stdev
+from statistics import fmean, quantiles, stdev
 
-from openbell.backtest.account import Fill
-from openbell.backtest.engine import Point
+from openbell.backtest.record import Point, daily
 
 YEAR = timedelta(days=365.25)
 FEWEST_RETURNS = 12  # below, a ratio of return and risk says nothing
 SHORTEST = timedelta(days=28)  # as above
-
-
-@dataclass(frozen=True)
-class Trade:
-    """A round trip: what was bought first is sold first. `profit` is after commissions, in the account's currency."""
-
-    bot: str
-    symbol: str
-    opened_at: datetime
-    closed_at: datetime
-    quantity: float
-    bought_at: float  # price
-    sold_at: float  # price
-    profit: float
+FEWEST_FOR_TAIL = 100  # below, the worst of them are too few to have an average
+TAIL = 0.05  # the part of the returns that are the worst
+WINDOW = timedelta(days=182)  # of rolling figures
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What an equity curve came to. Shares of one: 0.1 is ten percent. None where there is too little to say."""
+    """What a curve came to. Shares of one: 0.1 is ten percent. None where there is too little to say."""
 
     total_return: float
     annual_return: float | None
     volatility: float | None  # annual standard deviation of the returns
     sharpe: float | None  # annual, without a riskless rate
     sortino: float | None  # as sharpe, against downward deviation only
+    calmar: float | None  # annual return for each unit of the deepest drawdown
     drawdown: float  # the deepest, below zero
     drawdown_days: float  # the longest time below a peak
+    value_at_risk: float | None = None  # the return that one in twenty is below
+    expected_shortfall: float | None = None  # the average of those
+
+
+@dataclass(frozen=True)
+class Returns:
+    """The returns of a curve from day to day."""
+
+    at: tuple[datetime, ...]  # when each return was complete
+    values: tuple[float, ...]
+    in_a_year: float  # how many of them a year has; 0 where that cannot be told
+
+    @property
+    def tells(self) -> bool:
+        """Tell whether they are enough for a ratio of return and risk."""
+        return len(self.values) >= FEWEST_RETURNS and self.at[-1] - self.at[0] >= SHORTEST
+
+
+def returns_of(curve: Sequence[Point], start: float) -> Returns:
+    """Return the returns of a curve that began with `start`."""
+    days = daily(curve)
+    values = [start, *(point.equity for point in days)]
+    found = [after / before - 1 if before > 0 else 0.0 for before, after in pairwise(values)]
+    years = (days[-1].at - days[0].at) / YEAR if days else 0.0
+    return Returns(tuple(point.at for point in days), tuple(found), (len(days) - 1) / years if years > 0 else 0.0)
 
 
 def figures(curve: Sequence[Point], start: float) -> Figures:
     """Return the figures of a curve that began with `start`."""
     if not curve:
-        return Figures(0.0, None, None, None, None, 0.0, 0.0)
-    values = [start, *(point.equity for point in curve)]
-    returns = [after / before - 1 for before, after in pairwise(values) if before > 0]
-    span = curve[-1].at - curve[0].at
-    years = span / YEAR
-    growth = values[-1] / start
+        return Figures(0.0, None, None, None, None, None, 0.0, 0.0)
+    one = returns_of(curve, start)
+    growth = curve[-1].equity / start
+    years = (curve[-1].at - curve[0].at) / YEAR
     annual = growth ** (1 / years) - 1 if years > 0.1 and growth > 0 else None
-    in_a_year = (len(curve) - 1) / years if years > 0 else 0.0
-    tells = len(returns) >= FEWEST_RETURNS and span >= SHORTEST
-    spread = stdev(returns) if tells else 0.0
-    downward = sqrt(fmean(min(one, 0.0) ** 2 for one in returns)) if tells else 0.0
-    mean = fmean(returns) if returns else 0.0
-    depth, length = _drawdown(curve, start)
+    depth, length = _deepest(curve, start)
+    has_tail = len(one.values) >= FEWEST_FOR_TAIL
+    tail = sorted(one.values)[: int((len(one.values) - 1) * TAIL) + 1] if has_tail else []
     return Figures(
         total_return=growth - 1,
         annual_return=annual,
-        volatility=spread * sqrt(in_a_year) if spread else None,
-        sharpe=mean / spread * sqrt(in_a_year) if spread else None,
-        sortino=mean / downward * sqrt(in_a_year) if downward else None,
+        volatility=volatility(one.values, one.in_a_year) if one.tells else None,
+        sharpe=sharpe(one.values, one.in_a_year) if one.tells else None,
+        sortino=_sortino(one.values, one.in_a_year) if one.tells else None,
+        calmar=annual / -depth if annual is not None and depth and one.tells else None,
         drawdown=depth,
         drawdown_days=length / timedelta(days=1),
+        value_at_risk=quantiles(one.values, n=round(1 / TAIL), method="inclusive")[0] if tail else None,
+        expected_shortfall=fmean(tail) if tail else None,
     )
 
 
-def drawdowns(curve: Iterable[Point], start: float) -> list[Point]:
-    """Return at each point how far the equity is below its peak so far: 0 or below."""
+def volatility(returns: Sequence[float], in_a_year: float) -> float | None:
+    """Return the annual standard deviation, or None where there is none."""
+    return (stdev(returns) * sqrt(in_a_year) or None) if len(returns) > 1 else None
+
+
+def sharpe(returns: Sequence[float], in_a_year: float) -> float | None:
+    """Return the annual Sharpe ratio without a riskless rate, or None where returns do not vary."""
+    spread = stdev(returns) if len(returns) > 1 else 0.0
+    return fmean(returns) / spread * sqrt(in_a_year) if spread else None
+
+
+def _sortino(returns: Sequence[float], in_a_year: float) -> float | None:
+    downward = sqrt(fmean(min(one, 0.0) ** 2 for one in returns))
+    return fmean(returns) / downward * sqrt(in_a_year) if downward else None
+
+
+@dataclass(frozen=True)
+class Beside:
+    """How returns went with a benchmark's."""
+
+    beta: float
+    alpha: float  # annual
+    correlation: float
+
+
+def beside(curve: Sequence[Point], start: float) -> Beside | None:
+    """Return how the account went with what was held; None where that cannot be told."""
+    own = returns_of(curve, start)
+    other = returns_of([Point(point.at, point.held) for point in curve], start).values
+    if not own.tells:
+        return None
+    mean, other_mean = fmean(own.values), fmean(other)
+    pairs = zip(own.values, other, strict=True)
+    covariance = sum((one - mean) * (two - other_mean) for one, two in pairs) / (len(other) - 1)
+    spread, other_spread = stdev(own.values), stdev(other)
+    if not spread or not other_spread:
+        return None
+    beta = covariance / other_spread**2
+    alpha: float = (1 + mean - beta * other_mean) ** own.in_a_year - 1
+    return Beside(beta, alpha, covariance / spread / other_spread)
+
+
+def drawdowns(curve: Sequence[Point], start: float) -> list[Point]:
+    """Return how far below its highest point so far the curve lies: shares of one, none above 0."""
     peak, found = start, []
     for point in curve:
         peak = max(peak, point.equity)
@@ -82,61 +136,72 @@ def drawdowns(curve: Iterable[Point], start: float) -> list[Point]:
     return found
 
 
-def _drawdown(curve: Sequence[Point], start: float) -> tuple[float, timedelta]:
-    depth, longest, peak, peak_at = 0.0, timedelta(0), start, curve[0].at
+@dataclass(frozen=True)
+class Drawdown:
+    """A time below a peak. `recovered_at` is None while the curve has not come back."""
+
+    began_at: datetime
+    lowest_at: datetime
+    recovered_at: datetime | None
+    depth: float
+
+
+def drawdown_periods(curve: Sequence[Point], start: float) -> list[Drawdown]:
+    """Return the times below a peak, the deepest first."""
+    found: list[Drawdown] = []
+    peak, began, lowest = start, curve[0].at if curve else None, None
     for point in curve:
         if point.equity >= peak:
-            peak, peak_at = point.equity, point.at
-        depth = min(depth, point.equity / peak - 1)
-        longest = max(longest, point.at - peak_at)
-    return depth, longest
+            if lowest is not None and began is not None:
+                found.append(Drawdown(began, lowest.at, point.at, lowest.equity / peak - 1))
+            peak, began, lowest = point.equity, point.at, None
+        elif lowest is None or point.equity < lowest.equity:
+            lowest = point
+    if lowest is not None and began is not None:
+        found.append(Drawdown(began, lowest.at, None, lowest.equity / peak - 1))
+    return sorted(found, key=lambda one: one.depth)
 
 
-def trades(fills: Iterable[Fill]) -> list[Trade]:
-    """Return the round trips: each sale is matched with the oldest purchases of the same bot that are still open."""
-    open_: dict[tuple[str, str], deque[Fill]] = defaultdict(deque)
-    found: list[Trade] = []
-    for fill in fills:
-        lots = open_[fill.bot, fill.symbol]
-        if fill.quantity > 0:
-            lots.append(fill)
-            continue
-        left = -fill.quantity
-        while left > 1e-12 and lots:
-            lot = lots.popleft()
-            closed = min(lot.quantity, left)
-            share_of_lot, share_of_sale = closed / lot.quantity, closed / -fill.quantity
-            profit = closed * (fill.price - lot.price)
-            profit -= lot.commission * share_of_lot + fill.commission * share_of_sale
-            found.append(Trade(fill.bot, fill.symbol, lot.at, fill.at, closed, lot.price, fill.price, profit))
-            if lot.quantity - closed > 1e-12:
-                rest = lot.quantity - closed
-                lots.appendleft(
-                    Fill(lot.at, lot.bot, lot.symbol, rest, lot.price, lot.commission * rest / lot.quantity)
-                )
-            left -= closed
-    return found
+def _deepest(curve: Sequence[Point], start: float) -> tuple[float, timedelta]:
+    periods = drawdown_periods(curve, start)
+    last = curve[-1].at
+    longest = max(((one.recovered_at or last) - one.began_at for one in periods), default=timedelta(0))
+    return (periods[0].depth if periods else 0.0), longest
 
 
 @dataclass(frozen=True)
-class TradeFigures:
-    """What the round trips came to."""
+class Rolling:
+    """Figures of the half year before an instant."""
 
-    count: int
-    won: float | None  # share
-    average: float | None  # profit of one
-    profit_factor: float | None  # what was won for each unit that was lost
+    at: datetime
+    volatility: float | None
+    sharpe: float | None
 
 
-def trade_figures(found: Sequence[Trade]) -> TradeFigures:
-    """Return the figures of round trips."""
-    if not found:
-        return TradeFigures(0, None, None, None)
-    gained = sum(trade.profit for trade in found if trade.profit > 0)
-    lost = -sum(trade.profit for trade in found if trade.profit < 0)
-    return TradeFigures(
-        len(found),
-        sum(trade.profit > 0 for trade in found) / len(found),
-        sum(trade.profit for trade in found) / len(found),
-        gained / lost if lost else None,
-    )
+def rolling(found: Returns) -> list[Rolling]:
+    """Return volatility and Sharpe ratio of each half year; none where the span has no half year, or too few returns."""
+    size = round(found.in_a_year * (WINDOW / YEAR))
+    if size < FEWEST_RETURNS:
+        return []
+    windows = ((found.at[end - 1], found.values[end - size : end]) for end in range(size, len(found.values) + 1))
+    return [Rolling(at, volatility(one, found.in_a_year), sharpe(one, found.in_a_year)) for at, one in windows]
+
+
+def by_month(curve: Sequence[Point], start: float) -> list[tuple[int, list[float | None]]]:
+    """Return for each year the twelve months' returns and the year's; None where the curve has no point."""
+    ends: dict[tuple[int, int], float] = {}
+    for point in curve:
+        ends[point.at.year, point.at.month] = point.equity
+    rows: dict[int, list[float | None]] = {}
+    before = start
+    for (year, month), end in ends.items():
+        row = rows.setdefault(year, [None] * 12)
+        row[month - 1] = end / before - 1 if before > 0 else None
+        before = end
+    found: list[tuple[int, list[float | None]]] = []
+    for year, row in rows.items():
+        whole = 1.0
+        for value in row:
+            whole *= 1 + (value or 0.0)
+        found.append((year, [*row, whole - 1]))
+    return found

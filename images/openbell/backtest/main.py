@@ -13,9 +13,10 @@ import pytz
 from openbell import calendars, terminal
 from openbell.backtest import report, sweep
 from openbell.backtest.engine import SYNTHETIC, Outcome, Setup, bots_of, market_name, market_of, slots_of
-from openbell.backtest.figures import figures, trade_figures, trades
+from openbell.backtest.figures import figures
 from openbell.backtest.options import parser
 from openbell.backtest.past import PastMarket
+from openbell.backtest.trades import trade_figures, trades
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Bot, Manifest, ManifestError
 from openbell.manifest import load as load_manifest
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         [setups[index] for index in done],
         [choices[index] for index in done],
         [found[index] for index in done],
+        market,
         seconds,
     )
     return INTERRUPTED if interrupted else code
@@ -241,6 +243,7 @@ def _tell(
     setups: Sequence[Setup],
     choices: Sequence[dict[str, object]],
     outcomes: Sequence[Outcome],
+    market: Market,
     seconds: float,
 ) -> int:
     """Print the figures of the best, and write its report."""
@@ -253,7 +256,7 @@ def _tell(
     setup, outcome = setups[best], outcomes[best]
     swept = [rows[index] for index in order] if len(rows) > 1 else []
     path = options.out / "report.html"
-    report.write(path, setup, outcome, swept)
+    report.write(path, setup, outcome, market, swept)
     if swept:
         print(f"{len(rows)} combinations; the best by its Sharpe ratio: {_values(choices[best])}")
     for name, value in report.tiles(setup, outcome, trades(outcome.fills)):

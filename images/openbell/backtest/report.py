@@ -1,5 +1,6 @@
-"""The report of a backtest: one HTML file without scripts and without anything from outside."""
+"""The report of a backtest: one HTML file with its pictures and their script, and nothing from outside."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,56 +8,78 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from openbell.backtest import plot
-from openbell.backtest.engine import Outcome, Point, Setup
-from openbell.backtest.figures import Figures, Trade, drawdowns, figures, trade_figures, trades
+from openbell.backtest import charts
+from openbell.backtest.engine import Outcome, Setup
+from openbell.backtest.figures import YEAR, Figures, beside, by_month, drawdown_periods, figures
+from openbell.backtest.record import Point
+from openbell.backtest.trades import Trade, trade_figures, trades
+from openbell.trading.markets import Market
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MOST_DRAWDOWNS = 10
+TEMPLATES = Path(__file__).parent / "templates"
+ASSETS = ("report.css", "report.js", "vendor/uplot.css", "vendor/uplot.js")  # written into the file as they are
 Swept = Sequence[tuple[Mapping[str, object], Figures, int]]
 
 
-def write(path: Path, setup: Setup, outcome: Outcome, sweep: Swept = ()) -> None:
-    """Write the report; OSError if that cannot be done."""
+def write(
+    path: Path, setup: Setup, outcome: Outcome, market: Market, sweep: Swept = (), luck: Sequence[str] = ()
+) -> None:
+    """Write the report; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     done = trades(outcome.fills)
-    days = (
-        f"{outcome.curve[0].at:%Y-%m-%d} to {outcome.curve[-1].at:%Y-%m-%d}"
-        if outcome.curve
-        else "a span without slots"
-    )
-    source = setup.prices.name if setup.prices is not None else f"market {outcome.market}"
-    subtitle = (
-        f"{days}, {outcome.slots:,} slots on prices of {source}; begins with {setup.cash:,.0f}; "
-        f"commission {setup.costs.commission} and slippage {setup.costs.slippage} basis points"
-    )
+    months = by_month(outcome.curve, setup.cash)
+    heat_map = charts.heat([(values, one.sharpe) for values, one, _ in sweep])
+    shown = charts.pictures(setup, outcome, market, done) if outcome.curve else {}
     text = environment.get_template("report.html").render(
         title=f"Backtest of {setup.folder.name}",
         strategy=setup.folder.name,
-        subtitle=subtitle,
+        subtitle=_subtitle(setup, outcome),
         slots=outcome.slots,
         failures=outcome.failures,
         warnings=warnings(outcome),
         tiles=tiles(setup, outcome, done),
-        # The plots escape what they show.
-        equity=Markup(plot.lines("Equity over time", [("strategy", outcome.curve), ("held", outcome.held)])),  # noqa: S704
-        drawdown=Markup(  # noqa: S704
-            plot.lines("Drawdown over time", [("strategy", drawdowns(outcome.curve, setup.cash))], percent=True)
-        ),
+        last=outcome.curve[-1].at if outcome.curve else None,
+        drawdowns=drawdown_periods(outcome.curve, setup.cash)[:MOST_DRAWDOWNS],
         months=MONTHS,
-        by_month=by_month(outcome.curve, setup.cash),
+        by_month=months,
+        most_month=max((abs(value) for _, row in months for value in row[:12] if value is not None), default=0.0),
+        most_year=max((abs(row[12] or 0.0) for _, row in months), default=0.0),
+        heat_map=heat_map,
+        heat_most=max((abs(one.sharpe or 0.0) for _, one, _ in sweep), default=0.0),
         sweep=sweep,
+        luck=luck,
+        symbols=list(dict.fromkeys(shown.get("symbols", ()))),  # type: ignore[call-overload]
         trades=done,
         percent=percent,
         number=number,
+        data=_inline(shown),
+        assets={name: Markup((TEMPLATES / name).read_text()) for name in ASSETS},  # noqa: S704 - files of ours
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def _inline(data: Mapping[str, object]) -> Markup:
+    """Return JSON that a page can hold: no text in it can end its element."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
+
+
+def _subtitle(setup: Setup, outcome: Outcome) -> str:
+    curve = outcome.curve
+    days = f"{curve[0].at:%Y-%m-%d} to {curve[-1].at:%Y-%m-%d}" if curve else "a span without slots"
+    source = setup.prices.name if setup.prices is not None else f"market {outcome.market}"
+    return (
+        f"{days}, {outcome.slots:,} slots on prices of {source}; begins with {setup.cash:,.0f}; "
+        f"commission {setup.costs.commission} and slippage {setup.costs.slippage} basis points"
+    )
 
 
 def warnings(outcome: Outcome) -> list[str]:
@@ -81,42 +104,53 @@ def warnings(outcome: Outcome) -> list[str]:
 
 def tiles(setup: Setup, outcome: Outcome, done: Sequence[Trade]) -> list[tuple[str, str]]:
     """Return the figures with their names, as people read them."""
-    one, held, traded = figures(outcome.curve, setup.cash), figures(outcome.held, setup.cash), trade_figures(done)
+    curve = outcome.curve
+    one, traded = figures(curve, setup.cash), trade_figures(done)
+    held = figures([Point(point.at, point.held) for point in curve], setup.cash)
+    together = beside(curve, setup.cash)
     return [
-        ("Equity at the end", f"{outcome.curve[-1].equity:,.2f}" if outcome.curve else "-"),
+        ("Equity at the end", f"{curve[-1].equity:,.2f}" if curve else "-"),
         ("Return", percent(one.total_return)),
         ("Return, held", percent(held.total_return)),
         ("Return a year", percent(one.annual_return)),
         ("Volatility a year", percent(one.volatility)),
         ("Sharpe ratio", number(one.sharpe)),
+        ("Sharpe ratio, held", number(held.sharpe)),
         ("Sortino ratio", number(one.sortino)),
+        ("Calmar ratio", number(one.calmar)),
         ("Deepest drawdown", percent(one.drawdown)),
         ("Longest drawdown", f"{one.drawdown_days:,.0f} days"),
+        ("Value at risk, 5 %", percent(one.value_at_risk)),
+        ("Expected shortfall", percent(one.expected_shortfall)),
+        ("Beta", number(together.beta if together else None)),
+        ("Alpha a year", percent(together.alpha if together else None)),
+        ("Correlation", number(together.correlation if together else None)),
+        ("Exposure", percent(_exposure(curve))),
+        ("Turnover a year", percent(_turnover(outcome))),
         ("Trades", f"{traded.count:,}"),
         ("Trades won", percent(traded.won)),
+        ("Average trade", "-" if traded.average is None else f"{traded.average:,.2f}"),
         ("Profit factor", number(traded.profit_factor)),
         ("Commissions", f"{sum(fill.commission for fill in outcome.fills):,.2f}"),
+        ("Slippage", f"{sum(charts.slippage_paid(setup, outcome.fills)):,.2f}"),
+        ("Borrowing", f"{outcome.borrowed:,.2f}"),
     ]
 
 
-def by_month(curve: Sequence[Point], start: float) -> list[tuple[int, list[float | None]]]:
-    """Return for each year the twelve months' returns and the year's; None where the curve has no point."""
-    ends: dict[tuple[int, int], float] = {}
-    for point in curve:
-        ends[point.at.year, point.at.month] = point.equity
-    rows: dict[int, list[float | None]] = {}
-    before = start
-    for (year, month), end in ends.items():
-        row = rows.setdefault(year, [None] * 12)
-        row[month - 1] = end / before - 1
-        before = end
-    found: list[tuple[int, list[float | None]]] = []
-    for year, row in rows.items():
-        whole = 1.0
-        for value in row:
-            whole *= 1 + (value or 0.0)
-        found.append((year, [*row, whole - 1]))
-    return found
+def _exposure(curve: Sequence[Point]) -> float | None:
+    """Return what the positions were worth on average, as a part of the equity."""
+    parts = [point.exposure / point.equity for point in curve if point.equity > 0]
+    return sum(parts) / len(parts) if parts else None
+
+
+def _turnover(outcome: Outcome) -> float | None:
+    """Return how much of the average equity is bought, or sold, in a year; None for a span of less than a month."""
+    curve = outcome.curve
+    years = (curve[-1].at - curve[0].at) / YEAR if curve else 0.0
+    average = sum(point.equity for point in curve) / len(curve) if curve else 0.0
+    if years < 1 / 12 or average <= 0:
+        return None
+    return sum(abs(one.quantity) * one.price for one in outcome.fills) / 2 / average / years
 
 
 def percent(value: float | None) -> str:

@@ -213,9 +213,8 @@ class OrderContext(AccountContext):
             price = terms.limit or self.price(symbol)
             quantity = _positive(value, "value") / price
             told = {**told, "wanted_value": value, "price": price}
-        order = Order(
-            self._identity(symbol, side, leg, event), symbol, side, float(_positive(quantity, "quantity")), terms=terms
-        )
+        identity = self._identity(symbol, side, leg, event)
+        order = Order(identity, symbol, side, float(_positive(quantity, "quantity")), terms=terms, reason=reason)
         return self._send(order, reason, leg, told)
 
     def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
@@ -236,7 +235,7 @@ class OrderContext(AccountContext):
                 "symbol": order.symbol,
                 "action": order.side,
                 "reason": reason,
-                "signal": self._signals.get(order.symbol),
+                "signal": self.signals.get(order.symbol),
                 "qty": placed.quantity,
                 "client_order_id": order.client_order_id,
                 "order_id": placed.order_id,
@@ -257,7 +256,7 @@ class OrderContext(AccountContext):
             symbol=placed.symbol,
             action="refused",
             reason=placed.reason,
-            signal=self._signals.get(placed.symbol),
+            signal=self.signals.get(placed.symbol),
             qty=0,
             side=placed.side,
             wanted_qty=quantity,

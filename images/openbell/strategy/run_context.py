@@ -66,7 +66,7 @@ class RunContext:
         self._run = run
         self._checks = OrderChecks(self._manifest, run.bot, self._market, self._broker, self._ledger, self._halted)
         self._orders = OrderPath(self.bot, self._broker, self._ledger, self._checks, self._clock)
-        self._signals: dict[str, object] = {}
+        self.signals: dict[str, object] = {}  # symbol → what the run has computed for it
         self._sent: set[str] = set()  # client_order_ids of this run
 
     @property
@@ -100,13 +100,13 @@ class RunContext:
 
     def signal(self, symbol: str, value: float, **values: object) -> None:
         """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
-        self._signals[symbol] = value
+        self.signals[symbol] = value
         self._write("signal", symbol=symbol, signal=value, **values)
 
     def hold(self, symbol: str, *, reason: str) -> None:
         """Record the decision to do nothing about `symbol`, and why."""
         self.decisions.setdefault(symbol, "hold")
-        self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self._signals.get(symbol), qty=0)
+        self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self.signals.get(symbol), qty=0)
 
     def log(self, message: str, **values: object) -> None:
         """Write a line of the strategy's own into the journal."""

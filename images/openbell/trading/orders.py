@@ -16,6 +16,7 @@ class Order:
     quantity: float  # above zero
     is_exit: bool = False  # it takes nothing but what the bot holds: no limit keeps it back
     terms: Terms = MARKET
+    reason: str = ""  # the strategy's own; no broker is told
 
     @property
     def waits(self) -> str:

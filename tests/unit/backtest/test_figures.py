@@ -1,15 +1,24 @@
-"""The figures of a backtest, on curves and trades that can be counted by hand."""
+"""The figures of a backtest, on curves that can be counted by hand, and beside those of empyrical."""
 
-import re
+import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import empyrical
+import numpy as np
 import pytest
 
-from openbell.backtest.account import Fill
-from openbell.backtest.engine import Point
-from openbell.backtest.figures import drawdowns, figures, trade_figures, trades
-from openbell.backtest.plot import lines
-from openbell.backtest.report import by_month
+from openbell.backtest.figures import (
+    Figures,
+    beside,
+    by_month,
+    drawdown_periods,
+    drawdowns,
+    figures,
+    returns_of,
+    rolling,
+)
+from openbell.backtest.record import MOST_POINTS, Curve, Point
 
 START = datetime(2010, 1, 4, 14, 35, tzinfo=UTC)
 
@@ -49,29 +58,6 @@ def test_drawdowns_follow_the_peak() -> None:
     assert [round(point.equity, 3) for point in drawdowns(curve(90, 110, 99), 100)] == [-0.1, 0.0, -0.1]
 
 
-def fill(quantity: float, price: float, day: int, commission: float = 0.0) -> Fill:
-    """Return a fill of AAPL."""
-    return Fill(START + timedelta(days=day), "b", "AAPL", quantity, price, commission)
-
-
-def test_what_was_bought_first_is_sold_first() -> None:
-    """One sale that closes one purchase and half of the next; commissions are shared by quantity."""
-    found = trades([fill(10, 100, 0, 1.0), fill(10, 110, 1, 2.0), fill(-15, 120, 2, 3.0)])
-    assert [(trade.quantity, trade.bought_at) for trade in found] == [(10, 100), (5, 110)]
-    assert [trade.profit for trade in found] == [pytest.approx(10 * 20 - 1 - 2), pytest.approx(5 * 10 - 1 - 1)]
-
-
-def test_figures_of_trades() -> None:
-    """Two won and one lost."""
-    found = trade_figures(
-        trades([fill(1, 10, 0), fill(-1, 13, 1), fill(1, 10, 2), fill(-1, 8, 3), fill(1, 1, 4), fill(-1, 2, 5)])
-    )
-    assert (found.count, found.profit_factor) == (3, 2.0)
-    assert found.won == pytest.approx(2 / 3)
-    assert found.average == pytest.approx(2 / 3)
-    assert trade_figures([]).won is None
-
-
 def test_months_and_years() -> None:
     """A month's return is from the month before; a year's is all of its months."""
     monthly = curve(110, 121, 121, step=timedelta(days=31))
@@ -81,22 +67,6 @@ def test_months_and_years() -> None:
     assert row[-1] == pytest.approx(0.21)
 
 
-def test_a_plot_keeps_every_spike() -> None:
-    """However many points there are, the highest and the lowest of each stretch are drawn."""
-    values = [100.0] * 50_000
-    values[31_007], values[40_011] = 180.0, 20.0
-    drawn = lines("x", [("y", curve(*values, step=timedelta(minutes=1)))])
-    assert len(drawn) < 60_000
-    heights = [float(pair.split(",")[1]) for pair in drawn.partition('points="')[2].partition('"')[0].split()]
-    assert len({round(height) for height in heights}) == 3
-
-
-def test_a_plot_names_what_it_shows_and_escapes_it() -> None:
-    """For those who cannot see it."""
-    assert 'aria-label="a &lt;b&gt;"' in lines("a <b>", [("x", curve(1, 2))])
-    assert lines("empty", [("x", [])]) == ""
-
-
 def test_a_few_hours_have_no_ratio_of_return_and_risk() -> None:
     """Four hourly points: a return, and neither a Sharpe ratio nor a volatility."""
     found = figures(curve(100, 101, 101.5, 103, step=timedelta(hours=1)), 100)
@@ -104,9 +74,105 @@ def test_a_few_hours_have_no_ratio_of_return_and_risk() -> None:
     assert (found.annual_return, found.volatility, found.sharpe, found.sortino) == (None, None, None, None)
 
 
-def test_a_flat_drawdown_lies_at_the_top_of_its_axis() -> None:
-    """Never below its peak: the axis ends at 0 %, and no label is a minus zero or above."""
-    text = lines("Drawdown", [("one", drawdowns(curve(100, 100, 100), 100))], percent=True)
-    labels = re.findall(r'class="end"[^>]*>([^<]*)<', text)
-    assert labels[-1] == "0%"
-    assert all(label.startswith("-") for label in labels[:-1])
+def random_curve(seed: int, days: int = 1_000) -> list[Point]:
+    """Return a curve of so many days with a benchmark that goes with it in part."""
+    chance = random.Random(seed)
+    equity = held = 100.0
+    found = []
+    for number in range(days):
+        found.append(Point(START + timedelta(days=number), equity, held))
+        common = chance.gauss(0.0003, 0.01)
+        equity *= 1 + 0.5 * common + chance.gauss(0.0002, 0.006)
+        held *= 1 + common
+    return found
+
+
+Oracle = Callable[[np.ndarray, float], float]
+ORACLES: dict[str, Oracle] = {
+    "total_return": lambda returns, _: empyrical.cum_returns_final(returns),
+    # The first of n returns is that of the first slot itself: n - 1 of them are the span.
+    "annual_return": lambda returns, year: empyrical.cagr(returns[1:], annualization=year),
+    "volatility": lambda returns, year: empyrical.annual_volatility(returns, annualization=year),
+    "sharpe": lambda returns, year: empyrical.sharpe_ratio(returns, annualization=year),
+    "sortino": lambda returns, year: empyrical.sortino_ratio(returns, annualization=year),
+    "calmar": lambda returns, year: empyrical.calmar_ratio(returns[1:], annualization=year),
+    "drawdown": lambda returns, _: empyrical.max_drawdown(returns),
+    "value_at_risk": lambda returns, _: empyrical.value_at_risk(returns),
+    "expected_shortfall": lambda returns, _: empyrical.conditional_value_at_risk(returns),
+}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("seed", range(5))
+def test_figures_are_those_of_empyrical(seed: int, name: str) -> None:
+    """On the same returns, with as many of them in a year."""
+    curve = random_curve(seed)
+    found = returns_of(curve, 100.0)
+    wanted = ORACLES[name](np.array(found.values), found.in_a_year)
+    assert getattr(figures(curve, 100.0), name) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_beta_and_alpha_are_those_of_empyrical(seed: int) -> None:
+    """Against what was held."""
+    curve = random_curve(seed)
+    own = returns_of(curve, 100.0)
+    other = returns_of([Point(point.at, point.held) for point in curve], 100.0)
+    alpha, beta = empyrical.alpha_beta(np.array(own.values), np.array(other.values), annualization=own.in_a_year)
+    found = beside(curve, 100.0)
+    assert found is not None
+    assert [found.alpha, found.beta] == pytest.approx([alpha, beta])
+    assert found.correlation == pytest.approx(np.corrcoef(own.values, other.values)[0, 1])
+
+
+def test_rolling_figures_are_those_of_empyrical() -> None:
+    """Each of the half year before it."""
+    own = returns_of(random_curve(7), 100.0)
+    size = round(own.in_a_year * 182 / 365.25)
+    found = rolling(own)
+    values = np.array(own.values)
+    sharpe = empyrical.roll_sharpe_ratio(values, window=size, annualization=own.in_a_year)
+    spread = empyrical.roll_annual_volatility(values, window=size, annualization=own.in_a_year)
+    assert [one.sharpe for one in found] == pytest.approx(list(sharpe))
+    assert [one.volatility for one in found] == pytest.approx(list(spread))
+    assert found[-1].at == own.at[-1]
+    assert rolling(returns_of(random_curve(7, days=60), 100.0)) == []
+
+
+def test_many_slots_a_day_have_the_figures_of_days() -> None:
+    """A volatility from minute to minute is none of a year's."""
+    days = random_curve(3, days=200)
+    slots = [Point(point.at - timedelta(minutes=15 * n), point.equity) for point in days for n in range(20, -1, -1)]
+    assert figures(slots, 100.0).sharpe == pytest.approx(figures(days, 100.0).sharpe, rel=0.01)
+
+
+def test_times_below_a_peak() -> None:
+    """The deepest first; one that goes on has no end."""
+    one, two = drawdown_periods(curve(100, 90, 95, 100, 120, 119), 100)
+    assert one.depth == pytest.approx(-0.1)
+    assert (one.lowest_at, one.recovered_at) == (START + timedelta(days=1), START + timedelta(days=3))
+    assert (two.began_at, two.recovered_at) == (START + timedelta(days=4), None)
+
+
+@pytest.mark.parametrize("name", [name for name in ORACLES if name not in {"total_return", "drawdown"}])
+def test_a_short_span_has_few_figures(name: str) -> None:
+    """Nine days say nothing of a year."""
+    assert getattr(figures(curve(*(100 + n % 3 for n in range(9))), 100), name) is None
+
+
+def _ends(found: Figures) -> tuple[float, float]:
+    return found.drawdown, found.total_return
+
+
+def test_a_curve_stays_small_and_loses_no_spike() -> None:
+    """However many slots there are: each day keeps its lowest, highest and last point."""
+    kept = Curve()
+    equity, every = 100.0, []
+    chance = random.Random(1)
+    for number in range(4 * MOST_POINTS):
+        equity *= 1 + chance.gauss(0, 0.0005)
+        every.append(Point(START + number * timedelta(minutes=1), equity, equity))
+        kept.add(every[-1])
+    assert len(kept.points()) <= MOST_POINTS
+    assert list(_ends(figures(kept.points(), 100.0))) == pytest.approx(list(_ends(figures(every, 100.0))))
+    assert figures(kept.points(), 100.0).sharpe == figures(every, 100.0).sharpe

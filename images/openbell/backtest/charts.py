@@ -1,0 +1,164 @@
+"""What the pictures of a report show, as plain numbers. Pure but for the prices that it asks the market for."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import accumulate
+from math import ceil
+
+from openbell.backtest.account import Fill
+from openbell.backtest.engine import Outcome, Setup
+from openbell.backtest.figures import drawdowns, returns_of, rolling
+from openbell.backtest.past import PastMarket
+from openbell.backtest.record import Point
+from openbell.backtest.trades import Trade
+from openbell.trading.markets import Market, MarketError
+
+MOST_POINTS = 4_000  # of a line
+MOST_SYMBOLS = 12  # with a picture of their prices: those that were traded most
+MOST_TRADES = 2_000  # of one symbol
+DIGITS = 6  # that count
+
+Column = list[float | None]
+Line = dict[str, object]
+
+
+def pictures(setup: Setup, outcome: Outcome, market: Market, done: Sequence[Trade]) -> dict[str, object]:
+    """Return the lines of all pictures, by name; each has `x` in seconds since 1970, and its columns."""
+    curve = thinned(outcome.curve)
+    half_years = rolling(returns_of(outcome.curve, setup.cash))
+    rolled = [half_years[index] for index in _kept([one.sharpe or 0.0 for one in half_years])]
+    held = [Point(point.at, point.held) for point in curve]
+    return {
+        "equity": _line(curve, strategy=[one.equity for one in curve], held=[one.held for one in curve]),
+        "drawdown": _line(
+            curve,
+            strategy=[one.equity for one in drawdowns(curve, setup.cash)],
+            held=[one.equity for one in drawdowns(held, setup.cash)],
+        ),
+        "sharpe": _line(rolled, sharpe=[one.sharpe for one in rolled]),
+        "volatility": _line(rolled, volatility=[one.volatility for one in rolled]),
+        "exposure": _line(curve, exposure=[_part(one.exposure, one.equity) for one in curve]),
+        "costs": _costs(setup, outcome.fills),
+        "symbols": {name: _symbol(name, outcome, market, done) for name in _most_traded(outcome.fills)},
+    }
+
+
+def thinned(curve: Sequence[Point]) -> Sequence[Point]:
+    """Return as many points as can be seen: of each stretch the lowest and the highest, so that no spike is lost."""
+    return [curve[index] for index in _kept([point.equity for point in curve])]
+
+
+def _kept(values: Sequence[float]) -> list[int]:
+    """Return the indexes of the values that a line is drawn through."""
+    if len(values) <= MOST_POINTS:
+        return list(range(len(values)))
+    step = ceil(2 * len(values) / MOST_POINTS)
+    found = {0, len(values) - 1}
+    for start in range(0, len(values), step):
+        stretch = range(start, min(start + step, len(values)))
+        found |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
+    return sorted(found)
+
+
+def slippage_paid(setup: Setup, fills: Iterable[Fill]) -> list[float]:
+    """Return what slippage has cost each fill."""
+    part = float(setup.costs.slippage) / 10_000
+    # The price of a fill has the slippage in it already.
+    return [abs(one.quantity) * one.price * part / (1 + part if one.quantity > 0 else 1 - part) for one in fills]
+
+
+def _costs(setup: Setup, fills: Sequence[Fill]) -> Line:
+    commissions = list(accumulate(one.commission for one in fills))
+    slippage = list(accumulate(slippage_paid(setup, fills)))
+    kept = _kept(commissions)
+    at = [fills[index] for index in kept]
+    return _line(at, commission=[commissions[one] for one in kept], slippage=[slippage[one] for one in kept])
+
+
+def _most_traded(fills: Iterable[Fill]) -> list[str]:
+    return [symbol for symbol, _ in Counter(one.symbol for one in fills).most_common(MOST_SYMBOLS)]
+
+
+def _symbol(symbol: str, outcome: Outcome, market: Market, done: Sequence[Trade]) -> dict[str, object]:
+    own = [one for one in done if one.symbol == symbol][-MOST_TRADES:]
+    prices = _prices(symbol, outcome.curve, market)
+    return {
+        "price": {"x": [at.timestamp() for at, _ in prices], "price": _numbers([price for _, price in prices])},
+        "signal": _signal(outcome, symbol),
+        "trades": [
+            {
+                "opened": one.opened_at.timestamp(),
+                "closed": one.closed_at.timestamp(),
+                "quantity": one.quantity,
+                "entry": one.entry,
+                "exit": one.exit,
+                "profit": round(one.profit, 2),
+                "result": round(one.result, 5),
+                "entry_reason": one.entry_reason,
+                "exit_reason": one.exit_reason,
+            }
+            for one in own
+        ],
+    }
+
+
+def _signal(outcome: Outcome, symbol: str) -> Line:
+    found = outcome.signals.get(symbol, ())
+    kept = [found[index] for index in _kept([one.value for one in found])]
+    return _line(kept, signal=[one.value for one in kept])
+
+
+def _prices(symbol: str, curve: Sequence[Point], market: Market) -> list[tuple[datetime, float]]:
+    """Return a symbol's prices over the span of a curve."""
+    if isinstance(market, PastMarket):
+        prices = market.of(symbol)
+        begin = bisect_left(prices.closed_at, curve[0].at)
+        end = bisect_right(prices.closed_at, curve[-1].at)
+        kept = _kept([bar.close for bar in prices.all_bars[begin:end]])
+        return [(prices.closed_at[begin + one], prices.all_bars[begin + one].close) for one in kept]
+    found = []
+    for point in curve[:: ceil(len(curve) / MOST_POINTS)]:
+        try:
+            found.append((point.at, market.price(symbol, point.at)))
+        except MarketError:  # not listed yet
+            continue
+    return found
+
+
+def _part(exposure: float, equity: float) -> float | None:
+    return exposure / equity if equity > 0 else None
+
+
+def _line(points: Sequence[object], **columns: Sequence[float | None]) -> Line:
+    seconds = [point.at.timestamp() for point in points]  # type: ignore[attr-defined]
+    return {"x": seconds, **{name: _numbers(values) for name, values in columns.items()}}
+
+
+def _numbers(values: Iterable[float | None]) -> Column:
+    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in values]
+
+
+def heat(swept: Sequence[tuple[Mapping[str, object], float | None]]) -> dict[str, object] | None:
+    """Return a table of the best Sharpe ratio by the first two parameters that vary; None with fewer than two."""
+    names = [name for name in swept[0][0] if len({repr(values[name]) for values, _ in swept}) > 1] if swept else []
+    if len(names) < 2:
+        return None
+    rows, columns = (list(dict.fromkeys(values[name] for values, _ in _sorted(swept, name))) for name in names[:2])
+    cells: dict[tuple[object, object], float] = {}
+    for values, sharpe in swept:
+        place = values[names[0]], values[names[1]]
+        if sharpe is not None:
+            cells[place] = max(sharpe, cells.get(place, sharpe))
+    table = [(row, [cells.get((row, column)) for column in columns]) for row in rows]
+    return {"down": names[0], "across": names[1], "columns": columns, "rows": table, "others": names[2:]}
+
+
+def _sorted(
+    swept: Sequence[tuple[Mapping[str, object], float | None]], name: str
+) -> Sequence[tuple[Mapping[str, object], float | None]]:
+    try:
+        return sorted(swept, key=lambda one: one[0][name])  # type: ignore[arg-type, return-value]
+    except TypeError:  # values of several kinds have no order of their own
+        return swept

@@ -1,0 +1,87 @@
+"""What a backtest keeps of its slots: the account's curve and the signals, bounded however many slots there are."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from math import isfinite
+from operator import attrgetter
+from typing import NamedTuple
+
+MOST_POINTS = 65_536  # of a curve that has every slot; a longer one has three points of each day
+MOST_SIGNALS = 8_192  # of one symbol; of more, every second one is left out, and again
+
+
+class Point(NamedTuple):
+    """The account's worth after one slot."""
+
+    at: datetime
+    equity: float
+    held: float = 0.0  # what the same money would be worth in the same symbols, bought at the first slot and held
+    exposure: float = 0.0  # what all positions are worth, short ones too
+
+
+class Signal(NamedTuple):
+    """What a run computed for a symbol."""
+
+    at: datetime
+    value: float
+
+
+class Curve:
+    """The points of a backtest, oldest first. Each day keeps its lowest, its highest and its last point at least."""
+
+    def __init__(self) -> None:
+        self._points: list[Point] = []
+        self._room = MOST_POINTS
+
+    def add(self, point: Point) -> None:
+        """Take the point of one more slot."""
+        self._points.append(point)
+        if len(self._points) > self._room:
+            self._points = [one for day in _days(self._points) for one in _ends(day)]
+            self._room = max(MOST_POINTS, 2 * len(self._points))
+
+    def points(self) -> tuple[Point, ...]:
+        """Return the points."""
+        return tuple(self._points)
+
+
+class Signals:
+    """The signals of a backtest, by symbol."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[Signal]] = {}
+        self._steps: dict[str, int] = {}  # by symbol: of how many signals one is kept
+        self._counts: dict[str, int] = {}
+
+    def add(self, symbol: str, at: datetime, value: object) -> None:
+        """Take what a run computed; what is no number cannot be drawn."""
+        if not isinstance(value, int | float) or not isfinite(value):
+            return
+        kept = self._found.setdefault(symbol, [])
+        count = self._counts[symbol] = self._counts.get(symbol, -1) + 1
+        if count % self._steps.setdefault(symbol, 1) == 0:
+            kept.append(Signal(at, float(value)))
+        if len(kept) > MOST_SIGNALS:
+            del kept[1::2]
+            self._steps[symbol] *= 2
+
+    def by_symbol(self) -> dict[str, tuple[Signal, ...]]:
+        """Return what is kept."""
+        return {symbol: tuple(kept) for symbol, kept in self._found.items()}
+
+
+def daily(points: Iterable[Point]) -> list[Point]:
+    """Return the last point of each day in UTC."""
+    return [day[-1] for day in _days(points)]
+
+
+def _days(points: Iterable[Point]) -> Iterable[list[Point]]:
+    for _, day in groupby(points, key=lambda point: point.at.date()):
+        yield list(day)
+
+
+def _ends(day: Sequence[Point]) -> list[Point]:
+    equity = attrgetter("equity")
+    kept = {point.at: point for point in (min(day, key=equity), max(day, key=equity), day[-1])}
+    return [kept[at] for at in sorted(kept)]
