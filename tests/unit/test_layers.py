@@ -27,6 +27,7 @@ ALLOWED = {
     # What the supervisor shares with the runner: what is due, what was written, and the small files beside it.
     "supervisor": frozenset(
         {
+            "account_shares",
             "answers",
             "heartbeat",
             "calendars",
@@ -216,7 +217,10 @@ def test_a_circle_of_rooms_is_found() -> None:
 
 
 # Each room of the supervisor may import those before it, and no other.
-SUPERVISOR = ("model", "store", "ingest", "health", "watch", "alerts", "own_records", "web", "library_log", "service")
+SUPERVISOR = (
+    *("model", "store", "ingest", "health", "shared_accounts", "watch"),
+    *("alerts", "own_records", "web", "library_log", "service"),
+)
 
 
 def test_the_rooms_of_the_supervisor_stand_in_one_order() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.trading import reconciliation as module
 from openbell.trading.brokers import Account, Order, PlacedOrder, Position
+from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.reconciliation import adopt, compare, differences, reconcile
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
@@ -101,6 +103,7 @@ class Desk:
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk of a strategy that has bought two."""
     monkeypatch.setattr(module, "SECOND_LOOK", 0.0)
+    monkeypatch.setattr(module, "SECOND_LOOK_SHARED", 0.0)
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         ledger.hold({"AAPL": 2.0})
@@ -171,12 +174,63 @@ def test_a_fee_in_coins_is_told_and_taken_off(desk: Desk, symbol: str, theirs: f
 
 
 def test_what_others_hold_on_a_shared_account_is_not_adopted(desk: Desk) -> None:
-    """Of a symbol that others hold too, only what is missing is taken up."""
+    """Where it is not known what they hold, only what is missing is taken up."""
     desk.ledger.hold({"AAPL": 5.0, "IBM": 5.0})
     desk.broker.held = {"AAPL": 105.0, "IBM": 3.0}
-    found = adopt(desk.broker, desk.ledger, ["AAPL", "IBM"], NOW, is_shared=True)
+    found = adopt(desk.broker, desk.ledger, ["AAPL", "IBM"], NOW, shared=lambda: None)
     assert [(one.symbol, one.theirs) for one in found] == [("IBM", 3.0)]
     assert desk.ledger.holdings() == {"AAPL": 5.0, "IBM": 3.0}
+
+
+@pytest.mark.parametrize("others, theirs, expected", [
+    ([{"AAPL": (3.0, 3.0)}], 5.0, []),
+    ([{"AAPL": (3.0, 3.0)}, {"AAPL": (1.0, 1.0), "IBM": (9.0, 9.0)}], 6.0, []),
+    ([{"AAPL": (3.0, 4.0)}], 6.0, []),  # an order of the other's may have bought one more
+    ([{"AAPL": (3.0, 4.0)}], 5.5, []),
+    ([{"AAPL": (3.0, 3.0)}], 6.0, [(5.0, 6.0, 2.0, 3.0)]),  # somebody has bought one by hand
+    ([{"AAPL": (3.0, 3.0)}], 4.0, [(5.0, 4.0, 2.0, 1.0)]),
+    ([{}], 2.0, []),
+    ([{"IBM": (9.0, 9.0)}], 2.0, []),
+])  # fmt: skip
+def test_the_shares_of_all_add_up_to_what_the_broker_holds(
+    desk: Desk,
+    others: list[dict[str, tuple[float, float]]],
+    theirs: float,
+    expected: list[tuple[float, float, float, float]],
+) -> None:
+    """This strategy's two and the others' are compared with the account, also where that holds more."""
+    desk.broker.held = {"AAPL": theirs, "IBM": 9.0}
+    found = differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: others)
+    assert [(one.ours, one.theirs, one.own, one.own_share) for one in found] == expected
+
+
+def test_of_a_shared_account_what_is_not_the_others_is_adopted(desk: Desk) -> None:
+    """The broker holds six, the others say three: the rest is this strategy's."""
+    desk.broker.held = {"AAPL": 6.0}
+    adopt(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: [{"AAPL": (3.0, 3.0)}])
+    assert desk.ledger.holdings() == {"AAPL": 3.0}
+
+
+@pytest.mark.parametrize("others", [[3.0], [30.0], [3.0, 10.0]])
+def test_a_split_of_a_shared_account_is_taken_up_by_each(desk: Desk, others: list[float]) -> None:
+    """Whether the others have taken it up already or not: all of it is ten times what all had before."""
+    before = {3.0: 3.0, 30.0: 3.0, 10.0: 1.0}
+    desk.broker.held = {"AAPL": 10 * (2.0 + sum(before[one] for one in others))}
+    found = differences(
+        desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: [{"AAPL": (one, one)} for one in others]
+    )
+    (difference,) = found
+    split = CorporateAction("AAPL", NOW.date(), Decimal(10))
+    assert split.explains("AAPL", difference.own, difference.others, difference.theirs, "")
+    assert not split.explains("AAPL", difference.own, difference.others, difference.theirs + 1, "")
+
+
+def test_what_orders_that_wait_may_make_of_a_holding(desk: Desk) -> None:
+    """Two are held; an order for three more has one of them."""
+    desk.ledger.intend(OrderRecord("ob-1", "b", NOW, "AAPL", "buy", "", 3.0), NOW)
+    desk.ledger.settle("ob-1", "partially_filled", "1", 1.0, 5.0)
+    desk.ledger.intend(OrderRecord("ob-2", "b", NOW, "IBM", "sell", "", 4.0), NOW)
+    assert module.holdings(desk.ledger) == {"AAPL": (3.0, 5.0), "IBM": (-4.0, 0.0)}
 
 
 def test_somebody_can_take_the_brokers_word(desk: Desk) -> None:

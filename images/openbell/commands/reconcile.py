@@ -11,7 +11,7 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import ManifestError
 from openbell.paths import PathError, from_environment
-from openbell.runner.run_setup import desk_of, open_for
+from openbell.runner.run_setup import desk_of, open_for, shares_of_others
 from openbell.strategy import loader
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         ledger = Ledger(places.state / "ledger.sqlite")
         _, open_at = open_for(manifest, manifest.bots[0], desk_of(manifest, manifest.bots[0], places, ledger))
         compare = adopt if options.adopt else differences
-        found = compare(open_at(now), ledger, manifest.symbols, now, is_shared=manifest.capital.is_set)
+        found = compare(open_at(now), ledger, manifest.symbols, now, shared=shares_of_others(manifest, places))
         if options.adopt:
             journal = Journal(places.journal, manifest.name, os.environ.get("OPENBELL_BOOT_ID", ""), echo=False)
             journal.redact(secrets)
@@ -43,7 +43,10 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     for one in found:
         named = f"; it seems to be called {one.named} now" if one.named else ""
-        print(f"{one.symbol}: {one.kind}: our orders say {one.ours:g}, {manifest.broker} holds {one.theirs:g}{named}")
+        of_all = f" ({one.own:g} of them of {manifest.name})" if any(one.others) else ""
+        print(
+            f"{one.symbol}: {one.kind}: our orders say {one.ours:g}{of_all}, {manifest.broker} holds {one.theirs:g}{named}"
+        )
     if not found:
         print(f"{manifest.name}: {manifest.broker} holds what our orders say")
     elif options.adopt:

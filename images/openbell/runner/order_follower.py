@@ -16,7 +16,7 @@ from openbell.manifest import Manifest
 from openbell.paths import Paths
 from openbell.runner.processes import RunProcess
 from openbell.runner.report import Failure
-from openbell.runner.run_setup import desk_of, open_for, open_ledger
+from openbell.runner.run_setup import desk_of, open_for, open_ledger, publish_holdings
 from openbell.trading.brokers import BrokerError
 from openbell.trading.order_following import follow, tell
 
@@ -68,6 +68,8 @@ def follow_to_the_end(manifest: Manifest, places: Paths, journal: Journal) -> Fa
         with suppress(BrokerError):  # it cannot be asked now; the next question is asked later
             news = follow(open_at(now), ledger, now)
         tell(news, journal, now)
+        if news:
+            publish_holdings(manifest, places, ledger)
         pause = FIRST_PAUSE if news else min(pause * STRETCH, LONGEST_PAUSE)
         time.sleep(pause / clock.SPEED)
     return None

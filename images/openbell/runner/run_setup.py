@@ -2,13 +2,15 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
 
-from openbell import clock, control
+from openbell import account_shares, clock, control
+from openbell.account_shares import Shares
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
@@ -17,7 +19,7 @@ from openbell.trading.brokers import Broker, BrokerError
 from openbell.trading.brokers.registry import open_broker
 from openbell.trading.markets import Market
 from openbell.trading.markets.registry import open_market
-from openbell.trading.reconciliation import reconcile
+from openbell.trading.reconciliation import holdings, reconcile
 from openbell.trading.run_services import Intent, RunServices
 
 PATIENCE = 10.0  # seconds that a broker without an answer may hold up a run before it has begun
@@ -60,7 +62,7 @@ def desk_of(
         remaining=time_left or TimeLeft(bot),
         halted=partial(halted, places),
         intended=partial(_intended, ledger),
-        sending=partial(_sending, ledger),
+        sending=partial(_sending, manifest, places, ledger),
     )
 
 
@@ -90,8 +92,22 @@ def halted(places: Paths, *, is_exit: bool = False) -> str:
     return str(halt) if halt and not (is_exit and halt.exits) else ""
 
 
+def shares_of_others(manifest: Manifest, places: Paths) -> Callable[[], list[Shares] | None] | None:
+    """Return what says what the other strategies on the account hold; None for a strategy that has its account to itself."""
+    if not manifest.capital.is_set:
+        return None
+    return lambda: account_shares.others(places.control, places.strategy, clock.now())
+
+
+def publish_holdings(manifest: Manifest, places: Paths, ledger: Ledger) -> None:
+    """Say what the strategy holds, where others trade on its account too."""
+    if manifest.capital.is_set and not places.database:
+        with suppress(OSError):  # then the others do not know, and only what is missing differs for them
+            account_shares.publish(places.journal / places.strategy, holdings(ledger))
+
+
 def reconcile_account(
-    manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime
+    manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime, places: Paths
 ) -> None:
     """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
     _, open_at = open_for(manifest, bot, replace(desk, remaining=partial(_left, time.monotonic() + PATIENCE)))
@@ -105,8 +121,9 @@ def reconcile_account(
             journal,
             now,
             os.environ.get("OPENBELL_BOOT_ID", ""),
-            is_shared=manifest.capital.is_set,
+            shared=shares_of_others(manifest, places),
         )
+        publish_holdings(manifest, places, ledger)
     except BrokerError as error:
         text = f"what the broker holds could not be compared with the ledger: {error}"
         journal.write("output", now, level="warning", text=text)
@@ -116,7 +133,7 @@ def open_and_reconcile(manifest: Manifest, places: Paths, journal: Journal, now:
     """Reconcile the account when the strategy's container starts, in a process of its own."""
     ledger = Ledger(places.state / "ledger.sqlite")
     bot = manifest.bots[0]
-    reconcile_account(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now)
+    reconcile_account(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now, places)
     ledger.close()
 
 
@@ -128,11 +145,12 @@ def _left(until: float) -> float:
     return until - time.monotonic()
 
 
-def _sending(ledger: Ledger | None, client_order_id: str) -> datetime:
+def _sending(manifest: Manifest, places: Paths, ledger: Ledger | None, client_order_id: str) -> datetime:
     """Record that an order leaves now; EpochLostError if another attempt of the run has taken over."""
     now = clock.now()
     if ledger is not None:
         ledger.send_again(client_order_id, now)
+        publish_holdings(manifest, places, ledger)
     return now
 
 

@@ -37,6 +37,7 @@ from openbell.runner.run_setup import (
     open_and_reconcile,
     open_for,
     open_ledger,
+    publish_holdings,
     reconcile_account,
 )
 from openbell.runner.start_signal import WaitForStart, nothing_to_wait_for
@@ -76,7 +77,7 @@ def attempt(
         desk = desk_of(manifest, run.bot, places, ledger, time_left)
         market, open_at = open_for(manifest, run.bot, desk)
         may_not = partial(halted, places)
-        reconcile_account(manifest, run.bot, desk, ledger, journal, clock.now())
+        reconcile_account(manifest, run.bot, desk, ledger, journal, clock.now(), places)
         ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
         if run.bot.is_stream:
             now = BrokerNow(open_at, clock.now)
@@ -96,6 +97,7 @@ def attempt(
         if context.state.changed:
             ledger.save_state(run.bot.id, run.slot, context.state)
         ordered = any(action != "hold" for action in context.decisions.values())
+        publish_holdings(manifest, places, ledger)
         tell_account(
             manifest.broker, broker, market, run.slot, places.state, journal, clock.now(), fields, ordered=ordered
         )

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -21,6 +22,7 @@ from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
 from openbell.supervisor.ingest.slot_ledger import LAST_LINE, SlotLedger
+from openbell.supervisor.shared_accounts import SharedAccounts
 from openbell.supervisor.store import freed_memory, retention
 from openbell.supervisor.store.store import Store
 
@@ -73,6 +75,7 @@ class Watch:
         self._machine = MachineMonitor(
             {"journal": journal, "control": control, "the supervisor's own volume": store.folder}, store.folder
         )
+        self._shared_accounts = SharedAccounts(self._manifests.values(), journal, control)
         self._watcher: FolderWatcher | None = None
         self._woken = threading.Event()
 
@@ -184,6 +187,8 @@ class Watch:
             else:
                 monitor.judge(now, period, state.reader.error_of(monitor.name), state.ledger, deployment)
         state.ledger.clear_changes()
+        with suppress(OSError):  # the machine's monitor says what cannot be written
+            self._shared_accounts.step(now)
         self.snapshot = next_snapshot(
             self.snapshot,
             now,

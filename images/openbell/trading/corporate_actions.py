@@ -26,13 +26,19 @@ class CorporateAction:
         """Return what tells it from others, so that none is taken up twice."""
         return f"corporate action of {self.day} {self.symbol} {self.named or self.ratio}"
 
-    def explains(self, symbol: str, ours: float, theirs: float, named: str) -> bool:
-        """Tell whether it makes of our quantity of a symbol just what the broker holds. named: what it seems to be called now."""
+    def explains(self, symbol: str, own: float, others: Iterable[float], theirs: float, named: str) -> bool:
+        """Tell whether it makes of a symbol just what the broker holds. named: what it seems to be called now.
+
+        own: our quantity before it. others: those of other strategies on the account, which may have taken it up already.
+        """
         if symbol != self.symbol:
             return False
         if self.named:
             return named == self.named
-        return not named and abs(float(decimal(ours) * self.ratio) - theirs) <= _EXACT * max(abs(theirs), 1e-3)
+        possible = {float(decimal(own) * self.ratio)}
+        for other in others:
+            possible = {before + after for before in possible for after in (other, float(decimal(other) * self.ratio))}
+        return not named and any(abs(one - theirs) <= _EXACT * max(abs(theirs), 1e-3) for one in possible)
 
     def fields(self) -> dict[str, object]:
         """Return what the journal says of it."""

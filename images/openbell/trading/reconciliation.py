@@ -7,8 +7,8 @@ renames that a broker tells of, where they explain a difference exactly.
 
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
@@ -22,6 +22,8 @@ from openbell.trading.waiting_orders import left_to_fill
 SELDOM = timedelta(seconds=10)  # runs that start together look once
 FEE = 0.005  # of a holding in coins
 LOOK_BACK = timedelta(days=30)  # how old a split or rename may be that explains a difference
+Shares = Sequence[Mapping[str, tuple[float, float]]]  # of the other strategies on an account, see `account_shares`
+SECOND_LOOK_SHARED = 4.0  # seconds: what another strategy has just traded must have been passed on
 SECOND_LOOK = 0.7  # seconds: a fill may show in the order before it shows in the position
 ADOPTED = "given up by make reconcile ADOPT=1: what the broker holds counts"
 _EXACT = 1e-6  # of a quantity, which brokers round
@@ -36,6 +38,17 @@ class Difference:
     ours: float
     theirs: float
     named: str = ""  # what the symbol seems to be called now
+    others: tuple[float, ...] = ()  # what each of the other strategies on the account holds; it is in `ours`
+
+    @property
+    def own(self) -> float:
+        """Return what this strategy's own orders say."""
+        return self.ours - sum(self.others)
+
+    @property
+    def own_share(self) -> float:
+        """Return what of the broker's quantity is this strategy's, if the others are right."""
+        return self.theirs - sum(self.others)
 
     @property
     def is_shortfall(self) -> bool:
@@ -45,6 +58,8 @@ class Difference:
     def fields(self) -> dict[str, object]:
         """Return what the journal says of it."""
         told: dict[str, object] = {"symbol": self.symbol, "kind": self.kind, "ours": self.ours, "theirs": self.theirs}
+        if any(self.others):
+            told["own"] = self.own
         return {**told, "named": self.named} if self.named else told
 
 
@@ -81,27 +96,42 @@ def differences(
     now: datetime,
     news: list[OrderRecord] | None = None,
     *,
-    is_shared: bool = False,
+    shared: Callable[[], Shares | None] | None = None,
     without: Collection[str] = (),
 ) -> list[Difference]:
     """Return what differs now; one that a second look does not confirm was a fill on its way.
 
-    news: takes up the orders of which there was something new. is_shared: others trade on the account too, so that what is
-    there beyond our orders is theirs and only what is missing differs. without: ids of orders that explain nothing.
+    news: takes up the orders of which there was something new. shared: other strategies trade on the account too, and this
+    says what they hold; where they do not say it, what is there beyond our orders is theirs, and only what is missing differs.
+    without: ids of orders that explain nothing.
     """
     symbols = tuple(symbols)
     news = [] if news is None else news
     news += follow(broker, ledger, now)
-    found = _look(broker, ledger, symbols, without)
+    others = shared() if shared is not None else []
+    found = _look(broker, ledger, symbols, without, others or ())
     if found:
-        time.sleep(SECOND_LOOK)
+        time.sleep(SECOND_LOOK if shared is None else SECOND_LOOK_SHARED)
         news += follow(broker, ledger, now)
-        confirmed = _look(broker, ledger, symbols, without)
+        others = shared() if shared is not None else []
+        confirmed = _look(broker, ledger, symbols, without, others or ())
         found = [one for one in confirmed if any(one.symbol == first.symbol for first in found)]
-    return [one for one in found if one.is_shortfall] if is_shared else found
+    return [one for one in found if one.is_shortfall] if others is None else found
 
 
-def _look(broker: Broker, ledger: Ledger, symbols: tuple[str, ...], without: Collection[str]) -> list[Difference]:
+def holdings(ledger: Ledger) -> dict[str, tuple[float, float]]:
+    """Return, by symbol, the least and the most that a strategy holds, whatever becomes of its orders that wait."""
+    held, waiting = ledger.holdings(), _waiting(ledger.open_orders())
+    return {
+        symbol: (held.get(symbol, 0.0) + low, held.get(symbol, 0.0) + high)
+        for symbol in {*held, *waiting}
+        for low, high in [waiting.get(symbol, (0.0, 0.0))]
+    }
+
+
+def _look(
+    broker: Broker, ledger: Ledger, symbols: tuple[str, ...], without: Collection[str], others: Shares
+) -> list[Difference]:
     # Another run's order that fills between the two questions must not look like a difference: what the ledger says is
     # asked before and after, and whatever lies between the two answers is right.
     before, theirs, after = ledger.holdings(), _quantities(broker.positions()), ledger.holdings()
@@ -110,7 +140,21 @@ def _look(broker: Broker, ledger: Ledger, symbols: tuple[str, ...], without: Col
         moved = before.get(symbol, 0.0) - after.get(symbol, 0.0)
         low, high = waiting.get(symbol, (0.0, 0.0))
         waiting[symbol] = (low + min(moved, 0.0), high + max(moved, 0.0))
-    return compare(symbols, after, theirs, waiting)
+    beside: dict[str, float] = {}
+    for share in others:
+        for symbol, (least, most) in share.items():
+            if symbol in symbols or symbol in after:
+                low, high = waiting.get(symbol, (0.0, 0.0))
+                waiting[symbol] = (low, high + most - least)
+                beside[symbol] = beside.get(symbol, 0.0) + least
+    all_of_us = {symbol: after.get(symbol, 0.0) + beside.get(symbol, 0.0) for symbol in {*after, *beside}}
+    found = compare(symbols, all_of_us, theirs, waiting)
+    return [replace(one, others=tuple(_middle(share, one.symbol) for share in others)) for one in found]
+
+
+def _middle(share: Mapping[str, tuple[float, float]], symbol: str) -> float:
+    low, high = share.get(symbol, (0.0, 0.0))
+    return (low + high) / 2
 
 
 def _quantities(positions: Mapping[str, Position]) -> dict[str, float]:
@@ -139,7 +183,7 @@ def reconcile(
     now: datetime,
     boot_id: str,
     *,
-    is_shared: bool = False,
+    shared: Callable[[], Shares | None] | None = None,
 ) -> list[Difference]:
     """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed."""
     last = ledger.fact("reconciled at")
@@ -147,14 +191,14 @@ def reconcile(
         return []
     ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
     news: list[OrderRecord] = []
-    found = differences(broker, ledger, symbols, now, news, is_shared=is_shared)
+    found = differences(broker, ledger, symbols, now, news, shared=shared)
     tell(news, journal, now)
-    actions = [] if is_shared else take_up(broker, ledger, found, now)
+    actions = take_up(broker, ledger, found, now)
     found = [one for one in found if not any(action.symbol == one.symbol for action in actions)]
     fees = [one for one in found if _is_fee(one)]
     found = [one for one in found if one not in fees]
     if fees:
-        ledger.hold({one.symbol: one.theirs for one in fees}, now)
+        ledger.hold({one.symbol: one.own_share for one in fees}, now)
     ledger.remember(DIFFERENCES, json.dumps({one.symbol: [one.ours, one.theirs] for one in found}))
     told = [one.fields() for one in found]
     fact = json.dumps([boot_id, told])
@@ -170,10 +214,7 @@ def reconcile(
 
 
 def take_up(broker: Broker, ledger: Ledger, found: Iterable[Difference], now: datetime) -> list[CorporateAction]:
-    """Take up the splits and renames that explain differences to the last share, and return them.
-
-    On an account that strategies share this is not done: there the quantity of one strategy cannot be told from the others'.
-    """
+    """Take up the splits and renames that explain differences to the last share, and return them."""
     found = tuple(found)
     if not found or not isinstance(broker, TellsCorporateActions):
         return []
@@ -184,7 +225,7 @@ def take_up(broker: Broker, ledger: Ledger, found: Iterable[Difference], now: da
     taken: list[CorporateAction] = []
     for one in found:
         for action in told:
-            if not action.explains(one.symbol, one.ours, one.theirs, one.named):
+            if not action.explains(one.symbol, one.own, one.others, one.theirs, one.named):
                 continue
             is_taken = (
                 ledger.rename(one.symbol, action.named, action.identity)
@@ -198,7 +239,12 @@ def take_up(broker: Broker, ledger: Ledger, found: Iterable[Difference], now: da
 
 
 def adopt(
-    broker: Broker, ledger: Ledger, symbols: Iterable[str], now: datetime, *, is_shared: bool = False
+    broker: Broker,
+    ledger: Ledger,
+    symbols: Iterable[str],
+    now: datetime,
+    *,
+    shared: Callable[[], Shares | None] | None = None,
 ) -> list[Difference]:
     """Take the broker's word for what is held, and return what differed. Orders of unknown fate are given up with it."""
     symbols = tuple(symbols)
@@ -208,16 +254,16 @@ def adopt(
         for record in ledger.open_orders()
         if record.status == "uncertain" and broker.find(record.client_order_id) is None
     }
-    found = differences(broker, ledger, symbols, now, is_shared=is_shared, without=given_up)
+    found = differences(broker, ledger, symbols, now, shared=shared, without=given_up)
     held: dict[str, float] = {}
     for one in found:
-        held[one.symbol] = one.theirs
+        held[one.symbol] = one.own_share
         if one.named:
-            held[one.named] = one.ours
+            held[one.named] = one.own
     ledger.hold(held, now, given_up, ADOPTED)
     ledger.remember(DIFFERENCES, "{}")
     return found
 
 
 def _is_fee(one: Difference) -> bool:
-    return "/" in one.symbol and one.kind == "quantity" and 0 < one.ours - one.theirs <= FEE * one.ours
+    return "/" in one.symbol and one.kind == "quantity" and 0 < one.ours - one.theirs <= FEE * one.own
