@@ -287,6 +287,7 @@ class _Backtest:
                 self.journal,
                 self.broker.now,
                 files=self.files,
+                folder=self.setup.folder,
             )
         else:
             context.begin(one)

@@ -4,8 +4,6 @@ Known are the columns of yfinance, Stooq, Alpaca and of openbell's own sample, a
 stamp is the instant at which its bar opened; without an offset it is on the exchange's clock, for coins in UTC.
 """
 
-import csv
-import gzip
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,10 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from openbell.backtest.session_hours import SessionHours
+from openbell.trading import table_files
 from openbell.trading.markets import Bar, MarketError
 
 DAY = timedelta(days=1)
-ENDINGS = (".csv", ".csv.gz", ".parquet")
 # What a column is called → what it is. Case, blanks, underscores and <> around a name do not matter.
 _COLUMNS: Mapping[str, str] = {
     **dict.fromkeys(("date", "datetime", "timestamp", "opentime"), "stamp"),
@@ -29,8 +27,6 @@ _COLUMNS: Mapping[str, str] = {
     "adjustment": "factor",
 }
 _NEEDED = ("stamp", "open", "high", "low", "close")
-_BINANCE = ("stamp", "open", "high", "low", "close", "volume")  # what a dump without a header begins with
-_EPOCH_DIGITS = {10: 1, 13: 1_000, 16: 1_000_000}  # digits of an instant since 1970 → units in a second
 
 
 class PriceFile(NamedTuple):
@@ -51,7 +47,7 @@ class _Row(NamedTuple):
 def find(folder: Path, symbol: str) -> Path:
     """Return a symbol's file in a folder; a / in a symbol is a - in the file's name. MarketError if there is none."""
     name = symbol.replace("/", "-")
-    for ending in ENDINGS:
+    for ending in table_files.ENDINGS:
         if (path := folder / f"{name}{ending}").is_file():
             return path
     msg = f"{folder} has no {name}.csv with the prices of {symbol}"
@@ -63,11 +59,7 @@ def read(path: Path, hours: SessionHours, *, extended_hours: bool = False) -> Pr
 
     extended_hours: keep intraday bars outside the regular session.
     """
-    try:
-        rows = list(_rows(path))
-    except (OSError, EOFError, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: cannot be read: {error}"
-        raise MarketError(msg) from None
+    rows = list(_typed(path, table_files.lines(path)))
     if not rows:
         msg = f"{path} has no prices"
         raise MarketError(msg)
@@ -129,35 +121,13 @@ def _bar(closed_at: datetime, row: _Row) -> Bar:
     return Bar(closed_at, open_ * factor, high * factor, low * factor, close * factor, volume / factor)
 
 
-def _rows(path: Path) -> Iterator[_Row]:
-    if path.suffix == ".parquet":
-        yield from _typed(path, _parquet(path))
-        return
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    lines = csv.reader(content.decode("utf-8-sig").splitlines())
-    yield from _typed(path, ((number, row) for number, row in enumerate(lines, 1) if row))
-
-
-def _parquet(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
-    try:
-        from pyarrow import parquet  # noqa: PLC0415 - only where a strategy's environment has it
-    except ImportError:
-        msg = f"{path}: reading Parquet needs the package pyarrow: add it to the strategy's requirements, or use CSV"
-        raise MarketError(msg) from None
-    table = parquet.read_table(path)
-    yield 1, tuple(table.column_names)
-    for number, row in enumerate(zip(*(column.to_pylist() for column in table.columns), strict=True), 2):
-        yield number, tuple(str(value) for value in row)
-
-
 def _typed(path: Path, lines: Iterable[tuple[int, Sequence[str]]]) -> Iterator[_Row]:
-    """Yield the rows with their figures as numbers; the first line is the header, unless it is a dump's first row."""
+    """Yield the rows with their figures as numbers; the first line is the header."""
     columns: dict[str, int] = {}
     for number, line in lines:
         if not columns:
             columns = _columns(path, line)
-            if not _is_dump(line):
-                continue
+            continue
         try:
             yield _row(number, line, columns)
         except (IndexError, ValueError) as error:
@@ -167,13 +137,7 @@ def _typed(path: Path, lines: Iterable[tuple[int, Sequence[str]]]) -> Iterator[_
             raise MarketError(msg) from None
 
 
-def _is_dump(line: Sequence[str]) -> bool:
-    return len(line) >= len(_BINANCE) and line[0].isdigit() and len(line[0]) in _EPOCH_DIGITS
-
-
 def _columns(path: Path, line: Sequence[str]) -> dict[str, int]:
-    if _is_dump(line):
-        return {name: index for index, name in enumerate(_BINANCE)}
     names = ["".join(char for char in name.lower() if char.isalnum()) for name in line]
     columns = {_COLUMNS[name]: index for index, name in reversed([*enumerate(names)]) if name in _COLUMNS}
     if "clock" in columns and "stamp" not in columns:
@@ -223,8 +187,8 @@ def _figure(line: Sequence[str], columns: Mapping[str, int], name: str) -> float
 
 
 def _stamp(text: str) -> datetime:
-    if text.isdigit() and len(text) in _EPOCH_DIGITS:
-        return datetime.fromtimestamp(int(text) / _EPOCH_DIGITS[len(text)], UTC)
+    if text.isdigit() and len(text) in table_files.EPOCH_DIGITS:
+        return datetime.fromtimestamp(int(text) / table_files.EPOCH_DIGITS[len(text)], UTC)
     try:
         return datetime.fromisoformat(text)
     except ValueError:

@@ -81,12 +81,14 @@ def attempt(
         ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
         if run.bot.is_stream:
             now = BrokerNow(open_at, clock.now)
-            stream = StreamContext(manifest, run, market, now, ledger, journal, clock.now, journal.folder, may_not)
+            what = (manifest, run, market, now, ledger, journal, clock.now, journal.folder, may_not)
+            stream = StreamContext(*what, strategy_folder=places.folder)
             _stream(functions["stream"], stream, process)
             return None
         broker = open_at(run.slot)
         files = None if places.database else places.state / "files"
-        context = Context(manifest, run, market, broker, ledger, journal, clock.now, may_not, files=files)
+        services = (market, broker, ledger, journal, clock.now, may_not)
+        context = Context(manifest, run, *services, files=files, folder=places.folder)
         wait()
         time_left.restart()
         returned = _run_with_what_is_there(functions[run.bot.function], context, process)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from openbell import calendars
 from openbell.calendars import Session
@@ -10,6 +11,9 @@ from openbell.strategy.run_context import RunContext
 from openbell.strategy.run_state import StrategyError
 from openbell.trading.limits import is_usable
 from openbell.trading.markets import Bar, Bars, MarketError, Quote, Series, timeframes
+
+if TYPE_CHECKING:
+    from openbell.trading.own_data import Function, Rows
 
 _DAY = timedelta(days=1)
 
@@ -103,6 +107,30 @@ class MarketContext(RunContext):
     def series(self, name: str, count: int) -> Series:
         """Return the last `count` values of a named series that were known at the slot, oldest first; MarketError if none."""
         return self._market.series(name, count, self.slot)
+
+    def data(
+        self, source: "str | Function", query: str = "", *, stamp: str = "", delay: timedelta | None = None
+    ) -> "Rows":
+        """Return the rows of data of your own that were known at the slot, oldest first, each a mapping from column names.
+
+        source: a CSV or Parquet file in `ctx.files` or beside strategy.py; with a query, a secret that holds a database's
+        URL; or a function that is called with the slot and returns mappings. stamp: the column that says when a row became
+        known. A day is known when it is over, unless `delay` says how long after its beginning. `.frame()` is for pandas.
+        """
+        from openbell.trading.own_data import Source  # noqa: PLC0415 - loads nothing where it is not needed
+
+        where = Source(self._zone, stamp, delay)
+        if not isinstance(source, str):
+            return where.function(source, self.slot)
+        if query:
+            return where.query(self.secret(source), query, self.slot)
+        folders = [one for one in (self._files, self._strategy_folder) if one is not None]
+        for folder in folders:
+            path = folder / source
+            if path.is_file() and path.resolve().is_relative_to(folder.resolve()):
+                return where.file(path, self.slot)
+        msg = f'there is no file "{source}" in ctx.files or beside strategy.py'
+        raise MarketError(msg)
 
     def price(self, symbol: str) -> float:
         """Return the price at which an order sent now would fill, as far as the market knows; MarketError if it is no price."""

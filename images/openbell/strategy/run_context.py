@@ -40,11 +40,14 @@ class RunContext:
         halted: Halted = never_halted,
         *,
         files: Path | None = None,
+        folder: Path | None = None,
     ) -> None:
+        """files: the folder for `ctx.files`. folder: the strategy's own, with strategy.py."""
         self.bot = run.bot.id
         self.params = run.bot.params
         self._manifest = manifest
         self._files = files
+        self._strategy_folder = folder
         self._files_bound = manifest.container.files
         self._zone = pytz.timezone(manifest.timezone)
         self._secrets = manifest.secrets

@@ -51,8 +51,10 @@ class StreamContext(BotContext):
         clock: Callable[[], datetime],
         folder: Path,
         halted: Halted = never_halted,
+        *,
+        strategy_folder: Path | None = None,
     ) -> None:
-        super().__init__(manifest, run, market, broker, ledger, journal, clock, halted)
+        super().__init__(manifest, run, market, broker, ledger, journal, clock, halted, folder=strategy_folder)
         self._folder = folder  # where beats are left
         self._loop = os.getppid()
         self._beat_at = float("-inf")

@@ -33,8 +33,9 @@ def prices(
             [11.0],
         ),
         ("timestamp,open,high,low,close\n2012-01-03,10,12,9,11\n", [11.0]),
+        ("Price,Close,High,Low,Open,Volume\nTicker,X,X,X,X,X\nDate,,,,,\n2012-01-03,11,12,9,10,100\n", [11.0]),
     ],
-    ids=["ours", "stooq", "yfinance", "yfinance with offsets", "stooq's dumps", "without a volume"],
+    ids=["ours", "stooq", "yfinance", "with offsets", "stooq's dumps", "without a volume", "yfinance of 2025"],
 )
 def test_daily_files_of_known_sources_are_read(tmp_path: Path, content: str, closes: list[float]) -> None:
     """Columns are found by their names, in any order; closes are adjusted where the file says how."""
