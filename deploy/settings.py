@@ -39,6 +39,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_BLACKOUT": _SUPERVISORS,
+    "OPENBELL_DATABASE": (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
     "OPENBELL_PUBLIC": (re.compile(r"yes|no"), "yes or no"),
     "OPENBELL_TOKEN": _SUPERVISORS,
     "OPENBELL_TOKEN_FILE": _FILE,

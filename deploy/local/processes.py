@@ -102,4 +102,5 @@ def install(strategy: str, places: LocalPaths) -> tuple[str, ...] | None:
 
 
 def _clock(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: environment[name] for name in ("OPENBELL_CLOCK", "OPENBELL_BLACKOUT") if environment.get(name)}
+    names = ("OPENBELL_CLOCK", "OPENBELL_BLACKOUT", "OPENBELL_DATABASE")
+    return {name: environment[name] for name in names if environment.get(name)}

@@ -18,7 +18,7 @@ $description
   grace, and a call with nothing due answers `"action": "none"`.
 - **How long.** A call is given $timeout s, which the grace, the timeout and the retries of the slowest bot may need, and $memory MB.
 - **What stays.** Claims, orders, state, the paper account and the journal are in PostgreSQL. Its address is the secret
-  `OPENBELL_DATABASE_URL`: `postgresql://user:password@host:5432/database?sslmode=verify-full` (`sslmode=require` where the
+  `OPENBELL_DATABASE`: `postgresql://user:password@host:5432/database?sslmode=verify-full` (`sslmode=require` where the
   provider's certificate is its own). The user may create schemas in that database; the tables come by themselves. A call
   waits 25 s for a database that is waking up, or as many seconds as `OPENBELL_DATABASE_PATIENCE` says.
 - **Secrets**, by name only: $secrets.

@@ -16,7 +16,7 @@ from openbell.journal import instant, stamp
 
 INTERVAL = 10.0  # seconds between two beats
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
-_FILE = "beat.json"
+FILE = "beat.json"  # in a strategy's journal folder
 _STREAMS = "streams"
 OLD = 30.0  # seconds after which a loop counts as stalled; the container's health check has the same figure
 
@@ -41,7 +41,7 @@ def write(folder: Path, beat: Heartbeat) -> None:
         # While a deploy starts a container beside the old one, both have this folder.
         "host": os.uname().nodename,
     } | ({"streams": {bot: stamp(at) for bot, at in beat.streams.items()}} if beat.streams else {})
-    foreign_files.write_object(folder / _FILE, folder.parent, content, durable=False)
+    foreign_files.write_object(folder / FILE, folder.parent, content, durable=False)
 
 
 def read(folder: Path) -> Heartbeat | None:
@@ -50,7 +50,7 @@ def read(folder: Path) -> Heartbeat | None:
     OSError if this process is short of something, such as descriptors: that says nothing of the loop.
     """
     try:
-        content = foreign_files.read_object(folder / _FILE, folder.parent)
+        content = foreign_files.read_object(folder / FILE, folder.parent)
     except (FileNotFoundError, ForeignFileError):
         return None
     timestamp, boot_id, running = instant(content.get("timestamp")), content.get("boot_id"), content.get("running")
@@ -70,12 +70,12 @@ def is_there(folder: Path) -> bool:
 
 def written_at(folder: Path) -> datetime | None:
     """Return when the beat was written, by the file system's clock, or None if there is none."""
-    return _written_at(folder / _FILE, folder.parent)
+    return _written_at(folder / FILE, folder.parent)
 
 
 def end(folder: Path) -> None:
     """Take the beat away: the loop stops in order."""
-    foreign_files.remove(folder / _FILE, folder.parent)
+    foreign_files.remove(folder / FILE, folder.parent)
 
 
 def touch_stream(folder: Path, bot: str) -> None:

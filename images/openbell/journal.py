@@ -89,6 +89,14 @@ class Journal:
                 finally:
                     os.close(opened)
 
+    def prune(self, today: date, keep_days: int) -> date:
+        """Remove the lines that are older than `keep_days` days; return the oldest day that stays."""
+        return prune(self.folder, today, keep_days)
+
+    def copy(self, day: date, line: bytes) -> None:
+        """Append a line that was written elsewhere, as it is."""
+        self._append(day, line)
+
     def since(self, first: date) -> Iterator[Event]:
         """Yield the strategy's events from the files dated `first` or later, in order."""
         return since(self.folder, first)

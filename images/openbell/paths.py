@@ -21,7 +21,9 @@ class Paths:
     journal: Path  # shared root; the strategy writes below <journal>/<strategy>
     state: Path  # the strategy's own: ledger, paper account
     control: Path  # shared root of desired state and requests
-    database: str = field(default="", repr=False)  # of a function, which has PostgreSQL in place of these folders
+    database: str = field(
+        default="", repr=False
+    )  # PostgreSQL's address if that is where ledger, journal and control are
 
 
 def from_environment(environment: Mapping[str, str]) -> Paths:
@@ -36,6 +38,7 @@ def from_environment(environment: Mapping[str, str]) -> Paths:
         Path(environment.get("OPENBELL_JOURNAL", "/journal")),
         Path(environment.get("OPENBELL_STATE", "/state")) / strategy,
         Path(environment.get("OPENBELL_CONTROL", "/control")),
+        environment.get("OPENBELL_DATABASE", ""),
     )
 
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from openbell import answers, clock, foreign_files, heartbeat
-from openbell.control import Halt, halt, halted
+from openbell.control import Halt
+from openbell.desired_state import CANNOT_KEEP, halt
 
 PATIENCE = 15.0  # seconds for all loops to answer; each looks within 5 s
 LOOK_EVERY = 0.1  # seconds
@@ -26,9 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     root = Path(os.environ.get("OPENBELL_CONTROL", "/control"))
     journal = Path(os.environ.get("OPENBELL_JOURNAL", "/journal"))
     try:
-        halt(root, Halt(clock.now(), options.by, options.reason, options.exits))
-        held = halted(root)
-    except OSError as error:
+        held = halt(root, Halt(clock.now(), options.by, options.reason, options.exits))
+    except CANNOT_KEEP as error:
         print(f"NOT halted: {root} cannot be written: {error}", file=sys.stderr)
         return 1
     what = "an order that adds to what is held" if options.exits else "an order"

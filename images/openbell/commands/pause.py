@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from openbell.control import Control, Pause
+from openbell.control import Pause
+from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.manifest import ManifestError, parse_duration, suggestion
 from openbell.paths import PathError, from_environment
 from openbell.strategy import loader
@@ -32,9 +33,9 @@ def main(arguments: Sequence[str]) -> int:
             known = (bot.id for bot in manifest.bots)
             print(f"{options.bot}: no such bot; {suggestion(options.bot, known)}", file=sys.stderr)
             return 1
-        control = Control(places.control, places.strategy)
+        control = control_of(places.control, places.strategy)
         control.pause(options.bot, Pause(now, now + length if length else None, options.by, options.reason))
-    except (PathError, ManifestError, OSError) as error:
+    except (PathError, ManifestError, *CANNOT_KEEP) as error:
         print(error, file=sys.stderr)
         return 1
     print(

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from openbell.journal import Journal
-from openbell.ledger import Ledger
 from openbell.manifest import ManifestError
 from openbell.paths import PathError, from_environment
-from openbell.runner.run_setup import desk_of, open_for, shares_of_others
+from openbell.runner.run_setup import desk_of, open_for, open_ledger, shares_of_others
 from openbell.strategy import loader
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         places = from_environment(os.environ)
         manifest = loader.manifest(places)
         secrets = loader.secrets(manifest, os.environ)
-        ledger = Ledger(places.state / "ledger.sqlite")
+        ledger = open_ledger(places)
         _, open_at = open_for(manifest, manifest.bots[0], desk_of(manifest, manifest.bots[0], places, ledger))
         compare = adopt if options.adopt else differences
         found = compare(open_at(now), ledger, manifest.symbols, now, shared=shares_of_others(manifest, places))

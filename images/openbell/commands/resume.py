@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from openbell import answers
 from openbell.answers import pause_of
-from openbell.control import Control
+from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.paths import PathError, from_environment
 
 
@@ -18,10 +18,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         places = from_environment(os.environ)
-        control = Control(places.control, places.strategy)
+        control = control_of(places.control, places.strategy)
         pause = pause_of(options.bot, control, answers.read(places.journal / places.strategy))
         control.resume(options.bot)
-    except (PathError, OSError) as error:
+    except (PathError, *CANNOT_KEEP) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{options.bot}: " + ("resumed" if pause is not None else "was not paused"))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from openbell import foreign_files
 from openbell.commands import past_slot
-from openbell.control import Control, OwnDaysFile
+from openbell.control import OwnDaysFile
+from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError, suggestion
 from openbell.paths import PathError, Paths, from_environment
@@ -66,10 +67,10 @@ def _run(places: Paths, bot: str, slot: datetime | None, wait: float) -> int:
         f"{places.strategy}/{path.name}": foreign_files.size_of(path, places.journal) for _, path in days(folder)
     }
     try:
-        request = Control(places.control, places.strategy).request(
+        request = control_of(places.control, places.strategy).request(
             bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC), slot
         )
-    except OSError as error:
+    except CANNOT_KEEP as error:
         print(f"the request could not be written: {error}; is the strategy's container running?", file=sys.stderr)
         return 1
     ask_to_look(places.state)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from openbell.control import unhalt
+from openbell.desired_state import CANNOT_KEEP, unhalt
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str]) -> int:
     root = Path(os.environ.get("OPENBELL_CONTROL", "/control"))
     try:
         was_halted = unhalt(root)
-    except OSError as error:
+    except CANNOT_KEEP as error:
         print(f"still halted: {root} cannot be written: {error}", file=sys.stderr)
         return 1
     print("strategies may send orders again" if was_halted else "nothing was halted")

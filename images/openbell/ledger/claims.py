@@ -43,10 +43,11 @@ class Claims(LedgerDatabase):
         """Record that the run goes on with the claim's (higher) attempt."""
         statement = "UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ? AND run_id = ? AND attempt = ? AND outcome IS NULL"
         key = (claim.attempt, claim.bot, text_of(claim.slot), claim.run_id, claim.attempt - 1)
-        is_ours = self._database.execute(statement, key).rowcount == 1
-        if not is_ours and self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
-            msg = f"run {claim.run_id} of {claim.bot} goes on elsewhere"
-            raise EpochLostError(msg)
+        with self._transaction():
+            is_ours = self._database.execute(statement, key).rowcount == 1
+            if not is_ours and self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
+                msg = f"run {claim.run_id} of {claim.bot} goes on elsewhere"
+                raise EpochLostError(msg)
 
     def finish(self, outcomes: Iterable[tuple[Claim, str]]) -> None:
         """Close claims with their outcomes in one durable step."""

@@ -1,10 +1,11 @@
-"""What OPENBELL_DATABASE_URL says, and how a server is spoken to where it says nothing: with TLS, unless it is this machine."""
+"""What OPENBELL_DATABASE says, and how a server is spoken to where it says nothing: with TLS, unless it is this machine."""
 
 import os
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-VARIABLE = "OPENBELL_DATABASE_URL"
+VARIABLE = "OPENBELL_DATABASE"
+OLD_VARIABLE = "OPENBELL_DATABASE_URL"  # what functions called it up to 0.1; it is still read
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
 MODES = ("disable", "require", "verify-ca", "verify-full")
 # Whom a machine trusts, in one file. psycopg2 brings an OpenSSL of its own, which looks for them where it was built and finds
@@ -40,6 +41,15 @@ def settings(url: str) -> dict[str, str]:
     # Files in a user's home are not searched: a function's home may not even be readable, and libpq stops there.
     told |= {"sslcertmode": "disable", "gssencmode": "disable"}
     return told | {"application_name": "openbell", "client_encoding": "UTF8"}
+
+
+def passwords(url: str) -> tuple[str, ...]:
+    """Return the password as the address has it, and as it is."""
+    try:
+        written = urlsplit(url).password or ""
+    except ValueError:
+        written = url
+    return written, unquote(written)
 
 
 def usual_mode(host: str) -> str:

@@ -18,6 +18,9 @@ from openbell.postgres.connection import Connection, PostgresError, Row, Value
 PATIENCE = 5.0  # seconds for an answer
 WAKING = "OPENBELL_DATABASE_PATIENCE"  # seconds for the first answer: a database that sleeps takes 8 to 15 to wake up
 WAKING_PATIENCE = 25.0
+FROZEN_AFTER = (
+    5  # seconds between two statements of a transaction after which the server ends it: its process is frozen or gone
+)
 LOCK_PATIENCE = 20.0  # seconds for a lock
 LOCK_LIMIT = 15  # seconds after which a lock is free again if its holder has died
 LOCK_PAUSE = 0.05  # seconds between two tries
@@ -27,6 +30,30 @@ _LOCK = (
     "INSERT INTO locks VALUES (?, ?, clock_timestamp() + ? * interval '1 second') ON CONFLICT (name) "
     "DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE locks.until < clock_timestamp()"
 )
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The ownership that a write needs: the strategy, and the epoch in which this process belongs to its owner."""
+
+    strategy: str  # lower-case letters, digits and underscores, as every strategy's name
+    epoch: int
+
+    @property
+    def condition(self) -> str:
+        """Return the statement that finds the ownership, and holds it until the transaction ends.
+
+        Another takes over by changing the row, which waits for this lock: what is written under it comes before.
+        """
+        held = f"strategy = '{self.strategy}' AND epoch = {self.epoch} AND until > clock_timestamp()"
+        return f"SELECT epoch FROM openbell.owners WHERE {held} FOR SHARE"  # noqa: S608 - no value comes from outside
+
+
+class OwnershipLostError(PostgresError):
+    """Another loop owns the strategy, or this one could not renew: nothing was written."""
+
+    def __init__(self, strategy: str) -> None:
+        super().__init__(f"{strategy} is not owned by this loop any more: nothing was written")
 
 
 class Rows(list[Row]):
@@ -60,8 +87,12 @@ _lines: dict[tuple[int, str], _Line] = {}
 class Database:
     """The tables in one schema. All of a process share one connection, and one transaction at a time."""
 
-    def __init__(self, url: str, schema: str = "") -> None:
-        """Name the tables' place; a schema of "" leaves it to the server, and such statements run outside of transactions."""
+    def __init__(self, url: str, schema: str = "", guard: Guard | None = None) -> None:
+        """Name the tables' place; a schema of "" leaves it to the server, and such statements run outside of transactions.
+
+        guard: the ownership without which no transaction begins.
+        """
+        self._guard = guard
         self._url = url
         self._schema = f'"{schema}"' if schema else ""
         self._key = zlib.crc32(self._schema.encode())
@@ -98,9 +129,16 @@ class Database:
         if self.in_transaction:
             msg = "a transaction is open already"
             raise PostgresError(msg)
-        self._run(f"BEGIN; SET LOCAL search_path TO {self._schema}; SELECT pg_advisory_xact_lock({self._key})")
+        begin = (
+            f"BEGIN; SET LOCAL search_path TO {self._schema}; "
+            f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_AFTER}s'; SELECT pg_advisory_xact_lock({self._key})"
+        )
+        rows = self._run(f"{begin}; {self._guard.condition}" if self._guard else begin)
         line = self._line()
         line.in_transaction, line.search_path = True, self._schema
+        if self._guard and not rows:
+            self._end("ROLLBACK")
+            raise OwnershipLostError(self._guard.strategy)
         try:
             yield
         except BaseException:

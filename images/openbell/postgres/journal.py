@@ -1,13 +1,25 @@
 """The journal in PostgreSQL: the same lines in the table openbell.journal, and on standard output."""
 
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from openbell.journal import Event, Journal, echo
+from openbell.postgres.address import passwords
 from openbell.postgres.connection import PostgresError
-from openbell.postgres.database import Database
+from openbell.postgres.database import Database, OwnershipLostError
+from openbell.postgres.ownership import guard_of
+from openbell.postgres.tables import SHARED_SCHEMA
+
+_INSERT = "INSERT INTO journal (strategy, at, run_id, line) VALUES (?, ?, ?, ?)"
+# The lock lets a strategy's lines become visible in the order of their numbers, so that a reader who follows them by number
+# misses none.
+_INSERT_OWNED = (
+    "SELECT pg_advisory_xact_lock(?); INSERT INTO journal (strategy, at, run_id, line) SELECT strategy, ?, ?, ? FROM owners "
+    "WHERE strategy = ? AND epoch = ? AND until > clock_timestamp() FOR SHARE"
+)
 
 
 class PostgresJournal(Journal):
@@ -39,17 +51,65 @@ class PostgresJournal(Journal):
             events += [json.loads(str(line)) for (line,) in rows]
         return events
 
-    def prune(self, now: datetime, keep: timedelta) -> None:
-        """Remove the strategy's lines that are older."""
-        statement = "DELETE FROM journal WHERE strategy = ? AND at < ?"
-        self._database.execute(statement, (self._strategy, (now - keep).isoformat()))
+    def prune(self, today: date, keep_days: int) -> date:
+        """Remove the strategy's lines that are older than `keep_days` days."""
+        return self._forget(today - timedelta(days=keep_days))
 
-    def _append(self, _day: date, line: bytes) -> None:
+    def _forget(self, oldest: date) -> date:
+        before = datetime.combine(oldest, time(), UTC).isoformat()
+        self._database.execute("DELETE FROM journal WHERE strategy = ? AND at < ?", (self._strategy, before))
+        return oldest
+
+    def _stays_here(self) -> bool:
+        """Tell whether a line is of interest on this host only."""
+        return False
+
+    def _append(self, day: date, line: bytes) -> None:
+        if self._stays_here():
+            super()._append(day, line)
+            return
         text = line.decode().rstrip("\n")
         event = json.loads(text)
-        statement = "INSERT INTO journal (strategy, at, run_id, line) VALUES (?, ?, ?, ?)"
         try:
-            self._database.execute(statement, (self._strategy, event["timestamp"], event.get("run_id"), text))
+            self._insert(event["timestamp"], event.get("run_id"), text)
         except PostgresError as error:
             raise OSError(str(error)) from error  # what a journal's writer reckons with
         echo(line)
+
+    def _insert(self, at: str, run_id: str | None, line: str) -> None:
+        self._database.execute(_INSERT, (self._strategy, at, run_id, line))
+
+
+class OwnedJournal(PostgresJournal):
+    """The journal of a loop's processes: what they write while the loop owns its strategy is in the database.
+
+    `journal_copy` brings it into the folder of each host, for the supervisor there. What a loop says while it does not own
+    the strategy is about its host, and goes into that folder only.
+    """
+
+    def __init__(self, url: str, root: Path, strategy: str, boot_id: str) -> None:
+        super().__init__(Database(url, SHARED_SCHEMA), root, strategy, boot_id)
+        self._key = zlib.crc32(f"journal of {strategy}".encode())
+        self._url = url
+
+    def redact(self, secrets: Iterable[str]) -> None:
+        """Keep these texts out of all lines from now on, and the database's address and password."""
+        super().redact((self._url, *filter(None, passwords(self._url)), *secrets))
+
+    def sync(self) -> None:
+        """Make lines that are only in the folder survive a power cut."""
+        Journal.sync(self)
+
+    def prune(self, today: date, keep_days: int) -> date:
+        """Remove old lines here and in the database."""
+        return self._forget(Journal.prune(self, today, keep_days))
+
+    def _stays_here(self) -> bool:
+        return guard_of(self._strategy) is None
+
+    def _insert(self, at: str, run_id: str | None, line: str) -> None:
+        guard = guard_of(self._strategy)
+        epoch = guard.epoch if guard else 0
+        values = (self._key, at, run_id, line, self._strategy, epoch)
+        if self._database.execute(_INSERT_OWNED, values).rowcount != 1:
+            raise OwnershipLostError(self._strategy)

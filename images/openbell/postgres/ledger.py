@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import cast
 
 from openbell.ledger import Claim, Ledger
-from openbell.postgres.database import Database
+from openbell.postgres.database import Database, Guard
 from openbell.postgres.tables import LEASES, LEDGER
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
@@ -25,9 +25,9 @@ def schema_of(strategy: str) -> str:
 class PostgresLedger(Ledger):
     """The ledger of one strategy, for instances on many machines. Every method raises sqlite3.Error as the ledger's does."""
 
-    def __init__(self, url: str, strategy: str, *, prepare: bool = False) -> None:
-        """prepare: make the tables where they are missing."""
-        self.database = Database(url, schema_of(strategy))
+    def __init__(self, url: str, strategy: str, *, prepare: bool = False, guard: Guard | None = None) -> None:
+        """prepare: make the tables where they are missing. guard: the ownership that each write checks."""
+        self.database = Database(url, schema_of(strategy), guard)
         self._database = cast("sqlite3.Connection", self.database)
         self._owner: Claim | None = None
         self._group = None  # the server makes commits durable

@@ -65,6 +65,11 @@ CREATE TABLE IF NOT EXISTS journal (
 );
 CREATE INDEX IF NOT EXISTS journal_of_a_strategy ON journal (strategy, at);
 CREATE INDEX IF NOT EXISTS journal_of_a_run ON journal (run_id) WHERE run_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS journal_by_number ON journal (strategy, number);
+CREATE TABLE IF NOT EXISTS owners (
+    strategy TEXT COLLATE "C" PRIMARY KEY, epoch BIGINT NOT NULL, until TIMESTAMPTZ NOT NULL, owner TEXT NOT NULL,
+    host TEXT NOT NULL, beat TEXT NOT NULL DEFAULT '', answers TEXT NOT NULL DEFAULT ''
+);
 CREATE TABLE IF NOT EXISTS control (
     strategy TEXT COLLATE "C" NOT NULL, name TEXT COLLATE "C" NOT NULL, content TEXT NOT NULL, PRIMARY KEY (strategy, name)
 );

@@ -18,7 +18,7 @@ from openbell.control import Halt, Request
 from openbell.journal import BACKFILL, Journal
 from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest, windows
-from openbell.runner import output
+from openbell.runner import orphans, output
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT, Clock
@@ -222,6 +222,15 @@ class Loop:
         self._journal.sync()
         heartbeat.end(self._journal.folder)
         self._ledger.remember("previous stop", "clean")
+
+    def abandon(self) -> None:
+        """End every process of this loop at once, and write nothing: the strategy is owned by another, or soon may be."""
+        if self._follower is not None:
+            self._follower.end()
+        if self._arming is not None:
+            self._arming.end()
+        self._runs.kill()
+        orphans.end()
 
     # Deciding
 

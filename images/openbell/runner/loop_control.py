@@ -48,16 +48,16 @@ class LoopControl(Control):
 
     def pause(self, bot: str, pause: Pause) -> None:
         """Pause a bot until a person resumes it."""
-        own = answers.OwnPause(pause, self.resumed(bot))
+        own = answers.OwnPause(pause, self._people().resumed(bot))
         self._answer(replace(self._answers, paused={**self._answers.paused, bot: own}))
 
     def requests(self) -> list[Request]:
         """Return the requests that wait, oldest first."""
-        return [one for one in super().requests() if one.id not in self._answers.requests]
+        return [one for one in self._people().requests() if one.id not in self._answers.requests]
 
     def done(self, request: Request) -> None:
         """Remember durably that a request was taken: its file stays, and it is not taken twice."""
-        lie = {one.id for one in super().requests()}
+        lie = {one.id for one in self._people().requests()}
         known = tuple(one for one in self._answers.requests if one in lie)
         self._answer(replace(self._answers, requests=(*known, request.id)))
 
@@ -67,7 +67,11 @@ class LoopControl(Control):
             self._answer(replace(self._answers, halt=halt))
 
     def _merged(self, bot: str) -> Pause | None:
-        return answers.pause_of(bot, Control(self._root, self._strategy), self._answers)
+        return answers.pause_of(bot, self._people(), self._answers)
+
+    def _people(self) -> Control:
+        """Return what people want."""
+        return Control(self._root, self._strategy)
 
     def _answer(self, wanted: answers.Answers) -> None:
         wanted = replace(wanted, boot_id=self._boot_id)

@@ -14,7 +14,7 @@ from openbell.account_shares import Shares
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest
-from openbell.paths import Paths
+from openbell.paths import LEDGER, Paths
 from openbell.trading.brokers import Broker, BrokerError
 from openbell.trading.brokers.registry import open_broker
 from openbell.trading.markets import Market
@@ -72,13 +72,23 @@ def open_for(manifest: Manifest, bot: Bot, desk: RunServices) -> tuple[Market, p
     return market, partial(open_broker, manifest.broker, desk.state, market, desk=desk)
 
 
-def open_ledger(places: Paths) -> Ledger:
-    """Return the strategy's ledger, in its state or in a database."""
+def open_ledger(places: Paths, *, prepare: bool = False) -> Ledger:
+    """Return the strategy's ledger, in its state or in a database; prepare: make what the database lacks."""
     if places.database:
-        from openbell.postgres.ledger import PostgresLedger  # noqa: PLC0415 - only a function's runs need its driver
+        from openbell.postgres.ledger import PostgresLedger  # noqa: PLC0415 - its driver takes 7 MB
+        from openbell.postgres.ownership import guard_of  # noqa: PLC0415 - as above
 
-        return PostgresLedger(places.database, places.strategy)
-    return Ledger(places.state / "ledger.sqlite")
+        return PostgresLedger(places.database, places.strategy, prepare=prepare, guard=guard_of(places.strategy))
+    return Ledger(places.state / LEDGER)
+
+
+def open_journal(places: Paths, boot_id: str) -> Journal:
+    """Return the strategy's journal, in its folder or in a database."""
+    if places.database:
+        from openbell.postgres.journal import OwnedJournal  # noqa: PLC0415 - as above
+
+        return OwnedJournal(places.database, places.journal, places.strategy, boot_id)
+    return Journal(places.journal, places.strategy, boot_id)
 
 
 def halted(places: Paths, *, is_exit: bool = False) -> str:
@@ -131,7 +141,7 @@ def reconcile_account(
 
 def open_and_reconcile(manifest: Manifest, places: Paths, journal: Journal, now: datetime) -> None:
     """Reconcile the account when the strategy's container starts, in a process of its own."""
-    ledger = Ledger(places.state / "ledger.sqlite")
+    ledger = open_ledger(places)
     bot = manifest.bots[0]
     reconcile_account(manifest, bot, desk_of(manifest, bot, places, ledger), ledger, journal, now, places)
     ledger.close()

@@ -1,6 +1,7 @@
 """Runs in progress: claimed, started, watched, retried, and ended with exactly one outcome."""
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from openbell.runner.report import Failure
 from openbell.strategy.run_state import Run
 
 STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
+KILLED_WAIT = 0.002  # seconds between two looks at whether a killed process has ended
 STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack
 BACKOFF_LONGEST = 30.0  # seconds between two attempts
 
@@ -145,6 +147,15 @@ class Runs:
         return self._max_parallel - sum(
             1 for active in self._active.values() if active.process is not None and not active.bot.is_stream
         )
+
+    def kill(self) -> None:
+        """End the processes of all runs; what becomes of the runs is for the next loop to find."""
+        processes = [active.process for active in self._active.values() if active.process is not None]
+        for process in processes:
+            process.kill()
+        for process in processes:
+            while process.poll() is None:  # killed: it ends as soon as the kernel gets to it
+                time.sleep(KILLED_WAIT)
 
     def unclaimed(self) -> list["Active"]:
         """Return the slots that came due and wait for room or for a ledger that can be written."""

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openbell.journal import Journal
-from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
@@ -26,6 +26,7 @@ from openbell.runner.order_follower import OrderFollower
 from openbell.runner.output import Pipe, say
 from openbell.runner.processes import ArmingLauncher
 from openbell.runner.recovery import recover
+from openbell.runner.run_setup import open_journal, open_ledger
 from openbell.runner.startup import (
     CANNOT_START,
     EXIT_CANNOT_START,
@@ -42,6 +43,9 @@ from openbell.runner.startup import (
 )
 from openbell.strategy import loader
 from openbell.strategy_user import keep_private, share, take_over
+
+if TYPE_CHECKING:
+    from openbell.runner.owned import Owner
 
 FRESH_LEAD = 10.0  # seconds that the first new interpreters are given to import the strategy before their slot
 ARM_EVERY = 4.0  # seconds; arming costs a thread, more than all the rest of an idle turn
@@ -67,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     except PathError as error:
         tell_that_it_cannot_start(Journal(places.journal, places.strategy, boot_id), error)
         return EXIT_CANNOT_START
-    journal = Journal(places.journal, places.strategy, boot_id)
+    journal = open_journal(places, boot_id)
     lock = LoopLock(places.state)
     arm_watchdog(IMPORT_WITHIN)
     try:
@@ -82,7 +86,14 @@ def main(arguments: Sequence[str]) -> int:
             faulthandler.cancel_dump_traceback_later()
             lock.acquire(lambda holder: say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
             arm_watchdog()
-            return _serve(manifest, launcher, places, journal, boot_id, printed)
+            if places.database:
+                from openbell.runner.owned import serve_while_owned  # noqa: PLC0415 - its driver takes 7 MB
+
+                serve = partial(_serve, manifest, launcher, places, journal, boot_id, printed)
+                serve_while_owned(places, journal, boot_id, printed, serve)
+            else:
+                _serve(manifest, launcher, places, journal, boot_id, printed)
+            return 0
     except CANNOT_START as error:
         if lock.try_to_acquire() is None:
             tell_that_it_cannot_start(journal, error)
@@ -92,14 +103,23 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _serve(
-    manifest: Manifest, launcher: ArmingLauncher, places: Paths, journal: Journal, boot_id: str, printed: Pipe
-) -> int:
+    manifest: Manifest,
+    launcher: ArmingLauncher,
+    places: Paths,
+    journal: Journal,
+    boot_id: str,
+    printed: Pipe,
+    owner: "Owner | None" = None,
+) -> bool:
+    """Run the loop until this process is asked to stop; False if its ownership ended before, with all its runs."""
     for folder in (journal.folder, places.state):
         take_over(folder)
-    share(places.state / LEDGER)
-    ledger = Ledger(places.state / LEDGER)
-    control = LoopControl(places.control, manifest.name, journal.folder, boot_id)
-    clock = SystemClock()
+    if owner is None:
+        share(places.state / LEDGER)
+    ledger = open_ledger(places, prepare=True)
+    control = owner.control() if owner else LoopControl(places.control, manifest.name, journal.folder, boot_id)
+    clock = owner.clock if owner else SystemClock()
+    longest_wait = owner.longest_wait if owner else LONGEST_WAIT
     control.wake_on_change()  # the clock handles the signal
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
     armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
@@ -124,18 +144,23 @@ def _serve(
     gc.freeze()
     armed_at = float("-inf")
     while not loop.is_drained:
+        if owner is not None and not owner.keep():
+            loop.abandon()
+            control.close()
+            ledger.close()
+            return bool(stop)
         printed.read()
         if clock.elapsed() - armed_at >= ARM_EVERY:
             arm_watchdog()
             armed_at = clock.elapsed()
-        clock.wait(min(loop.step(), LONGEST_WAIT))
+        clock.wait(min(loop.step(), longest_wait))
         if clock.now() - tidied >= timedelta(days=1):
             tidied = tidy(ledger, journal, clock.now())
     try:
         loop.finish(stop[0] if stop else "drained")
     except (OSError, sqlite3.Error) as error:
         say(f"{manifest.name}: stopped, but could not write that it did: {error}")
-    return 0
+    return True
 
 
 def _warn_of_threads(manifest: Manifest, journal: Journal) -> None:

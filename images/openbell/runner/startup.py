@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell import clock
-from openbell import journal as journals
 from openbell.calendars import CalendarExpired
 from openbell.journal import Journal
 from openbell.ledger import KEEP_DAYS, Ledger
@@ -32,9 +31,20 @@ RECONCILE = 12.0  # seconds that reading the account may delay the start
 CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
 
 
+class _Owned:
+    until = float("inf")  # the monotonic clock's seconds at which this process ends unless its ownership is renewed
+
+
 def arm_watchdog(seconds: float = WATCHDOG) -> None:
     """Let this process end itself unless it is armed again in time: a hung import or a hung loop does no good."""
+    seconds = max(0.001, min(seconds, _Owned.until - time.monotonic()))
     faulthandler.dump_traceback_later(seconds, exit=True, file=output.real_error())
+
+
+def end_by(until: float) -> None:
+    """Let no hang carry this process beyond an instant of the monotonic clock, at which its ownership may be over."""
+    _Owned.until = until
+    arm_watchdog()
 
 
 def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> ArmingLauncher:
@@ -162,7 +172,7 @@ def tell_that_it_cannot_start(journal: Journal, error: Exception) -> None:
 def tidy(ledger: Ledger, journal: Journal, now: datetime) -> datetime:
     """Remove what is too old to be of use, and return when that was; what cannot be removed now is tomorrow."""
     try:
-        oldest = journals.prune(journal.folder, now.date(), KEEP_DAYS)
+        oldest = journal.prune(now.date(), KEEP_DAYS)
         ledger.forget_before(datetime.combine(oldest, datetime.min.time(), UTC))
     except (OSError, sqlite3.Error) as error:
         output.say(f"{journal.folder.name}: old lines and claims could not be removed: {error}")

@@ -36,6 +36,7 @@ from openbell.runner.run_setup import (
     halted,
     open_and_reconcile,
     open_for,
+    open_journal,
     open_ledger,
     publish_holdings,
     reconcile_account,
@@ -233,7 +234,7 @@ def _main(text: str) -> None:
     orphans.adopt()
     places = from_environment(os.environ)
     manifest = loader.manifest(places)
-    journal = Journal(places.journal, manifest.name, os.environ.get("OPENBELL_BOOT_ID", ""))
+    journal = open_journal(places, os.environ.get("OPENBELL_BOOT_ID", ""))
     journal.redact(loader.secrets(manifest, os.environ))
     run = Run(manifest.bot(spec["bot"]), datetime.fromisoformat(spec["slot"]), spec["run_id"], spec["attempt"])
     output.capture(printer(journal)(run))

@@ -107,7 +107,7 @@ def test_digitaloceans_project(strategy: Path) -> None:
         "timeout: 310000",
         "memory: 256",
         'MY_KEY: "${MY_KEY}"',
-        'OPENBELL_DATABASE_URL: "${OPENBELL_DATABASE_URL}"',
+        'OPENBELL_DATABASE: "${OPENBELL_DATABASE}"',
         'sourceType: "scheduler"',
         'trigger: "schedule"',
         'webSecure: "${OPENBELL_CALL_KEY}"',
@@ -135,7 +135,7 @@ def test_googles_commands(strategy: Path) -> None:
     write(strategy, top='secrets = ["MY_KEY"]')
     deploy, _, job = gcp.commands(function(strategy, "gcp"))
     assert "--no-allow-unauthenticated --concurrency=1 --timeout=310s --memory=256Mi" in deploy
-    assert "--set-secrets=OPENBELL_DATABASE_URL=openbell-database-url:latest,MY_KEY=my-key:latest" in deploy
+    assert "--set-secrets=OPENBELL_DATABASE=openbell-database:latest,MY_KEY=my-key:latest" in deploy
     assert "'--schedule=35 9 * * 1,2,3,4,5' --time-zone=America/New_York" in job
     assert """'--message-body={"trigger": "schedule"}'""" in job
 

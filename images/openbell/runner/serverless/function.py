@@ -1,6 +1,6 @@
 """A strategy as a function of a cloud: called by a schedule or over HTTP, it runs what is due, answers, and keeps nothing.
 
-What outlives a call (claims, orders, state, the paper account, the journal) is in PostgreSQL, at OPENBELL_DATABASE_URL.
+What outlives a call (claims, orders, state, the paper account, the journal) is in PostgreSQL, at OPENBELL_DATABASE.
 A call may come twice, also at the same time on two machines: a slot runs once. The handlers that `make serverless`
 writes only name the provider's way to call; here is what they have in common.
 """
@@ -15,13 +15,12 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
 
 from openbell import clock
 from openbell.ledger import KEEP_DAYS
 from openbell.manifest import Manifest, load
 from openbell.paths import PathError, Paths
-from openbell.postgres.address import VARIABLE
+from openbell.postgres.address import OLD_VARIABLE, VARIABLE, passwords
 from openbell.postgres.control import PostgresControl
 from openbell.postgres.database import Database
 from openbell.postgres.journal import PostgresJournal
@@ -175,7 +174,7 @@ class Function:
 
     def _unavailable(self, line: str) -> Answered:
         # It may be the database that is missing: what the platform keeps of the output is all there is then.
-        line = _without_password(line, self._environment.get(VARIABLE, ""))
+        line = _without_password(line, _address(self._environment))
         print(json.dumps({"event": "error", "level": "error", "stage": "start", "error": line}), flush=True)
         return Answered(UNAVAILABLE, response.refusal("error", line))
 
@@ -194,7 +193,7 @@ class _Ready:
         self._database.make(SHARED)
         ledger = PostgresLedger(url, name, prepare=True)
         journal = PostgresJournal(self._database, places.journal, name, boot_id)
-        journal.redact((url, *_passwords(url), *_secrets(self.manifest, environment)))
+        journal.redact((url, *passwords(url), *_secrets(self.manifest, environment)))
         self._store = Store(ledger, journal, PostgresControl(self._database, name))
         try:
             self._launcher = _launcher(self.manifest, places, journal)
@@ -223,7 +222,7 @@ class _Ready:
         if ledger.fact("tidied on") != f"{now:%Y-%m-%d}":
             ledger.remember("tidied on", f"{now:%Y-%m-%d}")
             ledger.forget_before(now - timedelta(days=KEEP_DAYS))
-            self._store.journal.prune(now, timedelta(days=KEEP_DAYS))
+            self._store.journal.prune(now.date(), KEEP_DAYS)
 
 
 def _launcher(manifest: Manifest, places: Paths, journal: PostgresJournal) -> ForkLauncher:
@@ -239,8 +238,12 @@ def _launcher(manifest: Manifest, places: Paths, journal: PostgresJournal) -> Fo
     return ForkLauncher(attempt, printer=worker.printer(journal))
 
 
+def _address(environment: Mapping[str, str]) -> str:
+    return environment.get(VARIABLE, "") or environment.get(OLD_VARIABLE, "")
+
+
 def _url(environment: Mapping[str, str]) -> str:
-    url = environment.get(VARIABLE, "")
+    url = _address(environment)
     if not url:
         msg = f"{VARIABLE} is not set: give the function the address of its PostgreSQL, as its README.md says"
         raise PathError(msg)
@@ -255,17 +258,8 @@ def _secrets(manifest: Manifest, environment: Mapping[str, str]) -> tuple[str, .
     return loader.secrets(manifest, environment)
 
 
-def _passwords(url: str) -> tuple[str, ...]:
-    """Return the password as the address has it, and as it is."""
-    try:
-        written = urlsplit(url).password or ""
-    except ValueError:
-        written = url
-    return written, unquote(written)
-
-
 def _without_password(line: str, url: str) -> str:
-    for password in filter(None, _passwords(url)):
+    for password in filter(None, passwords(url)):
         line = line.replace(password, "[secret]")
     return line
 

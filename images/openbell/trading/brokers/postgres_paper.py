@@ -10,6 +10,7 @@ from typing import cast
 from openbell.costs import Costs
 from openbell.postgres.database import Database
 from openbell.postgres.ledger import schema_of
+from openbell.postgres.ownership import guard_of
 from openbell.postgres.tables import PAPER
 from openbell.trading.brokers import BrokerError
 from openbell.trading.brokers.paper import PaperBroker
@@ -31,7 +32,7 @@ class PostgresPaperBroker(PaperBroker):
         short: bool = False,
     ) -> None:
         super().__init__(Path(), market, at, costs, short=short)
-        self._database = Database(url, f"{schema_of(strategy)}_paper")
+        self._database = Database(url, f"{schema_of(strategy)}_paper", guard_of(strategy))
         self._is_there = False
 
     def close(self) -> None:

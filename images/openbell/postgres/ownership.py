@@ -1,0 +1,86 @@
+"""Who runs a strategy: a row with an epoch, judged by the database's clock.
+
+An owner renews its row. A standby may change it once the owner's time is over and an order of the owner's can no longer
+be on its way; the epoch grows with every owner. Each write that matters checks the row inside its own transaction
+(`database.Guard`), so what a frozen process does when it wakes up has no effect.
+"""
+
+import os
+from typing import NamedTuple
+
+from openbell.postgres.database import Database, Guard
+from openbell.postgres.lease import IN_FLIGHT, LEASE
+
+EPOCH = "OPENBELL_EPOCH"  # tells a loop's processes in which epoch they work
+_ACQUIRE = """
+INSERT INTO owners AS mine (strategy, epoch, until, owner, host)
+VALUES (?, 1, clock_timestamp() + ? * interval '1 second', ?, ?)
+ON CONFLICT (strategy) DO UPDATE
+SET epoch = mine.epoch + 1, until = excluded.until, owner = excluded.owner, host = excluded.host
+WHERE mine.until + ? * interval '1 second' < clock_timestamp()
+RETURNING epoch, answers
+"""
+_RENEW = """
+UPDATE owners SET until = clock_timestamp() + ? * interval '1 second', beat = ?
+WHERE strategy = ? AND epoch = ? AND until > clock_timestamp()
+"""
+_RELEASE = "UPDATE owners SET until = '-infinity' WHERE strategy = ? AND epoch = ?"
+_ANSWER = "UPDATE owners SET answers = ? WHERE strategy = ? AND epoch = ? AND until > clock_timestamp()"
+
+
+class Acquired(NamedTuple):
+    """What a new owner is given."""
+
+    epoch: int
+    answers: str  # what the owner before has answered to people, as its file had it
+
+
+class Owner(NamedTuple):
+    """Who owns a strategy, as others see it."""
+
+    host: str
+    epoch: int
+    seconds_left: float  # below zero once it is over
+    beat: str
+    answers: str
+
+
+class Ownership:
+    """One strategy's row, for one loop. Every method raises PostgresError."""
+
+    def __init__(self, database: Database, strategy: str, owner: str, host: str) -> None:
+        """database: the schema that all strategies share."""
+        self._database = database
+        self._strategy = strategy
+        self._owner, self._host = owner, host
+
+    def acquire(self) -> Acquired | None:
+        """Become the owner if there is none; None if there is."""
+        values = (self._strategy, LEASE, self._owner, self._host, IN_FLIGHT)
+        row = self._database.execute(_ACQUIRE, values).fetchone()
+        return Acquired(int(str(row[0])), str(row[1])) if row else None
+
+    def renew(self, epoch: int, beat: str) -> bool:
+        """Own the strategy for another LEASE, and tell others of the loop's heartbeat; False if it is not owned any more."""
+        return self._database.execute(_RENEW, (LEASE, beat, self._strategy, epoch)).rowcount == 1
+
+    def answer(self, epoch: int, answers: str) -> bool:
+        """Keep what the loop answers to people; False if the strategy is not owned any more."""
+        return self._database.execute(_ANSWER, (answers, self._strategy, epoch)).rowcount == 1
+
+    def release(self, epoch: int) -> None:
+        """Let another become the owner at once: no run goes on, and no order is on its way."""
+        self._database.execute(_RELEASE, (self._strategy, epoch))
+
+    def current(self) -> Owner | None:
+        """Return the owner, or the last one; None if there never was any."""
+        seconds = "CASE WHEN until = '-infinity' THEN -1e9 ELSE extract(epoch FROM until - clock_timestamp()) END"
+        statement = f"SELECT host, epoch, {seconds}, beat, answers FROM owners WHERE strategy = ?"  # noqa: S608 - as written here
+        row = self._database.execute(statement, (self._strategy,)).fetchone()
+        return Owner(str(row[0]), int(str(row[1])), float(str(row[2])), str(row[3]), str(row[4])) if row else None
+
+
+def guard_of(strategy: str) -> Guard | None:
+    """Return the ownership that this process's writes need; None in a function, which owns nothing for long."""
+    epoch = os.environ.get(EPOCH, "")
+    return Guard(strategy, int(epoch)) if epoch else None

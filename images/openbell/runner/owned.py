@@ -1,0 +1,185 @@
+"""A loop that runs its strategy only while it owns it, in PostgreSQL: it waits as a standby, runs, and stops in time.
+
+Nothing here waits for the database longer than its driver's patience, and `startup.end_by` ends a process that hangs all the
+same: what runs must have ended before another loop may own the strategy.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from openbell import answers, heartbeat
+from openbell.journal import Journal
+from openbell.paths import Paths
+from openbell.postgres.connection import PostgresError
+from openbell.postgres.control import RecentControl
+from openbell.postgres.database import Database, OwnershipLostError
+from openbell.postgres.journal_copy import EVERY, JournalCopy, put
+from openbell.postgres.lease import ASK, END_BEFORE, Lease
+from openbell.postgres.ownership import EPOCH, Ownership
+from openbell.postgres.tables import SHARED, SHARED_SCHEMA
+from openbell.runner.clock import SystemClock
+from openbell.runner.loop_control import LoopControl
+from openbell.runner.output import Pipe, say
+from openbell.runner.owners_control import OwnersControl
+from openbell.runner.startup import arm_watchdog, end_by
+
+SAY_EVERY = 30.0  # seconds between two lines about the same trouble
+
+
+def steady_seconds() -> float:
+    """Return the seconds of a clock that never steps, and goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Owner:
+    """The ownership of one strategy as its loop has it."""
+
+    def __init__(self, places: Paths, journal: Journal, boot_id: str) -> None:
+        self._places = places
+        self._folder = journal.folder
+        self._boot_id = boot_id
+        self._database = Database(places.database, SHARED_SCHEMA)
+        self._ownership = Ownership(self._database, places.strategy, boot_id, os.uname().nodename)
+        self._copy = JournalCopy(places.database, places.journal, places.state, places.strategy)
+        self._lease: Lease | None = None
+        self._copy_at = 0.0
+        self._told_at = float("-inf")
+        self._has_tables = False
+        self.clock = SystemClock()
+        self.longest_wait = EVERY  # seconds between two turns of a loop that has to renew
+
+    def wait(self, printed: Pipe, is_stopped: Callable[[], bool]) -> bool:
+        """Wait as a standby until the strategy is owned; False if this process is asked to stop before."""
+        said = False
+        while not is_stopped():
+            arm_watchdog()
+            printed.read()
+            with self._trouble("no strategy runs without it"):
+                if self._acquire():
+                    return True
+                if not said:
+                    holder = self._ownership.current()
+                    say(f"{self._places.strategy}: runs on {holder.host if holder else 'another host'}; standing by")
+                    said = True
+                self._follow()
+            self.clock.wait(ASK)
+        return False
+
+    def keep(self) -> bool:
+        """Renew when it is time, and bring new lines into this host's folder; False once nothing may run here any more."""
+        lease = self._lease
+        if lease is None or lease.is_over(steady_seconds()):
+            return False
+        asked_at = steady_seconds()
+        if lease.is_due(asked_at):
+            self._lease = lease.failed(asked_at)
+            with self._trouble("the runs are ended before the ownership is over"):
+                if not self._ownership.renew(lease.epoch, self._beat()):
+                    return False
+                self._grant(lease.epoch, asked_at)
+        if asked_at >= self._copy_at:
+            self._copy_at = asked_at + EVERY
+            with suppress(PostgresError, OSError):  # the next look copies them
+                self._copy.copy_lines()
+        return self._lease is not None and not self._lease.is_over(steady_seconds())
+
+    def control(self) -> LoopControl:
+        """Return what people want of the strategy, and the answers of the owner before."""
+        places = self._places
+        wanted = RecentControl(self._database, places.strategy)
+        return OwnersControl(places.control, places.strategy, self._folder, self._boot_id, wanted, self._answer)
+
+    def end(self) -> None:
+        """Let another own the strategy at once: all runs have ended in order, and all is written."""
+        if self._lease is not None:
+            with suppress(PostgresError, OSError):  # then it is over by itself
+                while self._copy.copy_lines():
+                    pass
+                self._ownership.release(self._lease.epoch)
+
+    def lose(self) -> None:
+        """Write nothing more under this ownership; no process may be left that could."""
+        self._lease = None
+        os.environ.pop(EPOCH, None)
+        end_by(float("inf"))
+        self._database.close()
+
+    def _acquire(self) -> bool:
+        asked_at = steady_seconds()
+        if not self._has_tables:
+            self._database.make(SHARED)
+            self._has_tables = True
+        acquired = self._ownership.acquire()
+        if acquired is None:
+            return False
+        put(self._folder / answers.FILE, acquired.answers)
+        os.environ[EPOCH] = str(acquired.epoch)
+        self._grant(acquired.epoch, asked_at)
+        return True
+
+    def _grant(self, epoch: int, asked_at: float) -> None:
+        self._lease = Lease.granted(epoch, asked_at)
+        left = self._lease.ends_at + END_BEFORE / 2 - steady_seconds()
+        end_by(time.monotonic() + left)
+
+    def _follow(self) -> None:
+        while self._copy.copy_lines():
+            pass
+        self._copy.copy_signs(self._ownership)
+
+    def _beat(self) -> str:
+        with suppress(OSError):
+            return (self._folder / heartbeat.FILE).read_text()
+        return ""
+
+    def _answer(self, text: str) -> None:
+        if self._lease is None or not self._ownership.answer(self._lease.epoch, text):
+            raise OwnershipLostError(self._places.strategy)
+
+    def _trouble(self, meaning: str) -> "_Trouble":
+        return _Trouble(self, meaning)
+
+    def tell(self, error: Exception, meaning: str) -> None:
+        """Say on standard error what is wrong with the database, now and then."""
+        if steady_seconds() - self._told_at >= SAY_EVERY:
+            self._told_at = steady_seconds()
+            say(f"{self._places.strategy}: {error}; {meaning}")
+
+
+class _Trouble:
+    """Turns a database that cannot be used into a line; what follows is decided by the clock."""
+
+    def __init__(self, owner: Owner, meaning: str) -> None:
+        self._owner, self._meaning = owner, meaning
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, PostgresError | OSError):
+            self._owner.tell(error, self._meaning)
+            return True
+        return False
+
+
+def serve_while_owned(
+    places: Paths, journal: Journal, boot_id: str, printed: Pipe, serve: Callable[[Owner], bool]
+) -> None:
+    """Run the strategy whenever this process owns it, until SIGTERM. serve: runs its loop; False if ownership was lost."""
+    stop: list[int] = []
+    owner = Owner(places, journal, boot_id)
+    while True:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: stop.append(number))  # the serving loop has its own
+        if not owner.wait(printed, lambda: bool(stop)):
+            return
+        try:
+            if serve(owner):
+                owner.end()
+                return
+        finally:
+            owner.lose()
+        say(f"{places.strategy}: not owned any more: its runs were ended, and it stands by")

@@ -1,0 +1,1 @@
+"""Several hosts: loops in processes of their own that share one PostgreSQL."""
