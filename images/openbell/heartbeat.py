@@ -17,6 +17,7 @@ from openbell.journal import instant, stamp
 INTERVAL = 10.0  # seconds between two beats
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
 FILE = "beat.json"  # in a strategy's journal folder
+_STANDBY = "standby.json"
 _STREAMS = "streams"
 OLD = 30.0  # seconds after which a loop counts as stalled; the container's health check has the same figure
 
@@ -76,6 +77,27 @@ def written_at(folder: Path) -> datetime | None:
 def end(folder: Path) -> None:
     """Take the beat away: the loop stops in order."""
     foreign_files.remove(folder / FILE, folder.parent)
+
+
+def stand_by(folder: Path, at: datetime) -> None:
+    """Say that this host's loop waits while one elsewhere runs the strategy, whose beat is the one in the folder."""
+    content: dict[str, object] = {"timestamp": stamp(at), "host": os.uname().nodename}
+    foreign_files.write_object(folder / _STANDBY, folder.parent, content, durable=False)
+
+
+def end_standby(folder: Path) -> None:
+    """Say that this host's loop runs the strategy itself, or has ended."""
+    foreign_files.remove(folder / _STANDBY, folder.parent)
+
+
+def stands_by(folder: Path, since: float) -> bool:
+    """Tell whether a loop of this container has begun to stand by since then, in seconds of the epoch."""
+    try:
+        content = foreign_files.read_object(folder / _STANDBY, folder.parent)
+    except (FileNotFoundError, ForeignFileError):
+        return False
+    at = _written_at(folder / _STANDBY, folder.parent)
+    return content.get("host") == os.uname().nodename and at is not None and at.timestamp() > since
 
 
 def touch_stream(folder: Path, bot: str) -> None:

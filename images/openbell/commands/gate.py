@@ -26,6 +26,7 @@ from openbell.strategy import loader
 from openbell.strategy_user import acting_as_supervisor
 
 LOOK_EVERY = 0.1  # seconds
+STANDBY = "standby"  # in place of a boot: another host runs the strategy, and this loop is ready to
 FAILED = 3  # exit code: it was judged; any other means that it could not be asked
 FAR_BACK = 1_000_000  # bytes of a day's journal in which a boot of some seconds ago is found
 
@@ -54,7 +55,10 @@ def main(arguments: Sequence[str]) -> int:
             boot = _wait_for_beat(places, started(), end - time.monotonic())
             if boot is None:
                 return _fail(f"{places.strategy}: no sign of life within {options.beat:g} s")
-            boots[places] = boot
+            if boot == STANDBY:
+                print(f"{places.strategy}: stands by; another host runs it", flush=True)
+            else:
+                boots[places] = boot
         soon = datetime.now(UTC) + timedelta(seconds=options.within)
         # One after the other: what ran while another was waited for is in its journal.
         for places, boot in boots.items() if options.runs else ():
@@ -104,7 +108,7 @@ class Watched:
 
 
 def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
-    """Return the boot of a loop of this container, which has beaten since then; None if none did in time."""
+    """Return the boot of a loop of this container that has beaten since then, or STANDBY; None if none did in time."""
     folder = places.journal / places.strategy
     end = time.monotonic() + limit
     while True:
@@ -113,6 +117,8 @@ def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
         is_ours = sign is not None and sign.host in {"", os.uname().nodename}
         if sign is not None and is_ours and at is not None and at.timestamp() > since:
             return sign.boot_id
+        if heartbeat.stands_by(folder, since):
+            return STANDBY
         if time.monotonic() >= end:
             return None
         time.sleep(LOOK_EVERY)

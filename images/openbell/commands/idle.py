@@ -15,7 +15,8 @@ from openbell.calendars import CalendarExpired
 from openbell.commands import container_strategies
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, ManifestError
-from openbell.paths import PathError, Paths, from_environment
+from openbell.paths import LEDGER, PathError, Paths, from_environment
+from openbell.runner.run_setup import open_ledger
 from openbell.slots import next_slot
 from openbell.strategy import loader
 from openbell.strategy_user import acting_as
@@ -92,12 +93,12 @@ def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
     try:
         places = from_environment(environment)
         manifest = loader.manifest(places)
-        path = places.state / "ledger.sqlite"
-        if not path.is_file():
+        path = places.state / LEDGER
+        if not places.database and not path.is_file():
             return None
         # A file that SQLite makes beside the ledger must be the strategy's, also where this process is root.
         with acting_as(places.strategy):
-            watched = Watched(places, manifest, stack.enter_context(closing(Ledger(path))))
+            watched = Watched(places, manifest, stack.enter_context(closing(open_ledger(places))))
             activity_of(manifest, watched.ledger, datetime.now(UTC))
     except (PathError, ManifestError, CalendarExpired, sqlite3.Error) as error:
         # A strategy in such a state starts no run: there is nothing to cross.

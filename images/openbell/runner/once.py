@@ -93,6 +93,10 @@ def main(arguments: Sequence[str]) -> int:
         keep_private(places.journal / places.strategy)
     except PathError as error:
         return _refuse(str(error), EXIT_CANNOT_START)
+    if places.database:
+        return _refuse(
+            "OPENBELL_DATABASE is set, and this command keeps all it knows in files: use `openbell run`, or unset it"
+        )
     # What a run that starts in a new interpreter finds its places by.
     os.environ |= {"OPENBELL_FOLDER": str(places.folder), "OPENBELL_STRATEGY": places.strategy}
     boot_id = os.environ["OPENBELL_BOOT_ID"] = os.urandom(4).hex()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from openbell import answers, heartbeat
+from openbell import answers, clock, heartbeat
 from openbell.journal import Journal
 from openbell.paths import Paths
 from openbell.postgres.connection import PostgresError
@@ -64,6 +64,7 @@ class Owner:
                     holder = self._ownership.current()
                     say(f"{self._places.strategy}: runs on {holder.host if holder else 'another host'}; standing by")
                     said = True
+                    heartbeat.stand_by(self._folder, clock.now())
                 self._follow()
             self.clock.wait(ASK)
         return False
@@ -116,6 +117,7 @@ class Owner:
         if acquired is None:
             return False
         put(self._folder / answers.FILE, acquired.answers)
+        heartbeat.end_standby(self._folder)
         os.environ[EPOCH] = str(acquired.epoch)
         self._grant(acquired.epoch, asked_at)
         return True

@@ -12,7 +12,7 @@ from inotify_simple import INotify, flags
 _INTERESTING = (
     flags.MODIFY | flags.MOVED_TO | flags.CREATE | flags.DELETE | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR
 )
-_HEARTBEATS = ("beat.json", "streams", "answers.json")
+_HEARTBEATS = ("beat.json", "standby.json", "streams", "answers.json")
 COLLECT = 0.02  # seconds to wait for more after the first change: lines seldom come alone
 
 

@@ -1,5 +1,6 @@
 """The changes that the page and the API can make: desired state, as files that the strategies' loops read."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,8 +10,7 @@ from typing import NoReturn
 from starlette.exceptions import HTTPException
 
 from openbell import answers
-from openbell.control import Pause, Request
-from openbell.desired_state import CANNOT_KEEP, control_of
+from openbell.control import Control, Pause, Request
 from openbell.manifest import parse_duration
 from openbell.supervisor.health.snapshot import BotView, StrategyView
 
@@ -48,14 +48,13 @@ def parse_pause(content: Mapping[str, object], now: datetime) -> Pause | None:
 
 def apply(root: Path, view: StrategyView, bot: BotView, wanted: Pause | None) -> bool:
     """Pause a bot, or resume it if `wanted` is None; return whether that changed anything."""
-    control = control_of(root, view.name)
+    control = _control(root, view.name)
     try:
         if wanted is None:
             return control.resume(bot.id) or bot.status == "paused"
         control.pause(bot.id, wanted)
-    except CANNOT_KEEP as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise HTTPException(503, f"the control volume cannot be written ({reason})") from None
+    except OSError as error:
+        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
     return True
 
 
@@ -67,16 +66,22 @@ def request_run(root: Path, journal: Path, view: StrategyView, bot: BotView, now
         raise HTTPException(409, f"{bot.id} is running already")
     if view.status == "down":
         raise HTTPException(409, f"{view.name} takes no requests: {view.reason}")
-    control = control_of(root, view.name)
+    control = _control(root, view.name)
     try:
         taken = answers.read(journal / view.name).requests
         waiting = [one for one in control.requests() if one.id not in taken and now - one.requested_at < FRESH]
         if any(one.bot == bot.id for one in waiting):
             raise HTTPException(409, f"a run of {bot.id} is asked for already")
         return control.request(bot.id, BY, now)
-    except CANNOT_KEEP as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise HTTPException(503, f"the control volume cannot be written ({reason})") from None
+    except OSError as error:
+        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+
+
+def _control(root: Path, strategy: str) -> Control:
+    """Return what the strategy's loop obeys; 409 where that is a database, which the supervisor does not know."""
+    if os.environ.get("OPENBELL_DATABASE"):
+        raise HTTPException(409, "several hosts share this strategy: use make pause, make resume or make run")
+    return Control(root, strategy)
 
 
 def _refuse(name: str, content: Mapping[str, object], allowed: str) -> NoReturn:
