@@ -176,4 +176,7 @@ def removed_afterwards(client: docker.DockerClient, project: str) -> Iterator[No
         for network in client.networks.list(filters={"label": str(label["label"])}):
             network.remove()
         for image in client.images.list(filters={"reference": f"{project}/*"}):
-            client.images.remove(str(image.id), force=True)
+            # By its names: under another one it may be what another project's container runs.
+            for name in image.tags:
+                if name.startswith(f"{project}/"):
+                    client.images.remove(name, force=True)

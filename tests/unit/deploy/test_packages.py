@@ -1,9 +1,12 @@
 """A strategy's packages: asked for, locked for every version of Python that runs it, and taken by its functions."""
 
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from deploy import packages
 from deploy.errors import CommandError
@@ -12,6 +15,7 @@ from deploy.serverless.package import requirements
 
 LOG = log_to_stdout("text")
 INDEX = "--index-url"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -74,3 +78,15 @@ def test_functions_take_the_strategys_own_lock(tmp_path: Path) -> None:
     assert [line.split(" ")[0] for line in lines if line.startswith("numpy")] == ["numpy==2.4", "numpy==2.5"]
     assert [line.split(" ")[0] for line in lines if line.startswith("pytz")] == ["pytz==2025.1"]
     assert any(line.startswith("schedule==") for line in lines)
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("strategies/*/requirements.txt")), ids=lambda path: path.parent.name)
+def test_each_lock_of_an_example_is_for_the_hosts_python_and_the_images(lock: Path, python: str) -> None:
+    """Each package that it has is there in exactly one version: its backtest here and its image are made from the same lock."""
+    lines = re.findall(r"^([\w.-]+==[^\\\n]+)", lock.read_text(), re.MULTILINE)
+    wanted = [Requirement(line.strip()) for line in lines]
+    environment = {"python_version": python, "python_full_version": f"{python}.1"}
+    chosen = Counter(one.name for one in wanted if one.marker is None or one.marker.evaluate(environment))
+    assert chosen
+    assert set(chosen.values()) == {1}
