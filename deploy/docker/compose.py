@@ -77,6 +77,16 @@ def build() -> Command:
     return (*COMPOSE, "build")
 
 
+def inspect_image(reference: str) -> Command:
+    """Tell whether this machine has an image."""
+    return ("docker", "image", "inspect", reference)
+
+
+def pull(reference: str) -> Command:
+    """Fetch an image from its registry."""
+    return ("docker", "pull", reference)
+
+
 def configuration() -> Command:
     """Print the whole configuration with all values filled in, as JSON."""
     return (*COMPOSE, "config", "--format", "json")

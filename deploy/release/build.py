@@ -37,13 +37,19 @@ def use(host: Host) -> None:
     os.environ.update(host.environment | {"COMPOSE_PROJECT_NAME": host.project})
 
 
-def images(log: Log) -> None:
-    """Build the images; Problem if one cannot be built."""
+def images(configuration: Tree, log: Log) -> None:
+    """Build the images, and fetch those that are not built here; CommandError if one cannot be had."""
     log.info("building the images")
     generated.stage(strategies_folder())
     if code := build_output.build(compose.build(), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
+    for reference in {str(one["image"]) for one in configuration["services"].values() if "build" not in one}:
+        if processes.quiet(compose.inspect_image(reference), log)[0]:
+            log.info("pulling", image=reference)
+            if code := processes.long(compose.pull(reference), log):
+                msg = f"{reference} could not be pulled: see above"
+                raise CommandError(msg, code)
 
 
 def configuration() -> Tree:
@@ -119,7 +125,7 @@ def within(current: Release, its_compose: Tree, part: ReleaseDraft) -> ReleaseDr
     compose = {
         **part.compose,
         "services": {**its_compose["services"], **part.compose["services"]},
-        "secrets": {**its_compose.get("secrets", {}), **part.compose["secrets"]},
+        **{kind: {**its_compose.get(kind, {}), **part.compose[kind]} for kind in resolve.BROUGHT},
     }
     return replace(part, release=release, compose=compose, inherit=stay)
 

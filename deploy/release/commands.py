@@ -66,7 +66,7 @@ def deploy(
                     _tell_of_the_last(connection, host_state.look(connection), log)
         except LockHeldError as held:
             return _attach(connection, held, log)
-        build.images(log)
+        build.images(configuration, log)
         name = provenance.new_id(provenance.here().at)
         try:
             with _lock(connection, f"deploying {name}", name, wishes) as session:

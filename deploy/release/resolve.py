@@ -14,7 +14,10 @@ from deploy.release.release import ServiceRecord
 Tree = Mapping[str, Any]
 
 NO_FILE = "/dev/null"
-FILES = "files"  # the host's folder of Compose's secrets; a release is two folders below its parent
+FILES = (
+    "files"  # the host's folder of what Compose's secrets and configs hold; a release is two folders below its parent
+)
+BROUGHT = ("secrets", "configs")  # Compose's kinds of files that a deploy brings
 FINGERPRINT = "openbell.fingerprint"  # a container's label: what it was made from
 
 
@@ -25,7 +28,7 @@ class Resolved:
     compose: Tree  # a Compose file, without any value of an environment
     environment: Mapping[str, Mapping[str, str]]  # by service
     services: Mapping[str, ServiceRecord]
-    files: Mapping[str, str]  # the contents of Compose's own secrets, by the name that the host keeps each under
+    files: Mapping[str, str]  # what Compose's secrets and configs hold, by the name that the host keeps each under
 
 
 def images(configuration: Tree) -> dict[str, str]:
@@ -45,10 +48,7 @@ def resolve(
         name: {**_environment(service), **secrets.get(name, {})} for name, service in configuration["services"].items()
     }
     shared = {key: configuration[key] for key in ("networks", "volumes") if key in configuration}
-    if "configs" in configuration:
-        msg = "compose: configs: files that a deploy does not bring: use secrets, or put them into the image"
-        raise CommandError(msg)
-    files, mounted = _files(configuration.get("secrets") or {})
+    files, mounted = _files(configuration)
     bodies, services = {}, {}
     for name, service in configuration["services"].items():
         tag, image_id = tags[name]
@@ -58,7 +58,7 @@ def resolve(
             if key not in {"build", "environment", "image", "develop", "profiles"}
         }
         _needs_nothing_of(root, name, body)
-        given = [mounted[str(one["source"])] for one in body.get("secrets") or ()]
+        given = [mounted[kind][str(one["source"])] for kind in BROUGHT for one in body.get(kind) or ()]
         if ends_by_itself(body.get("labels")):
             bodies[name] = body | {"image": tag, "pull_policy": "never"}
             continue
@@ -68,7 +68,7 @@ def resolve(
         labels = dict(body.get("labels") or {}) | {FINGERPRINT: fingerprint}
         # What has not been brought must not be pulled from a registry.
         bodies[name] = body | {"image": tag, "pull_policy": "never", "labels": labels}
-    compose = {"name": configuration["name"], "services": bodies, **shared, "secrets": mounted}
+    compose = {"name": configuration["name"], "services": bodies, **shared, **mounted}
     return Resolved(compose, environment, services, files)
 
 
@@ -84,28 +84,33 @@ def _environment(service: Tree) -> dict[str, str]:
     return {name: str(value).replace("$$", "$") for name, value in given.items() if value is not None}
 
 
-def _files(secrets: Tree) -> tuple[dict[str, str], dict[str, Tree]]:
-    """Return the files that Compose's secrets are, and the secrets as the host finds them.
+def _files(configuration: Tree) -> tuple[dict[str, str], dict[str, dict[str, Tree]]]:
+    """Return the files that Compose's secrets and configs are, and both as the host finds them.
 
     There, a file's name is its content's: a container that is not touched finds its own whatever comes later.
     """
     files: dict[str, str] = {}
-    mounted: dict[str, Tree] = {}
-    for name, secret in secrets.items():
-        path = str(secret.get("file", ""))
-        if path == NO_FILE:
-            mounted[name] = {"file": NO_FILE}
-            continue
-        try:
-            content = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not text"
-            msg = f"compose: secret {name}: {path or 'it is no file'} cannot be read: {reason}"
-            raise CommandError(msg) from None
-        kept = _hash(content)
-        files[kept] = content
-        mounted[name] = {"file": f"../../{FILES}/{kept}"}
+    mounted: dict[str, dict[str, Tree]] = {kind: {} for kind in BROUGHT}
+    for kind in BROUGHT:
+        for name, one in (configuration.get(kind) or {}).items():
+            path = str(one.get("file", ""))
+            if path == NO_FILE:
+                mounted[kind][name] = {"file": NO_FILE}
+                continue
+            content = _content(f"{kind.removesuffix('s')} {name}", path)
+            kept = _hash(content)
+            files[kept] = content
+            mounted[kind][name] = {"file": f"../../{FILES}/{kept}"}
     return files, mounted
+
+
+def _content(what: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        msg = f"compose: {what}: {path or 'it is no file'} cannot be read: {reason}"
+        raise CommandError(msg) from None
 
 
 def _needs_nothing_of(root: Path, name: str, service: Tree) -> None:

@@ -11,7 +11,7 @@ from deploy.errors import CommandError
 from deploy.release.host_state import folder
 from deploy.release.plan import Plan
 from deploy.release.release import Release
-from deploy.release.resolve import NO_FILE, Tree, environment_file
+from deploy.release.resolve import BROUGHT, NO_FILE, Tree, environment_file
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
 
@@ -159,7 +159,7 @@ def explain(ending: TransactionResult, release: str, previous: str | None, host:
 
 def _names(compose: Tree) -> list[str]:
     """Return the names of the files that a release's containers find on the host."""
-    paths = [str(secret["file"]) for secret in (compose.get("secrets") or {}).values()]
+    paths = [str(one["file"]) for kind in BROUGHT for one in (compose.get(kind) or {}).values()]
     return [path.rpartition("/")[2] for path in paths if path != NO_FILE]
 
 

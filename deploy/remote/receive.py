@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from deploy.remote.files import lines_of, sync_folder, write_durably
 from deploy.remote.records import Records
 
 KINDS = ("release", "transaction", "files")
-CONTAINER_USER = 10001  # that containers read their files as
 
 
 def receive(
@@ -61,14 +59,13 @@ def _extract(stream: IO[bytes], new: Path) -> None:
 
 
 def _take_files(root: Path, files: Path) -> None:
-    """Keep the contents of Compose's secrets: containers read them as their own user."""
+    """Keep the contents of Compose's secrets and configs.
+
+    Containers read them as users of their own; on the host only this user can enter the folder.
+    """
     kept = _folder(root / "files")
     for file in sorted(files.glob("*")):
-        try:
-            os.chown(file, CONTAINER_USER, -1)
-            file.chmod(0o400)
-        except PermissionError:
-            file.chmod(0o444)
+        file.chmod(0o444)
         file.replace(kept / file.name)
 
 

@@ -141,7 +141,9 @@ def test_what_is_asked_for_is_there(supervisor: Supervisor) -> None:
 def _configure(folder: Path, config: str, token: str = "") -> None:
     """Write a configuration, with the token in a file as Compose gives it."""
     (folder / "read_token").write_text(token)
-    (folder / "prometheus.yml").write_text(config.replace("/run/secrets/read_token", str(folder / "read_token")))
+    (folder / "prometheus.yml").write_text(
+        re.sub("credentials_file: .*", f"credentials_file: {folder}/read_token", config)
+    )
 
 
 @contextmanager

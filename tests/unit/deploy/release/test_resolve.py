@@ -77,23 +77,18 @@ def test_a_folder_of_the_checkout_is_refused() -> None:
     resolve(with_service(volumes=[{**bind, "source": "/srv/data"}]), TAGS, {}, ROOT)
 
 
-def test_files_that_are_not_brought_are_refused() -> None:
-    """Compose's configs are files of this machine."""
-    with pytest.raises(CommandError, match="compose: configs: files that a deploy does not bring"):
-        resolve({**CONFIGURATION, "configs": {"a": {"file": "a.txt"}}}, TAGS, {}, ROOT)
-
-
-def test_composes_secrets_are_brought_by_their_content(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["secrets", "configs"])
+def test_composes_files_are_brought_by_their_content(tmp_path: Path, kind: str) -> None:
     """Another content is another file and another configuration; one that is not set stays as it is."""
     found = []
     for content in ("one", "two"):
         (tmp_path / "urls").write_text(content)
-        secrets = {"urls": {"file": str(tmp_path / "urls")}, "none": {"file": "/dev/null"}}
-        service = with_service(secrets=[{"source": "urls", "target": "/run/secrets/urls"}])
-        found.append(resolve({**service, "secrets": secrets}, TAGS, {}, ROOT))
+        files = {"urls": {"file": str(tmp_path / "urls")}, "none": {"file": "/dev/null"}}
+        service = with_service(**{kind: [{"source": "urls", "target": "/run/secrets/urls"}]})
+        found.append(resolve({**service, kind: files}, TAGS, {}, ROOT))
     name = next(iter(found[0].files))
     assert found[0].files == {name: "one"}
-    assert found[0].compose["secrets"] == {"urls": {"file": f"../../files/{name}"}, "none": {"file": "/dev/null"}}
+    assert found[0].compose[kind] == {"urls": {"file": f"../../files/{name}"}, "none": {"file": "/dev/null"}}
     assert found[0].services["pulse"].fingerprint != found[1].services["pulse"].fingerprint
 
 
