@@ -36,6 +36,10 @@ class TransactionPlan:
         """The services that get a new container, in order."""
         return tuple(service for step, service in self.steps if step in {"switch", "replace", "start"})
 
+    def runs_openbell(self, service: str) -> bool:
+        """Tell whether a service of the release runs our program; others, such as Prometheus, are started as they are."""
+        return service == SUPERVISOR or service in self.hosted
+
 
 def read_plan(folder: Path) -> TransactionPlan:
     """Read plan.json of a transaction's folder; PlanError says what is wrong."""

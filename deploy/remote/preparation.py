@@ -47,8 +47,8 @@ def wait_until_idle(docker: DockerClient, services: Services, names: Sequence[st
         for patience in (int(end - docker.now()), 0):
             for service in names:
                 for one in services.running_strategies(service):
-                    words = ("idle", "--strict", "--within", str(AWAY), "--for", str(patience))
-                    if not services.inside(one.id, *words, seconds=patience + 30).ok:
+                    words = ("--strict", "--within", str(AWAY), "--for", str(patience))
+                    if not services.is_quiet(one.id, *words, seconds=patience + 30):
                         busy = service
         if not busy:
             return

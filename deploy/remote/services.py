@@ -21,6 +21,8 @@ READY_WITHIN = 120.0  # seconds for a new container to import what it runs
 BEAT_WITHIN = 120  # seconds for the first heartbeat of a container that had nothing to wait for
 JUDGED = 3  # exit code of `openbell gate`: the container was judged, and is not well
 COMPOSE_WITHIN = 900.0  # seconds
+STAYS_UP = 5.0  # seconds for which a container of another program is watched
+NO_PROGRAM = frozenset({126, 127})  # exit codes of `docker exec` for a command that is not there
 STOP_WITHIN = 4000.0  # seconds; the engine ends what does not stop within its own grace
 _WAITS = re.compile(r"^(\S+): .*waiting until it ends", re.MULTILINE)
 _ERROR = re.compile(r'"level": "error".*"error": "((?:[^"\\]|\\.)*)"')
@@ -149,6 +151,11 @@ class Services:
         """Run one of our commands in a container."""
         return self._docker.ask("exec", container, "openbell", *words, seconds=seconds)
 
+    def is_quiet(self, container: str, *words: str, seconds: float) -> bool:
+        """Wait until no run is in progress or due soon in a container; another program's has no runs."""
+        answer = self.inside(container, "idle", *words, seconds=seconds)
+        return answer.ok or answer.code in NO_PROGRAM
+
     def wait_until_ready(self, service: str, container: str, strategies: Sequence[str]) -> None:
         """Wait until a new container has imported its strategies and only waits for the old ones, or already beats."""
         end, ask_at = self._docker.now() + READY_WITHIN, 0.0
@@ -185,6 +192,13 @@ class Services:
             self._must_run(service, container)
             if self._docker.now() >= end:
                 raise StepFailed(named(service, answer.reason))
+            self._docker.sleep(0.3)
+
+    def must_stay_up(self, service: str, container: str) -> None:
+        """Watch a container of another program for some seconds: it must not end."""
+        end = self._docker.now() + STAYS_UP
+        while self._docker.now() < end:
+            self._must_run(service, container)
             self._docker.sleep(0.3)
 
     def _must_run(self, service: str, container: str) -> None:

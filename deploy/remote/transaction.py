@@ -76,7 +76,7 @@ class Transaction:
         self.hold.hold([one for one in containers if one.running and one.service in touched])
         # What runs goes on with what is prepared here, and so does the release before.
         self.services.prepare(self.plan.release)
-        for service in self.plan.recreated:
+        for service in filter(self.plan.runs_openbell, self.plan.recreated):
             self._step(f"preflight of {service}")
             self.services.preflight(self.plan.release, service)
         if self.plan.wait_for_idle:
@@ -143,7 +143,13 @@ class Transaction:
         return swap
 
     def _check(self, service: str) -> None:
-        self.services.gate(service, self.swaps[service].new)
+        self._must_work(service, self.swaps[service].new)
+
+    def _must_work(self, service: str, container: str) -> None:
+        if self.plan.runs_openbell(service):
+            self.services.gate(service, container)
+        else:
+            self.services.must_stay_up(service, container)
 
     def _first_runs(self) -> None:
         for service in self.plan.recreated:
@@ -193,7 +199,7 @@ class Transaction:
         for swap in swaps:
             if swap.service not in failed and (ran := [one.id for one in self._that_ran(swap)]):
                 try:
-                    self.services.gate(swap.service, ran[0])
+                    self._must_work(swap.service, ran[0])
                 except (StepFailed, DockerError) as error:
                     failed[swap.service] = str(error)
         self.hold.release()
@@ -265,8 +271,8 @@ class Transaction:
         for one in self.services.running_strategies(service):
             if one.id != new:
                 self._step(f"waiting for a quiet moment of {service}")
-                words = ("idle", "--within", str(SOON), "--for", str(PATIENCE))
-                if not self.services.inside(one.id, *words, seconds=PATIENCE + 30).ok:
+                words = ("--within", str(SOON), "--for", str(PATIENCE))
+                if not self.services.is_quiet(one.id, *words, seconds=PATIENCE + 30):
                     self.record.say(f"{service} is stopped when its runs have ended")
 
     def _announce(self, what: str, release: str) -> None:

@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,31 @@ def test_prometheus_scrapes_and_a_rule_fires(supervisor: Supervisor, tmp_path: P
             for target in panel["targets"]:
                 query = target["expr"].replace("$strategy", ".*").replace("$__rate_interval", "1m")
                 assert ask(api, f"query?query={urllib.parse.quote(query)}") is not None, query
+
+
+def test_the_first_missed_slot_of_a_strategy_fires_its_rule(tmp_path: Path) -> None:
+    """One slot of a day is missed, nothing before it: Prometheus has seen the counter at 0, and the rule fires."""
+    for name in ("strategies/lonely", "journal", "control"):
+        (tmp_path / name).mkdir(parents=True)
+    due = datetime.now(UTC) + timedelta(seconds=30)
+    manifest = f'timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nat = "{due:%H:%M:%S}"\ngrace = "1s"\n'
+    (tmp_path / "strategies" / "lonely" / "strategy.toml").write_text(manifest)
+    with Supervisor(tmp_path) as one, prometheus(one, tmp_path) as api:
+        query = "query?query=" + urllib.parse.quote('openbell_slots_total{outcome="missed",reason="unheard"}')
+        values: list[str] = []
+        fired = False
+        until = time.monotonic() + 75
+        while not fired and time.monotonic() < until:
+            values += [sample["value"][1] for sample in (ask(api, query) or {"result": []})["result"]]
+            found = (ask(api, "alerts") or {"alerts": []})["alerts"]
+            fired = ("OpenbellSlotsMissed", "lonely") in {
+                (alert["labels"]["alertname"], alert["labels"].get("strategy"))
+                for alert in found
+                if alert["state"] == "firing"
+            }
+            time.sleep(0.3)
+    assert fired
+    assert sorted(set(values)) == ["0", "1"]
 
 
 @pytest.mark.parametrize("token", ["", "a-token-for-reading"])

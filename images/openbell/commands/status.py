@@ -138,13 +138,17 @@ def _rows(strategy: Object) -> Iterator[tuple[str, ...]]:
         yield (name, "", str(strategy.get("status", "")), "", "", "", str(strategy.get("reason", "")))
     for bot in bots:
         zone = str(bot.get("timezone") or strategy.get("timezone") or "UTC")
+        stream = bot.get("stream")
+        if isinstance(stream, dict):  # it has no slots
+            last = (_local(stream.get("beat"), zone), f"{stream.get('orders_today')} orders today", "always on")
+        else:
+            outcome = str(bot.get("last_outcome") or "-").replace("_", " ")
+            last = (_local(bot.get("last_slot"), zone), outcome, _local(bot.get("next_slot"), zone))
         yield (
             name,
             str(bot.get("id", "")),
             str(bot.get("status", "")),
-            _local(bot.get("last_slot"), zone),
-            str(bot.get("last_outcome") or "-").replace("_", " "),
-            _local(bot.get("next_slot"), zone),
+            *last,
             "; ".join(str(text) for text in (bot.get("reason"), bot.get("manual_failure")) if text),
         )
 

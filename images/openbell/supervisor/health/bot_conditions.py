@@ -56,7 +56,7 @@ def limits(facts: BotFacts) -> list[datetime]:
     if not bot.is_stream:
         return [(run.attempt_at or run.slot) + bot.timeout + HUNG_AFTER for run in facts.open_runs]
     expiries = [at + STREAM_WINDOW for at in facts.stream_ends]
-    if last := _last_sign(facts):
+    if last := last_sign(facts):
         return [last + bot.timeout + HUNG_AFTER, *expiries]
     return [*(at + STREAM_GRACE for at in _stream_due(facts)), *expiries]
 
@@ -115,14 +115,14 @@ def stream_condition(facts: BotFacts, now: datetime) -> Condition | None:
         return None
     ends = [at for at in facts.stream_ends if now - STREAM_WINDOW < at and not windows.covering(blackout, at)]
     if len(ends) >= STREAM_ENDS:
-        reason = f"its stream ends again and again, {len(ends)} times since {about.local(ends[-1])}"
+        reason = f"its stream ends again and again, {len(ends)} times since {about.local(ends[-1])}{last_error(facts)}"
         return about.condition("stream_ended", ends[-1], reason, "a stream that is always running", len(ends))
-    last = _last_sign(facts)
+    last = last_sign(facts)
     if last is None:
         due = max(_stream_due(facts), default=now)
         if now < due + STREAM_GRACE:
             return None
-        reason = f"its stream has ended {about.local(due)} and was not started again"
+        reason = f"its stream has ended {about.local(due)} and was not started again{last_error(facts)}"
         return about.condition("stream_ended", due, reason, "a stream that is always running")
     if now < last + facts.bot.timeout + HUNG_AFTER:
         return None
@@ -130,11 +130,18 @@ def stream_condition(facts: BotFacts, now: datetime) -> Condition | None:
     return about.condition("stream_silent", last, reason, f"a sign of life every {span(facts.bot.timeout)}")
 
 
-def _last_sign(facts: BotFacts) -> datetime | None:
+def last_sign(facts: BotFacts) -> datetime | None:
+    """Return when a stream that runs has given its newest sign of life; None if it does not run."""
     if not facts.open_runs:
         return None
     started = facts.open_runs[-1].attempt_at or facts.open_runs[-1].slot
     return max(started, facts.stream_heartbeat or started)
+
+
+def last_error(facts: BotFacts) -> str:
+    """Return the error with which a stream's newest run has ended, to stand behind a reason."""
+    error = next((run.error for run in facts.runs if run.ended_at is not None), "")
+    return f": {error}" if error else ""
 
 
 def _stream_due(facts: BotFacts) -> list[datetime]:

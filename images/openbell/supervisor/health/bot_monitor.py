@@ -9,20 +9,23 @@ from openbell.heartbeat import Heartbeat
 from openbell.instants import MILLISECOND
 from openbell.manifest import Bot, windows
 from openbell.slots import count_slots, next_slot
+from openbell.supervisor.health.bot_conditions import last_sign
 from openbell.supervisor.health.bot_status import judge_bot, manual_failure
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.health.slot_history import SHOWN_SLOTS, bad_streaks, single_slots
-from openbell.supervisor.health.snapshot import Blackout, BotView
+from openbell.supervisor.health.snapshot import Blackout, BotView, StreamView
 from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
 from openbell.supervisor.model.formatting import midnight, next_midnight
 from openbell.supervisor.model.records import Finding
+from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.store import Store
 
 AHEAD = timedelta(seconds=1)  # slots further in the future come from a clock that was ahead and prove nothing
 RUNS = 10  # the newest runs that are looked at
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
+BEATS_SHOWN = timedelta(seconds=30)  # how old the beat of a stream may be that is shown, although there is a newer one
 
 
 class BotMonitor:
@@ -90,7 +93,8 @@ class BotMonitor:
                 is_running=self.id in heartbeat.running,
                 stream_heartbeat=heartbeat.streams.get(self.id),
             )
-        bot, judgement = self.facts.bot, judge_bot(self.facts.corrected(now, watched_since), loop, now)
+        bot, facts = self.facts.bot, self.facts.corrected(now, watched_since)
+        judgement = judge_bot(facts, loop, now)
         following = self.facts.awaited
         if following is not None and following <= now:
             following = _next_slot(bot, now)
@@ -113,9 +117,18 @@ class BotMonitor:
             last_success=self.facts.last_success,
             blackout=blackout,
             manual_failure=manual_failure(self.facts.runs, bot.schedule.timezone),
+            stream=self._stream(facts, now) if bot.is_stream else None,
         )
-        ends = (judgement.until, following, edge, next_midnight(now, bot.schedule.timezone))
+        show_beat = now + BEATS_SHOWN if bot.is_stream else None
+        ends = (judgement.until, following, edge, show_beat, next_midnight(now, bot.schedule.timezone))
         self.valid_until = min(at for at in ends if at is not None)
+
+    def _stream(self, facts: BotFacts, now: datetime) -> StreamView:
+        start = midnight(now, facts.bot.schedule.timezone)
+        decisions = self._store.decisions(facts.bot.strategy, self.id, KEEP_EACH)
+        orders = sum(one.action in {"buy", "sell"} and one.at >= start for one in decisions)
+        since = next((run.attempt_at or run.slot for run in facts.open_runs[-1:]), None)
+        return StreamView(since, last_sign(facts), orders)
 
     def _missed_today(self, now: datetime) -> int:
         bot = self.facts.bot

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from openbell.control import Pause
 from openbell.manifest import windows
-from openbell.supervisor.health.bot_conditions import bot_conditions, hung_runs, limits, stream_condition
+from openbell.supervisor.health.bot_conditions import bot_conditions, hung_runs, last_error, limits, stream_condition
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.model.formatting import dated, local, milliseconds, span
 from openbell.supervisor.model.records import RunRecord, SlotRecord, why_not
@@ -81,7 +81,7 @@ def _stream(facts: BotFacts, loop: Verdict, now: datetime) -> Verdict:
     if condition := stream_condition(facts, now):
         return Verdict("down", condition.reason, condition=condition.kind)
     if not facts.open_runs:
-        return Verdict("late", "its stream is about to start")
+        return Verdict("late", f"its stream is about to start{last_error(facts)}")
     run = facts.open_runs[-1]
     return Verdict("up", f"streaming since {local(run.attempt_at or run.slot, zone, now)}")
 

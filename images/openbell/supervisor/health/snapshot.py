@@ -21,6 +21,15 @@ class Blackout:
 
 
 @dataclass(frozen=True)
+class StreamView:
+    """What a stream does, which has no slots."""
+
+    since: datetime | None  # of its run, if one goes on
+    beat: datetime | None  # the newest sign of life of that run
+    orders_today: int
+
+
+@dataclass(frozen=True)
 class BotView:
     """One bot. `slots` are single ones, newest first."""
 
@@ -38,6 +47,7 @@ class BotView:
     last_success: datetime | None = None  # the newest slot that succeeded, also if it is not among those shown
     blackout: Blackout | None = None  # the one that goes on, or the next
     manual_failure: str = ""  # how the newest run ended, if it was a manual one and did not succeed
+    stream: StreamView | None = None  # of a stream
 
     @property
     def last(self) -> SlotRecord | None:

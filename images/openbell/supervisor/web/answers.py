@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from openbell.control import Deployment
 from openbell.journal import stamp
-from openbell.supervisor.health.snapshot import Blackout, BotView, Snapshot, StrategyView
+from openbell.supervisor.health.snapshot import Blackout, BotView, Snapshot, StrategyView, StreamView
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import (
     AccountRecord,
@@ -194,6 +194,7 @@ CONDITION = Answer(
 BLACKOUT = Answer(
     "Blackout", Blackout, "window start end", description="A window without runs: it goes on, or it is the next"
 )
+STREAM = Answer("Stream", StreamView, "since beat orders_today", description="What a stream does, which has no slots")
 DEPLOYMENT = Answer("Deployment", Deployment, "release strategies since until by")
 DECISION = Answer("Decision", DecisionRecord, "timestamp=at slot symbol action quantity reason about")
 SIGNAL = Answer("Signal", SignalRecord, "timestamp=at slot symbol signal values")
@@ -219,7 +220,7 @@ BOT = Answer(
     "condition=bot.condition last_slot=bot.last.last last_outcome=bot.last.outcome last_lateness_ms=bot.last.lateness_ms "
     "last_duration_ms=bot.last.duration_ms median_duration_ms=bot.durations.median_ms "
     "p95_duration_ms=bot.durations.p95_ms creep_ms_per_week=bot.durations.creep next_slot=bot.next_slot "
-    "blackout=bot.blackout "
+    "blackout=bot.blackout stream=bot.stream "
     "missed_today=bot.missed_today manual_failure=bot.manual_failure last_decision=bot.last_decision",
 )
 BOT_DETAIL = BOT.extended("BotDetail", conditions=CONDITION, runs=RUN, decisions=DECISION, signals=SIGNAL)
@@ -233,7 +234,7 @@ STRATEGY_DETAIL = _STRATEGY.extended(
     "StrategyDetail", conditions=CONDITION, bots=BOT, accounts=ACCOUNT, errors=ERROR, notes=NOTE, events=EVENT
 )
 ANSWERS: Sequence[Answer[Any]] = (
-    *(CONDITION, BLACKOUT, DEPLOYMENT, DECISION, SIGNAL, RUN, SLOT, ACCOUNT, ERROR, NOTE, EVENT),
+    *(CONDITION, BLACKOUT, STREAM, DEPLOYMENT, DECISION, SIGNAL, RUN, SLOT, ACCOUNT, ERROR, NOTE, EVENT),
     *(BOT, BOT_DETAIL, STRATEGY, STRATEGY_DETAIL),
 )
 _BY_RECORD: Mapping[type, Answer[Any]] = {one.record: one for one in ANSWERS if not one.lists}

@@ -223,6 +223,17 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
         UP,
         [("stream_ended", 290, 3, "3 times")],
     ),
+    (
+        "a stream that ends with an error",
+        BotFacts(
+            STREAM,
+            stream_ends=(ago(11),),
+            loop_started=ago(900),
+            runs=(replace(opened(1), ended_at=ago(11), outcome="failed", error="ConnectionError: the feed was cut"),),
+        ),
+        UP,
+        [("stream_ended", 11, 1, "was not started again: ConnectionError: the feed was cut")],
+    ),
     ("a paused stream", BotFacts(STREAM, pause=PAUSED, loop_started=ago(900)), UP, []),
     ("a stream without a loop", BotFacts(STREAM, loop_started=ago(900)), dead("stopped", ago(60)), []),
 ]

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 import openbell.supervisor.web
+from openbell import heartbeat
+from openbell.commands.status import lines
 from openbell.control import Deployment, announce
+from openbell.journal import stamp
 from openbell.supervisor.alerts import view
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.web import WebApp
@@ -75,6 +78,34 @@ def test_the_page_of_a_strategy(client: Client) -> None:
     assert "&lt;i&gt;looked&lt;/i&gt; at AAPL" in text
     assert "service start: abc" in text
     assert '<span class="badge failed">failed</span>' in text
+
+
+def test_a_stream_has_beats_and_orders_instead_of_slots(world: World) -> None:
+    """On the overview, on its own page, in the API and in the table of `make ps`."""
+    world.strategy("pulse", 'timezone = "UTC"\n[[bot]]\nkind = "stream"\nsymbols = ["AAPL"]\ntimeout = "60s"\n')
+    world.start()
+    run = {"bot": "pulse", "slot": world.now, "run_id": "run-1", "attempt": 1}
+    world.write("run_start", run, symbols=["AAPL"], lateness_ms=0, queue_wait_ms=0, trigger="stream")
+    for action in ("buy", "hold", "sell"):
+        world.write("decision", run, symbol="AAPL", action=action, qty=1, reason=action)
+    beat = heartbeat.Heartbeat(world.now, world.boot, ("pulse",), {"pulse": world.now})
+    heartbeat.write(world.journal / "pulse", beat)
+    world.see()
+    client = Client(world)
+    said = "last beat <time"
+    for path in ("/", "/strategies/pulse"):
+        text = client.ask(path).text
+        assert said in text
+        assert "2 orders today" in text
+        assert "none yet" not in text.partition('data-label="Decided"')[0]
+        assert "unknown" not in text
+        assert "no next slot" not in text
+    answer = client.ask("/api/status").json()
+    stream = {"since": stamp(world.now), "beat": stamp(world.now), "orders_today": 2}
+    assert answer["strategies"][0]["bots"][0]["stream"] == stream
+    (row,) = [line for line in lines(answer, everything=True) if line.startswith("pulse")]
+    assert "2 orders today" in row
+    assert "always on" in row
 
 
 def test_the_page_of_a_broken_strategy(client: Client) -> None:
