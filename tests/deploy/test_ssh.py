@@ -143,6 +143,25 @@ def test_what_the_users_config_says_for_logins_by_hand_is_no_obstacle(machine: M
             assert connection.run(["echo", "well"]).text == "well"
 
 
+def test_neither_the_agent_nor_x11_is_forwarded(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the user's config asks for it: root on the server could log in elsewhere with the user's keys."""
+    agent = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", agent], stdout=subprocess.DEVNULL) as process:
+        wait_until(agent.exists, "the agent", 20)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+        monkeypatch.setenv("DISPLAY", ":0")
+        file = config(machine, tmp_path, ForwardAgent="yes", ForwardX11="yes", ForwardX11Trusted="yes")
+        shown = subprocess.run(["ssh", "-F", file, machine.host, "env"], check=True, capture_output=True, text=True)
+        with Connection(Host(machine.host, config=file)) as connection:
+            ours = connection.run(["env"]).text
+        process.terminate()
+    assert "SSH_AUTH_SOCK" in shown.stdout  # the server would take it
+    assert "SSH_AUTH_SOCK" not in ours
+    assert "DISPLAY" not in ours
+
+
 def test_a_shell_that_greets_is_no_obstacle(machine: Machine, host: Host) -> None:
     """Some people's .bashrc says something to everybody."""
     machine.shell("echo 'echo good morning' >/root/.bashrc")

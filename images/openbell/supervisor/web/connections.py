@@ -57,9 +57,9 @@ class LimitedConnection(H11Protocol):
             slowest.transport.abort()
 
     def _open(self) -> list["LimitedConnection"]:
-        return [
-            one for one in self.connections if isinstance(one, LimitedConnection) and not one.transport.is_closing()
-        ]
+        # One that is closed as soon as its answer is read holds that answer, and a descriptor, until then.
+        ours = (one for one in self.connections if isinstance(one, LimitedConnection))
+        return [one for one in ours if one.unread or not one.transport.is_closing()]
 
     @property
     def unread(self) -> int:
