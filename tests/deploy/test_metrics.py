@@ -15,9 +15,9 @@ from tests.engine.kit import wait_until
 from tests.installed import Installed
 from tests.machine.machine import running_machine
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
-TOKEN = "a token for reading 7d1f"
+TOKEN = "a-token-for-reading-7d1f"
 # A stand-in for the registry's image: the same program, which runs as the same user.
 DOCKERFILE = """\
 FROM python:3.13-slim-trixie
@@ -85,7 +85,7 @@ def test_a_deploy_brings_the_token_that_env_has(measured: Site) -> None:
 def test_a_deploy_brings_a_token_that_is_in_a_file(measured: Site) -> None:
     """Prometheus runs as another user than the supervisor, and can read it all the same."""
     folder = measured.kit.folder
-    (folder / "token").write_text("another token for reading\n")
+    (folder / "token").write_text("another-token-for-reading\n")
     text = (folder / ".env").read_text()
     (folder / ".env").write_text(re.sub("OPENBELL_READ_TOKEN=.*", f"OPENBELL_READ_TOKEN_FILE={folder}/token", text))
     before = measured.containers()["prometheus"]

@@ -1,0 +1,61 @@
+"""A server from the time when every strategy ran as one user: a deploy gives each its own, and a rollback goes on."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import docker
+import pytest
+
+from openbell.strategy_user import SUPERVISOR, user_id
+from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, site
+from tests.engine.kit import wait_until
+from tests.machine.machine import running_machine
+
+pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
+
+EVERY = timedelta(seconds=5)
+OF_NOW = 'RUN openbell stamp-image "$STRATEGY" && openbell prepare-volumes "$STRATEGY"\nUSER strategy\n'
+OF_THEN = 'RUN openbell stamp-image "$STRATEGY"\nUSER openbell\n'
+
+
+def replace(file: Path, before: str, after: str) -> None:
+    """Change a file of the project's copy."""
+    text = file.read_text()
+    assert text.count(before) == 1
+    file.write_text(text.replace(before, after))
+
+
+def owners(one: Site) -> set[int]:
+    """Return who owns what the strategy has in the volumes of journal and state."""
+    roots = [f"/var/lib/docker/volumes/{one.kit.project}_{name}/_data/fives" for name in ("journal", "state")]
+    return {int(line) for line in one.machine.shell(f"find {' '.join(roots)} -printf '%U\\n'").split()}
+
+
+def more_runs(one: Site) -> None:
+    """Wait for two more runs that succeed."""
+    before = len(succeeded(one))
+    wait_until(lambda: len(succeeded(one)) >= before + 2, "two more runs", 60, one.machine.container)
+
+
+def succeeded(one: Site) -> list[dict[str, object]]:
+    """Return the runs that have succeeded."""
+    return [line for line in one.journal("fives") if line["event"] == "run_end" and line["outcome"] == "succeeded"]
+
+
+def test_volumes_are_taken_over_with_all_that_is_in_them(engine: docker.DockerClient, tmp_path: Path) -> None:
+    """No slot is lost or doubled by the deploy or by the rollback, and each release can write what the other left."""
+    with running_machine(engine) as machine, site(engine, machine, tmp_path, ["fives"]) as one:
+        dockerfile, volumes = tmp_path / "images" / "Dockerfile", tmp_path / "compose" / "volumes.yaml"
+        replace(dockerfile, OF_NOW, OF_THEN)
+        replace(volumes, "command: [openbell, prepare-volumes]", 'command: ["true"]')
+        one.must("deploy")
+        more_runs(one)
+        assert owners(one) == {SUPERVISOR}
+        replace(dockerfile, OF_THEN, OF_NOW)
+        replace(volumes, 'command: ["true"]', "command: [openbell, prepare-volumes]")
+        one.must("deploy")
+        more_runs(one)
+        assert owners(one) == {user_id("fives")}
+        one.must("rollback")
+        more_runs(one)
+        assert assert_no_slot_is_lost_or_doubled(one.journal("fives"), EVERY) >= 6
