@@ -7,16 +7,14 @@ supervisor of a deployment.
 """
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell import calendars, foreign_files
-from openbell.calendars import OwnDays
-from openbell.calendars.own_days import JSON, OwnDaysError, as_json, parse
+from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
+from openbell.own_days_file import OwnDaysFile
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT = "deployment.json"
@@ -111,49 +109,6 @@ def halt(root: Path, halt: Halt) -> None:
     """Stop all orders everywhere; a halt that is there is replaced."""
     content: dict[str, object] = {"since": stamp(halt.since), "by": halt.by, "reason": halt.reason}
     foreign_files.write_object(root / _HALT, root, content | ({"exits": True} if halt.exits else {}))
-
-
-def own_days_path(root: Path) -> Path:
-    """Return where the user's own closures and early closes stand for loops and supervisor."""
-    return root / JSON
-
-
-def publish_own_days(root: Path, days: Mapping[str, OwnDays]) -> None:
-    """Tell loops and supervisor of these own days, in place of those that were there."""
-    foreign_files.write_object(own_days_path(root), root, as_json(days))
-
-
-class OwnDaysFile:
-    """The user's own closures and early closes in the control space, as a process that lives for months follows them."""
-
-    def __init__(self, root: Path | None) -> None:
-        self._root = root
-        self._version: int | None = None  # of the file that was read last; 0 is none
-        self.problem = ""  # why the file cannot be used: what it said before goes on to hold
-
-    def look(self) -> bool:
-        """Read the file if it has changed; tell whether the calendars have."""
-        if self._root is None:
-            return False
-        path = own_days_path(self._root)
-        try:
-            version = path.stat().st_mtime_ns
-        except OSError:
-            version = 0
-        if version == self._version:
-            return False
-        try:
-            days = parse(foreign_files.read_object(path, self._root), JSON) if version else {}
-        except (OSError, ForeignFileError, OwnDaysError) as error:
-            if isinstance(error, OSError) and foreign_files.is_shortage(error):
-                if self._version is None:
-                    raise  # nothing is known of them yet
-                return False  # it is read again the next time
-            self.problem, self._version = str(error), version
-            return False
-        self._version = version
-        self.problem = ""
-        return calendars.use(days)
 
 
 def unhalt(root: Path) -> bool:

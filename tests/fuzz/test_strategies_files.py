@@ -10,8 +10,9 @@ import pytest
 from openbell import answers, calendars, control, heartbeat
 from openbell.answers import Answers, OwnPause
 from openbell.calendars import OwnDays
-from openbell.control import Control, Deployment, Halt, OwnDaysFile, Pause
+from openbell.control import Control, Deployment, Halt, Pause
 from openbell.heartbeat import Heartbeat
+from openbell.own_days_file import OwnDaysFile, own_days_path, publish_own_days
 from tests.fuzz.inputs import fuzz, rounds
 
 NOW = datetime(2026, 11, 26, 21, 0, tzinfo=UTC)
@@ -101,10 +102,8 @@ def _reads_deployment(place: Place) -> bool:
 
 
 def _own_days(place: Place) -> Path:
-    control.publish_own_days(
-        place.root, {"XNYS": OwnDays(frozenset({date(2026, 12, 28)}), {date(2026, 12, 23): time(13)})}
-    )
-    return control.own_days_path(place.root)
+    publish_own_days(place.root, {"XNYS": OwnDays(frozenset({date(2026, 12, 28)}), {date(2026, 12, 23): time(13)})})
+    return own_days_path(place.root)
 
 
 def _reads_own_days(place: Place) -> bool:

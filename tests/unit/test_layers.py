@@ -33,6 +33,7 @@ ALLOWED = {
             "calendars",
             "clock",
             "control",
+            "own_days_file",
             "costs",
             "database_version",
             "foreign_files",

@@ -13,8 +13,8 @@ from openbell.calendars.own_days import OwnDaysError, read
 from openbell.commands import calendar as calendar_command
 from openbell.commands import check
 from openbell.commands import own_days as own_days_command
-from openbell.control import OwnDaysFile, publish_own_days
 from openbell.manifest import load, load_all
+from openbell.own_days_file import OwnDaysFile, publish_own_days
 from openbell.slots import next_slot
 from tests.unit.slot_oracle import parsed
 

@@ -13,8 +13,8 @@ from openbell.backtest.engine import Setup, slots_of
 from openbell.calendars import own_days
 from openbell.commands import next as next_command
 from openbell.commands.crontab import fields, times_of
-from openbell.control import publish_own_days
 from openbell.manifest import Bot, Manifest, load_all
+from openbell.own_days_file import publish_own_days
 from openbell.runner.decide import decide
 from openbell.slots import local_instant
 from openbell.supervisor.ingest.slot_ledger import WRITE_MARGIN

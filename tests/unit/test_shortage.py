@@ -11,7 +11,8 @@ import pytest
 from openbell import answers, calendars, control
 from openbell.answers import Answers, OwnPause
 from openbell.calendars import OwnDays
-from openbell.control import Control, Deployment, Halt, OwnDaysFile, Pause
+from openbell.control import Control, Deployment, Halt, Pause
+from openbell.own_days_file import OwnDaysFile, publish_own_days
 from openbell.supervisor.health.control_state import Deployments, Pauses
 
 NOW = datetime(2026, 11, 26, 21, 0, tzinfo=UTC)
@@ -73,7 +74,7 @@ def test_own_closed_days_stay(short: Shortage, tmp_path: Path) -> None:
     """They are read again as soon as that is possible; a process that never knew them does not start."""
     known, new = OwnDaysFile(tmp_path), OwnDaysFile(tmp_path)
     known.look()
-    control.publish_own_days(tmp_path, {"XNYS": OwnDays(frozenset({date(2026, 12, 28)}), {})})
+    publish_own_days(tmp_path, {"XNYS": OwnDays(frozenset({date(2026, 12, 28)}), {})})
     short.begin()
     assert not known.look()
     with pytest.raises(OSError, match=r"."):

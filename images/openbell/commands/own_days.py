@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openbell.calendars.own_days import TOML, OwnDaysError, parse
-from openbell.control import publish_own_days
+from openbell.own_days_file import publish_own_days
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from openbell import foreign_files
 from openbell.commands import past_slot
-from openbell.control import OwnDaysFile
 from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError, suggestion
+from openbell.own_days_file import OwnDaysFile
 from openbell.paths import PathError, Paths, from_environment
 from openbell.runner.loop_lock import ask_to_look
 from openbell.strategy import loader

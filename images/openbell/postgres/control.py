@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell import foreign_files
-from openbell.control import KEEP_REQUESTS, Control, Halt, OwnDaysFile, Pause, Request
+from openbell.control import KEEP_REQUESTS, Control, Halt, Pause, Request
 from openbell.journal import instant, stamp
+from openbell.own_days_file import OwnDaysFile
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.database import Database
 from openbell.postgres.tables import SHARED_SCHEMA

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from openbell import heartbeat
 from openbell.calendars.own_days import TOML, OwnDaysError, read
-from openbell.control import publish_own_days
 from openbell.journal import NO_FIELDS, Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, parse_duration, strategy_folders
+from openbell.own_days_file import publish_own_days
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock

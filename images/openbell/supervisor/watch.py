@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from openbell import foreign_files
-from openbell.control import OwnDaysFile
 from openbell.manifest import Manifest, ManifestError
+from openbell.own_days_file import OwnDaysFile
 from openbell.supervisor.health.control_state import Deployments, Pauses
 from openbell.supervisor.health.facts import WatchPeriod
 from openbell.supervisor.health.machine_monitor import MachineMonitor
