@@ -1,12 +1,17 @@
 """The page, as a browser without scripts sees it."""
 
+import asyncio
 import re
 import sqlite3
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
+import anyio.lowlevel
+import anyio.to_thread
+import httpx
 import pytest
 
 import openbell.supervisor.web
@@ -16,7 +21,7 @@ from openbell.control import Deployment, announce
 from openbell.journal import stamp
 from openbell.supervisor.alerts import view
 from openbell.supervisor.health.snapshot import Snapshot
-from openbell.supervisor.web import WebApp
+from openbell.supervisor.web import WebApp, app
 from openbell.supervisor.web.labels import MARKS
 from openbell.supervisor.web.overview_page import Overview, overview
 from openbell.supervisor.web.security_headers import HEADERS
@@ -266,6 +271,29 @@ def test_the_health_check_measures_progress(client: Client) -> None:
     client.idle = 10.0
     assert client.ask("/healthz").status_code == 503
     assert "stands still: what you see is old" in client.ask("/").text
+
+
+def test_the_health_check_covers_the_threads_of_the_page(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While every thread waits for a disk that hangs, a page that answers nothing is not healthy."""
+    monkeypatch.setattr(app, "THREAD_WITHIN", 0.2)
+    hangs = threading.Event()
+
+    async def check() -> httpx.Response:
+        threads = anyio.to_thread.current_default_thread_limiter()
+        threads.total_tokens = 2
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(anyio.to_thread.run_sync, hangs.wait)
+            while threads.available_tokens:
+                await anyio.lowlevel.checkpoint()
+            transport = httpx.ASGITransport(client.page.app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as asking:
+                answer = await asking.get("/healthz")
+                hangs.set()
+        return answer
+
+    answer = asyncio.run(check())
+    assert (answer.status_code, answer.json()["answers"]) == (503, False)
 
 
 def test_before_the_first_judgement_nothing_is_claimed(world: World) -> None:
