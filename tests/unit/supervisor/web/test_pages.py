@@ -278,12 +278,15 @@ def test_the_health_check_covers_the_threads_of_the_page(client: Client, monkeyp
     monkeypatch.setattr(app, "THREAD_WITHIN", 0.2)
     hangs = threading.Event()
 
+    async def hang() -> None:
+        await anyio.to_thread.run_sync(hangs.wait)
+
     async def check() -> httpx.Response:
         threads = anyio.to_thread.current_default_thread_limiter()
         threads.total_tokens = 2
         async with anyio.create_task_group() as group:
             for _ in range(2):
-                group.start_soon(anyio.to_thread.run_sync, hangs.wait)
+                group.start_soon(hang)
             while threads.available_tokens:
                 await anyio.lowlevel.checkpoint()
             transport = httpx.ASGITransport(client.page.app)
