@@ -46,8 +46,9 @@ def text(line: Event, name: str) -> str:
 
 
 def _valid_text(content: str) -> str:
+    content = content[:LONGEST_TEXT]
     # JSON allows half a surrogate pair, UTF-8 does not.
-    return content[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+    return content if content.isascii() else content.encode("utf-8", "replace").decode()
 
 
 def name(line: Event, field: str) -> str:
@@ -170,12 +171,11 @@ def finding(line: Event) -> Finding | None:
 
 def order_problem(line: Event) -> Finding | None:
     """Return what is wrong with an order that a line tells of, or None: rejected, expired, lost, or of unknown fate."""
-    found = finding(line)
     status = text(line, "status")
-    if found is None or status not in ORDER_PROBLEMS:
+    found = finding(line) if status in ORDER_PROBLEMS else None
+    if found is None:
         return None
-    kind = "order_uncertain" if status == "uncertain" else "order_rejected"
-    return replace(found, kind=kind)
+    return replace(found, kind="order_uncertain" if status == "uncertain" else "order_rejected")
 
 
 def _figures(position: object) -> dict[str, float]:
@@ -196,11 +196,15 @@ def _values(line: Event, known: frozenset[str] | set[str]) -> Mapping[str, objec
             if room >= 0:
                 kept[_valid_text(key)] = _valid_text(value)
             continue
+        if isinstance(value, int | float):
+            room -= len(key) + len(repr(value))
+            if room >= 0:
+                kept[_valid_text(key)] = value
+            continue
         encoded = json.dumps({key: value}, ensure_ascii=False)
         room -= len(encoded)
         if room >= 0:
-            is_number = isinstance(value, int | float)
-            kept.update({key: value} if is_number else json.loads(encoded.encode("utf-8", "replace")))
+            kept.update(json.loads(encoded.encode("utf-8", "replace")))
     return kept
 
 

@@ -119,15 +119,30 @@ class LineRecorder:
             return True  # the line was read before
         attempt = parse.integer(line, "attempt", 1)
         run = known or RunRecord(run_id, bot, slot, parse.text(line, "trigger"), attempt)
-        run = replace(run, attempt=max(run.attempt, attempt))
+        attempt = max(run.attempt, attempt)
         if outcome is None:
             lateness = parse.number(line, "lateness_ms") if run.started_at is None else run.lateness_ms
+            began = run.started_at or at
             run = replace(
-                run, started_at=run.started_at or at, attempt_at=at, lateness_ms=lateness, outcome=None, judged=False
+                run,
+                attempt=attempt,
+                started_at=began,
+                attempt_at=at,
+                lateness_ms=lateness,
+                outcome=None,
+                judged=False,
             )
         else:
             duration, orders = parse.number(line, "tick_duration_ms"), parse.integer(line, "orders", 0)
-            run = replace(run, ended_at=at, outcome=outcome, duration_ms=duration, orders=orders, judged=False)
+            run = replace(
+                run,
+                attempt=attempt,
+                ended_at=at,
+                outcome=outcome,
+                duration_ms=duration,
+                orders=orders,
+                judged=False,
+            )
         self._ledger.record_run(strategy, run, newer)
         self._check_slot(strategy, run, at)
         return True
@@ -174,7 +189,7 @@ class LineRecorder:
     def _finding(self, strategy: str, finding: Finding | None, line: Event) -> bool:
         if finding is None:
             return False
-        is_new = self._store.add(strategy, finding, line)
+        is_new = self._store.add_if_new(strategy, finding, line)
         self._ledger.mark_changed(strategy, finding.bot, findings=True)
         if finding.kind == "reconciled":
             self._ledger.mark_loop_changed(strategy)
@@ -188,7 +203,7 @@ class LineRecorder:
     def _service(self, strategy: str, event: ServiceEvent | None, line: Event) -> bool:
         if event is None:
             return False
-        is_new = self._store.add(strategy, event, line)
+        is_new = self._store.add_if_new(strategy, event, line)
         self._ledger.mark_loop_changed(strategy)
         if event.event == "service_start":
             bots = line.get("bots")

@@ -134,7 +134,8 @@ class SlotLedger:
                 return  # another run is assigned to the slot
             before = record.outcome
             was_missed = record.outcome == "missed" or record.late
-            self._cut(strategy, run.bot, record, run.slot, run.slot)
+            if record.count > 1 or record.last != run.slot:  # else it is replaced below
+                self._cut(strategy, run.bot, record, run.slot, run.slot)
         started = run.started_at or run.slot
         late = expectation is not None and started > expectation.bot.start_by(run.slot)
         # A slot that was passed over for a reason is not missed because a person runs it afterwards.

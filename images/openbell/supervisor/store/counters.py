@@ -32,6 +32,23 @@ _GROW = (
 
 
 @dataclass
+class Changes:
+    """What a transaction adds to the totals: (strategy, name, label) → amount."""
+
+    runs: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
+    slots: dict[tuple[str, str, str], float] = field(default_factory=lambda: defaultdict(float))
+
+    def write(self, database: sqlite3.Connection) -> None:
+        """Add them to the totals in the file, once."""
+        if self.runs:
+            database.executemany(_ADD, [(*key, amount, amount) for key, amount in self.runs.items()])
+            self.runs.clear()
+        if self.slots:
+            database.executemany(_GROW, [(*key, amount, amount) for key, amount in self.slots.items()])
+            self.slots.clear()
+
+
+@dataclass
 class Totals:
     """One strategy's totals. Buckets are by their upper bounds, and not cumulative; the last is for all that is more."""
 
@@ -64,7 +81,7 @@ class Replaced:
             label = f"{outcome} {reason_class(reason)}"
             self.removed.append((strategy, bot, label, SlotRecord(first, slot.last, count, outcome, reason), count))
 
-    def put(self, database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> None:
+    def put(self, changes: Changes, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Count a record that is stored now, without the slots that were counted with the same outcome before."""
         if slot.outcome is None:
             return
@@ -77,21 +94,21 @@ class Replaced:
                 new -= known
         if new:
             label = f"{slot.outcome} {reason_class(slot.reason)}"
-            database.execute(_GROW, (strategy, "slots", label, new, new))
+            changes.slots[strategy, "slots", label] += new
 
 
-def count_run(database: sqlite3.Connection, strategy: str, before: RunRecord | None, run: RunRecord) -> None:
+def count_run(changes: Changes, strategy: str, before: RunRecord | None, run: RunRecord) -> None:
     """Count a run's outcome, its lateness and its duration once they are known; `before` is what was stored of it."""
     trigger = run.trigger if run.trigger in TRIGGERS else "other"
     was = before.outcome if before else None
     if run.outcome != was:
         for outcome, amount in ((was, -1), (run.outcome, 1)):
             if outcome is not None:
-                _add(database, strategy, "runs", f"{outcome} {trigger}", amount)
+                changes.runs[strategy, "runs", f"{outcome} {trigger}"] += amount
     if trigger not in {"manual", "backfill", "stream"} and (before is None or before.lateness_ms is None):
-        _observe(database, strategy, "lateness", LATENESS, run.lateness_ms)
+        _observe(changes, strategy, "lateness", LATENESS, run.lateness_ms)
     if trigger != "stream" and (before is None or before.duration_ms is None):
-        _observe(database, strategy, "duration", DURATION, run.duration_ms)
+        _observe(changes, strategy, "duration", DURATION, run.duration_ms)
 
 
 def totals(database: sqlite3.Connection) -> dict[str, Totals]:
@@ -109,19 +126,13 @@ def totals(database: sqlite3.Connection) -> dict[str, Totals]:
     return found
 
 
-def _observe(
-    database: sqlite3.Connection, strategy: str, name: str, bounds: tuple[float, ...], value: float | None
-) -> None:
+def _observe(changes: Changes, strategy: str, name: str, bounds: tuple[float, ...], value: float | None) -> None:
     if value is None:
         return
     seconds = max(0.0, value / 1000)
     bucket = bisect_left(bounds, seconds)
-    _add(database, strategy, name, str(bounds[bucket]) if bucket < len(bounds) else "+Inf", 1)
-    _add(database, strategy, f"{name} sum", "", seconds)
-
-
-def _add(database: sqlite3.Connection, strategy: str, name: str, label: str, amount: float) -> None:
-    database.execute(_ADD, (strategy, name, label, amount, amount))
+    changes.runs[strategy, name, str(bounds[bucket]) if bucket < len(bounds) else "+Inf"] += 1
+    changes.runs[strategy, f"{name} sum", ""] += seconds
 
 
 def reason_class(reason: str) -> str:

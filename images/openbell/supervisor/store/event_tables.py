@@ -55,7 +55,7 @@ FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="d
 TABLES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
 
 _FIELDS: dict[type, tuple[str, ...]] = {table.record: tuple(f.name for f in fields(table.record)) for table in TABLES}
-_INSERT: dict[type, str] = {
+INSERT: dict[type, str] = {
     table.record: f"INSERT OR IGNORE INTO {table.name} (digest, strategy, {', '.join(table.columns)}) "
     f"VALUES (?, ?, {', '.join('?' * len(table.columns))})"
     for table in TABLES
@@ -64,8 +64,12 @@ _INSERT: dict[type, str] = {
 
 def add(database: sqlite3.Connection, strategy: str, record: object, line: Event) -> bool:
     """Store a record that was read from `line`; return whether it is new."""
-    values = [_column(getattr(record, name)) for name in _FIELDS[type(record)]]
-    return database.execute(_INSERT[type(record)], (_digest(line), strategy, *values)).rowcount > 0
+    return database.execute(INSERT[type(record)], row(strategy, record, line)).rowcount > 0
+
+
+def row(strategy: str, record: object, line: Event) -> tuple[object, ...]:
+    """Return a record that was read from `line` as INSERT of its type takes it."""
+    return _digest(line), strategy, *(_column(getattr(record, name)) for name in _FIELDS[type(record)])
 
 
 def newest(database: sqlite3.Connection, table: EventTable[Record], limit: int, **owner: str) -> list[Record]:

@@ -6,6 +6,7 @@ nor repeats anything.
 
 # ruff: noqa: S608 - the lists of columns are constants of the module
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -38,6 +39,7 @@ from openbell.supervisor.store.counters import Replaced, Totals
 from openbell.supervisor.store.event_tables import EventTable, Record
 from openbell.supervisor.store.retention import Timeouts
 from openbell.supervisor.store.schema import SCHEMA, VERSION
+from openbell.supervisor.store.write_buffer import WriteBuffer
 
 _SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
 _RUN = "run_id, bot, slot, trigger, attempt, started_at, attempt_at, lateness_ms, ended_at, outcome, duration_ms, orders, error, judged"
@@ -54,6 +56,7 @@ class Store:
         self._path = path
         self._database = connection.open_database(path, SCHEMA, VERSION, read_only=read_only)
         self._replaced = Replaced()
+        self._buffer = WriteBuffer(self._database)
         self._identity = connection.identity(path)
 
     def close(self) -> None:
@@ -72,8 +75,18 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Commit all that is written inside the block, or nothing if it raises."""
         self._replaced.clear()
-        with connection.transaction(self._database):
-            yield
+        try:
+            with connection.transaction(self._database):
+                yield
+                self._buffer.flush()
+        finally:
+            self._buffer.clear()
+
+    @property
+    def _flushed(self) -> sqlite3.Connection:
+        """The connection, for reading what the buffer may still hold."""
+        self._buffer.flush()
+        return self._database
 
     # How far the journals are read
 
@@ -126,7 +139,7 @@ class Store:
     def put_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Store the record of a slot or a range; one with the same last slot is replaced."""
         self._replaced.remove(self._database, strategy, bot, slot)
-        self._replaced.put(self._database, strategy, bot, slot)
+        self._replaced.put(self._buffer.counted, strategy, bot, slot)
         row = (
             strategy,
             bot,
@@ -159,7 +172,7 @@ class Store:
 
     def recent_slots(self, strategy: str, bot: str, until: datetime, limit: int) -> list[SlotRecord]:
         """Return the newest records up to `until` with their runs' figures, newest first."""
-        rows = self._database.execute(
+        rows = self._flushed.execute(
             f"SELECT {_SLOT}, runs.lateness_ms, runs.duration_ms, coalesce(runs.error, '') FROM slots LEFT JOIN runs USING (strategy, run_id) "
             "WHERE slots.strategy = ? AND slots.bot = ? AND slots.last <= ? ORDER BY slots.last DESC LIMIT ?",
             (strategy, bot, milliseconds(until), limit),
@@ -199,16 +212,13 @@ class Store:
 
     def put_run(self, strategy: str, run: RunRecord) -> None:
         """Store a run; what was stored of it is replaced."""
-        counters.count_run(self._database, strategy, self.run(strategy, run.run_id), run)
-        started, attempted, ended = (_maybe(at) for at in (run.started_at, run.attempt_at, run.ended_at))
-        row = (
-            *(strategy, run.run_id, run.bot, milliseconds(run.slot), run.trigger, run.attempt, started, attempted),
-            *(run.lateness_ms, ended, run.outcome, run.duration_ms, run.orders, run.error, run.judged),
-        )
-        self._database.execute(f"INSERT OR REPLACE INTO runs VALUES ({', '.join('?' * len(row))})", row)
+        counters.count_run(self._buffer.counted, strategy, self.run(strategy, run.run_id), run)
+        self._buffer.put_run(strategy, run)
 
     def run(self, strategy: str, run_id: str) -> RunRecord | None:
         """Return a run, or None if it is not known."""
+        if (waiting := self._buffer.run(strategy, run_id)) is not None:
+            return waiting
         row = self._database.execute(
             f"SELECT {_RUN} FROM runs WHERE strategy = ? AND run_id = ?", (strategy, run_id)
         ).fetchone()
@@ -217,7 +227,7 @@ class Store:
     def open_runs(self, strategy: str, bot: str | None = None) -> list[RunRecord]:
         """Return the runs of a strategy, or of one bot, that have not ended, oldest first."""
         of_bot, values = ("", (strategy,)) if bot is None else ("AND bot = ?", (strategy, bot))
-        rows = self._database.execute(
+        rows = self._flushed.execute(
             f"SELECT {_RUN} FROM runs INDEXED BY open_runs WHERE strategy = ? {of_bot} AND outcome IS NULL ORDER BY slot",
             values,
         )
@@ -225,60 +235,62 @@ class Store:
 
     def recent_runs(self, strategy: str, bot: str, limit: int) -> list[RunRecord]:
         """Return a bot's newest runs, newest first."""
-        rows = self._database.execute(
+        rows = self._flushed.execute(
             f"SELECT {_RUN} FROM runs WHERE strategy = ? AND bot = ? ORDER BY slot DESC LIMIT ?", (strategy, bot, limit)
         )
         return [RunRecord(*row) for row in rows]
 
     # Event tables: records that are only ever added
 
-    def add(self, strategy: str, record: object, line: Event) -> bool:
-        """Store a record of an event table, read from `line`; return whether it is new."""
+    def add(self, strategy: str, record: object, line: Event) -> None:
+        """Store a record of an event table, read from `line`, if it is new."""
+        self._buffer.add_event(strategy, record, line)
+
+    def add_if_new(self, strategy: str, record: object, line: Event) -> bool:
+        """Store a record of an event table as `add` does; return whether it is new."""
         return event_tables.add(self._database, strategy, record, line)
 
     def decisions(self, strategy: str, bot: str, limit: int) -> list[DecisionRecord]:
         """Return a bot's newest decisions, newest first."""
-        return event_tables.newest(self._database, event_tables.DECISIONS, limit, strategy=strategy, bot=bot)
+        return event_tables.newest(self._flushed, event_tables.DECISIONS, limit, strategy=strategy, bot=bot)
 
     def signals(self, strategy: str, bot: str, limit: int) -> list[SignalRecord]:
         """Return a bot's newest signals, newest first."""
-        return event_tables.newest(self._database, event_tables.SIGNALS, limit, strategy=strategy, bot=bot)
+        return event_tables.newest(self._flushed, event_tables.SIGNALS, limit, strategy=strategy, bot=bot)
 
     def errors(self, strategy: str, limit: int) -> list[ErrorRecord]:
         """Return the newest errors of a strategy's runs and starts, newest first."""
-        return event_tables.newest(self._database, event_tables.ERRORS, limit, strategy=strategy)
+        return event_tables.newest(self._flushed, event_tables.ERRORS, limit, strategy=strategy)
 
     def notes(self, strategy: str, limit: int) -> list[NoteRecord]:
         """Return what a strategy's runs printed or wrote with ctx.log, newest first."""
-        return event_tables.newest(self._database, event_tables.NOTES, limit, strategy=strategy)
+        return event_tables.newest(self._flushed, event_tables.NOTES, limit, strategy=strategy)
 
     def accounts(self, strategy: str, limit: int) -> list[AccountRecord]:
         """Return what a strategy's account held at the ends of its newest runs, newest first."""
-        return event_tables.newest(self._database, event_tables.ACCOUNTS, limit, strategy=strategy)
+        return event_tables.newest(self._flushed, event_tables.ACCOUNTS, limit, strategy=strategy)
 
     def services(self, strategy: str, limit: int) -> list[ServiceEvent]:
         """Return what happened to a strategy's loop, newest first."""
-        return event_tables.newest(self._database, event_tables.SERVICES, limit, strategy=strategy)
+        return event_tables.newest(self._flushed, event_tables.SERVICES, limit, strategy=strategy)
 
     def findings(self, strategy: str, bot: str, kind: str, limit: int) -> list[Finding]:
         """Return what a bot found of one kind (stale_data, reconciled), newest first; a loop's own have no bot."""
-        return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, bot=bot, kind=kind)
+        return event_tables.newest(self._flushed, event_tables.FINDINGS, limit, strategy=strategy, bot=bot, kind=kind)
 
     def comparisons(self, strategy: str, limit: int) -> list[Finding]:
         """Return the newest reconciliations of a strategy's account, by any of its bots, newest first."""
-        return event_tables.newest(self._database, event_tables.FINDINGS, limit, strategy=strategy, kind="reconciled")
+        return event_tables.newest(self._flushed, event_tables.FINDINGS, limit, strategy=strategy, kind="reconciled")
 
     def of_run(self, table: EventTable[Record], strategy: str, run_id: str) -> list[Record]:
         """Return what a table has of one run, oldest first."""
-        return event_tables.newest(self._database, table, event_tables.KEEP_EACH, strategy=strategy, run_id=run_id)[
-            ::-1
-        ]
+        return event_tables.newest(self._flushed, table, event_tables.KEEP_EACH, strategy=strategy, run_id=run_id)[::-1]
 
     # How long runs take
 
     def durations(self, strategy: str, bot: str, limit: int) -> list[tuple[datetime, float]]:
         """Return slot and duration in milliseconds of a bot's newest runs that succeeded, newest first."""
-        rows = self._database.execute(
+        rows = self._flushed.execute(
             "SELECT slot, duration_ms FROM runs WHERE strategy = ? AND bot = ? AND outcome = 'succeeded' AND duration_ms IS NOT NULL "
             "ORDER BY slot DESC LIMIT ?",
             (strategy, bot, limit),
@@ -287,21 +299,21 @@ class Store:
 
     def days(self, strategy: str, bot: str) -> list[Day]:
         """Return how long a bot's runs took day by day, oldest first."""
-        return retention.days(self._database, strategy, bot)
+        return retention.days(self._flushed, strategy, bot)
 
     def trend(self, strategy: str, bot: str) -> Trend | None:
         """Return how a bot's durations creep, or None if they do not."""
-        return retention.trend(self._database, strategy, bot)
+        return retention.trend(self._flushed, strategy, bot)
 
     def sweep(self, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
         """Remove records beyond what is kept, and summarise the days; see retention.py."""
-        return retention.sweep(self._database, now, timeouts)
+        return retention.sweep(self._flushed, now, timeouts)
 
     # Totals that outlive their records
 
     def totals(self) -> dict[str, Totals]:
         """Return the totals of slots and runs by strategy."""
-        return counters.totals(self._database)
+        return counters.totals(self._flushed)
 
     # The log of faults
 
@@ -331,7 +343,3 @@ def _compact(slot: SlotRecord) -> SlotRecord:
     """Return a record that shares equal values with others, since twenty records of each bot stay in memory."""
     outcome = None if slot.outcome is None else intern(slot.outcome)
     return replace(slot, outcome=outcome, last=slot.first if slot.first == slot.last else slot.last)
-
-
-def _maybe(at: datetime | None) -> int | None:
-    return None if at is None else milliseconds(at)

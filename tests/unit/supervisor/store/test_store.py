@@ -1,7 +1,7 @@
 """The store keeps what it is given, whole or not at all."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -159,8 +159,9 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
     compared = replace(finding, kind="reconciled", bot="other")
     with closing(Store(tmp_path / "store")) as store:
         for number, record in enumerate((signal, note, account, finding, compared)):
-            assert store.add("s", record, {"number": number})
-            assert not store.add("s", record, {"number": number})
+            assert store.add_if_new("s", record, {"number": number})
+            assert not store.add_if_new("s", record, {"number": number})
+            store.add("s", record, {"number": number})
         store.add("s", replace(signal, signal="0.5"), {"number": 9})
         assert store.signals("s", "b", 9) == [replace(signal, signal="0.5"), signal]
         assert store.signals("s", "b", 1) == [replace(signal, signal="0.5")]
@@ -168,6 +169,24 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
         assert store.accounts("s", 9) == [account]
         assert store.findings("s", "b", "stale_data", 9) == [finding]
         assert store.comparisons("s", 9) == [compared]
+
+
+def test_what_waits_in_a_transaction_is_read_and_is_gone_with_it(tmp_path: Path) -> None:
+    """Runs, decisions and totals of a transaction are read within it; one that fails leaves none of them."""
+    signal = SignalRecord(AT, "b", AT, "r", "AAPL", "0.25", {})
+    with closing(Store(tmp_path / "store")) as store:
+        with suppress(RuntimeError), store.transaction():
+            store.put_run("s", RUN)
+            store.put_slot("s", "b", SlotRecord(AT, AT, 1, "succeeded"))
+            store.add("s", signal, {"number": 1})
+            assert store.run("s", RUN.run_id) == RUN
+            assert store.recent_runs("s", "b", 9) == [RUN]
+            assert store.signals("s", "b", 9) == [signal]
+            assert store.totals()["s"].runs
+            store.put_run("s", replace(RUN, run_id="other"))
+            raise RuntimeError
+        assert (store.run("s", RUN.run_id), store.run("s", "other"), store.recent_runs("s", "b", 9)) == (None, None, [])
+        assert (store.signals("s", "b", 9), store.totals()) == ([], {})
 
 
 def test_slots_gone_wrong_since_the_last_good_one(tmp_path: Path) -> None:
