@@ -18,7 +18,7 @@ LONG_FIRST = (
     "tests/process/",
     "tests/make/",
 )
-FIRST_USE = 900  # seconds for a test: whichever is the first to need an image waits until it is built
+FIRST_USE = 900  # seconds for a test: the first that needs an image waits until it is built
 LEFT_OUT = pytest.StashKey[int]()
 CAME = "openbell_left_out"  # what a worker of pytest-xdist says of it to the process that sums up
 

@@ -104,7 +104,7 @@ def _measure(stand: Bench, topics: list[str], *, quick: bool) -> list[Budget]:
 
 
 def _watch(stand: Bench, topics: list[str], *, quick: bool) -> list[Report]:
-    """Measure what takes its time side by side: idle containers disturb nobody."""
+    """Measure what takes its time side by side: idle containers disturb no other measurement."""
     collect: list[Callable[[], Report]] = []
     seconds = 0.0
     if "cpu" in topics:

@@ -151,7 +151,7 @@ class Bench:
 
 @contextmanager
 def bench() -> Iterator[Bench]:
-    """Give a bench of a project name that nobody else has; leave nothing of it behind."""
+    """Give a bench with a unique project name; leave nothing of it behind."""
     client = docker.from_env()
     with tempfile.TemporaryDirectory(prefix="openbell-bench-") as folder:
         kit = make_kit(Path(folder), [])

@@ -15,7 +15,7 @@ SHOWN = 100  # KiB written, from which on a module has a row of its own
 
 @dataclass(frozen=True)
 class Cost:
-    """What one import took: seconds, and KiB of RSS and of memory that is written to and so nobody else's."""
+    """What one import took: seconds, and KiB of RSS and of memory that is written to and so not shared."""
 
     seconds: float
     rss: float

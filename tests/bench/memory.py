@@ -56,7 +56,7 @@ def measure(bench: Bench) -> Report:
 
 def _supervisor(bench: Bench, found: dict[str, Measured]) -> tuple[tuple[str, ...], list[Container]]:
     notes = (
-        "PSS: a container's processes, shared pages divided among those that share them; medians. private: what is nobody else's",
+        "PSS: a container's processes, shared pages divided among those that share them; medians. private: what no other process shares",
         "openbell: durable ledger, journal, beat, watchdog and the strategy itself are loaded; the peers: their library and one function",
         "shim: the engine's own process over each container, the same for all",
     )

@@ -179,7 +179,7 @@ def memory_table(forms: Sequence[Form]) -> Table:
     )
     notes = (
         "all of the machine counts: sshd, engine, containerd, their shims, the supervisor and the strategies; limits: 1 CPU, 1 GB, no swap",
-        "without pages of files that nobody uses now; most: the largest of the looks, one each second or two",
+        "without cached pages of files; most: the largest of the looks, one each second or two",
     )
     return Table("Memory of the machine", ("", "engine alone", "idle", "most", "free then"), rows, notes)
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-PATIENCE = 20.0  # seconds that a slow answer is held back if nobody hangs up
+PATIENCE = 20.0  # seconds that a slow answer is held back unless the client hangs up
 
 
 class Request(NamedTuple):

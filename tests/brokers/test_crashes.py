@@ -95,7 +95,7 @@ def test_an_order_that_fills_between_runs_is_counted(desk: Strategy) -> None:
 
 
 def test_what_the_ledger_does_not_know_of_is_told_and_not_taken_over(desk: Strategy) -> None:
-    """Somebody has traded by hand: every run goes on, one line tells of the difference, and it stays one."""
+    """After a trade by hand every run goes on, and the difference is one line, once."""
     desk.write("def run(ctx): pass")
     assert desk.attempt() is None
     symbol = desk.bench.kind.symbol

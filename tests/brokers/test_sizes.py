@@ -172,7 +172,7 @@ def test_a_bar_that_the_exchange_still_writes_is_none(kraken: Bench) -> None:
 
 
 def test_time_that_has_passed_is_no_skew(kraken: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The exchange's clock is compared when its answer comes, not when somebody asks for it later."""
+    """The exchange's clock is compared when its answer comes, not when it is read later."""
     kraken.broker().positions()
     wire_time = time.time
     monkeypatch.setattr(time, "time", lambda: wire_time() + 300)

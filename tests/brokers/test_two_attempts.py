@@ -37,7 +37,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("module, owner, step", WINDOWS)
 def test_two_attempts_send_one_order(desk: Strategy, tmp_path: Path, module: str, owner: str, step: str) -> None:
-    """Whoever has lost the run's epoch sends and records nothing, though the venue would take a second order (T28)."""
+    """An attempt that has lost the run's epoch sends and records nothing, though the venue would take a second order (T28)."""
     asleep, wake = tmp_path / "asleep", tmp_path / "wake"
     sleeps = SLEEPS.format(module=module, owner=owner, step=step, asleep=str(asleep), wake=str(wake))
     desk.write(buy(desk, sleeps))

@@ -158,7 +158,7 @@ def test_an_open_order_can_be_cancelled(remote: Bench) -> None:
 
 
 def test_a_halt_is_obeyed_at_the_last_moment(remote: Bench) -> None:
-    """An order that waited for its turn is not sent after somebody has halted trading."""
+    """An order that waited for its turn is not sent after trading was halted."""
     broker = remote.broker(halted=lambda *, is_exit=False: "halted: look into it")
     with pytest.raises(OrderRefusedError, match="halted: look into it"):
         broker.submit(order(remote))

@@ -14,7 +14,7 @@ import pytest
 from tests.deploy.site import Site
 from tests.engine.kit import wait_until
 
-# Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
+# Tests that run in the background ignore Ctrl-C, and so does what they start.
 INTERRUPTIBLE = ("env", "--default-signal=INT")
 
 
@@ -140,7 +140,7 @@ def test_logs_are_followed_until_ctrl_c(deployed: Site) -> None:
 
 
 def test_journal_and_run(deployed: Site) -> None:
-    """A run that somebody asks for is in the journal, and in the audit."""
+    """A requested run is in the journal and in the audit."""
     must(deployed, "run", "STRATEGY=daily")
     lines = [json.loads(line) for line in must(deployed, "journal", "STRATEGY=daily", "SINCE=1h").splitlines()]
     assert [line for line in lines if line["event"] == "run_end" and line["trigger"] == "manual"]

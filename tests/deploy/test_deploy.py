@@ -202,7 +202,7 @@ def test_a_second_deployment_is_told_who_is_at_it(deployed: Site) -> None:
 
 
 def test_a_rollback_without_its_images_touches_nothing(deployed: Site) -> None:
-    """Somebody has removed one by hand."""
+    """An image that was removed by hand is sent again."""
     before, release = deployed.containers(), deployed.current()
     records = deployed.machine.shell(f"ls {deployed.root}/releases").split()
     other = next(record for record in records if record != release)
@@ -237,7 +237,7 @@ def test_a_strategy_that_is_gone_is_removed(deployed: Site) -> None:
 
 
 def test_old_releases_go_and_what_is_used_or_not_ours_stays(deployed: Site) -> None:
-    """Five records stay, with their images; an image that somebody else brought is not touched."""
+    """Five records stay, with their images; an image that came from elsewhere is not touched."""
     machine = deployed.machine
     theirs = f"{deployed.kit.project}/fives:0123456789ab"
     machine.docker("tag", f"{deployed.kit.project}/fives:{tag_of(deployed, 'fives')}", theirs)

@@ -102,7 +102,7 @@ def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None
 
 
 def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> None:
-    """The first run of one strategy fails in the container for all: those of before run again."""
+    """The first run of one strategy fails in the container for all: the previous containers run again."""
     choose(portfolio, "portfolio")
     portfolio.must("deploy")
     release = portfolio.current()

@@ -98,7 +98,7 @@ def test_the_connection_is_cut(deployed: Site, point: str) -> None:
 
 @pytest.mark.parametrize("point", ["preflight of fives", "starting fives"])
 def test_the_network_goes_silent(deployed: Site, point: str) -> None:
-    """Nobody is told: this side notices by itself, the lock is not stale, and the transaction goes on."""
+    """This side notices by itself, the lock is not stale, and the transaction goes on."""
     words = change(deployed)
     process = deployed.start("deploy")
     process.until(point)
@@ -132,7 +132,7 @@ def test_the_engine_goes_away(deployed: Site, way: str, point: str) -> None:
     "point", ["preflight of fives", "starting fives", "handing over fives", "waiting for the first run of fives"]
 )
 def test_the_power_is_cut(deployed: Site, point: str) -> None:
-    """The old release or the new one runs by itself soon after, and nobody is told what is not so."""
+    """The old release or the new one runs by itself soon after, and the messages are true."""
     words = change(deployed)
     process = deployed.start("deploy")
     process.until(point)

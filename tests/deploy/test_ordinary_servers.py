@@ -47,7 +47,7 @@ def changed(machine: Machine, do: str, undo: str) -> Iterator[Host]:
 def sshd_with(machine: Machine, *lines: str) -> Iterator[Host]:
     """Give the server with other settings of sshd."""
     settings = "\\n".join(lines)
-    # The first process starts sshd again, whoever ends it; open connections stay.
+    # The first process restarts sshd when it ends; open connections stay.
     again = 'before=$(cat /run/sshd.pid); kill "$before"; while ! p=$(cat /run/sshd.pid 2>/dev/null) || [ "$p" = "$before" ]; do sleep 0.05; done'
     file = "/etc/ssh/sshd_config.d/test.conf"
     with changed(machine, f"printf '{settings}\\n' >{file}; {again}", f"rm {file}; {again}") as host:

@@ -56,7 +56,7 @@ def kill_engine(machine: Machine) -> None:
     """End the engine at once, as a crash would; nothing brings it back on a server without systemd."""
     machine.shell("pkill -KILL -x dockerd; pkill -KILL -x containerd; true")
     wait_until(lambda: not machine.shell("pidof dockerd || true").strip(), "the engine to end", 20, machine.container)
-    # Nobody reaps the dead here, and what they wrote would pass for the living.
+    # Dead processes are not reaped here, and their pid files would pass for live ones.
     machine.shell("rm -f /run/docker.pid /run/docker/containerd/containerd.pid")
 
 
@@ -152,7 +152,7 @@ def test_the_second_time_nothing_changes(ready: Machine) -> None:
 
 
 def test_an_engine_that_runs_containers_is_not_restarted(ready: Machine) -> None:
-    """It gets live-restore beside the settings that somebody made, and what runs goes on running."""
+    """It gets live-restore beside the settings that were there, and running containers go on."""
     ready.shell(f"""echo '{{"max-concurrent-downloads": 5, "live-restore": false}}' >{SETTINGS}""")
     kill_engine(ready)
     start_engine(ready)
@@ -189,7 +189,7 @@ def test_settings_that_the_engine_does_not_take_are_put_back(ready: Machine) -> 
 
 
 def test_settings_that_are_no_json_are_left_to_their_owner(ready: Machine) -> None:
-    """Nothing is replaced that somebody has written."""
+    """A file that a person has written is not replaced."""
     ready.shell(f"echo '{{ \"mtu\": }}' >{SETTINGS}")
     done = provision(ready, "YES=1")
     assert done.returncode == 1

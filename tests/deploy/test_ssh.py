@@ -18,7 +18,7 @@ from deploy.ssh.connection import Connection, Host
 from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Machine, running_machine
 
-# Whoever runs the tests in the background has them ignore Ctrl-C, and what they start too.
+# Tests that run in the background ignore Ctrl-C, and so does what they start.
 INTERRUPTIBLE = ("env", "--default-signal=INT")
 NOTHING_LISTENS = "discard"  # a name of a Host entry, not of a port
 
@@ -62,7 +62,7 @@ def why_not(host: Host) -> str:
 
 
 def logins(machine: Machine) -> int:
-    """Return how often somebody has logged in so far."""
+    """Return how many logins there were so far."""
     return int(machine.shell("grep -c 'Accepted publickey' /var/log/sshd.log || true"))
 
 
@@ -193,7 +193,7 @@ def test_a_lost_connection_is_told_as_that(machine: Machine, host: Host) -> None
 
 @pytest.mark.deploy_long
 def test_a_host_that_goes_silent_is_noticed(machine: Machine, host: Host) -> None:
-    """Nobody says goodbye when a network is gone."""
+    """A network that is gone closes no connection."""
     with Connection(host) as connection:
         machine.cut_network()
         try:
@@ -214,7 +214,7 @@ with Connection(Host("vps")) as connection:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_what_is_followed_ends_on_the_host_too(machine: Machine, number: signal.Signals) -> None:
-    """Ctrl-C, or the laptop dies: nothing goes on there for nobody, and no connection stays open here."""
+    """After Ctrl-C, or when the laptop dies, nothing goes on there and no connection stays open here."""
     asleep = "pgrep -xf 'sleep 987' || true"
     ours = ("pgrep", "-f", f"^ssh -F {machine.ssh_config}")
     with subprocess.Popen(
@@ -313,7 +313,7 @@ def test_a_changed_host_key_is_an_alarm(machine: Machine, host: Host) -> None:
 
 
 def test_a_key_that_the_host_does_not_accept(machine: Machine, host: Host) -> None:
-    """Nobody is asked for a password."""
+    """No password is asked for."""
     machine.shell("mv /root/.ssh/authorized_keys /root/.ssh/others")
     try:
         assert "the host does not accept your key: see that `ssh -F" in why_not(host)

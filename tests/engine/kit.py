@@ -34,7 +34,7 @@ SERVICE = """\
 
 @dataclass(frozen=True)
 class Kit:
-    """A copy of the project in a folder of its own, with a project name and a port that nobody else has."""
+    """A copy of the project in a folder of its own, with a project name and a port of its own."""
 
     folder: Path
     project: str

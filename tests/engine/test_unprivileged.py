@@ -77,7 +77,7 @@ def _asked(*command: str) -> str:
 
 
 def _project() -> bytes:
-    """Return what git would hand to somebody, changes too, as a tar."""
+    """Return the files of the checkout, with uncommitted changes, as a tar."""
     listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, text=True)
     content = BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:

@@ -100,7 +100,7 @@ class Machine:
         return int(self.shell(script))
 
     def cut_network(self) -> None:
-        """Drop all packets of SSH, as a network that is gone does: nobody is told."""
+        """Drop all packets of SSH, as a network that is gone does, without an answer."""
         self.shell("iptables -I INPUT -p tcp --dport 22 -j DROP")
 
     def mend_network(self) -> None:

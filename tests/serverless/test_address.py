@@ -68,7 +68,7 @@ def test_a_password_in_the_clear_is_for_private_connections(url: str, clear: boo
 
 
 def test_whom_the_machine_trusts(trusted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As its surroundings say, or else where its kind keeps it; a machine that trusts nobody is told what to do."""
+    """As its surroundings say, or else where its kind keeps it; a machine without certificates of authorities is told what to do."""
     url = "postgresql://u:secretword@db.example.org/d"
     own = tmp_path / "own.pem"
     own.touch()

@@ -1,4 +1,4 @@
-"""A strategy as a function: what is due runs once, whoever calls how often from where; questions are answered."""
+"""A strategy as a function: what is due runs once, however often it is called from where; questions are answered."""
 
 import contextlib
 import os

@@ -37,7 +37,7 @@ def test_it_is_as_sqlites() -> None:
 
 
 def test_the_account_is_where_the_database_is(server: Server, market: FixedMarket) -> None:
-    """Whoever opens it next finds what is held."""
+    """The next process that opens it finds what is held."""
     name = f"t{os.urandom(6).hex()}"
     for expected in (2.0, 4.0):
         broker = PostgresPaperBroker(server.url(), name, market, of_sqlite.NOW)

@@ -233,7 +233,7 @@ def test_a_restore_is_refused_while_a_loop_runs(data: Path, tmp_path: Path) -> N
 
 
 def test_a_backup_that_fails_leaves_no_file(data: Path, tmp_path: Path) -> None:
-    """Neither the file itself nor a part of it, and the one of before stays."""
+    """Neither the file itself nor a part of it is written, and the previous one stays."""
     (data / LEDGER).write_bytes((data / LEDGER).read_bytes()[:8192])
     file = tmp_path / "backup.tar.gz"
     file.write_text("the one before")

@@ -244,7 +244,7 @@ def test_an_expired_calendar_says_what_to_do() -> None:
 
 
 def test_a_day_long_after_the_end_points_at_the_clock() -> None:
-    """A clock that is ten years ahead asks for days that nobody reaches unwarned: the message names it."""
+    """A clock that is ten years ahead asks for days beyond the calendar's end: the message names it."""
     with pytest.raises(CalendarExpired, match="the machine's clock is the likely cause: see that it is right"):
         calendars.load("XLON").session(date(2036, 11, 26))
 

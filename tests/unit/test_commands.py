@@ -83,7 +83,7 @@ def test_a_pause_that_cannot_be_meant_is_refused(
 
 
 def test_a_pause_needs_a_reason(root: Path) -> None:
-    """Whoever looks at a paused bot finds out why."""
+    """The status of a paused bot says why."""
     with pytest.raises(SystemExit):
         pause.main(["b"])
 

@@ -130,7 +130,7 @@ def test_a_context_asks_market_and_broker_about_the_slot(desk: Desk) -> None:
     assert (bar.timestamp, bar.volume) == (SLOT, 7.0)
     assert context.price("AAPL") == 1.0
     assert context.account.positions["AAPL"].quantity == 3.0
-    assert (context.position("AAPL"), context.position("IBM")) == (0.0, 0.0)  # the three were bought by somebody else
+    assert (context.position("AAPL"), context.position("IBM")) == (0.0, 0.0)  # the three were bought by hand
     assert (context.cash, context.account.cash) == (5_000.0, {"USD": 5_000.0})
 
 
@@ -222,7 +222,7 @@ def test_an_attempt_finds_the_order_of_the_one_before(desk: Desk) -> None:
 
 
 def test_an_order_whose_answer_was_lost_is_not_sent_again(desk: Desk) -> None:
-    """The broker has it although nobody heard so: the next attempt asks first."""
+    """The broker has the order although its answer was lost: the next attempt asks first."""
     desk.broker.lost = "answer"
     with pytest.raises(BrokerError):
         desk.context().order("AAPL", "buy", 2, reason="it rose")
@@ -303,7 +303,7 @@ def test_an_order_that_cannot_be_meant_is_not_sent(desk: Desk, side: str, quanti
 
 
 def test_an_order_that_cannot_be_noted_is_not_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a ledger no order: nobody would know of it after a crash."""
+    """Without a ledger there is no order: it would be unknown after a crash."""
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -72,7 +72,7 @@ def test_a_pause_without_an_end_covers_all_that_follows() -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '"paused"', "\x00\x00"])
 def test_a_pause_that_cannot_be_read_holds(control: Control, tmp_path: Path, content: str) -> None:
-    """Half a file is somebody's wish to stop: the bot stays paused, and the reason says what to do."""
+    """Half a file means a pause: the bot stays paused, and the reason says what to do."""
     pause_file(tmp_path).write_text(content)
     pause = control.paused("b")
     assert pause is not None
@@ -123,14 +123,14 @@ def test_requests_wait_until_the_loop_has_taken_them(control: Control, tmp_path:
 
 
 def test_requests_of_before_are_removed_by_the_next(control: Control) -> None:
-    """What no loop takes any more goes when somebody asks for something new."""
+    """Requests that no loop reads any more are removed by the next request."""
     control.request("b", "alice", NOW)
     late = control.request("b", "alice", NOW + HOUR)
     assert control.requests() == [late]
 
 
 def test_requests_that_are_none_are_removed(control: Control, tmp_path: Path) -> None:
-    """Nobody waits for half a file; it is not looked at for ever."""
+    """Half a file is not waited for, and is removed in the end."""
     folder = tmp_path / "demo" / "requests"
     for name, content in {
         "torn": "{",
@@ -159,7 +159,7 @@ def test_the_version_tells_that_something_came(control: Control) -> None:
 
 
 def test_removed_folders_are_made_again(control: Control) -> None:
-    """A control volume that somebody emptied is in order again at the next look."""
+    """A control volume that was emptied is complete again after the next step."""
     control._requests.rmdir()
     control._paused.rmdir()
     control.requests_version()

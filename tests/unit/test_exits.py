@@ -172,7 +172,7 @@ def test_an_exit_counts_for_the_day(desk: Desk) -> None:
 
 
 def test_an_exit_asks_for_no_price(desk: Desk) -> None:
-    """A market that has no price any more locks nobody in."""
+    """A market that has no price any more does not prevent an exit."""
     desk.broker.rules = SizeRules()
     desk.buys(0.02)
     desk.market.dollars = nan
@@ -202,7 +202,7 @@ def test_a_halt_but_for_exits_lets_exits_pass(desk: Desk) -> None:
 
 @pytest.mark.parametrize("price", [nan, inf, -inf, 0.0, -1.0])
 def test_a_price_that_is_none_passes_nothing(desk: Desk, price: float) -> None:
-    """Limits of 1,000 and an order of 900 at a price that nobody can pay: refused, and ctx.price raises (T13)."""
+    """Limits of 1,000 and an order of 900 at an infinite price: refused, and ctx.price raises (T13)."""
     desk.market.dollars = price
     for limits in (Limits(max_order_value=1_000.0), Limits(max_position=1_000.0)):
         placed = desk.context(limits=limits).order(SYMBOL, "buy", 900, reason="up")

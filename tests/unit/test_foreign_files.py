@@ -24,7 +24,7 @@ def brackets(path: Path) -> None:
 
 
 def fifo(path: Path) -> None:
-    """A pipe that nobody writes into."""
+    """A pipe without a writer."""
     os.mkfifo(path)
 
 
@@ -122,7 +122,7 @@ def test_a_pause_that_is_no_regular_file_holds(plant: Callable[[Path], None], tm
 
 @foreign
 def test_a_request_that_is_no_regular_file_is_passed_over(plant: Callable[[Path], None], tmp_path: Path) -> None:
-    """Nobody waits for what is no request; the real ones beside it are found."""
+    """A file that is no request blocks nothing; the real ones beside it are found."""
     own = Control(tmp_path, "demo")
     own.prepare()
     plant(tmp_path / "demo" / "requests" / "0.json")

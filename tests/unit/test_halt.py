@@ -26,7 +26,7 @@ def test_a_halt_is_kept_and_lifted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"since": 5}'])
 def test_a_halt_that_cannot_be_read_holds(tmp_path: Path, content: str) -> None:
-    """Better no order too many: also a file that somebody has made with touch."""
+    """A file that cannot be read counts as a halt, also one made with touch."""
     (tmp_path / "halt.json").write_text(content)
     assert str(control.halted(tmp_path)).startswith("halted: ")
 
@@ -44,7 +44,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_a_halt_that_cannot_be_stored_is_loud(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody may believe that trading is halted when it is not."""
+    """A halt that could not be written is never reported as one."""
     monkeypatch.setenv("OPENBELL_CONTROL", str(tmp_path / "gone"))
     assert halt.main(["--reason", "x"]) == 1
     assert capsys.readouterr().err.startswith("NOT halted: ")

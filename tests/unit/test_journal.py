@@ -81,7 +81,7 @@ def test_the_file_of_the_day_before_is_synced_before_it_is_left(
 
 
 def test_a_new_file_is_synced_with_its_name(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a power cut a file that nobody can find would be no better than none."""
+    """A new file's folder is synced, so that the file is found after a power cut."""
     synced: list[Path] = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink()))
     journal.write("note", NOW, text="one")
@@ -137,7 +137,7 @@ def test_a_line_that_lacks_only_its_end_is_written(journal: Journal, monkeypatch
 
 
 def test_a_removed_file_is_made_again(journal: Journal) -> None:
-    """Whoever removes today's file loses what was in it, and nothing that follows."""
+    """Removing today's file loses what was in it, and nothing that follows."""
     journal.write("note", NOW, text="one")
     file_of(journal).unlink()
     journal.write("note", NOW, text="two")
@@ -236,7 +236,7 @@ def test_readers_pass_over_what_is_no_event(journal: Journal) -> None:
 
 @pytest.mark.parametrize("size", [LONGEST_LINE + 1, 3 * LONGEST_LINE])
 def test_readers_pass_over_lines_of_any_length(journal: Journal, size: int) -> None:
-    """A line that somebody made endless costs one line, and little memory."""
+    """An endless line costs one line, and little memory."""
     journal.write("note", NOW, text="one")
     with file_of(journal).open("ab") as other:
         other.write(b'{"event": "note", "text": "' + b"x" * size + b'"}\n')
@@ -275,7 +275,7 @@ def test_since_begins_with_a_day(journal: Journal) -> None:
 
 
 def test_old_files_are_pruned_and_others_are_not(journal: Journal) -> None:
-    """Files older than the days to keep go; files with other names are somebody's."""
+    """Files older than the days to keep are removed; files with other names stay."""
     for age in (0, 1, 3, 4, 5):
         journal.write("note", NOW - age * DAY)
     (journal.folder / "notes.jsonl").write_text("mine")

@@ -67,7 +67,7 @@ class Import(NamedTuple):
 
 
 def imports(root: Path) -> list[Import]:
-    """Return all imports of openbell's and deploy's rooms by each other, wherever in a module they stand."""
+    """Return all imports of openbell's and deploy's rooms by each other, at any place in a module."""
     trees = ((root / "images", "openbell"), (root, "deploy"))
     sources = [(path, base) for base, tree in trees for path in sorted((base / tree).rglob("*.py"))]
     found = []
@@ -150,7 +150,7 @@ def _reached_modules(module: str, found: dict[str, set[str]]) -> set[str]:
 
 
 def modules(root: Path) -> dict[str, set[str]]:
-    """Return, by module of openbell and deploy, the modules of the two that it imports, wherever in it they stand.
+    """Return, by module of openbell and deploy, the modules of the two that it imports, at any place in it.
 
     A package that only re-exports names is left out by `without_reexports`.
     """

@@ -39,7 +39,7 @@ def ended(ledger: Ledger, minute: int, outcome: str, trigger: str = "loop") -> N
 
 
 def test_a_slot_is_claimed_once(ledger: Ledger) -> None:
-    """The second claim of a slot is not taken, whoever makes it and whatever became of the first."""
+    """The second claim of a slot is never taken, by any process and after any outcome of the first."""
     assert ledger.claim([CLAIM]) == [CLAIM]
     assert ledger.claim([replace(CLAIM, run_id="r2")]) == []
     ledger.finish([(CLAIM, "succeeded")])
@@ -117,7 +117,7 @@ def test_failures_in_a_row(ledger: Ledger, outcomes: list[str], expected: int) -
 
 
 def test_failures_after_a_slot(ledger: Ledger) -> None:
-    """Those of before a resume do not count."""
+    """Failures before a resume do not count."""
     for minute in range(4):
         ended(ledger, minute, "failed")
     assert ledger.failures_in_a_row("b", 10, after=SLOT + MINUTE) == 2
@@ -148,7 +148,7 @@ def test_state_is_replaced_whole_and_completes_the_run(ledger: Ledger) -> None:
 
 
 def test_a_value_that_is_not_json_changes_nothing(ledger: Ledger) -> None:
-    """A state that cannot be kept leaves the one of before."""
+    """A state that cannot be kept leaves the previous one."""
     ledger.save_state("b", SLOT, {"a": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
         ledger.save_state("b", SLOT, {"a": float("nan")})

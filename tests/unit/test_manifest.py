@@ -234,7 +234,7 @@ def test_a_bot_id_belongs_to_one_strategy(tmp_path: Path) -> None:
 
 
 def test_a_manifest_error_is_a_value_error_with_all_its_lines(tmp_path: Path) -> None:
-    """The error's text is its problems, one line each, for whoever only prints it."""
+    """The error's text is its problems, one line each, for callers that only print it."""
     with pytest.raises(ValueError, match="timezone") as caught:
         load(write(tmp_path, "timezone = 5"))
 

@@ -163,7 +163,7 @@ TRADE_CASES = [
 
 @pytest.mark.parametrize("case", TRADE_CASES, ids=lambda case: case.line)
 def test_a_wrong_line_about_a_pair(tmp_path: Path, case: Case) -> None:
-    """What moves money wrongly, or at an exchange that nobody has tried, is one problem."""
+    """What moves money wrongly, or at an exchange that is untried, is one problem."""
     bot = BOT.replace("'AAPL'", "'BTC/USDT'").replace('"AAPL"', '"BTC/USDT"')
     assert problems(tmp_path, f"{TOP}{case.line}\n{bot}at = '09:35'\n") == expected(case)
 

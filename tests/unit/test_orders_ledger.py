@@ -178,7 +178,7 @@ def test_a_ledger_from_before_there_were_holdings_counts_its_orders(tmp_path: Pa
 
 
 def test_orders_are_decided_on_one_at_a_time(tmp_path: Path) -> None:
-    """Whoever comes second waits until the first has sent, or is gone."""
+    """The second run waits until the first has sent, or has ended."""
     path, told = tmp_path / "ledger.sqlite", list[str]()
     entered, leave = threading.Event(), threading.Event()
 

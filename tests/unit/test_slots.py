@@ -195,6 +195,6 @@ def test_local_instant_of_known_clock_changes() -> None:
 
 
 def test_an_anchor_without_a_calendar_is_an_error() -> None:
-    """The manifest refuses it; whoever builds a schedule by hand is told."""
+    """The manifest refuses it, and so does a schedule that is built by hand."""
     with pytest.raises(ValueError, match="an anchor on open or close needs a calendar"):
         next_slot(Schedule("UTC", at=(Anchor("open"),)), utc("2026-01-01"))

@@ -64,7 +64,7 @@ def test_the_zone_in_which_an_instant_is_written_changes_nothing(
 
 
 def test_a_naive_time_is_an_error() -> None:
-    """Without a zone nobody knows which instant is meant: every question refuses."""
+    """A time without a zone is ambiguous: every question refuses it."""
     naive, aware = datetime(2026, 11, 20), utc("2026-11-21")  # noqa: DTZ001 - that is the point
     for schedule in (parsed("UTC", at="09:35"), EVERY_SECOND):
         for ask in (slots_between, last_slot, count_slots):

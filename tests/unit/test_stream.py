@@ -142,7 +142,7 @@ def test_a_stream_whose_loop_is_gone_ends(desk: Desk, monkeypatch: pytest.Monkey
 
 
 def test_a_stream_that_is_stopped_ends_at_once(desk: Desk) -> None:
-    """Wherever it is, unless an order is on its way."""
+    """At any point, unless an order is on its way."""
     with pytest.raises(StreamStopped):
         desk.context().stop()
 

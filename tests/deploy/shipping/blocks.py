@@ -1,4 +1,4 @@
-"""Small images for these tests: layers of random bytes, which nobody else has and nothing packs."""
+"""Small images for these tests: layers of random bytes, which are unique and cannot be compressed."""
 
 import contextlib
 import io

@@ -58,7 +58,7 @@ def test_first_a_change_and_nothing(server: Machine, connection: Connection, blo
 def test_images_that_share_layers_send_them_once(
     server: Machine, connection: Connection, blocks: Blocks, log: Log
 ) -> None:
-    """Whichever needs them, and both are whole there."""
+    """Both images are complete on the server."""
     blocks.build("base", ("shared", MEGABYTE))
     references = [blocks.build(name, (name, 500), base="base") for name in ("one", "other")]
 

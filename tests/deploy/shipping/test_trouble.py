@@ -109,7 +109,7 @@ def test_a_connection_that_is_cut_leaves_the_server_as_it_was(
 def test_a_network_that_is_gone_is_noticed(
     server: Machine, blocks: Blocks, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody says anything any more: the command ends by itself, and does not wait for ever."""
+    """When the other side is silent, the command ends by itself instead of waiting for ever."""
     reference = blocks.build("app", ("large", LAYER))
     host = Host(server.host, server.ssh_config)
     with monkeypatch.context() as patch:
@@ -144,7 +144,7 @@ def test_a_base_layer_that_vanishes_from_the_server_is_sent_after_all(
     log: Log,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Somebody prunes between the question and the load: the images are not whole, and everything travels."""
+    """A prune between the question and the load leaves the images incomplete: everything is sent."""
     blocks.build("base", ("vanishing", MEGABYTE))
     (first,) = ship(connection, [blocks.build("app", ("before", 100), base="base")], log)
     reference = blocks.build("app", ("large", LAYER), base="base")
@@ -203,7 +203,7 @@ def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
 def test_an_image_that_nobody_has_checked_is_not_relied_upon(
     server: Machine, blocks: Blocks, connection: Connection, log: Log
 ) -> None:
-    """Somebody was cut off between the load and the check: it is sent and checked anew, though its name is there."""
+    """An image whose deploy was cut off between load and check is sent and checked again, although its name is there."""
     reference = blocks.build("app", ("large", LAYER))
     with prepared([reference], host_images.read(connection), log) as shipment:
         assert shipment.cargo

@@ -183,7 +183,7 @@ def test_a_loop_that_keeps_dying_waits_longer_each_time(capsys: pytest.CaptureFi
 
 
 def test_a_secret_of_two_strategies_reaches_both(machine: Machine) -> None:
-    """What nobody names as a secret reaches everybody; what is broken gets no secret at all."""
+    """A variable that no manifest names as a secret reaches all; a broken strategy gets no secret at all."""
     machine.write("one", top='timezone = "UTC"\nsecrets = ["SHARED", "FIRST"]')
     machine.write("two", top='timezone = "UTC"\nsecrets = ["SHARED"]')
     machine.write("broken", bots="")

@@ -167,7 +167,7 @@ def test_a_kill_at_every_step(tmp_path_factory: pytest.TempPathFactory, undistur
 
 @pytest.mark.parametrize("seed", range(5))
 def test_many_kills(tmp_path: Path, undisturbed: list[str], seed: int) -> None:
-    """Killed again and again, wherever it happens to be."""
+    """It is killed again and again, at any point."""
     chance = random.Random(seed)
     for _ in range(1000):
         if live(tmp_path, chance.randrange(10, 120)):

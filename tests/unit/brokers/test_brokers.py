@@ -14,7 +14,7 @@ NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 
 
 class NoMarket:
-    """A market that nobody should ask."""
+    """A market that fails when it is asked."""
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Refuse."""

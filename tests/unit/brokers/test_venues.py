@@ -124,7 +124,7 @@ class Script:
     ([KeyError("odd")], VenueError, 1),
 ])  # fmt: skip
 def test_a_question(tmp_path: Path, answers: list[object], expected: object, asked: int) -> None:
-    """It is asked three times at most, and again only if nobody has answered."""
+    """It is asked three times at most, and again only if there was no answer."""
     script = Script(list(answers))
     if isinstance(expected, type):
         with pytest.raises(expected):
@@ -154,7 +154,7 @@ def test_an_order_is_not_sent_in_a_halt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["ask", "send"])
 def test_what_would_take_longer_than_the_run_is_an_error_at_once(tmp_path: Path, way: str) -> None:
-    """Busy for longer than there is time: nobody waits."""
+    """A venue that is busy for longer than there is time is not waited for."""
     script = Script([BusyError("later", 300)], left=5.0)
     call: Callable[[Callable[[], object]], object] = getattr(script.calls(tmp_path), way)
     with pytest.raises(TooLongError, match=r"the run has 3\.0 s left"):

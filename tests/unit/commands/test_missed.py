@@ -99,7 +99,7 @@ def test_a_run_that_failed_is_told_with_its_error(host: Host) -> None:
 
 
 def test_a_run_whose_process_was_killed_is_told_once_its_time_is_over(host: Host) -> None:
-    """Not while somebody still looks after it, and not again before its next start settles it."""
+    """Not while its loop still handles it, and not again before its next start settles it."""
     host.write(0.5, "run_start", "f00", symbols=["AAPL"], lateness_ms=1.0, trigger="cron")
     folder = host.root / "journal" / "demo"
     heartbeat.write(folder, Heartbeat(START + 0.52 * HOUR, "boot", ("b",)))

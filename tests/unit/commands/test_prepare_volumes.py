@@ -40,7 +40,7 @@ def seen(path: Path) -> tuple[int, int, int]:
 
 
 def test_each_strategy_owns_its_folders(volumes: Path) -> None:
-    """Its user and the supervisor's group have all of it, and nobody else has anything; a second time changes nothing."""
+    """Its user and the supervisor's group have full access, and no one else has any; a second time changes nothing."""
     for _ in range(2):
         assert prepare(volumes, "a", "new") == []
         for name in ("a", "b", "new"):

@@ -69,7 +69,7 @@ def test_down_keeps_the_volumes() -> None:
 
 
 def test_openbell_is_the_one_beside_our_interpreter() -> None:
-    """What checks the strategies on the host is the same .venv's command, wherever the user's PATH leads."""
+    """What checks the strategies on the host is the same .venv's command, whatever the user's PATH is."""
     for command in (compose.check(), compose.coming(["pulse"])):
         assert command[0].endswith("/bin/openbell")
     assert compose.coming(["pulse"])[1:] == ("next", "--strategies", "strategies", "--strategy=pulse")

@@ -47,7 +47,7 @@ def test_a_halt_needs_no_supervisor() -> None:
 
 
 def test_where_nothing_runs_there_is_nothing_to_halt() -> None:
-    """It is said, and is an error: whoever halts wants to be sure."""
+    """It is said, and is an error, because a halt must be certain."""
     with pytest.raises(CommandError, match="nothing runs here, so no order can be sent"):
         operate._operator(Place([Service("pulse", "exited")]), ("unhalt",))  # type: ignore[arg-type]
 

@@ -29,7 +29,7 @@ def test_an_address_in_brackets_is_taken_apart(name: str, ssh: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-oProxyCommand=reboot", "a b", "a;b", "$(b)", "a\nb", "`b`", "a'b"])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    """An option would be obeyed by ssh, and the rest by somebody's shell."""
+    """An option would be obeyed by ssh, and the rest by a shell."""
     with pytest.raises(CommandError, match=r"^HOST: found") as raised:
         Host(name)
     assert raised.value.exit_code == 2

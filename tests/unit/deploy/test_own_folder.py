@@ -116,7 +116,7 @@ def test_a_service_follows_its_manifest(kit: Path) -> None:
 
 
 def test_an_example_is_not_removed(kit: Path) -> None:
-    """Nor is anything deleted without a clear word where nobody can be asked."""
+    """Off a terminal nothing is deleted without YES=1."""
     with pytest.raises(CommandError, match="belongs to the kit"):
         own_folder.remove(generated.KIT / "example", data=False, sure=True, in_containers=False)
     strategy(kit / "strategies" / "mine")

@@ -131,7 +131,7 @@ def test_aws_template(strategy: Path) -> None:
 
 
 def test_googles_commands(strategy: Path) -> None:
-    """Quoted for a shell; one call at a time, and nobody without permission."""
+    """Quoted for a shell; one call at a time, and none without permission."""
     write(strategy, top='secrets = ["MY_KEY"]')
     deploy, _, job = gcp.commands(function(strategy, "gcp"))
     assert "--no-allow-unauthenticated --concurrency=1 --timeout=310s --memory=256Mi" in deploy

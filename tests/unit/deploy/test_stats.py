@@ -15,7 +15,7 @@ PULSE = Usage("pulse", 20 * 2**20, 256 * 2**20, 40.0, 4, 3, 2 * 2**20)
 
 
 def test_a_container_is_counted_as_docker_counts() -> None:
-    """Memory without files that nobody needs; percent of one CPU."""
+    """Memory without the page cache; percent of one CPU."""
     assert usage(LISTED, INSPECTED, MEASURED) == PULSE
 
 

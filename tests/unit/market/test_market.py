@@ -26,7 +26,7 @@ def test_bars_give_each_column_oldest_first() -> None:
 
 @pytest.mark.parametrize("name", [*MARKETS, "ccxt:binance", "ccxt:kraken"])
 def test_every_market_that_a_manifest_may_name_opens(name: str) -> None:
-    """What the manifest allows, open_market knows, and opening one asks nobody anything."""
+    """What the manifest allows, open_market knows, and opening one sends no request."""
     assert open_market(name, BOT).provenance(datetime(2026, 11, 20, tzinfo=UTC))["source"] in name
 
 

@@ -1,4 +1,4 @@
-"""The sample market: which past day is today, and that nobody sees past its opening."""
+"""The sample market: which past day is today, and that nothing after its opening is seen."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise

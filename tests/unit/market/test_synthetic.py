@@ -52,7 +52,7 @@ def test_prices_move_like_prices(market: SyntheticMarket) -> None:
 
 
 def test_symbols_differ_and_yet_have_something_in_common(market: SyntheticMarket) -> None:
-    """Each has its own price, also one that nobody has heard of."""
+    """Each has its own price, also an unknown one."""
     prices = {symbol: market.price(symbol, AT) for symbol in ("BTC/USDT", "ETH/USDT", "NEW/USDT", "AAPL")}
     assert len(set(prices.values())) == 4
     assert all(price > 0 for price in prices.values())

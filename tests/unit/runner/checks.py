@@ -83,7 +83,7 @@ def problems(
 def _outcomes(
     expected: set[Slot], record: Record, begin: datetime, rewound: list[tuple[datetime, datetime]]
 ) -> Iterator[str]:
-    # A clock that is set back to before the first boot makes slots of that time due: nobody waits for them.
+    # A clock that is set back to before the first boot makes slots of that time due: they are not expected.
     told = {slot for slot in {*record.skips, *record.ends} if slot[1] > begin}
     yield from (f"a slot without an outcome: {_shown(slot)}" for slot in sorted(expected - told))
     yield from (f"an outcome without a slot: {_shown(slot)}" for slot in sorted(told - expected))

@@ -23,7 +23,7 @@ def at(clock: str) -> datetime:
 
 
 def pause(since: str, until: str | None = None) -> Pause:
-    """Return somebody's pause."""
+    """Return a person's pause."""
     return Pause(at(since), at(until) if until else None, "somebody", "a holiday")
 
 
@@ -105,7 +105,7 @@ def test_paused_slots_say_so(held: Pause, now: str, expected: str) -> None:
 def test_draining_leaves_to_the_next_loop_what_it_can_run(
     bot: Bot, now: str, held: Pause | None, expected: str
 ) -> None:
-    """A loop that ends accounts for what nobody can run in time any more, and for nothing else."""
+    """A loop that ends accounts for the slots that cannot run in time any more, and for nothing else."""
     assert told(decide(bot, at("09:00"), at(now), busy=False, pause=held, draining=True)) == expected
 
 

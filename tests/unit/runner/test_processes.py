@@ -77,7 +77,7 @@ def test_the_attempt_knows_its_run() -> None:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_process_that_ends_itself_has_failed(code: int) -> None:
-    """An os._exit before the end is a failure, also with code 0: nobody knows what was left undone."""
+    """An os._exit before the end is a failure, also with code 0: it is unknown what was left undone."""
     assert error_of(end_with(code)) == (
         f"the run's process ended itself with exit code {code} (os._exit) before the strategy returned"
     )
@@ -158,7 +158,7 @@ def test_what_a_run_has_started_ends_with_it(how: str) -> None:
         os.read(ready, 1)
         process.kill()
     ending_of(process)
-    assert os.read(held, 1) == b""  # end of file: nobody holds the other end
+    assert os.read(held, 1) == b""  # end of file: no process holds the other end
     for file in (held, ready, tell):
         os.close(file)
 

@@ -1,4 +1,4 @@
-"""What a loop that was killed left behind gets its outcome, or goes on, whichever write was its last."""
+"""What a loop that was killed left behind gets its outcome, or goes on, after any write of its run."""
 
 import os
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def test_a_kill_in_any_window_leaves_one_outcome(
 
 
 def test_a_run_that_may_not_be_repeated_is_interrupted(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With no retries nobody knows what the killed attempt did: the slot is interrupted, and no second one is made."""
+    """Without retries the slot of a killed attempt is interrupted, and there is no second attempt."""
     one = rig(defaults="retries = 0")
     one.run_until("09:04:59")
     kill_at(one, monkeypatch, one.launcher, "start", after=True)
@@ -139,7 +139,7 @@ def test_crashes_use_up_the_attempts(rig: NewRig) -> None:
 
 
 def test_a_manual_run_is_not_repeated(rig: NewRig) -> None:
-    """Somebody's request that a crash cut off is interrupted: whoever asked may ask again."""
+    """A requested run that a crash cut off is interrupted; it may be requested again."""
     one = rig(defaults="retries = 3")
     one.launcher.plan = lambda _: HANGS
     one.run_until("09:02")

@@ -22,7 +22,7 @@ def test_a_pause_with_an_end_expires(rig: NewRig) -> None:
 
 
 def test_a_request_runs_now_and_says_so(rig: NewRig) -> None:
-    """Somebody's request runs within a second beside the grid, and the grid stays."""
+    """A requested run starts within a second beside the schedule, and the schedule stays."""
     one = rig()
     one.run_until("09:02")
     request = one.control.request("b", "alice", one.clock.now())
@@ -91,7 +91,7 @@ def test_a_request_made_while_others_are_taken_is_seen(rig: NewRig, monkeypatch:
 
 
 def test_removed_control_folders_are_made_again(rig: NewRig) -> None:
-    """Somebody who empties the control volume stops no run."""
+    """Emptying the control volume stops no run."""
     one = rig()
     for folder in ("requests", "paused"):
         (one.folder / "control" / "demo" / folder).rmdir()

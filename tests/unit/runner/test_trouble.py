@@ -89,7 +89,7 @@ def test_an_end_that_cannot_be_written_is_written_later_and_once(rig: NewRig, mo
 
 
 def test_a_skip_that_cannot_be_written_is_written_later_and_once(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A skip is in the journal once, whichever of journal, sync and ledger was in trouble."""
+    """A skip is in the journal once, whether journal, sync or ledger failed."""
     one = rig(defaults='timeout = "1h"')
     one.launcher.plan = lambda run: Plan(seconds=1500) if run.slot.minute == 5 else SUCCEEDS
     one.run_until("09:06")

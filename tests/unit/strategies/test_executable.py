@@ -67,7 +67,7 @@ def test_what_would_not_execute_is_refused(tmp_path: Path, name: str, code: str,
 
 @pytest.mark.parametrize("code, reason", RETURNS)
 def test_what_is_returned_unexecuted_fails_the_run(tmp_path: Path, code: str, reason: str) -> None:
-    """A generator, a lazy iterator or a function that nobody has called is no success."""
+    """A generator, a lazy iterator or a function that was not called is no success."""
     with pytest.raises(executable.NotExecutedError, match=reason):
         load(tmp_path, code)([1])
 
@@ -92,7 +92,7 @@ async def run(ctx):
 
 
 def test_tasks_that_are_left_behind_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A task that nobody awaited is cancelled, and that is said."""
+    """A task that was not awaited is cancelled, and that is said."""
     code = """
 import asyncio
 async def run(ctx):

@@ -39,31 +39,31 @@ def pages(file: Path) -> None:
 
 
 def text(file: Path) -> None:
-    """Put something else in its place."""
+    """Replace the file by other bytes."""
     file.write_text("a shopping list\n" * 300)
 
 
 def empty_folder(file: Path) -> None:
-    """Put a directory in its place."""
+    """Replace the file by a directory."""
     file.unlink()
     file.mkdir()
 
 
 def link(file: Path) -> None:
-    """Put a link to somewhere else in its place."""
+    """Replace the file by a link to another place."""
     file.unlink()
     file.symlink_to("/dev/zero")
 
 
 def foreign(file: Path) -> None:
-    """Put another program's database in its place."""
+    """Replace the file by another program's database."""
     file.unlink()
     with closing(sqlite3.connect(file)) as database:
         database.executescript("CREATE TABLE slots (name TEXT); CREATE TABLE members (name TEXT)")
 
 
 def foreign_of_our_version(file: Path) -> None:
-    """Put another program's database in its place that happens to have our version."""
+    """Replace the file by another program's database that happens to have our version."""
     foreign(file)
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA user_version = 1")
@@ -242,7 +242,7 @@ def test_it_is_told_for_a_day_and_few_copies_stay(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_or_a_lock_is_no_damage(tmp_path: Path) -> None:
-    """What may pass by itself costs nobody a store."""
+    """A trouble that may pass by itself does not replace the store."""
     with closing(Store(tmp_path / own_records.STORE)), closing(sqlite3.connect(tmp_path / own_records.STORE)) as other:
         other.execute("PRAGMA max_page_count = 1")
         with pytest.raises(sqlite3.OperationalError) as raised:

@@ -30,7 +30,7 @@ def test_a_good_day(started: World) -> None:
 
 
 def test_before_the_first_run_all_is_new(world: World) -> None:
-    """Nobody has to have run yet for all to be well."""
+    """All is well before the first run."""
     snapshot = world.see()
     assert snapshot.ok
     assert snapshot.headline == "All is well: 1 strategy, 1 bot (1 new)"
@@ -86,7 +86,7 @@ def test_a_slot_missed_while_the_loop_lives(started: World) -> None:
 
 
 def test_a_missed_slot_that_runs_after_all_is_missed_until_that_has_succeeded(started: World) -> None:
-    """catch_up: nobody is told that all is well again before it is."""
+    """catch_up: no message says that all is well again before it is."""
     started.at("12:01:25")
     run_id = started.run(started.slot("12:01"), outcome=None)
     snapshot = started.see()

@@ -95,7 +95,7 @@ def test_a_truncated_journal_is_read_again(started: World) -> None:
 
 
 def test_a_journal_that_is_gone_freezes_nothing(started: World) -> None:
-    """Somebody removed the folder: slots are missed, and nothing is forgotten."""
+    """A removed folder means missed slots, and nothing is forgotten."""
     started.at("12:01:00")
     started.run(started.now)
     started.see()
@@ -227,7 +227,7 @@ def test_a_line_from_the_future_that_comes_twice_is_told_once(started: World) ->
 
 @pytest.mark.parametrize("minutes", [10, 120])
 def test_a_line_from_the_future_that_is_read_late(started: World, minutes: int) -> None:
-    """It is as old as the line before it: what nobody watched then is no news after hours."""
+    """It is as old as the line before it: it is no news hours later."""
     _write_of_the_future(started)
     started.restart()
     started.now += timedelta(minutes=minutes)

@@ -85,7 +85,7 @@ def decision(line: Event) -> DecisionRecord | None:
     when = at(line)
     if when is None:
         return None
-    # An order that came to nothing is shown as that, wherever decisions are shown, and not as a purchase or a sale.
+    # An order that came to nothing is shown as that in every list of decisions, and not as a purchase or a sale.
     action, status = text(line, "action"), text(line, "status")
     came_to_nothing = status in ORDER_PROBLEMS
     about = _values(line, _DECISION)

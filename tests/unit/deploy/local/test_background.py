@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(project: Background, comman
 
 
 def test_a_page_for_other_machines_needs_a_token_or_a_clear_word(project: Background) -> None:
-    """Positions and orders are nobody else's business."""
+    """Positions and orders are readable by their owner only."""
     project.strategy("calm")
     done = project.command("up", OPENBELL_BIND=EVERYWHERE)
     assert done.returncode == 1

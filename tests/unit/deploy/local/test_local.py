@@ -117,7 +117,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def is_alive(process: int) -> bool:
-    """Tell whether a process of that id lives; one that is dead and that nobody has asked for yet does not."""
+    """Tell whether a process of that id lives; a dead one that was not reaped yet does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except OSError:
@@ -191,7 +191,7 @@ def test_a_strategy_is_given_only_the_secrets_that_it_names(project: Project) ->
     listed = [Path(f"/proc/{one}/cmdline").read_bytes() for one in (supervisor, process.pid, project.process("has"))]
     assert not any(SECRET.encode() in line for line in listed)
     assert SECRET not in project.said()
-    assert "portfolio" not in project.said()  # of a profile that nobody asked for
+    assert "portfolio" not in project.said()  # of a profile that was not asked for
 
 
 def test_a_manifest_that_is_not_valid_stops_it_all_before_it_begins(project: Project) -> None:

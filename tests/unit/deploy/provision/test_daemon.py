@@ -63,6 +63,6 @@ def test_a_swarm_gets_log_rotation_alone() -> None:
     ],
 )
 def test_what_cannot_be_read_is_not_replaced(text: str, expected: str) -> None:
-    """It is somebody's, and mended by them."""
+    """It belongs to the user, who has to correct it."""
     with pytest.raises(CommandError, match=f"^/etc/docker/daemon.json there.*{expected}"):
         change(text, live_restore=True)

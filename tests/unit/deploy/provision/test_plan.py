@@ -58,7 +58,7 @@ def test_a_host_that_is_ready_stays_as_it_is() -> None:
 
 
 def test_no_plan_touches_firewall_or_upgrades() -> None:
-    """They are named, so that nobody has to ask."""
+    """They are named in the plan."""
     for facts in (BARE, READY, replace(READY, upgrades=True)):
         parts = {step.part: step for step in plan(HOST, facts)}
         for part in ("firewall", "unattended upgrades"):

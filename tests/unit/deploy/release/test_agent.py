@@ -63,7 +63,7 @@ def agents(tmp_path: Path) -> Iterator[list[Agent]]:
 
 
 def is_free(folder: Path) -> bool:
-    """Tell whether nobody holds the lock."""
+    """Tell whether the lock is free."""
     return subprocess.run(("flock", "--nonblock", str(folder / "lock"), "true"), check=False).returncode == 0
 
 
@@ -129,7 +129,7 @@ def brought(root: Path, name: str, **plan: object) -> Path:
 
 
 def test_a_transaction_has_the_lock_until_it_ends(engine: Engine, agents: list[Agent], tmp_path: Path) -> None:
-    """It goes on when whoever started it is gone, nobody else gets in meanwhile, and its end is in state and audit."""
+    """It goes on when its caller is gone, no other gets the lock meanwhile, and its end is in state and audit."""
     root = tmp_path / "root"
     agents[0].say(OWNER)
     agents[0].answer()
@@ -211,7 +211,7 @@ def test_a_transaction_is_followed_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_server_of_before_goes_on(tmp_path: Path) -> None:
-    """Releases, the one that runs, and a transaction that nobody was told of, as commit 909dbec has left them."""
+    """Releases, the one that runs, and a transaction whose end was not reported, as commit 909dbec has left them."""
     root = tmp_path / "root"
     for name in ("20261101-000000-aaaa", "20261102-000000-bbbb"):
         (root / "releases" / name).mkdir(parents=True)

@@ -52,7 +52,7 @@ def portfolio(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("portfolio")
 def test_what_would_stop_because_its_profile_was_not_named_is_asked_first() -> None:
-    """Where nobody can be asked, both ways to go on are told."""
+    """Off a terminal, both ways to go on are named."""
     expected = (
         "vps: this would stop bb, rsi, because the profile portfolio was not named; nothing was changed: "
         "add PROFILE=kraken,portfolio to keep them, or YES=1 to stop them"

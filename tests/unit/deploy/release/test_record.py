@@ -41,7 +41,7 @@ def test_a_record_of_before_several_strategies_shared_a_container() -> None:
 
 
 def test_what_a_host_says() -> None:
-    """Containers with their fingerprints, releases, the one that runs, and what nobody was told."""
+    """Containers with their fingerprints, releases, the one that runs, and unreported transactions."""
     labels = {"com.docker.compose.service": "pulse", "openbell.fingerprint": "f1"}
     several = {"com.docker.compose.service": "t", "openbell.strategies": "a b"}
     told = {

@@ -67,7 +67,7 @@ def test_an_audit_that_takes_no_line_is_told_with_the_end(tmp_path: Path) -> Non
 
 
 def test_a_release_that_could_not_take_over_is_not_the_current_one(tmp_path: Path) -> None:
-    """The count, the mark or the link: whichever fails, the one before stays."""
+    """If the count, the mark or the link fails, the previous one stays."""
     records = Records(tmp_path)
     for name in ("old", "new"):
         records.release(name).mkdir(parents=True)

@@ -75,6 +75,6 @@ def test_an_image_is_there_if_its_tag_id_and_layers_are(
 
 
 def test_an_image_that_nobody_has_looked_at_is_not_there() -> None:
-    """Somebody was cut off between its load and its check: it travels again."""
+    """An image whose deploy was cut off between load and check is sent again."""
     inventory = HostImages(chains=chains(["12"]), tags={"a:x": "sha256:aa", "a:x-unchecked": "sha256:aa"})
     assert not inventory.has(Local("a:local", "sha256:aa", ("1", "2"), "linux/amd64"), "a:x")

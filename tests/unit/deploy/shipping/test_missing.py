@@ -27,7 +27,7 @@ from deploy.transfer.missing_layers import needed
 def test_only_the_longest_beginning_that_is_there_is_left_out(
     there: list[str], images: dict[str, str], expected: dict[str, str]
 ) -> None:
-    """Each letter of a text is a layer, or an image that needs it; each layer travels once, whoever needs it."""
+    """Each letter of a text is a layer, or an image that needs it; each layer is sent once, for all images that need it."""
     inventory = HostImages(chains=chains(map(tuple, there)))
     found = needed([(name, tuple(layers)) for name, layers in images.items()], inventory)
     assert {layer: "".join(names) for layer, names in found.items()} == expected

@@ -121,7 +121,7 @@ def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Ho
     host.docker(image_inspect=f"echo {ID}")
     done = verify(host, shipment())
     assert (done.returncode, done.stdout) == (0, b"")
-    # Two at a time. Its second name says that nobody has looked yet.
+    # Two at a time. Its second name says that it is not checked yet.
     assert sorted(host.calls.read_text().splitlines()) == [
         f"create --pull never --name openbell-verify-0123456789ab --network none {TAG} true",
         f"image inspect --format {{{{.Id}}}} {TAG}",

@@ -69,7 +69,7 @@ def test_a_line_that_names_no_package_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_an_import_that_no_lock_has_is_told(tmp_path: Path, code: str, module: str, line: int) -> None:
-    """Wherever it stands, with file and line."""
+    """Every import is found, with file and line."""
     assert problems(tmp_path, code) == [
         f"idea/strategy.py:{line}: imports {module}, which no lock has: `make add STRATEGY=idea PACKAGE=...` adds its package"
     ]

@@ -76,7 +76,7 @@ def test_a_request_that_cannot_be_removed_is_obeyed_once(cage: CanaryRunner, tmp
     "text", ["", "{", "[]", "{}", '{"requested_at": "2026-11-20T00:00:00.000Z", "slot": "2026-11-20T00:00:02.000Z"}']
 )
 def test_a_request_that_is_torn_or_old_is_dropped(cage: CanaryRunner, tmp_path: Path, text: str) -> None:
-    """One from before a restart, say: nobody waits for it."""
+    """A run from before a restart, for example, is not waited for."""
     (tmp_path / REQUEST).write_text(text)
     assert cage.step(NOW) == ((), None)
     assert not (tmp_path / REQUEST).exists()

@@ -109,7 +109,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 def test_a_message_goes_once_to_each_channel(scene: Scene) -> None:
-    """And not to the fallback, which nobody needs."""
+    """And not to the fallback, which is not needed."""
     scene.store(message(), "first", "second")
     scene.run(HOUR)
     assert sorted(scene.sent) == [("first", "message 1"), ("second", "message 1")]
@@ -166,7 +166,7 @@ def test_what_a_newer_message_says_too_is_not_sent_late(scene: Scene) -> None:
 
 
 def test_news_about_nothing_that_is_open_is_given_up_after_a_day(scene: Scene) -> None:
-    """Yesterday's digest helps nobody; what is open is never given up."""
+    """Yesterday's digest is given up; what is open never is."""
     with scene.memory.transaction():
         incident = scene.memory.add_incident(Incident(0, "outage", NOW, NOW))
     scene.errors["first"] = "down"

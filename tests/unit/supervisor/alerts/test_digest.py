@@ -178,7 +178,7 @@ def test_a_digest_is_sent_once_a_day_whatever_is_restarted(world: World) -> None
     clock[0] = at("2026-11-24 20:00:00")
     with closing(alerts()) as late:
         late.process(WELL, clock[0])
-        assert len(digests(late)) == 1, "in the evening nobody needs the morning's"
+        assert len(digests(late)) == 1, "the morning's digest is not sent in the evening"
         while (wait := late.process(WELL, at("2026-11-25 13:29:50"))) == 0.0:
             pass  # it also says that it was away
         assert wait == pytest.approx(10.0)

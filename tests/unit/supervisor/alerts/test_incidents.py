@@ -140,7 +140,7 @@ def test_reminders_come_until_it_is_over(tmp_path: Path) -> None:
 
 
 def test_a_paused_bot_is_not_said_to_be_mended(here: Room) -> None:
-    """A condition that ends because somebody paused the bot says so, and by whom."""
+    """A condition that ends because the bot was paused says so, and by whom."""
     here.during(2 * SECOND, condition())
     here.see(after=SECOND, bots=[bot_view(status="paused")])
     _, title, body = here.messages()[-1]
@@ -186,7 +186,7 @@ def test_quiet_hours_keep_a_short_trouble_for_the_morning(tmp_path: Path) -> Non
 
 
 def test_after_its_own_absence_there_is_one_summary_and_no_storm(here: Room) -> None:
-    """What went wrong meanwhile, over or not, is one message that says how long nobody watched; the end is another."""
+    """What went wrong meanwhile, over or not, is one message that says how long there was no watch; the end is another."""
     here.restart(after=2 * HOUR)
     for number in range(45):
         here.fault(condition(f"over-{number}"))
@@ -269,7 +269,7 @@ def test_flips_and_messages_that_are_long_over_are_dropped(here: Room) -> None:
 
 
 def test_a_bot_that_is_removed_is_no_longer_watched(here: Room) -> None:
-    """Its manifest does not name it any more: nobody has seen it work."""
+    """Its manifest does not name it any more, and it was not seen working."""
     here.during(2 * SECOND, condition())
     here.see(after=SECOND, bots=[bot_view("beta")])
     assert here.said()[1:] == [("recovery", "INFO: alpha no longer watched")]

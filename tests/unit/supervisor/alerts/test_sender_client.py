@@ -127,7 +127,7 @@ def test_neither_arguments_nor_environment_hold_a_secret(
 
 @pytest.mark.parametrize("url", [f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}", "json://", f"mailtos://{TOKEN}"])
 def test_a_url_that_apprise_does_not_take(post: SenderClient, url: str) -> None:
-    """It is found without sending anything, and shown to nobody."""
+    """It is found without sending anything, and its address is not shown."""
     said = post.check(Channel("phone", url))
     assert said
     assert TOKEN not in said

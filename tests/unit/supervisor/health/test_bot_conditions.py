@@ -98,7 +98,7 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
         UP,
         [("failed", 240, 2, "")],
     ),
-    ("known to whoever has paused it", BotFacts(BOT, pause=PAUSED, streaks=STREAKS), UP, []),
+    ("known to the person who paused it", BotFacts(BOT, pause=PAUSED, streaks=STREAKS), UP, []),
     ("a run that hangs", BotFacts(BOT, (), (opened(5),)), UP, [("hung", 300, 1, "14:55:00")]),
     ("a later good run does not clear it", BotFacts(BOT, (slot(1),), (opened(5),)), UP, [("hung", 300, 1, "")]),
     ("a run that its loop does not have", BotFacts(BOT, (), (opened(5),), heartbeat_at=ago(4)), UP, []),

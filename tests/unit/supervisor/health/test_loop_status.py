@@ -245,7 +245,7 @@ def test_how_a_loop_is(facts: LoopFacts, status: str, condition: str, reason: st
 
 @pytest.mark.parametrize("facts", [case[1] for case in LOOPS], ids=[case[0] for case in LOOPS])
 def test_a_loops_judgement_holds_until_it_says(facts: LoopFacts) -> None:
-    """Nobody has to ask before: nothing changes without news."""
+    """No earlier check is needed: nothing changes without news."""
     judgement = judge_loop(facts, NOW)
     if judgement.until is not None:
         before = judge_loop(facts, judgement.until - timedelta(milliseconds=1))

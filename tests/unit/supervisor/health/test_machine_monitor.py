@@ -54,7 +54,7 @@ def test_volumes_on_one_disk_are_one_shortage() -> None:
 
 
 def test_what_the_kernel_says_of_a_folder(tmp_path: Path) -> None:
-    """Real figures; a folder that is not there is somebody else's trouble."""
+    """Real figures; a missing folder is not the disk's condition."""
     (room,) = measure({"here": tmp_path, "nowhere": tmp_path / "nowhere"})
     assert room.name == "here"
     assert 0 <= room.free <= room.size

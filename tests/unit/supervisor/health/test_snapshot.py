@@ -61,7 +61,7 @@ def test_the_headline_answers_whether_all_is_well(strategies: list[StrategyView]
 
 
 def test_the_supervisors_own_trouble_comes_first() -> None:
-    """Whoever cannot see must not say that all is well."""
+    """A supervisor that cannot read must not say that all is well."""
     assert headline([strategy("a")], "I am blind") == (False, "I am blind")
 
 

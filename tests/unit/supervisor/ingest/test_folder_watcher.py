@@ -33,7 +33,7 @@ def listened(watcher: FolderWatcher, folder: Path) -> None:
 
 
 def test_a_new_line_ends_the_waiting(watcher: FolderWatcher, tmp_path: Path) -> None:
-    """Whoever sleeps is woken by the write itself."""
+    """The write itself wakes a waiting reader."""
     listened(watcher, tmp_path)
     writing = threading.Thread(target=lambda: (tmp_path / "2026-11-20.jsonl").write_text("{}\n"))
     writing.start()
@@ -63,7 +63,7 @@ def test_a_sleeper_can_be_woken(watcher: FolderWatcher, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_made_again_is_listened_to_again(watcher: FolderWatcher, tmp_path: Path) -> None:
-    """Its removal is news; of the new one nothing is heard until somebody asks for it."""
+    """Its removal is a change; the new folder gives none until it is watched."""
     folder = tmp_path / "pulse"
     folder.mkdir()
     listened(watcher, folder)
@@ -82,7 +82,7 @@ def read(intake: JournalReader, now: datetime, watcher: FolderWatcher) -> int:
 
 
 def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, watcher: FolderWatcher) -> None:
-    """A strategy that nobody heard of is looked at only now and then."""
+    """A strategy without a notification is read only now and then."""
     world.write("note", message="one")
     intake = JournalReader(world.journal, {}, 30)
     assert read(intake, NOW, watcher) == 1
@@ -92,7 +92,7 @@ def test_what_is_heard_is_read_at_once_and_silence_is_not(world: World, watcher:
 
 
 class Deaf(FolderWatcher):
-    """Ears on a file system that tells nobody of a change."""
+    """A watcher on a file system that sends no notifications."""
 
     def _handle(self, number: int, mask: int, file: str) -> None:
         """Nothing."""

@@ -1,4 +1,4 @@
-"""What one strategy leaves in its journal's folder is that strategy's trouble, and delays nobody else's lines."""
+"""Bad files in one strategy's journal folder are that strategy's condition and do not delay other strategies' lines."""
 
 import os
 from collections.abc import Callable

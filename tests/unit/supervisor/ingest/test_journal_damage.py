@@ -47,7 +47,7 @@ def _append(path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("damage", [_double, _bloat, _garble, _tear, _truncate, Path.unlink])
 def test_damage_costs_itself_and_nothing_else(started: World, damage: Callable[[Path], None]) -> None:
-    """What had been read stays known, what comes after is read, and nobody is alarmed."""
+    """What had been read stays known, what comes after is read, and there is no alert."""
     started.at("12:01:00")
     started.run(started.now)
     started.see()

@@ -26,7 +26,7 @@ LINE = {
     ("uncertain", "uncertain", "order_uncertain"),
 ])  # fmt: skip
 def test_an_order_that_came_to_nothing_is_no_sale(status: str, action: str, kind: str | None) -> None:
-    """Wherever decisions are shown, a rejected sale is shown as rejected, and it is news (T14, T33)."""
+    """A rejected sale is shown as rejected in every list of decisions, and it is news (T14, T33)."""
     line = {**LINE, "status": status}
     decision, problem = parse.decision(line), parse.order_problem(line)
     assert decision is not None

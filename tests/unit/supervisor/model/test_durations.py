@@ -88,7 +88,7 @@ def test_what_is_no_creep(found: list[Day]) -> None:
 
 
 def test_a_rise_that_was_mended_is_over_after_three_days() -> None:
-    """Whoever makes runs short again is believed long before the line of all days says so."""
+    """Runs that are short again end the trend long before the line through all days does."""
     rise = [10_000.0 + 1000 * number for number in range(30)]
     assert trend_of(days(*rise, 10_000.0, 10_000.0), MINUTE) is not None
     assert trend_of(days(*rise, 10_000.0, 10_000.0, 10_000.0), MINUTE) is None

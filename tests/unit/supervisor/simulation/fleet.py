@@ -22,7 +22,7 @@ KINDS: tuple[tuple[str, float, str, str | None, tuple[str, ...]], ...] = (
     ("stream", 1.6, "UTC", None, ('kind = "stream"',)),
     ("quick", 0.4, "UTC", None, (QUICK,)),
 )  # fmt: skip
-# A calendar whose table runs out in the middle of the year, until somebody updates it.
+# A calendar whose table runs out in the middle of the year, until it is updated.
 SHORT = "XSHORT"
 SIZES = (1, 2, 5, 10, 20, 45)  # bots of one strategy
 MANY = 500  # bots from which on only large strategies keep their number down

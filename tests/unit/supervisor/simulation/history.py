@@ -62,12 +62,12 @@ class History:
         self.supervisor.step(now)
 
     def attend(self, at: datetime) -> None:
-        """See that somebody looks soon after an instant, and some time later."""
+        """Schedule a judgement soon after an instant, and another some time later."""
         for later in (1.0, 6.5, self.rng.uniform(8, 100)):
             self.agenda.at(max(at, self.agenda.now) + later * SECOND, lambda _: None)
 
     def look_after(self, at: datetime, *seconds: float) -> None:
-        """See that somebody looks so many seconds after an instant."""
+        """Schedule a judgement so many seconds after an instant."""
         for later in seconds:
             self.agenda.at(at + later * SECOND, lambda _: None)
 
@@ -88,7 +88,7 @@ class History:
             self.feed(loop, group, self.slots_of(group[0], at))
 
     def slots_of(self, one: SimulatedBot, after: datetime) -> Iterator[datetime]:
-        """Yield a bot's slots until the end, or until nobody knows them."""
+        """Yield a bot's slots until the end, or until its calendar ends."""
         with suppress(calendars.CalendarExpired):
             while after < self.end:
                 yield from slots_between(one.bot.schedule, after, after + MONTH)

@@ -278,7 +278,7 @@ class Loop:
             self.write("error", at, {**self.fields(one, one.open), **more}, level="error")
 
     def end(self, one: SimulatedBot, run: OpenRun, at: datetime, outcome: str, lasted: float | None) -> None:
-        """Write the end of a run, unless it was ended before, or nobody is there to write it."""
+        """Write the end of a run, unless it was ended before, or no loop is there to write it."""
         if one.open is not run or not self.up:
             return
         one.open = None

@@ -176,12 +176,12 @@ def skipped(loop: Loop, one: SimulatedBot, rng: random.Random) -> None:
 
 
 def paused(loop: Loop, one: SimulatedBot, rng: random.Random) -> None:
-    """Be paused by somebody for a while."""
+    """Be paused by a person for a while."""
     loop.pause(one, loop.agenda.now, timedelta(hours=rng.choice((1, 10, 100))))
 
 
 def run_by_hand(loop: Loop, one: SimulatedBot, rng: random.Random) -> None:
-    """Be run by somebody, beside its slots."""
+    """Be run by a person, beside its slots."""
     at = loop.agenda.now
     loop.run(one, at, at, lasts=300 * MS, trigger="manual")
 

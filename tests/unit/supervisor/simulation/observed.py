@@ -32,7 +32,7 @@ class Record:
         self._left_at: datetime | None = None
 
     def leave(self, now: datetime) -> None:
-        """Note that nobody watches from now on: what is wrong after that may be the same as before, or new."""
+        """Record that the supervisor is down from now on: what is wrong after that may be the same as before, or new."""
         self._left_at = now
 
     def take(self, snapshot: Snapshot, now: datetime) -> None:

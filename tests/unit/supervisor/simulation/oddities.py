@@ -50,7 +50,7 @@ def ran_on_old_bars(loop: Loop, rng: random.Random) -> None:
 
 
 def differed_from_its_broker(loop: Loop, rng: random.Random) -> None:
-    """Find another position at the broker than in its ledger, until somebody has mended that."""
+    """Find another position at the broker than in its ledger, until a person corrects it."""
     at, ends = loop.agenda.now, loop.agenda.now + rng.choice((1800, 40_000)) * SECOND
     difference = {"symbol": "AAPL", "kind": "position", "ours": 10, "theirs": 0}
     loop.write("reconciled", at, {}, "warning", broker="alpaca", differences=[difference])
@@ -160,7 +160,7 @@ def _revive(loop: Loop, one: SimulatedBot, at: datetime, pause: timedelta, outco
 
 
 def journal_damaged(loop: Loop, rng: random.Random) -> None:
-    """Have bytes in its journal that nobody wrote, twice or not at all."""
+    """Have damaged lines, lines twice, or lines missing in its journal."""
     path = _newest_file(loop)
     if path is not None:
         damage = rng.choice((_tear, _garble, _bloat, _double, _cut, _delete))

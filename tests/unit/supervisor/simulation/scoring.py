@@ -34,7 +34,7 @@ class Score:
     steps: int = 0
     injected: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)  # troubles that were said, by kind
-    unseen: int = 0  # troubles that came and went while nobody watched
+    unseen: int = 0  # troubles that came and went while the supervisor was down
     logged: int = 0  # entries in the log of faults
     outcomes: Counter[str] = field(default_factory=Counter)
     missing: list[str] = field(default_factory=list)  # troubles that were not said
@@ -109,7 +109,7 @@ def compare_slots(score: Score, truth: Truth, store: Store, after: datetime, unt
 
 
 def compare(score: Score, truth: Truth, record: Record, away: Sequence[Span], end: datetime) -> list[Trouble]:
-    """Match alarms with troubles, one to one; return the troubles that came and went while nobody watched."""
+    """Match alarms with troubles, one to one; return the troubles that came and went while the supervisor was down."""
     alarms: dict[Key, list[Alarm]] = defaultdict(list)
     for alarm in record.alarms:
         alarms[alarm.key].append(alarm)
@@ -158,7 +158,7 @@ def _told(trouble: Trouble, end: datetime) -> str:
 
 
 def compare_log(score: Score, truth: Truth, faults: Iterable[Fault], unseen: Iterable[Trouble], end: datetime) -> None:
-    """See that the log of faults has what came and went while nobody watched, and nothing that never was."""
+    """See that the log of faults has what came and went while the supervisor was down, and nothing else."""
     entries: dict[Key, list[Fault]] = defaultdict(list)
     for fault in faults:
         entries[fault.condition.key].append(fault)

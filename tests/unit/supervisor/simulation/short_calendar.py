@@ -1,4 +1,4 @@
-"""A calendar whose table runs out in the middle of the history, until somebody updates it."""
+"""A calendar whose table runs out in the middle of the history, until it is updated."""
 
 import json
 import shutil

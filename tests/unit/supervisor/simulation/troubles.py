@@ -103,7 +103,7 @@ def never_started(loop: Loop, rng: random.Random) -> None:
     loop.agenda.at(at + FIRST_START, lambda then: loop.truth.begin(then, "never_started", loop.name, "", loop.cause))
 
     def start(then: datetime) -> None:
-        # What the first start finds within its grace is nobody's: neither the loop's nor the supervisor's.
+        # Slots that the first start finds within their grace count neither for the loop nor for the supervisor.
         if any(then <= one.bot.start_by(slot) + SECOND for one in loop.bots.values() for slot in one.pending):
             loop.agenda.at(then + timedelta(minutes=1), start)
         else:
@@ -115,7 +115,7 @@ def never_started(loop: Loop, rng: random.Random) -> None:
 
 
 def stopped(loop: Loop, rng: random.Random) -> None:
-    """Be stopped by somebody, and started again much later."""
+    """Be stopped by a person, and started again much later."""
     at, length = loop.agenda.now, _length(rng)
     loop.stop(at)
     loop.agenda.at(at + SILENT, lambda then: loop.truth.begin(then, "stopped", loop.name, "", loop.cause))

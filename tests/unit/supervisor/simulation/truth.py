@@ -34,7 +34,7 @@ class Truth:
     """Keeps the outcome of each slot, and all troubles."""
 
     def __init__(self, attend: Callable[[datetime], None]) -> None:
-        """`attend` is told the instants at which something begins or ends: somebody should look right after them."""
+        """`attend` is told the instants at which something begins or ends: there is a judgement right after them."""
         self.outcomes: dict[tuple[str, str], dict[datetime, str | None]] = defaultdict(dict)
         self.troubles: list[Trouble] = []
         self._open: dict[Key, Trouble] = {}

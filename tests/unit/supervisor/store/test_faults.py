@@ -88,7 +88,7 @@ def test_what_went_wrong_in_the_supervisors_absence_is_logged(started: World) ->
 
 
 def test_weeks_of_absence_are_one_entry(started: World) -> None:
-    """Nobody wrote anything for three weeks: one range, and one condition that begins with it."""
+    """Three weeks without a line are one range, and one condition that begins with it."""
     started.at("12:01:00")
     started.run(started.now)
     started.see()
@@ -131,7 +131,7 @@ def test_crashes_in_the_supervisors_absence_are_a_crash_loop(started: World) -> 
 
 
 def test_a_run_on_a_holiday_is_reported(started: World) -> None:
-    """A run of the loop's own where the calendar has no slot; one that somebody asked for is none."""
+    """A run of the loop's own where the calendar has no slot is a fault; a requested one is none."""
     started.now = started.now + timedelta(seconds=7)
     started.run(started.now)
     started.run(started.now, trigger="manual")

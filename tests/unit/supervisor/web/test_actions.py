@@ -190,7 +190,7 @@ def test_a_control_volume_that_cannot_be_written(client: Client) -> None:
 
 
 def test_a_run_takes_no_body(client: Client) -> None:
-    """Nobody should think that what it says is heard."""
+    """A body is refused, because it would have no effect."""
     assert client.change("/api/bots/pulse/run", "POST", json={"symbol": "AAPL"}).status_code == 422
 
 

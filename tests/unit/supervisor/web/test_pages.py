@@ -124,7 +124,7 @@ def test_the_page_of_a_broken_strategy(client: Client) -> None:
 
 
 def test_a_deployment_is_said(client: Client) -> None:
-    """Which release, by whom, and until when nobody is alarmed."""
+    """Which release, by whom, and until when alerts are muted."""
     world = client.world
     until = world.now + timedelta(minutes=5)
     announce(world.control, Deployment("r7", ("pulse",), world.now, until, "ann"))

@@ -1,4 +1,4 @@
-"""Who may read the page: everybody on loopback, beyond it whoever has a token."""
+"""Who may read the page: all on loopback, beyond it holders of a token."""
 
 import dataclasses
 
@@ -78,7 +78,7 @@ def test_a_session_reads_and_changes_nothing(client: Client) -> None:
 
 
 def test_an_exposed_page_without_a_token_says_what_to_set(client: Client) -> None:
-    """To nobody does it show anything."""
+    """Its answer shows nothing, with or without a token."""
     for path in PATHS:
         answer = ask(page(client, Readers(is_exposed=True)), path)
         assert answer.status_code == 403

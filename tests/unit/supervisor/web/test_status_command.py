@@ -41,7 +41,7 @@ def test_it_says_it_to_programs(answered: Client, capsys: pytest.CaptureFixture[
 
 
 def test_what_strategies_write_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """No control characters; where nobody looks, ASCII alone."""
+    """No control characters; off a terminal, ASCII alone."""
     assert status._plain("a\x1b[31mb\tü", ascii_only=False) == "a?[31mb?ü"
     assert status._plain("→ ü", ascii_only=True) == "? ?"
 
@@ -62,7 +62,7 @@ def test_many_bots_are_folded() -> None:
 
 
 def test_a_deployment_is_said() -> None:
-    """With the release, and until when nobody is alarmed."""
+    """With the release, and until when alerts are muted."""
     deployment = {"release": "r7", "by": "ann", "strategies": ["a", "b"], "until": "2026-11-20T12:05:00.000Z"}
     said = list(status.lines({"headline": "All is well", "deployment": deployment}))
     assert said[1] == "Release r7 is being put in place by ann (a, b), until Fri 11-20 12:05:00 UTC"
