@@ -314,6 +314,12 @@ bench-backtest: ## Measure our backtests' slots per second beside backtrader's o
 	@scripts/python-ready dev
 	@$(python) -m tests.bench.backtests
 
+.PHONY: bench-growth
+bench-growth: ## Measure lateness, memory, CPU and alerts with 10 to 1,000 bots and 1 to 100 strategies: [QUICK=1]
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m tests.bench.growth $(if $(value QUICK),--quick)
+
 .PHONY: lock
 lock: ## Lock a strategy's packages anew, in seconds, or all dependencies of openbell: [STRATEGY=]
 ifneq ($(STRATEGY),)

@@ -42,15 +42,21 @@ class Line:
 class Bench:
     """Builds, starts and removes what is measured."""
 
-    def __init__(self, client: docker.DockerClient, kit: Kit) -> None:
+    def __init__(self, client: docker.DockerClient, kit: Kit, strategies: Sequence[str] = STRATEGIES) -> None:
         self.client = client
         self.kit = kit
+        self.strategies = strategies
         self.missing: dict[str, str] = {}  # images that could not be built, and why
 
-    def build(self) -> None:
-        """Build all images: ours by compose as for a user, the peers' from their own file."""
+    def build_ours(self) -> None:
+        """Build the images of the strategies and of the supervisor, by compose as for a user."""
         with doing("building the images of openbell"):
-            self._must(["docker", "compose", "build", "--quiet", *STRATEGIES, "supervisor"])
+            self._must(["docker", "compose", "build", "--quiet", *self.strategies, "supervisor"])
+
+    def build(self) -> None:
+        """Build all images: ours, and the peers' from their own file."""
+        self.build_ours()
+        with doing("building the image of all strategies' runtime"):
             dockerfile = str(self.kit.folder / "images" / "Dockerfile")
             target = ["--target", "runtime", "--tag", self.kit.image("runtime")]
             self._must(["docker", "build", "--quiet", "--file", dockerfile, *target, str(self.kit.folder)])

@@ -23,7 +23,7 @@ class Memory:
 
 def why_unreadable(container: Container) -> str:
     """Return in one line why the memory of a container's processes cannot be read here; empty if it can."""
-    pid = _main(container)
+    pid = main(container)
     try:
         of_process(pid)
     except PermissionError:
@@ -36,7 +36,7 @@ def why_unreadable(container: Container) -> str:
 def of_container(container: Container) -> Memory:
     """Return the memory of all processes of a container, its init included."""
     total = Memory(0, 0, 0)
-    for pid in tree(_main(container)):
+    for pid in tree(main(container)):
         total += of_process(pid)
     return total
 
@@ -57,7 +57,7 @@ def of_process(pid: int) -> Memory:
 
 def shim(container: Container) -> int:
     """Return the id of the engine's process that stands over the container."""
-    status = Path(f"/proc/{_main(container)}/status").read_text()
+    status = Path(f"/proc/{main(container)}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
 
 
@@ -68,7 +68,8 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def _main(container: Container) -> int:
+def main(container: Container) -> int:
+    """Return the id of the container's first process."""
     container.reload()
     return int(container.attrs["State"]["Pid"])
 

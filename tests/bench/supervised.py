@@ -76,14 +76,14 @@ def start(bench: Bench, one: Home, environment: Mapping[str, str] | None = None)
     )
 
 
-def seconds_until_ready(container: Container) -> float:
-    """Return how long after the container's process the page answered with a first judgement."""
+def seconds_until_ready(container: Container, count: int = BOTS) -> float:
+    """Return how long after the container's process the page answered with a first judgement of all bots."""
     container.reload()
     # Python reads six digits of a second, the engine writes nine.
     text = str(container.attrs["State"]["StartedAt"]).rstrip("Z")[:26]
     started = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     end = time.monotonic() + READY_WITHIN
-    while not _knows_all(status(container)):
+    while not _knows_all(status(container), count):
         container.reload()
         if time.monotonic() > end or container.status == "exited":
             msg = f"the supervisor did not get ready:\n{container.logs(tail=20).decode(errors='replace')}"
@@ -92,9 +92,9 @@ def seconds_until_ready(container: Container) -> float:
     return time.time() - started
 
 
-def _knows_all(answer: dict[str, Any] | None) -> bool:
+def _knows_all(answer: dict[str, Any] | None, count: int) -> bool:
     """Tell whether each bot has been judged: they come one strategy after the other while journals are read."""
-    return answer is not None and sum(len(strategy["bots"]) for strategy in answer["strategies"]) >= BOTS
+    return answer is not None and sum(len(strategy["bots"]) for strategy in answer["strategies"]) >= count
 
 
 def status(container: Container) -> dict[str, Any] | None:

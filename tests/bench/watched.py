@@ -42,12 +42,12 @@ class WatchedBot:
             slot += EVERY
 
 
-def bots(crowd: timedelta | None = None, size: int = 0) -> list[WatchedBot]:
-    """Return 1,000 bots, whose slots are spread over the quarter of an hour; `size` of them share the offset `crowd`."""
+def bots(crowd: timedelta | None = None, size: int = 0, count: int = BOTS) -> list[WatchedBot]:
+    """Return bots whose slots are spread over the quarter of an hour; the last `size` of them share the offset `crowd`."""
     found = []
-    for number in range(BOTS):
+    for number in range(count):
         offset = number % GROUPS * STEP
-        if crowd is not None and number >= BOTS - size:
+        if crowd is not None and number >= count - size:
             offset = crowd
         found.append(WatchedBot(f"fleet_{number % STRATEGIES:02}", f"bot-{number:04}", offset))
     return found

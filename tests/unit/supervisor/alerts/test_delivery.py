@@ -195,7 +195,7 @@ def test_workers_serve_real_channels_side_by_side(webhook: Hook, tmp_path: Path)
     )
     settings = AlertSettings(channels=channels, fallback_failures=1)
     file = tmp_path / "alerts.sqlite"
-    with closing(AlertStore(open_database(file))) as memory, closing(SenderClient(now, limit=3.0)) as post:
+    with closing(AlertStore(open_database(file))) as memory, closing(SenderClient(now, limit=8.0)) as post:
         with memory.transaction():
             memory.set_channels(channels, now())
         workers = Workers([Worker(channel, settings, file, post, now) for channel in channels])
@@ -206,7 +206,7 @@ def test_workers_serve_real_channels_side_by_side(webhook: Hook, tmp_path: Path)
             workers.wake()
             wait_until(lambda: webhook.received["ok"], "the good channel's message", 20)
             assert memory.failing().keys() <= {"fails"}, "the one that hangs was not waited for"
-            wait_until(lambda: memory.failing().keys() == {"hangs", "fails"}, "both to have failed", 30)
+            wait_until(lambda: memory.failing().keys() == {"hangs", "fails"}, "both to have failed", 60)
             wait_until(lambda: webhook.received["ok/spare"], "the fallback's message", 20)
         finally:
             workers.stop(10)

@@ -1,0 +1,208 @@
+"""How lateness, memory, CPU and alerts grow with bots and strategies: `python -m tests.bench.growth [--quick]`."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from tests.bench import machine, processes, supervised
+from tests.bench.containers import Bench
+from tests.bench.crowd import by_round
+from tests.bench.figures import UNKNOWN, Table, duration, mebibytes, percentile
+from tests.bench.progress import doing, say, wait_until
+from tests.bench.receiver import receiving
+from tests.bench.samples import our_run_starts
+from tests.bench.watched import GRACE, Live, bots, write_manifests
+from tests.engine.kit import SERVICE, make_kit, removed_afterwards
+
+SIZES = (10, 100, 1000)  # bots
+FLEETS = (1, 10, 100)  # strategies of one bot each
+PERIOD = 30  # seconds between two instants at which all bots are due
+ROUNDS = 3
+SETTLED = 5.0  # seconds after which a start is over
+BEND = 2.0  # a figure that grows so many times faster than what it is of has a bend there
+MISSES = 5  # slots that are missed on purpose, to see when the channel knows
+MANIFEST = 'description = "Grows"\ntimezone = "UTC"\nmax_parallel = 45\n[defaults]\ntimeout = "20s"\ngrace = "20s"\n'
+BOT = '[[bot]]\nid = "bot-{number}"\nsymbols = ["AAPL"]\nevery = "30s"\n'
+SOURCE = '''"""Does nothing, so that only what a run costs is measured."""
+
+from openbell.strategy import Context
+
+
+def run(ctx: Context) -> None:
+    """Return at once."""
+'''
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The figures at one size: seconds of lateness (median and last of a round), KiB of memory, CPU seconds of a round."""
+
+    size: int
+    median: float
+    last: float
+    idle: float
+    cpu: float
+
+
+def main() -> int:
+    """Measure the three curves; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="without the largest sizes")
+    quick = parser.parse_args().quick
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sizes, fleets = (SIZES[:2], FLEETS[:2]) if quick else (SIZES, FLEETS)
+    names = {f"bots-{size}": size for size in sizes} | {f"one-{number}": 1 for number in range(fleets[-1])}
+    try:
+        with _bench(names) as stand:
+            print(machine.facts(stand.client), flush=True)
+            stand.build_ours()
+            by_bots = [_measure(stand, size, [f"bots-{size}"]) for size in sizes]
+            print(_table("One strategy: bots that are all due in one instant", "bots", by_bots), flush=True)
+            by_fleet = [_measure(stand, size, [f"one-{number}" for number in range(size)]) for size in fleets]
+            print(_table("Strategies of one bot each, all due in one instant", "strategies", by_fleet), flush=True)
+            print(_supervisor(stand, sizes), flush=True)
+            say("removing what was built and started")
+    except (DockerException, RuntimeError) as error:
+        say(f"ended early: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("ended early; what was started is removed")
+        return 130
+    return 0
+
+
+@contextmanager
+def _bench(names: dict[str, int]) -> Iterator[Bench]:
+    client = docker.from_env()
+    with tempfile.TemporaryDirectory(prefix="openbell-bench-") as folder:
+        kit = make_kit(Path(folder), [])
+        for name, count in names.items():
+            strategy = kit.folder / "strategies" / name
+            strategy.mkdir(parents=True)
+            (strategy / "strategy.py").write_text(SOURCE)
+            found = "".join(BOT.format(number=number) for number in range(count))
+            (strategy / "strategy.toml").write_text(MANIFEST + found)
+        services = "".join(SERVICE.format(name=name) for name in names)
+        (kit.folder / "compose" / "strategies.yaml").write_text(f"services:\n{services}")
+        try:
+            with removed_afterwards(client, kit.project):
+                yield Bench(client, kit, list(names))
+        finally:
+            client.close()
+
+
+def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
+    """Start the services, and see some rounds."""
+    with doing(f"starting {len(services)} strategies with {size} bots in all"):
+        containers = stand.start(*services)
+        time.sleep(SETTLED)
+    begin = (time.time() // PERIOD + 1) * PERIOD
+    wait_until(
+        begin - SETTLED if begin - SETTLED > time.time() else begin + PERIOD - SETTLED, "waiting for a quiet moment"
+    )
+    begin = (time.time() // PERIOD + 1) * PERIOD
+    idle = _memory(containers)
+    before = _cpu(containers)
+    wait_until(begin + ROUNDS * PERIOD - SETTLED, f"letting {size} bots be due")
+    cpu = (_cpu(containers) - before) / ROUNDS
+    samples = [sample for one in containers for sample in our_run_starts(stand.lines(one))]
+    rounds = by_round(samples, begin, begin + ROUNDS * PERIOD)
+    stand.remove(containers)
+    if not rounds:
+        msg = f"no bot of {services[0]} was seen to run"
+        raise RuntimeError(msg)
+    medians, lasts = [percentile(late, 50) for late in rounds], [max(late) for late in rounds]
+    return Growth(size, percentile(medians, 50), percentile(lasts, 50), idle, cpu)
+
+
+def _memory(containers: Sequence[Container]) -> float:
+    if processes.why_unreadable(containers[0]):
+        return float("nan")
+    return sum(processes.of_container(one).pss for one in containers)
+
+
+def _cpu(containers: Sequence[Container]) -> float:
+    return sum(processes.cpu_seconds(pid) for one in containers for pid in processes.tree(processes.main(one)))
+
+
+def _table(title: str, what: str, found: Sequence[Growth]) -> Table:
+    figures: list[tuple[str, Callable[[Growth], float], Callable[[float], str]]] = [
+        ("run_start, median", lambda one: one.median, duration),
+        ("run_start, last", lambda one: one.last, duration),
+        ("idle PSS", lambda one: one.idle, mebibytes),
+        ("CPU of a round", lambda one: one.cpu, duration),
+    ]
+    rows = tuple((name, *_curve([(one.size, of(one)) for one in found], written)) for name, of, written in figures)
+    headings = ("", *(f"{one.size:,} {what}" for one in found), "bends at")
+    return Table(
+        title, headings, rows, (f"a bend: from there on a figure grows over {BEND:g} times as fast as the {what}",)
+    )
+
+
+def _curve(points: Sequence[tuple[int, float]], written: Callable[[float], str]) -> tuple[str, ...]:
+    """Return the figures of a curve, and the size at which it bends upward."""
+    bend = next(
+        (
+            f"{size:,}"
+            for (smaller, before), (size, figure) in pairwise(points)
+            if before > 0 and figure / before > BEND * size / smaller
+        ),
+        UNKNOWN,
+    )
+    return (*(UNKNOWN if figure != figure else written(figure) for _, figure in points), bend)  # noqa: PLR0124 - NaN
+
+
+def _supervisor(stand: Bench, sizes: Sequence[int]) -> Table:
+    """Let the supervisor watch fleets of each size, with some slots that are missed."""
+    found: list[tuple[int, float, float, float]] = []
+    for size in sizes:
+        with supervised.home(stand, f"growth-{size}") as home, receiving() as receiver:
+            fleet = bots(count=size)
+            write_manifests(home.strategies, fleet)
+            journals = supervised.journals(home, fleet)
+            since = datetime.now(UTC)
+            journals.start(since - timedelta(hours=1))
+            journals.history(since - timedelta(hours=1), since)
+            supervisor = supervised.start(stand, home, {"OPENBELL_ALERT_URLS": receiver.url("json", "ours")})
+            with Live(journals, since) as live:
+                supervised.seconds_until_ready(supervisor, size)
+                start = datetime.now(UTC) + timedelta(seconds=10)
+                slots = sorted((next(bot.slots(start, start + timedelta(hours=1))), bot.id, bot) for bot in fleet)
+                missed = [(bot, slot) for slot, _, bot in slots[:MISSES]]
+                for bot, slot in missed:
+                    live.miss(bot, slot, slot + GRACE + timedelta(seconds=3.2))
+                before, began = _cpu([supervisor]), time.monotonic()
+                wait_until((missed[-1][1] + GRACE).timestamp() + 8, f"missing {MISSES} slots of {size} bots")
+                cpu = (_cpu([supervisor]) - before) * 3600 / (time.monotonic() - began)
+                pss = _memory([supervisor])
+            supervised.stop(supervisor)
+            latencies = [
+                at - deadline
+                for bot, slot in missed
+                for deadline in [(slot + GRACE).timestamp()]
+                if (at := receiver.first("ours", [bot.id], deadline)) is not None
+            ]
+            found.append((size, percentile(latencies, 50) if latencies else float("nan"), pss, cpu))
+    rows = (
+        ("deadline to the channel, median", *_curve([(size, late) for size, late, _, _ in found], duration)),
+        ("PSS", *_curve([(size, pss) for size, _, pss, _ in found], mebibytes)),
+        ("CPU of an hour", *_curve([(size, cpu) for size, _, _, cpu in found], duration)),
+    )
+    headings = ("", *(f"{size:,} bots" for size in sizes), "bends at")
+    return Table("The supervisor, each bot due every quarter of an hour", headings, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
