@@ -63,14 +63,14 @@ def main() -> int:
     quick = parser.parse_args().quick
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sizes, fleets = (SIZES[:2], FLEETS[:2]) if quick else (SIZES, FLEETS)
-    names = {f"bots-{size}": size for size in sizes} | {f"one-{number}": 1 for number in range(fleets[-1])}
+    names = {f"bots_{size}": size for size in sizes} | {f"one_{number}": 1 for number in range(fleets[-1])}
     try:
         with _bench(names) as stand:
             print(machine.facts(stand.client), flush=True)
             stand.build_ours()
-            by_bots = [_measure(stand, size, [f"bots-{size}"]) for size in sizes]
+            by_bots = [_measure(stand, size, [f"bots_{size}"]) for size in sizes]
             print(_table("One strategy: bots that are all due in one instant", "bots", by_bots), flush=True)
-            by_fleet = [_measure(stand, size, [f"one-{number}" for number in range(size)]) for size in fleets]
+            by_fleet = [_measure(stand, size, [f"one_{number}" for number in range(size)]) for size in fleets]
             print(_table("Strategies of one bot each, all due in one instant", "strategies", by_fleet), flush=True)
             print(_supervisor(stand, sizes), flush=True)
             say("removing what was built and started")
