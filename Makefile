@@ -71,7 +71,7 @@ check: ## Validate all strategies without running them
 	$(deploy) check
 
 .PHONY: backtest
-backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10,20 slow=50"] [OPTIONS=]
+backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10,20 slow=50" [WALK_FORWARD=3y/6m]] [OPTIONS=]
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) backtest
 

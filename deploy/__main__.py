@@ -159,7 +159,8 @@ def backtest(settings: Settings, options: Namespace) -> int:
     local.install_packages([options.strategy], places, log_to_stdout(settings.log))
     span = [f"--{name}={day}" for name, day in (("from", options.first), ("to", options.last)) if day]
     choices = (f"--set={choice}" for choice in options.choices)
-    words = (*span, *choices, f"--out=backtests/{options.strategy}", *options.options)
+    walk = (f"--walk-forward={options.walk_forward}",) if options.walk_forward else ()
+    words = (*span, *choices, *walk, f"--out=backtests/{options.strategy}", *options.options)
     given = values(Path(".env"), os.environ)
     own = [one for one in load_all(strategies_folder())[0] if one.name == options.strategy]
     found = secrets.filled(own, given)

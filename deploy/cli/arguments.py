@@ -141,6 +141,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         Variable("FROM", "2010-01-04", read=_day, allowed=DAY, attribute="first"),
         Variable("TO", "2012-12-31", read=_day, allowed=DAY, attribute="last"),
         Variable("SET", '"fast=10,20 slow=50"', read=str.split, default=(), attribute="choices"),
+        Variable("WALK_FORWARD", "3y/6m"),
         Variable("OPTIONS", '"--commission 5"', read=shlex.split, allowed="words with closed quotes", default=()),
     ),
     "history": (

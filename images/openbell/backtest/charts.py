@@ -45,6 +45,12 @@ def pictures(setup: Setup, outcome: Outcome, market: Market, done: Sequence[Trad
     }
 
 
+def equity(curve: Sequence[Point]) -> Line:
+    """Return the line of a curve alone."""
+    kept = thinned(curve)
+    return _line(kept, equity=[one.equity for one in kept])
+
+
 def thinned(curve: Sequence[Point]) -> Sequence[Point]:
     """Return as many points as can be seen: of each stretch the lowest and the highest, so that no spike is lost."""
     return [curve[index] for index in _kept([point.equity for point in curve])]

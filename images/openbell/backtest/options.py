@@ -3,10 +3,13 @@
 import argparse
 import ast
 import os
+import re
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NoReturn
+
+from openbell.backtest.walk_forward import Lengths
 
 WHOLE = 10_000  # basis points: all of an amount
 
@@ -33,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
         "--extended-hours", action="store_true", help="intraday bars outside the regular sessions count"
     )
     parser.add_argument("--set", action="append", default=[], type=_choice, help="a parameter's values: fast=10,20,30")
+    parser.add_argument(
+        "--walk-forward", type=_walk_forward, help="choose parameters on 3y, judge them on the 6m after: 3y/6m"
+    )
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1), help="processes of a sweep")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the report and the journal")
     return parser
@@ -71,6 +77,15 @@ def _basis_points(text: str) -> Decimal:
         msg = f'found "{text}"; allowed: basis points from 0 to below {WHOLE}; one is a hundredth of a percent'
         raise argparse.ArgumentTypeError(msg)
     return amount
+
+
+def _walk_forward(text: str) -> Lengths:
+    found = re.fullmatch(r"([1-9][0-9]?)([ym])/([1-9][0-9]?)([ym])", text)
+    if found is None:
+        msg = f'found "{text}"; allowed: years or months to choose on and to judge on, as in 3y/6m'
+        raise argparse.ArgumentTypeError(msg)
+    inside, outside = (int(found[n]) * (12 if found[n + 1] == "y" else 1) for n in (1, 3))
+    return Lengths(inside, outside)
 
 
 def _choice(text: str) -> tuple[str, list[object]]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from openbell.backtest import charts
+from openbell.backtest import charts, overfitting
 from openbell.backtest.engine import Outcome, Setup
-from openbell.backtest.figures import YEAR, Figures, beside, by_month, drawdown_periods, figures
+from openbell.backtest.figures import YEAR, Figures, beside, by_month, drawdown_periods, figures, returns_of, sharpe
 from openbell.backtest.record import Point
 from openbell.backtest.trades import Trade, trade_figures, trades
+from openbell.backtest.walk_forward import WalkForward
 from openbell.trading.markets import Market
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -23,7 +24,13 @@ Swept = Sequence[tuple[Mapping[str, object], Figures, int]]
 
 
 def write(
-    path: Path, setup: Setup, outcome: Outcome, market: Market, sweep: Swept = (), luck: Sequence[str] = ()
+    path: Path,
+    setup: Setup,
+    outcome: Outcome,
+    market: Market,
+    sweep: Swept = (),
+    luck: Sequence[str] = (),
+    walked: WalkForward | None = None,
 ) -> None:
     """Write the report; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
     environment = jinja2.Environment(
@@ -37,6 +44,8 @@ def write(
     months = by_month(outcome.curve, setup.cash)
     heat_map = charts.heat([(values, one.sharpe) for values, one, _ in sweep])
     shown = charts.pictures(setup, outcome, market, done) if outcome.curve else {}
+    if walked:
+        shown["walk"] = charts.equity(walked.curve)
     text = environment.get_template("report.html").render(
         title=f"Backtest of {setup.folder.name}",
         strategy=setup.folder.name,
@@ -55,6 +64,8 @@ def write(
         heat_most=max((abs(one.sharpe or 0.0) for _, one, _ in sweep), default=0.0),
         sweep=sweep,
         luck=luck,
+        walked=walked,
+        out_of_sample=out_of_sample(walked) if walked else "",
         symbols=list(dict.fromkeys(shown.get("symbols", ()))),  # type: ignore[call-overload]
         trades=done,
         percent=percent,
@@ -100,6 +111,33 @@ def warnings(outcome: Outcome) -> list[str]:
         for one in outcome.ended
     ]
     return found
+
+
+def luck_of(setups: Sequence[Setup], outcomes: Sequence[Outcome], best: int) -> list[str]:
+    """Return what is to be said of the best of a sweep: how much of it luck may be."""
+    columns = [returns_of(one.curve, setup.cash).values for setup, one in zip(setups, outcomes, strict=True)]
+    sharpes = [sharpe(one, 1.0) or 0.0 for one in columns]
+    skill, fitted = overfitting.deflated_sharpe(columns[best], sharpes), overfitting.overfitting(columns)
+    if skill is None or fitted is None:
+        return ["too few returns to say how much of the best of them is luck"]
+    return [
+        (
+            f"deflated Sharpe ratio: with a probability of {skill:.0%} the best is better than luck alone would make the best of "
+            f"{len(columns)}"
+        ),
+        f"probability of backtest overfitting: {fitted:.0%} of the best of one half of the time are below the median in the other",
+    ]
+
+
+def out_of_sample(walked: WalkForward) -> str:
+    """Return what a walk-forward came to, in one line."""
+    one = walked.figures
+    inside = [step.inside.sharpe for step in walked.steps if step.inside.sharpe is not None]
+    return (
+        f"walk-forward, out of sample: {len(walked.steps)} windows, return {percent(one.total_return)}, Sharpe ratio "
+        f"{number(one.sharpe)}, deepest drawdown {percent(one.drawdown)}; where the parameters were chosen, the Sharpe ratio "
+        f"was {number(sum(inside) / len(inside) if inside else None)} on average"
+    )
 
 
 def tiles(setup: Setup, outcome: Outcome, done: Sequence[Trade]) -> list[tuple[str, str]]:

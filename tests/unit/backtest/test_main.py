@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell.backtest import main
+from openbell.backtest import asked
 from openbell.manifest import load
 from openbell.slots import count_slots
 from tests.unit.runner.fakes import wait_for
@@ -47,7 +47,7 @@ def test_a_sweep_shows_every_combination(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "every,kept,first", [("1m", range(48_000, main.MOST + 1), "2011-11-27"), ("1d", range(730, 732), "2010-01-01")]
+    "every,kept,first", [("1m", range(48_000, asked.MOST + 1), "2011-11-27"), ("1d", range(730, 732), "2010-01-01")]
 )
 def test_what_is_due_every_minute_is_run_over_the_newest_slots(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], every: str, kept: range, first: str
@@ -58,11 +58,25 @@ def test_what_is_due_every_minute_is_run_over_the_newest_slots(
     (folder / "strategy.toml").write_text(f'timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "{every}"\n')
     bots = load(folder).bots
     after, until = datetime(2010, 1, 1, tzinfo=UTC), datetime(2012, 1, 1, tzinfo=UTC)
-    begin = main.newest(bots, after, until)
+    begin = asked.newest(bots, after, until)
     assert count_slots(bots[0].schedule, begin, until) in kept
     assert f"{begin:%Y-%m-%d}" == first
     said = capsys.readouterr().err
     assert ("of 1,051,200 slots, from 2011-11-27 on; --from names another first day" in said) == (every == "1m")
+
+
+def test_a_walk_forward_is_judged_on_what_had_no_part_in_the_choice(tmp_path: Path) -> None:
+    """Two windows of half a year each; the report keeps them apart from the sweep, whose luck it names."""
+    options = ("--from", "2011-01-03", "--to", "2012-12-28", "--set", "fast=5,10", "--set", "slow=30,40")
+    done = backtest("ma_crossover", *options, "--walk-forward", "1y/6m", "--out", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "walk-forward, out of sample: 2 windows, return " in done.stdout
+    assert "deflated Sharpe ratio: with a probability of " in done.stdout
+    assert "probability of backtest overfitting: " in done.stdout
+    report = (tmp_path / "report.html").read_text()
+    assert report.count('<div class="chart"') == 9
+    assert "<td>2011-01-03</td><td>2012-01-03</td><td>2012-07-03</td>" in report
+    assert '<table id="heat">' in report
 
 
 def test_a_strategy_that_fails_ends_with_1(tmp_path: Path) -> None:
@@ -116,6 +130,17 @@ def test_a_strategy_that_fails_ends_with_1(tmp_path: Path) -> None:
             ["ma_crossover", "--set", "fast=5,True"],
             2,
             "--set fast: found True; allowed: values such as the manifest's 20",
+        ),
+        (
+            ["ma_crossover", "--walk-forward", "3y"],
+            2,
+            'found "3y"; allowed: years or months to choose on and to judge on',
+        ),
+        (["ma_crossover", "--walk-forward", "3y/6m"], 2, "--walk-forward chooses among parameters: name their values"),
+        (
+            ["ma_crossover", "--from", "2012-01-03", "--set", "fast=5,10", "--walk-forward", "3y/6m"],
+            2,
+            "is shorter than the time to choose on",
         ),
         (["ma_crossover", "--workers", "0"], 2, "--workers: found 0; allowed: 1 or more"),
         (["ma_crossover", "--prices", "no/such"], 2, "--prices: no/such is no folder"),
