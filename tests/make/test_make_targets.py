@@ -23,7 +23,10 @@ WITHOUT_ENGINE = [
     (("backtest", "STRATEGY=../pulse"), 'there is no strategy "../pulse"'),
     (("backtest", "STRATEGY=ma_crossover", "FROM=yesterday"), 'FROM=: found "yesterday"; allowed: a day such as'),
     (("backtest", "STRATEGY=ma_crossover", "SET=speed=1"), "ma_crossover has no such parameter"),
-    (("backtest", "STRATEGY=ma_crossover", "WALK_FORWARD=3y"), 'argument --walk-forward: found "3y"; allowed: years or'),
+    (
+        ("backtest", "STRATEGY=ma_crossover", "WALK_FORWARD=3y"),
+        'argument --walk-forward: found "3y"; allowed: years or',
+    ),
     (("backtest", "STRATEGY=ma_crossover", "OPTIONS=--sped 1"), "unrecognized arguments: --sped"),
     (("backtest", "STRATEGY=ma_crossover", "OPTIONS='"), 'OPTIONS=: found "\'"; allowed: words with closed quotes'),
     (("history", *HISTORY, "MARKET=alpace"), 'MARKET=: found "alpace"; allowed: alpaca, or an exchange such as'),
