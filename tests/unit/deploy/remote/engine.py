@@ -110,7 +110,8 @@ class FakeEngine:
         if verb == "start":
             one.state, one.stopped_by_hand = "running", False
         elif verb in {"stop", "kill"}:
-            one.state, one.stopped_by_hand = "exited", True
+            for each in [self.containers[word] for word in words if word in self.containers]:
+                each.state, each.stopped_by_hand = "exited", True
         elif verb == "update":
             one.policy = words[1]
         elif one.state == "running":
