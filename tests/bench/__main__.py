@@ -11,6 +11,7 @@ from docker.errors import DockerException
 from tests.bench import (
     cpu,
     crowd,
+    first_table,
     idle_pass,
     imports,
     lateness,
@@ -33,6 +34,7 @@ TOPICS = {
     "imports": "what the loop's imports cost",
     "sizes": "sizes of the images",
     "history": "the supervisor of 1,000 bots: its starts, memory and CPU time",
+    "start": "from built images to the table of `make up`",
     "alerts": "from a missed slot's deadline to the channel, with 1,000 bots",
 }
 
@@ -43,6 +45,7 @@ def main() -> int:
     # Whatever ends the benchmark, what it has started is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
+    budgets: list[Budget] = []
     try:
         with bench() as stand:
             print(machine.facts(stand.client), flush=True)
@@ -51,6 +54,8 @@ def main() -> int:
             say("removing what was built and started")
     except (DockerException, RuntimeError) as error:
         say(f"ended early: {error}")
+        if budgets:  # what could not be removed is no reason to lose what was measured
+            print(budget_table(budgets))
         return 1
     except KeyboardInterrupt:
         say("ended early; what was started is removed")
@@ -95,6 +100,7 @@ def _measure(stand: Bench, topics: list[str], *, quick: bool) -> list[Budget]:
         "imports": lambda: imports.measure(stand),
         "sizes": lambda: sizes.measure(stand),
         "history": lambda: supervisor_history.measure(stand, quick=quick),
+        "start": lambda: first_table.measure(stand, quick=quick),
         "alerts": lambda: supervisor_latency.measure(stand, quick=quick),
     }
     for name, measure in alone.items():
