@@ -25,10 +25,10 @@ def replace(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after))
 
 
-def owners(one: Site) -> set[int]:
-    """Return who owns what the strategy has in the volumes of journal and state."""
+def others(one: Site, owner: int) -> list[str]:
+    """Return what in the volumes of journal and state is not this user's."""
     roots = [f"/var/lib/docker/volumes/{one.kit.project}_{name}/_data/fives" for name in ("journal", "state")]
-    return {int(line) for line in one.machine.shell(f"find {' '.join(roots)} -printf '%U\\n'").split()}
+    return one.machine.shell(f"find {' '.join(roots)} ! -uid {owner} -printf '%U:%G %m %p\\n'").splitlines()
 
 
 def more_runs(one: Site) -> None:
@@ -50,12 +50,12 @@ def test_volumes_are_taken_over_with_all_that_is_in_them(engine: docker.DockerCl
         replace(volumes, "command: [openbell, prepare-volumes]", 'command: ["true"]')
         one.must("deploy")
         more_runs(one)
-        assert owners(one) == {SUPERVISOR}
+        assert others(one, SUPERVISOR) == []
         replace(dockerfile, OF_THEN, OF_NOW)
         replace(volumes, 'command: ["true"]', "command: [openbell, prepare-volumes]")
         one.must("deploy")
         more_runs(one)
-        assert owners(one) == {user_id("fives")}
+        assert others(one, user_id("fives")) == []
         one.must("rollback")
         more_runs(one)
         assert assert_no_slot_is_lost_or_doubled(one.journal("fives"), EVERY) >= 6
