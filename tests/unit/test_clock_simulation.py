@@ -4,7 +4,6 @@ More histories: `python -m tests.unit.clock_simulation --seeds 100`.
 """
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,15 +13,15 @@ from tests.unit.clock_simulation import simulate
 
 
 @pytest.mark.parametrize("seed", range(1, 7))
-def test_a_wrong_clock_silences_nothing(seed: int, tmp_path: Path) -> None:
+def test_a_wrong_clock_silences_nothing(seed: int) -> None:
     """Bots go on within a slot, nothing stays wrong, and what the loop misses afterwards is told."""
-    result = simulate(seed, tmp_path)
+    result = simulate(seed)
     assert result.problems == [], result
     assert result.slots > 20
 
 
-def test_the_simulation_notices_slots_of_the_future_that_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_simulation_notices_slots_of_the_future_that_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop and a supervisor that account for slots to come are found out."""
     monkeypatch.setattr(recorder, "AHEAD", timedelta(days=20_000))
     monkeypatch.setattr(Loop, "_clock_stepped", lambda *_: None)
-    assert any(simulate(seed, tmp_path / str(seed)).problems for seed in range(1, 9))
+    assert any(simulate(seed).problems for seed in range(1, 9))
