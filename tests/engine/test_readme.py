@@ -141,3 +141,19 @@ def test_a_reason_arrives_word_for_word(project: Kit, reason: str) -> None:
         assert json.loads(stored)["reason"] == reason
     finally:
         run(project.folder, "make unhalt")
+
+
+def test_a_backup_of_what_runs_can_be_restored(project: Kit, tmp_path: Path) -> None:
+    """Made while everything runs, of all volumes; a restore is refused until everything is stopped. It is the last test here."""
+    file = tmp_path / "backup.tar.gz"
+    run(project.folder, "make pause BOT=pulse REASON=kept")
+    assert "databases" in run(project.folder, f"make backup TO={file}")
+    run(project.folder, "make resume BOT=pulse")
+    done = call(project.folder, f"make restore FROM={file}")
+    assert done.returncode == 2
+    assert "stop everything with `make down` first" in done.stderr
+    run(project.folder, "make down")
+    assert f"restored {file}" in run(project.folder, f"make restore FROM={file}")
+    assert len(list(tmp_path.glob("backup.tar.gz.before-*.tar.gz"))) == 1
+    run(project.folder, "make up")
+    wait_until(lambda: "kept" in call(project.folder, "make ps").stdout, "the pause that the backup holds", 60)
