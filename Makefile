@@ -262,6 +262,12 @@ test-orders: ## Kill the order path between every two statements, on SQLite and 
 	@OPENBELL_TEST_ORDERS=whole $(python) -m pytest -q -n auto tests/unit/test_order_kills.py tests/serverless/test_order_kills.py
 	@$(python) -m tests.unit.trading_simulation --year --seed "$${SEED:-1}"
 
+.PHONY: test-mutants
+test-mutants: ## Change the code that decides about slots, money and health in 2,000 places, and count what its tests notice: [ROOMS="limits ledger"]
+	@scripts/python-ready dev
+	@.venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r tests/mutants/requirements.txt
+	@$(python) -m tests.mutants $(ROOMS)
+
 .PHONY: test-fuzz
 test-fuzz: ## Give 100,000 mutated inputs each to whatever reads files, requests and calls of others (half an hour)
 	@scripts/python-ready dev

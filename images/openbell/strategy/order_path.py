@@ -8,7 +8,6 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import cast
 
 from openbell.ledger import Ledger, OrderRecord
 from openbell.order_terms import Terms, leg_id, other_side
@@ -112,11 +111,11 @@ class OrderPath:
     def replace(self, order: OrderRecord, quantity: float, terms: Terms) -> PlacedOrder:
         """Give an order that waits another quantity in all and other terms, and return it as it is then."""
         self._ledger.check_epoch()
-        if not hasattr(self._broker, "replace"):
+        if not isinstance(self._broker, CanReplace):
             msg = "this broker cannot change an order: cancel it, and send another one"
             raise BrokerError(msg)
         wanted = Order(order.client_order_id, order.symbol, order.side, quantity, terms=terms)
-        placed = cast("CanReplace", self._broker).replace(wanted)
+        placed = self._broker.replace(wanted)
         self._ledger.amend(order.client_order_id, placed.quantity, terms)
         self.settle(placed)
         return placed

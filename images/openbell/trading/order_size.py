@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
 from functools import lru_cache
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
 from openbell.order_terms import Terms
 from openbell.position import ZERO, decimal
@@ -66,6 +66,7 @@ def priced(terms: Terms, side: str, rules: SizeRules) -> Terms:
     )
 
 
+@runtime_checkable
 class HasSizes(Protocol):
     """A broker that knows its market's steps."""
 
@@ -76,7 +77,7 @@ class HasSizes(Protocol):
 
 def sizes_of(broker: object, symbol: str) -> SizeRules:
     """Return a broker's rules; those of a billionth for a broker that has none, such as one of the user's own."""
-    return cast("HasSizes", broker).sizes(symbol) if hasattr(broker, "sizes") else SizeRules()
+    return broker.sizes(symbol) if isinstance(broker, HasSizes) else SizeRules()
 
 
 def as_decimal(quantity: float) -> Decimal:

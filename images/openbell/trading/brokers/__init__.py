@@ -7,7 +7,7 @@ names an order for ever: submitted twice it is one order, so an attempt may repe
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from openbell.order_terms import FINAL as FINAL
 from openbell.trading.errors import BrokerError as BrokerError
@@ -67,6 +67,7 @@ class Broker(Protocol):
         ...
 
 
+@runtime_checkable
 class CanReplace(Protocol):
     """A broker that can change an order that waits."""
 
