@@ -97,6 +97,7 @@ def waiting(name: str, side: str, quantity: float, filled: float = 0.0, status: 
     # Both exits of what is held: one cancels the other.
     ([waiting(leg_id("a", TAKE_PROFIT), "sell", 3.0), waiting(leg_id("a", STOP_LOSS), "sell", 3.0)], "sell", 3),
     ([waiting(leg_id("a", TAKE_PROFIT), "sell", 2.0), waiting(leg_id("a", STOP_LOSS), "sell", 3.0)], "sell", 3),
+    ([waiting(leg_id("a", TAKE_PROFIT), "sell", 3.0), waiting(leg_id("a", STOP_LOSS), "sell", 2.0)], "sell", 3),
     ([waiting(leg_id("a", TAKE_PROFIT), "sell", 3.0), waiting(leg_id("b", STOP_LOSS), "sell", 2.0)], "sell", 5),
     # A bracket's exits count as far as its entry has filled.
     ([waiting("a", "buy", 3.0, 1.0), waiting(leg_id("a", TAKE_PROFIT), "sell", 3.0)], "sell", 1),

@@ -1,7 +1,7 @@
 """A year of trading on the real order path and ledger, at a model venue, with kills at any statement.
 
-Two bots trade hourly by a price that wanders. Attempts are killed and answers lost; orders fill late and in parts, and fees are
-kept in the coin. Nothing may be sent twice, no exit be refused, and the books agree with the venue's.
+Two bots trade hourly by a price that wanders; the loop's own code decides on their slots and recovers after its death. Attempts
+are killed, with the loop or without it, and answers lost; orders fill late and in parts, and fees are kept in the coin. Nothing may be sent twice, no exit be refused, and the books agree with the venue's.
 
 `python -m tests.unit.trading_simulation --year --seed 1`.
 """
@@ -21,7 +21,9 @@ from unittest.mock import patch
 
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
-from openbell.manifest import Bot, Limits
+from openbell.manifest import Bot, Limits, Schedule
+from openbell.runner.decide import decide
+from openbell.runner.recovery import recover
 from openbell.strategy.context import Context
 from openbell.strategy.run_state import Run
 from openbell.trading import reconciliation
@@ -32,11 +34,9 @@ from tests.order_attempts import MANIFEST, Killed, OneMarket, Steps, TracedDatab
 from tests.venue_model import ALL_RULES, UNIQUE_IDS, Clock, ModelBroker, Venue, VenueRules
 
 HOUR = timedelta(hours=1)
-ATTEMPTS = 3
 LONGEST = 120  # statements of an attempt, about
-BOTS = tuple(
-    replace(MANIFEST.bots[0], id=name, symbols=(f"{coin}/USDT",)) for name, coin in (("a", "BTC"), ("b", "ETH"))
-)
+HOURLY = replace(MANIFEST.bots[0], schedule=Schedule("UTC", every=HOUR), retries=2)
+BOTS = tuple(replace(HOURLY, id=name, symbols=(f"{coin}/USDT",)) for name, coin in (("a", "BTC"), ("b", "ETH")))
 # The rule buys for 1,000: at three times the price its exit is beyond the limit.
 LIMITS = Limits(max_order_value=1_100, max_orders_per_day=4)
 
@@ -48,6 +48,9 @@ class Outcome:
     rules: str
     orders: int = 0
     kills: int = 0
+    restarts: int = 0  # of the loop, after it was killed too
+    doubled: int = 0
+    differing: int = 0  # positions
     exits_refused: int = 0
     adopted: int = 0
     problems: list[str] = field(default_factory=list)
@@ -55,8 +58,9 @@ class Outcome:
     def __str__(self) -> str:
         told = "; ".join(self.problems[:5]) or "no problem"
         return (
-            f"{self.rules}: {self.orders} orders, {self.kills} kills, {self.exits_refused} exits refused, "
-            f"{self.adopted} uncertain orders adopted; {told}"
+            f"{self.rules}: {self.orders} orders, {self.kills} kills, {self.restarts} restarts of the loop, "
+            f"{self.adopted} uncertain orders adopted; {self.doubled} doubled orders, {self.differing} positions that differ, "
+            f"{self.exits_refused} exits refused; {told}"
         )
 
 
@@ -79,7 +83,7 @@ class TradingSimulation:
             self._venue.price = min(1_000.0, max(10.0, self._venue.price * math.exp(self._chance.gauss(0.0, 0.03))))
             slot = self._clock()
             for bot in BOTS:
-                self._slot(bot, slot)
+                self._due(bot, self._clock())
             self._clock.wait(slot + HOUR / 2)
             self._between()
             self._clock.wait(slot + HOUR)
@@ -88,17 +92,41 @@ class TradingSimulation:
         self._compare()
         return self.outcome
 
-    def _slot(self, bot: Bot, slot: datetime) -> None:
+    def _due(self, bot: Bot, now: datetime) -> None:
+        """Decide on the bot's slots and run the one that is due, as the loop does; the loop may die with its run."""
         wants = self._chance.choice(["buy", "sell", "hold", "hold"])
-        claim = Claim(bot.id, slot, f"{bot.id} {slot:%F %H}", 1, "loop", slot)
         with closing(self._ledger()) as ledger:
-            ledger.claim([claim])
-        for attempt in range(1, ATTEMPTS + 1):
-            claim = replace(claim, attempt=attempt)
+            decision = decide(bot, ledger.accounted_until(bot.id) or now - HOUR, now, busy=False, pause=None)
+            ledger.account((skip.bot, skip.last) for skip in decision.skips)
+            if decision.run is None:
+                return
+            slot = decision.run
+            (claim,) = ledger.claim([Claim(bot.id, slot, f"{bot.id} {slot:%F %H}", 1, "loop", now)])
+        for _ in range(bot.retries + 1):
             if self._attempt(bot, claim, wants):
+                outcome = "succeeded"
                 break
+            if self._chance.random() < 0.5:
+                again = [one for one in self._restarted() if one.run_id == claim.run_id]
+                if not again:
+                    return
+                claim = again[0]
+            else:
+                claim = replace(claim, attempt=claim.attempt + 1)
+        else:
+            outcome = "failed"
         with closing(self._ledger()) as ledger:
-            ledger.finish([(claim, "succeeded")])
+            ledger.finish([(claim, outcome)])
+
+    def _restarted(self) -> list[Claim]:
+        """Start another loop after one that was killed: what it left open ends, or goes on."""
+        self.outcome.restarts += 1
+        journal = Journal(self._folder, "demo", "boot", echo=False)
+        with closing(self._ledger()) as ledger:
+            again = recover(self._manifest, ledger, journal, self._clock())
+        with suppress(OSError):
+            os.close(journal._file)
+        return again
 
     def _attempt(self, bot: Bot, claim: Claim, wants: str) -> bool:
         self._venue.at_once = self._chance.choice([0.0, 0.3, 1.0, 1.0])
@@ -165,12 +193,15 @@ class TradingSimulation:
     def _compare(self) -> None:
         ids = [one.client_order_id for one in self._venue.orders]
         self.outcome.orders = len(ids)
-        self.outcome.problems += [f"{one} was sent twice" for one in sorted(set(ids)) if ids.count(one) > 1]
+        doubled = [one for one in sorted(set(ids)) if ids.count(one) > 1]
+        self.outcome.doubled = len(doubled)
+        self.outcome.problems += [f"{one} was sent twice" for one in doubled]
         with closing(self._ledger()) as ledger:
             ours = ledger.holdings()
             for symbol in sorted({*ours, *self._venue.held}):
                 there = self._venue.held.get(symbol, 0.0)
                 if abs(ours.get(symbol, 0.0) - there) > 1e-6:
+                    self.outcome.differing += 1
                     self.outcome.problems.append(
                         f"{symbol}: the ledger says {ours.get(symbol, 0.0)}, the venue {there}"
                     )
