@@ -60,6 +60,12 @@ remove: ## Stop a strategy and delete its folder; its data stays: STRATEGY= [DAT
 	$(call need,STRATEGY,my_idea)
 	$(deploy) remove
 
+.PHONY: rename
+rename: ## Give a strategy another name, and let its ledger, account and journal go along: STRATEGY= TO= [YES=1] [HOST=]
+	$(call need,STRATEGY,my_idea)
+	$(call need,TO,better_idea)
+	$(deploy) rename
+
 .PHONY: add
 add: ## Let a strategy use packages, and lock them: STRATEGY= PACKAGE="pandas scikit-learn"
 	$(call need,STRATEGY,my_idea)

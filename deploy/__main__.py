@@ -23,6 +23,7 @@ from deploy.local.process_target import ProcessTarget
 from deploy.local.processes import LocalPaths, asked_for
 from deploy.log import log_to_stdout
 from deploy.release import commands as releases
+from deploy.rename import rename
 from deploy.serverless import command as serverless
 from deploy.settings import STRATEGIES, Settings, read_settings, strategies_folder, values
 from deploy.start import down, restart, setup, up
@@ -220,6 +221,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "demo": run_demo,
     "init": init,
     "remove": remove,
+    "rename": rename,
     "add": add,
     "lock": lock,
     "backup": backups.backup,

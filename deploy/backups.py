@@ -84,7 +84,7 @@ def write(there: Installation, place: BackupPlace, *words: str) -> str:
                 done = there.backup(output, *words)
                 os.fsync(output.fileno())
             if done.code:
-                msg = f"no backup was made: {_reason(done.errors)}"
+                msg = f"no backup was made: {reason(done.errors)}"
                 raise CommandError(msg)
             holds = _check(part)
             return f"{place.keep(part)}: {holds}"
@@ -100,7 +100,7 @@ def put_in_place(there: Installation, file: Path) -> str:
     with file.open("rb") as source:
         done = there.restore(source)
     if done.code:
-        msg = f"nothing was restored: {_reason(done.errors)}"
+        msg = f"nothing was restored: {reason(done.errors)}"
         raise CommandError(msg)
     return done.text.strip()
 
@@ -123,12 +123,13 @@ def _check(file: Path) -> str:
     with file.open("rb") as source:
         done = processes.piped(processes.Command((OPENBELL, "restore", "--check")), source)
     if done.code:
-        msg = f"{file}: {_reason(done.errors)}"
+        msg = f"{file}: {reason(done.errors)}"
         raise CommandError(msg)
     return done.text.strip()
 
 
-def _reason(told: str) -> str:
+def reason(told: str) -> str:
+    """Return the line of a command's errors that says why it failed."""
     lines = [line for line in told.splitlines() if line.strip()]
     ours = [line.partition(": ")[2] for line in lines if line.startswith(("openbell ", "openbell: "))]
     return (ours or lines or ["it said nothing"])[-1]

@@ -85,6 +85,10 @@ class Processes:
         finally:
             os.close(lock)
 
+    def rename(self, old: str, new: str, seconds: int) -> Output:
+        """Give a strategy's data another name, once its loop has ended, which may take so long."""
+        return processes.piped(self._command("rename", f"--wait={seconds}", old, new), None)
+
     def _command(self, *words: str) -> Command:
         folders = {
             **LocalPaths(Path(), self._data).environment(),
@@ -122,6 +126,10 @@ class Containers:
             msg = f"{', '.join(running[:3])} {run}: stop everything with `make down` first"
             raise CommandError(msg)
         yield
+
+    def rename(self, old: str, new: str, seconds: int) -> Output:
+        """Give a strategy's data another name, once its loop has ended, which may take so long."""
+        return processes.piped(self._command("rename", f"--wait={seconds}", old, new), None)
 
     def _command(self, *words: str) -> Command:
         volume = json.loads(processes.output(compose.configuration()))["volumes"]["supervisor"]["name"]

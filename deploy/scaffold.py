@@ -54,21 +54,26 @@ def run(ctx: Context) -> None:
 '''
 
 
+def must_be_a_name(variable: str, name: str, strategies: Path, compose: Path) -> None:
+    """Raise CommandError, which names the variable, unless a new strategy may have this name."""
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+        msg = f"{variable}: found {quoted(name)}; allowed: a name such as my_idea: lower-case letters, digits and single _ between them, at most {_LONGEST}"
+        raise CommandError(msg, 2)
+    if (strategies / name).exists():
+        msg = f"{strategies / name} is there already: choose another name, or remove it first"
+        raise CommandError(msg)
+    if why := refusal(name, compose):
+        msg = f"{variable}: found {quoted(name)}, which is {why}; choose another name"
+        raise CommandError(msg, 2)
+
+
 def create(name: str, strategies: Path, compose: Path) -> tuple[Path, ...]:
     """Write the strategy's two files; return what was written. Nothing is overwritten.
 
     compose: the folder of the kit's Compose files, whose other services' names are taken.
     """
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
-        msg = f"STRATEGY: found {quoted(name)}; allowed: a name such as my_idea: lower-case letters, digits and single _ between them, at most {_LONGEST}"
-        raise CommandError(msg, 2)
+    must_be_a_name("STRATEGY", name, strategies, compose)
     folder = strategies / name
-    if folder.exists():
-        msg = f"{folder} is there already: choose another name, or remove it first"
-        raise CommandError(msg)
-    if reason := refusal(name, compose):
-        msg = f"STRATEGY: found {quoted(name)}, which is {reason}; choose another name"
-        raise CommandError(msg, 2)
     files = {folder / "strategy.toml": MANIFEST, folder / "strategy.py": CODE}
     try:
         folder.mkdir(parents=True)

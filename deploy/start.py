@@ -3,6 +3,7 @@
 import json
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
@@ -11,17 +12,19 @@ from deploy.cli import operate
 from deploy.docker import build_output, compose, engine, generated, profiles
 from deploy.errors import CommandError
 from deploy.local import background
-from deploy.local.process_target import ProcessTarget
+from deploy.local.process_target import OPENBELL, ProcessTarget
 from deploy.local.processes import LocalPaths, asked_for, supported
 from deploy.local.processes import processes as wanted_processes
 from deploy.local.run import data_folder, install_packages
 from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
+from deploy.strategy_checks.names import taken_names
 from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML
-from openbell.manifest import load_all
+from openbell.manifest import load_all, strategy_folders
 
+RENAMED = "nothing was started: a strategy has another name, see above"
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 
 
@@ -41,13 +44,13 @@ def up(settings: Settings, options: Namespace) -> int:
     return _show(containers, settings, log)
 
 
-def restart(settings: Settings) -> None:
-    """Let the processes in the background, if they run, be those of the strategies as they are now."""
+def restart(settings: Settings, without: str = "") -> None:
+    """Let the processes in the background, if they run, be those of the strategies as they are now, but for one."""
     given = values(Path(".env"), os.environ)
     places = LocalPaths(strategies_folder().absolute(), data_folder(settings.project, given))
     plain = ProcessTarget(settings, places.data)
     if plain.runs:
-        _start_processes(plain, places, settings, log_to_stdout(settings.log))
+        _start_processes(plain, places, settings, log_to_stdout(settings.log), without)
         readiness.wait(plain, log_to_stdout(settings.log))
 
 
@@ -82,13 +85,16 @@ def _show(where: Target, settings: Settings, log: Log) -> int:
     return 0
 
 
-def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Settings, log: Log) -> None:
+def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Settings, log: Log, without: str = "") -> None:
     supported()
     given = values(Path(".env"), os.environ)
     preflight.folder(places.data)
     if owner := plain.root:
         _must_be_here(owner, settings)
     wanted = asked_for(load_all(strategies_folder())[0], given.get("COMPOSE_PROFILES", ""))
+    wanted = [one for one in wanted if one.name != without]
+    if not without:
+        _bots_must_stay({**os.environ, **places.environment(), "OPENBELL_STRATEGIES": str(places.strategies)})
     install_packages((manifest.name for manifest in wanted), places, log)
     found = stamped(wanted_processes(wanted, places, settings, secrets.filled(wanted, given)), places)
     listen = next(one.environment["OPENBELL_LISTEN"] for one in found if one.name == compose.SUPERVISOR)
@@ -106,11 +112,8 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
     if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in where.services()):
         preflight.port(settings)
     preflight.engine_disk(Path(processes.output(compose.engine_folder()).strip()))
-    log.info("building the images")
-    generated.stage(strategies_folder())
-    if code := build_output.build(compose.build(), log):
-        msg = "an image could not be built: the step that failed is above"
-        raise CommandError(msg, code)
+    build(log)
+    _renamed_must_stay(where)
     if gives_way := _other_form():
         log.info("stopping the strategies' other form", services=", ".join(gives_way))
         processes.run(compose.remove(gives_way))
@@ -118,6 +121,28 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
     if code := processes.long(compose.up(), log, _with_secrets()):
         msg = "not everything could be started: see above"
         raise CommandError(msg, code)
+
+
+def build(log: Log) -> None:
+    """Build the images; CommandError if one cannot be built."""
+    log.info("building the images")
+    generated.stage(strategies_folder())
+    if code := build_output.build(compose.build(), log):
+        msg = "an image could not be built: the step that failed is above"
+        raise CommandError(msg, code)
+
+
+def _renamed_must_stay(where: LocalTarget) -> None:
+    """Raise CommandError, before anything is stopped, if a strategy's container is there under another name."""
+    known = {*(folder.name for folder in strategy_folders(strategies_folder())), *taken_names(Path("compose"))}
+    orphans = [one for one in where.services() if known.isdisjoint((one.name, *one.strategies))]
+    if orphans and processes.run(compose.check_bots()):
+        raise CommandError(RENAMED)
+
+
+def _bots_must_stay(environment: Mapping[str, str]) -> None:
+    if processes.run((OPENBELL, "rename", "--check"), environment):
+        raise CommandError(RENAMED)
 
 
 def _with_secrets() -> dict[str, str]:

@@ -131,6 +131,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "new": (Variable("STRATEGY", "my_idea", required=True),),
     "init": (Variable("DIR", "../my-strategies", required=True),),
     "remove": (STRATEGY, _switch("DATA"), _switch("YES")),
+    "rename": (STRATEGY, Variable("TO", "better_idea", required=True), _switch("YES"), ON),
     "add": (STRATEGY, Variable("PACKAGE", '"pandas scikit-learn"', required=True)),
     "lock": (STRATEGY,),
     "next": (ONE_OR_ALL, _switch("ALL")),

@@ -109,6 +109,12 @@ def forget(strategy: str) -> Command:
     return (*COMPOSE, "--profile", "*", *words)
 
 
+def check_bots() -> Command:
+    """Say, before anything is stopped, which bots have run here as another strategy's."""
+    options = ("run", "--rm", "--no-deps", "-T", "--quiet-pull", "volumes")
+    return (*COMPOSE, "--progress", "quiet", *options, "openbell", "rename", "--check")
+
+
 def with_volumes(volume: str, words: Iterable[str]) -> Command:
     """Run a command of openbell in a container with the volumes of all strategies and another one, beside what runs."""
     options = ("run", "--rm", "--no-deps", "-T", "--quiet-pull", f"--volume={volume}", "volumes")

@@ -60,6 +60,19 @@ def folders(project: str) -> frozenset[str]:
         client.close()
 
 
+def remove(project: str, service: str) -> None:
+    """Stop a service's containers, which lets their runs end, and remove them."""
+    client = docker.DockerClient(base_url=address(), timeout=20)
+    try:
+        labels = [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"]
+        for one in client.containers.list(all=True, filters={"label": labels}):
+            client.api.timeout = int(one.attrs["Config"].get("StopTimeout") or 10) + 60
+            one.stop()
+            one.remove()
+    finally:
+        client.close()
+
+
 def services(project: str, at: str | None = None) -> tuple[Service, ...]:
     """Return the project's containers by name; Problem if no engine answers at the address, which is ours by default."""
     try:

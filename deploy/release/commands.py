@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.docker import profiles
@@ -43,6 +43,7 @@ class DeployOptions:
     idle: bool = False  # wait until nothing runs or is due soon
     to: str | None = None  # the release to go back to
     yes: bool = False  # do not ask
+    renames: Mapping[str, str] = field(default_factory=dict)  # strategies that run there by another name: old to new
 
 
 def deploy(
@@ -82,7 +83,7 @@ def deploy(
                         shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))
                     if wishes.strategy and there.current:
                         draft = build.within(there.current, _its_compose(connection), draft)
-                    plan = plans.plan(draft.release, there)
+                    plan = plans.plan(draft.release, there, wishes.renames)
                     _show(connection, plan, there, shipment)
                     _must_be_ready(host, facts, shipment.disk_bytes)
                     _must_have_memory(host, facts, plan)
@@ -108,7 +109,7 @@ def rollback(host: Host, log: Log, wishes: DeployOptions) -> int:
                 there = host_state.look(connection)
                 _tell_of_the_last(connection, there, log)
                 release = plans.back(there, wishes.to)
-                plan = plans.plan(release, there)
+                plan = plans.plan(release, there, plans.renamed(release, there.current))
                 _show(connection, plan, there, None)
                 if not plan.changes and release == there.current:
                     log.info("nothing to do: this is what runs there")

@@ -8,6 +8,8 @@ from deploy.errors import CommandError
 from deploy.release.host_state import HostState, Running
 from deploy.release.release import Release, ServiceRecord
 
+NO_RENAMES: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -20,6 +22,7 @@ class Plan:
     takes_over: tuple[str, ...] = ()  # of those that are made anew: they get strategies that other services had
     gives_way: Mapping[str, str] = field(default_factory=dict)  # of those that go: who takes their strategies over
     strategies: tuple[str, ...] = ()  # that are stopped and started
+    renames: Mapping[str, str] = field(default_factory=dict)  # strategies that get another name: old to new
 
     @property
     def changes(self) -> bool:
@@ -32,17 +35,23 @@ class Plan:
 
         A strategy's new container starts beside the old one, where its loop imports it and waits for its lock: so no
         strategy is away for longer than its old loop takes to stop. What takes strategies over from other services starts
-        beside those, before they are stopped. What is no strategy has ports and stores that two cannot share: its container
-        is replaced. The supervisor is last.
+        beside those, before they are stopped. A strategy's data gets its new name while neither loop has it. What is no
+        strategy has ports and stores that two cannot share: its container is replaced. The supervisor is last.
         """
-        others = [name for name in self.recreate if name not in self.takes_over]
+        own = [name for name in self.recreate if name not in self.takes_over and self._gets_another_name(name)]
+        others = [name for name in self.recreate if name not in (*self.takes_over, *own)]
         return (
             *((self._way(name), name) for name in others if name != SUPERVISOR),
-            *(("start", name) for name in self.takes_over),
-            *(("stop", name) for name in self.gives_way),
-            *(("check", name) for name in self.takes_over),
+            *(("start", name) for name in (*self.takes_over, *own)),
+            *(("stop", name) for name in (*self.gives_way, *own)),
+            *(("rename", old) for old in self.renames),
+            *(("check", name) for name in (*self.takes_over, *own)),
             *(("replace", name) for name in others if name == SUPERVISOR),
         )
+
+    def _gets_another_name(self, service: str) -> bool:
+        """Tell whether a strategy of a service has another name there."""
+        return not frozenset(self.renames.values()).isdisjoint(self.release.services[service].manifests)
 
     def _way(self, name: str) -> str:
         return "switch" if self.release.services[name].manifests else "replace"
@@ -51,6 +60,10 @@ class Plan:
         """Return the plan for a person."""
         return [
             *(f"start     {name} ({why}{self._hosted(name)})" for name, why in self.recreate.items()),
+            *(
+                f"rename    {old} to {new} (its ledger, account, state and journal go along)"
+                for old, new in self.renames.items()
+            ),
             *(f"remove    {name} ({self._why_it_goes(name)})" for name in self.remove),
             *([f"untouched {', '.join(self.keep)}"] if self.keep else []),
         ]
@@ -63,8 +76,10 @@ class Plan:
         return f"handed over to {self.gives_way[name]}" if name in self.gives_way else "it is not in this release"
 
 
-def plan(release: Release, deployed: HostState) -> Plan:
+def plan(release: Release, deployed: HostState, renames: Mapping[str, str] = NO_RENAMES) -> Plan:
     """Compare a release with what runs. Only what differs is touched; the supervisor is last.
+
+    renames: strategies that run there by another name: old to new.
 
     Problem if containers run that belong to no release: a gate that fails must have a release to return to.
     """
@@ -73,7 +88,7 @@ def plan(release: Release, deployed: HostState) -> Plan:
     ):
         msg = f"{', '.join(foreign)}: no deployment has started what runs there, and none could bring it back: remove it first (`make down` where it was started), or set another project in deploy/hosts.toml"
         raise CommandError(msg)
-    _bots_must_stay(release, deployed.current)
+    _bots_must_stay(release, deployed.current, renames)
     recreate = {}
     for name, wanted in sorted(release.services.items(), key=lambda one: (one[0] == SUPERVISOR, one[0])):
         before = deployed.current.services.get(name) if deployed.current else None
@@ -82,7 +97,10 @@ def plan(release: Release, deployed: HostState) -> Plan:
     keep = tuple(sorted(release.services.keys() - recreate.keys()))
     remove = tuple(sorted(name for name in deployed.containers if name and name not in release.services))
     owners = {one: name for name, service in release.services.items() for one in service.manifests}
-    theirs = {name: running.strategies for name, running in deployed.containers.items()}
+    theirs = {
+        name: tuple(renames.get(one, one) for one in running.strategies)
+        for name, running in deployed.containers.items()
+    }
     gives_way = {
         name: ", ".join(takers)
         for name in remove
@@ -96,18 +114,39 @@ def plan(release: Release, deployed: HostState) -> Plan:
         remove,
         takes_over=tuple(name for name in recreate if _moves(name, release.services[name].manifests, theirs)),
         gives_way=gives_way,
-        strategies=tuple(sorted({*touched, *(one for one, name in owners.items() if name in recreate)} - {SUPERVISOR})),
+        strategies=tuple(
+            sorted({*touched, *renames, *(one for one, name in owners.items() if name in recreate)} - {SUPERVISOR})
+        ),
+        renames=renames,
     )
 
 
-def _bots_must_stay(release: Release, current: Release | None) -> None:
+def renamed(release: Release, current: Release | None) -> dict[str, str]:
+    """Return the strategies that a release has by another name, as their bots tell: old to new."""
+    before = current.owners if current else {}
+    found: dict[str, set[str]] = {}
+    for bot, owner in release.owners.items():
+        if bot in before:
+            found.setdefault(before[bot], set()).add(owner)
+    gone, new = set(before.values()) - release.strategies, release.strategies - set(before.values())
+    pairs = {
+        old: owners.copy().pop() for old, owners in found.items() if old in gone and len(owners) == 1 and owners <= new
+    }
+    return {old: name for old, name in pairs.items() if list(pairs.values()).count(name) == 1}
+
+
+def _bots_must_stay(release: Release, current: Release | None, renames: Mapping[str, str]) -> None:
     """Raise CommandError if a bot would change its strategy: its ledger, account and state go by the strategy's name."""
     before = current.owners if current else {}
     for bot, owner in release.owners.items():
-        if (was := before.get(bot, owner)) != owner:
+        was = before.get(bot, owner)
+        if renames.get(was, was) != owner:
+            way = f"name the folder {was} again"
+            if renamed(release, current).get(was) == owner:
+                way = f"`make rename STRATEGY={was} TO={owner} HOST=...` lets {owner} take them over"
             msg = (
                 f"bot {bot} is one of strategy {was} there, and of {owner} here: its ledger, account and state would stay "
-                f"behind, and a slot could run twice: name the folder {was} again, or give the bot another id to begin anew"
+                f"behind, and a slot could run twice: {way}, or give the bot another id to begin anew"
             )
             raise CommandError(msg)
 

@@ -43,6 +43,11 @@ class Release:
         """The strategy of each bot, as far as the record knows the bots."""
         return {bot: strategy for one in self.services.values() for strategy, ids in one.bots.items() for bot in ids}
 
+    @property
+    def strategies(self) -> frozenset[str]:
+        """The strategies that it runs."""
+        return frozenset(strategy for one in self.services.values() for strategy in one.manifests)
+
     def to_json(self) -> str:
         """Return one line."""
         return json.dumps(asdict(self), sort_keys=True)

@@ -62,6 +62,7 @@ def transaction_files(
         "host": host,
         "commit": plan.release.commit,
         "dirty": plan.release.dirty,
+        **({"renamed": dict(plan.renames)} if plan.renames else {}),
     }
     content = {
         "project": project,
@@ -75,6 +76,7 @@ def transaction_files(
             name: list(service.manifests) for name, service in plan.release.services.items() if service.manifests
         },
         "strategies": plan.strategies,
+        "renames": dict(plan.renames),
         "audit": said,
     }
     return {"transaction/plan.json": json.dumps(content, indent=1) + "\n"}

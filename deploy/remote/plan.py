@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 SUPERVISOR = "supervisor"
-STEPS = ("switch", "replace", "start", "stop", "check")
+STEPS = ("switch", "replace", "start", "stop", "rename", "check")
 
 
 class PlanError(Exception):
@@ -18,7 +18,7 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class TransactionPlan:
-    """One deployment or rollback. Steps are pairs of a word of STEPS and a service."""
+    """One deployment or rollback. Steps are pairs of a word of STEPS and a service, or the old name of a strategy."""
 
     project: str
     release: str
@@ -30,6 +30,7 @@ class TransactionPlan:
     hosted: Mapping[str, tuple[str, ...]]  # service: the strategies that its new container runs
     strategies: tuple[str, ...]  # that are stopped and started
     audit: Mapping[str, Any]  # the beginning of the audit's line
+    renames: Mapping[str, str] = field(default_factory=dict)  # strategies that get another name: old to new
 
     @property
     def recreated(self) -> tuple[str, ...]:
@@ -60,6 +61,7 @@ def read_plan(folder: Path) -> TransactionPlan:
             hosted={str(service): tuple(map(str, own)) for service, own in content["hosted"].items()},
             strategies=tuple(map(str, content["strategies"])),
             audit=dict(content["audit"]),
+            renames={str(old): str(new) for old, new in content.get("renames", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"plan.json cannot be read: {type(error).__name__}: {error}"

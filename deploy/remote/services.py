@@ -104,6 +104,16 @@ class Services:
                 msg = f"{service} could not be prepared: {error}"
                 raise StepFailed(msg) from None
 
+    def rename(self, release: str, old: str, new: str, *options: str) -> None:
+        """Give a strategy's data another name, or announce it, with the program that a release prepares volumes with."""
+        for service in once(read_text(self._release(release) / "compose.yaml")):
+            words = ("run", "--rm", "--no-deps", "--no-TTY", "--label", f"{PREFLIGHT}=1", service)
+            try:
+                self._docker.must(*self.compose(release, *words, "openbell", "rename", old, new, *options))
+            except DockerError as error:
+                msg = f"{old} could not be renamed to {new}: {error}"
+                raise StepFailed(msg) from None
+
     def create(self, release: str, service: str) -> str:
         """Make a container of the release beside those that the service has; return its id. It is not started."""
         before = {one.id for one in self.of(service)}

@@ -40,6 +40,7 @@ class Transaction:
     docker: DockerClient
     swaps: dict[str, Swap] = field(default_factory=dict)
     should_run: set[str] = field(default_factory=set)  # containers that the engine must run
+    announced: dict[str, str] = field(default_factory=dict)  # strategies whose data gets another name: old to new
 
     def __post_init__(self) -> None:
         self.services = Services(self.docker, self.plan.project, self.records.release)
@@ -74,6 +75,9 @@ class Transaction:
         preparation.images_must_be_there(self.docker, self.records, self.plan.release)
         touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
         self.hold.hold([one for one in containers if one.running and one.service in touched])
+        for old, new in self.plan.renames.items():
+            self._rename(old, new, "--announce")
+            self.announced[old] = new
         # What runs goes on with what is prepared here, and so does the release before.
         self.services.prepare(self.plan.release)
         for service in filter(self.plan.runs_openbell, self.plan.recreated):
@@ -97,8 +101,16 @@ class Transaction:
             elif step == "start":
                 self._start_beside(service)
             elif step == "stop":
-                self.swaps[service] = Swap(service, self.services.of(service))
+                if service not in self.swaps:
+                    self.swaps[service] = Swap(service, self.services.of(service))
+                if self.plan.renames:
+                    # What takes over cannot run before the data has its new name: until then a reboot starts the old one.
+                    self._restart_old("always")
                 self._stop_old(service)
+            elif step == "rename":
+                self._step(f"renaming {service} to {self.plan.renames[service]}")
+                self._rename(service, self.plan.renames[service])
+                self._restart_old("no")
             elif step == "check":
                 self._check(service)
 
@@ -136,6 +148,16 @@ class Transaction:
         for one in swap.old:
             self.services.restart_policy(one.id, "no")
         self._check(service)
+
+    def _restart_old(self, policy: str) -> None:
+        for swap in self.swaps.values():
+            for one in swap.old:
+                self.services.restart_policy(one.id, policy)
+
+    def _rename(self, old: str, new: str, *options: str) -> None:
+        """Give a strategy's data its new name, with the newer one of the two releases: the older may not know how."""
+        newer = self.plan.previous if self.plan.audit.get("action") == "rollback" else self.plan.release
+        self.services.rename(newer or self.plan.release, old, new, *options)
 
     def _create(self, service: str) -> Swap:
         swap = self.swaps[service] = Swap(service, self.services.of(service))
@@ -190,8 +212,10 @@ class Transaction:
         if swaps:
             self.record.say(why)
             self._step(f"returning to {self.plan.previous or 'what ran before'}")
-        failed = {}
+        failed = self._rename_back()
         for swap in reversed(swaps):
+            if swap.service in failed:
+                continue
             try:
                 self._return(swap)
             except (StepFailed, DockerError) as error:
@@ -208,6 +232,24 @@ class Transaction:
         if failed:
             return "failed", f"{why}; and these could not be put back: {_listed(failed)}"
         return ("returned" if swaps else "refused"), why
+
+    def _rename_back(self) -> dict[str, str]:
+        """Give strategies their old names again, once no new container has their data; return what failed, by service."""
+        failed = {}
+        for old, new in self.announced.items():
+            for swap in self.swaps.values():
+                if swap.new and new in self.plan.hosted.get(swap.service, ()):
+                    self._should_run(self.should_run - {swap.new})
+                    try:
+                        self.services.remove(swap.new)
+                    except DockerError as error:
+                        failed[swap.service] = str(error)
+                    swap.new = ""
+            try:
+                self._rename(new, old)
+            except StepFailed as error:
+                failed[old] = str(error)
+        return failed
 
     def _return(self, swap: Swap) -> None:
         """Let the old container of a service run again, and remove the new one, which gets no further slot."""

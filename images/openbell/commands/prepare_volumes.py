@@ -16,7 +16,8 @@ from pathlib import Path
 
 from openbell import foreign_files
 from openbell.control import FOLDERS
-from openbell.manifest import strategy_folders
+from openbell.manifest import load_all, strategy_folders
+from openbell.renaming import Volumes, moved_bots
 from openbell.strategy_user import SUPERVISOR, user_id
 
 DEEPEST = 16  # folders within each other; what lies deeper stays as it is
@@ -39,18 +40,41 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="openbell prepare-volumes", description="give each strategy its own folders")
     parser.add_argument("strategies", nargs="*", help="default: all below $OPENBELL_STRATEGIES")
     wanted = parser.parse_args(arguments).strategies
-    journal, state, control = (
-        Path(os.environ.get(f"OPENBELL_{name.upper()}", f"/{name}")) for name in ("journal", "state", "control")
-    )
+    places = volumes()
     root = Path(os.environ.get("OPENBELL_STRATEGIES", "/strategies"))
     names = wanted or [folder.name for folder in strategy_folders(root)]
     try:
-        for line in prepare(journal, state, control, names):
+        if moved := [] if wanted else list(moved_bots(places, _bots(root))):
+            print(f"openbell prepare-volumes: {moved[0]}", file=sys.stderr)
+            return EXIT_CANNOT
+        for line in prepare(places.journal, places.state, places.control, names):
             print(f"openbell prepare-volumes: {line}", file=sys.stderr)
     except OSError as error:
         print(f"openbell prepare-volumes: {error}; it has to run as root", file=sys.stderr)
         return EXIT_CANNOT
     return 0
+
+
+def volumes() -> Volumes:
+    """Return where the volumes are, as the environment says."""
+    return Volumes(
+        *(Path(os.environ.get(f"OPENBELL_{name.upper()}", f"/{name}")) for name in ("journal", "state", "control"))
+    )
+
+
+def _bots(root: Path) -> dict[str, list[str]]:
+    return {one.name: [bot.id for bot in one.bots] for one in load_all(root)[0]}
+
+
+def give(places: Volumes, old: str, new: str) -> None:
+    """Make one strategy's folders another one's own; nothing is changed where strategies have no users of their own."""
+    if os.geteuid():
+        return
+    for root in (places.journal, places.state):
+        for _ in _prepare_folder(root, old, Owner(user_id(new), SUPERVISOR, 0o2770, 0o660)):
+            pass
+    for _ in _prepare_folder(places.control, old, Owner(SUPERVISOR, user_id(new), 0o2750, 0o640)):
+        pass
 
 
 def prepare(journal: Path, state: Path, control: Path, names: Iterable[str]) -> Iterator[str]:

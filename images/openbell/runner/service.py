@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from openbell import renaming
 from openbell.journal import Journal
 from openbell.manifest import Manifest
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
@@ -84,6 +85,10 @@ def main(arguments: Sequence[str]) -> int:
             arm_watchdog(IMPORT_WITHIN)  # again: its stack goes to the real standard error, which has moved
             launcher = launcher_of(manifest, places, journal)
             faulthandler.cancel_dump_traceback_later()
+            if old := renaming.awaited(places.state):
+                say(f"{places.strategy}: {old} runs its bots; waiting until it ends")
+                renaming.wait(places.state)
+                lock = LoopLock(places.state)
             lock.acquire(lambda holder: say(f"{places.strategy}: {holder} runs this strategy; waiting until it ends"))
             arm_watchdog()
             if places.database:

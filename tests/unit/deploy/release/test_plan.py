@@ -6,7 +6,7 @@ import pytest
 
 from deploy.errors import CommandError
 from deploy.release.host_state import HostState, Running
-from deploy.release.plan import back, plan, taken
+from deploy.release.plan import back, plan, renamed, taken
 from deploy.release.release import Release
 from tests.unit.deploy.release.releases import host, record, release
 
@@ -197,6 +197,48 @@ def test_a_bot_keeps_its_strategy() -> None:
         plan(with_bots("b", renamed="five", slow="s1 s2"), host(before))
     with pytest.raises(CommandError, match="bot s2 is one of strategy slow there, and of fives here"):
         plan(with_bots("b", fives="five s2", slow="s1"), host(before))
+
+
+def test_a_rename_is_refused_with_the_command_for_it() -> None:
+    """The whole strategy has another name: one command lets the new name take over."""
+    before = with_bots("20261101-000000-aaaa", fives="five", slow="s1 s2")
+    with pytest.raises(
+        CommandError, match=r"`make rename STRATEGY=fives TO=quints HOST=...` lets quints take them over"
+    ):
+        plan(with_bots("b", quints="five more", slow="s1 s2"), host(before))
+
+
+RENAMES = [
+    ({"fives": "five", "slow": "s1 s2"}, {"quints": "five", "slow": "s1 s2"}, {"fives": "quints"}),
+    ({"fives": "five"}, {"quints": "five new"}, {"fives": "quints"}),
+    ({"a": "a1", "b": "b1"}, {"c": "a1", "d": "b1"}, {"a": "c", "b": "d"}),
+    ({"a": "a1", "b": "b1"}, {"b": "a1 b1"}, {}),  # joined: two ledgers cannot become one
+    ({"a": "a1", "b": "b1"}, {"c": "a1 b1"}, {}),
+    ({"a": "a1 a2"}, {"b": "a1", "c": "a2"}, {}),  # split
+    ({"a": "a1"}, {"a": "a1", "b": "new"}, {}),
+    ({"a": "a1", "b": "b1"}, {"a": "b1", "b": "a1"}, {}),  # two that change their names with each other
+]
+
+
+@pytest.mark.parametrize("before, after, expected", RENAMES)
+def test_what_is_a_rename(before: dict[str, str], after: dict[str, str], expected: dict[str, str]) -> None:
+    """A strategy that is gone, whose bots are all one new strategy's."""
+    assert renamed(with_bots("b", **after), with_bots("a", **before)) == expected
+
+
+def test_a_rename_moves_the_data_while_no_loop_has_it() -> None:
+    """The new container is started beside the old one, which is stopped before the data gets its name; one container for several, too."""
+    before = with_bots("20261101-000000-aaaa", fives="five", slow="s1")
+    found = plan(with_bots("b", quints="five", slow="s1"), host(before), {"fives": "quints"})
+    assert found.steps == (("start", "quints"), ("stop", "fives"), ("rename", "fives"), ("check", "quints"))
+    assert found.strategies == ("fives", "quints")
+    assert "rename    fives to quints (its ledger, account, state and journal go along)" in found.lines()
+    together = {
+        one: replace(record(f"t-{one}", one, "slow"), bots={one: ("five",), "slow": ("s1",)})
+        for one in ("fives", "quints")
+    }
+    found = plan(release("d", t=together["quints"]), host(release("c", t=together["fives"])), {"fives": "quints"})
+    assert found.steps == (("start", "t"), ("stop", "t"), ("rename", "fives"), ("check", "t"))
 
 
 def test_bots_come_and_go() -> None:
