@@ -314,6 +314,7 @@ bench-deploy: ## Measure a deploy's bytes and seconds beside docker save and a r
 	@scripts/docker-ready
 	@scripts/python-ready dev
 	@$(python) -m tests.bench.deploy
+	@$(python) -m tests.bench.deploy.whole
 
 .PHONY: bench-portfolio
 bench-portfolio: ## Measure the portfolio in both forms on a stand-in machine of 1 CPU and 1 GB: [QUICK=1]

@@ -42,6 +42,7 @@ _OPTIONS = (
     "PermitLocalCommand=no",
     "ControlMaster=yes",
     "ControlPersist=no",
+    "Compression=yes",  # questions and answers are text that repeats itself; what is shipped is packed, and passes through
 )
 
 

@@ -186,7 +186,7 @@ def assert_no_slot_is_lost_or_doubled(
     return len(slots)
 
 
-def words_of(site: Site) -> str:
-    """Return what the strategy `fives` gives as its reason now, in the project's copy."""
-    text = (site.kit.folder / "strategies/fives/strategy.py").read_text()
+def words_of(site: Site, strategy: str = "fives") -> str:
+    """Return what the strategy `fives`, whatever it is called, gives as its reason now, in the project's copy."""
+    text = (site.kit.folder / "strategies" / strategy / "strategy.py").read_text()
     return text.split('WORDS = "')[1].split('"')[0]

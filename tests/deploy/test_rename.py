@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled
+from tests.deploy.walk import rename_here
 from tests.engine.kit import wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -12,16 +13,6 @@ pytestmark = pytest.mark.timeout(600)
 EVERY = timedelta(seconds=5)
 FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
 COUNT = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM claims').fetchone())"
-
-
-def rename_here(site: Site, old: str, new: str) -> None:
-    """Rename the folder and the service, as a person does."""
-    folder = (site.kit.folder / "strategies" / old).rename(site.kit.folder / "strategies" / new)
-    toml = folder / "strategy.toml"
-    toml.write_text(toml.read_text().replace("[[bot]]\n", '[[bot]]\nid = "fives"\n'))
-    file = site.kit.folder / "compose" / "strategies.yaml"
-    lines = file.read_text().replace(f"  {old}:", f"  {new}:").replace(f"/{old}:", f"/{new}:")
-    file.write_text(lines.replace(f"STRATEGY: {old}\n", f"STRATEGY: {new}\n"))
 
 
 def remembered(site: Site, strategy: str) -> int:

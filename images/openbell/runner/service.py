@@ -32,11 +32,11 @@ from openbell.runner.startup import (
     CANNOT_START,
     EXIT_CANNOT_START,
     IMPORT_WITHIN,
+    StartReconciliation,
     arm_watchdog,
     captured,
     launcher_of,
     reasons,
-    reconcile,
     start_following,
     tell_start,
     tell_that_it_cannot_start,
@@ -141,9 +141,9 @@ def _serve(
     tell_start(journal, manifest, places, previous_stop)
     ledger.remember("previous stop", "unclean")
     _warn_of_threads(manifest, journal)
-    reconcile(manifest, places, journal)
     loop.begin(recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean"))
-    tidied = tidy(ledger, journal, clock.now())
+    reconciliation = StartReconciliation(manifest, places, journal)
+    tidied = clock.now() - timedelta(days=1)  # after the first step: a slot may be due by now
     # What is there now stays shared with the runs' processes instead of being copied at their first collection.
     gc.collect()
     gc.freeze()
@@ -155,12 +155,14 @@ def _serve(
             ledger.close()
             return bool(stop)
         printed.read()
+        reconciliation.tend()
         if clock.elapsed() - armed_at >= ARM_EVERY:
             arm_watchdog()
             armed_at = clock.elapsed()
         clock.wait(min(loop.step(), longest_wait))
         if clock.now() - tidied >= timedelta(days=1):
             tidied = tidy(ledger, journal, clock.now())
+    reconciliation.end()
     try:
         loop.finish(stop[0] if stop else "drained")
     except (OSError, sqlite3.Error) as error:

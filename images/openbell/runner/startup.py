@@ -26,7 +26,7 @@ from openbell.strategy.run_state import Run
 EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
 IMPORT_WITHIN = 110.0  # seconds for the import of a strategy and its packages
-RECONCILE = 12.0  # seconds that reading the account may delay the start
+RECONCILE = 12.0  # seconds for reading the account at the start
 # Whatever keeps a strategy from starting; each says in its text what to do.
 CANNOT_START = (ManifestError, PathError, loader.StrategyImportError, CalendarExpired, sqlite3.Error, OSError)
 
@@ -88,24 +88,41 @@ def _import_in_child(manifest: Manifest, places: Paths, journal: Journal) -> Non
         raise loader.StrategyImportError(ending.failure.error, ending.failure.traceback)
 
 
-def reconcile(manifest: Manifest, places: Paths, journal: Journal) -> None:
-    """Compare the account with the ledger, in a process of its own that has as long as RECONCILE."""
+class StartReconciliation:
+    """Compares the account with the ledger once, in a process of its own, while the loop is at work already.
 
-    def attempt(*_: object) -> Failure | None:
-        return worker.reconcile_at_start(manifest, places, journal)
+    A slow broker delays no slot: each run compares them too before it is released.
+    """
 
-    launcher = ForkLauncher(attempt, arm_watchdog, lambda _: worker.printed_at_import(journal))
-    process = launcher.start(Run(manifest.bots[0], clock.now(), "reconcile", 0))
-    until = time.monotonic() + RECONCILE
-    while (ending := process.poll()) is None:
-        if time.monotonic() > until:
-            process.kill()
-        time.sleep(0.005)
-    if ending.failure is not None:
-        is_late = time.monotonic() > until
-        reason = f"it took longer than {RECONCILE:g} s" if is_late else ending.failure.error
-        text = f"what the broker holds could not be compared with the ledger: {reason}"
-        journal.write("output", clock.now(), level="warning", text=text)
+    def __init__(self, manifest: Manifest, places: Paths, journal: Journal) -> None:
+        def attempt(*_: object) -> Failure | None:
+            return worker.reconcile_at_start(manifest, places, journal)
+
+        launcher = ForkLauncher(attempt, arm_watchdog, lambda _: worker.printed_at_import(journal))
+        self._journal = journal
+        self._process: RunProcess | None = launcher.start(Run(manifest.bots[0], clock.now(), "reconcile", 0))
+        self._until = time.monotonic() + RECONCILE
+
+    def tend(self) -> None:
+        """See whether it has ended, and end it after RECONCILE; a failure is a line of the journal."""
+        if self._process is None:
+            return
+        is_late = time.monotonic() > self._until
+        if is_late:
+            self._process.kill()
+        if (ending := self._process.poll()) is None:
+            return
+        self._process = None
+        if ending.failure is not None:
+            reason = f"it took longer than {RECONCILE:g} s" if is_late else ending.failure.error
+            text = f"what the broker holds could not be compared with the ledger: {reason}"
+            self._journal.write("output", clock.now(), level="warning", text=text)
+
+    def end(self) -> None:
+        """End it: the loop's lock is free only when none of its processes is left."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
 
 @contextlib.contextmanager
