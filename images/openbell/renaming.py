@@ -104,6 +104,8 @@ def move(volumes: Volumes, old: str, new: str, patience: float, give: Give) -> N
 
 def moved_bots(volumes: Volumes, bots: Mapping[str, Sequence[str]]) -> Iterator[Moved]:
     """Yield bots (by strategy) that another strategy, which is not among these, has run here; each would run anew."""
+    if not volumes.state.is_dir():  # nothing has run here yet
+        return
     fresh = [name for name in bots if not _has_data(volumes, name) and not _waits(volumes, name)]
     gone = [name for name in foreign_files.folders(volumes.state) if name not in bots] if fresh else []
     owners = {bot: name for name in sorted(gone) for bot in _bots_of(volumes.journal / name)}

@@ -102,6 +102,44 @@ def test_a_strategy_that_is_gone_ends_and_its_run_ends_by_itself(project: Backgr
     assert {line["outcome"] for line in ended} == {"succeeded"}
 
 
+def test_a_strategy_that_gets_another_name_keeps_what_it_has_done(project: Background) -> None:
+    """A folder that was renamed by hand is not begun anew: the way is said, and it lets the new name go on."""
+    toml = project.strategy("slow", SLOW) / "strategy.toml"
+    toml.write_text(toml.read_text().replace("[[bot]]\n", '[[bot]]\nid = "sleeper"\n'))
+    project.must("up")
+    wait_until(lambda: project.events("slow", "run_end"), "a slow run")
+    (project.root / "strategies" / "slow").rename(project.root / "strategies" / "late")
+    services = project.root / "compose" / "strategies.yaml"
+    services.write_text(services.read_text().replace(SERVICE.format(name="slow"), SERVICE.format(name="late")))
+    done = project.command("up")
+    assert done.returncode == 1
+    assert "`make rename STRATEGY=slow TO=late` lets late take them over" in done.stderr
+    assert project.running().keys() == {"slow", "supervisor"}
+
+    assert "late has the journal, ledger, account and state of slow" in project.must(
+        "rename", "STRATEGY=slow", "TO=late"
+    )
+    assert project.running().keys() == {"late", "supervisor"}
+    assert not (project.data / "state" / "slow").exists()
+    slots = [line["slot"] for line in project.events("late", "run_start")]
+    assert len(slots) == len(set(slots)) > 0
+    assert len(project.events("late", "service_start")) == 2
+
+
+def test_a_rename_here_renames_the_folder_and_keeps_the_bots_id(project: Background) -> None:
+    """Of a strategy that no Compose file lists; with nothing running, nothing is started."""
+    project.must("new", "STRATEGY=first")
+    said = project.must("rename", "STRATEGY=first", "TO=second")
+    assert "added id" not in said
+    toml = project.root / "strategies" / "second" / "strategy.toml"
+    assert 'id = "first"' in toml.read_text()
+    toml.write_text(toml.read_text().replace('id = "first"\n', ""))
+    assert 'added id = "second" to its bot' in project.must("rename", "STRATEGY=second", "TO=third")
+    assert 'id = "second"' in (project.root / "strategies" / "third" / "strategy.toml").read_text()
+    assert project.command("rename", "STRATEGY=second", "TO=third").returncode == 0
+    assert "there is no strategy" in project.command("rename", "STRATEGY=fourth", "TO=fifth").stderr
+
+
 @pytest.mark.parametrize("command", ["up", "local"])
 def test_a_port_that_is_taken_is_one_line_with_the_setting(project: Background, command: str) -> None:
     """Nothing is started, so nothing is restarted for ever."""
