@@ -12,22 +12,13 @@ from deploy.remote.hold import Hold
 from deploy.remote.plan import SUPERVISOR, TransactionPlan
 from deploy.remote.prune import prune
 from deploy.remote.records import Records, TransactionRecord
+from deploy.remote.renames import Renames, Swap
 from deploy.remote.services import BEAT_WITHIN, Services, StepFailed
 
 SOON = 5  # seconds; a slot that is due within them is let pass before its strategy is stopped
 PATIENCE = (
     180  # seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots
 )
-
-
-@dataclass
-class Swap:
-    """What was done with one service: the containers that it had, and the new one."""
-
-    service: str
-    old: Sequence[Container] = ()
-    new: str = ""
-    stopped: bool = False  # whether a stop of the old ones was asked for
 
 
 @dataclass
@@ -40,10 +31,10 @@ class Transaction:
     docker: DockerClient
     swaps: dict[str, Swap] = field(default_factory=dict)
     should_run: set[str] = field(default_factory=set)  # containers that the engine must run
-    announced: dict[str, str] = field(default_factory=dict)  # strategies whose data gets another name: old to new
 
     def __post_init__(self) -> None:
         self.services = Services(self.docker, self.plan.project, self.records.release)
+        self.renames = Renames(self.plan, self.services, self.docker, self.swaps)
         self.hold = Hold(self.docker, self.plan.project)
         self.docker.on_return = self.revive
 
@@ -75,9 +66,7 @@ class Transaction:
         preparation.images_must_be_there(self.docker, self.records, self.plan.release)
         touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
         self.hold.hold([one for one in containers if one.running and one.service in touched])
-        for old, new in self.plan.renames.items():
-            self._rename(old, new, "--announce")
-            self.announced[old] = new
+        self.renames.announce()
         # What runs goes on with what is prepared here, and so does the release before.
         self.services.prepare(self.plan.release)
         for service in filter(self.plan.runs_openbell, self.plan.recreated):
@@ -103,14 +92,11 @@ class Transaction:
             elif step == "stop":
                 if service not in self.swaps:
                     self.swaps[service] = Swap(service, self.services.of(service))
-                if self.plan.renames:
-                    # What takes over cannot run before the data has its new name: until then a reboot starts the old one.
-                    self._restart_old("always")
+                self.renames.before_a_stop()
                 self._stop_old(service)
             elif step == "rename":
                 self._step(f"renaming {service} to {self.plan.renames[service]}")
-                self._rename(service, self.plan.renames[service])
-                self._restart_old("no")
+                self.renames.carry_out(service)
             elif step == "check":
                 self._check(service)
 
@@ -148,16 +134,6 @@ class Transaction:
         for one in swap.old:
             self.services.restart_policy(one.id, "no")
         self._check(service)
-
-    def _restart_old(self, policy: str) -> None:
-        for swap in self.swaps.values():
-            for one in swap.old:
-                self.services.restart_policy(one.id, policy)
-
-    def _rename(self, old: str, new: str, *options: str) -> None:
-        """Give a strategy's data its new name, with the newer one of the two releases: the older may not know how."""
-        newer = self.plan.previous if self.plan.audit.get("action") == "rollback" else self.plan.release
-        self.services.rename(newer or self.plan.release, old, new, *options)
 
     def _create(self, service: str) -> Swap:
         swap = self.swaps[service] = Swap(service, self.services.of(service))
@@ -212,12 +188,23 @@ class Transaction:
         if swaps:
             self.record.say(why)
             self._step(f"returning to {self.plan.previous or 'what ran before'}")
-        failed = self._rename_back()
+        failed = self._return_all(swaps)
+        self.hold.release()
+        if swaps:
+            self._announce("end", self.plan.previous or "none")
+        if failed:
+            return "failed", f"{why}; and these could not be put back: {_listed(failed)}"
+        return ("returned" if swaps else "refused"), why
+
+    def _return_all(self, swaps: Sequence[Swap]) -> dict[str, str]:
+        """Let the old containers run again, and see that they are well; return what failed, by service."""
+        if self.plan.renames:
+            self._should_run(self.should_run - {swap.new for swap in swaps})
+        failed = self.renames.take_back()
         for swap in reversed(swaps):
-            if swap.service in failed:
-                continue
             try:
-                self._return(swap)
+                if swap.service not in failed:
+                    self._return(swap)
             except (StepFailed, DockerError) as error:
                 failed[swap.service] = str(error)
         for swap in swaps:
@@ -226,29 +213,6 @@ class Transaction:
                     self._must_work(swap.service, ran[0])
                 except (StepFailed, DockerError) as error:
                     failed[swap.service] = str(error)
-        self.hold.release()
-        if swaps:
-            self._announce("end", self.plan.previous or "none")
-        if failed:
-            return "failed", f"{why}; and these could not be put back: {_listed(failed)}"
-        return ("returned" if swaps else "refused"), why
-
-    def _rename_back(self) -> dict[str, str]:
-        """Give strategies their old names again, once no new container has their data; return what failed, by service."""
-        failed = {}
-        for old, new in self.announced.items():
-            for swap in self.swaps.values():
-                if swap.new and new in self.plan.hosted.get(swap.service, ()):
-                    self._should_run(self.should_run - {swap.new})
-                    try:
-                        self.services.remove(swap.new)
-                    except DockerError as error:
-                        failed[swap.service] = str(error)
-                    swap.new = ""
-            try:
-                self._rename(new, old)
-            except StepFailed as error:
-                failed[old] = str(error)
         return failed
 
     def _return(self, swap: Swap) -> None:
