@@ -244,6 +244,12 @@ test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on ol
 	@scripts/python-ready dev
 	@$(python) -m pytest -n auto --dist loadfile tests/deploy
 
+.PHONY: test-walk
+test-walk: ## Deploy to a stand-in server, rename, roll back and break things 200 times at random, and count slots (an hour): [SEED=1]
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m tests.deploy.walk --seed "$${SEED:-1}"
+
 .PHONY: test-faults
 test-faults: ## Kill real containers in every window for some minutes, and count what is lost or doubled
 	@scripts/docker-ready

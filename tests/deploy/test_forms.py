@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 
 from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, site, words_of
 from tests.deploy.test_commands import ask, must, written
-from tests.engine.kit import ROOT, SERVICE, wait_until
+from tests.engine.kit import FIXTURES, ROOT, SERVICE, wait_until
 from tests.machine.machine import running_machine
 
 pytestmark = pytest.mark.timeout(900)
@@ -141,6 +142,24 @@ def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
     assert "untouched supervisor" in said
     decided = [line["reason"] for line in portfolio.journal("fives") if line["event"] == "decision"]
     assert decided[-1] == "one line changed"
+
+
+def test_a_strategy_that_is_not_in_the_container_for_all_leaves_it_alone(portfolio: Site) -> None:
+    """Its code is no part of that image, though both are made from one folder."""
+    choose(portfolio, "portfolio-together")
+    other = portfolio.kit.folder / "strategies" / "slow"
+    shutil.copytree(FIXTURES / "slow", other)
+    toml = other / "strategy.toml"
+    toml.write_text(f'profile = "elsewhere"\n{toml.read_text()}')
+    try:
+        portfolio.must("deploy")  # the supervisor knows all manifests
+        code = other / "strategy.py"
+        code.write_text(f"{code.read_text()}\n# another line\n")
+        said = portfolio.must("deploy", "DRY_RUN=1")
+        assert "untouched supervisor, together" in said
+        assert "nothing to ship" in said
+    finally:
+        shutil.rmtree(other)
 
 
 @pytest.mark.deploy_long

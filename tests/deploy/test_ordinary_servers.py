@@ -1,6 +1,10 @@
 """Servers as people have them: shells that greet, other shells and tools, few sessions, no forwarding, odd places for Docker."""
 
 import json
+import select
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,6 +143,50 @@ def test_a_tmp_that_cannot_be_written_is_named(machine: Machine, do: str) -> Non
         assert said.startswith("vps: /tmp cannot be written there (read-only, or full)")
         assert host_state.look(connection).releases == ()
         assert host_images.read(connection).zstd
+
+
+def test_an_address_of_ipv6(machine: Machine, tmp_path: Path) -> None:
+    """In brackets, with a port: ssh itself does not read it so."""
+    own = machine.keys.known_hosts.read_text().split()
+    port = int(own[0].rpartition(":")[2])
+    with relayed("::1", port) as ours:
+        (tmp_path / "known_hosts").write_text(f"[::1]:{ours} {own[1]} {own[2]}\n")
+        config = machine.ssh_config.read_text().replace(f"Host {machine.host}\n", "Host ::1\n")
+        lines = [line for line in config.splitlines() if line.split()[0] not in {"HostName", "Port", "User"}]
+        text = "\n".join(lines).replace(str(machine.keys.known_hosts), str(tmp_path / "known_hosts"))
+        (tmp_path / "config").write_text(f"{text}\n")
+        assert_it_can_be_worked_with(Host(f"ssh://root@[::1]:{ours}", config=tmp_path / "config"))
+
+
+@contextmanager
+def relayed(address: str, port: int) -> Iterator[int]:
+    """Lead a port of another address of this machine to a port of 127.0.0.1."""
+    try:
+        server = socket.create_server((address, 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as other:
+                ends = {self.request: other, other: self.request}
+                while True:
+                    for ready in select.select(list(ends), [], [])[0]:
+                        if not (some := ready.recv(1 << 16)):
+                            return
+                        ends[ready].sendall(some)
+
+    relay = socketserver.ThreadingTCPServer((address, 0), Relay, bind_and_activate=False)
+    relay.socket.close()
+    relay.socket, relay.daemon_threads = server, True
+    thread = threading.Thread(target=relay.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield int(server.getsockname()[1])
+    finally:
+        relay.shutdown()
+        relay.server_close()
+        thread.join()
 
 
 def test_a_whole_deployment_to_all_of_it_at_once(engine: docker.DockerClient, machine: Machine, tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""What happens around deploys: other people's checkouts, and a disk that takes no more records."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, words_of
+from tests.engine.kit import wait_until
+
+pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
+
+EVERY = timedelta(seconds=5)
+RECORDS = "/root/.openbell"
+
+
+def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path: Path) -> None:
+    """The other's checkout has other times and a strict umask, and its images were built without any cache."""
+    before = deployed.containers()
+    folder = tmp_path / "checkout"
+    shutil.copytree(deployed.kit.folder, folder, copy_function=shutil.copyfile)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    other = Site(replace(deployed.kit, folder=folder), deployed.machine)
+    env = folder / ".env"
+    env.write_text(f"{env.read_text()}OPENBELL_TAG=other\n")
+    anew = ("docker", "compose", "build", "--quiet", "--no-cache")
+    subprocess.run(anew, cwd=folder, check=True, capture_output=True)
+    for one in (other, deployed, other):
+        assert "nothing to do: this is what runs there" in one.must("deploy")
+    assert deployed.containers() == before
+
+
+@pytest.fixture
+def small_disk(deployed: Site) -> Site:
+    """The server with its records on a disk of their own, of 2 MB."""
+    deployed.machine.shell(
+        f"cp -a {RECORDS} /root/kept && mount -t tmpfs -o size=2m none {RECORDS} && cp -a /root/kept/. {RECORDS}/"
+    )
+    return deployed
+
+
+def test_a_disk_that_takes_no_more_records(small_disk: Site) -> None:
+    """Full before: one line names it and nothing is touched. Full in the middle: it ends well or not, and nothing is torn."""
+    words, shipped = words_of(small_disk), small_disk.machine.shell(f"cat {small_disk.root}/shipped")
+    fill = f"dd if=/dev/zero of={RECORDS}/filler bs=4k 2>/dev/null; true"
+    small_disk.machine.shell(fill)
+    small_disk.change("fives", words, "while the disk is full")
+    before = small_disk.containers()
+    code, said = small_disk.run("deploy")
+    assert code == 1
+    assert "No space left on device" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert "may have been restarted" not in said
+    assert small_disk.containers() == before
+    small_disk.machine.shell(f"rm {RECORDS}/filler")
+
+    process = small_disk.start("deploy")
+    process.until("preflight of fives")
+    small_disk.machine.shell(fill)
+    said = process.end(240)
+    assert "Traceback" not in said
+    assert "may have been restarted" not in said
+    small_disk.machine.shell(f"rm {RECORDS}/filler")
+    assert sorted(small_disk.containers()) == ["daily", "fives", "supervisor"]
+    audit = small_disk.machine.shell(f"cat {small_disk.root}/audit.jsonl").splitlines()
+    assert all(isinstance(json.loads(line), dict) for line in audit if line)
+    assert set(shipped.split()) <= set(small_disk.machine.shell(f"cat {small_disk.root}/shipped").split())
+
+    small_disk.must("deploy")
+    small_disk.change("fives", "while the disk is full", "when there is room again")
+    small_disk.must("deploy")
+    count = len(small_disk.journal("fives"))
+    wait_until(lambda: len(small_disk.journal("fives")) > count, "the next slot", 30)
+    assert_no_slot_is_lost_or_doubled(small_disk.journal("fives"), EVERY)

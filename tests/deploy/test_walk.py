@@ -1,0 +1,48 @@
+"""The beginning of the random walk, and what it counts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.deploy.walk import count, walk
+
+
+def run(slot: str, outcome: str = "succeeded", trigger: str = "loop") -> dict[str, object]:
+    """Return the line of a run's end."""
+    return {"event": "run_end", "trigger": trigger, "slot": f"2026-11-27T09:{slot}+00:00", "outcome": outcome}
+
+
+def skipped(slot: str, number: int) -> dict[str, object]:
+    """Return the line of slots that were passed over, of which this is the last."""
+    slot = f"2026-11-27T09:{slot}+00:00"
+    return {"event": "slot_skipped", "slot": slot, "count": number, "outcome": "missed", "reason": "late"}
+
+
+COUNTS: list[tuple[Sequence[dict[str, object]], int, int, int]] = [
+    ([run("00:00"), run("00:05"), run("00:10")], 3, 0, 0),
+    ([run("00:00"), run("00:10", "failed")], 3, 1, 0),
+    ([run("00:00"), run("00:05"), run("00:05")], 2, 0, 1),
+    ([run("00:00"), skipped("00:15", 3), run("00:20")], 5, 0, 0),
+    ([run("00:00"), skipped("00:15", 3), run("00:10")], 4, 0, 1),
+    ([run("00:00"), run("00:01", trigger="manual"), run("00:05")], 2, 0, 0),
+]
+
+
+@pytest.mark.parametrize("lines, slots, lost, doubled", COUNTS)
+def test_slots_are_counted(lines: Sequence[dict[str, object]], slots: int, lost: int, doubled: int) -> None:
+    """What is told of none is lost, what is told of twice is doubled."""
+    found = count(lines)
+    assert (found.slots, len(found.lost), len(found.doubled)) == (slots, lost, doubled)
+
+
+@pytest.mark.deploy_long
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_eight_steps_at_random(engine: docker.DockerClient, tmp_path: Path, suite: str) -> None:
+    """After each a healthy release runs, and every slot so far is told of once."""
+    with walk(engine, tmp_path, seed=8, suite="trixie" if suite == "trixie" else "bookworm") as one:
+        for _ in range(8):
+            one.take()
+        assert count(one.lines()).outcomes["succeeded"] > 8
