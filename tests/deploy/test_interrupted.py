@@ -129,11 +129,18 @@ def test_the_engine_goes_away(deployed: Site, way: str, point: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["preflight of fives", "starting fives", "handing over fives", "waiting for the first run of fives"]
+    "point",
+    [
+        *("preflight of fives", "starting fives", "waiting for a quiet moment of fives", "handing over fives"),
+        *("starting supervisor", "waiting for the first run of fives", "taking over"),
+    ],
 )
 def test_the_power_is_cut(deployed: Site, point: str) -> None:
     """The old release or the new one runs by itself soon after, and the messages are true."""
     words = change(deployed)
+    if point == "starting supervisor":  # it knows all manifests
+        toml = deployed.kit.folder / "strategies" / "daily" / "strategy.toml"
+        toml.write_text(f"{toml.read_text()}# another line\n")
     process = deployed.start("deploy")
     process.until(point)
     deployed.machine.cut_power()
