@@ -25,7 +25,18 @@ from deploy.ssh.control_master import end
 REMOTE = Path(__file__).parents[1] / "remote"
 # In an order in which each finds those that it imports.
 MODULES = (
-    *("files", "docker_client", "plan", "records", "hold", "prune", "services", "preparation", "renames", "transaction"),
+    *(
+        "files",
+        "docker_client",
+        "plan",
+        "records",
+        "hold",
+        "prune",
+        "services",
+        "preparation",
+        "renames",
+        "transaction",
+    ),
     *("worker", "rest", "session", "receive", "look", "images", "data", "main"),
 )
 # Makes modules of the texts that it carries, in memory: a server's disk may be full or read-only.
