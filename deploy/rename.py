@@ -21,6 +21,7 @@ from deploy.scaffold import must_be_a_name
 from deploy.settings import Settings, strategies_folder, values
 from deploy.target import LocalTarget, here
 
+HOSTED_WITH_OTHERS = 5  # seconds for a loop in a container for several, which is not stopped for one of them
 _BOT = re.compile(r"^\[\[bot\]\].*$", re.MULTILINE)
 
 
@@ -69,7 +70,7 @@ def _in_processes(where: ProcessTarget, settings: Settings, old: str, new: str) 
     if where.runs:
         start.restart(settings, without=new)
     if installation.local(settings).has_data():
-        _move(settings, old, new)
+        _move(settings, old, new, settings.stop_grace)
     start.restart(settings)
     return 0
 
@@ -80,12 +81,12 @@ def _in_containers(where: LocalTarget, settings: Settings, options: Namespace, o
         start.build(log_to_stdout(settings.log))
     engine.remove(where.project, old)
     if installation.local(settings).has_data():
-        _move(settings, old, new)
+        _move(settings, old, new, HOSTED_WITH_OTHERS)
     return start.up(settings, options) if runs else 0
 
 
-def _move(settings: Settings, old: str, new: str) -> None:
-    done = installation.local(settings).rename(old, new, settings.stop_grace)
+def _move(settings: Settings, old: str, new: str, seconds: int) -> None:
+    done = installation.local(settings).rename(old, new, seconds)
     if done.code:
         msg = f"{old} keeps its data, which {new} needs: {reason(done.errors)}; then try again"
         raise CommandError(msg)

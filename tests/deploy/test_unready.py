@@ -7,6 +7,8 @@ from pathlib import Path
 import docker
 import pytest
 
+from deploy import processes
+from deploy.release.build_platform import offered
 from tests.deploy.site import Site, site
 from tests.machine.machine import Machine, Suite, running_machine
 
@@ -114,6 +116,20 @@ def test_a_user_who_may_not_use_docker(server: Site) -> None:
         said
         == "openbell: vps: me may not use Docker there: as root there run `usermod -aG docker me`, or use HOST=root@..."
     )
+
+
+def test_a_host_of_another_kind(server: Site) -> None:
+    """Images for it cannot be built here: that is said before the long build."""
+    if "linux/arm64" in offered(processes.output(("docker", "buildx", "inspect"))):
+        pytest.skip("the builder here builds for arm64, too")
+    other = '#!/bin/sh\nif [ "$1" = -m ]; then echo aarch64; else exec /usr/bin/uname "$@"; fi\n'
+    server.machine.shell(f"cat >/usr/local/bin/uname <<'END'\n{other}END\nchmod 755 /usr/local/bin/uname")
+    try:
+        said = refused(server)
+    finally:
+        server.machine.shell("rm /usr/local/bin/uname")
+    assert "vps is linux/arm64, and the engine here builds for linux/" in said
+    assert "deploy from a machine of that kind, or let this one emulate it" in said
 
 
 def test_a_disk_that_is_nearly_full(server: Site) -> None:
