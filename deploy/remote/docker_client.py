@@ -158,6 +158,15 @@ class DockerClient:
                 return [one for one in found if isinstance(one, dict)]
         raise DockerError(answer.reason)
 
+    def states(self, containers: Sequence[str]) -> dict[str, str]:
+        """Return the states of those of the containers that are there, by id."""
+        if not containers:
+            return {}
+        form = "{{.Id}} {{.State.Status}}"
+        answer = self.ask("inspect", "--type", "container", "--format", form, *containers)
+        words = [line.split() for line in answer.text.splitlines()]
+        return {found[0]: found[1] for found in words if len(found) == 2 and found[0] in containers}
+
     def state(self, container: str) -> tuple[str, int]:
         """Return a container's state and how often it was restarted; "gone" if it is not there."""
         answer = self.ask(

@@ -53,8 +53,8 @@ class Transaction:
 
     def revive(self) -> None:
         """Start what should run: an engine that crashed takes it for stopped by hand."""
-        for container in sorted(self.should_run):
-            if self.docker.state(container)[0] == "exited":
+        for container, state in self.docker.states(sorted(self.should_run)).items():
+            if state == "exited":
                 self.docker.ask("start", container)
 
     # Before anything is touched

@@ -77,10 +77,8 @@ class FakeEngine:
         match words:
             case ["ps", *rest] if f"label={PROJECT}={self.project}" in rest and "label=openbell.preflight" not in rest:
                 return Answer(0, "\n".join(self.containers))
-            case ["inspect", "--type", "container", "--format", _, one]:
-                return self._state(one)
-            case ["inspect", "--type", "container", *ids]:
-                return Answer(0, json.dumps([_attributes(self.containers[one]) for one in ids]))
+            case ["inspect", "--type", "container", *rest]:
+                return self._inspect(rest)
             case ["compose", *rest] if "--no-start" in rest:
                 release = rest[rest.index("--project-directory") + 1].rpartition("/")[2]
                 if release not in self.images:
@@ -98,10 +96,13 @@ class FakeEngine:
                 pass
         return OK
 
-    def _state(self, one: str) -> Answer:
-        return (
-            Answer(0, f"{self.containers[one].state} 0") if one in self.containers else Answer(1, "no such container")
-        )
+    def _inspect(self, words: Sequence[str]) -> Answer:
+        form, ids = (words[1], words[2:]) if words[0] == "--format" else ("", words)
+        found = [self.containers[one] for one in ids if one in self.containers]
+        if not form:
+            return Answer(0, json.dumps([_attributes(one) for one in found]))
+        told = [f"{one.id} {one.state}" if form.startswith("{{.Id}}") else f"{one.state} 0" for one in found]
+        return Answer(int(len(found) < len(ids)), "\n".join(told) or "no such container")
 
     def _do(self, verb: str, words: Sequence[str]) -> Answer:
         one = self.containers.get(words[-1])
