@@ -55,6 +55,7 @@ def test_a_renamed_strategy_is_refused_and_then_takes_over(deployed: Site) -> No
     assert_one_history(deployed, "fives")
 
 
+@pytest.mark.deploy_long
 def test_a_rename_that_fails_its_gate_is_taken_back(deployed: Site) -> None:
     """The old name runs again with all that it had, and what the new name did for one slot."""
     if not (deployed.kit.folder / "strategies" / "quints").exists():
