@@ -144,6 +144,7 @@ def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
     assert decided[-1] == "one line changed"
 
 
+@pytest.mark.deploy_long
 def test_a_strategy_that_is_not_in_the_container_for_all_leaves_it_alone(portfolio: Site) -> None:
     """Its code is no part of that image, though both are made from one folder."""
     choose(portfolio, "portfolio-together")

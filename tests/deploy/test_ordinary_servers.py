@@ -145,6 +145,7 @@ def test_a_tmp_that_cannot_be_written_is_named(machine: Machine, do: str) -> Non
         assert host_images.read(connection).zstd
 
 
+@pytest.mark.deploy_long
 def test_an_address_of_ipv6(machine: Machine, tmp_path: Path) -> None:
     """In brackets, with a port: ssh itself does not read it so."""
     own = machine.keys.known_hosts.read_text().split()

@@ -8,7 +8,7 @@ from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled
 from tests.deploy.walk import rename_here
 from tests.engine.kit import wait_until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(600)]
 
 EVERY = timedelta(seconds=5)
 FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
@@ -55,7 +55,6 @@ def test_a_renamed_strategy_is_refused_and_then_takes_over(deployed: Site) -> No
     assert_one_history(deployed, "fives")
 
 
-@pytest.mark.deploy_long
 def test_a_rename_that_fails_its_gate_is_taken_back(deployed: Site) -> None:
     """The old name runs again with all that it had, and what the new name did for one slot."""
     if not (deployed.kit.folder / "strategies" / "quints").exists():
