@@ -134,7 +134,7 @@ def _memory(containers: Sequence[Container]) -> float:
 
 
 def _cpu(containers: Sequence[Container]) -> float:
-    return sum(processes.cpu_seconds(pid) for one in containers for pid in processes.tree(processes.main(one)))
+    return sum(processes.cpu_of_container(one) for one in containers)
 
 
 def _table(title: str, what: str, found: Sequence[Growth]) -> Table:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,17 @@ def of_container(container: Container) -> Memory:
     """Return the memory of all processes of a container, its init included."""
     total = Memory(0, 0, 0)
     for pid in tree(main(container)):
-        total += of_process(pid)
+        with suppress(ProcessLookupError, FileNotFoundError):  # a health check or a run that has just ended
+            total += of_process(pid)
+    return total
+
+
+def cpu_of_container(container: Container) -> float:
+    """Return the CPU seconds of all processes of a container and of their ended children."""
+    total = 0.0
+    for pid in tree(main(container)):
+        with suppress(ProcessLookupError, FileNotFoundError):
+            total += cpu_seconds(pid)
     return total
 
 
@@ -77,6 +88,7 @@ def main(container: Container) -> int:
 def tree(pid: int) -> Iterator[int]:
     """Yield a process and all that it has started."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            yield from tree(int(child))
+    with suppress(ProcessLookupError, FileNotFoundError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from tree(int(child))
