@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -14,7 +14,7 @@ from deploy.local.process_target import OPENBELL, ProcessTarget
 from deploy.local.processes import LocalPaths
 from deploy.local.run import data_folder, lock_data
 from deploy.processes import Command, Output
-from deploy.release import host_state, provenance
+from deploy.release import audit, host_state, provenance
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.settings import Settings, values
 from deploy.ssh import program
@@ -166,10 +166,23 @@ class OnHost:
         try:
             with HostLock(self._connection, provenance.who(), "restoring a backup", "") as session:
                 session.stop(self._connection.host.project)
-                yield
+                with self._audited("restore"):
+                    yield
         except LockHeldError as held:
             msg = f"{self._connection.host.name}: {held}: wait until it is done, and try again"
             raise CommandError(msg) from None
+
+    @contextmanager
+    def _audited(self, action: str) -> Iterator[None]:
+        """Write into the server's audit what was done there, whether or not it succeeded."""
+        line = {"action": action, "by": provenance.who(), "host": self._connection.host.name}
+        try:
+            yield
+        except CommandError as problem:
+            with suppress(CommandError):  # the connection may be what has failed
+                audit.append(self._connection, {**line, "outcome": "failed", "reason": str(problem)})
+            raise
+        audit.append(self._connection, {**line, "outcome": "succeeded", "reason": ""})
 
     def _words(self, *words: str) -> tuple[str, ...]:
         host = self._connection.host

@@ -22,8 +22,8 @@ from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.installation import Installation, OnHost
 from deploy.log import Log, log_to_stdout
+from deploy.release import audit, host_state, provenance
 from deploy.release import commands as releases
-from deploy.release import host_state, provenance
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.release import Release
 from deploy.settings import Settings, strategies_folder, values
@@ -46,6 +46,9 @@ class Old(Protocol):
 
     def stopped(self) -> AbstractContextManager["Stopped"]:
         """Stop everything at a quiet moment for a block; at its end it starts again, unless it is to stay stopped."""
+
+    def left_for(self, new: str) -> None:
+        """Write down where everything went."""
 
 
 class Stopped(Protocol):
@@ -80,6 +83,11 @@ class OldHost:
             msg = f"{self.label}: {held}: wait until it is done, and try again"
             raise CommandError(msg) from None
 
+    def left_for(self, new: str) -> None:
+        """Add a line to the server's audit."""
+        line = {"action": "move", "by": provenance.who(), "host": self.label, "outcome": "succeeded"}
+        audit.append(self._connection, {**line, "reason": f"to {new}"})
+
 
 class OldHere:
     """This machine, with containers or processes."""
@@ -108,6 +116,9 @@ class OldHere:
             if not self._stays:
                 self.again()
 
+    def left_for(self, new: str) -> None:
+        """There is no audit here."""
+
     def stay(self) -> None:
         """Nothing starts it but `make up`."""
         self._stays = True
@@ -129,6 +140,7 @@ def move(settings: Settings, to: str, source: str | None) -> int:
             raise CommandError(msg)
         _must_be_free(new)
         _Move(old, new, log).carry_out()
+        old.left_for(to)
     print(f"openbell: {to} runs what {old.label} ran; `make status HOST={to}` shows it")
     return 0
 
