@@ -247,7 +247,7 @@ class Control:
 
     def _sweep(self, now: datetime) -> None:
         """Remove requests that are too old to be obeyed, and files that are no request."""
-        waiting = {f"{one.id}.json" for one in self.requests() if now - one.requested_at < KEEP_REQUESTS}
+        waiting = {f"{one.id}.json" for one in self.requests() if abs(now - one.requested_at) < KEEP_REQUESTS}
         for name in foreign_files.names(self._requests, self._root):
             if name not in waiting and not name.startswith("."):
                 foreign_files.remove(self._requests / name, self._root)

@@ -68,7 +68,7 @@ class PostgresControl(Control):
     def request(self, bot: str, by: str, at: datetime, slot: datetime | None = None) -> Request:
         """Ask for a run of the bot now, or as a slot that has passed; its loop takes the request within seconds."""
         for old in self.requests():
-            if at - old.requested_at >= KEEP_REQUESTS:
+            if abs(at - old.requested_at) >= KEEP_REQUESTS:
                 self._database.execute(_REMOVE, (self._strategy, f"{_REQUEST}{old.id}"))
         request = Request(os.urandom(6).hex(), bot, by, at, slot)
         content = {"bot": bot, "by": by, "requested_at": stamp(at), "slot": stamp(slot) if slot else None}

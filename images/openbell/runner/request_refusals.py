@@ -21,6 +21,8 @@ def refusal(request: Request, bot: Bot | None, now: datetime, *, busy: bool, pau
         return f"the bot is paused by {pause.by}: {pause.reason}"
     if now - request.requested_at > FRESH:
         return "the request is older than a minute"
+    if request.requested_at - now > FRESH:
+        return "the request was made while the clock was ahead"
     return ""
 
 

@@ -41,6 +41,7 @@ def test_a_request_runs_now_and_says_so(rig: NewRig) -> None:
         pytest.param("b", "paused", "the bot is paused by alice: earnings", id="paused"),
         pytest.param("x", "", "there is no such bot", id="unknown"),
         pytest.param("b", "old", "the request is older than a minute", id="old"),
+        pytest.param("b", "ahead", "the request was made while the clock was ahead", id="of a clock that was ahead"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused(rig: NewRig, bot: str, prepare: str, reason: str) -> None:
@@ -50,7 +51,7 @@ def test_a_request_that_cannot_be_met_is_refused(rig: NewRig, bot: str, prepare:
     one.run_until("09:06" if prepare == "running" else "09:02")
     if prepare == "paused":
         one.control.pause("b", Pause(one.clock.now(), None, "alice", "earnings"))
-    age = timedelta(minutes=2) if prepare == "old" else timedelta(0)
+    age = {"old": timedelta(minutes=2), "ahead": timedelta(hours=-9)}.get(prepare, timedelta(0))
     request = one.control.request(bot, "bob", one.clock.now() - age)
     one.run_for(6)
     (line,) = one.events("request_refused")

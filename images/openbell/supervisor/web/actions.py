@@ -69,7 +69,7 @@ def request_run(root: Path, journal: Path, view: StrategyView, bot: BotView, now
     control = _control(root, view.name)
     try:
         taken = answers.read(journal / view.name).requests
-        waiting = [one for one in control.requests() if one.id not in taken and now - one.requested_at < FRESH]
+        waiting = [one for one in control.requests() if one.id not in taken and abs(now - one.requested_at) < FRESH]
         if any(one.bot == bot.id for one in waiting):
             raise HTTPException(409, f"a run of {bot.id} is asked for already")
         return control.request(bot.id, BY, now)
