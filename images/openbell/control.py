@@ -7,7 +7,7 @@ supervisor of a deployment.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,6 +38,14 @@ class Pause:
     def covers(self, slot: datetime) -> bool:
         """Tell whether a slot falls into the pause."""
         return self.since <= slot and (self.until is None or slot < self.until)
+
+    def as_of(self, now: datetime) -> "Pause":
+        """Return the pause as it is at `now`: one that was made while the clock was ahead has begun already."""
+        return self if self.since <= now else replace(self, since=_ALWAYS)
+
+    def holds(self, now: datetime) -> bool:
+        """Tell whether the bot is paused now."""
+        return self.as_of(now).covers(now)
 
 
 @dataclass(frozen=True)

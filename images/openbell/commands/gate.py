@@ -161,7 +161,7 @@ def _told(due: set[str], streams: set[str]) -> str:
 
 def _is_paused(control: Control, bot: str, known: Answers) -> bool:
     pause = pause_of(bot, control, known)
-    return pause is not None and pause.covers(datetime.now(UTC))
+    return pause is not None and pause.holds(datetime.now(UTC))
 
 
 def _stream_beats(places: Paths, bot: str) -> bool:

@@ -71,6 +71,7 @@ def decide(
     )
     if newest is None:
         return Decision(closed, None)
+    pause = None if pause is None else pause.as_of(now)
     decision = _of_slots(bot, after, now, newest, busy=busy, pause=pause, draining=draining)
     # Those after the run's slot are left to the decision that follows: what is decided on has no holes.
     closed = tuple(skip for skip in closed if decision.run is None or skip.last < decision.run)

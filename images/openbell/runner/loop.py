@@ -259,7 +259,7 @@ class Loop:
             if self._runs.of(bot_id) is None and revival.started_at is not None:
                 revival = self._streams[bot_id] = revival.ended(steady)  # noqa: PLW2901 - it is what it has become
             blackout = windows.covering(self._bots[bot_id].schedule.blackout, now)
-            if blackout or (pause is not None and pause.covers(now)):
+            if blackout or (pause is not None and pause.holds(now)):
                 self._runs.stop_stream(bot_id, steady)
             elif self._runs.of(bot_id) is None and steady >= revival.at:
                 self._streams[bot_id] = revival.started(steady)

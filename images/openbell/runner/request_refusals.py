@@ -17,7 +17,7 @@ def refusal(request: Request, bot: Bot | None, now: datetime, *, busy: bool, pau
         return "there is no such bot"
     if busy:
         return "a run of this bot is in progress"
-    if pause is not None and pause.covers(now):
+    if pause is not None and pause.holds(now):
         return f"the bot is paused by {pause.by}: {pause.reason}"
     if now - request.requested_at > FRESH:
         return "the request is older than a minute"

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from openbell import heartbeat
+from openbell.control import Pause
 from openbell.journal import stamp
 from tests.unit.runner.fakes import FAILS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
 
@@ -91,6 +92,25 @@ def test_a_clock_that_was_ahead_silences_nothing(rig: NewRig, ahead: timedelta, 
         line for line in one.events("run_end") if stamp(at) < str(line["timestamp"]) < stamp(at + timedelta(hours=1))
     ]
     assert {line["outcome"] for line in ends} == {"succeeded"}
+
+
+@pytest.mark.parametrize("by", ["ann", "the loop"])
+def test_a_pause_of_a_clock_that_was_ahead_holds(rig: NewRig, by: str) -> None:
+    """Nine hours ahead a person pauses the bot, or the loop does after failures; after the correction it stays paused."""
+    bots = '[[bot]]\nid = "b"\nsymbols = ["AAPL"]\nevery = "10s"\ngrace = "5s"\n'
+    one = rig(bots, defaults="retries = 0\nhalt_after = 2")
+    one.launcher.plan = lambda _: FAILS
+    one.clock.step(timedelta(hours=9).total_seconds())
+    if by == "ann":
+        one.control.pause("b", Pause(one.clock.now(), None, "ann", "odd prices"))
+    one.run_for(40)
+    one.clock.step(-timedelta(hours=9).total_seconds())
+    before = len(one.events("run_start"))
+    one.run_for(60)
+    assert len(one.events("run_start")) == before
+    one.control.resume("b")
+    one.run_for(15)
+    assert len(one.events("run_start")) > before
 
 
 def test_a_clock_years_behind_delays_nothing(rig: NewRig) -> None:

@@ -82,6 +82,7 @@ def test_a_run_in_progress_is_not_overlapped(bot: Bot, now: str, expected: str) 
         pytest.param(pause("09:05:01"), "09:05:02", "run 09:05", id="paused after the slot"),
         pytest.param(pause("08:00", "09:05"), "09:05", "run 09:05", id="expired at the very slot"),
         pytest.param(pause("08:00", "09:06"), "09:05:30", "09:05-09:05 x1 skipped paused", id="expires later"),
+        pytest.param(pause("18:00"), "09:05", "09:05-09:05 x1 skipped paused", id="paused while the clock was ahead"),
         pytest.param(pause("08:00"), "10:02", "09:05-10:00 x12 skipped paused", id="a range"),
         pytest.param(pause("09:14", "09:31"), "09:50:10", "09:05-09:10 x2 missed late, 09:15-09:30 x4 skipped paused, 09:35-09:45 x3 missed late, run 09:50", id="expired during a downtime"),
         pytest.param(pause("09:15", "09:30"), "09:50:10", "09:05-09:10 x2 missed late, 09:15-09:25 x3 skipped paused, 09:30-09:45 x4 missed late, run 09:50", id="edges on slots"),

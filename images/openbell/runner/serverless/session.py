@@ -97,7 +97,7 @@ class Session:
                 msg = f"a run of {bot.id} is in progress"
                 raise BusyError(msg)
             pause = self._control.paused(bot.id)
-            if pause is not None and pause.covers(now):
+            if pause is not None and pause.holds(now):
                 msg = f"{bot.id} is paused by {pause.by}: {pause.reason}"
                 raise BusyError(msg)
             claim = Claim(bot.id, now, new_run_id(), 1, "manual", now)
