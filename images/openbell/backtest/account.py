@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import isfinite
 
 from openbell.backtest import price_events
-from openbell.backtest.past import NextPrice, PastMarket
+from openbell.backtest.past import KnownPrice, PastMarket
 from openbell.costs import Costs
 from openbell.order_terms import leg_of
 from openbell.position import ZERO, decimal
@@ -125,7 +125,7 @@ class BacktestBroker:
         changed.sort(key=lambda one: one[0])
         yield from (placed for _, placed in changed)
 
-    def close_ended(self, at: datetime) -> Iterator[tuple[str, NextPrice]]:
+    def close_ended(self, at: datetime) -> Iterator[tuple[str, KnownPrice]]:
         """Sell at its last price what is held of symbols whose prices end before `at`; yield each with that price."""
         if not isinstance(self._market, PastMarket):
             return

@@ -4,29 +4,41 @@ The price that an order fills at is the next one after the decision. Daily price
 opening and its close: an opening price stands for the first quarter of an hour of its session.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from openbell.backtest import price_files
+from openbell.backtest import kept_prices, price_files
 from openbell.backtest.price_files import DAY, PriceFile
-from openbell.backtest.resample import known_prices, resampled
+from openbell.backtest.resample import resampled
 from openbell.backtest.session_hours import SessionHours, calendar_of
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Bot
 from openbell.trading.markets import Bar, Bars, MarketError, Series, history, timeframes
 from openbell.trading.markets import series as files
 
+_NEVER, _ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 OPENING = timedelta(minutes=15)  # for how long a day's opening price is the price of the moment
 
 
-class NextPrice(NamedTuple):
-    """The price at which an order fills, and when."""
+class KnownPrice(NamedTuple):
+    """A price, and when it is known."""
 
     at: datetime
     price: float
+
+
+class PastBars(Bars):
+    """Bars that are a part of a longer row, whose columns are there already."""
+
+    closing: tuple[float, ...]
+
+    @property
+    def closes(self) -> tuple[float, ...]:
+        """Return the last price of every bar."""
+        return self.closing
 
 
 class SymbolPrices:
@@ -36,63 +48,80 @@ class SymbolPrices:
         self.hours = prices.hours
         self.length = prices.length
         self._prices = prices
-        known = sorted(known_prices(prices), key=lambda one: one[0])  # stable: a close before the next bar's open
-        self.known_at = [at for at, _, _ in known]
-        self.known = [price for _, price, _ in known]
-        self._opens = [opens for _, _, opens in known]
         self.all_bars = prices.bars
         self.opened_at = prices.opened_at
-        self.closed_at = [bar.timestamp for bar in prices.bars]
+        self.closed_at = kept_prices.closed_at(prices.bars)
         self.is_daily = prices.length == DAY
-        self._bars: dict[timedelta, tuple[tuple[Bar, ...], list[datetime]]] = {}
+        self._made: dict[timedelta, tuple[Sequence[Bar], Sequence[datetime], tuple[float, ...] | None]] = {}
+        self._closed = 0  # how many bars had closed when a price was last asked for: the next slot is not far
+        self._until = datetime.min.replace(tzinfo=UTC)  # when the next bar closes
+        self._since = self._until  # when the last of them had closed
 
     def bars(self, length: timedelta, count: int, at: datetime) -> Bars | None:
         """Return the last `count` bars of a length that had closed at `at`; None if there are none of that length."""
-        if length not in self._bars:
+        found = self._made.get(length)
+        if found is None:
             if length < self.length or length % self.length or length > DAY:
                 return None
-            made = self._prices.bars if length == self.length else resampled(self._prices, length)
-            self._bars[length] = (made, [bar.timestamp for bar in made])
-        made, closed_at = self._bars[length]
-        end = bisect_right(closed_at, at)
-        return Bars(made[max(0, end - count) : end])
+            made = self.all_bars if length == self.length else resampled(self._prices, length)
+            closes = tuple([bar.close for bar in made]) if isinstance(made, tuple) else None
+            found = self._made[length] = (made, kept_prices.closed_at(made), closes)
+        made, closed_at, closes = found
+        end = self.closed_before(at) if length == self.length else bisect_right(closed_at, at)
+        begin = end - count if end > count else 0
+        if closes is None:
+            return Bars(made[begin:end])
+        bars = PastBars(made[begin:end])
+        bars.closing = closes[begin:end]
+        return bars
+
+    def closed_before(self, at: datetime) -> int:
+        """Return how many bars had closed at `at`."""
+        if not self._since <= at < self._until:
+            self._closed = bisect_right(self.closed_at, at)
+            self._since = self.closed_at[self._closed - 1] if self._closed else _NEVER
+            self._until = self.closed_at[self._closed] if self._closed < len(self.closed_at) else _ALWAYS
+        return self._closed
+
+    def newest(self, at: datetime) -> KnownPrice | None:
+        """Return the newest price that was known at `at`, and since when: a bar's opening, or the close before it."""
+        closed = self.closed_before(at)
+        if closed < len(self.opened_at) and self._since <= self.opened_at[closed] <= at:
+            return KnownPrice(self.opened_at[closed], self.all_bars[closed].open)
+        return KnownPrice(self.closed_at[closed - 1], self.all_bars[closed - 1].close) if closed else None
 
     def price(self, at: datetime) -> float | None:
         """Return the newest price that was known at `at`."""
-        known = bisect_right(self.known_at, at)
-        return self.known[known - 1] if known else None
-
-    def next_price(self, at: datetime) -> NextPrice | None:
-        """Return the price that an order of `at` fills at: an opening at `at` or later, or a close after it."""
-        index = bisect_left(self.known_at, at)
-        if self.length == DAY and index and self._opens[index - 1] and at < self.known_at[index - 1] + OPENING:
-            return NextPrice(at, self.known[index - 1])
-        # A close that is known at `at` has been seen: it cannot be had any more. Where a bar closes as the next one
-        # opens, the opening is the later of the two prices.
-        while index < len(self.known) and not self._opens[index] and self.known_at[index] == at:
-            index += 1
-        if index == len(self.known):
-            return None
-        if index + 1 < len(self.known) and self.known_at[index + 1] == self.known_at[index]:
-            index += 1
-        return NextPrice(self.known_at[index], self.known[index])
+        newest = self.newest(at)
+        return newest.price if newest else None
 
     def is_stale(self, at: datetime) -> bool:
         """Tell whether a session has closed without a price since the newest one: the data end, pause or have a hole."""
-        newest = bisect_right(self.known_at, at)
-        if not newest:
+        newest = self.newest(at)
+        if newest is None:
             return True
         try:
             expected = timeframes.expected_close("1d", at, None if self.hours.never_closes else self.hours.calendar)
         except CalendarExpired:
             return False
-        return expected is not None and self.known_at[newest - 1] < expected
+        return expected is not None and newest.at < expected
+
+    @property
+    def first_at(self) -> datetime:
+        """When the first price is known."""
+        return self.opened_at[0]
+
+    @property
+    def last(self) -> KnownPrice:
+        """The last price of all, and when it is known."""
+        return KnownPrice(self.closed_at[-1], self.all_bars[-1].close)
 
 
 class PastMarket:
     """Prices of the past. A bar is known once it has closed."""
 
     is_complete = True  # no bar lacks a figure
+    is_past = True  # its bars are as old as they should be
 
     def __init__(self, prices: Mapping[str, SymbolPrices], source: str, folder: Path = Path()) -> None:
         """`source` names the prices in the journal; `folder` is the strategy's own, for its named series."""
@@ -124,25 +153,22 @@ class PastMarket:
         prices = self.of(symbol)
         price = prices.price(at)
         if price is None:
-            msg = f"{symbol} has no price before {prices.known_at[0]:%Y-%m-%d %H:%M} UTC"
+            msg = f"{symbol} has no price before {prices.first_at:%Y-%m-%d %H:%M} UTC"
             raise MarketError(msg)
         return price
-
-    def next_price(self, symbol: str, at: datetime) -> NextPrice | None:
-        """Return the price that an order of `at` fills at, and when; None if the data end before."""
-        return self.of(symbol).next_price(at)
 
     def stale_since(self, symbol: str, at: datetime) -> datetime | None:
         """Return the instant of the newest price if it is older than a session ago, else None."""
         prices = self.of(symbol)
         if not prices.is_stale(at):
             return None
-        return prices.known_at[max(0, bisect_right(prices.known_at, at) - 1)]
+        newest = prices.newest(at)
+        return newest.at if newest else prices.first_at
 
-    def ends_before(self, symbol: str, at: datetime) -> NextPrice | None:
+    def ends_before(self, symbol: str, at: datetime) -> KnownPrice | None:
         """Return a symbol's last price and when it was known, if all its prices end before `at`; else None."""
-        prices = self.of(symbol)
-        return NextPrice(prices.known_at[-1], prices.known[-1]) if prices.known_at[-1] < at else None
+        last = self.of(symbol).last
+        return last if last.at < at else None
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Return values of a series of the strategy's own as they were known at `at`."""
@@ -157,8 +183,8 @@ class PastMarket:
 
     def span(self) -> tuple[datetime, datetime]:
         """Return the first instant at which every symbol has a price, and the last at which one of them has a new one."""
-        first = max(prices.known_at[0] for prices in self._prices.values())
-        return first, max(prices.known_at[-1] for prices in self._prices.values())
+        first = max(prices.first_at for prices in self._prices.values())
+        return first, max(prices.last.at for prices in self._prices.values())
 
     def of(self, symbol: str) -> SymbolPrices:
         """Return all prices of a symbol."""
@@ -193,6 +219,8 @@ def load(
     for symbol, calendar in symbols.items():
         if folder is None:
             prices = _sample(symbol, hours[calendar])
+        elif kept := kept_prices.find(folder, symbol):
+            prices = kept_prices.read(folder, symbol, kept, hours[calendar], extended_hours=extended_hours)
         else:
             prices = price_files.read(price_files.find(folder, symbol), hours[calendar], extended_hours=extended_hours)
         found[symbol] = SymbolPrices(prices)

@@ -1,6 +1,5 @@
 """The prices of the past as the matching engine meets them: the first price of each bar, then the whole of it."""
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -13,7 +12,8 @@ def since(prices: SymbolPrices, seen: datetime, until: datetime) -> Iterator[Pri
     """Yield what became known after `seen` and until `until`."""
     bars, opens = prices.all_bars, prices.opened_at
     stands = STANDS_FOR if prices.is_daily else timedelta(0)
-    for index in range(bisect_right(prices.closed_at, seen), len(bars)):
+    begin = prices.closed_before(seen)
+    for index in range(begin, len(bars)):
         bar, opened = bars[index], opens[index]
         if opened > until:
             return
@@ -28,7 +28,7 @@ def since(prices: SymbolPrices, seen: datetime, until: datetime) -> Iterator[Pri
 
 def of_the_moment(prices: SymbolPrices, at: datetime) -> Prices | None:
     """Return the first price of a day's bar, which is the price of the moment for a quarter of an hour; None at other times."""
-    index = bisect_right(prices.closed_at, at)
+    index = prices.closed_before(at)
     if (
         not prices.is_daily
         or index == len(prices.all_bars)
@@ -44,7 +44,7 @@ def _ago(prices: SymbolPrices, index: int, at: datetime) -> float:
 
 def day_ends(prices: SymbolPrices, at: datetime) -> datetime | None:
     """Return when an order for the day expires that is placed at `at`: with the session that goes on or comes next."""
-    for index in range(bisect_right(prices.closed_at, at), len(prices.all_bars)):
+    for index in range(prices.closed_before(at), len(prices.all_bars)):
         _, closing = prices.hours.of(prices.hours.day(prices.opened_at[index]))
         if closing > at:
             return closing

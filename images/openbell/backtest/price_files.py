@@ -32,8 +32,8 @@ _NEEDED = ("stamp", "open", "high", "low", "close")
 class PriceFile(NamedTuple):
     """The bars of one symbol, oldest first; a bar's timestamp is its close. `length` is DAY for daily bars."""
 
-    bars: tuple[Bar, ...]
-    opened_at: list[datetime]
+    bars: Sequence[Bar]
+    opened_at: Sequence[datetime]
     length: timedelta
     hours: SessionHours
 
@@ -50,7 +50,7 @@ def find(folder: Path, symbol: str) -> Path:
     for ending in table_files.ENDINGS:
         if (path := folder / f"{name}{ending}").is_file():
             return path
-    msg = f"{folder} has no {name}.csv with the prices of {symbol}"
+    msg = f"{folder} has no {name}.csv with the prices of {symbol}, and no history of it that make history has kept"
     raise MarketError(msg)
 
 

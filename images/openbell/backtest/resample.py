@@ -1,11 +1,10 @@
 """Makes longer bars of shorter ones: 1h of 15m, 1d of anything intraday. A bar never spans two sessions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from openbell.backtest.price_files import DAY, PriceFile
-from openbell.backtest.session_hours import SessionHours
 from openbell.trading.markets import Bar
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,16 +15,19 @@ def resampled(prices: PriceFile, length: timedelta) -> tuple[Bar, ...]:
 
     Bars shorter than a day begin on the grid of the UTC day and end with the session; those of whole days follow it.
     """
+    opening = closing = _EPOCH  # of the session that the bar before lay in
 
     def end(pair: tuple[datetime, Bar]) -> datetime:
-        return _end(pair[0], length, prices.hours)
+        nonlocal opening, closing
+        if not opening <= pair[0] < closing:
+            opening, closing = prices.hours.of(prices.hours.day(pair[0]))
+        return _end(pair[0], length, closing)
 
     pairs = zip(prices.opened_at, prices.bars, strict=True)
     return tuple(_merged(closed_at, [bar for _, bar in group]) for closed_at, group in groupby(pairs, end))
 
 
-def _end(opened_at: datetime, length: timedelta, hours: SessionHours) -> datetime:
-    _, closing = hours.of(hours.day(opened_at))
+def _end(opened_at: datetime, length: timedelta, closing: datetime) -> datetime:
     if length >= DAY:
         return closing
     grid = opened_at - (opened_at - _EPOCH) % length + length
@@ -41,10 +43,3 @@ def _merged(closed_at: datetime, bars: Sequence[Bar]) -> Bar:
         bars[-1].close,
         sum(bar.volume for bar in bars),
     )
-
-
-def known_prices(prices: PriceFile) -> Iterator[tuple[datetime, float, bool]]:
-    """Yield every price with the instant from which it is known, in order, and whether it opens a bar."""
-    for opened_at, bar in zip(prices.opened_at, prices.bars, strict=True):
-        yield opened_at, bar.open, True
-        yield bar.timestamp, bar.close, False
