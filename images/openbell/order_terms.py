@@ -62,6 +62,8 @@ class Terms:
 
     def fields(self) -> dict[str, object]:
         """Return what the journal says of the terms: nothing for a market order."""
+        if self == MARKET:
+            return {}
         return {name: value for name, value in asdict(self).items() if value != getattr(MARKET, name)}
 
 

@@ -112,6 +112,13 @@ class BacktestBroker:
         self.orders_taken += placed.status != "rejected"
         return placed
 
+    def has_to_move(self, at: datetime) -> bool:
+        """Tell whether anything changes with the time alone: orders wait, or short positions cost."""
+        if self._book.resting or self._costs.borrow:
+            return True
+        self._borrowed_until = at
+        return False
+
     def fill_until(self, at: datetime) -> Iterator[PlacedOrder]:
         """Fill what waits for prices until `at`, in the order of those prices, and yield each order that has changed."""
         self._charge_borrowing(at)

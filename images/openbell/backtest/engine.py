@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from heapq import merge
@@ -35,6 +35,7 @@ from openbell.trading.markets.synthetic import SyntheticMarket
 from openbell.trading.run_services import RunServices
 
 SAMPLE, SYNTHETIC = "sample", "synthetic"
+NEVER = datetime.max.replace(tzinfo=UTC)
 ENDED_AFTER = timedelta(days=7)  # without a price until the data's end: the share is no longer traded
 Tell = Callable[[int], None]
 
@@ -180,31 +181,34 @@ class _Backtest:
     functions: Mapping[str, StrategyFunction]
     files: Path  # of this backtest; none is there when it begins
     ended: list[Ended] = field(default_factory=list)
+    first_end: datetime = NEVER  # no symbol has ended before
     printed: io.StringIO = field(default_factory=io.StringIO)
     contexts: dict[str, Context] = field(default_factory=dict)  # by bot
 
     def run(self, bots: list[Bot], tell: Tell) -> Outcome:
         """Run every slot and return what it came to."""
         symbols = sorted({symbol for bot in bots for symbol in bot.symbols})
+        if isinstance(self.market, PastMarket):
+            self.first_end = min(self.market.of(symbol).last.at for symbol in symbols) + ENDED_AFTER
         curve, signals = Curve(), Signals()
         failures: list[tuple[datetime, str, str]] = []
         benchmark = BuyAndHold(self.market, symbols, self.setup.cash)
         number, interrupted = 0, False
-        for number, (slot, index) in enumerate(slots_of(self.setup, bots), 1):
-            bot = bots[index]
-            self._move_to(slot)
-            self.broker.at, self.broker.bot = slot, bot.id
-            if error := self._one(Run(bot, slot, f"{number:012x}", 1)):
-                failures.append((slot, bot.id, error))
-            for symbol, value in self.contexts[bot.id].signals.items():
-                signals.add(symbol, slot, value)
-            equity, exposure = self.broker.worth(slot)
-            curve.add(Point(slot, equity, benchmark.equity(slot), exposure))
-            try:
-                tell(number)
-            except Interrupted:
-                interrupted = True
-                break
+        with redirect_stdout(self.printed), redirect_stderr(self.printed):
+            for number, (slot, index) in enumerate(slots_of(self.setup, bots), 1):
+                bot = bots[index]
+                self._move_to(slot)
+                self.broker.at, self.broker.bot = slot, bot.id
+                if error := self._one(Run(bot, slot, f"{number:012x}", 1)):
+                    failures.append((slot, bot.id, error))
+                signals.add(slot, self.contexts[bot.id].signals)
+                equity, exposure = self.broker.worth(slot)
+                curve.add(Point(slot, equity, benchmark.equity(slot), exposure))
+                try:
+                    tell(number)
+                except Interrupted:
+                    interrupted = True
+                    break
         if number and not interrupted:
             # What was ordered at the last slots still fills, as far as the span and the prices reach.
             done = len(self.broker.fills)
@@ -227,7 +231,7 @@ class _Backtest:
 
     def _move_to(self, at: datetime) -> None:
         """Let what waits fill until `at`, and close what is no longer traded."""
-        for placed in self.broker.fill_until(at):
+        for placed in self.broker.fill_until(at) if self.broker.has_to_move(at) else ():
             self.ledger.settle(
                 placed.client_order_id,
                 placed.status,
@@ -241,7 +245,7 @@ class _Backtest:
             )
             if placed.status == "rejected":
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))
-        for symbol, last in self.broker.close_ended(at - ENDED_AFTER):
+        for symbol, last in self.broker.close_ended(at - ENDED_AFTER) if at > self.first_end else ():
             self.ended.append(Ended(symbol, last.at, last.price))
             self.ledger.hold({symbol: 0.0}, last.at)
 
@@ -254,8 +258,7 @@ class _Backtest:
         error, trace = "", ""
         context = self._context(one)
         try:
-            with redirect_stdout(printed), redirect_stderr(printed):
-                self.functions[one.bot.function](context)
+            self.functions[one.bot.function](context)
         except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
             error, trace = error_text(caught), traceback.format_exc()
         if printed.tell():

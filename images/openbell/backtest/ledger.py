@@ -3,7 +3,8 @@
 Between two orders nothing changes, and most slots have none: their positions and states need no query.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from openbell.ledger import Ledger
@@ -27,6 +28,11 @@ class BacktestLedger(Ledger):
         if not state and not self._database.in_transaction:
             self._stateless.add(bot)
         return state
+
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
+        """Let orders be decided on at once: no other process has this ledger."""
+        yield
 
     def _position(self, bot: str, symbol: str) -> Position:
         known = self._known.get((bot, symbol))

@@ -55,6 +55,8 @@ class SymbolPrices:
         self._made: dict[timedelta, tuple[Sequence[Bar], Sequence[datetime], tuple[float, ...] | None]] = {}
         self._closed = 0  # how many bars had closed when a price was last asked for: the next slot is not far
         self._until = datetime.min.replace(tzinfo=UTC)  # when the next bar closes
+        self._asked = self._until  # the instant that a price was last asked for, and that price
+        self._price: float | None = None
         self._since = self._until  # when the last of them had closed
 
     def bars(self, length: timedelta, count: int, at: datetime) -> Bars | None:
@@ -92,8 +94,10 @@ class SymbolPrices:
 
     def price(self, at: datetime) -> float | None:
         """Return the newest price that was known at `at`."""
-        newest = self.newest(at)
-        return newest.price if newest else None
+        if at is not self._asked:  # a slot is one object, and asks several times
+            newest = self.newest(at)
+            self._asked, self._price = at, newest.price if newest else None
+        return self._price
 
     def is_stale(self, at: datetime) -> bool:
         """Tell whether a session has closed without a price since the newest one: the data end, pause or have a hole."""

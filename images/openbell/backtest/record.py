@@ -1,6 +1,7 @@
 """What a backtest keeps of its slots: the account's curve and the signals, bounded however many slots there are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from math import isfinite
@@ -50,25 +51,35 @@ class Signals:
     """The signals of a backtest, by symbol."""
 
     def __init__(self) -> None:
-        self._found: dict[str, list[Signal]] = {}
-        self._steps: dict[str, int] = {}  # by symbol: of how many signals one is kept
-        self._counts: dict[str, int] = {}
+        self._found: dict[str, _Thinned] = {}
 
-    def add(self, symbol: str, at: datetime, value: object) -> None:
-        """Take what a run computed; what is no number cannot be drawn."""
-        if not isinstance(value, int | float) or not isfinite(value):
-            return
-        kept = self._found.setdefault(symbol, [])
-        count = self._counts[symbol] = self._counts.get(symbol, -1) + 1
-        if count % self._steps.setdefault(symbol, 1) == 0:
-            kept.append(Signal(at, float(value)))
-        if len(kept) > MOST_SIGNALS:
-            del kept[1::2]
-            self._steps[symbol] *= 2
+    def add(self, at: datetime, values: Mapping[str, object]) -> None:
+        """Take what a run computed, by symbol; what is no number cannot be drawn."""
+        for symbol, value in values.items():
+            kept = self._found.get(symbol)
+            if kept is None:
+                kept = self._found[symbol] = _Thinned()
+            kept.seen += 1
+            if kept.seen % kept.step == 0 and isinstance(value, int | float) and isfinite(value):
+                kept.signals.append((at, value))
+                if len(kept.signals) > MOST_SIGNALS:
+                    del kept.signals[1::2]
+                    kept.step *= 2
 
     def by_symbol(self) -> dict[str, tuple[Signal, ...]]:
         """Return what is kept."""
-        return {symbol: tuple(kept) for symbol, kept in self._found.items()}
+        return {
+            name: tuple(Signal(at, float(value)) for at, value in kept.signals) for name, kept in self._found.items()
+        }
+
+
+@dataclass
+class _Thinned:
+    """The signals of one symbol: one of each `step` that were seen."""
+
+    signals: list[tuple[datetime, float]] = field(default_factory=list)
+    seen: int = -1
+    step: int = 1
 
 
 def daily(points: Iterable[Point]) -> list[Point]:

@@ -15,21 +15,38 @@ class HeldPosition(float):
     order; they are added to the next sale.
     """
 
-    average_price: float
-    since: datetime | None
-    realised_profit: float
-    rest: float
+    __slots__ = ("_is_dust", "_position", "_price")
+    _position: Position
     _price: Callable[[], float]
+    _is_dust: bool
 
     def __new__(cls, position: Position, price: Callable[[], float], *, is_dust: bool) -> Self:
         """Make the number; price: asks the market for the newest price."""
         made = super().__new__(cls, 0.0 if is_dust else float(position.quantity))
-        made.average_price = 0.0 if is_dust else float(position.average_price)
-        made.since = None if is_dust else position.since
-        made.realised_profit = float(position.realised)
-        made.rest = float(position.quantity) if is_dust else 0.0
+        made._position = position
         made._price = price
+        made._is_dust = is_dust
         return made
+
+    @property
+    def average_price(self) -> float:
+        """Return what one unit cost; 0.0 where nothing is held."""
+        return 0.0 if self._is_dust else float(self._position.average_price)
+
+    @property
+    def since(self) -> datetime | None:
+        """Return when it was opened; None while it is flat."""
+        return None if self._is_dust else self._position.since
+
+    @property
+    def realised_profit(self) -> float:
+        """Return what closed parts have earned."""
+        return float(self._position.realised)
+
+    @property
+    def rest(self) -> float:
+        """Return how much is held that is too little for an order."""
+        return float(self._position.quantity) if self._is_dust else 0.0
 
     @property
     def quantity(self) -> float:

@@ -59,6 +59,8 @@ class RunContext:
         self._halted = halted
         self._own_names: frozenset[str] | None = None  # those that the journal puts into each line
         self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
+        self._checks = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
+        self._orders = OrderPath(self.bot, broker, ledger, self._checks, clock)
         self.begin(run)
 
     def begin(self, run: Run) -> None:
@@ -67,8 +69,7 @@ class RunContext:
         self.state = State(self._ledger.state(self.bot))
         self.decisions: dict[str, str] = {}  # symbol → last action; what the run has decided so far
         self._run = run
-        self._checks = OrderChecks(self._manifest, run.bot, self._market, self._broker, self._ledger, self._halted)
-        self._orders = OrderPath(self.bot, self._broker, self._ledger, self._checks, self._clock)
+        self._checks.begin()
         self.signals: dict[str, object] = {}  # symbol → what the run has computed for it
         self._sent: set[str] = set()  # client_order_ids of this run
 

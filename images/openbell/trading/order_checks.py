@@ -50,6 +50,11 @@ class OrderChecks:
         self._stale = ""  # why this run adds to no position
         self._judged = ""  # the order that is judged: what an earlier attempt recorded of it does not count beside it
 
+    def begin(self) -> None:
+        """Become the checks of the bot's next run."""
+        self._stale = ""
+        self._judged = ""
+
     @property
     def share(self) -> Share:
         """The strategy's share of the account."""
@@ -175,7 +180,7 @@ class OrderChecks:
 
     def stale(self, symbol: str, timeframe: str, bars: Bars, at: datetime) -> dict[str, object] | None:
         """Return what the journal is to say of bars that are older than they should be; None if they are not."""
-        if "historical_day" in self._market.provenance(at):
+        if getattr(self._market, "is_past", False) or "historical_day" in self._market.provenance(at):
             return None
         expected = timeframes.expected_close(timeframe, at, self.calendar_of(symbol))
         newest = bars[-1].timestamp if bars else None

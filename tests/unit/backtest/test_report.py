@@ -121,10 +121,10 @@ def test_signals_stay_few() -> None:
     """And what is no number is left out."""
     signals = Signals()
     for number in range(5 * MOST_SIGNALS):
-        signals.add("X", START, number)
-    signals.add("X", START, float("nan"))
-    signals.add("Y", START, "buy")
-    (kept,) = signals.by_symbol().values()
+        signals.add(START, {"X": number})
+    signals.add(START, {"X": float("nan"), "Y": "buy"})
+    kept, none = signals.by_symbol().values()
+    assert none == ()
     assert MOST_SIGNALS / 2 <= len(kept) <= MOST_SIGNALS
     assert kept[0].value == 0.0
 
