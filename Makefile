@@ -280,6 +280,12 @@ test-mutants: ## Change the code that decides about slots, money and health in 2
 	@.venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r tests/mutants/requirements.txt
 	@$(python) -m tests.mutants $(ROOMS)
 
+.PHONY: test-hosts
+test-hosts: ## Simulate 5,000 histories of several hosts, then kill and freeze real loops on a real PostgreSQL: [SEED=1]
+	@scripts/python-ready dev
+	@$(python) -m tests.hosts.simulation --seed "$${SEED:-1}" --seeds 5000
+	@$(python) -m pytest -q -s tests/hosts
+
 .PHONY: test-fuzz
 test-fuzz: ## Give 100,000 mutated inputs each to whatever reads files, requests and calls of others (half an hour)
 	@scripts/python-ready dev

@@ -13,6 +13,7 @@ from openbell.ledger import Claim, OrderRecord
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.database import FROZEN_AFTER, Database, Guard, OwnershipLostError
 from openbell.postgres.journal import OwnedJournal
+from openbell.postgres.lease import SEND_WITHIN
 from openbell.postgres.ledger import PostgresLedger, schema_of
 from openbell.postgres.ownership import EPOCH, Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
@@ -171,3 +172,15 @@ def test_a_process_that_is_frozen_in_a_transaction_holds_up_no_takeover(row: Row
         time.sleep(FROZEN_AFTER + 0.5)
         ledger.database.execute("INSERT INTO facts VALUES ('b', '1')")
     assert ledger.fact("a") is None
+
+
+def test_an_order_does_not_leave_long_after_the_check(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was frozen between the two does not know what has become of its ownership."""
+    row.first.acquire()
+    ledger = row.ledger(1)
+    ledger.intend(ORDER, SLOT)
+    ledger.send_again("o1", SLOT)
+    seconds = iter((100.0, 100.0 + SEND_WITHIN + 0.1))
+    monkeypatch.setattr("openbell.postgres.ledger.steady_seconds", lambda: next(seconds))
+    with pytest.raises(OwnershipLostError):
+        ledger.send_again("o1", SLOT)

@@ -12,6 +12,7 @@ RENEW = 3.0  # seconds from one renewal to the next
 RETRY = 0.5  # seconds to the next attempt after one that failed
 END_BEFORE = 4.0  # seconds before its end at which an owner that could not renew has ended its runs
 IN_FLIGHT = 5.0  # seconds after its end that an order of the owner before may still be on its way
+SEND_WITHIN = 1.0  # seconds from the last check of the ownership in which an order leaves, or does not leave at all
 ASK = 1.0  # seconds between two attempts of a standby
 # From an owner's last renewal to another owner, if the database answers at once.
 LONGEST_TAKEOVER = LEASE + IN_FLIGHT + ASK

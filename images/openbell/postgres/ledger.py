@@ -7,7 +7,9 @@ from datetime import datetime
 from typing import cast
 
 from openbell.ledger import Claim, Ledger
-from openbell.postgres.database import Database, Guard
+from openbell.postgres.database import Database, Guard, OwnershipLostError
+from openbell.postgres.lease import SEND_WITHIN
+from openbell.postgres.ownership import steady_seconds
 from openbell.postgres.tables import LEASES, LEDGER
 
 LEASE = 30.0  # seconds for which a run counts as alive after its instance's last word
@@ -28,12 +30,21 @@ class PostgresLedger(Ledger):
     def __init__(self, url: str, strategy: str, *, prepare: bool = False, guard: Guard | None = None) -> None:
         """prepare: make the tables where they are missing. guard: the ownership that each write checks."""
         self.database = Database(url, schema_of(strategy), guard)
+        self._guard = guard
         self._database = cast("sqlite3.Connection", self.database)
         self._owner: Claim | None = None
         self._group = None  # the server makes commits durable
         if prepare:
             self.database.make(LEDGER + LEASES)
             self._begin()
+
+    def send_again(self, client_order_id: str, now: datetime) -> None:
+        """Record durably that an order is about to be sent `now`; OwnershipLostError if that took so long that it may not be."""
+        asked_at = steady_seconds()
+        super().send_again(client_order_id, now)
+        # A process that was frozen meanwhile does not know what has become of its ownership.
+        if self._guard is not None and steady_seconds() - asked_at > SEND_WITHIN:
+            raise OwnershipLostError(self._guard.strategy)
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ be on its way; the epoch grows with every owner. Each write that matters checks 
 """
 
 import os
+import time
 from typing import NamedTuple
 
 from openbell.postgres.database import Database, Guard
@@ -78,6 +79,11 @@ class Ownership:
         statement = f"SELECT host, epoch, {seconds}, beat, answers FROM owners WHERE strategy = ?"  # noqa: S608 - as written here
         row = self._database.execute(statement, (self._strategy,)).fetchone()
         return Owner(str(row[0]), int(str(row[1])), float(str(row[2])), str(row[3]), str(row[4])) if row else None
+
+
+def steady_seconds() -> float:
+    """Return the seconds of a clock that never steps, and goes on while the machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def guard_of(strategy: str) -> Guard | None:

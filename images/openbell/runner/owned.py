@@ -18,7 +18,7 @@ from openbell.postgres.control import RecentControl
 from openbell.postgres.database import Database, OwnershipLostError
 from openbell.postgres.journal_copy import EVERY, JournalCopy, put
 from openbell.postgres.lease import ASK, END_BEFORE, Lease
-from openbell.postgres.ownership import EPOCH, Ownership
+from openbell.postgres.ownership import EPOCH, Ownership, steady_seconds
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.runner.clock import SystemClock
 from openbell.runner.loop_control import LoopControl
@@ -27,11 +27,6 @@ from openbell.runner.owners_control import OwnersControl
 from openbell.runner.startup import arm_watchdog, end_by
 
 SAY_EVERY = 30.0  # seconds between two lines about the same trouble
-
-
-def steady_seconds() -> float:
-    """Return the seconds of a clock that never steps, and goes on while the machine sleeps."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Owner:

@@ -1,0 +1,385 @@
+"""Hosts, a database and a broker in simulated time, full of bad luck, on the loops' own arithmetic of leases.
+
+Everything follows from the seed: the same seed is the same history. Hosts crash and freeze, the whole machine or only the
+loop; their links to the database lose requests or answers, or delay them beyond all patience; clocks run fast or slow. What
+the database does in one transaction is one step here, guarded as there (`test_ownership` shows that the real one is). What
+is not in it: a database that forgets what it has confirmed.
+
+    python -m tests.hosts.simulation --seeds 2000
+"""
+
+import argparse
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+
+from openbell.postgres.lease import ASK, END_BEFORE, IN_FLIGHT, LEASE, LONGEST_TAKEOVER, SEND_WITHIN, Lease
+
+PATIENCE = 5.0  # seconds that a process waits for an answer of the database
+CLOCK_RATE = 0.005  # by so much a clock may be fast or slow
+LONGEST_FLIGHT = 3.8  # seconds that an order is on its way at most
+EVERY = 1.0  # seconds between two slots
+WORST_MOMENT = 0.02  # of the questions before an order: the machine freezes while the answer is on its way
+CALM = 60.0  # seconds without bad luck at the end: all that was left open is settled then
+
+Answer = object
+Step = Generator[tuple[str, object], Answer, None]  # ("sleep", seconds) or ("call", what the database is to do)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the database insists on. The tests weaken it, to see that the simulation would notice."""
+
+    in_flight: float = IN_FLIGHT
+    send_within: float = SEND_WITHIN
+    is_guarded: bool = True
+
+
+@dataclass
+class Database:
+    """One strategy's rows."""
+
+    rules: Rules
+    rate: float
+    epoch: int = 0
+    until: float = float("-inf")  # by its own clock
+    now: float = 0.0  # its own clock
+    claims: dict[int, tuple[int, int]] = field(default_factory=dict)  # slot → epoch and run, while it has no outcome
+    outcomes: list[int] = field(default_factory=list)  # slots, one for each outcome that was written
+    decided: int = 0  # slots up to here are claimed or passed over
+    intended: set[int] = field(default_factory=set)
+    acquired_at: list[float] = field(default_factory=list)  # true time of each epoch
+    granted_at: float = 0.0  # true time of the last acquisition or renewal
+
+    def owns(self, epoch: int) -> bool:
+        """Tell whether a transaction of this epoch goes through."""
+        return not self.rules.is_guarded or (epoch == self.epoch and self.now < self.until)
+
+
+class Host:
+    """A host: a loop, at most one child, and a link to the database."""
+
+    def __init__(self, number: int, random: Random) -> None:
+        self.number = number
+        self.rate = 1 + random.uniform(-CLOCK_RATE, CLOCK_RATE)
+        self.frozen_until = 0.0  # the whole machine
+        self.loop_frozen_until = 0.0  # its loop only: a child goes on
+        self.requests_cut_until = self.answers_cut_until = 0.0
+        self.slow_until = 0.0
+        self.boot = 0  # of the loop: what an older boot has begun does not go on
+        self.child = 0  # number of the child that is alive; 0 is none
+        self.watch_ends: float | None = None  # true time at which a loop that hangs is ended
+        self.unlucky_until = 0.0  # until then this host is no standby that could take over in time
+
+
+class Simulation:
+    """One history."""
+
+    def __init__(self, seed: int, *, hosts: int = 3, seconds: float = 240.0, rules: Rules | None = None) -> None:
+        self._random = Random(seed)
+        self._rules = rules or Rules()
+        self._end = seconds
+        self.now = 0.0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count(1)
+        self.database = Database(self._rules, 1 + self._random.uniform(-CLOCK_RATE, CLOCK_RATE))
+        self._hosts = [Host(number, self._random) for number in range(hosts)]
+        self.orders: list[tuple[int, int]] = []  # slot and epoch, as they came to the broker
+        self.problems: list[str] = []
+        self.longest_takeover = 0.0
+
+    def run(self) -> "Simulation":
+        """Let it all happen."""
+        for host in self._hosts:
+            self._boot(host)
+        self._at(self._random.uniform(5, 15), self._bad_luck)
+        self._at(1.0, self._check_bound)
+        while self._events and self._events[0][0] <= self._end:
+            self.now, _, happen = heapq.heappop(self._events)
+            self.database.now = self.now * self.database.rate
+            happen()
+        self._check()
+        return self
+
+    # Time
+
+    def _at(self, when: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._numbers), happen))
+
+    def _steady(self, host: Host) -> float:
+        return self.now * host.rate
+
+    def _process(self, host: Host, step: Step, is_alive: Callable[[], bool], *, is_child: bool) -> None:
+        """Let a process go on, whenever its host lets it."""
+
+        def resume(answer: Answer = None) -> None:
+            frozen = host.frozen_until if is_child else max(host.frozen_until, host.loop_frozen_until)
+            if not is_alive():
+                return
+            if self.now < frozen:
+                self._at(frozen, lambda: resume(answer))
+                return
+            try:
+                what, value = step.send(answer)
+            except StopIteration:
+                return
+            if what == "sleep":
+                self._at(self.now + float(str(value)) / host.rate, resume)
+            elif callable(value):
+                self._call(host, value, resume)
+
+        resume()
+
+    def _call(self, host: Host, ask: Callable[[], Answer], resume: Callable[[Answer], None]) -> None:
+        """Ask the database; the answer, or TimeoutError's class if none comes in time, though it may have been carried out."""
+        slow = self._random.uniform(1, 9) if self.now < host.slow_until else 0.0
+        arrives = self.now + self._random.uniform(0.001, 0.03) + slow
+        is_over = [False]
+
+        def answer(value: Answer) -> None:
+            if not is_over[0]:
+                is_over[0] = True
+                resume(value)
+
+        def arrive() -> None:
+            value = ask()
+            if self.now >= host.answers_cut_until:
+                self._at(self.now + self._random.uniform(0.001, 0.03), lambda: answer(value))
+
+        if self.now >= host.requests_cut_until:
+            self._at(arrives, arrive)
+        self._at(self.now + PATIENCE / host.rate, lambda: answer(TimeoutError))
+
+    # The loop, as runner/owned.py and runner/loop.py are
+
+    def _boot(self, host: Host) -> None:
+        host.boot += 1
+        host.child, host.watch_ends = 0, None
+        boot = host.boot
+        self._process(host, self._loop(host), lambda: host.boot == boot, is_child=False)
+
+    def _loop(self, host: Host) -> Step:
+        while True:
+            asked_at = self._steady(host)
+            epoch = yield "call", self._acquire
+            if isinstance(epoch, int):
+                yield from self._own(host, Lease.granted(epoch, asked_at))
+                host.child, host.watch_ends = 0, None  # the loop has ended what it has started
+            yield "sleep", ASK
+
+    def _own(self, host: Host, lease: Lease) -> Step:
+        epoch = lease.epoch
+        self._watch(host, lease)
+        if (yield "call", lambda: self._recover(epoch)) is TimeoutError:
+            self._restart(host, self._random.uniform(0.5, 3))  # it could not start
+        waiting: tuple[int, int] | None = None  # slot and run of a claim whose fate is not known
+        while not lease.is_over(self._steady(host)):
+            asked_at = self._steady(host)
+            if lease.is_due(asked_at):
+                lease = lease.failed(asked_at)
+                granted = yield "call", lambda: self._renew(epoch)
+                if granted is False:
+                    return
+                if granted is True:
+                    lease = Lease.granted(epoch, asked_at)
+                    self._watch(host, lease)
+            if lease.is_over(self._steady(host)):
+                return
+            if not host.child:
+                slot, run = waiting or (int(self.now / EVERY), next(self._numbers))
+                claimed = yield "call", partial(self._claim, epoch, slot, run)
+                waiting = (slot, run) if claimed is TimeoutError else None
+                if claimed is True and not lease.is_over(self._steady(host)):
+                    self._start(host, epoch, slot)
+            yield "sleep", self._random.uniform(0.05, 0.5)
+
+    def _start(self, host: Host, epoch: int, slot: int) -> None:
+        host.child = child = next(self._numbers)
+        self._process(host, self._run(host, epoch, slot), lambda: host.child == child, is_child=True)
+
+    def _watch(self, host: Host, lease: Lease) -> None:
+        """Let the process's own timer end a loop that hangs, and all that it has started, unless the lease is renewed before."""
+        boot, ends = host.boot, (lease.ends_at + END_BEFORE / 2) / host.rate
+        host.watch_ends = ends
+
+        def end() -> None:
+            if host.boot != boot or host.watch_ends != ends:
+                return
+            until = max(host.frozen_until, host.loop_frozen_until)
+            if self.now < until:
+                # Whichever of its processes runs first when a machine goes on.
+                self._at(until + self._random.uniform(0, 0.5), end)
+            else:
+                self._restart(host, self._random.uniform(0.5, 3))
+
+        self._at(ends, end)
+
+    def _restart(self, host: Host, after: float) -> None:
+        host.boot += 1
+        host.child, host.watch_ends = 0, None
+        boot = host.boot
+        self._at(self.now + after, lambda: self._boot(host) if host.boot == boot else None)
+
+    def _run(self, host: Host, epoch: int, slot: int) -> Step:
+        """Be a child: decide, intend, send, settle; then its end is written."""
+        yield "sleep", self._random.choice([0.02, 0.5, 3.0, 9.0]) * self._random.uniform(0.5, 1.5)
+        self._freeze_now_and_then(host)
+        intended = yield "call", lambda: self._intend(epoch, slot)
+        if intended is True:
+            asked_at = self._steady(host)
+            self._freeze_now_and_then(host)
+            allowed = yield "call", lambda: self.database.owns(epoch)  # the last check, just before the order leaves
+            if allowed is True and self._steady(host) - asked_at <= self._rules.send_within:
+                flight = self._random.uniform(0.01, LONGEST_FLIGHT)
+                self._at(self.now + flight, lambda: self._arrived(slot, epoch))
+                yield "sleep", self._random.uniform(0.01, 1)
+                yield "call", lambda: self.database.owns(epoch)  # its answer is settled
+        while True:
+            ended = yield "call", lambda: self._finish(epoch, slot)
+            if ended is not TimeoutError:
+                break
+        host.child = 0
+
+    # What the database does, each in one transaction
+
+    def _acquire(self) -> Answer:
+        row = self.database
+        if row.until + self._rules.in_flight >= row.now:
+            return None
+        if row.epoch:
+            self.longest_takeover = max(self.longest_takeover, self.now - row.granted_at)
+        row.epoch += 1
+        row.until = row.now + LEASE
+        row.granted_at = self.now
+        row.acquired_at.append(self.now)
+        return row.epoch
+
+    def _renew(self, epoch: int) -> Answer:
+        row = self.database
+        if epoch != row.epoch or row.now >= row.until:
+            return False
+        row.until, row.granted_at = row.now + LEASE, self.now
+        return True
+
+    def _recover(self, epoch: int) -> Answer:
+        row = self.database
+        if row.owns(epoch):
+            row.outcomes += row.claims
+            row.claims = {}
+        return None
+
+    def _claim(self, epoch: int, slot: int, run: int) -> Answer:
+        row = self.database
+        if row.owns(epoch) and row.claims.get(slot) == (epoch, run):
+            return True  # from an attempt without an answer
+        if not row.owns(epoch) or slot <= row.decided:
+            return False
+        row.outcomes += range(row.decided + 1, slot)  # passed over, and told in the same step
+        row.claims[slot] = epoch, run
+        row.decided = slot
+        return True
+
+    def _intend(self, epoch: int, slot: int) -> Answer:
+        row = self.database
+        if not row.owns(epoch) or slot in row.intended:
+            return False
+        row.intended.add(slot)
+        return True
+
+    def _finish(self, epoch: int, slot: int) -> Answer:
+        row = self.database
+        if row.owns(epoch) and row.claims.pop(slot, None) is not None:
+            row.outcomes.append(slot)
+        return None
+
+    # Bad luck
+
+    def _bad_luck(self) -> None:
+        if self.now > self._end - CALM:
+            return
+        host = self._random.choice(self._hosts)
+        length = self._random.choice([0.5, 3, 8, 11, 14, 20, 40]) * self._random.uniform(0.8, 1.2)
+        self._have_bad_luck(host, self._random.randrange(7), length)
+        self._at(self.now + self._random.uniform(0.5, 20), self._bad_luck)
+
+    def _freeze_now_and_then(self, host: Host) -> None:
+        if self._random.random() < WORST_MOMENT and self.now < self._end - 2 * CALM:
+            self._have_bad_luck(host, 1, self._random.uniform(1, 40))
+
+    def _have_bad_luck(self, host: Host, kind: int, length: float) -> None:
+        until = min(self.now + length, self._end - CALM)
+        match kind:
+            case 0:
+                self._restart(host, length)
+            case 1:
+                host.frozen_until = until
+            case 2:
+                host.loop_frozen_until = until
+            case 3:
+                host.requests_cut_until = host.answers_cut_until = until
+            case 4:
+                host.requests_cut_until = until
+            case 5:
+                host.answers_cut_until = until
+            case _:
+                host.slow_until = until
+        host.unlucky_until = max(host.unlucky_until, until + PATIENCE)
+
+    # What must be true
+
+    def _arrived(self, slot: int, epoch: int) -> None:
+        self.orders.append((slot, epoch))
+        later = self.database.acquired_at[epoch] if len(self.database.acquired_at) > epoch else None
+        if later is not None and later < self.now:
+            self.problems.append(
+                f"an order of epoch {epoch} came {self.now - later:.2f} s after epoch {epoch + 1} began"
+            )
+
+    def _check_bound(self) -> None:
+        """While any host has had no bad luck for long enough, the strategy is owned within the bound."""
+        self._at(self.now + 1.0, self._check_bound)
+        alone = self.now - self.database.granted_at
+        bound = LONGEST_TAKEOVER * (1 + 3 * CLOCK_RATE) + 1.0
+        ready = [host for host in self._hosts if self.now - host.unlucky_until > bound + PATIENCE + ASK]
+        if alone > bound and ready:
+            self.problems.append(f"at {self.now:.0f} s no host has owned the strategy for {alone:.1f} s")
+
+    def _check(self) -> None:
+        doubled = [slot for slot, count in Counter(self.database.outcomes).items() if count > 1]
+        self.problems += [f"slot {slot} has more than one outcome" for slot in doubled]
+        sent = [slot for slot, count in Counter(slot for slot, _ in self.orders).items() if count > 1]
+        self.problems += [f"slot {slot} has more than one order" for slot in sent]
+        settled = {*self.database.outcomes, *self.database.claims}
+        missing = [slot for slot in range(1, self.database.decided + 1) if slot not in settled]
+        self.problems += [f"slot {slot} has no outcome" for slot in missing]
+        open_long = [slot for slot in self.database.claims if slot < self._end - CALM / 2]
+        self.problems += [f"slot {slot} was never ended" for slot in open_long]
+        if self.database.decided < self._end - 20:
+            self.problems.append(f"slots after {self.database.decided} were never decided on")
+
+
+def main() -> int:
+    """Run many histories; return 1 and print the seeds if any has a problem."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=2000)
+    options = parser.parse_args()
+    longest, epochs, bad = 0.0, 0, 0
+    for seed in range(options.seed, options.seed + options.seeds):
+        one = Simulation(seed).run()
+        longest, epochs = max(longest, one.longest_takeover), epochs + one.database.epoch
+        if one.problems:
+            bad += 1
+            print(f"seed {seed}: {one.problems[0]}")
+    print(
+        f"{options.seeds} histories, {epochs} epochs, {bad} with problems; the longest time without owner {longest:.1f} s"
+    )
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
