@@ -67,6 +67,11 @@ def after_split(position: Position, ratio: Decimal) -> Position:
     return replace(position, quantity=position.quantity * ratio)
 
 
+def total(*numbers: float) -> float:
+    """Return a sum of floats without what binary fractions add: 0.1 and 0.2 are 0.3."""
+    return float(sum(map(decimal, numbers), ZERO))
+
+
 def decimal(number: float) -> Decimal:
     """Return a float as the shortest decimal that stands for it."""
     return Decimal(repr(float(number)))

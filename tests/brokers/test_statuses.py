@@ -102,6 +102,16 @@ def test_a_replaced_order_goes_on_as_its_successor(monkeypatch: pytest.MonkeyPat
     assert (order.quantity, order.filled_quantity, order.filled_price) == (10.0, 10.0, 107.0)
 
 
+def test_parts_of_a_replaced_order_add_up_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.1 and 0.2 of 0.3 are all of it: nothing is left, and nothing is too much."""
+    successor = {**ORDER, "id": "o-2", "qty": "0.2", "filled_qty": "0.2", "filled_avg_price": "1", "status": "filled"}
+    broker = alpaca_broker.AlpacaBroker(RunServices(), None)  # type: ignore[arg-type]
+    monkeypatch.setattr(broker, "_ask", lambda question: successor)
+    first = {**ORDER, "status": "replaced", "replaced_by": "o-2", "filled_qty": "0.1", "filled_avg_price": "1"}
+    order = broker._followed(first, "ob-1")
+    assert (order.quantity, order.filled_quantity) == (0.3, 0.3)
+
+
 @pytest.mark.parametrize("status, text, kind", [
     (403, '{"message": "forbidden."}', VenueError),
     (401, '{"code": 40110000, "message": "request is not authorized"}', VenueError),

@@ -1,11 +1,13 @@
 """What fills, adoptions and splits make of a position, and what a paper account makes of a fill: exact, in both directions."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from openbell.position import Position, after_adoption, after_fill, after_split
+from openbell.ledger import OrderRecord
+from openbell.position import Position, after_adoption, after_fill, after_split, total
 from openbell.trading.cash_account import Holding, plain, refusal
 from openbell.trading.cash_account import after_fill as holding_after
 
@@ -25,6 +27,7 @@ def held(quantity: str, cost: str, realised: str = "0") -> Position:
     (held("10", "1000"), "-4", "-480", "6", "600", "80", False),
     (held("10", "1000", "5"), "-10", "-900", "0", "0", "-95", True),
     (held("10", "1000"), "-15", "-1500", "-5", "-500", "0", True),  # through zero: the rest is short at the fill's price
+    (held("10", "1000"), "0", "5", "10", "1005", "0", False),  # a fee that was told later
     (held("0", "0"), "-10", "-1000", "-10", "-1000", "0", True),
     (held("-10", "-1000"), "-10", "-800", "-20", "-1800", "0", False),
     (held("-10", "-1000"), "4", "360", "-6", "-600", "40", False),
@@ -100,6 +103,11 @@ def test_what_an_account_refuses(
     (("3", "1"), "sell", "1", "9", ("2", "0.666666666667")),
     (("3", "1"), "sell", "10", "1", ("-7", "-0.7")),
     (("3", "1"), "sell", "9", "1", ("-6", "-0.666666666667")),
+    (("0.3", "3"), "buy", "0.3", "4", ("0.6", "7")),
+    (("0.3", "3"), "sell", "0.1", "4", ("0.2", "2")),
+    (("4", "1E+20"), "sell", "1", "1", ("3", "75000000000000000000")),  # more digits than a Decimal usually has
+    (("1", "1"), "sell", "5", "1E+20", ("-4", "-80000000000000000000")),
+    (("0", "0"), "buy", "3", "1E+20", ("3", "1E+20")),
 ])  # fmt: skip
 def test_an_accounts_holding_after_a_fill(
     before: tuple[str, str], side: str, quantity: str, amount: str, after: tuple[str, str]
@@ -107,6 +115,21 @@ def test_an_accounts_holding_after_a_fill(
     """What is left keeps its average price; what lies beyond zero has the fill's."""
     found = holding_after(Holding(*map(D, before)), side, D(quantity), D(amount))
     assert (found.quantity, found.cost) == tuple(map(D, after))
+
+
+@pytest.mark.parametrize("numbers, expected", [
+    ((0.1, 0.2), 0.3), ((0.3, -0.1), 0.2), ((1.1, 2.2), 3.3), ((), 0.0), ((1e-9, 2e-9), 3e-9), ((0.1,) * 3, 0.3),
+])  # fmt: skip
+def test_a_sum_of_quantities_is_exact(numbers: tuple[float, ...], expected: float) -> None:
+    """Not 0.30000000000000004, which is more than the order's quantity."""
+    assert total(*numbers) == expected
+
+
+def test_what_is_left_of_an_order_is_exact() -> None:
+    """0.3 of which 0.1 is filled leaves 0.2; more than all leaves none."""
+    order = OrderRecord("ob-1", "b", NOW, "BTC/USD", "buy", "", 0.3, filled=0.1)
+    assert order.left == 0.2
+    assert replace(order, filled=0.4).left == 0.0
 
 
 @pytest.mark.parametrize("quantity, text", [("1E+2", "100"), ("2.50", "2.5"), ("0.00000001", "0.00000001"), ("0", "0")])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from openbell.order_terms import MARKET, Terms
+from openbell.position import total
 
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 
@@ -48,4 +49,4 @@ class OrderRecord:
     @property
     def left(self) -> float:
         """How much of the order is not filled yet."""
-        return max(0.0, self.quantity - self.filled)
+        return max(0.0, total(self.quantity, -self.filled))

@@ -236,9 +236,9 @@ class OrderChecks:
 
     def _held(self, symbol: str, side: str) -> float:
         """Return what the strategy's bots hold of the symbol, with all that open orders of this side may add or take."""
-        held = sum(float(one.quantity) for one in self._ledger.positions() if one.symbol == symbol)
-        left = float(left_to_fill(self._waiting(symbol), side))
-        return held + left if side == "buy" else held - left
+        held = sum((one.quantity for one in self._ledger.positions() if one.symbol == symbol), ZERO)
+        left = left_to_fill(self._waiting(symbol), side)
+        return float(held + left if side == "buy" else held - left)
 
     def _loss(self, midnight: datetime, slot: datetime) -> float:
         """Return by how much equity has fallen since the day's first look, which is this one if there was none."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from openbell.order_terms import leg_of
+from openbell.position import total
 from openbell.trading.brokers import (
     FINAL,
     Account,
@@ -188,14 +189,17 @@ class AlpacaBroker:
             if str(answer["status"]) != "replaced" or not successor:
                 break
             one = _placed(answer)
-            filled, value = filled + one.filled_quantity, value + one.filled_quantity * (one.filled_price or 0.0)
+            filled = total(filled, one.filled_quantity)
+            value += one.filled_quantity * (one.filled_price or 0.0)
             answer = self._ask(partial(_order_by_id, str(successor)))
         placed = replace(_placed(answer), client_order_id=client_order_id)
         if not filled:
             return placed
         value += placed.filled_quantity * (placed.filled_price or 0.0)
-        whole = filled + placed.filled_quantity
-        return replace(placed, quantity=placed.quantity + filled, filled_quantity=whole, filled_price=value / whole)
+        whole = total(filled, placed.filled_quantity)
+        return replace(
+            placed, quantity=total(placed.quantity, filled), filled_quantity=whole, filled_price=value / whole
+        )
 
     def _send(self, order: Order) -> PlacedOrder:
         client = alpaca.clients(self._desk).trading
