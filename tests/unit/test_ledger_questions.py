@@ -164,8 +164,8 @@ def test_a_new_name_takes_over_all_that_there_is(ledger: Ledger) -> None:
     assert not ledger.rename("OLD", "NEW", "event")
     assert ledger.holdings() == {"ELSE": 1.0, "NEW": 5.0}
     old, new = ledger.position("b", "OLD"), ledger.position("b", "NEW")
-    assert (old.quantity, old.cost, old.since) == (0, 0, None)
-    assert (new.quantity, new.cost, new.since) == (5, 50, SLOT)
+    assert (old.quantity, old.cost, old.since) == (Decimal(0), Decimal(0), None)
+    assert (new.quantity, new.cost, new.since) == (Decimal(5), Decimal(50), SLOT)
 
 
 def test_a_split_touches_one_symbol(ledger: Ledger) -> None:
@@ -176,7 +176,10 @@ def test_a_split_touches_one_symbol(ledger: Ledger) -> None:
     assert ledger.split("AAPL", Decimal(10), "event")
     assert not ledger.split("AAPL", Decimal(10), "event")
     assert ledger.holdings() == {"AAPL": 20.0, "IBM": 2.0}
-    assert [(one.quantity, one.cost) for one in ledger.positions()] == [(20, 20), (2, 20)]
+    assert [(one.quantity, one.cost) for one in ledger.positions()] == [
+        (Decimal(20), Decimal(20)),
+        (Decimal(2), Decimal(20)),
+    ]
     assert ledger.split("AAPL", Decimal("0.5"), "another event")
     assert ledger.holdings()["AAPL"] == 10.0
 
