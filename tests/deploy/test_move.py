@@ -1,8 +1,11 @@
 """Strategies with all that they know move from one server to another: no slot is lost, none is run on both."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import docker
 import pytest
@@ -129,3 +132,39 @@ def test_a_connection_that_is_lost_leaves_one_of_the_two_running(servers: tuple[
     count = runs(running)
     wait_until(lambda: runs(running) > count + 1, "runs", 60, running.machine.container)
     assert_no_slot_is_lost_or_doubled(running.journal("fives"), EVERY, reasons=("coalesced", "restarted"))
+
+
+def test_what_runs_on_this_machine_moves_too(
+    servers: tuple[Site, Site], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here as plain processes, there in containers. It is the last test here: afterwards both servers run something."""
+    _, new = places(servers)
+    monkeypatch.setenv("ENGINE", "none")
+    kept = tmp_path / "data"
+
+    def here(*words: str) -> str:
+        done = subprocess.run(
+            (sys.executable, "-m", "deploy", *words),
+            cwd=new.kit.folder,
+            env=new.environment() | {"OPENBELL_DATA": str(kept)},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    try:
+        here("up")
+        wait_until(lambda: len(list((kept / "journal/fives").glob("*.jsonl"))) > 0, "the journal", 60)
+        here("pause", "BOT=daily", "REASON=moved along")
+        said = here("move-to", f"HOST={new.machine.host}")
+        assert f"{new.machine.host} runs what this machine ran" in said
+        assert sorted(new.containers()) == RUNNING
+        wait_until(lambda: "moved along" in new.run("ps")[1], "the pause", 60)
+        wait_until(lambda: runs(new) > 2, "runs", 60, new.machine.container)
+        assert_no_slot_is_lost_or_doubled(new.journal("fives"), EVERY, reasons=("coalesced", "restarted"))
+        assert "Nothing runs here" in here("down")
+    finally:
+        here("down")
