@@ -76,9 +76,10 @@ def test_a_full_disk_takes_no_backup(full: Path) -> None:
     assert sorted(path.name for path in full.iterdir() if path.suffix != "") == []
 
 
-def test_nothing_starts_on_a_full_disk(full: Path) -> None:
+@pytest.mark.parametrize("command", ["up", "local"])
+def test_nothing_starts_on_a_full_disk(full: Path, command: str) -> None:
     """The line names the folder, and what can be set."""
-    told = refused("up", OPENBELL_DATA=str(full / "data"))
+    told = refused(command, OPENBELL_DATA=str(full / "data"))
     assert told.startswith(f"the disk with {full}/data is full")
     assert "set OPENBELL_DATA" in told
 
