@@ -151,6 +151,12 @@ def test_orders_of_a_day_are_counted_by_when_they_were_sent(ledger: Ledger) -> N
     assert ledger.sent_since(SLOT) == 1
 
 
+def test_orders_of_a_clock_that_was_ahead_do_not_count_today(ledger: Ledger) -> None:
+    """They would use up the limit of every day for a year."""
+    ledger.intend(OrderRecord("ob-2", "b", SLOT, "AAPL", "buy", "", 1.0), SLOT + timedelta(days=365))
+    assert [ledger.sent_since(SLOT + timedelta(days=days)) for days in (0, 10, 365)] == [1, 0, 1]
+
+
 def test_an_order_that_is_sent_again_is_new_from_then_on(ledger: Ledger) -> None:
     """It never arrived: the time of the new attempt is what counts."""
     ledger.settle("ob-1", "refused", "")

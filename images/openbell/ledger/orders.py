@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from openbell.position import ZERO, after_fill, decimal
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
 _NAMED = "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms"
 _NEVER_ARRIVED = ("refused", "lost")  # statuses of orders that never reached the broker
+LONGEST_DAY = timedelta(hours=25)  # one on which clocks are put back
 
 
 class Orders(Holdings):
@@ -76,11 +77,16 @@ class Orders(Holdings):
         return [_order(row) for row in rows]
 
     def sent_since(self, at: datetime, without: Sequence[str] = ()) -> int:
-        """Return how many orders went to the broker from then on. without: ids that do not count while they have no answer."""
+        """Return how many orders went to the broker on the day that begins then.
+
+        What a clock that was ahead has sent on a later day does not count. without: ids that do not count while they have
+        no answer.
+        """
         marks = ", ".join("?" for _ in without)
         mine = f" AND NOT (status = 'intended' AND orders.client_order_id IN ({marks}))" if without else ""
-        statement = f"SELECT COUNT(*) FROM {ALL_OF_ORDERS} WHERE at >= ? AND status NOT IN (?, ?){mine}"
-        return int(self._database.execute(statement, (text_of(at), *_NEVER_ARRIVED, *without)).fetchone()[0])
+        statement = f"SELECT COUNT(*) FROM {ALL_OF_ORDERS} WHERE at >= ? AND at < ? AND status NOT IN (?, ?){mine}"
+        values = (text_of(at), text_of(at + LONGEST_DAY), *_NEVER_ARRIVED, *without)
+        return int(self._database.execute(statement, values).fetchone()[0])
 
     def orders(self, bot: str, slot: datetime) -> list[OrderRecord]:
         """Return the orders that were decided on for one slot."""
