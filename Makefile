@@ -81,6 +81,11 @@ backtest: ## Run a strategy over the past: STRATEGY= [FROM=] [TO=] [SET="fast=10
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) backtest
 
+.PHONY: compare
+compare: ## Lay a backtest beside what really ran: STRATEGY= [SINCE=30d] [OPTIONS="--prices FOLDER"] [HOST=]
+	$(call need,STRATEGY,ma_crossover)
+	$(deploy) compare
+
 .PHONY: history
 history: ## Fetch bars and keep them for backtests: MARKET= SYMBOLS="SPY QQQ" TIMEFRAME= FROM= [TO=] [FEED=]
 	$(call need,MARKET,alpaca)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import backups, move, own_folder, packages, processes, scaffold, secrets, target, upgrade
+from deploy import backtests, backups, move, own_folder, packages, processes, scaffold, target, upgrade
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -152,40 +152,6 @@ def crontab(settings: Settings, options: Namespace) -> int:
     return processes.run(compose.crontab(options.strategy, data))
 
 
-def backtest(settings: Settings, options: Namespace) -> int:
-    """Run a strategy over every slot of the past."""
-    must_exist(options.strategy, strategies_folder())
-    data = local.data_folder(settings.project, values(Path(".env"), os.environ))
-    places = LocalPaths(strategies_folder().absolute(), data)
-    local.install_packages([options.strategy], places, log_to_stdout(settings.log))
-    span = [f"--{name}={day}" for name, day in (("from", options.first), ("to", options.last)) if day]
-    choices = (f"--set={choice}" for choice in options.choices)
-    walk = (f"--walk-forward={options.walk_forward}",) if options.walk_forward else ()
-    words = (*span, *choices, *walk, f"--out=backtests/{options.strategy}", *options.options)
-    given = values(Path(".env"), os.environ)
-    own = [one for one in load_all(strategies_folder())[0] if one.name == options.strategy]
-    found = secrets.filled(own, given)
-    environment = {**os.environ, **{name: found[name] for one in own for name in one.secrets if name in found}}
-    command = compose.backtest(options.strategy, words, places.packages(options.strategy))
-    return processes.run(command, environment, answers_interrupt=True)
-
-
-def history(settings: Settings, options: Namespace) -> int:
-    """Fetch bars of a market and keep them for backtests."""
-    given = values(Path(".env"), os.environ)
-    library = "alpaca-py" if options.market == "alpaca" else "ccxt"
-    strategies, user = packages.user_of(library, (strategies_folder().absolute(), Path("strategies").absolute()))
-    places = LocalPaths(strategies, local.data_folder(settings.project, given))
-    local.install_packages([user], places, log_to_stdout(settings.log))
-    named = {"from": options.first, "to": options.last, "timeframe": options.timeframe, "feed": options.feed}
-    words = tuple(f"--{name}={value}" for name, value in named.items() if value)
-    keys = {name: secrets.value(name, given) for name in ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")}
-    addresses = {name: value for name, value in given.items() if name.endswith("_URL")}
-    environment = {**os.environ, **addresses, **(keys if options.market == "alpaca" else {})}
-    command = compose.history(options.market, options.symbols, words, places.packages(user))
-    return processes.run(command, environment, answers_interrupt=True)
-
-
 def write_function(settings: Settings, options: Namespace) -> int:
     """Write the folder that makes a strategy a function of a cloud."""
     must_exist(options.strategy, strategies_folder())
@@ -232,8 +198,9 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "rollback": rollback,
     "releases": list_releases,
     "crontab": crontab,
-    "backtest": backtest,
-    "history": history,
+    "backtest": backtests.backtest,
+    "compare": backtests.compare,
+    "history": backtests.history,
     "serverless": write_function,
     "provision": operate.provision,
     "stats": operate.take,

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from deploy.errors import CommandError
@@ -60,6 +61,12 @@ def run(
     except FileNotFoundError:
         msg = f"{command[0]} is not installed: run `make up`, which sets up what is missing"
         raise CommandError(msg) from None
+
+
+def run_into(path: Path, command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command with its output into a file, and its messages where ours go; return its exit code."""
+    with path.open("wb") as file:
+        return subprocess.run(command, check=False, env=environment, stdout=file).returncode
 
 
 def output(command: Sequence[str]) -> str:

@@ -145,6 +145,12 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         Variable("WALK_FORWARD", "3y/6m"),
         Variable("OPTIONS", '"--commission 5"', read=shlex.split, allowed="words with closed quotes", default=()),
     ),
+    "compare": (
+        STRATEGY,
+        Variable("SINCE", "30d", read=_since, allowed='a duration such as "30d", or a date such as 2026-01-31'),
+        Variable("OPTIONS", '"--prices FOLDER"', read=shlex.split, allowed="words with closed quotes", default=()),
+        ON,
+    ),
     "history": (
         Variable(
             "MARKET", "alpaca", required=True, read=_market, allowed="alpaca, or an exchange such as ccxt:binance"

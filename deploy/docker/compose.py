@@ -251,6 +251,12 @@ def backtest(strategy: str, options: Command, packages: Path) -> Command:
     return (*path, *_openbell(), "backtest", strategy, "--strategies", str(strategies_folder()), *options)
 
 
+def compare(strategy: str, options: Command, packages: Path) -> Command:
+    """Lay a backtest beside what really ran, with the packages as `backtest` has them."""
+    path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
+    return (*path, *_openbell(), "compare", strategy, "--strategies", str(strategies_folder()), *options)
+
+
 def history(market: str, symbols: Iterable[str], options: Command, packages: Path) -> Command:
     """Fetch bars of a market, with the packages in that folder beside those of all."""
     path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()

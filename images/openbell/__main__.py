@@ -10,6 +10,7 @@ COMMANDS = {
     "host": ("openbell.runner.multi", "run many strategies in one container, each with a loop of its own"),
     "once": ("openbell.runner.once", "run the slots of a strategy that are due now, and end (for cron)"),
     "backtest": ("openbell.backtest.main", "run a strategy over every slot of the past"),
+    "compare": ("openbell.backtest.compare", "lay a backtest beside what really ran"),
     "history": ("openbell.backtest.fetch", "fetch bars of a market and keep them for backtests"),
     "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),
     "schedule-times": ("openbell.commands.schedule_times", "print when a cloud's scheduler is to call a function"),

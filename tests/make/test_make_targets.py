@@ -20,6 +20,8 @@ REQUIRED = [
 HISTORY = ("SYMBOLS=SPY", "TIMEFRAME=1d", "FROM=2020-01-01")
 WITHOUT_ENGINE = [
     (("backtest", "STRATEGY=ma_crosover"), 'STRATEGY: there is no strategy "ma_crosover"; did you mean ma_crossover?'),
+    (("compare", "STRATEGY=ma_crosover"), 'STRATEGY: there is no strategy "ma_crosover"; did you mean ma_crossover?'),
+    (("compare", "STRATEGY=ma_crossover", "SINCE=soon"), 'SINCE=: found "soon"; allowed: a duration such as "30d"'),
     (("backtest", "STRATEGY=../pulse"), 'there is no strategy "../pulse"'),
     (("backtest", "STRATEGY=ma_crossover", "FROM=yesterday"), 'FROM=: found "yesterday"; allowed: a day such as'),
     (("backtest", "STRATEGY=ma_crossover", "SET=speed=1"), "ma_crossover has no such parameter"),
