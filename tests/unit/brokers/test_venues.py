@@ -1,7 +1,10 @@
 """What every call to a venue has in common: the shared rate, and what is tried again."""
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,20 @@ def test_a_ban_of_days_is_obeyed_to_its_end_and_said(
     with pytest.raises(BusyError, match="the venue has banned these requests until 20") as caught:
         RateLimiter(tmp_path / "rate", 60, 5, clock).take(60)
     assert caught.value.after == pytest.approx(held, abs=10)
+
+
+def test_a_ban_of_a_clock_that_was_ahead_is_as_long_from_now_on(tmp_path: Path, clock: Seconds) -> None:
+    """It does not last for a year, and each process that asks sees the same end."""
+    RateLimiter(tmp_path / "rate", 60, 5, clock).hold(259_200)
+    file, year = tmp_path / "rate.ban", timedelta(days=365)
+    file.write_text((datetime.fromisoformat(file.read_text()) + year).isoformat())
+    ahead = time.time() + year.total_seconds()
+    os.utime(file, (ahead, ahead))
+    clock.now = 5.0
+    for _ in range(2):
+        with pytest.raises(BusyError) as caught:
+            RateLimiter(tmp_path / "rate", 60, 5, clock).take(60)
+        assert caught.value.after == pytest.approx(259_200, abs=60)
 
 
 def test_a_number_of_another_boot_does_not_count(tmp_path: Path, clock: Seconds) -> None:

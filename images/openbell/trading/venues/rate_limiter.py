@@ -11,6 +11,7 @@ from typing import Self
 
 from openbell.trading.venues import BusyError
 
+JUST_NOW = timedelta(seconds=5)  # by how much a file may be newer than the clock says
 LONGEST_BAN = 31 * 86_400.0  # seconds; a venue that asks for more is asked again then
 HOLD_LONGEST = 900.0  # seconds; what lies further ahead was written before the machine started
 
@@ -47,21 +48,28 @@ class RateLimiter:
     def _obey_ban(self) -> None:
         try:
             until = datetime.fromisoformat(self._ban.read_text())
-        except (OSError, ValueError):
+            begun = datetime.fromtimestamp(self._ban.stat().st_mtime, UTC)
+        except (OSError, ValueError, OverflowError):
             return
-        left = (until - datetime.now(UTC)).total_seconds()
+        now = datetime.now(UTC)
+        if begun > now + JUST_NOW:  # it was asked for while the clock was ahead: it is as long from now on
+            until = now + (until - begun)
+            self._write_ban(until)
+        left = (until - now).total_seconds()
         if left > 0:
             msg = f"the venue has banned these requests until {until:%Y-%m-%d %H:%M:%S} UTC"
             raise BusyError(msg, left)
 
+    def _write_ban(self, until: datetime) -> None:
+        self._ban.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._ban.with_suffix(f".{os.getpid()}")
+        aside.write_text(until.isoformat())
+        aside.replace(self._ban)
+
     def hold(self, seconds: float) -> None:
         """Let no call through for so long: the venue has asked for it."""
         if seconds > HOLD_LONGEST:
-            until = datetime.now(UTC) + timedelta(seconds=min(seconds, LONGEST_BAN))
-            self._ban.parent.mkdir(parents=True, exist_ok=True)
-            aside = self._ban.with_suffix(f".{os.getpid()}")
-            aside.write_text(until.isoformat())
-            aside.replace(self._ban)
+            self._write_ban(datetime.now(UTC) + timedelta(seconds=min(seconds, LONGEST_BAN)))
         with _Number(self._path) as number:
             now = self._clock()
             until_then = now + min(seconds, HOLD_LONGEST) + self._ahead
