@@ -63,6 +63,7 @@ def test_a_file_that_is_no_backup_stops_nothing(deployed: Site, tmp_path: Path, 
     assert sorted(deployed.containers()) == ["daily", "fives", "supervisor"]
 
 
+@pytest.mark.deploy_long
 def test_what_was_stopped_starts_again_when_the_connection_is_lost(deployed: Site, tmp_path: Path) -> None:
     """The server notices by itself that nothing more will come."""
     file = tmp_path / "backup.tar.gz"
