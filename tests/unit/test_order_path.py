@@ -1,0 +1,309 @@
+"""The way of an order, step by step: what is asked, what is recorded and what is sent, with a broker that is set by hand."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from openbell.abilities import ABILITIES
+from openbell.ledger import Ledger, OrderRecord
+from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id
+from openbell.strategy.order_path import UNCERTAIN, OrderPath
+from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
+from openbell.trading.order_checks import OrderChecks
+from tests.order_attempts import MANIFEST, OneMarket
+from tests.venue_model import UNIQUE_IDS, Clock, Venue
+
+NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+SLOT = NOW - timedelta(minutes=1)
+ORDER = Order("ob-1", "BTC/USDT", "buy", 3.0)
+BRACKET = replace(ORDER, terms=Terms(take_profit=120.0, stop_loss=80.0))
+LEGS = (leg_id("ob-1", TAKE_PROFIT), leg_id("ob-1", STOP_LOSS))
+
+
+def placed(name: str = "ob-1", status: str = "filled", filled: float = 3.0) -> PlacedOrder:
+    """Return an order as the broker has it."""
+    return PlacedOrder(f"v-{name}", name, "BTC/USDT", "buy", 3.0, status, filled, 100.0 if filled else None, NOW, "")
+
+
+@dataclass
+class ABroker:
+    """A broker with the orders that it is given. refuses: raised at the next order."""
+
+    known: dict[str, PlacedOrder] = field(default_factory=dict)
+    sent: list[Order] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    refuses: Exception | None = None
+    becomes: dict[str, PlacedOrder] = field(default_factory=dict)  # what is there after an order, or a cancellation
+    finds_every_order: bool = True
+    abilities: frozenset[str] = frozenset(ABILITIES)
+
+    def account(self) -> Account:
+        """Return the account."""
+        return Account(1e6, "USDT")
+
+    def positions(self) -> dict[str, Position]:
+        """Return none."""
+        return {}
+
+    def find(self, client_order_id: str) -> PlacedOrder | None:
+        """Return the order."""
+        return self.known.get(client_order_id)
+
+    def submit(self, order: Order) -> PlacedOrder:
+        """Take an order."""
+        if self.refuses is not None:
+            raise self.refuses
+        self.sent.append(order)
+        self.known.update(self.becomes or {order.client_order_id: placed(order.client_order_id)})
+        return self.known[order.client_order_id]
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel an order."""
+        self.cancelled.append(client_order_id)
+        if self.refuses is not None:
+            raise self.refuses
+        self.known.update(self.becomes)
+
+
+class Replacing(ABroker):
+    """One that changes orders."""
+
+    def replace(self, order: Order) -> PlacedOrder:
+        """Change an order."""
+        self.sent.append(order)
+        return replace(placed(status="accepted", filled=1.0), quantity=order.quantity)
+
+
+@dataclass
+class Desk:
+    """A ledger, a broker, and the way between them."""
+
+    ledger: Ledger
+    broker: ABroker
+
+    @property
+    def path(self) -> OrderPath:
+        """The way of the bot's orders."""
+        bot = MANIFEST.bots[0]
+        market = OneMarket(Venue(UNIQUE_IDS, Clock(NOW)))
+        checks = OrderChecks(MANIFEST, bot, market, self.broker, self.ledger, lambda *, is_exit=False: "")
+        return OrderPath("b", self.broker, self.ledger, checks, lambda: NOW)
+
+    def send(self, order: Order = ORDER) -> PlacedOrder:
+        """Send an order."""
+        return self.path.send(order, "a leg", SLOT, SLOT).placed
+
+    def intend(self, order: Order = ORDER, status: str = "intended") -> None:
+        """Record an order of an earlier attempt."""
+        record = OrderRecord(order.client_order_id, "b", SLOT, order.symbol, order.side, "", 3.0, terms=order.terms)
+        self.ledger.intend(record, SLOT)
+        for leg in order.terms.legs:
+            name = leg_id(order.client_order_id, leg)
+            self.ledger.intend(replace(record, client_order_id=name, side="sell", terms=order.terms.of_leg(leg)), SLOT)
+        if status != "intended":
+            self.ledger.settle(order.client_order_id, status, "v", reason="as it was")
+
+    def record(self, name: str = "ob-1") -> OrderRecord:
+        """Return what the ledger has of an order."""
+        found = self.ledger.order(name)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk without any order."""
+    with closing(Ledger(tmp_path / "ledger.sqlite", in_memory=True)) as ledger:
+        yield Desk(ledger, ABroker())
+
+
+def test_an_order_is_recorded_before_and_after_it_is_sent(desk: Desk) -> None:
+    """With its slot, leg and instant, and then with the answer."""
+    assert desk.send() == placed()
+    (sent,) = desk.broker.sent
+    assert (sent.client_order_id, sent.quantity, sent.is_exit) == ("ob-1", 3.0, False)
+    record = desk.record()
+    assert (record.bot, record.slot, record.symbol, record.side, record.leg) == ("b", SLOT, "BTC/USDT", "buy", "a leg")
+    assert (record.status, record.order_id, record.filled, record.price) == ("filled", "v-ob-1", 3.0, 100.0)
+    assert record.at == NOW
+    assert desk.ledger.position("b", "BTC/USDT").since == NOW
+
+
+def test_an_order_that_gets_no_answer_stays_intended(desk: Desk) -> None:
+    """The next attempt asks for it, finds nothing, and sends it anew at its own instant."""
+    desk.broker.refuses = BrokerError("no answer")
+    with pytest.raises(BrokerError, match="no answer"):
+        desk.send()
+    assert desk.record().status == "intended"
+    desk.broker.refuses = None
+    assert desk.send().status == "filled"
+    assert len(desk.broker.sent) == 1
+
+
+def test_an_order_that_openbell_does_not_send_is_refused(desk: Desk) -> None:
+    """With its legs; the next attempt may send it."""
+    desk.broker.refuses = OrderRefusedError("halted: odd fills")
+    refused = desk.send(BRACKET)
+    assert (refused.status, refused.reason, refused.quantity) == ("refused", "halted: odd fills", 3.0)
+    told = [(one.status, one.reason) for one in map(desk.record, ("ob-1", *LEGS))]
+    assert told == [("refused", "halted: odd fills")] * 3
+    assert desk.ledger.open_orders() == []
+    desk.broker.refuses = None
+    assert desk.send().status == "filled"
+
+
+@pytest.mark.parametrize("status", ["filled", "rejected", "cancelled", "expired", "uncertain"])
+def test_what_the_ledger_knows_the_end_of_is_not_asked_for(desk: Desk, status: str) -> None:
+    """The broker may have forgotten it: it is answered as it was, and never sent."""
+    desk.intend(status=status)
+    sent = desk.path.send(ORDER, "", SLOT, SLOT)
+    assert (sent.placed.status, sent.placed.order_id, sent.placed.reason) == (status, "v", "as it was")
+    assert sent.told == {"repeated": True}
+    assert desk.broker.sent == []
+
+
+@pytest.mark.parametrize("status", ["intended", "lost", "accepted"])
+def test_what_was_sent_before_and_is_found_is_not_sent_again(desk: Desk, status: str) -> None:
+    """It is recorded as far as it has come, with its legs."""
+    desk.intend(BRACKET, status)
+    desk.broker.known = {"ob-1": placed(), LEGS[0]: placed(LEGS[0], "accepted", 0.0)}
+    assert desk.send(BRACKET) == placed()
+    assert desk.broker.sent == []
+    assert desk.record(LEGS[0]).status == "accepted"
+    assert desk.record(LEGS[1]).status == "intended"
+
+
+@pytest.mark.parametrize("status, finds_every, ends", [
+    ("intended", True, "filled"),
+    ("lost", True, "filled"),
+    ("intended", False, "uncertain"),
+    ("lost", False, "lost"),  # a person has given it up
+    ("accepted", True, "uncertain"),  # it was there, and is not found any more
+    ("refused", False, "filled"),  # it never left
+])  # fmt: skip
+def test_what_is_not_found_is_sent_only_where_it_never_arrived(
+    desk: Desk, status: str, finds_every: bool, ends: str
+) -> None:
+    """Elsewhere its fate is unknown: told, and never sent again."""
+    desk.broker.finds_every_order = finds_every
+    desk.intend(status=status)
+    answer = desk.send()
+    assert answer.status == ends
+    assert len(desk.broker.sent) == (ends == "filled")
+    assert desk.record().status == ends
+    if ends == "uncertain":
+        assert (answer.reason, answer.filled_quantity) == (UNCERTAIN, 0.0)
+
+
+@pytest.mark.parametrize("status, filled, legs", [
+    ("rejected", 0.0, "cancelled"), ("cancelled", 1.0, "intended"), ("accepted", 0.0, "intended"),
+])  # fmt: skip
+def test_the_legs_of_an_order_that_came_to_nothing_end(desk: Desk, status: str, filled: float, legs: str) -> None:
+    """Those of one that has bought something stay."""
+    desk.broker.becomes = {"ob-1": placed(status=status, filled=filled)}
+    desk.send(BRACKET)
+    assert [desk.record(name).status for name in LEGS] == [legs] * 2
+    reason = f"the order that it belongs to is {status}" if legs == "cancelled" else ""
+    assert [desk.record(name).reason for name in LEGS] == [reason] * 2
+    assert [(desk.record(name).side, desk.record(name).leg) for name in LEGS] == [
+        ("sell", "a leg tp"),
+        ("sell", "a leg sl"),
+    ]
+
+
+def test_an_order_is_cancelled(desk: Desk) -> None:
+    """And recorded as far as it had come, with its legs."""
+    desk.intend(BRACKET, "accepted")
+    desk.broker.becomes = {"ob-1": placed(status="cancelled", filled=0.0)}
+    desk.broker.known = {"ob-1": placed(status="accepted", filled=0.0)}
+    assert desk.path.cancel("ob-1").status == "cancelled"
+    assert desk.broker.cancelled == ["ob-1"]
+    assert [desk.record(name).status for name in ("ob-1", *LEGS)] == ["cancelled"] * 3
+
+
+def test_an_order_that_has_filled_meanwhile_is_not_cancelled(desk: Desk) -> None:
+    """The broker refuses; the order is answered as filled."""
+    desk.intend(status="accepted")
+    desk.broker.refuses = BrokerError("it is filled already")
+    desk.broker.known = {"ob-1": placed()}
+    assert desk.path.cancel("ob-1") == placed()
+    assert desk.record().status == "filled"
+
+
+def test_an_order_that_goes_on_although_it_was_to_be_cancelled(desk: Desk) -> None:
+    """The broker's reason is the error, and the ledger keeps what it knew."""
+    desk.intend(status="accepted")
+    desk.broker.refuses = BrokerError("not now")
+    desk.broker.known = {"ob-1": placed(status="accepted", filled=0.0)}
+    with pytest.raises(BrokerError, match="not now"):
+        desk.path.cancel("ob-1")
+    assert desk.record().status == "accepted"
+
+
+@pytest.mark.parametrize("status, finds_every, given_up", [
+    ("intended", True, True), ("intended", False, False), ("accepted", True, False),
+])  # fmt: skip
+def test_an_order_that_never_left_is_given_up(desk: Desk, status: str, finds_every: bool, given_up: bool) -> None:
+    """A run was killed before it sent it: it is lost, with its legs, where the broker finds every order."""
+    desk.intend(BRACKET, status)
+    desk.broker.finds_every_order = finds_every
+    desk.broker.refuses = BrokerError("there is none")
+    if not given_up:
+        with pytest.raises(BrokerError, match="there is none"):
+            desk.path.cancel("ob-1")
+        assert desk.record().status == status
+        return
+    lost = desk.path.cancel("ob-1")
+    assert (lost.status, lost.reason) == ("lost", "it never reached the broker")
+    told = [(one.status, one.reason, one.order_id) for one in map(desk.record, ("ob-1", *LEGS))]
+    assert told == [("lost", "it never reached the broker", None)] * 3
+
+
+def test_an_order_that_is_not_known_at_all(desk: Desk) -> None:
+    """Neither here nor there."""
+    with pytest.raises(BrokerError, match="order ob-9 is not known"):
+        desk.path.cancel("ob-9")
+
+
+def test_an_order_is_asked_for(desk: Desk) -> None:
+    """As it is now; one that is done, or that the broker does not know, as the ledger has it."""
+    desk.intend(status="accepted")
+    assert desk.path.query(desk.record()).status == "accepted"
+    desk.broker.known = {"ob-1": placed(status="partially_filled", filled=1.0)}
+    assert desk.path.query(desk.record()) == placed(status="partially_filled", filled=1.0)
+    assert desk.record().filled == 1.0
+    desk.ledger.settle("ob-1", "cancelled", "v", 1.0, 100.0, "enough")
+    answer = desk.path.query(desk.record())
+    assert (answer.status, answer.filled_quantity, answer.filled_price) == ("cancelled", 1.0, 100.0)
+    assert (answer.reason, answer.placed_at, answer.quantity) == ("enough", SLOT, 3.0)
+
+
+def test_an_order_is_replaced(tmp_path: Path) -> None:
+    """The broker gets the whole new order, and the ledger what came of it."""
+    with closing(Ledger(tmp_path / "ledger.sqlite", in_memory=True)) as ledger:
+        desk = Desk(ledger, Replacing())
+        desk.intend(status="accepted")
+        answer = desk.path.replace(desk.record(), 5.0, Terms(limit=90.0))
+        assert desk.broker.sent == [Order("ob-1", "BTC/USDT", "buy", 5.0, terms=Terms(limit=90.0))]
+        record = desk.record()
+        assert (answer.quantity, record.quantity, record.filled, record.terms) == (5.0, 5.0, 1.0, Terms(limit=90.0))
+
+
+def test_a_broker_that_cannot_replace_says_so(desk: Desk) -> None:
+    """And nothing changes."""
+    desk.intend(status="accepted")
+    with pytest.raises(BrokerError, match="this broker cannot change an order: cancel it, and send another one"):
+        desk.path.replace(desk.record(), 5.0, Terms(limit=90.0))
+    assert desk.record().quantity == 3.0
+
+
+def test_a_fee_that_the_broker_tells_is_recorded(desk: Desk) -> None:
+    """In the coin, and in money."""
+    desk.broker.becomes = {"ob-1": replace(placed(), fee_quantity=0.003, fee_paid=0.5)}
+    desk.send()
+    assert desk.ledger.holdings() == {"BTC/USDT": pytest.approx(2.997)}
+    assert float(desk.ledger.flows()["USDT"]) == pytest.approx(-300.5)
