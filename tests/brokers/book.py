@@ -41,6 +41,7 @@ class Book:
     fee: float = 0.0  # part of what is bought
     forgets_ids: bool = False  # of orders that are done: an exchange's, unlike a broker's
     orders: list[Booked] = field(default_factory=list)
+    lends: bool = False  # a margin account: what is not held can be sold
     loses_done: bool = False  # lists, and questions by our id, know of no order that is done; trades do
     halted: set[str] = field(default_factory=set)  # symbols that are there and not traded now
     corporate_actions: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # of shares, by kind
@@ -68,7 +69,7 @@ class Book:
             if side == "buy" and quantity * self.prices[symbol] > self.cash:
                 msg = "insufficient balance"
                 raise RejectedError(msg)
-            if side == "sell" and quantity > self.held.get(symbol, 0.0) + 1e-12:
+            if side == "sell" and not self.lends and quantity > self.held.get(symbol, 0.0) + 1e-12:
                 msg = "insufficient balance"
                 raise RejectedError(msg)
             order = Booked(len(self.orders) + 1, client_id, symbol, side, quantity, 0.0, self.prices[symbol], "open")

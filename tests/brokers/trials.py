@@ -28,7 +28,7 @@ market = "{market}"
 broker = "{broker}"
 live = {live}
 stale = "trade"
-secrets = ["{prefix}_API_KEY", "{prefix}_SECRET_KEY"]
+secrets = {secrets}
 {more}
 [[bot]]
 id = "b"
@@ -55,9 +55,11 @@ class Strategy:
     def write(self, code: str, more: str = "") -> None:
         """Write the manifest and the code."""
         kind = self.bench.kind
-        live = str(kind.live).lower()
+        live = str(kind.live and kind.venue is not None).lower()
+        secrets = [f"{kind.prefix}_{part}_KEY" for part in ("API", "SECRET")] if kind.venue else []
+        secrets += ["OKX_PASSPHRASE"] if kind.prefix == "OKX" else []
         toml = TOML.format(
-            market=kind.market, broker=kind.name, live=live, prefix=kind.prefix, symbol=kind.symbol, more=more
+            market=kind.market, broker=kind.name, live=live, secrets=secrets, symbol=kind.symbol, more=more
         )
         (self.places.folder / "strategy.toml").write_text(toml)
         (self.places.folder / "strategy.py").write_text(code)
@@ -116,7 +118,7 @@ def strategy_at(kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             "OPENBELL_STATE": str(tmp_path / "state"),
             "OPENBELL_CONTROL": str(tmp_path / "control"),
             "OPENBELL_BOOT_ID": "boot",
-            **environment(bench.kind, bench.wire.address),
+            **(environment(bench.kind, bench.stub.address) if bench.stub is not None else {}),
         }.items():
             monkeypatch.setenv(name, value)
         (tmp_path / "control").mkdir()
