@@ -58,4 +58,5 @@ def test_volumes_are_taken_over_with_all_that_is_in_them(engine: docker.DockerCl
         assert others(one, user_id("fives")) == []
         one.must("rollback")
         more_runs(one)
-        assert assert_no_slot_is_lost_or_doubled(one.journal("fives"), EVERY) >= 6
+        busy = ("overlap", "coalesced")  # on a slow machine a run lasts longer than five seconds
+        assert assert_no_slot_is_lost_or_doubled(one.journal("fives"), EVERY, reasons=busy) >= 6
