@@ -18,9 +18,9 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "replace"}),
     "ccxt:binance": _EXCHANGE,
     "ccxt:kraken": _EXCHANGE,
-    "ccxt:okx": _EXCHANGE - {"stop", "stop_limit"},
-    "ccxt:bybit": _EXCHANGE - {"stop", "stop_limit"},
-    "ccxt:coinbase": _EXCHANGE - {"stop", "stop_limit"},
+    "ccxt:okx": _EXCHANGE,
+    "ccxt:bybit": _EXCHANGE,
+    "ccxt:coinbase": _EXCHANGE - {"stop"},
 })  # fmt: skip
 
 

@@ -79,6 +79,8 @@ def _private(request: Request, name: str, given: dict[str, Any], book: Book, now
             return _told({"category": "spot", "list": trades, "nextPageCursor": ""}, now)
         case "POST", "order/cancel":
             order = book.numbered(int(given["orderId"]))
+            if _is_untriggered(order) != (given.get("orderFilter") == "StopOrder"):
+                return _wrong(170213, "Order does not exist.")
             order.status = "cancelled"
             return _told({"orderId": str(order.number), "orderLinkId": order.client_id}, now)
     return _wrong(10001, f"no route {request.method} {request.path}")
@@ -120,12 +122,20 @@ def _place(given: dict[str, Any], book: Book, now: int) -> Answer:
         return _wrong(170130, "Data sent for parameter 'orderLinkId' is not valid.")
     if is_limit != ("price" in given):
         return _wrong(170210, "Order price is missing or not allowed")
+    is_stop = given.get("orderFilter") == "StopOrder"
+    if is_stop != ("triggerPrice" in given):
+        return _wrong(170199, "triggerPrice goes with a conditional order")
     if not is_limit and given["side"] == "Buy" and given.get("marketUnit") != "baseCoin":
         return _wrong(170140, "the quantity of a market buy is in the quote coin")
     symbol = _named(book, given["symbol"])
     try:
         order = book.place(
-            given["orderLinkId"], symbol, given["side"].lower(), float(given["qty"]), dict(given), waits=is_limit
+            given["orderLinkId"],
+            symbol,
+            given["side"].lower(),
+            float(given["qty"]),
+            dict(given),
+            waits=is_limit or is_stop,
         )
     except DoubledError:
         return _wrong(170141, "Duplicate clientOrderId.")
@@ -134,8 +144,13 @@ def _place(given: dict[str, Any], book: Book, now: int) -> Answer:
     return _told({"orderId": str(order.number), "orderLinkId": order.client_id}, now)
 
 
+def _is_untriggered(order: Booked) -> bool:
+    return order.asked.get("orderFilter") == "StopOrder" and order.status == "open" and not order.filled
+
+
 def _order(order: Booked, now: int) -> dict[str, object]:
     status = "PartiallyFilled" if order.status == "open" and order.filled else STATES[order.status]
+    status = "Untriggered" if _is_untriggered(order) else status
     return {
         "orderId": str(order.number),
         "orderLinkId": order.client_id,

@@ -14,6 +14,7 @@ from tests.brokers.book import Book, Booked, DoubledError, RejectedError
 from tests.brokers.server import Answer, Request, Venue
 
 SECRET, PASSPHRASE = "secret", "phrase"
+TRIGGERED = 10_000  # what is added to the number of an order once its price was reached
 STATES = {"filled": "filled", "open": "live", "cancelled": "canceled"}
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 
@@ -62,16 +63,22 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
             return _told({"uTime": str(now), "details": details})
         case "POST", "trade/batch-orders":
             return _place(json.loads(request.raw)[0], book)
+        case _, "trade/order-algo" | "trade/cancel-algos":
+            return _algo(request, name, book, now)
         case "GET", "trade/order":
             if "clOrdId" in request.query:
                 known = book.known(request.query["clOrdId"])
+                known = None if known and _is_algo(known) else known
             else:
-                known = book.numbered(int(request.query["ordId"]))
+                known = _numbered(book, request.query["ordId"])
             return _told(_order(known, now)) if known else _wrong("51603", "Order does not exist")
         case "GET", "trade/fills-history":
             return _told(*(_trade(one, now) for one in book.traded()))
         case "POST", "trade/cancel-order":
-            order = book.numbered(int(json.loads(request.raw)["ordId"]))
+            number = json.loads(request.raw)["ordId"]
+            if (order := _numbered(book, number)) is None:
+                failed = {"ordId": number, "clOrdId": "", "sCode": "51400", "sMsg": "Cancellation failed"}
+                return Answer(200, {"code": "1", "msg": "All operations failed", "data": [failed]})
             order.status = "cancelled"
             return _told({"ordId": str(order.number), "clOrdId": order.client_id, "sCode": "0", "sMsg": ""})
     return _wrong("50000", f"no route {request.method} {request.path}")
@@ -127,13 +134,54 @@ def _place(body: dict[str, Any], book: Book) -> Answer:
     )
 
 
+def _is_algo(order: Booked) -> bool:
+    """Tell whether an order waits for a price, or has."""
+    return order.asked.get("ordType") == "trigger"
+
+
+def _numbered(book: Book, number: str) -> Booked | None:
+    """Return an order; what a reached price has made of one that waited has a number of its own."""
+    order = book.numbered(int(number) % TRIGGERED)
+    return order if _is_algo(order) == (int(number) > TRIGGERED) else None
+
+
+def _algo(request: Request, name: str, book: Book, now: int) -> Answer:
+    if name == "trade/cancel-algos":
+        (one,) = json.loads(request.raw)
+        order = book.numbered(int(one["algoId"]))
+        order.status = "cancelled"
+        return _told({"algoId": one["algoId"], "sCode": "0", "sMsg": ""})
+    if request.method == "POST":
+        body = json.loads(request.raw)
+        if not _ID.fullmatch(body.get("algoClOrdId", "")) or "triggerPx" not in body or "orderPx" not in body:
+            return _wrong("51000", "Parameter error")
+        try:
+            symbol = _named(body["instId"])
+            order = book.place(body["algoClOrdId"], symbol, body["side"], float(body["sz"]), body, waits=True)
+        except DoubledError:
+            return _wrong("51065", "algoClOrdId already exists")
+        except RejectedError:
+            return _wrong("51008", "Order failed. Insufficient USDT balance in account")
+        told = {"algoId": str(order.number), "clOrdId": "", "algoClOrdId": order.client_id, "sCode": "0", "sMsg": ""}
+        return _told(told)
+    known = book.known(request.query["algoClOrdId"])
+    if known is None or not _is_algo(known):
+        return _wrong("51603", "Order does not exist")
+    state = "canceled" if known.status == "cancelled" and not known.filled else "effective" if known.filled else "live"
+    algo = {**_order(known, now), "algoId": str(known.number), "algoClOrdId": known.client_id, "clOrdId": ""}
+    empty = {"accFillSz": "", "avgPx": "", "fee": "", "state": state, "triggerPx": str(known.asked["triggerPx"])}
+    number = str(known.number + TRIGGERED) if known.filled else ""
+    return _told({**algo, **empty, "ordId": number, "ordIdList": [number] if number else []})
+
+
 def _order(order: Booked, now: int) -> dict[str, str]:
     state = "partially_filled" if order.status == "open" and order.filled else STATES[order.status]
     return {
         "instType": "SPOT",
         "instId": order.symbol.replace("/", "-"),
-        "ordId": str(order.number),
-        "clOrdId": order.client_id,
+        "ordId": str(order.number + (TRIGGERED if _is_algo(order) else 0)),
+        "clOrdId": "" if _is_algo(order) else order.client_id,
+        "algoClOrdId": order.client_id if _is_algo(order) else "",
         "side": order.side,
         "ordType": str(order.asked.get("ordType", "market")),
         "px": str(order.asked.get("px", "")),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openbell.control import Halt, halt, unhalt
-from tests.brokers.conftest import CERTAIN
+from tests.brokers.conftest import CERTAIN, KINDS
 from tests.brokers.server import Fault
 from tests.brokers.test_wire import ORDERS
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
@@ -22,6 +22,16 @@ DIE_SETTLING = f"""
         {DIE}
     Ledger.settle = die
 """
+
+
+LATE = [kind for kind in KINDS if kind.venue and kind not in CERTAIN]
+
+
+@pytest.fixture(params=LATE, ids=lambda kind: kind.name)
+def late(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
+    """A strategy at an exchange that takes an order however late it comes."""
+    with strategy_at(request.param, tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture(params=CERTAIN, ids=lambda kind: kind.name)
@@ -56,13 +66,49 @@ def in_the_run(before: str = "", after: str = "") -> Callable[[Strategy], None]:
     return window
 
 
-@pytest.mark.parametrize("window", [
-    pytest.param(in_the_run(before=DIE), id="before the intent is recorded"),
-    pytest.param(at_the_wire("kill before"), id="after the intent, before the order arrives"),
+NEVER_SENT = pytest.param(in_the_run(before=DIE), id="before the intent is recorded")
+ON_ITS_WAY = pytest.param(at_the_wire("kill before"), id="after the intent, before the order arrives")
+ARRIVED = [
     pytest.param(at_the_wire("kill after"), id="after the order, before its answer"),
     pytest.param(in_the_run(before=DIE_SETTLING), id="after the answer, before it is recorded"),
     pytest.param(in_the_run(after=DIE), id="after the answer is recorded"),
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize("window", [NEVER_SENT, *ARRIVED])
+def test_a_killed_run_leaves_one_order_where_orders_come_late(
+    late: Strategy, window: Callable[[Strategy], None]
+) -> None:
+    """What has arrived is found by its id, and what was never sent is sent; positions are the broker's."""
+    window(late)
+    late.write(buy(late))
+    assert late.attempt() is None
+    (booked,) = late.bench.book.orders
+    assert booked.status == "filled"
+    symbol = late.bench.kind.symbol
+    with closing(late.ledger()) as ledger:
+        (record,) = ledger.orders("b", SLOT)
+        assert record.status == "filled"
+        assert record.filled == pytest.approx(late.bench.kind.quantity)
+        assert ledger.holdings() == {symbol: pytest.approx(late.bench.book.held[symbol])}
+    assert [line["differences"] for line in late.lines("reconciled")] == [[]]
+
+
+def test_an_order_that_may_still_arrive_is_never_sent_again(late: Strategy) -> None:
+    """It is uncertain and told; a next purchase of the symbol is refused until a person has looked."""
+    ON_ITS_WAY.values[0](late)  # type: ignore[operator]
+    late.write(buy(late, after='ctx.order(symbol, "buy", 0.1, reason="more", leg="2")'))
+    assert late.attempt() is None
+    assert late.bench.book.orders == []
+    with closing(late.ledger()) as ledger:
+        assert [record.status for record in ledger.orders("b", SLOT)] == ["uncertain"]
+        assert ledger.holdings() == {}
+    first, second = late.lines("decision")
+    assert (first["status"], first["level"]) == ("uncertain", "warning")
+    assert (second["action"], str(second["reason"]).partition(":")[0]) == ("refused", "uncertain order")
+
+
+@pytest.mark.parametrize("window", [NEVER_SENT, ON_ITS_WAY, *ARRIVED])
 def test_a_killed_run_leaves_one_order(desk: Strategy, window: Callable[[Strategy], None]) -> None:
     """Whatever the moment: the next attempt succeeds, the broker has one order, the ledger has it filled, nothing differs."""
     window(desk)

@@ -37,14 +37,24 @@ SENT = {
     "ccxt:bybit": {
         "limit": {"orderType": "Limit", "price": "40000", "orderLinkId": "ob-1"},
         "ioc": {"orderType": "Limit", "timeInForce": "IOC"},
+        "stop": {"orderType": "Market", "orderFilter": "StopOrder", "triggerPrice": "40000", "marketUnit": "baseCoin"},
+        "stop_limit": {"orderType": "Limit", "orderFilter": "StopOrder", "triggerPrice": "40000", "price": "39000"},
     },
     "ccxt:coinbase": {
         "limit": {"kind": "limit_limit_gtc", "limit_price": "40000"},
         "ioc": {"kind": "sor_limit_ioc", "limit_price": "40000"},
+        "stop_limit": {
+            "kind": "stop_limit_stop_limit_gtc",
+            "stop_price": "40000",
+            "limit_price": "39000",
+            "stop_direction": "STOP_DIRECTION_STOP_DOWN",
+        },
     },
     "ccxt:okx": {
         "limit": {"ordType": "limit", "px": "40000", "tdMode": "cash"},
         "ioc": {"ordType": "ioc", "px": "40000"},
+        "stop": {"ordType": "trigger", "triggerPx": "40000", "orderPx": "-1", "algoClOrdId": "ob1"},
+        "stop_limit": {"ordType": "trigger", "triggerPx": "40000", "orderPx": "39000"},
     },
     "ccxt:kraken": {
         "limit": {"ordertype": "limit", "price": "40000"},
@@ -83,6 +93,27 @@ def test_an_order_arrives_with_its_terms_and_is_followed(bench: Bench, name: str
     ended = bench.broker().find("ob-1")
     assert ended is not None
     assert (ended.status, ended.filled_quantity) == ("cancelled", 0.2)
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "filled"])
+def test_a_stop_that_waits_is_followed_to_its_end(bench: Bench, ends: str) -> None:
+    """Whether it is cancelled before its price is reached, or fills: OKX gives it another number then."""
+    bench.book.held[bench.kind.symbol] = 1.0
+    bench.intents["ob-1"] = Intent(bench.kind.symbol, datetime.now(UTC))
+    terms = Terms(stop=40_000, limit=39_000)
+    placed = bench.broker().submit(Order("ob-1", bench.kind.symbol, "sell", 0.5, terms=terms))
+    assert placed.status == "accepted", placed.reason
+    (booked,) = bench.book.orders
+    if ends == "cancelled":
+        bench.broker().cancel("ob-1")
+    else:
+        booked.price = 39_500.0
+        bench.book.execute(booked, 0.5)
+    found = bench.broker().find("ob-1")
+    assert found is not None
+    assert (booked.status, found.status) == (ends, ends)
+    assert found.filled_quantity == (0.5 if ends == "filled" else 0.0)
+    assert ends == "cancelled" or found.filled_price == 39_500.0
 
 
 def test_prices_are_rounded_to_the_exchanges_ticks(bench: Bench) -> None:

@@ -122,8 +122,7 @@ class ExchangeBroker:
             msg = f"order {client_order_id} {state} and cannot be cancelled"
             raise BrokerError(msg)
         with self._told():
-            venue = self._venue()
-            venue.calls.ask(lambda: venue.client.cancel_order(placed.order_id, placed.symbol))
+            exchange_search.cancel(self._venue(), placed.order_id, placed.symbol)
 
     def _venue(self) -> Venue:
         if self._made is None:
@@ -217,9 +216,9 @@ class ExchangeBroker:
             return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
-        if self._name == "bybit":
+        if self._name == "bybit" or (self._name == "okx" and order.terms.stop is not None):
             if (found := self._find(order.client_order_id, order.symbol)) is None:
-                msg = "bybit has taken the order and does not list it yet"
+                msg = f"{self._name} has taken the order and does not list it yet"
                 raise UnansweredError(msg)
             return found
         if self._name in ANSWERED_WITHOUT_STATE:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from openbell.trading.orders import Order
 
-# What the library calls the price that a stop waits for, by exchange.
-_STOP = {"kraken": "stopLossPrice"}
+# What the library calls the price that a stop waits for, by exchange. Coinbase's "triggerPrice" would wait for the other side.
+_STOP = {"kraken": "stopLossPrice", "coinbase": "stopLossPrice"}
 # What a new order's parameters call our id, where the library does not translate its own name of it.
 NAME_OF_NEW_ID = {"coinbase": "client_order_id"}
 ANSWERED_WITHOUT_STATE = frozenset({"coinbase", "kraken", "okx"})  # a new order's answer is its id and no more
@@ -36,6 +36,8 @@ def request_of(order: Order, exchange: str) -> Request:
     parameters: dict[str, object] = {}
     if terms.stop is not None:
         parameters[_STOP.get(exchange, "triggerPrice")] = terms.stop
+        if exchange == "okx":  # it has orders that wait for a price apart, under an id that is called otherwise
+            parameters["algoClOrdId"] = venue_id(exchange, order.client_order_id)
     if terms.limit is not None and order.waits == "ioc":
         parameters["timeInForce"] = "IOC"
     return Request("market" if terms.limit is None else "limit", terms.limit, parameters)

@@ -24,6 +24,7 @@ _NAME_OF_ID = {"bybit": "orderLinkId"}  # what the questions call our id, where 
 _BY_NUMBER: Mapping[str, Mapping[str, object]] = {
     "bybit": {"acknowledged": True}
 }  # of a question by the exchange's own id
+STOPS_APART = frozenset({"bybit", "okx"})  # where an order that waits for a price is cancelled by a word of its own
 MOST = 20  # orders of one symbol, traded since an order was sent, that are looked at
 
 Answer = Mapping[str, Any]
@@ -35,6 +36,8 @@ def listed(venue: Venue, client_order_id: str, symbol: str) -> Answer | None:
     named = venue_id(venue.name, client_order_id)
     known = {_NAME_OF_ID.get(venue.name, "clientOrderId"): named}
     try:
+        if venue.name == "okx":
+            return _at_okx(venue, known, symbol)
         if venue.name not in LISTINGS:
             answer: Answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, known))
             return answer
@@ -49,6 +52,30 @@ def listed(venue: Venue, client_order_id: str, symbol: str) -> Answer | None:
     except MissingError:
         pass
     return None
+
+
+def _at_okx(venue: Venue, known: Mapping[str, object], symbol: str) -> Answer:
+    """Return an order of OKX's; one that has waited for a price is another order once the price was reached."""
+    try:
+        found: Answer = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, dict(known)))
+    except MissingError:
+        found = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, {**known, "trigger": True}))
+        told = found["info"]
+        numbers = [one for one in (told.get("ordId"), *(told.get("ordIdList") or [])) if one]
+        if told.get("state") != "effective" or not numbers:
+            return found
+        found = venue.calls.ask(lambda: venue.client.fetch_order(str(numbers[0]), symbol))
+    return found
+
+
+def cancel(venue: Venue, number: str, symbol: str) -> None:
+    """Cancel the order of the exchange's own id; MissingError if it has none that is not done."""
+    try:
+        venue.calls.ask(lambda: venue.client.cancel_order(number, symbol))
+    except MissingError:
+        if venue.name not in STOPS_APART:
+            raise
+        venue.calls.ask(lambda: venue.client.cancel_order(number, symbol, {"trigger": True}))
 
 
 def traded(venue: Venue, client_order_id: str, intent: Intent) -> Answer | None:
@@ -66,6 +93,6 @@ def traded(venue: Venue, client_order_id: str, intent: Intent) -> Answer | None:
             found: Answer = venue.calls.ask(partial(venue.client.fetch_order, number, intent.symbol, more))
         except MissingError:
             continue
-        if found.get("clientOrderId") == named:
+        if named in {found.get("clientOrderId"), found["info"].get("algoClOrdId")}:
             return found
     return None
