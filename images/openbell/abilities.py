@@ -7,15 +7,15 @@ from openbell.order_terms import Terms
 
 KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 TIMES = ("day", "gtc", "ioc", "opg", "cls")
-OTHERS = ("bracket", "pair", "extended_hours", "fractional", "replace")
+OTHERS = ("bracket", "pair", "extended_hours", "fractional", "notional", "replace")
 ABILITIES = (*KINDS, *TIMES, *OTHERS)
 _EXCHANGE = frozenset({"market", "limit", "stop", "stop_limit", "gtc", "ioc", "fractional"})
 
 # Abilities by venue; Alpaca differs between shares and coins.
 VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
-    "paper": frozenset(ABILITIES) - {"extended_hours"},
+    "paper": frozenset(ABILITIES) - {"extended_hours", "notional"},
     "alpaca": frozenset(ABILITIES),
-    "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "replace"}),
+    "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
     "ccxt:binance": _EXCHANGE,
     "ccxt:kraken": _EXCHANGE,
     "ccxt:okx": _EXCHANGE,
@@ -70,6 +70,11 @@ def refusal(
     ):
         return "Alpaca takes fractions of a share only in day orders without legs or trail"
     return ""
+
+
+def takes_value(broker: str, symbol: str) -> bool:
+    """Tell whether a venue is told what a market order is to be worth, and finds the quantity itself."""
+    return "notional" in VENUES.get(venue_of(broker, symbol), ())
 
 
 def table() -> list[str]:

@@ -107,9 +107,9 @@ def _place(request: Request, book: Book, now: datetime) -> Answer:
         if wrong:
             return Answer(422, {"code": 42210000, "message": wrong})
         waits = body["type"] != "market" or body["time_in_force"] in {"opg", "cls"}
-        order = book.place(
-            body["client_order_id"], body["symbol"], body["side"], float(body["qty"]), dict(body), waits=waits
-        )
+        symbol = body["symbol"]
+        quantity = float(body["qty"]) if "qty" in body else round(float(body["notional"]) / book.prices[symbol], 9)
+        order = book.place(body["client_order_id"], symbol, body["side"], quantity, dict(body), waits=waits)
         other = "sell" if body["side"] == "buy" else "buy"
         legs: Any = body
         match body.get("order_class"):
@@ -145,6 +145,22 @@ def _malformed(body: Mapping[str, Any]) -> str:
         return "extended hours order must be DAY limit orders"
     if body["type"] == "trailing_stop" and ("trail_price" in body) == ("trail_percent" in body):
         return "trailing stop orders must specify one of trail_price or trail_percent"
+    return _wrong_amount(body, is_coin=is_coin)
+
+
+def _wrong_amount(body: Mapping[str, Any], *, is_coin: bool) -> str:
+    if ("qty" in body) == ("notional" in body):
+        return "one of qty and notional is required"
+    if "notional" in body:
+        value = float(body["notional"])
+        if (
+            value < 1
+            or round(value, 2) != value
+            or body["type"] != "market"
+            or not (is_coin or body["time_in_force"] == "day")
+        ):
+            return "notional must be limited to 2 decimal places, for market orders of the day"
+        return ""
     is_fraction = float(body["qty"]) != int(float(body["qty"]))
     return (
         "fractional orders must be DAY orders" if is_fraction and not is_coin and body["time_in_force"] != "day" else ""
@@ -162,7 +178,8 @@ def _order(order: Booked, now: datetime, *, nested: bool = False) -> dict[str, o
         "client_order_id": order.client_id,
         "symbol": order.symbol,
         "side": order.side,
-        "qty": str(order.quantity),
+        "qty": None if "notional" in order.asked else str(order.quantity),
+        "notional": order.asked.get("notional"),
         "filled_qty": str(order.filled),
         "filled_avg_price": str(order.price) if order.filled else None,
         "status": status,

@@ -1,6 +1,7 @@
 """Orders with terms through Alpaca's own library, against a server that checks them as Alpaca does."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from openbell.trading.order_size import sizes_of
 from openbell.trading.run_services import Intent
 from tests.brokers.conftest import KINDS, Bench, bench_of
 from tests.brokers.server import Answer, Fault
+from tests.brokers.trials import strategy_at
 
 ALPACA = next(kind for kind in KINDS if kind.name == "alpaca")
 
@@ -65,6 +67,43 @@ def test_an_order_arrives_with_its_terms(bench: Bench, symbol: str, terms: Terms
     )
     (booked,) = bench.book.orders
     assert {name: booked.asked.get(name) for name in sent} == sent
+
+
+@pytest.mark.parametrize("symbol, value, bought", [("AAPL", 123.456, 1.2345), ("BTC/USD", 1000.0, 0.02)])
+def test_an_order_by_value_is_one_at_the_venue(bench: Bench, symbol: str, value: float, bought: float) -> None:
+    """It is told the amount, in cents, and says what it has bought for it; what it waits with is about as much."""
+    bench.book.fill = 0.0
+    placed = bench.broker().submit(replace(order(bench, MARKET, symbol, quantity=1.5), value=value))
+    assert (placed.status, placed.quantity) == ("accepted", 1.5)
+    (booked,) = bench.book.orders
+    assert (booked.asked.get("qty"), booked.asked["notional"]) == (None, int(value * 100) / 100)
+    bench.book.execute(booked, booked.quantity)
+    found = bench.broker().find("ob-1")
+    assert found is not None
+    assert (found.status, found.quantity) == ("filled", found.filled_quantity)
+    assert found.quantity == pytest.approx(bought)
+
+
+VALUES = """
+def run(ctx):
+    ctx.order("AAPL", "buy", value=150, reason="cheap")
+    ctx.order("AAPL", "sell", value=100, reason="enough")
+    ctx.order("AAPL", "buy", value=95, limit=95, reason="cheaper", leg="2")
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_only_market_purchases_are_sent_by_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sale by value could sell more than is held, and a limit needs a quantity; the decision says what was sent."""
+    with strategy_at(ALPACA, tmp_path, monkeypatch) as strategy:
+        strategy.write(VALUES)
+        assert strategy.attempt() is None
+        sent = [(one.asked.get("qty"), one.asked.get("notional")) for one in strategy.bench.book.orders]
+        assert sent == [(None, 150.0), (1.0, None), (1.0, None)]
+        bought, sold, _ = strategy.lines("decision")
+        assert (bought["sent_value"], bought["qty"], bought["filled_qty"]) == (150.0, 1.5, 1.5)
+        assert "sent_value" not in sold
+        assert strategy.bench.book.held["AAPL"] == 0.5
 
 
 def test_a_brackets_legs_are_found_and_filled_under_our_ids(bench: Bench) -> None:
@@ -167,3 +206,38 @@ def test_a_cancellation_is_waited_for(bench: Bench) -> None:
     bench.wire.faults.append(Fault("GET", "by_client_order_id", "late answer", times=2, answer=pending))
     broker.cancel("ob-1")
     assert bench.wire.count("GET", "by_client_order_id") == looks + 3
+
+
+BOTH = """
+def run(ctx):
+    for symbol, quantity in (("AAPL", 2), ("BTC/USD", 0.02)):
+        bars = ctx.bars(symbol, "15m", 3)
+        held = ctx.position(symbol)
+        ctx.signal(symbol, bars[-1].close, bars=len(bars), held=held, is_open=ctx.is_open(symbol))
+        if not held:
+            ctx.order(symbol, "buy", quantity, reason="both")
+        else:
+            ctx.close(symbol, reason="done")
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_shares_and_coins_go_together_in_one_strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by its own rules: bars and times in force, symbols as each side writes them, one account."""
+    with strategy_at(ALPACA, tmp_path, monkeypatch) as strategy:
+        strategy.write(BOTH)
+        toml = strategy.places.folder / "strategy.toml"
+        toml.write_text(toml.read_text().replace('["AAPL"]', '["AAPL", "BTC/USD"]'))
+        assert strategy.attempt() is None
+        share, coin = strategy.bench.book.orders
+        assert (share.asked["time_in_force"], share.asked.get("position_intent")) == ("day", "buy_to_open")
+        assert (coin.asked["time_in_force"], coin.asked.get("position_intent")) == ("gtc", None)
+        assert strategy.bench.book.held == {"AAPL": 2.0, "BTC/USD": 0.02}
+        with closing(strategy.ledger()) as ledger:
+            assert ledger.holdings() == {"AAPL": 2.0, "BTC/USD": 0.02}
+        # 04:05 in New York: the coin is traded, the share is not.
+        assert [(line["symbol"], line["is_open"]) for line in strategy.lines("signal")] == [
+            ("AAPL", False),
+            ("BTC/USD", True),
+        ]
+    assert all(line["differences"] == [] for line in strategy.lines("reconciled"))

@@ -214,7 +214,8 @@ class OrderContext(AccountContext):
             quantity = _positive(value, "value") / price
             told = {**told, "wanted_value": value, "price": price}
         identity = self._identity(symbol, side, leg, event)
-        order = Order(identity, symbol, side, float(_positive(quantity, "quantity")), terms=terms, reason=reason)
+        identity, wanted = self._identity(symbol, side, leg, event), float(_positive(quantity, "quantity"))
+        order = Order(identity, symbol, side, wanted, terms=terms, reason=reason, value=value)
         return self._send(order, reason, leg, told)
 
     def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:

@@ -77,6 +77,8 @@ class OrderChecks:
         told: dict[str, object] = {"wanted_qty": wanted.quantity} if sized.quantity != wanted.quantity else {}
         if terms := sized.terms.fields():
             told["terms"] = terms
+        if sized.value is not None:
+            told["sent_value"] = sized.value
         if sized.is_exit and self._stale:
             told["stale"] = self._stale
         return Judged(sized, reason or self._refusal(sized, slot, now), told)
@@ -101,7 +103,10 @@ class OrderChecks:
             step = f"{rules.step:f}"
             return wanted, f"{wanted.quantity:g} {wanted.symbol} is less than the market's smallest step of {step}"
         is_exit = ZERO < whole <= free
-        sized = replace(wanted, quantity=float(whole), is_exit=is_exit)
+        # A sale by value could sell more than is held, and whole shares have no value of their own choosing.
+        by_value = wanted.side == "buy" and not is_exit and rules.step < 1 and _is_plain(wanted.terms)
+        value = wanted.value if by_value and abilities.takes_value(self._manifest.broker, wanted.symbol) else None
+        sized = replace(wanted, quantity=float(whole), is_exit=is_exit, value=value)
         if reason := _legs_problem(sized):
             return sized, reason
         if wanted.side == "sell" and not is_exit and not self._manifest.limits.short:
@@ -269,6 +274,10 @@ class OrderChecks:
         if self._manifest.limits.max_daily_loss is not None:
             with suppress(BrokerError, MarketError):
                 self._loss(strategy_day.beginning(now, self._manifest.timezone), slot)
+
+
+def _is_plain(terms: Terms) -> bool:
+    return terms.kind == "market" and not terms.legs and terms.time_in_force in {"", "day"}
 
 
 def _legs_problem(order: Order) -> str:

@@ -17,6 +17,7 @@ class Order:
     is_exit: bool = False  # it takes nothing but what the bot holds: no limit keeps it back
     terms: Terms = MARKET
     reason: str = ""  # the strategy's own; no broker is told
+    value: float | None = None  # what it is to be worth, where the venue takes that; `quantity` is then about as much
 
     @property
     def waits(self) -> str:

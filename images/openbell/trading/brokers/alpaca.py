@@ -117,7 +117,12 @@ class AlpacaBroker:
                 now = datetime.now(UTC)
                 return PlacedOrder("", *_of(order), "rejected", 0.0, None, now, str(refused))
             # What waits for its price is there; the loop follows it between slots.
-            return self._settled(placed, is_at_once=order.terms.kind == "market" and order.waits not in {"opg", "cls"})
+            is_at_once = order.terms.kind == "market" and order.waits not in {"opg", "cls"}
+            placed = self._settled(placed, is_at_once=is_at_once)
+            # The quantity of an order by value is known once it is filled.
+            return (
+                placed if placed.status == "filled" or order.value is None else replace(placed, quantity=order.quantity)
+            )
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel what is not filled yet of the order of that id."""
@@ -285,7 +290,7 @@ def _placed(answer: Mapping[str, Any]) -> PlacedOrder:
         client_order_id=str(answer["client_order_id"]),
         symbol=str(answer["symbol"]),
         side=str(answer["side"]),
-        quantity=float(answer.get("qty") or 0),
+        quantity=float(answer.get("qty") or answer.get("filled_qty") or 0),
         status=_status(answer),
         filled_quantity=float(answer.get("filled_qty") or 0),
         filled_price=None if price is None else float(price),

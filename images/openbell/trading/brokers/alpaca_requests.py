@@ -1,5 +1,6 @@
 """Our orders as Alpaca's library takes them, and a bracket's legs as it answers. Pure, but for the library itself."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ def request_of(order: Order) -> Any:
         # Shares only: with it the venue refuses to open a short where a sale was meant, whatever happened meanwhile.
         "position_intent": PositionIntent(intent) if (intent := _intent(order)) else None,
     }
+    if order.value is not None:
+        del given["qty"]
+        given["notional"] = math.floor(round(order.value * 100, 6)) / 100
     if terms.extended_hours:
         given["extended_hours"] = True
     if terms.legs:
