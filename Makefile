@@ -291,6 +291,12 @@ test-hosts: ## Simulate 5,000 histories of several hosts, then kill and freeze r
 	@$(python) -m tests.hosts.simulation --seed "$${SEED:-1}" --seeds 5000
 	@$(python) -m pytest -q -s tests/hosts
 
+.PHONY: test-ported
+test-ported: ## Build an image of each ported strategy, kill its container in the middle of a year, and compare the books (minutes)
+	@scripts/docker-ready
+	@scripts/python-ready dev
+	@$(python) -m tests.ported
+
 .PHONY: test-fuzz
 test-fuzz: ## Give 100,000 mutated inputs each to whatever reads files, requests and calls of others (half an hour)
 	@scripts/python-ready dev

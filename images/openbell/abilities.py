@@ -13,7 +13,7 @@ _EXCHANGE = frozenset({"market", "limit", "stop", "stop_limit", "gtc", "ioc", "f
 
 # Abilities by venue; Alpaca differs between shares and coins.
 VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
-    "paper": frozenset(ABILITIES) - {"extended_hours", "notional"},
+    "paper": frozenset(ABILITIES) - {"notional"},
     "alpaca": frozenset(ABILITIES),
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
     "ccxt:binance": _EXCHANGE,

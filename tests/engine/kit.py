@@ -50,7 +50,7 @@ class Kit:
         return f"{self.project}/{name}:local"
 
 
-def make_kit(folder: Path, strategies: list[str], **settings: str) -> Kit:
+def make_kit(folder: Path, strategies: list[str], source: Path = FIXTURES, **settings: str) -> Kit:
     """Copy what the images are made of, with these of the fixtures' strategies instead of the examples, and settings in .env."""
     for name in ("compose.yaml", ".dockerignore"):
         shutil.copy(ROOT / name, folder / name)
@@ -58,7 +58,7 @@ def make_kit(folder: Path, strategies: list[str], **settings: str) -> Kit:
     shutil.copytree(ROOT / "compose", folder / "compose")
     shutil.copytree(ROOT / "images", folder / "images", ignore=ignore)
     for name in strategies:
-        shutil.copytree(FIXTURES / name, folder / "strategies" / name, ignore=ignore)
+        shutil.copytree(source / name, folder / "strategies" / name, ignore=ignore)
     services = "".join(SERVICE.format(name=name) for name in strategies)
     for file in (folder / "compose").glob("*.yaml"):
         if " STRATEGY: " in file.read_text():  # services of strategies that are not here

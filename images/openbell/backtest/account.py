@@ -11,7 +11,7 @@ from openbell.backtest.past import KnownPrice, PastMarket
 from openbell.costs import Costs
 from openbell.order_terms import leg_of
 from openbell.position import ZERO, decimal
-from openbell.trading import cash_account, market_prices, matching
+from openbell.trading import cash_account, market_prices, matching, reservations
 from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
 from openbell.trading.cash_account import Holding
 from openbell.trading.markets import Market, MarketError
@@ -98,6 +98,10 @@ class BacktestBroker:
             expires = self._day_ends(order.symbol, at)
         is_past = isinstance(self._market, PastMarket)
         seen = at if is_past else market_prices.seen_at(self._market, order.symbol, at)
+        waiting = self._book.resting.values()
+        held = self._held.get(order.symbol, Holding()).quantity
+        if reason := reservations.refusal(order, price, waiting, self._costs, self.cash, held, short=self._short):
+            return self._rejected(order, reason)
         self._book.add(order, at, seen, expires)
         for one in self._group(order.client_order_id):
             self._bots[one.order.client_order_id] = self.bot
@@ -105,10 +109,6 @@ class BacktestBroker:
         self._see_the_moment(order.symbol, at)
         self._see(order.symbol, at)
         placed = self._orders[order.client_order_id]
-        is_waiting = placed.status == "accepted" and order.terms.kind == "market"
-        if is_waiting and (reason := self._cannot_pay(order, decimal(order.quantity), Decimal(repr(price)))):
-            del self._book.resting[order.client_order_id]
-            return self._rejected(order, reason)
         self.orders_taken += placed.status != "rejected"
         return placed
 
@@ -225,24 +225,17 @@ class BacktestBroker:
     def _settle(self, fill: matching.Fill) -> str:
         order = fill.order
         amount = (fill.quantity * fill.price).quantize(cash_account.MONEY)
-        if reason := self._cannot_pay(order, fill.quantity, fill.price, fill.fee):
+        holding = self._held.get(order.symbol, Holding())
+        needed = (order.symbol, order.side, fill.quantity, amount + fill.fee)
+        if reason := cash_account.refusal(*needed, self.cash, holding.quantity, short=self._short):
             return reason
-        holding = cash_account.after_fill(self._held.get(order.symbol, Holding()), order.side, fill.quantity, amount)
+        holding = cash_account.after_fill(holding, order.side, fill.quantity, amount)
         self.cash += -amount - fill.fee if order.side == "buy" else amount - fill.fee
         if holding.quantity:
             self._held[order.symbol] = holding
         else:
             self._held.pop(order.symbol, None)
         return ""
-
-    def _cannot_pay(self, order: Order, quantity: Decimal, price: Decimal, fee: Decimal | None = None) -> str:
-        """Return why the order cannot be filled at `price`, or an empty string."""
-        amount = quantity * price
-        fee = self._costs.commission_of(quantity, amount) if fee is None else fee
-        held = self._held.get(order.symbol, Holding()).quantity
-        return cash_account.refusal(
-            order.symbol, order.side, quantity, amount + fee, self.cash, held, short=self._short
-        )
 
     def _charge_borrowing(self, at: datetime) -> None:
         before, self._borrowed_until = self._borrowed_until, at

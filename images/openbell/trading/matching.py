@@ -96,7 +96,7 @@ class Book:
 
     def _see_one(self, client_order_id: str, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
         one = self.resting[client_order_id]
-        if one.is_done or prices.rank <= one.seen:
+        if one.is_done or prices.rank <= one.seen or (prices.is_extended and not one.order.terms.extended_hours):
             return
         if one.status == "held":
             self.resting[client_order_id] = replace(one, seen=prices.rank)

@@ -27,6 +27,7 @@ class Prices(NamedTuple):
     is_first: bool = False  # of a bar, known when it opens
     opened: datetime | None = None  # of a whole bar: for an order that was placed later only its close counts
     is_followed: bool = False  # the next bar opens as it closes, and that price is the later of the two
+    is_extended: bool = False  # outside of the sessions: only orders for extended hours meet it
 
     @property
     def rank(self) -> datetime:

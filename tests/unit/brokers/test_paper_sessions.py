@@ -12,7 +12,7 @@ from openbell.order_terms import Terms
 from openbell.trading.brokers import Order
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.corporate_actions import CorporateAction
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.markets import Bar, Bars, MarketError, Series
 from openbell.trading.markets.alpaca import AlpacaMarket, _is_in_session
 from openbell.trading.reconciliation import differences, take_up
 from openbell.trading.run_services import RunServices
@@ -80,6 +80,49 @@ def test_a_share_is_not_bought_while_its_market_is_closed(tmp_path: Path, at: st
     assert filled is not None
     assert (filled.status, filled.filled_price) == ("filled", 105.0)
     assert later.account().cash == 100_000 - 105
+
+
+EXTENDED = Terms(limit=100.0, extended_hours=True)
+
+
+class _Extended(_Market):
+    """The same with bars outside of sessions, each at the price of its moment."""
+
+    def extended_bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
+        """Return one bar that ends now."""
+        price = self._price
+        return Bars([Bar(at, price, price, price, price, 100.0)])
+
+
+def test_an_order_for_extended_hours_fills_before_the_open_and_others_do_not(tmp_path: Path) -> None:
+    """At 08:00 in New York the price passes both limits: only the order that asked for it is filled."""
+    market, early = _Extended(105.0), datetime(2026, 11, 20, 13, 0, tzinfo=UTC)
+    broker = PaperBroker(tmp_path, market, early)
+    assert broker.submit(Order("x", "AAPL", "buy", 1.0, terms=EXTENDED)).reason == ""
+    assert broker.submit(Order("r", "AAPL", "buy", 1.0, terms=Terms(limit=100.0))).status == "accepted"
+    market.set_price(99.0)
+    later = PaperBroker(tmp_path, market, early + timedelta(minutes=15))
+    extended, regular = later.find("x"), later.find("r")
+    assert extended is not None
+    assert regular is not None
+    assert (extended.status, extended.filled_price, regular.status) == ("filled", 99.0, "accepted")
+    assert later.submit(Order("y", "AAPL", "buy", 1.0, terms=EXTENDED)).filled_price == 99.0
+    still = later.find("r")
+    assert still is not None
+    assert still.status == "accepted"
+
+
+@pytest.mark.parametrize("at, alive, over", [
+    ("2026-11-20T13:00+00:00", "2026-11-21T00:59+00:00", "2026-11-21T01:00+00:00"),  # until 20:00 in New York
+    ("2026-11-27T15:00+00:00", "2026-11-27T21:59+00:00", "2026-11-27T22:00+00:00"),  # a half day: until 17:00
+    ("2026-11-21T08:00+00:00", "2026-11-23T20:59+00:00", "2026-11-23T21:00+00:00"),  # a Saturday: until Monday's close
+])  # fmt: skip
+def test_an_order_for_extended_hours_expires_with_them(tmp_path: Path, at: str, alive: str, over: str) -> None:
+    """It is for the day."""
+    market = _Extended(105.0)
+    PaperBroker(tmp_path, market, datetime.fromisoformat(at)).submit(Order("x", "AAPL", "buy", 1.0, terms=EXTENDED))
+    found = [PaperBroker(tmp_path, market, datetime.fromisoformat(one)).find("x") for one in (alive, over)]
+    assert [one.status for one in found if one is not None] == ["accepted", "expired"]
 
 
 def test_a_coin_is_bought_always(tmp_path: Path) -> None:

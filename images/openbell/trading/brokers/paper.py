@@ -22,7 +22,7 @@ from openbell.costs import Costs
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
 from openbell.ledger import Transaction
-from openbell.trading import market_prices
+from openbell.trading import market_prices, reservations
 from openbell.trading.brokers import (
     FINAL,
     Account,
@@ -98,20 +98,28 @@ class PaperBroker:
             return self._found(order)
         order = replace(order, quantity=float(paper_tables.whole_quantity(order.quantity)))
         # The market is asked outside the transaction, so that a slow one keeps no other process waiting.
-        opens = market_prices.closed_until(self._market, order.symbol, self._at)
+        extended = order.terms.extended_hours
+        opens = market_prices.closed_until(self._market, order.symbol, self._at, extended=extended)
         price = None if opens is not None else self._price(order.symbol)
+        is_extended = market_prices.is_closed(self._market, order.symbol, self._at)
         seen = market_prices.seen_at(self._market, order.symbol, self._at)
         expires = None
         if order.waits == "ioc":
             expires = seen
         elif order.waits == "day":
-            expires = market_prices.day_ends(self._market, order.symbol, self._at)
+            expires = market_prices.day_ends(self._market, order.symbol, self._at, extended=extended)
         with self._book() as (connection, book):
             if known := paper_tables.find(connection, order.client_order_id):
                 return known
-            book.add(order, self._at, seen, expires)
+            cash, held = paper_tables.cash_and_holding(connection, order.symbol)
+            waiting = list(book.resting.values())
+            if reason := reservations.refusal(order, price, waiting, self._costs, cash, held, short=self._short):
+                refused = Resting(order, self._at, seen, Decimal(0), "rejected", reason)
+                book.resting[order.client_order_id] = refused
+            else:
+                book.add(order, self._at, seen, expires)
             if price is not None:
-                now = single(seen, price)._replace(is_first=True)
+                now = single(seen, price)._replace(is_first=True, is_extended=is_extended)
                 _meet(book, order.symbol, now)
             list(book.expire(order.symbol, seen))
             if opens is not None:
@@ -160,8 +168,9 @@ class PaperBroker:
             waiting = paper_tables.resting(connection)
         prices: dict[str, list[Prices]] = {}
         for symbol in dict.fromkeys(one.order.symbol for one in waiting.values()):
-            seen = min(one.seen for one in waiting.values() if one.order.symbol == symbol)
-            prices[symbol] = list(market_prices.since(self._market, symbol, seen, self._at))
+            its = [one for one in waiting.values() if one.order.symbol == symbol]
+            seen, extended = min(one.seen for one in its), any(one.order.terms.extended_hours for one in its)
+            prices[symbol] = list(market_prices.since(self._market, symbol, seen, self._at, extended=extended))
         self._has_caught_up = True
         if not prices:
             return

@@ -64,9 +64,7 @@ class Settlement:
         """Move cash and position, and return an empty string; or move nothing, and return why."""
         connection, order = self._connection, fill.order
         amount = (fill.quantity * fill.price).quantize(MONEY)
-        cash = Decimal(connection.execute("SELECT cash FROM account").fetchone()[0])
-        row = connection.execute("SELECT quantity, cost FROM positions WHERE symbol = ?", (order.symbol,)).fetchone()
-        holding = Holding(Decimal(row[0]), Decimal(row[1])) if row else Holding()
+        cash, holding = _cash(connection), _holding(connection, order.symbol)
         needed = amount + fill.fee
         if reason := cash_account.refusal(
             order.symbol, order.side, fill.quantity, needed, cash, holding.quantity, short=self._short
@@ -80,6 +78,20 @@ class Settlement:
         else:
             connection.execute("DELETE FROM positions WHERE symbol = ?", (order.symbol,))
         return ""
+
+
+def _cash(connection: sqlite3.Connection) -> Decimal:
+    return Decimal(connection.execute("SELECT cash FROM account").fetchone()[0])
+
+
+def _holding(connection: sqlite3.Connection, symbol: str) -> Holding:
+    row = connection.execute("SELECT quantity, cost FROM positions WHERE symbol = ?", (symbol,)).fetchone()
+    return Holding(Decimal(row[0]), Decimal(row[1])) if row else Holding()
+
+
+def cash_and_holding(connection: sqlite3.Connection, symbol: str) -> tuple[Decimal, Decimal]:
+    """Return the account's cash and how much it holds of a symbol."""
+    return _cash(connection), _holding(connection, symbol).quantity
 
 
 def resting(connection: sqlite3.Connection) -> dict[str, Resting]:

@@ -19,6 +19,7 @@ from openbell.trading.run_services import RunServices
 from openbell.trading.venues import VenueError, alpaca, alpaca_actions
 
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
+EXTENDED_BEFORE, EXTENDED_AFTER = timedelta(hours=5.5), timedelta(hours=4)  # from 4:00 to 20:00 in New York, as a rule
 _SESSION = timedelta(hours=6.5)
 _NEW_YORK = pytz.timezone("America/New_York")
 
@@ -103,6 +104,15 @@ class AlpacaMarket:
         with _told():
             told = alpaca_actions.ask(self._desk, symbols, since, at.astimezone(_NEW_YORK).date())
         return [one for one in told if not one.named]
+
+    def extended_hours(self, symbol: str, at: datetime) -> datetime | None:
+        """Return when the extended hours of a day end that go on at `at`, before its session, in it or after; None outside."""
+        if "/" in symbol:
+            return None
+        session = calendars.load(timeframes.CALENDARS["alpaca"]).session(at.astimezone(_NEW_YORK).date())
+        if session is None or not session.open - EXTENDED_BEFORE <= at < session.close + EXTENDED_AFTER:
+            return None
+        return session.close + EXTENDED_AFTER
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Return values of a series that lies in the strategy's folder."""
