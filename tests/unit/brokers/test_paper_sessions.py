@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openbell.costs import Costs
 from openbell.ledger import Ledger, OrderRecord
 from openbell.order_terms import Terms
 from openbell.trading.brokers import Order
@@ -41,13 +42,16 @@ class _Market(AlpacaMarket):
 class _Always:
     """A market that says nothing of sessions."""
 
+    def __init__(self, price: float = 1e-8) -> None:
+        self._price = price
+
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return none."""
         return Bars()
 
     def price(self, symbol: str, at: datetime) -> float:
-        """Return a hundred-millionth."""
-        return 1e-8
+        """Return the price."""
+        return self._price
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Have none."""
@@ -123,6 +127,22 @@ def test_an_order_for_extended_hours_expires_with_them(tmp_path: Path, at: str, 
     PaperBroker(tmp_path, market, datetime.fromisoformat(at)).submit(Order("x", "AAPL", "buy", 1.0, terms=EXTENDED))
     found = [PaperBroker(tmp_path, market, datetime.fromisoformat(one)).find("x") for one in (alive, over)]
     assert [one.status for one in found if one is not None] == ["accepted", "expired"]
+
+
+def test_a_short_position_costs_its_borrowing(tmp_path: Path) -> None:
+    """3.65 per cent a year of a thousand are ten cents a day, however often the account is looked at; none once it is closed."""
+    costs, begin = Costs(borrow=Decimal("3.65")), datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
+
+    def broker(hours: float) -> PaperBroker:
+        return PaperBroker(tmp_path, _Always(100.0), begin + timedelta(hours=hours), costs, short=True)
+
+    broker(0).submit(Order("s", "AAPL", "sell", 10.0))
+    for hours in (0, 0.2, 5, 5.1, 24):
+        cash = broker(hours).account().cash
+    assert cash == pytest.approx(101_000 - 0.10)
+    assert broker(48).account().cash == pytest.approx(101_000 - 0.20)
+    broker(48).submit(Order("b", "AAPL", "buy", 10.0))
+    assert broker(96).account().cash == pytest.approx(100_000 - 0.20)
 
 
 def test_a_coin_is_bought_always(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from openbell.trading.brokers import (
     Order,
     PlacedOrder,
     Position,
+    paper_borrowing,
     paper_splits,
     paper_tables,
 )
@@ -164,6 +165,7 @@ class PaperBroker:
         if self._has_caught_up:
             return
         self._follow_splits()
+        self._charge_borrowing()
         with self._connection() as connection:
             waiting = paper_tables.resting(connection)
         prices: dict[str, list[Prices]] = {}
@@ -186,6 +188,17 @@ class PaperBroker:
         """Return the splits that this account has followed from that day on."""
         with self._connection() as connection:
             return paper_splits.applied(connection, symbols, since)
+
+    def _charge_borrowing(self) -> None:
+        """Let short positions cost what they cost."""
+        if not self._costs.borrow or not self._short:
+            return
+        with self._connection() as connection:
+            due = paper_borrowing.due(connection, self._at)
+        if due:
+            prices = {symbol: self._price(symbol) for symbol in due}
+            with self._book() as (connection, _):
+                paper_borrowing.charge(connection, self._costs, prices, self._at)
 
     def _follow_splits(self) -> None:
         """Let what is held become more or fewer shares, as the market tells; orders that wait for an old price end."""
