@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openbell.trading.brokers import FINAL, exchange_amounts
+from openbell.trading.brokers import FINAL, alpaca_answers, exchange_amounts
 from openbell.trading.brokers import alpaca as alpaca_broker
 from openbell.trading.brokers import exchange as exchange_broker
 from openbell.trading.markets import exchange as exchange_market
@@ -30,15 +30,15 @@ ORDER = {
 
 def placed(**fields: object) -> Any:
     """Return what the broker makes of an answer of Alpaca's."""
-    return alpaca_broker._placed({**ORDER, **fields})
+    return alpaca_answers.placed_of({**ORDER, **fields})
 
 
 def test_every_status_of_alpacas_library_has_a_meaning() -> None:
     """A new one in the library's enum must be thought about."""
     from alpaca.trading.enums import OrderStatus  # noqa: PLC0415 - a heavy import
 
-    assert set(alpaca_broker.STATUS) == {status.value for status in OrderStatus}
-    final = {name for name, meaning in alpaca_broker.STATUS.items() if meaning in FINAL}
+    assert set(alpaca_answers.STATUS) == {status.value for status in OrderStatus}
+    final = {name for name, meaning in alpaca_answers.STATUS.items() if meaning in FINAL}
     assert final == {"filled", "canceled", "expired", "rejected"}
 
 

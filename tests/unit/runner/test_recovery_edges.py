@@ -171,3 +171,16 @@ def test_what_a_clock_that_was_ahead_passed_over_is_not_taken_up(left: Left, by:
     left.journal.write("clock_stepped", SLOT, by_s=by)
     recover(replace(MANIFEST, bots=(ONE,)), left.ledger, left.journal, SLOT + timedelta(hours=1))
     assert left.ledger.accounted_until("b") == accounted
+
+
+def test_each_of_several_runs_gets_its_own_end(left: Left) -> None:
+    """One has its end in the journal, one had done all, one is of a bot that is gone, and one goes on."""
+    bots = [Claim(bot, SLOT, bot, 1, "loop", SLOT) for bot in ("b", "c", "d", "e")]
+    left.ledger.claim(bots)
+    left.journal.write("run_end", SLOT, {"bot": "b", "slot": SLOT, "run_id": "b", "attempt": 1}, outcome="failed")
+    left.ledger.save_state("c", SLOT, {})
+    manifest = replace(MANIFEST, bots=tuple(replace(ONE, id=bot) for bot in ("b", "c", "e")))
+    again = recover(manifest, left.ledger, left.journal, SLOT + TICK)
+    assert again == [replace(bots[3], attempt=2)]
+    outcomes = [left.ledger.outcome_of(claim.bot, SLOT) for claim in bots]
+    assert outcomes == ["failed", "succeeded", "interrupted", "running"]

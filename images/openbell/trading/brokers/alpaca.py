@@ -24,6 +24,7 @@ from openbell.trading.brokers import (
     Position,
     alpaca_requests,
 )
+from openbell.trading.brokers.alpaca_answers import placed_of, position_of
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
@@ -40,30 +41,7 @@ from openbell.trading.venues import (
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between queries of an order that is not filled yet
 LOOKS = 3  # at an order whose answer was lost
-# Every status of the library's OrderStatus. Only what can never fill any more is final: a suspended order trades again, one that
-# is done for the day comes back tomorrow unless it was a day order, and a replaced one goes on as its successor.
-STATUS = {
-    "new": "accepted",
-    "accepted": "accepted",
-    "accepted_for_bidding": "accepted",
-    "pending_new": "accepted",
-    "pending_review": "accepted",
-    "pending_replace": "accepted",
-    "partially_filled": "partially_filled",
-    "filled": "filled",
-    "done_for_day": "accepted",
-    "canceled": "cancelled",
-    "expired": "expired",
-    "replaced": "replaced",
-    "pending_cancel": "pending_cancel",
-    "stopped": "accepted",
-    "rejected": "rejected",
-    "suspended": "suspended",
-    "calculated": "accepted",
-    "held": "held",
-}
 SUCCESSORS = 20  # replacements of one order that are followed
-_CRYPTO_QUOTES = ("USDT", "USDC", "USD", "BTC")
 
 
 class AlpacaBroker:
@@ -92,7 +70,7 @@ class AlpacaBroker:
         """Return the open positions; a short one has a quantity below zero."""
         with _told():
             answer = self._ask(lambda client: client.get_all_positions())
-            return {position.symbol: position for position in map(_position, answer)}
+            return {position.symbol: position for position in map(position_of, answer)}
 
     def corporate_actions(self, symbols: Iterable[str], since: date) -> list[CorporateAction]:
         """Return the splits and renames of shares from that day on."""
@@ -193,11 +171,11 @@ class AlpacaBroker:
             successor = answer.get("replaced_by")
             if str(answer["status"]) != "replaced" or not successor:
                 break
-            one = _placed(answer)
+            one = placed_of(answer)
             filled = total(filled, one.filled_quantity)
             value += one.filled_quantity * (one.filled_price or 0.0)
             answer = self._ask(partial(_order_by_id, str(successor)))
-        placed = replace(_placed(answer), client_order_id=client_order_id)
+        placed = replace(placed_of(answer), client_order_id=client_order_id)
         if not filled:
             return placed
         value += placed.filled_quantity * (placed.filled_price or 0.0)
@@ -214,7 +192,7 @@ class AlpacaBroker:
             is_exit=order.is_exit,
             before=lambda: _leaves(self._desk, order.client_order_id),
         )
-        return _placed(answer)
+        return placed_of(answer)
 
     def _look(self, order: Order, why: VenueError) -> PlacedOrder:
         """Return the order that was perhaps accepted; BrokerError if the venue does not know it, or does not say."""
@@ -281,36 +259,3 @@ def _leaves(desk: RunServices, client_order_id: str) -> None:
 
 def _of(order: Order) -> tuple[str, str, str, float]:
     return order.client_order_id, order.symbol, order.side, order.quantity
-
-
-def _placed(answer: Mapping[str, Any]) -> PlacedOrder:
-    price = answer.get("filled_avg_price")
-    return PlacedOrder(
-        order_id=str(answer["id"]),
-        client_order_id=str(answer["client_order_id"]),
-        symbol=str(answer["symbol"]),
-        side=str(answer["side"]),
-        quantity=float(answer.get("qty") or answer.get("filled_qty") or 0),
-        status=_status(answer),
-        filled_quantity=float(answer.get("filled_qty") or 0),
-        filled_price=None if price is None else float(price),
-        placed_at=datetime.fromisoformat(str(answer.get("submitted_at") or answer["created_at"])),
-        reason="",
-    )
-
-
-def _status(answer: Mapping[str, Any]) -> str:
-    status = STATUS.get(str(answer["status"]), "accepted")
-    if status == "replaced" and not answer.get("replaced_by"):
-        return "cancelled"
-    is_done_for_day = str(answer["status"]) == "done_for_day" and str(answer.get("time_in_force")) == "day"
-    return "expired" if is_done_for_day else status
-
-
-def _position(answer: Mapping[str, Any]) -> Position:
-    symbol = str(answer["symbol"])
-    if answer.get("asset_class") == "crypto" and "/" not in symbol:
-        quote = next((one for one in _CRYPTO_QUOTES if symbol.endswith(one)), "")
-        symbol = f"{symbol.removesuffix(quote)}/{quote}" if quote else symbol
-    price = answer.get("current_price")
-    return Position(symbol, float(answer["qty"]), float(answer["avg_entry_price"]), float(price) if price else None)
