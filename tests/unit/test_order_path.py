@@ -18,7 +18,7 @@ from tests.order_attempts import MANIFEST, OneMarket
 from tests.venue_model import UNIQUE_IDS, Clock, Venue
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
-SLOT = NOW - timedelta(minutes=1)
+SLOT, SENT = NOW - timedelta(minutes=1), NOW - timedelta(seconds=30)
 ORDER = Order("ob-1", "BTC/USDT", "buy", 3.0)
 BRACKET = replace(ORDER, terms=Terms(take_profit=120.0, stop_loss=80.0))
 LEGS = (leg_id("ob-1", TAKE_PROFIT), leg_id("ob-1", STOP_LOSS))
@@ -100,10 +100,10 @@ class Desk:
     def intend(self, order: Order = ORDER, status: str = "intended") -> None:
         """Record an order of an earlier attempt."""
         record = OrderRecord(order.client_order_id, "b", SLOT, order.symbol, order.side, "", 3.0, terms=order.terms)
-        self.ledger.intend(record, SLOT)
+        self.ledger.intend(record, SENT)
         for leg in order.terms.legs:
             name = leg_id(order.client_order_id, leg)
-            self.ledger.intend(replace(record, client_order_id=name, side="sell", terms=order.terms.of_leg(leg)), SLOT)
+            self.ledger.intend(replace(record, client_order_id=name, side="sell", terms=order.terms.of_leg(leg)), SENT)
         if status != "intended":
             self.ledger.settle(order.client_order_id, status, "v", reason="as it was")
 
@@ -148,9 +148,10 @@ def test_an_order_that_openbell_does_not_send_is_refused(desk: Desk) -> None:
     """With its legs; the next attempt may send it."""
     desk.broker.refuses = OrderRefusedError("halted: odd fills")
     refused = desk.send(BRACKET)
-    assert (refused.status, refused.reason, refused.quantity) == ("refused", "halted: odd fills", 3.0)
-    told = [(one.status, one.reason) for one in map(desk.record, ("ob-1", *LEGS))]
-    assert told == [("refused", "halted: odd fills")] * 3
+    named = ("ob-1", "BTC/USDT", "buy", 3.0)
+    assert refused == PlacedOrder("", *named, "refused", 0.0, None, NOW, "halted: odd fills")
+    told = [(one.status, one.reason, one.order_id) for one in map(desk.record, ("ob-1", *LEGS))]
+    assert told == [("refused", "halted: odd fills", None)] * 3
     assert desk.ledger.open_orders() == []
     desk.broker.refuses = None
     assert desk.send().status == "filled"
@@ -161,7 +162,8 @@ def test_what_the_ledger_knows_the_end_of_is_not_asked_for(desk: Desk, status: s
     """The broker may have forgotten it: it is answered as it was, and never sent."""
     desk.intend(status=status)
     sent = desk.path.send(ORDER, "", SLOT, SLOT)
-    assert (sent.placed.status, sent.placed.order_id, sent.placed.reason) == (status, "v", "as it was")
+    named = ("v", "ob-1", "BTC/USDT", "buy", 3.0)
+    assert sent.placed == PlacedOrder(*named, status, 0.0, None, SENT, "as it was", 0.0)
     assert sent.told == {"repeated": True}
     assert desk.broker.sent == []
 
@@ -258,7 +260,8 @@ def test_an_order_that_never_left_is_given_up(desk: Desk, status: str, finds_eve
         assert desk.record().status == status
         return
     lost = desk.path.cancel("ob-1")
-    assert (lost.status, lost.reason) == ("lost", "it never reached the broker")
+    named = ("", "ob-1", "BTC/USDT", "buy", 3.0)
+    assert lost == PlacedOrder(*named, "lost", 0.0, None, SENT, "it never reached the broker")
     told = [(one.status, one.reason, one.order_id) for one in map(desk.record, ("ob-1", *LEGS))]
     assert told == [("lost", "it never reached the broker", None)] * 3
 
@@ -279,7 +282,7 @@ def test_an_order_is_asked_for(desk: Desk) -> None:
     desk.ledger.settle("ob-1", "cancelled", "v", 1.0, 100.0, "enough")
     answer = desk.path.query(desk.record())
     assert (answer.status, answer.filled_quantity, answer.filled_price) == ("cancelled", 1.0, 100.0)
-    assert (answer.reason, answer.placed_at, answer.quantity) == ("enough", SLOT, 3.0)
+    assert (answer.reason, answer.placed_at, answer.quantity) == ("enough", SENT, 3.0)
 
 
 def test_an_order_is_replaced(tmp_path: Path) -> None:
@@ -307,3 +310,21 @@ def test_a_fee_that_the_broker_tells_is_recorded(desk: Desk) -> None:
     desk.send()
     assert desk.ledger.holdings() == {"BTC/USDT": pytest.approx(2.997)}
     assert float(desk.ledger.flows()["USDT"]) == pytest.approx(-300.5)
+
+
+class Plain:
+    """A broker of a user's own that says nothing of what it finds."""
+
+    def __init__(self, broker: ABroker) -> None:
+        self.account, self.positions, self.find = broker.account, broker.positions, broker.find
+        self.submit, self.cancel = broker.submit, broker.cancel
+
+
+def test_a_broker_that_does_not_say_it_finds_every_order(desk: Desk) -> None:
+    """Then it does: what is not found is sent, or given up."""
+    plain = Desk(desk.ledger, Plain(desk.broker))  # type: ignore[arg-type]
+    desk.intend()
+    assert plain.send().status == "filled"
+    desk.intend(replace(ORDER, client_order_id="ob-2"))
+    desk.broker.refuses = BrokerError("there is none")
+    assert plain.path.cancel("ob-2").status == "lost"

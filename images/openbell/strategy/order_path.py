@@ -62,7 +62,7 @@ class OrderPath:
         placed = self._broker.find(wanted.client_order_id)
         if placed is not None:
             self.settle(placed)
-            self._settle_legs(wanted, placed)
+            self._settle_legs(wanted.client_order_id, wanted.terms, placed)
             return placed
         if before.status in {"intended", "lost"} and getattr(self._broker, "finds_every_order", True):
             return None
@@ -95,13 +95,13 @@ class OrderPath:
         except OrderRefusedError as refused:
             return self._refused(order, str(refused))
         self.settle(placed)
-        self._settle_legs(order, placed)
+        self._settle_legs(order.client_order_id, order.terms, placed)
         return placed
 
-    def _settle_legs(self, order: Order, placed: PlacedOrder) -> None:
+    def _settle_legs(self, client_order_id: str, terms: Terms, placed: PlacedOrder) -> None:
         """Record how far the legs of a bracket or pair have come: none of an order that ended without a fill is left."""
-        for name in order.terms.legs:
-            named = leg_id(order.client_order_id, name)
+        for name in terms.legs:
+            named = leg_id(client_order_id, name)
             found = self._broker.find(named)
             if found is not None:
                 self.settle(found)
@@ -135,7 +135,7 @@ class OrderPath:
             raise problem or BrokerError(f"order {client_order_id} is not known")
         self.settle(placed)
         if (record := self._ledger.order(client_order_id)) is not None:
-            self._settle_legs(_as_order(record), placed)
+            self._settle_legs(client_order_id, record.terms, placed)
         return placed
 
     def _never_arrived(self, client_order_id: str) -> PlacedOrder | None:
@@ -175,10 +175,6 @@ class OrderPath:
             self._ledger.settle(name, "refused", "", reason=reason)  # if it was intended before
         named = (order.client_order_id, order.symbol, order.side, order.quantity)
         return PlacedOrder("", *named, "refused", 0.0, None, self._clock(), reason)
-
-
-def _as_order(record: OrderRecord) -> Order:
-    return Order(record.client_order_id, record.symbol, record.side, record.quantity, terms=record.terms)
 
 
 def _from_record(record: OrderRecord) -> PlacedOrder:
