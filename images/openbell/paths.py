@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LEDGER = "ledger.sqlite"  # in a strategy's state
+EPOCH = "OPENBELL_EPOCH"  # tells a loop's processes in which epoch they work, where hosts share their strategies
 
 
 class PathError(Exception):

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from openbell.ledger import Claim, OrderRecord
+from openbell.paths import EPOCH
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.database import FROZEN_AFTER, Database, Guard, OwnershipLostError
 from openbell.postgres.journal import OwnedJournal
 from openbell.postgres.lease import SEND_WITHIN
 from openbell.postgres.ledger import PostgresLedger, schema_of
-from openbell.postgres.ownership import EPOCH, Ownership
+from openbell.postgres.ownership import Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.trading.brokers import BrokerError, Order
 from openbell.trading.brokers.postgres_paper import PostgresPaperBroker

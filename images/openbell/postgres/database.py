@@ -84,6 +84,19 @@ class _Line:
 _lines: dict[tuple[int, str], _Line] = {}
 
 
+class _Waiting:
+    """How this process waits for a server."""
+
+    patience: float | None = None  # seconds, in place of PATIENCE and of what a server that wakes up may take
+    hold_off = 0.0  # seconds after a failure in which no new connection is tried
+    failed_at = float("-inf")
+
+
+def wait_no_longer_than(patience: float, hold_off: float) -> None:
+    """Let this process, which has more to do than to wait, give up early and not wait again at once."""
+    _Waiting.patience, _Waiting.hold_off = patience, hold_off
+
+
 class Database:
     """The tables in one schema. All of a process share one connection, and one transaction at a time."""
 
@@ -173,7 +186,15 @@ class Database:
     def _line(self) -> _Line:
         here = (os.getpid(), self._url)
         if here not in _lines:
-            _lines[here] = _Line(Connection(self._url, PATIENCE, _waking_patience()))
+            if time.monotonic() - _Waiting.failed_at < _Waiting.hold_off:
+                msg = "PostgreSQL cannot be reached: it gave no answer a moment ago"
+                raise PostgresError(msg)
+            patience = _Waiting.patience
+            try:
+                _lines[here] = _Line(Connection(self._url, patience or PATIENCE, patience or _waking_patience()))
+            except PostgresError:
+                _Waiting.failed_at = time.monotonic()
+                raise
         return _lines[here]
 
     def _filled(self, statement: str, values: Sequence[Value]) -> bytes:
@@ -208,6 +229,7 @@ class Database:
                 with suppress(PostgresError):
                     line.connection.run("ROLLBACK")
             if line.connection.is_closed:
+                _Waiting.failed_at = time.monotonic()
                 self.close()
             raise
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 LEASE = 12.0  # seconds that a renewal is good for
 RENEW = 3.0  # seconds from one renewal to the next
+PATIENCE = 2.5  # seconds that an owner's loop waits for an answer: it has to stop in time if none comes
 RETRY = 0.5  # seconds to the next attempt after one that failed
 END_BEFORE = 4.0  # seconds before its end at which an owner that could not renew has ended its runs
 IN_FLIGHT = 5.0  # seconds after its end that an order of the owner before may still be on its way

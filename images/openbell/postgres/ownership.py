@@ -9,10 +9,10 @@ import os
 import time
 from typing import NamedTuple
 
+from openbell.paths import EPOCH
 from openbell.postgres.database import Database, Guard
 from openbell.postgres.lease import IN_FLIGHT, LEASE
 
-EPOCH = "OPENBELL_EPOCH"  # tells a loop's processes in which epoch they work
 _ACQUIRE = """
 INSERT INTO owners AS mine (strategy, epoch, until, owner, host)
 VALUES (?, 1, clock_timestamp() + ? * interval '1 second', ?, ?)

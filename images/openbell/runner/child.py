@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from openbell.paths import EPOCH
 from openbell.runner import orphans
 from openbell.runner.loop_lock import LOOK
 from openbell.runner.output import Pipe
@@ -61,6 +62,8 @@ def become_run(stack: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     answer_stack(stack)
     RUNNING.clear()
+    if os.environ.get(EPOCH):  # another host may run the strategy soon after this loop has ended
+        orphans.end_with_parent()
     orphans.adopt()
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")

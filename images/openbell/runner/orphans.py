@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 200  # of killing and reaping; a process that does not die is waiting for a disk, and is found the next time
 _PAUSE = 0.001  # seconds between two rounds
@@ -24,13 +25,24 @@ class _Adopting:
 
 def adopt() -> None:
     """Let this process take in the orphans of its descendants."""
+    if _prctl(_PR_SET_CHILD_SUBREAPER, 1):
+        _Adopting.process, _Adopting.kept = os.getpid(), frozenset()
+
+
+def end_with_parent() -> None:
+    """Let the kernel end this process as soon as the loop that has forked it ends. To be called before `adopt`."""
+    if _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) and _Adopting.process not in {0, os.getppid()}:
+        os._exit(1)  # the loop has ended already
+
+
+def _prctl(option: int, value: int) -> bool:
     # What ctypes itself is made of: the package around it would cost a strategy's loop half a megabyte.
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import _ctypes  # noqa: PLC0415 - not everywhere
 
         prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type] # None is the program itself
-        if _ctypes.call_function(prctl, (_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0:
-            _Adopting.process, _Adopting.kept = os.getpid(), frozenset()
+        return bool(_ctypes.call_function(prctl, (option, value, 0, 0, 0)) == 0)
+    return False
 
 
 def keep_children() -> None:

@@ -12,15 +12,16 @@ from contextlib import suppress
 
 from openbell import answers, clock, heartbeat
 from openbell.journal import Journal
-from openbell.paths import Paths
+from openbell.paths import EPOCH, Paths
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.control import RecentControl
-from openbell.postgres.database import Database, OwnershipLostError
+from openbell.postgres.database import Database, OwnershipLostError, wait_no_longer_than
 from openbell.postgres.journal_copy import EVERY, JournalCopy, put
-from openbell.postgres.lease import ASK, END_BEFORE, Lease
-from openbell.postgres.ownership import EPOCH, Ownership, steady_seconds
+from openbell.postgres.lease import ASK, END_BEFORE, PATIENCE, RETRY, Lease
+from openbell.postgres.ownership import Ownership, steady_seconds
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.runner.clock import SystemClock
+from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.output import Pipe, say
 from openbell.runner.owners_control import OwnersControl
@@ -36,6 +37,7 @@ class Owner:
         self._places = places
         self._folder = journal.folder
         self._boot_id = boot_id
+        wait_no_longer_than(PATIENCE, RETRY)
         self._database = Database(places.database, SHARED_SCHEMA)
         self._ownership = Ownership(self._database, places.strategy, boot_id, os.uname().nodename)
         self._copy = JournalCopy(places.database, places.journal, places.state, places.strategy)
@@ -81,6 +83,12 @@ class Owner:
             with suppress(PostgresError, OSError):  # the next look copies them
                 self._copy.copy_lines()
         return self._lease is not None and not self._lease.is_over(steady_seconds())
+
+    def step(self, loop: Loop) -> float:
+        """Let the loop do what is to be done; return the seconds until the next thing. A silent database is asked again soon."""
+        with self._trouble("the runs are ended before the ownership is over"):
+            return loop.step()
+        return RETRY
 
     def control(self) -> LoopControl:
         """Return what people want of the strategy, and the answers of the owner before."""

@@ -159,7 +159,7 @@ def _serve(
         if clock.elapsed() - armed_at >= ARM_EVERY:
             arm_watchdog()
             armed_at = clock.elapsed()
-        clock.wait(min(loop.step(), longest_wait))
+        clock.wait(min(owner.step(loop) if owner else loop.step(), longest_wait))
         if clock.now() - tidied >= timedelta(days=1):
             tidied = tidy(ledger, journal, clock.now())
     reconciliation.end()
