@@ -173,7 +173,7 @@ def stream(
         finally:
             end(process)
             process.stdout.close()
-        connection.must_live(code, one.words[-3:])
+        connection.must_live(code, ("the transfer of data",))
         errors.seek(0)
         printed.seek(0)
         said = login_shell.after_welcome(errors.read()).decode(errors="replace")
