@@ -356,6 +356,11 @@ bench-growth: ## Measure lateness, memory, CPU and alerts with 10 to 1,000 bots 
 	@scripts/python-ready dev
 	@$(python) -m tests.bench.growth $(if $(value QUICK),--quick)
 
+.PHONY: bench-page
+bench-page: ## Measure the page's first bytes, size and memory for 10, 45 and 1,000 bots with a year of history
+	@scripts/python-ready dev
+	@$(python) -m tests.bench.page
+
 .PHONY: lock
 lock: ## Lock a strategy's packages anew, in seconds, or all dependencies of openbell: [STRATEGY=]
 ifneq ($(STRATEGY),)

@@ -31,6 +31,7 @@ LONGEST_LINE = 1_000_000  # bytes; a reader passes over longer lines
 LARGEST_FILE = 1 << 30  # bytes; no day of a strategy's is that long
 MOST_BYTES = 4 << 20  # of one strategy, read at once by a reader that has others to read
 MOST_LINES = 5_000  # the same in lines
+_BACK_SIZE = 65_536  # bytes that are read at once from a file's end
 _READ_SIZE = 1 << 18
 
 
@@ -238,6 +239,32 @@ def _parse(line: bytes | None) -> Event | None:
     except ValueError:
         return None
     return event if isinstance(event.get("event"), str) else None
+
+
+def backwards(path: Path) -> Iterator[tuple[int, Event]]:
+    """Yield the events of a file, the newest first, each with the number of bytes that were read for it so far.
+
+    Lines that are too long or no events are passed over, and so is a last line without an end. See `read` for the path.
+    """
+    with foreign_files.opened(path, path.parent.parent) as file:
+        start = file.seek(0, os.SEEK_END)
+        size, rest, is_whole = (
+            start,
+            b"",
+            False,
+        )  # rest: the beginning of what was read, a line whose start is still to come
+        while start > 0:
+            length = min(_BACK_SIZE, start)
+            start -= length
+            file.seek(start)
+            lines = (file.read(length) + rest).split(b"\n")
+            rest = lines.pop(0)[-LONGEST_LINE - 1 :]
+            for line in reversed(lines):
+                if is_whole and (event := _parse(line)) is not None:
+                    yield size - start, event
+                is_whole = True
+        if is_whole and (event := _parse(rest)) is not None:
+            yield size, event
 
 
 def days(folder: Path) -> list[tuple[date, Path]]:

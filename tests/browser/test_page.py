@@ -1,6 +1,7 @@
 """The page in Chromium, against a supervisor that really runs."""
 
 import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from openbell.control import Control
 from tests.browser.conftest import TOKEN
-from tests.browser.demo import Demo
+from tests.browser.demo import Beating, Demo
 from tests.browser.reader import LOOKS, PHONE, Reader
 from tests.browser.supervisor import Supervisor
 
@@ -18,6 +19,9 @@ PATHS = {
     "strategy": "/strategies/pulse",
     "failing": "/strategies/basket?bot=basket-3",
     "alerts": "/alerts",
+    "timeline": "/timeline",
+    "week": "/timeline?span=week",
+    "year": "/strategies/basket/bots/basket-3/year",
 }
 
 
@@ -31,6 +35,11 @@ PATHS = {
         ("failing", "phone"),
         ("strategy", "light"),
         ("alerts", "dark"),
+        ("timeline", "light"),
+        ("timeline", "phone"),
+        ("week", "dark"),
+        ("year", "light"),
+        ("year", "phone"),
     ],
 )
 def test_it_can_be_read(browser: Browser, supervisor: Supervisor, tmp_path: Path, name: str, look: str) -> None:
@@ -57,6 +66,58 @@ def test_one_glance_answers(browser: Browser, supervisor: Supervisor) -> None:
         expect(cells.last).to_have_text("F")
         expect(cells.last).to_have_attribute("title", re.compile(r"failed, started .* ms after its slot, took 50 ms"))
         expect(page.locator("#bot-pulse .spark path")).to_have_count(1)
+
+
+def test_forty_five_bots_fit_on_a_laptop(browser: Browser, tmp_path: Path) -> None:
+    """One row each, found by name, symbol and status, sorted by a click, in groups on wish; and quick to scan on a phone."""
+    demo = Demo(tmp_path / "world", datetime.now(UTC), crowd=38)
+    shutil.rmtree(demo.strategies / "broken")
+    with Beating(demo), Supervisor(demo.root) as supervisor, Reader(browser, supervisor) as reader:
+        page = reader.open("/")
+        rows = page.locator("#bots tbody tr")
+        expect(rows).to_have_count(45)
+        top, last = page.locator("#bots").bounding_box(), rows.last.bounding_box()
+        assert top is not None
+        assert last is not None
+        assert last["y"] + last["height"] - top["y"] < 840
+        assert reader.violations() == []
+        assert reader.overflow() <= 0
+        page.get_by_role("link", name="Equity").click()
+        expect(page.get_by_role("columnheader", name="Equity")).to_have_attribute("aria-sort", "descending")
+        page.get_by_role("searchbox", name="Search").fill("basket")
+        page.get_by_role("searchbox", name="Search").press("Enter")
+        expect(page.locator("#filter")).to_contain_text("6 of 45 bots")
+        page.get_by_label("by strategy").check()
+        expect(page.locator("tr.group")).to_have_count(1)
+        page.get_by_label("Status").select_option("down")
+        expect(rows).to_have_count(2)
+        expect(page.locator("#bot-basket-3")).to_contain_text("84.6")
+        expect(page.locator("#bot-basket-3 .today")).to_contain_text(re.compile("[+\N{MINUS SIGN}]"))
+        with Reader(browser, supervisor, PHONE) as phone:
+            page = phone.open("/?sort=status")
+            height = page.locator("#bot-pulse").bounding_box()
+            assert height is not None
+            assert height["height"] < 110
+            assert phone.overflow() <= 0
+            assert phone.violations() == []
+
+
+def test_the_reader_chooses_a_time_zone(browser: Browser, supervisor: Supervisor) -> None:
+    """The browser's own, on every page, also after a reload; charts and cells follow; the raw instant is in the title."""
+    with Reader(browser, supervisor, timezone_id="Asia/Tokyo") as reader:
+        page = reader.open("/strategies/pulse")
+        expect(page.locator("#account time").first).to_contain_text("UTC")
+        page.get_by_label("Times in").select_option("this browser's: Asia/Tokyo")
+        expect(page.locator("#account time").first).to_contain_text("JST")
+        expect(page.locator("#account time").first).to_have_attribute("title", re.compile(r"^20\d\d-.*Z$"))
+        page.locator("#account .plot").click()
+        expect(page.locator("#tip")).to_contain_text("Asia/Tokyo")
+        page = reader.open("/timeline")
+        expect(page.locator("h1")).to_contain_text("JST")
+        page.get_by_role("link", name="week").click()
+        expect(page.locator("#lane-pulse svg")).to_have_attribute("aria-label", re.compile("^pulse: .* succeeded"))
+        page.get_by_label("Times in").select_option("strategy")
+        expect(page.locator("h1")).not_to_contain_text("JST")
 
 
 def test_all_of_a_strategy(browser: Browser, supervisor: Supervisor) -> None:
@@ -144,7 +205,7 @@ def test_pause_resume_and_run(browser: Browser, supervisor: Supervisor, demo: De
         (request,) = [one for one in control.requests() if one not in before]
         assert (request.bot, request.by) == ("basket-2", "page")
 
-        page.get_by_role("button", name="Forget the token").click()
+        page.get_by_role("button", name="End the session").click()
         assert page.evaluate("sessionStorage.length") == 0
         reader.expected += ("409",)
         reader.wrong = [one for one in reader.wrong if "409" not in one]
@@ -189,12 +250,28 @@ def test_the_keyboard_is_enough(browser: Browser, supervisor: Supervisor) -> Non
 def test_a_finger_finds_what_a_cell_says(browser: Browser, supervisor: Supervisor) -> None:
     """On a phone nothing hovers: a tap says it; a tap on a chart says the nearest value."""
     with Reader(browser, supervisor, PHONE) as reader:
-        page = reader.open("/strategies/basket?bot=basket-3")
+        page = reader.open("/strategies/basket?bot=basket-3#details")
         page.locator("#details .strip i").last.tap()
         expect(page.locator("#tip")).to_contain_text("failed")
+        page.get_by_role("link", name="Account").tap()
         page.locator("#account .plot").tap()
         expect(page.locator("#tip")).to_contain_text("UTC")
         assert reader.overflow() <= 0
+
+
+def test_a_phone_shows_one_part_at_a_time(browser: Browser, supervisor: Supervisor) -> None:
+    """The first, or the one that is tapped, also after news; no page of seven screens."""
+    with Reader(browser, supervisor, PHONE) as reader:
+        page = reader.open("/strategies/basket?bot=basket-3")
+        expect(page.locator("#account")).to_be_visible()
+        expect(page.locator("#runs")).to_be_hidden()
+        page.get_by_role("navigation", name="Parts of this page").get_by_role("link", name="Runs").tap()
+        expect(page.locator("#runs")).to_be_visible()
+        expect(page.locator("#account")).to_be_hidden()
+        assert page.evaluate("document.documentElement.scrollHeight") < 3500
+        assert reader.violations() == []
+        page.goto(f"{supervisor.page}/strategies/basket?bot=basket-3#details")
+        expect(page.locator("#details").get_by_role("button", name="Pause")).to_be_visible()
 
 
 def test_it_works_without_scripts(browser: Browser, supervisor: Supervisor) -> None:

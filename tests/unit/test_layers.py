@@ -41,6 +41,7 @@ ALLOWED = {
             "journal",
             "json_values",
             "manifest",
+            "order_terms",
             "paths",
             "redaction",
             "slots",

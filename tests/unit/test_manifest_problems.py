@@ -10,7 +10,7 @@ from openbell import manifest as manifests
 from openbell.manifest import load
 from tests.unit.strategy_file import BOT, GOOD, TOP, problems, write
 
-TOP_KEYS = "description, timezone, calendar, blackout, profile, market, feed, broker, live, untried_exchange, limits, capital, costs, container, stale, secrets, start, max_parallel, stagger, defaults, prepare, bot"
+TOP_KEYS = "description, tags, timezone, calendar, blackout, profile, market, feed, broker, live, untried_exchange, limits, capital, costs, container, stale, secrets, start, max_parallel, stagger, defaults, prepare, bot"
 NAMED = 'one of {}, an exchange such as "ccxt:kraken", or your own class such as "my_{}"'
 MARKETS = NAMED.format(", ".join(manifests.MARKETS), "market:Market")
 BROKERS = NAMED.format(", ".join(manifests.BROKERS), "broker:Broker")

@@ -45,6 +45,7 @@ class OrderRecord:
     price: float | None = None
     reason: str = ""
     terms: Terms = MARKET
+    fee_paid: float = field(default=0.0, compare=False)  # in the quote currency, as the broker's last answer said
 
     @property
     def left(self) -> float:

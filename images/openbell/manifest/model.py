@@ -189,6 +189,7 @@ class Manifest:
     profile: str = ""  # of Compose: runs only where it is asked for
     feed: str = ""  # of Alpaca's shares: iex or sip; empty is the best that the account has
     stale: str = "refuse"  # or "trade": what becomes of orders that were decided on bars that are too old
+    tags: tuple[str, ...] = ()  # words of the user's own, by which the page finds the strategy
 
     @property
     def money(self) -> str:

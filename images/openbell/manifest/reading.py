@@ -40,6 +40,7 @@ class ManifestReader(TradingTables):
             )
         self.only(table, _TOP_LEVEL, "")
         description = self.take(table, "description", "", grammar.text, "a sentence in quotes")
+        tags: tuple[str, ...] = self.take(table, "tags", (), grammar.ListOf(_TAG), 'words such as ["momentum", "us"]')
         if "timezone" not in table:
             self.wrong("timezone", "nothing", 'a zone such as "America/New_York"')
         timezone = self.take(
@@ -91,6 +92,7 @@ class ManifestReader(TradingTables):
         return Manifest(
             name=self.name,
             description=description,
+            tags=tags,
             timezone=timezone,
             calendar=calendar,
             market=market,
@@ -217,9 +219,11 @@ _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "halt_after": (grammar.Whole(0, 1000), "a whole number from 0 (never) to 1000"),
 }
 _SIZE = re.compile(r"[1-9][0-9]{0,6}[kmg]")
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}")
 _PROFILE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TOP_LEVEL = (
     "description",
+    "tags",
     "timezone",
     "calendar",
     "blackout",

@@ -243,6 +243,7 @@ class OrderContext(AccountContext):
                 "status": placed.status,
                 "filled_qty": placed.filled_quantity,
                 "filled_price": placed.filled_price,
+                **({"fee": placed.fee_paid} if placed.fee_paid else {}),
                 **({"broker_reason": placed.reason} if placed.reason else {}),
                 **told,
                 **sent.told,

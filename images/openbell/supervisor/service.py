@@ -162,6 +162,7 @@ class Service:
                 readers=settings.readers,
                 passed_over=lambda: self._watch.passed_over,
                 has_channel=bool(alerts.settings.channels),
+                manifests=tuple(watched_strategies.watched),
             )
         )
         self._server = uvicorn.Server(server_config(_few_threads(page.app)))

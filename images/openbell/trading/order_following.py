@@ -1,6 +1,7 @@
 """Orders on their way: how far each has come since the last question, in the ledger and in the journal."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell.journal import Journal
@@ -29,6 +30,7 @@ def follow(broker: Broker, ledger: Ledger, now: datetime) -> list[OrderRecord]:
                 placed.fee_paid,
                 now,
             )
+            after = after and replace(after, fee_paid=placed.fee_paid)
         elif record.status != "uncertain" and record.at is not None and now - record.at > LOST:
             is_sure = record.status == "intended" and getattr(broker, "finds_every_order", True)
             status, reason = ("lost", LOST_REASON) if is_sure else ("uncertain", UNCERTAIN_REASON)
@@ -57,5 +59,6 @@ def tell(news: Iterable[OrderRecord], journal: Journal, now: datetime) -> None:
             qty=one.quantity,
             filled_qty=one.filled,
             filled_price=one.price,
+            **({"fee": one.fee_paid} if one.fee_paid else {}),
             **({"broker_reason": one.reason} if one.reason else {}),
         )

@@ -99,7 +99,7 @@ def supervisor(world: World) -> Iterator[Supervisor]:
 def test_it_serves_and_ends_at_once(supervisor: Supervisor) -> None:
     """SIGTERM: exit code 0 within a moment, with a browser's connection still open; its log is JSON."""
     answer = json.loads(supervisor.wait())
-    assert answer["headline"] == "All is well: 1 strategy, 1 bot (1 new)"
+    assert answer["headline"] == "No bot is down, but no channel is set for alerts: 1 strategy, 1 bot (1 new)"
     assert supervisor.ask("/healthz")[0] == 200
     with socket.create_connection(("127.0.0.1", supervisor.port)):
         began = time.monotonic()
@@ -175,7 +175,7 @@ def test_the_command_says_the_same(supervisor: Supervisor, world: World) -> None
     well = subprocess.run(command, env=supervisor.environment, capture_output=True, text=True, check=False)
     assert well.returncode == 0, well.stderr
     first, *_, titles, row = well.stdout.splitlines()
-    assert first == "All is well: 1 strategy, 1 bot (1 new)"
+    assert first == "No bot is down, but no channel is set for alerts: 1 strategy, 1 bot (1 new)"
     assert titles.split()[:3] == ["STRATEGY", "BOT", "STATUS"]
     assert row.split()[:3] == ["pulse", "pulse", "new"]
     world.write("error", stage="start", error="no module x", traceback="", will_retry=True)

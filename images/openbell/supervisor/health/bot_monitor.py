@@ -18,12 +18,13 @@ from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
 from openbell.supervisor.model.formatting import midnight, next_midnight
-from openbell.supervisor.model.records import Finding
+from openbell.supervisor.model.records import MANUAL, Finding, SlotRecord
 from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.store import Store
 
 AHEAD = timedelta(seconds=1)  # slots further in the future come from a clock that was ahead and prove nothing
 RUNS = 10  # the newest runs that are looked at
+MANUAL_RUNS = 5  # failed ones that are shown among the slots
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 BEATS_SHOWN = timedelta(seconds=30)  # how old the beat of a stream may be that is shown, although there is a newer one
 
@@ -118,6 +119,9 @@ class BotMonitor:
             blackout=blackout,
             manual_failure=manual_failure(self.facts.runs, bot.schedule.timezone),
             stream=self._stream(facts, now) if bot.is_stream else None,
+            manual_runs=self._manual_runs(),
+            open_orders=self._store.orders.count_open(bot.strategy, bot.id),
+            uptime=self._store.slot_days.uptime(bot.strategy, bot.id, now),
         )
         show_beat = now + BEATS_SHOWN if bot.is_stream else None
         ends = (judgement.until, following, edge, show_beat, next_midnight(now, bot.schedule.timezone))
@@ -129,6 +133,24 @@ class BotMonitor:
         orders = sum(one.action in {"buy", "sell"} and one.at >= start for one in decisions)
         since = next((run.attempt_at or run.slot for run in facts.open_runs[-1:]), None)
         return StreamView(since, last_sign(facts), orders)
+
+    def _manual_runs(self) -> tuple[SlotRecord, ...]:
+        """Return the failed manual runs among the slots that are shown, and those since."""
+        slots, bot = self.facts.slots, self.facts.bot
+        since = slots[-1].last if slots else self.expectation.since
+        return tuple(
+            SlotRecord(
+                run.slot,
+                run.slot,
+                1,
+                run.outcome,
+                MANUAL,
+                run_id=run.run_id,
+                duration_ms=run.duration_ms,
+                error=run.error,
+            )
+            for run in self._store.failed_manual_runs(bot.strategy, bot.id, since, MANUAL_RUNS)
+        )
 
     def _missed_today(self, now: datetime) -> int:
         bot = self.facts.bot

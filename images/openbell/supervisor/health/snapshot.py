@@ -8,7 +8,9 @@ from openbell.control import Deployment
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import Durations
-from openbell.supervisor.model.records import DecisionRecord, SlotRecord
+from openbell.supervisor.model.records import DecisionRecord, SlotRecord, Uptime, Worth
+
+WELL = "All is well"  # how a headline begins if there is nothing to look at
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,23 @@ class BotView:
     blackout: Blackout | None = None  # the one that goes on, or the next
     manual_failure: str = ""  # how the newest run ended, if it was a manual one and did not succeed
     stream: StreamView | None = None  # of a stream
+    open_orders: int = 0  # orders that wait, or are of unknown fate
+    uptime: Uptime | None = None
+
+    manual_runs: tuple[SlotRecord, ...] = ()  # those that did not succeed, newest first, as if they had been slots
+
+    @property
+    def cells(self) -> tuple[SlotRecord, ...]:
+        """The newest slots, and the manual runs between them that did not succeed, newest first."""
+        if not self.manual_runs:
+            return self.slots
+        return tuple(sorted((*self.slots, *self.manual_runs), key=lambda one: one.last, reverse=True))
+
+    @property
+    def last_slot_failed(self) -> bool:
+        """Whether the newest slot that was not skipped did not succeed, whatever the status says: a paused bot's, too."""
+        last = next((slot for slot in self.slots if slot.outcome not in {None, "skipped"}), None)
+        return last is not None and last.outcome != "succeeded"
 
     @property
     def last(self) -> SlotRecord | None:
@@ -70,6 +89,8 @@ class StrategyView:
     bots: tuple[BotView, ...]
     broker: str = ""
     money: str = ""  # live or paper
+    worth: Worth | None = None  # of its account
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +143,7 @@ def next_snapshot(
         every = [one for one in every if one.kind != "journal_unreadable" or not one.strategy]
     if waiting and not own_error:
         own_error = f"Still reading the journals of {len(waiting)} of {len(views)} strategies"
-    ok, text = headline(views, own_error)
+    ok, text = headline(views, own_error, every)
     return Snapshot(
         judged_at=now,
         version=before.version + 1 if before else 1,
@@ -143,8 +164,10 @@ def _same(before: Sequence[StrategyView], after: Sequence[StrategyView]) -> bool
     return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))
 
 
-def headline(strategies: Iterable[StrategyView], error: str = "") -> tuple[bool, str]:
-    """Return whether all is well, and the sentence that says so or says what is not."""
+def headline(
+    strategies: Iterable[StrategyView], error: str = "", conditions: Iterable[Condition] = ()
+) -> tuple[bool, str]:
+    """Return whether nothing is down, and the sentence that says that all is well, or what is not."""
     strategies = tuple(strategies)
     if error:
         return False, error
@@ -166,10 +189,22 @@ def headline(strategies: Iterable[StrategyView], error: str = "") -> tuple[bool,
         for status in ("late", "paused", "new")
         if (count := sum(bot.status == status for bot in all_bots))
     ]
-    by_hand = [bot.id for bot in all_bots if bot.manual_failure]
-    well = f"No bot is down, but manual runs of {_list(by_hand)} did not succeed" if by_hand else "All is well"
-    text = f"{well}: {_number(len(strategies), 'strategy')}, {_number(len(all_bots), 'bot')}"
+    text = f"{_doubts(all_bots, conditions) or WELL}: {_number(len(strategies), 'strategy')}, {_number(len(all_bots), 'bot')}"
     return True, text + (f" ({', '.join(notes)})" if notes else "")
+
+
+def _doubts(bots: Iterable[BotView], conditions: Iterable[Condition]) -> str:
+    """Return why all is not well although no bot is down, or an empty text."""
+    bots = tuple(bots)
+    by_hand = [bot.id for bot in bots if bot.manual_failure]
+    failed = [bot.id for bot in bots if not bot.manual_failure and bot.last_slot_failed]
+    turned_away = sorted({one.bot for one in conditions if one.kind in {"order_rejected", "order_uncertain"}})
+    doubts = [
+        *([f"manual runs of {_list(by_hand)} did not succeed"] if by_hand else []),
+        *([f"the last slots of {_list(failed)} did not succeed"] if failed else []),
+        *([f"orders of {_list(turned_away)} were turned away or are of unknown fate"] if turned_away else []),
+    ]
+    return f"No bot is down, but {'; '.join(doubts)}" if doubts else ""
 
 
 _CONDITIONS = {

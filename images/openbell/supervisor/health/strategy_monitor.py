@@ -17,7 +17,8 @@ from openbell.supervisor.health.loop_status import judge_loop
 from openbell.supervisor.health.snapshot import StrategyView
 from openbell.supervisor.ingest.slot_ledger import NO_LINES, WRITE_MARGIN, Expectation, SlotLedger
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.model.records import Finding, ServiceEvent
+from openbell.supervisor.model.formatting import midnight, monday
+from openbell.supervisor.model.records import Finding, ServiceEvent, Worth
 from openbell.supervisor.store.store import Store
 
 EVENTS = 50  # the newest events of a loop that its status is judged by
@@ -124,7 +125,7 @@ class StrategyMonitor:
         self._judgement, self._deployment = judgement, deployment
         self._judge_bots(now, period, judgement, everything=differs or has_events)
         if differs or has_events or self.view is None or self._is_outdated(self.view):
-            self.view = self._view(judgement)
+            self.view = self._view(judgement, now)
         self.conditions = (*judgement.conditions, *(one for bot in self.bots for one in bot.conditions))
         self.next_check = min(self._ends(now), default=None)
         self._has_open_runs = any(bot.facts.open_runs or bot.facts.bot.is_stream for bot in self.bots)
@@ -191,7 +192,7 @@ class StrategyMonitor:
         """Show that the journal is still being read, without a judgement."""
         reason = f"its journal is being read, {unread_bytes / 1e6:.0f} MB to go"
         if self.view is None or self.view.reason != reason:
-            self.view = self._view(Verdict("new", reason))
+            self.view = self._view(Verdict("new", reason), None)
 
     @property
     def _zone(self) -> str:
@@ -206,7 +207,11 @@ class StrategyMonitor:
     def _is_outdated(self, view: StrategyView) -> bool:
         return any(shown is not bot.view for shown, bot in zip(view.bots, self.bots, strict=True))
 
-    def _view(self, judgement: Verdict) -> StrategyView:
+    def _worth(self, now: datetime) -> Worth | None:
+        newest = next(iter(self._store.accounts(self.name, 1)), None)
+        return self._store.equity.worth(self.name, newest, midnight(now, self._zone), monday(now, self._zone))
+
+    def _view(self, judgement: Verdict, now: datetime | None) -> StrategyView:
         return StrategyView(
             name=self.name,
             description=self._manifest.description if self._manifest else "",
@@ -219,6 +224,8 @@ class StrategyMonitor:
             bots=tuple(bot.view for bot in self.bots if bot.view is not None),
             broker=self._manifest.broker if self._manifest else "",
             money=self._manifest.money if self._manifest else "",
+            worth=self._worth(now) if now is not None else None,
+            tags=self._manifest.tags if self._manifest else (),
         )
 
 

@@ -13,6 +13,7 @@ from openbell.supervisor.model.records import (
     ErrorRecord,
     Finding,
     NoteRecord,
+    OrderRecord,
     ServiceEvent,
     SignalRecord,
 )
@@ -99,6 +100,30 @@ def decision(line: Event) -> DecisionRecord | None:
         quantity=number(line, "qty"),
         reason=text(line, "reason"),
         about={"side": action, **about} if came_to_nothing else about,
+    )
+
+
+def order(line: Event) -> OrderRecord | None:
+    """Return how far an order has come, from a line; None if the line is about no order that was sent."""
+    when, order_id = at(line), name(line, "client_order_id")
+    if when is None or not order_id or not (status := text(line, "status")):
+        return None
+    is_decision = line["event"] == "decision"
+    return OrderRecord(
+        client_order_id=order_id,
+        bot=name(line, "bot"),
+        run_id=name(line, "run_id") if is_decision else "",
+        symbol=text(line, "symbol"),
+        side=text(line, "action" if is_decision else "side"),
+        quantity=number(line, "qty"),
+        status=status,
+        filled=number(line, "filled_qty"),
+        price=number(line, "filled_price"),
+        fee=number(line, "fee"),
+        at=when,
+        changed_at=when,
+        reason=text(line, "broker_reason"),
+        why=text(line, "reason") if is_decision else "",
     )
 
 

@@ -30,6 +30,7 @@ FUTURE_EVERY = timedelta(minutes=10)  # one report of such lines in this time is
 _SKIPS = ("skipped", "missed")
 _OUTCOMES = ("succeeded", "failed", "timed_out", "interrupted")
 _NEWER = 'written by a newer version of openbell: "{outcome}"'
+_ORDER_EVENTS = frozenset({"decision", "order", "order_cancel", "order_replace"})
 _LOOP_EVENTS = ("service_start", "service_stop", "clock_stepped", "bot_paused", "request_refused")
 
 BotRecord = DecisionRecord | SignalRecord | NoteRecord | AccountRecord
@@ -57,6 +58,7 @@ class LineRecorder:
         replayed: the line may have been written long before now, while the supervisor was not running.
         """
         self._record_time(strategy, line, now, replayed=replayed)
+        self._record_order(strategy, line)
         match line["event"]:
             case "run_start" | "run_end":
                 return self._run(strategy, line)
@@ -80,6 +82,12 @@ class LineRecorder:
             case event if event in _PARSERS:
                 return self._add(strategy, _PARSERS[str(event)](line), line)
         return True
+
+    def _record_order(self, strategy: str, line: Event) -> None:
+        order = parse.order(line) if line["event"] in _ORDER_EVENTS else None
+        if order is not None:
+            self._store.orders.put(strategy, order)
+            self._ledger.mark_changed(strategy, order.bot)
 
     def _record_time(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> None:
         at = parse.at(line)

@@ -23,6 +23,17 @@ def dated(at: datetime, timezone: str) -> str:
     return f"{here:%a} {here.day} {here:%b %H:%M:%S %Z}"
 
 
+def clock(at: datetime, timezone: str) -> str:
+    """Return an instant as the zone's clock shows it: "09:35"."""
+    return f"{at.astimezone(pytz.timezone(timezone)):%H:%M}"
+
+
+def day_name(at: datetime, timezone: str) -> str:
+    """Return an instant's day in the zone: "Mon 24"."""
+    here = at.astimezone(pytz.timezone(timezone))
+    return f"{here:%a} {here.day}"
+
+
 def next_midnight(now: datetime, timezone: str) -> datetime:
     """Return the instant at which the zone's next day begins."""
     return _midnight(now, timezone, 1)
@@ -31,6 +42,11 @@ def next_midnight(now: datetime, timezone: str) -> datetime:
 def midnight(now: datetime, timezone: str) -> datetime:
     """Return the instant at which the zone's current day began."""
     return _midnight(now, timezone, 0)
+
+
+def monday(now: datetime, timezone: str) -> datetime:
+    """Return the instant at which the zone's current week began."""
+    return _midnight(now, timezone, -now.astimezone(pytz.timezone(timezone)).weekday())
 
 
 def _midnight(now: datetime, timezone: str, days: int) -> datetime:

@@ -6,6 +6,8 @@ from datetime import date, datetime
 
 from openbell.supervisor.model.conditions import Condition
 
+MANUAL = "run by hand"  # the reason of a manual run that is shown among the slots
+
 
 @dataclass(frozen=True, slots=True)
 class SlotRecord:
@@ -111,6 +113,26 @@ class AccountRecord:
 
 
 @dataclass(frozen=True)
+class OrderRecord:
+    """An order as the journal tells of it. `reason` is the broker's, `why` the strategy's; what is not known is None."""
+
+    client_order_id: str
+    bot: str
+    run_id: str
+    symbol: str
+    side: str
+    quantity: float | None
+    status: str
+    filled: float | None
+    price: float | None  # average of what was filled
+    fee: float | None
+    at: datetime  # it was first told of
+    changed_at: datetime  # it was last told of
+    reason: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a run or a loop found about the world outside: stale_data, reconciled. `detail` is what the line said of it."""
 
@@ -163,6 +185,28 @@ class Day:
     runs: int
     median_ms: float
     p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """The part of a bot's slots that succeeded over the last 7, 30 and 90 days, from 0 to 1; None if there were none."""
+
+    week: float | None = None
+    month: float | None = None
+    quarter: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What an account is worth, and its gain since the day began, the week began, and since its first record."""
+
+    at: datetime
+    currency: str
+    equity: float
+    today: float | None
+    week: float | None
+    start: float | None
+    started_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -70,16 +70,18 @@ class Replaced:
         """Forget them: what is put from now on is news."""
         self.removed.clear()
 
-    def remove(self, database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> None:
-        """Remember the stored record with the same last slot, which is about to be replaced or removed."""
+    def remove(self, database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> SlotRecord | None:
+        """Remember and return the stored record with the same last slot, which is about to be replaced or removed."""
         row = database.execute(
             "SELECT outcome, reason, count, first FROM slots WHERE strategy = ? AND bot = ? AND last = ? AND outcome IS NOT NULL",
             (strategy, bot, milliseconds(slot.last)),
         ).fetchone()
-        if row is not None:
-            outcome, reason, count, first = row
-            label = f"{outcome} {reason_class(reason)}"
-            self.removed.append((strategy, bot, label, SlotRecord(first, slot.last, count, outcome, reason), count))
+        if row is None:
+            return None
+        outcome, reason, count, first = row
+        known = SlotRecord(first, slot.last, count, outcome, reason)
+        self.removed.append((strategy, bot, f"{outcome} {reason_class(reason)}", known, count))
+        return known
 
     def put(self, changes: Changes, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Count a record that is stored now, without the slots that were counted with the same outcome before."""

@@ -11,6 +11,9 @@ from openbell.instants import milliseconds
 from openbell.supervisor.model.durations import Trend, of_day, trend_of
 from openbell.supervisor.model.records import Day
 from openbell.supervisor.store import event_tables
+from openbell.supervisor.store.equity import EquityTable
+from openbell.supervisor.store.orders import OrderTable
+from openbell.supervisor.store.slot_days import SlotDays
 
 KEEP_DAYS = 30  # days of slots and runs that stay
 KEEP_RUNS = 3_000  # slots, and runs, of a bot that stay
@@ -53,6 +56,14 @@ def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> It
     for events in event_tables.TABLES:
         for owner in _owners(database, events.name, ", ".join(events.owner)):
             event_tables.prune(database, events.name, **dict(zip(events.owner, owner, strict=True)))
+            yield "", ""
+    for table_name, owner_columns, prune in (
+        ("slot_days", "strategy, bot", SlotDays(database).prune),
+        ("equity", "strategy", EquityTable(database).prune),
+        ("orders", "strategy, bot", OrderTable(database).prune),
+    ):
+        for owner in _owners(database, table_name, owner_columns):
+            prune(owner, now)
             yield "", ""
     oldest = (now.date() - timedelta(days=KEEP_SUMS)).isoformat()
     for owner in _owners(database, "days", "strategy, bot"):

@@ -79,4 +79,21 @@ CREATE TABLE IF NOT EXISTS totals (
     PRIMARY KEY (strategy, name, label)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS comparisons ON findings (strategy, id) WHERE kind = 'reconciled';
+CREATE TABLE IF NOT EXISTS slot_days (
+    strategy TEXT NOT NULL, bot TEXT NOT NULL, day INTEGER NOT NULL, outcome TEXT NOT NULL, slots INTEGER NOT NULL,
+    PRIMARY KEY (strategy, bot, day, outcome)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS equity (
+    strategy TEXT NOT NULL, broker TEXT NOT NULL, span TEXT NOT NULL, at INSTANT NOT NULL, first_at INSTANT NOT NULL,
+    first REAL NOT NULL, low REAL NOT NULL, high REAL NOT NULL, last_at INSTANT NOT NULL, last REAL NOT NULL,
+    PRIMARY KEY (strategy, broker, span, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS orders (
+    strategy TEXT NOT NULL, client_order_id TEXT NOT NULL, bot TEXT NOT NULL, run_id TEXT NOT NULL, symbol TEXT NOT NULL,
+    side TEXT NOT NULL, quantity REAL, status TEXT NOT NULL, filled REAL, price REAL, fee REAL, at INSTANT NOT NULL,
+    changed_at INSTANT NOT NULL, reason TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (strategy, client_order_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS orders_of_a_bot ON orders (strategy, bot, at);
+CREATE INDEX IF NOT EXISTS open_orders ON orders (strategy, bot)
+    WHERE status NOT IN ('filled', 'rejected', 'cancelled', 'expired', 'refused', 'lost');
 """

@@ -36,9 +36,12 @@ from openbell.supervisor.model.records import (
 )
 from openbell.supervisor.store import connection, counters, event_tables, retention
 from openbell.supervisor.store.counters import Replaced, Totals
+from openbell.supervisor.store.equity import EquityTable
 from openbell.supervisor.store.event_tables import EventTable, Record
+from openbell.supervisor.store.orders import OrderTable
 from openbell.supervisor.store.retention import Timeouts
 from openbell.supervisor.store.schema import SCHEMA, VERSION
+from openbell.supervisor.store.slot_days import SlotDays
 from openbell.supervisor.store.write_buffer import WriteBuffer
 
 _SLOT = "slots.first, slots.last, slots.count, slots.outcome, slots.reason, slots.late, slots.judged, slots.run_id"
@@ -57,6 +60,11 @@ class Store:
         self._database = connection.open_database(path, SCHEMA, VERSION, read_only=read_only)
         self._replaced = Replaced()
         self._buffer = WriteBuffer(self._database)
+        self.slot_days = SlotDays(self._database)
+        self.equity = EquityTable(self._database)
+        self.orders = OrderTable(self._database)
+        if not read_only:
+            self.slot_days.fill()
         self._identity = connection.identity(path)
 
     def close(self) -> None:
@@ -75,10 +83,14 @@ class Store:
     def transaction(self) -> Iterator[None]:
         """Commit all that is written inside the block, or nothing if it raises."""
         self._replaced.clear()
+        for table in (self.slot_days, self.equity):
+            table.clear()
         try:
             with connection.transaction(self._database):
                 yield
                 self._buffer.flush()
+                self.slot_days.flush()
+                self.equity.flush()
         finally:
             self._buffer.clear()
 
@@ -138,8 +150,9 @@ class Store:
 
     def put_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Store the record of a slot or a range; one with the same last slot is replaced."""
-        self._replaced.remove(self._database, strategy, bot, slot)
+        self._take_away(strategy, bot, slot)
         self._replaced.put(self._buffer.counted, strategy, bot, slot)
+        self.slot_days.count(strategy, bot, slot, 1)
         row = (
             strategy,
             bot,
@@ -156,10 +169,15 @@ class Store:
 
     def drop_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Remove a record."""
-        self._replaced.remove(self._database, strategy, bot, slot)
+        self._take_away(strategy, bot, slot)
         self._database.execute(
             "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
         )
+
+    def _take_away(self, strategy: str, bot: str, slot: SlotRecord) -> None:
+        known = self._replaced.remove(self._database, strategy, bot, slot)
+        if known is not None:
+            self.slot_days.count(strategy, bot, known, -1)
 
     def slots_in_range(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
         """Return the records that touch first <= slot <= last, oldest first, without their runs' figures."""
@@ -240,10 +258,21 @@ class Store:
         )
         return [RunRecord(*row) for row in rows]
 
+    def failed_manual_runs(self, strategy: str, bot: str, since: datetime, limit: int) -> list[RunRecord]:
+        """Return a bot's newest manual runs from `since` on that ended and did not succeed, newest first."""
+        rows = self._flushed.execute(
+            f"SELECT {_RUN} FROM runs WHERE strategy = ? AND bot = ? AND slot >= ? AND trigger = 'manual' "
+            "AND outcome <> 'succeeded' ORDER BY slot DESC LIMIT ?",
+            (strategy, bot, milliseconds(since), limit),
+        )
+        return [RunRecord(*row) for row in rows]
+
     # Event tables: records that are only ever added
 
     def add(self, strategy: str, record: object, line: Event) -> None:
         """Store a record of an event table, read from `line`, if it is new."""
+        if isinstance(record, AccountRecord):
+            self.equity.put(strategy, record)
         self._buffer.add_event(strategy, record, line)
 
     def add_if_new(self, strategy: str, record: object, line: Event) -> bool:
@@ -252,7 +281,8 @@ class Store:
 
     def decisions(self, strategy: str, bot: str, limit: int) -> list[DecisionRecord]:
         """Return a bot's newest decisions, newest first."""
-        return event_tables.newest(self._flushed, event_tables.DECISIONS, limit, strategy=strategy, bot=bot)
+        found = event_tables.newest(self._flushed, event_tables.DECISIONS, limit, strategy=strategy, bot=bot)
+        return self.orders.followed(strategy, found)
 
     def signals(self, strategy: str, bot: str, limit: int) -> list[SignalRecord]:
         """Return a bot's newest signals, newest first."""

@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from starlette.exceptions import HTTPException
 
-from openbell import answers
-from openbell.control import Control, Pause, Request
+from openbell import answers, control
+from openbell.control import Control, Halt, Pause, Request
 from openbell.manifest import parse_duration
 from openbell.supervisor.health.snapshot import BotView, StrategyView
 
@@ -32,9 +32,7 @@ def parse_pause(content: Mapping[str, object], now: datetime) -> Pause | None:
         raise HTTPException(422, msg)
     if not paused:
         return None
-    reason = content.get("reason")
-    if not isinstance(reason, str) or not 1 <= len(reason) <= LONGEST_REASON:
-        _refuse("reason", content, f"a text of 1 to {LONGEST_REASON} characters")
+    reason = _reason(content)
     until = None
     if "for" in content:
         text = content["for"]
@@ -42,17 +40,48 @@ def parse_pause(content: Mapping[str, object], now: datetime) -> Pause | None:
         if length is None:
             _refuse("for", content, 'a duration such as "30m", "2h" or "3d"')
         until = now + length
+    return Pause(now, until, BY, reason)
+
+
+def _reason(content: Mapping[str, object]) -> str:
+    reason = content.get("reason")
+    if not isinstance(reason, str) or not 1 <= len(reason) <= LONGEST_REASON:
+        _refuse("reason", content, f"a text of 1 to {LONGEST_REASON} characters")
     # JSON allows half a surrogate pair, UTF-8 does not.
-    return Pause(now, until, BY, reason.encode("utf-8", "replace").decode())
+    return reason.encode("utf-8", "replace").decode()
 
 
 def apply(root: Path, view: StrategyView, bot: BotView, wanted: Pause | None) -> bool:
     """Pause a bot, or resume it if `wanted` is None; return whether that changed anything."""
-    control = _control(root, view.name)
+    of_strategy = _control(root, view.name)
     try:
         if wanted is None:
-            return control.resume(bot.id) or bot.status == "paused"
-        control.pause(bot.id, wanted)
+            return of_strategy.resume(bot.id) or bot.status == "paused"
+        of_strategy.pause(bot.id, wanted)
+    except OSError as error:
+        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+    return True
+
+
+def parse_halt(content: Mapping[str, object], now: datetime) -> Halt:
+    """Return the halt in a request's body; 422 if the body is not valid."""
+    unknown = next((name for name in content if name not in {"reason", "exits"}), None)
+    if unknown is not None:
+        raise HTTPException(422, f"{_shown(unknown)}: found an unknown field; allowed: reason, exits")
+    reason, exits = _reason(content), content.get("exits", False)
+    if not isinstance(exits, bool):
+        _refuse("exits", content, "true or false")
+    return Halt(now, BY, reason, exits)
+
+
+def apply_halt(root: Path, wanted: Halt | None) -> bool:
+    """Stop all orders, or let them be sent again if `wanted` is None; return whether that changed anything."""
+    if os.environ.get("OPENBELL_DATABASE"):
+        raise HTTPException(409, "several hosts share these strategies: use make halt or make unhalt")
+    try:
+        if wanted is None:
+            return control.unhalt(root)
+        control.halt(root, wanted)
     except OSError as error:
         raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
     return True
@@ -66,13 +95,13 @@ def request_run(root: Path, journal: Path, view: StrategyView, bot: BotView, now
         raise HTTPException(409, f"{bot.id} is running already")
     if view.status == "down":
         raise HTTPException(409, f"{view.name} takes no requests: {view.reason}")
-    control = _control(root, view.name)
+    of_strategy = _control(root, view.name)
     try:
         taken = answers.read(journal / view.name).requests
-        waiting = [one for one in control.requests() if one.id not in taken and abs(now - one.requested_at) < FRESH]
+        waiting = [one for one in of_strategy.requests() if one.id not in taken and abs(now - one.requested_at) < FRESH]
         if any(one.bot == bot.id for one in waiting):
             raise HTTPException(409, f"a run of {bot.id} is asked for already")
-        return control.request(bot.id, BY, now)
+        return of_strategy.request(bot.id, BY, now)
     except OSError as error:
         raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
 

@@ -26,16 +26,17 @@ from openbell.supervisor.model.records import (
     ServiceEvent,
     SignalRecord,
     SlotRecord,
+    Uptime,
+    Worth,
 )
+from openbell.supervisor.web.audit import AuditEntry
 from openbell.supervisor.web.labels import advice, kind_of
+from openbell.supervisor.web.schemas import INSTANT, STATUS, TEXT, Schema, list_of, or_null, reference, schema_object
+from openbell.supervisor.web.trades import Trade
 
 Record = TypeVar("Record")
-Schema = Mapping[str, object]
 Json = dict[str, object]
 
-TEXT: Schema = {"type": "string"}
-INSTANT: Schema = {"type": "string", "format": "date-time", "description": "UTC, to the millisecond"}
-STATUS: Schema = {"enum": ["new", "up", "running", "late", "down", "paused"]}
 _OUTCOME: Schema = {
     "enum": ["succeeded", "failed", "timed_out", "interrupted", "skipped", "missed", None],
     "description": "null while its run is in progress",
@@ -55,28 +56,6 @@ _TYPES: Mapping[type, Schema] = {
     str: TEXT,
     datetime: INSTANT,
 }
-
-
-def schema_object(properties: Mapping[str, Schema], **more: object) -> Schema:
-    """Return the schema of an object that has all of the properties."""
-    return {"type": "object", "properties": properties, "required": list(properties), **more}
-
-
-def reference(name: str) -> Schema:
-    """Return a reference to a named schema."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def list_of(item: Schema) -> Schema:
-    """Return the schema of a list."""
-    return {"type": "array", "items": item}
-
-
-def or_null(schema: Schema) -> Schema:
-    """Return a schema that also allows null."""
-    if "type" not in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    return {**{key: value for key, value in schema.items() if key != "description"}, "type": [schema["type"], "null"]}
 
 
 @dataclass(frozen=True)
@@ -184,6 +163,15 @@ def _critical(condition: Condition) -> bool:
     return kind_of(condition).critical
 
 
+@dataclass(frozen=True)
+class EquityPoint:
+    """What accounts were worth at an instant, and how many per cent that lay below the highest value so far."""
+
+    at: datetime
+    equity: float
+    drawdown: float
+
+
 CONDITION = Answer(
     "Condition",
     Condition,
@@ -195,6 +183,31 @@ BLACKOUT = Answer(
     "Blackout", Blackout, "window start end", description="A window without runs: it goes on, or it is the next"
 )
 STREAM = Answer("Stream", StreamView, "since beat orders_today", description="What a stream does, which has no slots")
+WORTH = Answer(
+    "Worth",
+    Worth,
+    "timestamp=at currency equity today week start started_at",
+    description="An account, and its gain since the day began, the week began, and since its first record",
+)
+UPTIME = Answer(
+    "Uptime",
+    Uptime,
+    "days_7=week days_30=month days_90=quarter",
+    description="The part of its slots that succeeded, from 0 to 1; null if it had none. Slots skipped on purpose do not count",
+)
+EQUITY_POINT = Answer("EquityPoint", EquityPoint, "timestamp=at equity drawdown")
+TRADE = Answer(
+    "Trade",
+    Trade,
+    "strategy bot symbol side quantity entry_at entry_price entry_reason exit_at exit_price exit_reason costs result",
+    description="A part of a position that was closed; costs are taken off the result",
+)
+AUDIT_ENTRY = Answer(
+    "AuditEntry",
+    AuditEntry,
+    "timestamp=at action strategy bot by address details",
+    description="A change through the page or the API; by is token or session, address the machine that asked",
+)
 DEPLOYMENT = Answer("Deployment", Deployment, "release strategies since until by")
 DECISION = Answer("Decision", DecisionRecord, "timestamp=at slot symbol action quantity reason about")
 SIGNAL = Answer("Signal", SignalRecord, "timestamp=at slot symbol signal values")
@@ -221,26 +234,45 @@ BOT = Answer(
     "last_duration_ms=bot.last.duration_ms median_duration_ms=bot.durations.median_ms "
     "p95_duration_ms=bot.durations.p95_ms creep_ms_per_week=bot.durations.creep next_slot=bot.next_slot "
     "blackout=bot.blackout stream=bot.stream "
-    "missed_today=bot.missed_today manual_failure=bot.manual_failure last_decision=bot.last_decision",
+    "missed_today=bot.missed_today manual_failure=bot.manual_failure open_orders=bot.open_orders "
+    "uptime=bot.uptime worth=strategy.worth last_decision=bot.last_decision",
 )
 BOT_DETAIL = BOT.extended("BotDetail", conditions=CONDITION, runs=RUN, decisions=DECISION, signals=SIGNAL)
 _STRATEGY = Answer(
     "Strategy",
     StrategyView,
-    "name description timezone broker money status reason condition release problems",
+    "name description tags timezone broker money status reason condition release worth problems",
 )
 STRATEGY = _STRATEGY.extended("Strategy", bots=BOT)
 STRATEGY_DETAIL = _STRATEGY.extended(
     "StrategyDetail", conditions=CONDITION, bots=BOT, accounts=ACCOUNT, errors=ERROR, notes=NOTE, events=EVENT
 )
 ANSWERS: Sequence[Answer[Any]] = (
-    *(CONDITION, BLACKOUT, STREAM, DEPLOYMENT, DECISION, SIGNAL, RUN, SLOT, ACCOUNT, ERROR, NOTE, EVENT),
+    *(
+        CONDITION,
+        BLACKOUT,
+        STREAM,
+        WORTH,
+        UPTIME,
+        EQUITY_POINT,
+        TRADE,
+        AUDIT_ENTRY,
+        DEPLOYMENT,
+        DECISION,
+        SIGNAL,
+        RUN,
+        SLOT,
+        ACCOUNT,
+        ERROR,
+        NOTE,
+        EVENT,
+    ),
     *(BOT, BOT_DETAIL, STRATEGY, STRATEGY_DETAIL),
 )
 _BY_RECORD: Mapping[type, Answer[Any]] = {one.record: one for one in ANSWERS if not one.lists}
 
 
-def status(snapshot: Snapshot, now: datetime, *, read_only: bool) -> bytes:
+def status(snapshot: Snapshot, headline: str, now: datetime, *, read_only: bool) -> bytes:
     """Return everything that is known now, as JSON.
 
     It is encoded a strategy at a time: the objects for a thousand bots at once would take megabytes that are never freed.
@@ -249,7 +281,7 @@ def status(snapshot: Snapshot, now: datetime, *, read_only: bool) -> bytes:
         "now": stamp(now),
         "judged_at": stamp(snapshot.judged_at),
         "ok": snapshot.ok,
-        "headline": snapshot.headline,
+        "headline": headline,
         "read_only": read_only,
         "deployment": _value(snapshot.deployment),
         "conditions": [CONDITION.json(one) for one in snapshot.conditions],

@@ -15,24 +15,31 @@ from starlette.routing import Route
 from openbell.control import halted
 from openbell.journal import stamp
 from openbell.supervisor.alerts import view
-from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.health.snapshot import WELL, Snapshot
+from openbell.supervisor.web import audit
 from openbell.supervisor.web.api import Api
 from openbell.supervisor.web.connections import LimitedHeaders
 from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
+from openbell.supervisor.web.journal_routes import JournalRoutes
 from openbell.supervisor.web.metrics import Metrics
-from openbell.supervisor.web.overview_page import Overview, overview
+from openbell.supervisor.web.money_routes import MoneyRoutes
+from openbell.supervisor.web.overview_page import overview
 from openbell.supervisor.web.read_access import ReadAccess
-from openbell.supervisor.web.request_params import integer, reject_unknown
+from openbell.supervisor.web.reader_zone import chosen_zone
+from openbell.supervisor.web.request_params import LIST_PARAMETERS, bot_query, integer, reject_unknown
 from openbell.supervisor.web.run_page import run_page
 from openbell.supervisor.web.security_headers import SecurityHeaders
 from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
 from openbell.supervisor.web.templating import environment
+from openbell.supervisor.web.time_routes import TimeRoutes
 
 THREAD_WITHIN = 3.0  # seconds; the container's health check waits for four
 _FOLDER = Path(__file__).parent
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_MOST_OVERVIEWS = 100  # pages of the overview
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
+_MOST_PAGES = 1_000  # of a list of bots
+_AUDIT_ROWS = 50
+_MOST_CACHED = 8  # documents of the overview that are kept until something changes
 _WHEN = b"@when@"  # in a cached page: the place for the time of the answer
 
 
@@ -51,7 +58,7 @@ class WebApp:
         self._dependencies = dependencies
         self._static = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir()}
         self._templates = environment(_FOLDER / "templates")
-        self._cached: dict[tuple[object, ...], bytes] = {}  # the newest pages of the overview
+        self._cached: dict[tuple[object, ...], bytes] = {}  # the overview as some readers asked for it
         self.app = Starlette(
             routes=[
                 Route("/", self.overview),
@@ -61,6 +68,9 @@ class WebApp:
                 Route("/static/{name}", self.static),
                 Route("/healthz", self.health),
                 Route("/metrics", Metrics(dependencies).answer),
+                *TimeRoutes(dependencies, self.show).routes,
+                *MoneyRoutes(dependencies, self.show).routes,
+                *JournalRoutes(dependencies, self.show).routes,
                 *Api(dependencies).routes,
             ],
             middleware=[
@@ -73,27 +83,37 @@ class WebApp:
 
     def overview(self, request: Request) -> Response:
         """Answer with the overview; rendered only when something has changed."""
-        reject_unknown(request, "page")
-        page = integer(request, "page", 1, _MOST_OVERVIEWS)
+        reject_unknown(request, *LIST_PARAMETERS, "group")
+        query = bot_query(request, is_form=True)
         snapshot = self._dependencies.snapshot()
         if snapshot is None:
             return self._waiting(503, READING)
-        key = (snapshot.version, page, self._dependencies.alive, str(halted(self._dependencies.control)))
+        key = (
+            snapshot.version,
+            query,
+            chosen_zone(request),
+            self._dependencies.alive,
+            str(halted(self._dependencies.control)),
+        )
         document = self._cached.get(key)
         if document is None:
-            shown: Overview = overview(snapshot, page)
+            shown = overview(snapshot, query)
             document = self._document(
-                "overview.html", snapshot, title="openbell", overview=shown, has_channel=self._dependencies.has_channel
+                request,
+                "overview.html",
+                snapshot,
+                title="openbell",
+                overview=shown,
+                has_channel=self._dependencies.has_channel,
             )
-            self._cached = {one: old for one, old in self._cached.items() if one[0] == snapshot.version} | {
-                key: document
-            }
+            kept = [(one, old) for one, old in self._cached.items() if one[0] == snapshot.version]
+            self._cached = dict(kept[-_MOST_CACHED + 1 :]) | {key: document}
         return self._answer(request, document)
 
     def strategy(self, request: Request) -> Response:
         """Answer with one strategy's account, bots, decisions, runs, errors and output."""
         reject_unknown(request, "bot", "page", "rows")
-        page, rows = integer(request, "page", 1, _MOST_OVERVIEWS), integer(request, "rows", 1, MOST_PAGES)
+        page, rows = integer(request, "page", 1, _MOST_PAGES), integer(request, "rows", 1, MOST_PAGES)
         snapshot, chosen = self._dependencies.ready(), request.query_params.get("bot", "")
         view = snapshot.strategy(request.path_params["name"])
         if view is None:
@@ -102,9 +122,7 @@ class WebApp:
             raise HTTPException(404, f"{view.name} has no such bot")
         with self._dependencies.records() as store:
             shown = strategy_page(snapshot, view, store, chosen, page, rows)
-        return self._answer(
-            request, self._document("strategy.html", snapshot, title=f"{view.name} · openbell", shown=shown)
-        )
+        return self.show(request, "strategy.html", snapshot, title=f"{view.name} · openbell", shown=shown)
 
     def run(self, request: Request) -> Response:
         """Answer with all that is kept of one run."""
@@ -118,14 +136,15 @@ class WebApp:
         if shown is None:
             raise HTTPException(404, f"{view.name} has no such run, or it is older than what is kept")
         title = f"{shown.run.bot} {stamp(shown.run.slot)} · openbell"
-        return self._answer(request, self._document("run.html", snapshot, title=title, shown=shown))
+        return self.show(request, "run.html", snapshot, title=title, shown=shown)
 
     def alerts(self, request: Request) -> Response:
         """Answer with the channels and what was sent through them."""
         reject_unknown(request)
         snapshot = self._dependencies.ready()
         found = view.read(self._dependencies.alerts) or view.EMPTY
-        return self._answer(request, self._document("alerts.html", snapshot, title="alerts · openbell", alerts=found))
+        entries = audit.newest(self._dependencies.store.parent, _AUDIT_ROWS)
+        return self.show(request, "alerts.html", snapshot, title="alerts · openbell", alerts=found, audit=entries)
 
     async def static(self, request: Request) -> Response:
         """Answer with a style sheet, a script or an image of the package."""
@@ -154,7 +173,7 @@ class WebApp:
         else:
             status, text = 500, "This did not work; the supervisor's log says why"
         headers = error.headers if isinstance(error, HTTPException) else None
-        if request.url.path.startswith("/api/"):
+        if request.url.path.startswith(("/api/", "/bots/")):
             return JSONResponse({"error": text}, status, headers)
         response = self._waiting(status, text)
         response.headers.update(headers or {})
@@ -166,22 +185,36 @@ class WebApp:
 
     def _waiting(self, status: int, text: str) -> Response:
         content = self._templates.get_template("waiting.html").render(
-            title="openbell", ok=False, headline=text, can_change=False, deployment=None, halt=None, when=""
+            title="openbell",
+            mood="wrong",
+            headline=text,
+            can_change=False,
+            deployment=None,
+            halt=None,
+            when="",
+            zone="",
+            here="/",
         )
         return HTMLResponse(content, status)
 
-    def _document(self, template: str, snapshot: Snapshot, **values: object) -> bytes:
-        ok, text = snapshot.ok, snapshot.headline
+    def show(self, request: Request, template: str, snapshot: Snapshot, **values: object) -> Response:
+        """Answer with a page."""
+        return self._answer(request, self._document(request, template, snapshot, **values))
+
+    def _document(self, request: Request, template: str, snapshot: Snapshot, **values: object) -> bytes:
+        ok, text = snapshot.ok, self._dependencies.headline(snapshot)
         if not self._dependencies.alive:
             ok, text = False, "The supervisor's watch stands still: what you see is old"
         content = self._templates.get_template(template).render(
-            ok=ok,
+            mood="wrong" if not ok else "ok" if text.startswith(WELL) else "unsure",
             headline=text,
             snapshot=snapshot,
             deployment=snapshot.deployment,
             halt=halted(self._dependencies.control),
             can_change=bool(self._dependencies.token),
             when=_WHEN.decode(),
+            zone=chosen_zone(request),
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             **values,
         )
         return content.encode()

@@ -59,7 +59,10 @@ class Scale:
 
 
 def line_chart(points: Sequence[Point], marks: Iterable[tuple[str, Point]] = ()) -> Chart | None:
-    """Return a line through points, oldest first, with marks of some kinds; None if there is nothing to draw."""
+    """Return a line through points, oldest first, with marks of some kinds; None if there is nothing to draw.
+
+    A mark whose kind ends with "hollow" is drawn as a ring.
+    """
     points, marks = thinned(points), list(marks)
     if not points:
         return None
@@ -67,6 +70,9 @@ def line_chart(points: Sequence[Point], marks: Iterable[tuple[str, Point]] = ())
     strokes = [Stroke("line", _line(scale, points)) if len(points) > 1 else Stroke("dot", _dots(scale, points))]
     kinds = sorted({kind for kind, _ in marks})
     strokes += [Stroke(kind, _dots(scale, [point for one, point in marks if one == kind])) for kind in kinds]
+    hollow = [point for kind, point in marks if kind.endswith("hollow")]
+    if hollow:
+        strokes.append(Stroke("hole", _dots(scale, hollow)))
     if scale.low < 0 < scale.high:
         strokes.insert(0, _level("zero", scale, 0.0))
     return _chart(strokes, scale, points)

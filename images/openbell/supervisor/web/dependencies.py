@@ -1,14 +1,16 @@
 """What the routes need to answer."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
 
-from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
+from openbell.manifest import Bot, Manifest
+from openbell.supervisor.health.snapshot import WELL, BotView, Snapshot, StrategyView
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.read_access import Readers
 
@@ -23,7 +25,7 @@ class Dependencies:
     snapshot: the newest, None before the first judgement. idle: seconds since the watch's last progress.
     store, alerts: the files to read histories from. hosts: names beside this machine's own under which the page answers.
     token: what a change must carry; without one nothing can be changed. readers: who may read. passed_over: unreadable lines of the journals.
-    has_channel: whether alerts have anywhere to go.
+    has_channel: whether alerts have anywhere to go. manifests: of the strategies that are watched.
     """
 
     snapshot: Callable[[], Snapshot | None]
@@ -38,6 +40,12 @@ class Dependencies:
     readers: Readers = field(default_factory=Readers)
     passed_over: Callable[[], int] = lambda: 0
     has_channel: bool = True
+    manifests: Sequence[Manifest] = ()
+
+    @cached_property
+    def bots(self) -> dict[str, Bot]:
+        """The bots of the manifests by their ids."""
+        return {bot.id: bot for manifest in self.manifests for bot in manifest.bots}
 
     def ready(self) -> Snapshot:
         """Return the snapshot; 503 before there is one."""
@@ -45,6 +53,15 @@ class Dependencies:
         if snapshot is None:
             raise HTTPException(503, READING)
         return snapshot
+
+    def headline(self, snapshot: Snapshot) -> str:
+        """Return the headline: all is not well where no one would learn that it is not."""
+        if self.has_channel or not snapshot.ok:
+            return snapshot.headline
+        no_channel = "no channel is set for alerts"
+        if snapshot.headline.startswith(WELL):
+            return snapshot.headline.replace(WELL, f"No bot is down, but {no_channel}", 1)
+        return f"{snapshot.headline}; {no_channel}"
 
     @property
     def alive(self) -> bool:

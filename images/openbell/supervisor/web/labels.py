@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from openbell.order_terms import FINAL
 from openbell.supervisor.model.conditions import KINDS, Condition, Kind
 from openbell.supervisor.model.formatting import dated, milliseconds
-from openbell.supervisor.model.records import SlotRecord, why_not
+from openbell.supervisor.model.records import MANUAL, DecisionRecord, SlotRecord, why_not
 
 # A mark of its own for each outcome: colour is never the only sign.
 MARKS = {"succeeded": "✓", "failed": "F", "timed_out": "T", "interrupted": "I", "skipped": "-", "missed": "M", "": "…"}
@@ -16,7 +17,7 @@ def slot_title(slot: SlotRecord, timezone: str) -> str:
     """Return what a cell of the strip of slots says in full."""
     outcome = (slot.outcome or "running").replace("_", " ")
     parts = [f"{dated(slot.last, timezone)}: {outcome}"]
-    if slot.outcome in {"skipped", "missed"}:
+    if slot.reason == MANUAL or slot.outcome in {"skipped", "missed"}:
         parts.append(why_not(slot))
     if slot.lateness_ms is not None:
         parts.append(
@@ -47,6 +48,49 @@ def figure(value: float | None) -> str:
     if value is None:
         return "?"
     return f"{value:,.2f}" if abs(value) >= 1000 else f"{value:.6g}"
+
+
+def order_state(decision: DecisionRecord) -> str:
+    """Return how a decision's order stands (waiting, rejected, refused and so on), empty if it is filled."""
+    status = str(decision.about.get("status") or "")
+    if decision.action not in {"buy", "sell"}:
+        return decision.action if decision.action != "hold" else ""
+    if status in {"", "filled"}:
+        return ""
+    if status in FINAL:
+        return status
+    return "partly filled" if decision.about.get("filled_qty") else "waiting"
+
+
+def order_class(state: str) -> str:
+    """Return the class in the style sheet of an order's state."""
+    return {"waiting": "late", "partly filled": "late", "cancelled": "skipped", "": ""}.get(state, "turned-away")
+
+
+def gain(value: float | None) -> str:
+    """Return a profit or a loss with its sign; colour is never the only one."""
+    if value is None:
+        return ""
+    digits = 0 if abs(value) >= 1000 else 2
+    text = f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return text if text.strip("+\N{MINUS SIGN}0.") else "0"
+
+
+def gain_class(value: float | None) -> str:
+    """Return the class in the style sheet of a profit or a loss."""
+    return "" if not value else "gain" if value > 0 else "loss"
+
+
+def amount(value: float | None) -> str:
+    """Return an amount of money as a list shows it: without cents if it is large."""
+    return "" if value is None else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
+
+
+def percent(part: float | None) -> str:
+    """Return a part of one in per cent; only what is whole is 100."""
+    if part is None:
+        return ""
+    return "100" if part == 1 else f"{min(part * 100, 99.9):.1f}"
 
 
 def kind_of(condition: Condition) -> Kind:

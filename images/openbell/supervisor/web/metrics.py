@@ -54,6 +54,7 @@ class Metrics(Collector):
             return
         yield from _statuses(snapshot)
         yield from _bots([(view.name, bot) for view in snapshot.strategies for bot in view.bots])
+        yield from _money(snapshot)
         yield from self._files(snapshot)
         with dependencies.records() as store:
             yield from _totals(snapshot, store.totals())
@@ -134,12 +135,30 @@ def _bots(bots: list[tuple[str, BotView]]) -> Iterator[Metric]:
         "When the bot is due next.",
         [(one, bot.next_slot.timestamp()) for one, bot in labelled if bot.next_slot is not None],
     )
+    yield gauge(
+        "openbell_bot_uptime_ratio",
+        "The part of the slots of the last 30 days that succeeded.",
+        [(one, bot.uptime.month) for one, bot in labelled if bot.uptime is not None and bot.uptime.month is not None],
+    )
     succeeded = [(one, _last_success(bot)) for one, bot in labelled]
     yield gauge(
         "openbell_bot_last_succeeded_slot_timestamp_seconds",
         "The newest slot that succeeded, of those that the page shows.",
         [(one, at.timestamp()) for one, at in succeeded if at is not None],
     )
+
+
+def _money(snapshot: Snapshot) -> Iterator[Metric]:
+    gains = [
+        ({"strategy": view.name, "since": since, "currency": view.worth.currency}, value)
+        for view in snapshot.strategies
+        if view.worth is not None
+        for since, value in (("day", view.worth.today), ("week", view.worth.week), ("start", view.worth.start))
+        if value is not None
+    ]
+    yield gauge("openbell_account_gain", "What the account has gained since the day, the week and its start.", gains)
+    waiting = [({"strategy": view.name}, sum(bot.open_orders for bot in view.bots)) for view in snapshot.strategies]
+    yield gauge("openbell_open_orders", "Orders that wait, or whose fate is unknown.", waiting)
 
 
 def _last_success(bot: BotView) -> datetime | None:

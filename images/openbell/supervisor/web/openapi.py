@@ -3,73 +3,10 @@
 from collections.abc import Mapping
 
 import openbell
-from openbell.supervisor.web.actions import LENGTH, LONGEST_REASON
-from openbell.supervisor.web.answers import (
-    ANSWERS,
-    INSTANT,
-    STATUS,
-    TEXT,
-    Schema,
-    list_of,
-    or_null,
-    reference,
-    schema_object,
-)
-
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_FLAG: Schema = {"type": "boolean"}
-
-_SCHEMAS: Mapping[str, Schema] = {
-    **{answer.name: answer.schema() for answer in ANSWERS},
-    "Error": schema_object({"error": TEXT}, description="One line: what, where, and what would be allowed"),
-    "Unknown": schema_object({"now": INSTANT, "ok": _FLAG, "headline": TEXT}),
-    "Conditions": schema_object({"conditions": list_of(reference("Condition"))}),
-    "Bots": schema_object({"total": _COUNT, "bots": list_of(reference("Bot"))}),
-    "Slots": schema_object({"strategy": TEXT, "bot": TEXT, "slots": list_of(reference("Slot"))}),
-    "Status": schema_object(
-        {
-            "now": INSTANT,
-            "judged_at": INSTANT,
-            "ok": {**_FLAG, "description": "whether all is well"},
-            "headline": TEXT,
-            "read_only": {**_FLAG, "description": "no token is set: nothing can be changed"},
-            "deployment": or_null(reference("Deployment")),
-            "conditions": list_of(reference("Condition")),
-            "strategies": list_of(reference("Strategy")),
-        }
-    ),
-    "Wish": {
-        "oneOf": [
-            {
-                "type": "object",
-                "properties": {
-                    "paused": {"const": True},
-                    "reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
-                    "for": {"type": "string", "pattern": LENGTH, "description": 'how long, such as "2h"'},
-                },
-                "required": ["paused", "reason"],
-                "additionalProperties": False,
-            },
-            {
-                "type": "object",
-                "properties": {"paused": {"const": False}},
-                "required": ["paused"],
-                "additionalProperties": False,
-            },
-        ]
-    },
-    "Wanted": schema_object(
-        {
-            "id": TEXT,
-            "strategy": TEXT,
-            "changed": _FLAG,
-            "paused": {
-                "anyOf": [schema_object({"by": TEXT, "reason": TEXT, "until": or_null(INSTANT)}), {"type": "null"}]
-            },
-        }
-    ),
-    "Asked": schema_object({"id": TEXT, "strategy": TEXT, "request": TEXT}),
-}
+from openbell.supervisor.web.api_schemas import SCHEMAS
+from openbell.supervisor.web.bot_list import SORTS
+from openbell.supervisor.web.money_page import RANGES
+from openbell.supervisor.web.schemas import STATUS, TEXT, Schema, reference
 
 _MISTAKES = {
     "400": "A parameter or the body makes no sense",
@@ -116,6 +53,22 @@ def _get(text: str, answer: str, *mistakes: str, parameters: list[Schema] | None
     }
 
 
+_OF_MONEY = [
+    _query("range", {"enum": list(RANGES)}, "how far back, a month if not said"),
+    _query("strategy", TEXT, "only this one"),
+]
+_OBEYED = {"200": _answer("What is wanted of it now; its loop obeys within a second", reference("Wanted"))}
+_START: Schema = {
+    "summary": "Let a bot run again from its next slot on",
+    "security": [{"token": []}],
+    "responses": _answers(_OBEYED, "401", "403", "404", "413", "422"),
+}
+_STOP: Schema = {
+    "summary": "Pause a bot until it is started",
+    "security": [{"token": []}],
+    "requestBody": {"required": False, "content": {"application/json": {"schema": reference("Stop")}}},
+    "responses": _answers(_OBEYED, "401", "403", "404", "413", "415", "422"),
+}
 _STATUS = _get("Everything that is known now", "Status")
 
 DESCRIPTION: Schema = {
@@ -143,6 +96,9 @@ DESCRIPTION: Schema = {
                 parameters=[
                     _query("strategy", TEXT, "only those of this strategy"),
                     _query("status", {"type": "string", **STATUS}, "only those of this status"),
+                    _query("tag", TEXT, "only those of strategies with this tag"),
+                    _query("q", TEXT, "only those whose name, strategy, symbols or tags contain each of these words"),
+                    _query("sort", {"enum": [*SORTS, *(f"-{one}" for one in SORTS)]}, '"-" is for the largest first'),
                     _limit(1000),
                     _query("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000}, "which part, from 1 on"),
                 ],
@@ -157,12 +113,41 @@ DESCRIPTION: Schema = {
                 "summary": "Pause a bot: its slots are skipped, with the reason; or let it run again",
                 "security": [{"token": []}],
                 "requestBody": {"required": True, "content": {"application/json": {"schema": reference("Wish")}}},
-                "responses": _answers(
-                    {"200": _answer("What is wanted of it now; its loop obeys within a second", reference("Wanted"))},
-                    *("401", "403", "404", "413", "415", "422"),
-                ),
+                "responses": _answers(_OBEYED, "401", "403", "404", "413", "415", "422"),
             },
         },
+        "/api/bots/{id}/start": {"parameters": [_in_path("id")], "patch": _START},
+        "/api/bots/{id}/stop": {"parameters": [_in_path("id")], "patch": _STOP},
+        "/bots/{id}/start": {"parameters": [_in_path("id")], "patch": _START},
+        "/bots/{id}/stop": {"parameters": [_in_path("id")], "patch": _STOP},
+        "/api/halt": {
+            "post": {
+                "summary": "Stop the orders of all strategies",
+                "security": [{"token": []}],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": reference("HaltWish")}}},
+                "responses": _answers(
+                    {"200": _answer("Each loop obeys within five seconds", reference("Halt"))},
+                    *("401", "403", "409", "413", "415", "422"),
+                ),
+            },
+            "delete": {
+                "summary": "Let orders be sent again",
+                "security": [{"token": []}],
+                "responses": _answers({"200": _answer("They may be sent", reference("Halt"))}, "401", "403", "409"),
+            },
+        },
+        "/api/session": {
+            "post": {
+                "summary": "Open a session for a browser, with the token",
+                "security": [{"token": []}],
+                "responses": _answers({"200": _answer("A cookie has it", reference("Session"))}, "401", "403"),
+            },
+            "delete": {
+                "summary": "End the session",
+                "responses": _answers({"200": _answer("The cookie is gone", reference("Session"))}),
+            },
+        },
+        "/api/audit": {"get": _get("What was changed through the page and the API", "Audit", parameters=[_limit(500)])},
         "/api/bots/{id}/run": {
             "parameters": [_in_path("id")],
             "post": {
@@ -182,6 +167,37 @@ DESCRIPTION: Schema = {
                 parameters=[_query("bot", TEXT, "whose", required=True), _limit(1000)],
             )
         },
+        "/api/equity": {
+            "get": _get("Equity and drawdown, of one strategy or of all", "Equity", "404", parameters=_OF_MONEY)
+        },
+        "/api/trades": {
+            "get": _get(
+                "Trades that were closed within a range, newest first",
+                "Trades",
+                "404",
+                parameters=[
+                    *_OF_MONEY,
+                    _query("q", TEXT, "only those in which each of these words occurs"),
+                    _limit(1000),
+                ],
+            )
+        },
+        "/api/journal": {
+            "get": _get(
+                "The newest lines of the journal",
+                "JournalLines",
+                "404",
+                parameters=[
+                    _query("strategy", TEXT, "only this one"),
+                    _query("event", TEXT, "only these events"),
+                    _query("bot", TEXT, "only this bot"),
+                    _query("symbol", TEXT, "only this symbol"),
+                    _query("q", TEXT, "only lines in which this text occurs"),
+                    _query("at", TEXT, "only lines up to this instant"),
+                    _limit(200),
+                ],
+            )
+        },
         "/api/strategies/{name}": {
             "parameters": [_in_path("name")],
             "get": _get(
@@ -193,7 +209,7 @@ DESCRIPTION: Schema = {
         },
     },
     "components": {
-        "schemas": _SCHEMAS,
+        "schemas": SCHEMAS,
         "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "OPENBELL_TOKEN"}},
     },
 }

@@ -1,7 +1,4 @@
-"""The overview: which bots and conditions of the snapshot the first page shows, and how many it folds. Pure.
-
-Bots that are down come first. A page has a bounded number of rows, however many bots there are.
-"""
+"""The overview: what is wrong, what is next, and a page of the list of bots. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,27 +8,12 @@ from datetime import datetime
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.web.bot_list import ORDER, BotList, Query, bot_list, tags
 
-MOST_ROWS = 50  # bots on a page
-MOST_STRATEGIES = 50  # strategies on a page
 MOST_CONDITIONS = 12  # groups of conditions on a page
 MOST_NAMES = 6  # bots that a group of conditions names
 MOST_COMING = 4
-ORDER = ("down", "late", "running", "paused", "new", "up")  # from the most urgent to the least
-
-
-@dataclass(frozen=True)
-class Group:
-    """A strategy with those of its bots that are shown. `folded` are the statuses of the others, with their numbers."""
-
-    strategy: StrategyView
-    rows: tuple[BotView, ...]
-    folded: tuple[tuple[str, int], ...]
-
-    @property
-    def folded_bots(self) -> int:
-        """How many bots are not shown."""
-        return sum(count for _, count in self.folded)
+EVERYTHING = Query()
 
 
 @dataclass(frozen=True)
@@ -66,18 +48,14 @@ class Overview:
     condition_groups: tuple[ConditionGroup, ...]
     more_condition_groups: int
     coming: tuple[Coming, ...]
-    groups: tuple[Group, ...]
-    page: int
-    pages: int
+    query: Query
+    list: BotList
+    tags: Sequence[str]
+    is_shared: frozenset[str]  # strategies whose account is shared by several bots
 
 
-def overview(snapshot: Snapshot, page: int = 1) -> Overview:
-    """Return a page of the overview; one that does not exist is the last one."""
-    strategies = snapshot.strategies
-    pages = max(1, -(-len(strategies) // MOST_STRATEGIES))
-    page = min(page, pages)
-    if pages > 1:
-        strategies = tuple(sorted(strategies, key=lambda one: (_worst(one), one.name)))
+def overview(snapshot: Snapshot, query: Query = EVERYTHING) -> Overview:
+    """Return what the overview shows for a query."""
     bots = [bot for strategy in snapshot.strategies for bot in strategy.bots]
     found = condition_groups(snapshot)
     return Overview(
@@ -87,29 +65,11 @@ def overview(snapshot: Snapshot, page: int = 1) -> Overview:
         condition_groups=found[:MOST_CONDITIONS],
         more_condition_groups=max(0, len(found) - MOST_CONDITIONS),
         coming=coming(snapshot.strategies),
-        groups=groups(strategies[(page - 1) * MOST_STRATEGIES : page * MOST_STRATEGIES]),
-        page=page,
-        pages=pages,
+        query=query,
+        list=bot_list(snapshot.strategies, query),
+        tags=tags(snapshot.strategies),
+        is_shared=frozenset(view.name for view in snapshot.strategies if len(view.bots) > 1),
     )
-
-
-def groups(strategies: Sequence[StrategyView]) -> tuple[Group, ...]:
-    """Return the strategies of a page with the bots that it has room for."""
-    if sum(len(strategy.bots) for strategy in strategies) <= MOST_ROWS:
-        return tuple(Group(strategy, strategy.bots, ()) for strategy in strategies)
-    fair = max(1, MOST_ROWS // len(strategies))
-    shares = [min(fair, len(strategy.bots)) for strategy in strategies]
-    left = MOST_ROWS - sum(shares)
-    for index, strategy in enumerate(strategies):
-        more = min(left, max(0, sum(bot.status not in GOOD for bot in strategy.bots) - shares[index]))
-        shares[index] += more
-        left -= more
-    return tuple(_group(strategy, share) for strategy, share in zip(strategies, shares, strict=True))
-
-
-def _group(strategy: StrategyView, share: int) -> Group:
-    ordered = down_first(strategy.bots)
-    return Group(strategy, tuple(ordered[:share]), counted_by_status(ordered[share:]))
 
 
 def down_first(bots: Iterable[BotView]) -> list[BotView]:
@@ -151,8 +111,3 @@ def coming(strategies: Iterable[StrategyView]) -> tuple[Coming, ...]:
     return tuple(
         Coming(at, due[at][0][0].name, due[at][0][1].id, due[at][0][1].timezone, len(due[at]) - 1) for at in nearest
     )
-
-
-def _worst(strategy: StrategyView) -> int:
-    statuses = {strategy.status, *(bot.status for bot in strategy.bots)}
-    return min((ORDER.index(status) for status in statuses if status in ORDER), default=0)

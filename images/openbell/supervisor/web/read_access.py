@@ -99,7 +99,7 @@ class ReadAccess:
 
     def _told(self, path: str, text: str, status: int) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        if path.startswith("/api/"):
+        if path.startswith(("/api/", "/bots/")):
             return JSONResponse({"error": text}, status, headers)
         if path == "/metrics":
             return PlainTextResponse(f"{text}\n", status, headers)

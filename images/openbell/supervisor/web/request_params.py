@@ -1,11 +1,16 @@
 """Reads the parameters and the body of a request; each mistake is answered with one clear line."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import date
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from openbell.supervisor.web.bot_list import LONGEST_TEXT, ORDER, SORTS, Query
+
+LIST_PARAMETERS = ("q", "status", "strategy", "tag", "sort", "page")
+YEARS = (1990, 2100)  # of dates that can be asked for
 LONGEST_BODY = 4096  # bytes; the longest sensible one is a tenth of it
 
 
@@ -31,12 +36,53 @@ def integer(request: Request, name: str, default: int, most: int) -> int:
     return int(text)
 
 
-async def json_object(request: Request) -> Mapping[str, object]:
-    """Return the body's JSON object; 415, 413, 400 or 422 if it is none."""
+def one_of(request: Request, name: str, allowed: Collection[str], *, may_be_empty: bool = True) -> str:
+    """Return a parameter that is absent, one of the allowed, or empty, as forms send it; 400 otherwise."""
+    text = request.query_params.get(name)
+    if text is None or (may_be_empty and not text):
+        return ""
+    if text not in allowed:
+        raise HTTPException(400, f'{name}: found "{text[:50]}"; allowed: {", ".join(allowed)}')
+    return text
+
+
+def iso_date(request: Request, name: str) -> date | None:
+    """Return a parameter's date, None if it is absent or empty; 400 if it is none, or one that no journal could reach."""
+    text = request.query_params.get(name, "")
+    if not text:
+        return None
+    try:
+        found = date.fromisoformat(text) if len(text) == len("2026-01-31") else None
+    except ValueError:
+        found = None
+    if found is None or not YEARS[0] <= found.year <= YEARS[1]:
+        raise HTTPException(400, f'{name}: found "{text[:50]}"; allowed: a date such as 2026-01-31')
+    return found
+
+
+def bot_query(request: Request, *, is_form: bool = False) -> Query:
+    """Return which bots a request asks for, in which order. is_form: fields that are empty ask for everything."""
+    given = request.query_params
+    sorts = [*SORTS, *(f"-{name}" for name in SORTS)]
+    return Query(
+        text=given.get("q", "")[:LONGEST_TEXT],
+        status=one_of(request, "status", ORDER, may_be_empty=is_form),
+        strategy=given.get("strategy", "")[:LONGEST_TEXT],
+        tag=given.get("tag", "")[:LONGEST_TEXT],
+        sort=one_of(request, "sort", sorts, may_be_empty=is_form),
+        by_strategy=bool(one_of(request, "group", ("strategy",))),
+        page=integer(request, "page", 1, 1_000_000),
+    )
+
+
+async def json_object(request: Request, *, without: Mapping[str, object] | None = None) -> Mapping[str, object]:
+    """Return the body's JSON object; 415, 413, 400 or 422 if it is none. without: what counts if there is no body."""
+    body = await limited_body(request)
+    if not body and without is not None:
+        return without
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(415, f'content-type: found "{kind[:50]}"; allowed: application/json')
-    body = await limited_body(request)
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:

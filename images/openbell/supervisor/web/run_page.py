@@ -38,7 +38,7 @@ def run_page(view: StrategyView, store: Store, run_id: str) -> RunPage | None:
         timezone=next((bot.timezone for bot in view.bots if bot.id == run.bot), view.timezone),
         run=run,
         signals=store.of_run(event_tables.SIGNALS, view.name, run_id),
-        decisions=store.of_run(event_tables.DECISIONS, view.name, run_id),
+        decisions=store.orders.followed(view.name, store.of_run(event_tables.DECISIONS, view.name, run_id)),
         findings=store.of_run(event_tables.FINDINGS, view.name, run_id),
         errors=store.of_run(event_tables.ERRORS, view.name, run_id),
         notes=store.of_run(event_tables.NOTES, view.name, run_id),

@@ -16,7 +16,9 @@ from openbell.supervisor.model.records import (
     SignalRecord,
 )
 from openbell.supervisor.store.store import Store
+from openbell.supervisor.web.bot_list import Row
 from openbell.supervisor.web.charts import Chart, Point, duration_chart, line_chart, trend_chart
+from openbell.supervisor.web.labels import order_state
 from openbell.supervisor.web.overview_page import ConditionGroup, condition_groups, down_first
 
 ROWS = 20  # of each table on a page
@@ -26,7 +28,7 @@ MOST_SYMBOLS = 6  # charts of signals
 _HISTORY = 400  # signals, accounts and durations that become charts
 _DAYS = 3  # below which a trend from day to day says nothing
 
-Row = TypeVar("Row")
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class StrategyPage:
     """What the page of a strategy shows."""
 
     view: StrategyView
-    bots: Sequence[BotView]  # of the list's page
+    bots: Sequence[Row]  # of the list's page
     page: int
     pages: int
     rows: int  # the page of the tables
@@ -91,7 +93,7 @@ def strategy_page(
     errors, notes = store.errors(view.name, rows * ROWS + 1), store.notes(view.name, rows * ROWS + 1)
     return StrategyPage(
         view=view,
-        bots=ordered[(page - 1) * MOST_BOTS : page * MOST_BOTS],
+        bots=[Row(view, one) for one in ordered[(page - 1) * MOST_BOTS : page * MOST_BOTS]],
         page=page,
         pages=pages,
         rows=rows,
@@ -152,14 +154,18 @@ def _signals(records: Sequence[SignalRecord], decisions: Sequence[DecisionRecord
 
 
 def _orders(symbol: str, points: Sequence[Point], decisions: Sequence[DecisionRecord]) -> list[tuple[str, Point]]:
-    """Return where on the line of its signals something was bought or sold: at the signal that was there just before."""
+    """Return where on the line of its signals something was ordered: at the signal that was there just before.
+
+    The mark of an order that is not filled is hollow.
+    """
     marks, index = [], 0
     for decision in sorted((one for one in decisions if one.symbol == symbol), key=lambda one: one.at):
-        if decision.action not in {"buy", "sell"} or decision.at < points[0][0] - timedelta(seconds=1):
+        side = decision.action if decision.action in {"buy", "sell"} else decision.about.get("side")
+        if side not in {"buy", "sell"} or decision.at < points[0][0] - timedelta(seconds=1):
             continue
         while index + 1 < len(points) and points[index + 1][0] <= decision.at:
             index += 1
-        marks.append((decision.action, points[index]))
+        marks.append((f"{side} hollow" if order_state(decision) else str(side), points[index]))
     return marks
 
 
@@ -185,5 +191,5 @@ def number(text: str) -> float | None:
     return value if abs(value) < 1e300 else None  # not a number and infinite are no points of a chart
 
 
-def _part(found: Sequence[Row], rows: int) -> Sequence[Row]:
+def _part(found: Sequence[Record], rows: int) -> Sequence[Record]:
     return found[(rows - 1) * ROWS : rows * ROWS]

@@ -7,8 +7,10 @@ from markupsafe import Markup, escape
 
 from openbell.journal import stamp
 from openbell.supervisor.health.snapshot import BotView
-from openbell.supervisor.model.formatting import dated, local, milliseconds
+from openbell.supervisor.model.formatting import clock, dated, day_name, local, milliseconds
+from openbell.supervisor.model.records import MANUAL
 from openbell.supervisor.web import charts, labels
+from openbell.supervisor.web.bot_list import ORDER
 from openbell.supervisor.web.strategy_page import held
 
 
@@ -25,17 +27,27 @@ def environment(folder: Path) -> jinja2.Environment:
     found.globals.update(
         about=labels.about,
         advice=labels.advice,
+        amount=labels.amount,
         charts=charts,
+        clock=clock,
         dated=dated,
+        day_name=day_name,
         figure=labels.figure,
+        gain=labels.gain,
+        gain_class=labels.gain_class,
         held=held,
         kind_of=labels.kind_of,
         local=local,
         marks=labels.MARKS,
         milliseconds=milliseconds,
+        order_class=labels.order_class,
+        order_state=labels.order_state,
+        percent=labels.percent,
+        manual=MANUAL,
         slot_title=labels.slot_title,
         spark=spark,
         stamp=stamp,
+        statuses=ORDER,
         strip_summary=labels.strip_summary,
     )
     found.filters["coded"] = coded

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import httpx
 
+from openbell.manifest import load_all
 from openbell.supervisor.web import Dependencies, WebApp
 from tests.unit.supervisor.world import World
 
@@ -47,6 +48,7 @@ class Client:
             hosts=("box.example",),
             token=token,
             passed_over=lambda: world.watch.passed_over,
+            manifests=load_all(world.strategies)[0],
         )
         self.page = WebApp(self.sources)
 

@@ -88,7 +88,7 @@ def test_one_bot_and_one_strategy(client: Client) -> None:
         ("/api/slots?bot=pulse&bot=pulse", "GET", 400, "bot: given twice"),
         ("/api/slots?bot=pulse&limits=1", "GET", 400, "limits: found an unknown parameter; allowed: bot, limit"),
         ("/api/status?all=1", "GET", 400, "all: found an unknown parameter; allowed: none"),
-        ("/api/bots?status=ill", "GET", 400, "allowed: down, late, new, paused, running, up"),
+        ("/api/bots?status=ill", "GET", 400, "allowed: down, late, running, paused, new, up"),
         ("/api/bots/nobody", "GET", 404, "there is no bot nobody"),
         ("/api/strategies/nobody", "GET", 404, "there is no strategy nobody"),
         ("/api/nothing", "GET", 404, "Not Found"),
@@ -129,7 +129,7 @@ def test_the_description_is_complete(client: Client) -> None:
     routes = {
         (route.path, method.lower())
         for route in client.page.app.routes
-        if isinstance(route, Route) and route.path.startswith("/api/")
+        if isinstance(route, Route) and route.path.startswith(("/api/", "/bots/"))
         for method in route.methods or ()
         if method != "HEAD"
     }

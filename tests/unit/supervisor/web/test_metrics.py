@@ -220,3 +220,11 @@ def test_families_without_samples_are_left_out(world: World) -> None:
     told = Client(world).ask("/metrics").text
     assert "openbell_ready 0.0" in told
     assert "openbell_bot" not in told
+
+
+def test_money_and_uptime(client: Client) -> None:
+    """Gains of the account, orders that wait, and the part of the slots that succeeded."""
+    told = client.ask("/metrics").text
+    assert 'openbell_account_gain{currency="USD",since="day",strategy="pulse"} 0.0' in told
+    assert 'openbell_open_orders{strategy="pulse"} 0.0' in told
+    assert 'openbell_bot_uptime_ratio{bot="pulse",strategy="pulse"} 0.333' in told

@@ -22,6 +22,7 @@ from openbell.journal import stamp
 from openbell.supervisor.alerts import view
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.web import WebApp, app
+from openbell.supervisor.web.bot_list import Query
 from openbell.supervisor.web.labels import MARKS
 from openbell.supervisor.web.overview_page import Overview, overview
 from openbell.supervisor.web.security_headers import HEADERS
@@ -45,9 +46,9 @@ def test_the_overview(client: Client) -> None:
     assert 'title="Fri 20 Nov 12:01:00 UTC: succeeded, started 0.0 ms after its slot, took 12 ms"' in text
     assert "Fri 20 Nov 12:03:00 UTC: missed, nothing in the journal" in text
     assert 'aria-label="pulse: last 3 slots, oldest first: 1 succeeded, 1 failed, 1 missed"' in text
-    assert "AAPL: <b>buy</b>" in text
+    assert 'AAPL: <b class="action buy">buy</b>' in text
     assert 'data-until="2026-11-20T12:04:00.000Z"' in text
-    assert '<time datetime="2026-11-20T12:04:00.000Z">12:04:00 UTC</time>' in text
+    assert '<time datetime="2026-11-20T12:04:00.000Z" title="2026-11-20T12:04:00.000Z">12:04:00 UTC</time>' in text
 
 
 def test_the_overview_says_that_nobody_is_told(client: Client) -> None:
@@ -57,6 +58,7 @@ def test_the_overview_says_that_nobody_is_told(client: Client) -> None:
     client.page = WebApp(replace(client.sources, has_channel=False))
     text = client.ask("/").text
     assert "No channel is set: no alert is sent when something goes wrong." in text
+    assert "All is well" not in text
     assert "<code>OPENBELL_ALERT_URLS</code>" in text
     assert client.ask("/healthz").json()["has_channel"] is False
 
@@ -325,11 +327,11 @@ def test_who_has_the_newest_version_is_told_so(client: Client, path: str) -> Non
 
 def test_the_overview_is_made_anew_only_when_something_changed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """With many bots and many readers that matters."""
-    made: list[int] = []
+    made: list[Query] = []
 
-    def counted(snapshot: Snapshot, page: int) -> Overview:
-        made.append(page)
-        return overview(snapshot, page)
+    def counted(snapshot: Snapshot, query: Query) -> Overview:
+        made.append(query)
+        return overview(snapshot, query)
 
     monkeypatch.setattr("openbell.supervisor.web.app.overview", counted)
     client.world.at("12:03:30")

@@ -1,11 +1,12 @@
-// Pause, resume, run now. The token is typed once and stays in this tab; it travels as a header, which no other site's
-// page can send.
+// Pause, resume, run now, halt. The token is typed once and opens a session of half an hour, whose cookie no script can
+// read; the token itself is not kept.
 
-const KEY = "openbell-token";
+const KEY = "openbell-session"; // says only that a session was opened
 // Chat programs and word processors put these around what is copied from them.
 const WRAPPING = /^[\s"'\u2018-\u201f\u00ab\u00bb]+|[\s"'\u2018-\u201f\u00ab\u00bb]+$/g;
 const said = document.getElementById("said");
 const askPause = document.getElementById("ask-pause");
+const askHalt = document.getElementById("ask-halt");
 const askToken = document.getElementById("ask-token");
 const forget = document.getElementById("forget");
 
@@ -32,32 +33,29 @@ function ask(dialog) {
   });
 }
 
-async function token() {
-  const kept = sessionStorage.getItem(KEY);
-  if (kept) return kept;
+// Opens a session if there is none; tells whether there is one then.
+async function session() {
+  if (sessionStorage.getItem(KEY)) return true;
   const typed = await ask(askToken);
-  if (!typed) return null;
+  if (!typed) return false;
   const cleaned = typed.token.replace(WRAPPING, "");
   if (!/^[\x21-\x7e]+$/.test(cleaned)) {
     say("That is no token: it has only letters, digits and plain signs, without spaces. Press the button again", true);
-    return null;
+    return false;
   }
-  sessionStorage.setItem(KEY, cleaned);
+  if (!(await request("POST", "/api/session", { Authorization: `Bearer ${cleaned}` }))) return false;
+  sessionStorage.setItem(KEY, "open");
   tellForget();
-  return cleaned;
+  return true;
 }
 
 function tellForget() {
   if (forget) forget.hidden = !sessionStorage.getItem(KEY);
 }
 
-async function send(method, path, body) {
-  const key = await token();
-  if (!key) return null;
-  const headers = { Authorization: `Bearer ${key}` };
-  if (body) headers["Content-Type"] = "application/json";
+async function request(method, path, headers, body) {
   try {
-    const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(5000) });
+    const answer = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(5000) });
     const content = await answer.json();
     if (answer.ok) return content;
     if (answer.status === 401) {
@@ -69,6 +67,11 @@ async function send(method, path, body) {
     say("The supervisor did not answer: nothing may have changed", true);
   }
   return null;
+}
+
+async function send(method, path, body) {
+  if (!(await session())) return null;
+  return request(method, path, body ? { "Content-Type": "application/json" } : {}, body && JSON.stringify(body));
 }
 
 const ACTS = {
@@ -86,17 +89,25 @@ const ACTS = {
   async run(bot, path) {
     if (await send("POST", `${path}/run`)) say(`${bot}: a run is asked for`);
   },
+  async halt() {
+    const wanted = await ask(askHalt);
+    if (!wanted) return;
+    if (await send("POST", "/api/halt", { reason: wanted.reason, exits: wanted.exits === "yes" })) say("No strategy sends orders");
+  },
+  async unhalt() {
+    if (await send("DELETE", "/api/halt")) say("Strategies may send orders again");
+  },
 };
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-act]");
   if (!button) return;
-  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot)}`);
+  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot ?? "")}`);
   document.dispatchEvent(new Event("openbell:changed"));
 });
-forget?.addEventListener("click", () => {
+forget?.addEventListener("click", async () => {
   sessionStorage.removeItem(KEY);
   tellForget();
-  say("The token is forgotten");
+  if (await request("DELETE", "/api/session")) say("The session is over");
 });
 tellForget();

@@ -63,6 +63,7 @@ export async function refresh() {
       for (const id of ["top", "main"]) morph(document.getElementById(id), fresh.getElementById(id));
       document.title = fresh.title;
       prepare();
+      document.dispatchEvent(new Event("openbell:drawn"));
     }
     silent.hidden = true;
     sayWhen();
@@ -75,6 +76,13 @@ export async function refresh() {
   count();
 }
 
+// The browser's zone can be chosen too; only it knows which that is.
+const zones = document.querySelector("#zone select");
+const ours = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zones && ours && ![...zones.options].some((option) => option.value === ours)) zones.add(new Option(`this browser's: ${ours}`, ours));
+
+// The list follows its filters at once; without scripts their button does it.
+document.addEventListener("change", (event) => ["filter", "zone"].includes(event.target.form?.id) && event.target.form.requestSubmit());
 document.documentElement.classList.add("scripted");
 compareClocks(document);
 prepare();

@@ -42,6 +42,10 @@ export function morph(old, fresh) {
     old.dataset.until = fresh.dataset.until; // its text is counted here
     return;
   }
+  if (old.classList.contains("drawn")) {
+    old.dataset.points = fresh.dataset.points; // a script draws it anew
+    return;
+  }
   attributes(old, fresh);
   if (old.innerHTML !== fresh.innerHTML) children(old, fresh);
 }

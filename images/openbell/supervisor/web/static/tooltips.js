@@ -7,12 +7,16 @@ function cells(strip) {
   return [...strip.children].map((cell) => ({ text: cell.title, box: () => cell.getBoundingClientRect() }));
 }
 
+function instant(at, timeZone) {
+  return new Date(at).toLocaleString("en-GB", { timeZone, dateStyle: "medium", timeStyle: "medium" }) + ` ${timeZone}`;
+}
+
 function points(plot) {
   const svg = plot.querySelector("svg");
   const found = plot.dataset.points.split(" ").map((pair) => pair.split(",").map(Number));
   const [first, last] = [found[0][0], found.at(-1)[0]];
   return found.map(([at, value]) => ({
-    text: `${value.toLocaleString("en", { maximumSignificantDigits: 7 })} · ${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC`,
+    text: `${value.toLocaleString("en", { maximumSignificantDigits: 7 })} · ${instant(at, plot.dataset.zone)}`,
     box: () => {
       const box = svg.getBoundingClientRect();
       const x = box.left + box.width * (last === first ? 0.5 : (4 + ((at - first) / (last - first)) * 592) / 600);
@@ -43,7 +47,7 @@ function hide() {
 function under(event) {
   const cell = event.target.closest(".strip[role=img] i");
   if (cell) return [cell.parentElement, [...cell.parentElement.children].indexOf(cell)];
-  const plot = event.target.closest(".plot");
+  const plot = event.target.closest(".plot:not(.drawn)");
   if (!plot) return null;
   const found = points(plot);
   const distances = found.map((point) => Math.abs(point.box().left - event.clientX));
@@ -52,7 +56,7 @@ function under(event) {
 
 document.addEventListener("pointermove", (event) => {
   if (event.pointerType !== "mouse") return;
-  const found = event.target instanceof Element && event.target.closest(".plot") ? under(event) : null;
+  const found = event.target instanceof Element && event.target.closest(".plot:not(.drawn)") ? under(event) : null;
   if (found) show(...found);
   else if (!document.activeElement?.matches(".strip, .plot")) hide();
 });
@@ -76,5 +80,5 @@ document.addEventListener("keydown", (event) => {
 });
 
 export function prepare() {
-  for (const element of document.querySelectorAll(".strip[role=img], .plot")) element.tabIndex = 0;
+  for (const element of document.querySelectorAll(".strip[role=img], .plot:not(.drawn)")) element.tabIndex = 0;
 }

@@ -1,0 +1,111 @@
+"""What a strategy's account was worth, hour by hour for a month and day by day for years."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from openbell.instants import milliseconds
+from openbell.supervisor.model.records import AccountRecord, Worth
+
+HOUR, DAY = "hour", "day"
+_LENGTHS = {HOUR: 3_600_000, DAY: 86_400_000}  # milliseconds
+KEEP = {HOUR: timedelta(days=32), DAY: timedelta(days=3_700)}
+
+# A line that is read twice, or late, changes nothing that it should not.
+_PUT = """INSERT INTO equity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET
+    first = iif(?5 < first_at, ?6, first), first_at = min(first_at, ?5), low = min(low, ?7), high = max(high, ?8),
+    last = iif(?9 >= last_at, ?10, last), last_at = max(last_at, ?9)"""
+_READ = "SELECT first_at, first, low, high, last_at, last FROM equity WHERE strategy = ? AND broker = ? AND span = ?"
+
+
+@dataclass(frozen=True)
+class EquityBar:
+    """The equity within an hour or a day: at its first and its last run, the lowest and the highest."""
+
+    first_at: datetime
+    first: float
+    low: float
+    high: float
+    last_at: datetime
+    last: float
+
+
+class EquityTable:
+    """The table `equity`. Changes are gathered and written with the transaction that they belong to."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        # What waits for the end of the transaction: first instant and value, lowest, highest, last instant and value.
+        self._waiting: dict[tuple[str, str, str, int], tuple[int, float, float, float, int, float]] = {}
+
+    def put(self, strategy: str, account: AccountRecord) -> None:
+        """Add what an account was worth at an instant."""
+        if account.equity is None:
+            return
+        at, value = milliseconds(account.at), account.equity
+        for span, length in _LENGTHS.items():
+            key = (strategy, account.broker, span, at - at % length)
+            first_at, first, low, high, last_at, last = self._waiting.get(key, (at, value, value, value, at, value))
+            if at < first_at:
+                first_at, first = at, value
+            if at >= last_at:
+                last_at, last = at, value
+            self._waiting[key] = (first_at, first, min(low, value), max(high, value), last_at, last)
+        if not self._database.in_transaction:
+            self.flush()
+
+    def clear(self) -> None:
+        """Forget what waits: its transaction was rolled back."""
+        self._waiting.clear()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._database.executemany(_PUT, [(*key, *bar) for key, bar in self._waiting.items()])
+        self._waiting.clear()
+
+    def bars(self, strategy: str, broker: str, span: str, since: datetime) -> list[EquityBar]:
+        """Return the hours or days from `since` on that have any record, oldest first."""
+        length = _LENGTHS[span]
+        begin = milliseconds(since) // length * length
+        rows = self._database.execute(f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, begin))
+        return [EquityBar(*row) for row in rows]
+
+    def worth(self, strategy: str, account: AccountRecord | None, today: datetime, week: datetime) -> Worth | None:
+        """Return what the newest account is worth, and its gain since `today` and `week`; None if it does not say."""
+        if account is None or account.equity is None:
+            return None
+        owner = strategy, account.broker
+        start = self._database.execute(f"{_READ} ORDER BY at LIMIT 1", (*owner, DAY)).fetchone()
+        day = account.day_profit_loss
+        return Worth(
+            at=account.at,
+            currency=account.currency,
+            equity=account.equity,
+            today=self._gain(owner, account, today) if day is None else day,
+            week=self._gain(owner, account, week),
+            start=None if start is None else account.equity - start[1],
+            started_at=None if start is None else start[0],
+        )
+
+    def _gain(self, owner: tuple[str, str], account: AccountRecord, since: datetime) -> float | None:
+        if account.equity is None or account.at < since:
+            return None  # nothing is known of this day
+        begin = milliseconds(since)
+        before = self._database.execute(
+            f"{_READ} AND at < ? AND last_at < ? ORDER BY at DESC LIMIT 1", (*owner, HOUR, begin, begin)
+        ).fetchone()
+        if before is not None:
+            return account.equity - float(before[5])
+        first = self._database.execute(
+            f"{_READ} AND last_at >= ? ORDER BY at LIMIT 1", (*owner, HOUR, begin)
+        ).fetchone()
+        return None if first is None else account.equity - float(first[1])
+
+    def prune(self, owner: Sequence[str], now: datetime) -> None:
+        """Remove a strategy's oldest hours and days."""
+        for span, kept in KEEP.items():
+            self._database.execute(
+                "DELETE FROM equity WHERE strategy = ? AND span = ? AND at < ?",
+                (*owner, span, milliseconds(now - kept)),
+            )

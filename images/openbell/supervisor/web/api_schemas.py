@@ -1,0 +1,96 @@
+"""The named schemas of the API's description: its answers, and the bodies of its requests."""
+
+from collections.abc import Mapping
+
+from openbell.supervisor.web.actions import LENGTH, LONGEST_REASON
+from openbell.supervisor.web.answers import ANSWERS
+from openbell.supervisor.web.schemas import INSTANT, TEXT, Schema, list_of, or_null, reference, schema_object
+
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_FLAG: Schema = {"type": "boolean"}
+
+SCHEMAS: Mapping[str, Schema] = {
+    **{answer.name: answer.schema() for answer in ANSWERS},
+    "Error": schema_object({"error": TEXT}, description="One line: what, where, and what would be allowed"),
+    "Unknown": schema_object({"now": INSTANT, "ok": _FLAG, "headline": TEXT}),
+    "Conditions": schema_object({"conditions": list_of(reference("Condition"))}),
+    "Bots": schema_object({"total": _COUNT, "bots": list_of(reference("Bot"))}),
+    "Equity": schema_object(
+        {"curves": list_of(schema_object({"currency": TEXT, "points": list_of(reference("EquityPoint"))}))}
+    ),
+    "JournalLines": schema_object(
+        {
+            "lines": list_of({"type": "object", "description": "as the journal has it, newest first"}),
+            "has_more": _FLAG,
+            "searched_to": {**or_null(INSTANT), "description": "how far back it went, if not through all there is"},
+        }
+    ),
+    "Trades": schema_object({"total": _COUNT, "trades": list_of(reference("Trade"))}),
+    "Slots": schema_object({"strategy": TEXT, "bot": TEXT, "slots": list_of(reference("Slot"))}),
+    "Status": schema_object(
+        {
+            "now": INSTANT,
+            "judged_at": INSTANT,
+            "ok": {**_FLAG, "description": "whether nothing is down; the headline says what else there is to look at"},
+            "headline": TEXT,
+            "read_only": {**_FLAG, "description": "no token is set: nothing can be changed"},
+            "deployment": or_null(reference("Deployment")),
+            "conditions": list_of(reference("Condition")),
+            "strategies": list_of(reference("Strategy")),
+        }
+    ),
+    "Wish": {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {
+                    "paused": {"const": True},
+                    "reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
+                    "for": {"type": "string", "pattern": LENGTH, "description": 'how long, such as "2h"'},
+                },
+                "required": ["paused", "reason"],
+                "additionalProperties": False,
+            },
+            {
+                "type": "object",
+                "properties": {"paused": {"const": False}},
+                "required": ["paused"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+    "Wanted": schema_object(
+        {
+            "id": TEXT,
+            "strategy": TEXT,
+            "changed": _FLAG,
+            "paused": {
+                "anyOf": [schema_object({"by": TEXT, "reason": TEXT, "until": or_null(INSTANT)}), {"type": "null"}]
+            },
+        }
+    ),
+    "Stop": {
+        "type": "object",
+        "properties": {"reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}},
+        "required": ["reason"],
+        "additionalProperties": False,
+    },
+    "HaltWish": {
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
+            "exits": {**_FLAG, "description": "orders that reduce what is held may still be sent"},
+        },
+        "required": ["reason"],
+        "additionalProperties": False,
+    },
+    "Halt": schema_object(
+        {
+            "changed": _FLAG,
+            "halt": {"anyOf": [schema_object({"by": TEXT, "reason": TEXT, "exits": _FLAG}), {"type": "null"}]},
+        }
+    ),
+    "Session": schema_object({"until": or_null(INSTANT)}),
+    "Audit": schema_object({"entries": list_of(reference("AuditEntry"))}),
+    "Asked": schema_object({"id": TEXT, "strategy": TEXT, "request": TEXT}),
+}

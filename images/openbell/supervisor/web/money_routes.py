@@ -1,0 +1,107 @@
+"""The routes of the page about money, and of the same for programs."""
+
+from collections.abc import Sequence
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from openbell.supervisor.health.snapshot import Snapshot, StrategyView
+from openbell.supervisor.web import answers
+from openbell.supervisor.web.bot_list import LONGEST_TEXT
+from openbell.supervisor.web.dependencies import Dependencies
+from openbell.supervisor.web.money_page import RANGES, all_trades, curves, money_page
+from openbell.supervisor.web.request_params import integer, one_of, reject_unknown
+from openbell.supervisor.web.time_routes import Show
+from openbell.supervisor.web.trades import Trade, as_csv, matching
+
+ROWS = 50  # trades on a page
+MOST_PAGES = 1_000
+MOST_TRADES = 1_000  # in an answer of the API
+
+
+class MoneyRoutes:
+    """What the strategies hold, have traded and are worth."""
+
+    def __init__(self, dependencies: Dependencies, show: Show) -> None:
+        self._dependencies = dependencies
+        self._show = show
+        self.routes = [
+            Route("/money", self.page),
+            Route("/money/trades.csv", self.csv),
+            Route("/api/equity", self.equity),
+            Route("/api/trades", self.trades),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """Answer with the page, of one strategy or of all."""
+        reject_unknown(request, "range", "strategy", "q", "page")
+        snapshot, span = self._dependencies.ready(), _span(request)
+        views, text = _views(request, snapshot), request.query_params.get("q", "")[:LONGEST_TEXT]
+        page = integer(request, "page", 1, MOST_PAGES)
+        with self._dependencies.records() as store:
+            shown = money_page(views, store, span, self._dependencies.now())
+        found = matching(shown.trades, text)
+        values = {
+            "shown": shown,
+            "span": span,
+            "ranges": list(RANGES),
+            "strategy": request.query_params.get("strategy", ""),
+            "text": text,
+            "found": found[(page - 1) * ROWS : page * ROWS],
+            "count": len(found),
+            "page": page,
+            "more": len(found) > page * ROWS,
+        }
+        return self._show(request, "money.html", snapshot, title="money · openbell", **values)
+
+    def csv(self, request: Request) -> Response:
+        """Answer with the trades as CSV."""
+        headers = {"Content-Disposition": 'attachment; filename="trades.csv"'}
+        return Response(as_csv(self._trades(request)), media_type="text/csv", headers=headers)
+
+    def equity(self, request: Request) -> Response:
+        """Answer with equity and drawdown, a curve for each currency."""
+        reject_unknown(request, "range", "strategy")
+        views = _views(request, self._dependencies.ready())
+        with self._dependencies.records() as store:
+            found = curves(views, store, _span(request), self._dependencies.now())
+        told = [
+            {
+                "currency": curve.currency,
+                "points": [
+                    answers.EQUITY_POINT.json(answers.EquityPoint(at, value, below))
+                    for (at, value), (_, below) in zip(curve.equity, curve.drawdown, strict=True)
+                ],
+            }
+            for curve in found
+        ]
+        return JSONResponse({"curves": told})
+
+    def trades(self, request: Request) -> Response:
+        """Answer with the newest trades."""
+        found = self._trades(request, "limit")
+        part = found[: integer(request, "limit", 100, MOST_TRADES)]
+        return JSONResponse({"total": len(found), "trades": [answers.TRADE.json(one) for one in part]})
+
+    def _trades(self, request: Request, *more: str) -> list[Trade]:
+        reject_unknown(request, "range", "strategy", "q", *more)
+        views = _views(request, self._dependencies.ready())
+        with self._dependencies.records() as store:
+            found = all_trades(views, store, _span(request), self._dependencies.now())
+        return matching(found, request.query_params.get("q", "")[:LONGEST_TEXT])
+
+
+def _span(request: Request) -> str:
+    return one_of(request, "range", tuple(RANGES), may_be_empty=False) or "month"
+
+
+def _views(request: Request, snapshot: Snapshot) -> Sequence[StrategyView]:
+    name = request.query_params.get("strategy", "")
+    if not name:
+        return snapshot.strategies
+    view = snapshot.strategy(name)
+    if view is None:
+        raise HTTPException(404, f"there is no strategy {name[:100]}")
+    return (view,)
