@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from openbell.control import Control
+from openbell.control import Control, halted
 from tests.browser.conftest import TOKEN
 from tests.browser.demo import Beating, Demo
 from tests.browser.reader import LOOKS, PHONE, Reader
@@ -21,6 +21,8 @@ PATHS = {
     "alerts": "/alerts",
     "timeline": "/timeline",
     "week": "/timeline?span=week",
+    "money": "/money?range=day",
+    "journal": "/journal?strategy=basket",
     "year": "/strategies/basket/bots/basket-3/year",
 }
 
@@ -38,6 +40,10 @@ PATHS = {
         ("timeline", "light"),
         ("timeline", "phone"),
         ("week", "dark"),
+        ("money", "light"),
+        ("money", "phone"),
+        ("journal", "light"),
+        ("journal", "phone"),
         ("year", "light"),
         ("year", "phone"),
     ],
@@ -91,7 +97,7 @@ def test_forty_five_bots_fit_on_a_laptop(browser: Browser, tmp_path: Path) -> No
         expect(page.locator("tr.group")).to_have_count(1)
         page.get_by_label("Status").select_option("down")
         expect(rows).to_have_count(2)
-        expect(page.locator("#bot-basket-3")).to_contain_text("84.6")
+        expect(page.locator("#bot-basket-3")).to_contain_text(re.compile(r"[78]\d\.\d"))
         expect(page.locator("#bot-basket-3 .today")).to_contain_text(re.compile("[+\N{MINUS SIGN}]"))
         with Reader(browser, supervisor, PHONE) as phone:
             page = phone.open("/?sort=status")
@@ -233,7 +239,7 @@ def test_the_keyboard_is_enough(browser: Browser, supervisor: Supervisor) -> Non
         page = reader.open("/")
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_text("To the content")
-        page.locator("#bot-basket-2 th a").focus()
+        page.locator("#bot-basket-2 th a").last.focus()
         page.keyboard.press("Tab")
         expect(page.locator(":focus")).to_have_attribute("aria-label", re.compile("^basket-2: last 1[0-9] slots"))
         tip = page.locator("#tip")
@@ -255,8 +261,54 @@ def test_a_finger_finds_what_a_cell_says(browser: Browser, supervisor: Superviso
         expect(page.locator("#tip")).to_contain_text("failed")
         page.get_by_role("link", name="Account").tap()
         page.locator("#account .plot").tap()
-        expect(page.locator("#tip")).to_contain_text("UTC")
+        expect(page.locator("#tip")).to_contain_text("America/New_York")
         assert reader.overflow() <= 0
+
+
+def test_money_has_axes_and_hover_values(browser: Browser, supervisor: Supervisor) -> None:
+    """Drawn by uPlot where scripts run, with the server's drawing hidden; trades can be searched and taken along."""
+    with Reader(browser, supervisor) as reader:
+        page = reader.open("/money?range=day&strategy=pulse")
+        expect(page.locator("#equity-1 canvas")).to_be_visible()
+        expect(page.locator("#equity-1 > svg")).to_be_hidden()
+        page.locator("#equity-1 .u-over").hover()
+        expect(page.locator("#equity-1 .u-legend")).to_contain_text(re.compile(r"Equity\s*:?\s*1\d\d,\d\d\d"))
+        expect(page.locator("#positions")).to_contain_text("+504.00")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="CSV").click()
+        assert download.value.suggested_filename == "trades.csv"
+
+
+def test_the_journal_follows_and_finds(browser: Browser, supervisor: Supervisor, demo: Demo) -> None:
+    """New lines come by themselves; a filter leaves the others out; a line's time is a link to that moment."""
+    with Reader(browser, supervisor) as reader:
+        page = reader.open("/journal?strategy=pulse&event=note")
+        expect(page.locator("#lines")).to_contain_text("No line is like that.")
+        demo.write("pulse", "note", datetime.now(UTC), {"bot": "pulse", "message": "a moment to find"})
+        expect(page.locator("#lines")).to_contain_text("a moment to find")
+        page.locator("#lines td a").first.click()
+        expect(page.locator("h1")).to_contain_text("up to 20")
+        expect(page.locator("tr.chosen")).to_contain_text("a moment to find")
+
+
+def test_everything_is_halted_from_the_page(browser: Browser, supervisor: Supervisor, demo: Demo) -> None:
+    """With a reason; the banner says it, its button lifts it, and the trail has both."""
+    with Reader(browser, supervisor) as reader:
+        page = reader.open("/")
+        page.get_by_role("button", name="Halt all orders").click()
+        dialog = page.locator("#ask-halt")
+        dialog.get_by_label("Reason").fill("a bad feeling")
+        dialog.get_by_label("but orders that reduce").check()
+        dialog.get_by_role("button", name="Halt").click()
+        _type(page, "token", "Token", TOKEN, "Go on")
+        expect(page.locator("#halt")).to_contain_text("halted but for exits: a bad feeling")
+        assert reader.violations() == []
+        page.get_by_role("button", name="Let orders be sent").click()
+        expect(page.locator("#halt")).to_have_count(0)
+        assert halted(demo.control) is None
+        page = reader.open("/alerts")
+        expect(page.locator("#audit ~ table")).to_contain_text("trading.resumed")
+        expect(page.locator("#audit ~ table")).to_contain_text("127.0.0.1")
 
 
 def test_a_phone_shows_one_part_at_a_time(browser: Browser, supervisor: Supervisor) -> None:
