@@ -42,10 +42,6 @@ PATHS = {
         ("week", "dark"),
         ("money", "light"),
         ("money", "phone"),
-        ("journal", "light"),
-        ("journal", "phone"),
-        ("year", "light"),
-        ("year", "phone"),
     ],
 )
 def test_it_can_be_read(browser: Browser, supervisor: Supervisor, tmp_path: Path, name: str, look: str) -> None:
