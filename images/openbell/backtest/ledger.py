@@ -17,6 +17,7 @@ class BacktestLedger(Ledger):
     def __init__(self, folder: Path) -> None:
         """`folder` is the backtest's own; nothing is kept in it."""
         self._known: dict[tuple[str, str], Position] = {}
+        self._held: dict[tuple[str, str, bool], Position] = {}  # the answers of `position`
         self._stateless: set[str] = set()  # bots without a state; one that is there is a new copy for each run
         super().__init__(folder / "ledger.sqlite", in_memory=True)
 
@@ -28,6 +29,15 @@ class BacktestLedger(Ledger):
         if not state and not self._database.in_transaction:
             self._stateless.add(bot)
         return state
+
+    def position(self, bot: str, symbol: str, *, takes: bool = False) -> Position:
+        """Return what the bot's own orders have made of a symbol, as `Ledger.position` does."""
+        held = self._held.get((bot, symbol, takes))
+        if held is None:
+            held = super().position(bot, symbol, takes=takes)
+            if not self._database.in_transaction:
+                self._held[bot, symbol, takes] = held
+        return held
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:
@@ -45,5 +55,6 @@ class BacktestLedger(Ledger):
     def _transaction(self) -> AbstractContextManager[None]:
         # Every write is in a transaction.
         self._known.clear()
+        self._held.clear()
         self._stateless.clear()
         return super()._transaction()

@@ -192,10 +192,11 @@ class PastMarket:
 
     def of(self, symbol: str) -> SymbolPrices:
         """Return all prices of a symbol."""
-        if symbol not in self._prices:
+        prices = self._prices.get(symbol)
+        if prices is None:
             msg = f'there are no prices of "{symbol}"; there are: {", ".join(sorted(self._prices))}'
             raise MarketError(msg)
-        return self._prices[symbol]
+        return prices
 
 
 def calendars_of(bots: Iterable[Bot]) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Curve:
 
     def __init__(self) -> None:
         self._points: list[Point] = []
-        self._room = MOST_POINTS
+        self._room = MOST_POINTS  # until the next thinning
 
     def add(self, point: Point) -> None:
         """Take the point of one more slot."""

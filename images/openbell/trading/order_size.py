@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
-from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from functools import cache, lru_cache
+from typing import Protocol, cast, runtime_checkable
 
 from openbell.order_terms import Terms
 from openbell.position import ZERO, decimal
@@ -77,7 +77,15 @@ class HasSizes(Protocol):
 
 def sizes_of(broker: object, symbol: str) -> SizeRules:
     """Return a broker's rules; those of a billionth for a broker that has none, such as one of the user's own."""
-    return broker.sizes(symbol) if isinstance(broker, HasSizes) else SizeRules()
+    return cast("HasSizes", broker).sizes(symbol) if _has_sizes(type(broker)) else _BILLIONTH  # type: ignore[arg-type]
+
+
+_BILLIONTH = SizeRules()
+
+
+@cache  # a protocol looks at each of its members, and a position is asked for at each run
+def _has_sizes(kind: type) -> bool:
+    return issubclass(kind, HasSizes)
 
 
 def as_decimal(quantity: float) -> Decimal:
