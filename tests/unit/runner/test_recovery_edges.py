@@ -177,6 +177,8 @@ def test_each_of_several_runs_gets_its_own_end(left: Left) -> None:
     """One has its end in the journal, one had done all, one is of a bot that is gone, and one goes on."""
     bots = [Claim(bot, SLOT, bot, 1, "loop", SLOT) for bot in ("b", "c", "d", "e")]
     left.ledger.claim(bots)
+    for claim in bots:  # which is not an end
+        left.journal.write("run_start", SLOT, {"bot": claim.bot, "slot": SLOT, "run_id": claim.run_id, "attempt": 1})
     left.journal.write("run_end", SLOT, {"bot": "b", "slot": SLOT, "run_id": "b", "attempt": 1}, outcome="failed")
     left.ledger.save_state("c", SLOT, {})
     manifest = replace(MANIFEST, bots=tuple(replace(ONE, id=bot) for bot in ("b", "c", "e")))
