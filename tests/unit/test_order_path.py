@@ -197,6 +197,7 @@ def test_what_is_not_found_is_sent_only_where_it_never_arrived(
     assert answer.status == ends
     assert len(desk.broker.sent) == (ends == "filled")
     assert desk.record().status == ends
+    assert desk.record().at == (NOW if ends == "filled" else SENT)
     if ends == "uncertain":
         assert (answer.reason, answer.filled_quantity) == (UNCERTAIN, 0.0)
 
@@ -208,6 +209,8 @@ def test_the_legs_of_an_order_that_came_to_nothing_end(desk: Desk, status: str, 
     """Those of one that has bought something stay."""
     desk.broker.becomes = {"ob-1": placed(status=status, filled=filled)}
     desk.send(BRACKET)
+    assert desk.record().terms == BRACKET.terms
+    assert [desk.record(name).terms for name in LEGS] == [Terms(limit=120.0), Terms(stop=80.0)]
     assert [desk.record(name).status for name in LEGS] == [legs] * 2
     reason = f"the order that it belongs to is {status}" if legs == "cancelled" else ""
     assert [desk.record(name).reason for name in LEGS] == [reason] * 2
@@ -215,6 +218,15 @@ def test_the_legs_of_an_order_that_came_to_nothing_end(desk: Desk, status: str, 
         ("sell", "a leg tp"),
         ("sell", "a leg sl"),
     ]
+
+
+def test_a_pair_of_exits_has_one_side(desk: Desk) -> None:
+    """Both close what is held."""
+    desk.send()
+    exits = replace(ORDER, client_order_id="ob-2", side="sell", terms=Terms(120.0, stop_loss=80.0, is_pair=True))
+    desk.broker.becomes = {"ob-2": placed("ob-2", "accepted", 0.0)}
+    assert desk.send(exits).status == "accepted"
+    assert [desk.record(name).side for name in ("ob-2", leg_id("ob-2", STOP_LOSS))] == ["sell", "sell"]
 
 
 def test_an_order_is_cancelled(desk: Desk) -> None:

@@ -163,11 +163,18 @@ def test_a_skip_that_the_ledger_missed_is_taken_up(left: Left, slot: datetime, a
     assert left.ledger.accounted_until("b") == accounted
 
 
-@pytest.mark.parametrize("by, accounted", [(-3600.0, SLOT), (3600.0, SLOT + timedelta(minutes=15))])
-def test_what_a_clock_that_was_ahead_passed_over_is_not_taken_up(left: Left, by: float, accounted: datetime) -> None:
-    """The clock was set back after the skip: the slot comes again."""
+@pytest.mark.parametrize("by, ahead, accounted", [
+    (-3600.0, timedelta(minutes=15), SLOT),
+    (-3600.0, timedelta(seconds=61), SLOT),
+    (-3600.0, timedelta(seconds=60), SLOT + timedelta(seconds=60)),  # a clock that is right may be so far behind
+    (3600.0, timedelta(minutes=15), SLOT + timedelta(minutes=15)),
+])  # fmt: skip
+def test_what_a_clock_that_was_ahead_passed_over_is_not_taken_up(
+    left: Left, by: float, ahead: timedelta, accounted: datetime
+) -> None:
+    """The clock was set back after the skip: a slot that lay ahead of it comes again."""
     left.ledger.account([("b", SLOT)])
-    left.journal.write("slot_skipped", SLOT, {"bot": "b", "slot": SLOT + timedelta(minutes=15)}, outcome="skipped")
+    left.journal.write("slot_skipped", SLOT, {"bot": "b", "slot": SLOT + ahead}, outcome="skipped")
     left.journal.write("clock_stepped", SLOT, by_s=by)
     recover(replace(MANIFEST, bots=(ONE,)), left.ledger, left.journal, SLOT + timedelta(hours=1))
     assert left.ledger.accounted_until("b") == accounted
