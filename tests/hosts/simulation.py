@@ -13,11 +13,11 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
-from openbell.postgres.lease import ASK, END_BEFORE, IN_FLIGHT, LEASE, LONGEST_TAKEOVER, SEND_WITHIN, Lease
+from openbell.postgres.lease import ASK, END_BEFORE, LONGEST_TAKEOVER, Lease
+from tests.hosts.simulated_database import Answer, Database, Rules
 
 PATIENCE = 5.0  # seconds that a process waits for an answer of the database
 CLOCK_RATE = 0.005  # by so much a clock may be fast or slow
@@ -26,38 +26,7 @@ EVERY = 1.0  # seconds between two slots
 WORST_MOMENT = 0.02  # of the questions before an order: the machine freezes while the answer is on its way
 CALM = 60.0  # seconds without bad luck at the end: all that was left open is settled then
 
-Answer = object
 Step = Generator[tuple[str, object], Answer, None]  # ("sleep", seconds) or ("call", what the database is to do)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What the database insists on. The tests weaken it, to see that the simulation would notice."""
-
-    in_flight: float = IN_FLIGHT
-    send_within: float = SEND_WITHIN
-    is_guarded: bool = True
-
-
-@dataclass
-class Database:
-    """One strategy's rows."""
-
-    rules: Rules
-    rate: float
-    epoch: int = 0
-    until: float = float("-inf")  # by its own clock
-    now: float = 0.0  # its own clock
-    claims: dict[int, tuple[int, int]] = field(default_factory=dict)  # slot → epoch and run, while it has no outcome
-    outcomes: list[int] = field(default_factory=list)  # slots, one for each outcome that was written
-    decided: int = 0  # slots up to here are claimed or passed over
-    intended: set[int] = field(default_factory=set)
-    acquired_at: list[float] = field(default_factory=list)  # true time of each epoch
-    granted_at: float = 0.0  # true time of the last acquisition or renewal
-
-    def owns(self, epoch: int) -> bool:
-        """Tell whether a transaction of this epoch goes through."""
-        return not self.rules.is_guarded or (epoch == self.epoch and self.now < self.until)
 
 
 class Host:
@@ -90,7 +59,6 @@ class Simulation:
         self._hosts = [Host(number, self._random) for number in range(hosts)]
         self.orders: list[tuple[int, int]] = []  # slot and epoch, as they came to the broker
         self.problems: list[str] = []
-        self.longest_takeover = 0.0
 
     def run(self) -> "Simulation":
         """Let it all happen."""
@@ -100,7 +68,7 @@ class Simulation:
         self._at(1.0, self._check_bound)
         while self._events and self._events[0][0] <= self._end:
             self.now, _, happen = heapq.heappop(self._events)
-            self.database.now = self.now * self.database.rate
+            self.database.true_now, self.database.now = self.now, self.now * self.database.rate
             happen()
         self._check()
         return self
@@ -165,7 +133,7 @@ class Simulation:
     def _loop(self, host: Host) -> Step:
         while True:
             asked_at = self._steady(host)
-            epoch = yield "call", self._acquire
+            epoch = yield "call", self.database.acquire
             if isinstance(epoch, int):
                 yield from self._own(host, Lease.granted(epoch, asked_at))
                 host.child, host.watch_ends = 0, None  # the loop has ended what it has started
@@ -174,14 +142,14 @@ class Simulation:
     def _own(self, host: Host, lease: Lease) -> Step:
         epoch = lease.epoch
         self._watch(host, lease)
-        if (yield "call", lambda: self._recover(epoch)) is TimeoutError:
+        if (yield "call", lambda: self.database.recover(epoch)) is TimeoutError:
             self._restart(host, self._random.uniform(0.5, 3))  # it could not start
         waiting: tuple[int, int] | None = None  # slot and run of a claim whose fate is not known
         while not lease.is_over(self._steady(host)):
             asked_at = self._steady(host)
             if lease.is_due(asked_at):
                 lease = lease.failed(asked_at)
-                granted = yield "call", lambda: self._renew(epoch)
+                granted = yield "call", lambda: self.database.renew(epoch)
                 if granted is False:
                     return
                 if granted is True:
@@ -191,7 +159,7 @@ class Simulation:
                 return
             if not host.child:
                 slot, run = waiting or (int(self.now / EVERY), next(self._numbers))
-                claimed = yield "call", partial(self._claim, epoch, slot, run)
+                claimed = yield "call", partial(self.database.claim, epoch, slot, run)
                 waiting = (slot, run) if claimed is TimeoutError else None
                 if claimed is True and not lease.is_over(self._steady(host)):
                     self._start(host, epoch, slot)
@@ -228,7 +196,7 @@ class Simulation:
         """Be a child: decide, intend, send, settle; then its end is written."""
         yield "sleep", self._random.choice([0.02, 0.5, 3.0, 9.0]) * self._random.uniform(0.5, 1.5)
         self._freeze_now_and_then(host)
-        intended = yield "call", lambda: self._intend(epoch, slot)
+        intended = yield "call", lambda: self.database.intend(epoch, slot)
         if intended is True:
             asked_at = self._steady(host)
             self._freeze_now_and_then(host)
@@ -239,62 +207,10 @@ class Simulation:
                 yield "sleep", self._random.uniform(0.01, 1)
                 yield "call", lambda: self.database.owns(epoch)  # its answer is settled
         while True:
-            ended = yield "call", lambda: self._finish(epoch, slot)
+            ended = yield "call", lambda: self.database.finish(epoch, slot)
             if ended is not TimeoutError:
                 break
         host.child = 0
-
-    # What the database does, each in one transaction
-
-    def _acquire(self) -> Answer:
-        row = self.database
-        if row.until + self._rules.in_flight >= row.now:
-            return None
-        if row.epoch:
-            self.longest_takeover = max(self.longest_takeover, self.now - row.granted_at)
-        row.epoch += 1
-        row.until = row.now + LEASE
-        row.granted_at = self.now
-        row.acquired_at.append(self.now)
-        return row.epoch
-
-    def _renew(self, epoch: int) -> Answer:
-        row = self.database
-        if epoch != row.epoch or row.now >= row.until:
-            return False
-        row.until, row.granted_at = row.now + LEASE, self.now
-        return True
-
-    def _recover(self, epoch: int) -> Answer:
-        row = self.database
-        if row.owns(epoch):
-            row.outcomes += row.claims
-            row.claims = {}
-        return None
-
-    def _claim(self, epoch: int, slot: int, run: int) -> Answer:
-        row = self.database
-        if row.owns(epoch) and row.claims.get(slot) == (epoch, run):
-            return True  # from an attempt without an answer
-        if not row.owns(epoch) or slot <= row.decided:
-            return False
-        row.outcomes += range(row.decided + 1, slot)  # passed over, and told in the same step
-        row.claims[slot] = epoch, run
-        row.decided = slot
-        return True
-
-    def _intend(self, epoch: int, slot: int) -> Answer:
-        row = self.database
-        if not row.owns(epoch) or slot in row.intended:
-            return False
-        row.intended.add(slot)
-        return True
-
-    def _finish(self, epoch: int, slot: int) -> Answer:
-        row = self.database
-        if row.owns(epoch) and row.claims.pop(slot, None) is not None:
-            row.outcomes.append(slot)
-        return None
 
     # Bad luck
 
@@ -371,7 +287,7 @@ def main() -> int:
     longest, epochs, bad = 0.0, 0, 0
     for seed in range(options.seed, options.seed + options.seeds):
         one = Simulation(seed).run()
-        longest, epochs = max(longest, one.longest_takeover), epochs + one.database.epoch
+        longest, epochs = max(longest, one.database.longest_takeover), epochs + one.database.epoch
         if one.problems:
             bad += 1
             print(f"seed {seed}: {one.problems[0]}")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from openbell.postgres.lease import LONGEST_TAKEOVER
-from tests.hosts.simulation import Rules, Simulation
+from tests.hosts.simulated_database import Rules
+from tests.hosts.simulation import Simulation
 
 SEEDS = 150
 
@@ -36,4 +37,4 @@ def test_a_seed_is_one_history() -> None:
     first, again = Simulation(7).run(), Simulation(7).run()
     assert (first.orders, first.database) == (again.orders, again.database)
     assert first.database.epoch > 1
-    assert first.longest_takeover > LONGEST_TAKEOVER / 2
+    assert first.database.longest_takeover > LONGEST_TAKEOVER / 2
