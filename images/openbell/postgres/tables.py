@@ -55,6 +55,11 @@ CREATE TABLE IF NOT EXISTS orders (
 );
 CREATE TABLE IF NOT EXISTS resting (client_order_id TEXT COLLATE "C" PRIMARY KEY, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS fees (client_order_id TEXT COLLATE "C" PRIMARY KEY, fee TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS splits (
+    symbol TEXT COLLATE "C" NOT NULL, day TEXT COLLATE "C" NOT NULL, ratio TEXT NOT NULL, PRIMARY KEY (symbol, day)
+);
+CREATE TABLE IF NOT EXISTS splits_until (symbol TEXT COLLATE "C" PRIMARY KEY, day TEXT COLLATE "C" NOT NULL);
+CREATE TABLE IF NOT EXISTS borrowed (symbol TEXT COLLATE "C" PRIMARY KEY, until TEXT NOT NULL);
 """
 
 SHARED_SCHEMA = "openbell"  # of what all strategies have in common

@@ -12,7 +12,7 @@ from openbell.postgres.database import Database
 from openbell.postgres.ledger import schema_of
 from openbell.postgres.ownership import guard_of
 from openbell.postgres.tables import PAPER
-from openbell.trading.brokers import BrokerError, paper_borrowing, paper_splits
+from openbell.trading.brokers import BrokerError
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.brokers.paper_tables import CURRENCY, STARTING_CASH
 from openbell.trading.markets import Market
@@ -44,7 +44,7 @@ class PostgresPaperBroker(PaperBroker):
         """Yield the connection for one call, with the account made if need be; what is not committed is undone."""
         try:
             if not self._is_there:
-                self._database.make(PAPER + paper_splits.TABLES + paper_borrowing.TABLES + _begin())
+                self._database.make(PAPER + _begin())
                 self._is_there = True
             yield cast("sqlite3.Connection", self._database)
         except sqlite3.Error as error:
