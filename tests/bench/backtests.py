@@ -109,8 +109,10 @@ def main() -> None:
     }
     with TemporaryDirectory() as folder:
         results = [
-            _measured("openbell, no journal", lambda: _ours(setup)),
-            _measured("openbell, with its journal", lambda: _ours(replace(setup, journal=Path(mkdtemp(dir=folder))))),
+            _measured("openbell, no journal", lambda: _ours(setup, prices)),
+            _measured(
+                "openbell, with its journal", lambda: _ours(replace(setup, journal=Path(mkdtemp(dir=folder))), prices)
+            ),
             _measured("backtrader, no journal", lambda: _theirs(bars, len(days))),
             _measured("the limit: the rule over plain lists", lambda: _limit(prices, days, manifest.bots[0].params)),
         ]
@@ -127,8 +129,10 @@ def main() -> None:
     print("All of them traded the same quantities on the same days at the same prices.")
 
 
-def _ours(setup: Setup) -> tuple[Fills, int]:
-    outcome = engine.run(setup, loader.load(FOLDER, ("run",))["run"])
+def _ours(setup: Setup, prices: Mapping[str, SymbolPrices]) -> tuple[Fills, int]:
+    # The prices are in memory, as the others have theirs.
+    market = PastMarket(prices, engine.SAMPLE, FOLDER)
+    outcome = engine.run(setup, loader.load(FOLDER, ("run",))["run"], market=market)
     return [(f"{one.at:%Y-%m-%d}", one.symbol, one.quantity, one.price) for one in outcome.fills], outcome.slots
 
 
