@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 EVERY = timedelta(seconds=5)
 STRATEGIES = ["daily", "fives"]
 RUNNING = ["daily", "fives", "supervisor"]
+# Of a bot that is due every five seconds, on a slow machine: what was due while neither server ran it, past its grace. Each such slot
+# is accounted for, and none has run twice.
+AWAY = ("coalesced", "late", "overlap")
 
 
 class OtherMachine(Machine):
@@ -75,7 +78,7 @@ def test_strategies_move_with_all_that_they_know(servers: tuple[Site, Site], tim
     assert sorted(new.containers()) == RUNNING
     wait_until(lambda: runs(new) > before + 2, "runs on the new server", 60, new.machine.container)
     lines = new.journal("fives")
-    assert_no_slot_is_lost_or_doubled(lines, EVERY, reasons=("coalesced", "restarted"))
+    assert_no_slot_is_lost_or_doubled(lines, EVERY, reasons=AWAY)
     old.machine.restart_engine()
     assert old.containers() == {}, time
 
@@ -107,7 +110,7 @@ def test_what_does_not_pass_its_gate_there_runs_here_again(servers: tuple[Site, 
     assert said.rstrip().endswith(f"; {old.machine.host} runs again")
     assert places(servers) == (old, new)
     wait_until(lambda: runs(old) > before + 2, "runs on the old server", 60, old.machine.container)
-    assert_no_slot_is_lost_or_doubled(old.journal("fives"), EVERY, reasons=("coalesced", "restarted"))
+    assert_no_slot_is_lost_or_doubled(old.journal("fives"), EVERY, reasons=AWAY)
 
 
 @pytest.mark.parametrize("lost", ["old", "new"])
@@ -131,7 +134,7 @@ def test_a_connection_that_is_lost_leaves_one_of_the_two_running(servers: tuple[
     places(servers)
     count = runs(running)
     wait_until(lambda: runs(running) > count + 1, "runs", 60, running.machine.container)
-    assert_no_slot_is_lost_or_doubled(running.journal("fives"), EVERY, reasons=("coalesced", "restarted"))
+    assert_no_slot_is_lost_or_doubled(running.journal("fives"), EVERY, reasons=AWAY)
 
 
 def test_what_runs_on_this_machine_moves_too(
@@ -164,7 +167,7 @@ def test_what_runs_on_this_machine_moves_too(
         assert sorted(new.containers()) == RUNNING
         wait_until(lambda: "moved along" in new.run("ps")[1], "the pause", 60)
         wait_until(lambda: runs(new) > 2, "runs", 60, new.machine.container)
-        assert_no_slot_is_lost_or_doubled(new.journal("fives"), EVERY, reasons=("coalesced", "restarted"))
+        assert_no_slot_is_lost_or_doubled(new.journal("fives"), EVERY, reasons=AWAY)
         assert "Nothing runs here" in here("down")
     finally:
         here("down")
