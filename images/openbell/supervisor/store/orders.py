@@ -70,7 +70,7 @@ class OrderTable:
 
     def _follow(self, strategy: str, decision: DecisionRecord) -> DecisionRecord:
         order_id, status = decision.about.get("client_order_id"), decision.about.get("status")
-        if not order_id or status in FINAL:
+        if not isinstance(order_id, str) or not order_id or status in FINAL:
             return decision
         row = self._database.execute(
             "SELECT status, filled, price, side FROM orders WHERE strategy = ? AND client_order_id = ?",

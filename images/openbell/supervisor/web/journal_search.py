@@ -26,9 +26,10 @@ class Filters:
 
     def matches(self, event: Event) -> bool:
         """Tell whether a line is wanted."""
-        if self.event not in {"", event["event"]} or self.bot not in {"", event.get("bot")}:
+        # A strategy may have written anything there, also what no set could hold.
+        if self.event not in ("", event["event"]) or self.bot not in ("", event.get("bot")):
             return False
-        if self.symbol not in {"", event.get("symbol")} and self.symbol not in _list(event.get("symbols")):
+        if self.symbol not in ("", event.get("symbol")) and self.symbol not in _list(event.get("symbols")):
             return False
         return not self.text or self.text.casefold() in json.dumps(event, ensure_ascii=False).casefold()
 

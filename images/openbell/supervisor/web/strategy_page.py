@@ -161,7 +161,7 @@ def _orders(symbol: str, points: Sequence[Point], decisions: Sequence[DecisionRe
     marks, index = [], 0
     for decision in sorted((one for one in decisions if one.symbol == symbol), key=lambda one: one.at):
         side = decision.action if decision.action in {"buy", "sell"} else decision.about.get("side")
-        if side not in {"buy", "sell"} or decision.at < points[0][0] - timedelta(seconds=1):
+        if side not in ("buy", "sell") or decision.at < points[0][0] - timedelta(seconds=1):
             continue
         while index + 1 < len(points) and points[index + 1][0] <= decision.at:
             index += 1

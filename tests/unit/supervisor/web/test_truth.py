@@ -126,3 +126,26 @@ def test_without_a_channel_nothing_is_well(quiet: Client) -> None:
     text = quiet.ask("/strategies/pulse").text
     assert headline in text
     assert 'id="headline" class="unsure"' in text
+
+
+@pytest.mark.parametrize("strange", [{"a": 1}, [1, [2]], 2**80, True, "x" * 5000])
+def test_strange_values_break_no_page(quiet: Client, strange: object) -> None:
+    """A strategy may write anything where an id, a side, a bot or a symbol should be."""
+    decide(quiet, "accepted", client_order_id=strange, action="refused", side=strange)
+    fields = {"bot": "pulse", "slot": quiet.world.slot("12:01:00"), "run_id": "run-1", "symbol": strange}
+    quiet.world.write("decision", fields, action="buy", qty=strange, client_order_id="x", status="accepted")
+    quiet.world.write("order", {"bot": strange}, **(ORDER | {"side": strange}), status="filled")
+    quiet.world.write(
+        "account", fields, broker="paper", cash=strange, equity=1e-300, currency=strange, positions=strange
+    )
+    quiet.world.at("12:01:30")
+    for path in (
+        *PATHS,
+        "/journal",
+        "/journal?bot=pulse&symbol=AAPL",
+        "/money",
+        "/timeline",
+        "/api/trades",
+        "/api/bots",
+    ):
+        assert quiet.ask(path).status_code == 200, path
