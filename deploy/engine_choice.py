@@ -13,7 +13,7 @@ SCRIPT = "scripts/docker-ready"
 IMPOSSIBLE = 3  # its exit code where no engine can run; its last line says why
 
 
-def wish(given: Mapping[str, str]) -> Engine | None:
+def requested(given: Mapping[str, str]) -> Engine | None:
     """Return what ENGINE asks for, or None where it leaves the choice; CommandError if it says something else."""
     match given.get("ENGINE", ""):
         case "docker":

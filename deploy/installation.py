@@ -150,7 +150,7 @@ class OnHost:
 
     def has_data(self) -> bool:
         """Tell whether anything was deployed."""
-        return host_state.look(self._connection).current is not None
+        return host_state.fetch(self._connection).current is not None
 
     def backup(self, target: BinaryIO, *words: str) -> Output:
         """Read the volumes in a container for that alone, and bring what it writes here."""

@@ -234,4 +234,4 @@ def _must_be_free(host: Host) -> None:
 
 
 def _running(connection: Connection) -> frozenset[str]:
-    return frozenset(name for name, one in host_state.look(connection).containers.items() if one.state == "running")
+    return frozenset(name for name, one in host_state.fetch(connection).containers.items() if one.state == "running")

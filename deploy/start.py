@@ -33,10 +33,10 @@ def up(settings: Settings, options: Namespace) -> int:
     log, given = log_to_stdout(settings.log), values(Path(".env"), os.environ)
     places = LocalPaths(strategies_folder().absolute(), data_folder(settings.project, given))
     plain = ProcessTarget(settings, places.data)
-    wish = engine_choice.wish(given)
+    requested = engine_choice.requested(given)
     log.info("checking the strategies")
     must_pass(settings, options, "started")
-    if engine_choice.choose(wish, processes_run=plain.runs) == "none":
+    if engine_choice.choose(requested, processes_run=plain.runs) == "none":
         _start_processes(plain, places, settings, log)
         return _show(plain, settings, log)
     containers = LocalTarget(settings)
@@ -56,7 +56,7 @@ def restart(settings: Settings, without: str = "") -> None:
 
 def setup(_settings: Settings, _options: Namespace) -> int:
     """See to an engine, or say that this machine does without."""
-    engine_choice.choose(engine_choice.wish(values(Path(".env"), os.environ)), processes_run=False)
+    engine_choice.choose(engine_choice.requested(values(Path(".env"), os.environ)), processes_run=False)
     return 0
 
 

@@ -40,7 +40,7 @@ def show(where: Target, settings: Settings, patience: float) -> int:
     known = where.bots(patience) if found else None
     page = where.page if isinstance(where, target.LocalTarget | ProcessTarget) else f"make dashboard{where.option}"
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
-    if isinstance(where, RemoteTarget) and (release := host_state.look(where.connection).current):
+    if isinstance(where, RemoteTarget) and (release := host_state.fetch(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
     elif known is not None and supervisor_client.has_channel(settings.page) is False:
         text = f"{text}\n\n{NO_CHANNEL}"

@@ -125,7 +125,7 @@ class Stage:
         until = now() + LIMIT
         while True:
             self.keeper.step(now())
-            self._look()
+            self._poll()
             if is_done():
                 return
             if self._asked:
@@ -137,7 +137,7 @@ class Stage:
                 raise CommandError(msg)
             time.sleep(TURN)
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Show what is new."""
         for event in self._journal.new():
             self._seen.append(event)

@@ -47,7 +47,7 @@ class DeployOptions:
 
 
 def deploy(
-    host: Host, log: Log, wishes: DeployOptions, strategies: Path, before_start: BeforeStart = lambda *_: None
+    host: Host, log: Log, options: DeployOptions, strategies: Path, before_start: BeforeStart = lambda *_: None
 ) -> int:
     """Build what the checkout has, bring it to the host and put it in place; return the exit code.
 
@@ -55,24 +55,24 @@ def deploy(
     """
     build.use(host)
     configuration = build.configuration()
-    build.secret_values(configuration, strategies, wishes.strategy)  # what is missing is told before a long build
+    build.secret_values(configuration, strategies, options.strategy)  # what is missing is told before a long build
     with Connection(host) as connection:
         facts = read_facts(connection)
         _must_be_ready(host, facts, 0)
         build_platform.follow_host(host, facts, log)
         try:
             # Checked before the long build: another person's transaction, or our own, may still be under way.
-            with _lock(connection, "looking at what is there", "", wishes) as session:
+            with _lock(connection, "looking at what is there", "", options) as session:
                 if session:
-                    _tell_of_the_last(connection, host_state.look(connection), log)
+                    _tell_of_the_last(connection, host_state.fetch(connection), log)
         except LockHeldError as held:
             return _attach(connection, held, log)
         build.images(configuration, log)
         name = provenance.new_id(provenance.here().at)
         try:
-            with _lock(connection, f"deploying {name}", name, wishes) as session:
-                there = host_state.look(connection)
-                part = _part(configuration, there, wishes.strategy, strategies)
+            with _lock(connection, f"deploying {name}", name, options) as session:
+                there = host_state.fetch(connection)
+                part = _part(configuration, there, options.strategy, strategies)
                 references = list(resolve.images(part).values())
                 inventory = host_images.read(connection)
                 known = there.current.layers if there.current else {}
@@ -81,17 +81,17 @@ def deploy(
                     draft = build.draft(name, part, shipment, strategies, there.current, inventory.tags)
                     if len(draft.ships) < len(set(references)):
                         shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))
-                    if wishes.strategy and there.current:
+                    if options.strategy and there.current:
                         draft = build.within(there.current, _its_compose(connection), draft)
-                    plan = plans.plan(draft.release, there, wishes.renames)
+                    plan = plans.plan(draft.release, there, options.renames)
                     _show(connection, plan, there, shipment)
                     _must_be_ready(host, facts, shipment.disk_bytes)
                     _must_have_memory(host, facts, plan)
                     if not plan.changes:
                         log.info("nothing to do: this is what runs there")
                     elif session:
-                        _may_stop(host, plan, yes=wishes.yes)
-                        _bring_all(connection, draft, plan, there, shipment, inventory, log, wishes)
+                        _may_stop(host, plan, yes=options.yes)
+                        _bring_all(connection, draft, plan, there, shipment, inventory, log, options)
                         before_start(connection, draft.release)
                         return _run(connection, session, name, draft.release, there, log)
                     return 0
@@ -99,16 +99,18 @@ def deploy(
             return _attach(connection, held, log)
 
 
-def rollback(host: Host, log: Log, wishes: DeployOptions) -> int:
+def rollback(host: Host, log: Log, options: DeployOptions) -> int:
     """Return to an earlier release, through the same gate; return the exit code."""
     with Connection(host) as connection:
         _must_be_ready(host, read_facts(connection), 0)
         name = provenance.new_id(provenance.here().at)
         try:
-            with _lock(connection, f"rolling back{f' to {wishes.to}' if wishes.to else ''}", name, wishes) as session:
-                there = host_state.look(connection)
+            with _lock(
+                connection, f"rolling back{f' to {options.to}' if options.to else ''}", name, options
+            ) as session:
+                there = host_state.fetch(connection)
                 _tell_of_the_last(connection, there, log)
-                release = plans.back(there, wishes.to)
+                release = plans.back(there, options.to)
                 plan = plans.plan(release, there, plans.renamed(release, there.current))
                 _show(connection, plan, there, None)
                 if not plan.changes and release == there.current:
@@ -116,7 +118,7 @@ def rollback(host: Host, log: Log, wishes: DeployOptions) -> int:
                     return 0
                 if session is None:
                     return 0
-                files = _transaction(plan, there, host, "rollback", wishes)
+                files = _transaction(plan, there, host, "rollback", options)
                 transaction.upload(connection, files, release.id, name, ())
                 return _run(connection, session, name, release, there, log)
         except LockHeldError as held:
@@ -126,7 +128,7 @@ def rollback(host: Host, log: Log, wishes: DeployOptions) -> int:
 def releases(host: Host) -> int:
     """List the releases that the host keeps, the newest first."""
     with Connection(host) as connection:
-        there = host_state.look(connection)
+        there = host_state.fetch(connection)
     if not there.releases:
         print(f"Nothing was deployed to {host.name}: `make deploy HOST={host.name}` does.")
         return 0
@@ -139,9 +141,9 @@ def releases(host: Host) -> int:
 
 
 @contextmanager
-def _lock(connection: Connection, purpose: str, name: str, wishes: DeployOptions) -> Iterator[HostLock | None]:
+def _lock(connection: Connection, purpose: str, name: str, options: DeployOptions) -> Iterator[HostLock | None]:
     """Hold the lock; a dry run changes nothing, and needs none."""
-    if wishes.dry_run:
+    if options.dry_run:
         yield None
         return
     with HostLock(connection, provenance.who(), purpose, name) as session:
@@ -194,19 +196,19 @@ def _bring_all(
     shipment: Shipment,
     inventory: HostImages,
     log: Log,
-    wishes: DeployOptions,
+    options: DeployOptions,
 ) -> None:
     """Store the release and the transaction on the host, and bring the images; nothing that runs is touched by it."""
     release = draft.release
     files = transaction.release_files(release, draft.compose, draft.environment, draft.files)
-    files |= _transaction(plan, there, connection.host, "deploy", wishes)
+    files |= _transaction(plan, there, connection.host, "deploy", options)
     transaction.upload(connection, files, release.id, release.id, draft.inherit)
     deliver(connection, shipment, inventory, log)
 
 
-def _transaction(plan: Plan, there: HostState, host: Host, action: str, wishes: DeployOptions) -> dict[str, str]:
+def _transaction(plan: Plan, there: HostState, host: Host, action: str, options: DeployOptions) -> dict[str, str]:
     who = provenance.who()
-    return transaction.transaction_files(plan, there.current, host.name, host.project, who, action, idle=wishes.idle)
+    return transaction.transaction_files(plan, there.current, host.name, host.project, who, action, idle=options.idle)
 
 
 def _run(connection: Connection, session: HostLock, name: str, release: Release, there: HostState, log: Log) -> int:

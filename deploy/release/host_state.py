@@ -51,7 +51,7 @@ def folder(host: Host) -> str:
     return f"{host.folder}/{host.project}"
 
 
-def look(connection: Connection) -> HostState:
+def fetch(connection: Connection) -> HostState:
     """Ask the host."""
     host = connection.host
     answer = program.ask(

@@ -15,7 +15,7 @@ from deploy.ssh.host import Host
 
 ANSWER_WITHIN = 15  # seconds for a host to accept a connection
 LOGIN_WITHIN = 60  # seconds until the host lets us in: an agent may ask its user
-_LOOK_EVERY = 0.01  # seconds
+POLL_INTERVAL = 0.01  # seconds
 
 # Ends ssh when this process has gone, however it went: then the other end of the input is closed. The connection has no
 # session of its own, since some servers allow two in all.
@@ -136,7 +136,7 @@ class ControlMaster:
             if time.monotonic() >= until:
                 msg = f"{self.host.name}: no login within {LOGIN_WITHIN} s: see what `{self.host.ssh}` waits for"
                 raise CommandError(msg)
-            time.sleep(_LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
         if added := errors.added_key(self._said()):
             told = f"openbell: {self.host.name}: as your ssh config asks, an unknown host key was accepted: {added}"
             print(told, file=sys.stderr)

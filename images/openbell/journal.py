@@ -109,7 +109,7 @@ class Journal:
             self._open(day)
         # A line that was cut short (full disk, power cut), by this process or another, must not swallow the next one.
         # One that another process is still writing only looks so, and not for long.
-        torn = all(_is_torn(self._file) for _ in _looks())
+        torn = all(_is_torn(self._file) for _ in _attempts())
         whole = b"\n" + line if torn else line
         written = os.write(self._file, whole)
         if self._echo:
@@ -140,7 +140,7 @@ class Journal:
         return self._redaction(text)
 
 
-def _looks() -> Iterator[None]:
+def _attempts() -> Iterator[None]:
     for pause in (0.0, 0.001, 0.002):
         if pause:
             time.sleep(pause)

@@ -27,7 +27,7 @@ class OwnDaysFile:
         self._version: int | None = None  # of the file that was read last; 0 is none
         self.problem = ""  # why the file cannot be used: what it said before goes on to hold
 
-    def look(self) -> bool:
+    def reload(self) -> bool:
         """Read the file if it has changed; tell whether the calendars have."""
         if self._root is None:
             return False

@@ -65,7 +65,7 @@ def assert_it_can_be_worked_with(host: Host) -> None:
         facts = read_facts(connection)
         assert unready(host, facts) is None
         with HostLock(connection, "alice@laptop", "a test", "x"):
-            assert host_state.look(connection).releases == ()
+            assert host_state.fetch(connection).releases == ()
             assert host_images.read(connection).zstd
         assert connection.run(("printf", "%s|", *WORDS)).text == "|".join(WORDS) + "|"
         audit.append(connection, {"action": "pause", "reason": WORDS[0]})
@@ -105,7 +105,7 @@ def test_one_session_is_too_few(machine: Machine) -> None:
         HostLock(connection, "alice@laptop", "a test", "x"),
         pytest.raises(CommandError, match=r"^vps: the server refuses another session .* MaxSessions to 2"),
     ):
-        host_state.look(connection)
+        host_state.fetch(connection)
 
 
 def test_busybox_in_front_of_everything(machine: Machine) -> None:
@@ -141,7 +141,7 @@ def test_a_tmp_that_cannot_be_written_is_named(machine: Machine, do: str) -> Non
         said = unready(host, read_facts(connection))
         assert said is not None
         assert said.startswith("vps: /tmp cannot be written there (read-only, or full)")
-        assert host_state.look(connection).releases == ()
+        assert host_state.fetch(connection).releases == ()
         assert host_images.read(connection).zstd
 
 

@@ -108,7 +108,7 @@ def _own_days(place: Place) -> Path:
 
 def _reads_own_days(place: Place) -> bool:
     file = OwnDaysFile(place.root)
-    file.look()
+    file.reload()
     return not file.problem
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from openbell.control import Control, Halt, Pause, Request, halt
 from openbell.runner.loop_control import LoopControl
-from openbell.runner.loop_lock import LOOK
+from openbell.runner.loop_lock import READ_REQUESTS
 from tests.unit.runner.fakes import wait_for
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
@@ -173,7 +173,7 @@ def test_a_loop_is_woken_when_somebody_asks_for_something(control: Control, tmp_
     (tmp_path / "journal" / "demo").mkdir(parents=True)
     loop = LoopControl(tmp_path, "demo", tmp_path / "journal" / "demo", "boot")
     woken: list[int] = []
-    before = signal.signal(LOOK, lambda number, _: woken.append(number))
+    before = signal.signal(READ_REQUESTS, lambda number, _: woken.append(number))
     try:
         loop.wake_on_change()
         changes = (
@@ -187,4 +187,4 @@ def test_a_loop_is_woken_when_somebody_asks_for_something(control: Control, tmp_
             wait_for(lambda: bool(woken), "the signal", 5)
     finally:
         loop.close()
-        signal.signal(LOOK, before)
+        signal.signal(READ_REQUESTS, before)

@@ -216,7 +216,7 @@ def test_a_price_that_is_none_passes_nothing(desk: Desk, price: float) -> None:
 def test_a_loss_that_is_not_known_passes_nothing(desk: Desk, equity: float) -> None:
     """The account says no number: the day's loss is not taken for none."""
     limits = Limits(max_daily_loss=100.0)
-    desk.context(limits=limits).look_at_equity()
+    desk.context(limits=limits).record_opening_equity()
     desk.broker.money = Account(1.0, "USDT", equity)
     assert desk.context(limits=limits).order(SYMBOL, "buy", 0.01, reason="up").status == "refused"
 

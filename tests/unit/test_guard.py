@@ -242,7 +242,7 @@ def test_a_loss_counts_from_the_days_first_look(desk: Desk, equity: float | None
     """The first run of the day looks before it decides; where the broker tells no equity, positions are counted."""
     desk.broker.equity, desk.broker.held = equity, 10.0
     limits = Limits(max_daily_loss=100.0)
-    desk.context(limits=limits).look_at_equity()
+    desk.context(limits=limits).record_opening_equity()
     desk.broker.equity = None if equity is None else 850.0
     desk.market.dollars = 85.0
     placed = desk.context(limits=limits).order("AAPL", "buy", 1, reason="x")

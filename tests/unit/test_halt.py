@@ -60,7 +60,7 @@ def test_the_reconcile_command(
     (tmp_path / "demo" / "strategy.toml").write_text('timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "5m"\n')
     monkeypatch.setenv("OPENBELL_FOLDER", str(tmp_path / "demo"))
     monkeypatch.setenv("OPENBELL_STRATEGY", "demo")
-    monkeypatch.setattr("openbell.trading.reconciliation.SECOND_LOOK", 0.0)
+    monkeypatch.setattr("openbell.trading.reconciliation.CONFIRM_AFTER", 0.0)
     assert reconcile.main([]) == 0
     ledger = Ledger(tmp_path / "state" / "demo" / "ledger.sqlite")
     ledger.hold({"AAPL": 2.0})

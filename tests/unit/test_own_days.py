@@ -103,18 +103,18 @@ def test_a_running_process_follows_the_control_space(tmp_path: Path) -> None:
     followed = OwnDaysFile(tmp_path)
     schedule = parsed("America/New_York", "XNYS", at="09:35")
 
-    assert not followed.look()
+    assert not followed.reload()
     publish_own_days(tmp_path, {"XNYS": OwnDays(frozenset({date(2026, 12, 9)}), {})})
-    assert followed.look()
+    assert followed.reload()
     assert next_slot(schedule, utc("2026-12-08 22:00")) == utc("2026-12-10 14:35")
 
     (tmp_path / "calendar.json").write_text("{")
-    assert not followed.look()
+    assert not followed.reload()
     assert followed.problem
     assert next_slot(schedule, utc("2026-12-08 22:00")) == utc("2026-12-10 14:35")
 
     (tmp_path / "calendar.json").unlink()
-    assert followed.look()
+    assert followed.reload()
     assert next_slot(schedule, utc("2026-12-08 22:00")) == utc("2026-12-09 14:35")
 
 
@@ -127,7 +127,7 @@ def test_the_command_publishes_what_it_is_given(
     assert own_days_command.main(['{"XNYS": {"closures": ["2026-12-09"]}}']) == 0
     assert own_days_command.main(['{"XNYS": {"closures": ["soon"]}}']) == 1
 
-    assert OwnDaysFile(tmp_path / "control").look()
+    assert OwnDaysFile(tmp_path / "control").reload()
     told = capsys.readouterr()
     assert told.out == "calendar.toml: 1 closures and 0 early closes of XNYS hold now\n"
     assert told.err.count("\n") == 1

@@ -102,8 +102,8 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk of a strategy that has bought two."""
-    monkeypatch.setattr(module, "SECOND_LOOK", 0.0)
-    monkeypatch.setattr(module, "SECOND_LOOK_SHARED", 0.0)
+    monkeypatch.setattr(module, "CONFIRM_AFTER", 0.0)
+    monkeypatch.setattr(module, "CONFIRM_AFTER_SHARED", 0.0)
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         ledger.hold({"AAPL": 2.0})

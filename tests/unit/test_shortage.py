@@ -73,14 +73,14 @@ def test_what_a_loop_has_answered_is_unknown(short: Shortage, tmp_path: Path) ->
 def test_own_closed_days_stay(short: Shortage, tmp_path: Path) -> None:
     """They are read again as soon as that is possible; a process that never knew them does not start."""
     known, new = OwnDaysFile(tmp_path), OwnDaysFile(tmp_path)
-    known.look()
+    known.reload()
     publish_own_days(tmp_path, {"XNYS": OwnDays(frozenset({date(2026, 12, 28)}), {})})
     short.begin()
-    assert not known.look()
+    assert not known.reload()
     with pytest.raises(OSError, match=r"."):
-        new.look()
+        new.reload()
     short.end()
-    assert known.look()
+    assert known.reload()
 
 
 def test_the_watch_keeps_what_it_knew(short: Shortage, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.venue_model import FORGETS, ModelBroker
 @pytest.fixture
 def attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Attempts:
     """A run whose purchase has filled at a venue that forgets ids, and whose answer was lost."""
-    monkeypatch.setattr(reconciliation, "SECOND_LOOK", 0.0)
+    monkeypatch.setattr(reconciliation, "CONFIRM_AFTER", 0.0)
     one = Attempts(lambda: Ledger(tmp_path / "ledger.sqlite"), tmp_path, FORGETS)
     one.venue.trouble = ["answer lost"]
     one.run()

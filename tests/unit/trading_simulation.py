@@ -219,7 +219,7 @@ def simulate(seed: int, rules: VenueRules, length: timedelta) -> Outcome:
     """Simulate one strategy; its files are in memory where the machine has such a place."""
     in_memory = Path("/dev/shm")  # noqa: S108 - a killed process loses nothing of what is not synced
     place = tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None)
-    with place as folder, patch.object(reconciliation, "SECOND_LOOK", 0.0):
+    with place as folder, patch.object(reconciliation, "CONFIRM_AFTER", 0.0):
         return TradingSimulation(seed, rules, Path(folder)).run(length)
 
 

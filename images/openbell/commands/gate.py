@@ -25,7 +25,7 @@ from openbell.slots import next_slot
 from openbell.strategy import loader
 from openbell.strategy_user import acting_as_supervisor
 
-LOOK_EVERY = 0.1  # seconds
+POLL_INTERVAL = 0.1  # seconds
 STANDBY = "standby"  # in place of a boot: another host runs the strategy, and this loop is ready to
 FAILED = 3  # exit code: it was judged; any other means that it could not be asked
 FAR_BACK = 1_000_000  # bytes of a day's journal in which a boot of some seconds ago is found
@@ -121,7 +121,7 @@ def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
             return STANDBY
         if time.monotonic() >= end:
             return None
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
 
 
 def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
@@ -151,7 +151,7 @@ def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime,
             waiting = ", ".join(sorted((due - watched.outcomes.keys()) | silent))
             error = next((watched.errors[bot] for bot in sorted(watched.errors)), "")
             return f"{waiting}: no run succeeded within {limit:g} s{f': {error}' if error else ''}"
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
 
 
 def _told(due: set[str], streams: set[str]) -> str:
@@ -203,7 +203,7 @@ def _supervisor(port: int, limit: float) -> int:
             said = str(error)
         finally:
             connection.close()
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
     return _fail(f"supervisor: not well within {limit:g} s: {said}")
 
 

@@ -13,7 +13,7 @@ from openbell.control import Halt
 from openbell.desired_state import CANNOT_KEEP, halt
 
 PATIENCE = 15.0  # seconds for all loops to answer; each looks within 5 s
-LOOK_EVERY = 0.1  # seconds
+POLL_INTERVAL = 0.1  # seconds
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,7 +45,7 @@ def _confirm(journal: Path, held: Halt | None, until: float) -> int:
         obeys = {name: _obeys(journal / name, held) for name in _running(journal)}
         if all(obeys.values()) or time.monotonic() >= until:
             break
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_INTERVAL)
     if not obeys:
         print("no loop is running")
         return 0

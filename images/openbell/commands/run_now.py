@@ -15,7 +15,7 @@ from openbell.journal import Event, Follower, days
 from openbell.manifest import ManifestError, suggestion
 from openbell.own_days_file import OwnDaysFile
 from openbell.paths import PathError, Paths, from_environment
-from openbell.runner.loop_lock import ask_to_look
+from openbell.runner.loop_lock import ask_to_read_requests
 from openbell.strategy import loader
 
 HEAD = frozenset({"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt"})
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     slot = None
     if options.slot:
-        OwnDaysFile(places.control).look()
+        OwnDaysFile(places.control).reload()
         try:
             slot = past_slot.read(options.slot, manifest.timezone)
             bots = past_slot.due(bots, slot, datetime.now(UTC))
@@ -73,7 +73,7 @@ def _run(places: Paths, bot: str, slot: datetime | None, wait: float) -> int:
     except CANNOT_KEEP as error:
         print(f"the request could not be written: {error}; is the strategy's container running?", file=sys.stderr)
         return 1
-    ask_to_look(places.state)
+    ask_to_read_requests(places.state)
     run_id = None
     for event in _events(follower, folder, time.monotonic() + wait):
         if event.get("request") == request.id and event["event"] == "request_refused":

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from openbell.paths import EPOCH
 from openbell.runner import orphans
-from openbell.runner.loop_lock import LOOK
+from openbell.runner.loop_lock import READ_REQUESTS
 from openbell.runner.output import Pipe
 from openbell.runner.processes import RUNNING, STACK_SIGNAL
 from openbell.runner.report import Failure, write_report
@@ -58,7 +58,7 @@ def become_run(stack: int) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, LOOK):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, READ_REQUESTS):
         signal.signal(number, signal.SIG_DFL)
     answer_stack(stack)
     RUNNING.clear()

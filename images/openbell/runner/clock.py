@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from openbell import clock, heartbeat
-from openbell.runner.loop_lock import LOOK
+from openbell.runner.loop_lock import READ_REQUESTS
 
 # A timer of the kernel's ends a wait as soon as the clock is set or the machine resumes. Without it (before Python 3.13,
 # or elsewhere than on Linux) the loop looks every second. Waking is what an idle loop costs, so with it the loop wakes no
@@ -37,8 +37,8 @@ class SystemClock:
     def __init__(self) -> None:
         self._wake, wake_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
-        # Without a handler SIGCHLD is ignored and ends no wait; LOOK says that a request was left.
-        for number in (signal.SIGCHLD, LOOK):
+        # Without a handler SIGCHLD is ignored and ends no wait; READ_REQUESTS says that a request was left.
+        for number in (signal.SIGCHLD, READ_REQUESTS):
             signal.signal(number, lambda *_: None)
         self._timer = _Timer()
 

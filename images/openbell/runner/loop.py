@@ -35,7 +35,7 @@ CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one bef
 TICK = timedelta(microseconds=1)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds from one start of a stream to the next
 RAN_WELL = 10.0  # seconds; a stream that ran so long had its connection: what cut it is no reason to wait
-LOOK_BACK = timedelta(days=1)  # for so long slots are owed when it is unknown which were decided on
+OWED_FOR = timedelta(days=1)  # for so long slots are owed when it is unknown which were decided on
 RUN_UP = (
     0.002  # seconds before a slot at which the loop wakes once, so that code and data are in the processor's caches
 )
@@ -136,7 +136,7 @@ class Loop:
         reach_back: a new bot owes the slots that are still within their grace, since this loop was started for them.
         """
         now = self._clock.now()
-        self._own_days.look()
+        self._own_days.reload()
         accounted: list[tuple[str, datetime]] = []
         schedules: dict[str, str] = {}
         for bot in self._manifest.bots:
@@ -145,7 +145,7 @@ class Loop:
             if until is not None and until > now + REPLAYED:
                 # The clock was ahead when this was written. What has really been decided is known by the claims.
                 self._replayed[bot.id] = until
-                until = max(self._ledger.newest_claim(bot.id, now) or now, now - LOOK_BACK)
+                until = max(self._ledger.newest_claim(bot.id, now) or now, now - OWED_FOR)
                 self._ledger.account_back([(bot.id, until)])
                 self._trusted_at = self._steady + TRUSTED
             # A new bot, or one with a new schedule, owes no slot of the time before.
@@ -175,7 +175,7 @@ class Loop:
         if abs(step) > CLOCK_STEP:
             self._clock_stepped(now, step)
         self._runs.watch(steady)
-        if self._own_days.look():
+        if self._own_days.reload():
             self._reschedule()
         if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openbell import answers
 from openbell.control import FOLDERS, Control, Halt, Pause, Request
-from openbell.runner.loop_lock import LOOK
+from openbell.runner.loop_lock import READ_REQUESTS
 
 
 class LoopControl(Control):
@@ -25,7 +25,7 @@ class LoopControl(Control):
             self.prepare()
 
     def wake_on_change(self) -> None:
-        """Let the kernel send LOOK when a person asks for something (dnotify); its handler has to be there.
+        """Let the kernel send READ_REQUESTS when a person asks for something (dnotify); its handler has to be there.
 
         Where that does not work the loop finds it at its next beat.
         """
@@ -33,7 +33,7 @@ class LoopControl(Control):
             with suppress(OSError):
                 file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 self._watched.append(file)
-                fcntl.fcntl(file, fcntl.F_SETSIG, LOOK)
+                fcntl.fcntl(file, fcntl.F_SETSIG, READ_REQUESTS)
                 changes = fcntl.DN_CREATE | fcntl.DN_DELETE | fcntl.DN_RENAME
                 fcntl.fcntl(file, fcntl.F_NOTIFY, changes | fcntl.DN_MULTISHOT)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openbell import foreign_files
 
-LOOK = signal.SIGUSR1  # asks a loop to read its requests now
+READ_REQUESTS = signal.SIGUSR1  # asks a loop to read its requests now
 
 
 class LoopLock:
@@ -41,9 +41,9 @@ class LoopLock:
         os.pwrite(self._file, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
 
 
-def ask_to_look(folder: Path) -> None:
+def ask_to_read_requests(folder: Path) -> None:
     """Ask the loop of this machine that holds the strategy to read its requests now; without the signal, it reads them within seconds."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         _, process, _, host = foreign_files.read_bytes(folder / "loop.lock", folder.parent, 200).decode().split()
         if host == os.uname().nodename:
-            os.kill(int(process), LOOK)
+            os.kill(int(process), READ_REQUESTS)

@@ -163,7 +163,7 @@ def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> F
 
 def _run(function: StrategyFunction, context: Context, process: int) -> object:
     """Let the strategy decide once, and return what its function returned."""
-    context.look_at_equity()
+    context.record_opening_equity()
     try:
         returned = function(context)
     finally:
@@ -177,7 +177,7 @@ def _run(function: StrategyFunction, context: Context, process: int) -> object:
 
 def _stream(function: StrategyFunction, context: StreamContext, process: int) -> None:
     """Let the strategy decide until it ends or is asked to end."""
-    context.look_at_equity()
+    context.record_opening_equity()
     signal.signal(signal.SIGTERM, lambda *_: context.stop())
     try:
         with contextlib.suppress(StreamStopped):

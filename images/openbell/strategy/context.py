@@ -21,9 +21,9 @@ from openbell.trading.brokers import Order, PlacedOrder
 class BotContext(TargetContext):
     """What scheduled and streaming strategies have in common, with what the loop asks of them."""
 
-    def look_at_equity(self) -> None:
+    def record_opening_equity(self) -> None:
         """Take the day's first look at the account, if a limit of the manifest counts from there."""
-        self._checks.look_at_equity(self.slot, self._clock())
+        self._checks.record_opening_equity(self.slot, self._clock())
 
     def leave_out(self, symbol: str, reason: str) -> bool:
         """Go on without a symbol that the market does not know, from the beginning; tell whether it was one of the bot's."""

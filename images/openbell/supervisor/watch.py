@@ -71,7 +71,7 @@ class Watch:
         self._saved_version = 0  # the version of the snapshot for which the last judgement was stored
         self._deployments = Deployments(control)
         self._own_days = OwnDaysFile(control)
-        self._own_days.look()
+        self._own_days.reload()
         self._machine = MachineMonitor(
             {"journal": journal, "control": control, "the supervisor's own volume": store.folder}, store.folder
         )
@@ -105,7 +105,7 @@ class Watch:
         self._began_at = self._began_at or now
         try:
             self._store.check_identity()
-            if self._own_days.look():
+            if self._own_days.reload():
                 self._state = None  # what is awaited was reckoned with the calendars that there were
             period = self._gaps.begin_step(now, self._store, reading=self.snapshot is None or self.snapshot.is_blind)
             state = self._state = self._state or self._load(now)

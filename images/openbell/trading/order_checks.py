@@ -266,7 +266,7 @@ class OrderChecks:
         held = self._broker.positions().values()
         return account.cash + sum(one.quantity * self._market.price(one.symbol, slot) for one in held)
 
-    def look_at_equity(self, slot: datetime, now: datetime) -> None:
+    def record_opening_equity(self, slot: datetime, now: datetime) -> None:
         """Take the day's first look at the account before anything is decided, if a limit asks for it.
 
         An account that cannot be looked at now keeps no exit from being sent: new exposure asks for it again.

@@ -21,10 +21,10 @@ from openbell.trading.waiting_orders import left_to_fill
 
 SELDOM = timedelta(seconds=10)  # runs that start together look once
 FEE = 0.005  # of a holding in coins
-LOOK_BACK = timedelta(days=30)  # how old a split or rename may be that explains a difference
+ACTIONS_FOR = timedelta(days=30)  # how old a split or rename may be that explains a difference
 Shares = Sequence[Mapping[str, tuple[float, float]]]  # of the other strategies on an account, see `account_shares`
-SECOND_LOOK_SHARED = 4.0  # seconds: what another strategy has just traded must have been passed on
-SECOND_LOOK = 0.7  # seconds: a fill may show in the order before it shows in the position
+CONFIRM_AFTER_SHARED = 4.0  # seconds: what another strategy has just traded must have been passed on
+CONFIRM_AFTER = 0.7  # seconds: a fill may show in the order before it shows in the position
 ADOPTED = "given up by make reconcile ADOPT=1: what the broker holds counts"
 _EXACT = 1e-6  # of a quantity, which brokers round
 
@@ -109,12 +109,12 @@ def differences(
     news = [] if news is None else news
     news += follow(broker, ledger, now)
     others = shared() if shared is not None else []
-    found = _look(broker, ledger, symbols, without, others or ())
+    found = _compare(broker, ledger, symbols, without, others or ())
     if found:
-        time.sleep(SECOND_LOOK if shared is None else SECOND_LOOK_SHARED)
+        time.sleep(CONFIRM_AFTER if shared is None else CONFIRM_AFTER_SHARED)
         news += follow(broker, ledger, now)
         others = shared() if shared is not None else []
-        confirmed = _look(broker, ledger, symbols, without, others or ())
+        confirmed = _compare(broker, ledger, symbols, without, others or ())
         found = [one for one in confirmed if any(one.symbol == first.symbol for first in found)]
     return [one for one in found if one.is_shortfall] if others is None else found
 
@@ -129,7 +129,7 @@ def holdings(ledger: Ledger) -> dict[str, tuple[float, float]]:
     }
 
 
-def _look(
+def _compare(
     broker: Broker, ledger: Ledger, symbols: tuple[str, ...], without: Collection[str], others: Shares
 ) -> list[Difference]:
     # Another run's order that fills between the two questions must not look like a difference: what the ledger says is
@@ -219,7 +219,7 @@ def take_up(broker: Broker, ledger: Ledger, found: Iterable[Difference], now: da
     if not found or not isinstance(broker, TellsCorporateActions):
         return []
     try:
-        told = broker.corporate_actions([one.symbol for one in found], (now - LOOK_BACK).date())
+        told = broker.corporate_actions([one.symbol for one in found], (now - ACTIONS_FOR).date())
     except BrokerError:
         return []  # the difference is told, and the next reconciliation asks again
     taken: list[CorporateAction] = []

@@ -40,7 +40,7 @@ from openbell.trading.venues import (
 )
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between queries of an order that is not filled yet
-LOOKS = 3  # at an order whose answer was lost
+LOOKUPS = 3  # at an order whose answer was lost
 SUCCESSORS = 20  # replacements of one order that are followed
 
 
@@ -88,9 +88,9 @@ class AlpacaBroker:
             try:
                 placed = self._send(order)
             except DuplicateError as duplicate:
-                placed = self._look(order, duplicate)
+                placed = self._recover(order, duplicate)
             except UnansweredError as unanswered:
-                placed = self._look(order, unanswered)
+                placed = self._recover(order, unanswered)
             except RefusedError as refused:
                 now = datetime.now(UTC)
                 return PlacedOrder("", *_of(order), "rejected", 0.0, None, now, str(refused))
@@ -194,9 +194,9 @@ class AlpacaBroker:
         )
         return placed_of(answer)
 
-    def _look(self, order: Order, why: VenueError) -> PlacedOrder:
+    def _recover(self, order: Order, why: VenueError) -> PlacedOrder:
         """Return the order that was perhaps accepted; BrokerError if the venue does not know it, or does not say."""
-        for wait in FILL_WAITS[:LOOKS]:
+        for wait in FILL_WAITS[:LOOKUPS]:
             if (placed := self._find(order.client_order_id)) is not None:
                 return placed
             self._pause(wait)

@@ -106,9 +106,9 @@ class ExchangeBroker:
             try:
                 placed = self._send(order, quantity)
             except DuplicateError as error:
-                return self._look(order, error)
+                return self._recover(order, error)
             except UnansweredError as error:
-                return self._look(order, error)
+                return self._recover(order, error)
             except RefusedError as refused:
                 return self._rejected(order, refused)
             # What waits for its price is there; the loop follows it between slots.
@@ -228,7 +228,7 @@ class ExchangeBroker:
                 raise UnansweredError(str(missing)) from missing
         return self._placed(answer, order.client_order_id)
 
-    def _look(self, order: Order, why: VenueError) -> PlacedOrder:
+    def _recover(self, order: Order, why: VenueError) -> PlacedOrder:
         found = self.find(order.client_order_id)
         if found is None:
             msg = f"{why}; the order has not arrived, and a next attempt sends it"
