@@ -19,6 +19,7 @@ from openbell.backtest.engine import Setup
 from openbell.backtest.past import PastMarket, SymbolPrices, calendars_of, load
 from openbell.strategy import loader
 from openbell.trading.markets import Bar
+from tests.bench import one_share
 from tests.bench.figures import Table
 
 FOLDER = Path(__file__).resolve().parents[2] / "strategies" / "ma_crossover"
@@ -126,7 +127,9 @@ def main() -> None:
     if any(_rounded(result.fills) != _rounded(results[0].fills) for result in results):
         msg = "they have not traded the same"
         raise SystemExit(msg)
-    print("All of them traded the same quantities on the same days at the same prices.")
+    print("All of them traded the same quantities on the same days at the same prices.\n")
+    for table in one_share.tables(lambda bars: Feed(bars=bars)):
+        print(table)
 
 
 def _ours(setup: Setup, prices: Mapping[str, SymbolPrices]) -> tuple[Fills, int]:

@@ -1,0 +1,173 @@
+"""One share, one rule, a fixed quantity: our backtests beside backtrader, backtesting.py and vectorbt, alone and in a sweep."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+from statistics import median
+from subprocess import run
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import TypeVar
+
+import backtrader as bt
+
+from openbell import manifest as manifests
+from openbell.backtest import engine
+from openbell.backtest.engine import Setup
+from openbell.backtest.past import PastMarket
+from openbell.strategy import loader
+from openbell.trading.markets import Bar
+from tests.bench.figures import Table
+
+PEERS = Path(__file__).with_name("peers")
+ENVIRONMENT = Path(__file__).resolve().parents[2] / "build" / "bench-backtests"
+FAST, SLOW, QUANTITY, CASH, TIMES = 20, 50, 100, 100_000.0, 3
+SWEEP = tuple(product((5, 10, 15, 20), (30, 40, 50, 60)))
+MANIFEST = """timezone = "America/New_York"
+calendar = "XNYS"
+[[bot]]
+symbols = ["AAPL"]
+at = "09:35"
+params = { fast = 20, slow = 50 }
+"""
+STRATEGY = f"""def run(ctx):
+    fast, slow = ctx.params["fast"], ctx.params["slow"]
+    closes = ctx.bars("AAPL", "1d", slow).closes
+    if len(closes) < slow:
+        return
+    short, long = sum(closes[-fast:]) / fast, sum(closes) / slow
+    held = ctx.position("AAPL")
+    if short > long and not held:
+        ctx.order("AAPL", "buy", {QUANTITY}, reason="above")
+    elif short < long and held:
+        ctx.order("AAPL", "sell", held, reason="below")
+"""
+Fills = list[tuple[str, float, float]]  # day, quantity, price
+Result = TypeVar("Result")
+
+
+class Crossover(bt.Strategy):  # type: ignore[misc]
+    """The same rule with backtrader's averages: decided at a close, filled at the next opening."""
+
+    params = (("fast", FAST), ("slow", SLOW))
+
+    def __init__(self) -> None:
+        self.short, self.long = (bt.ind.SMA(self.data.close, period=period) for period in (self.p.fast, self.p.slow))
+        self.fills: Fills = []
+
+    def next(self) -> None:
+        """Decide."""
+        if self.short[0] > self.long[0] and not self.position:
+            self.buy(size=QUANTITY)
+        elif self.short[0] < self.long[0] and self.position:
+            self.sell(size=QUANTITY)
+
+    def notify_order(self, order: bt.Order) -> None:
+        """Note what was filled."""
+        if order.status == order.Completed:
+            day = bt.num2date(order.executed.dt).date().isoformat()
+            self.fills.append((day, order.executed.size, order.executed.price))
+
+
+def tables(feed: Callable[[Sequence[Bar]], object]) -> tuple[Table, Table]:
+    """Return the table of one backtest and that of a sweep. feed: makes backtrader's data of bars."""
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "one_share"
+        folder.mkdir()
+        (folder / "strategy.toml").write_text(MANIFEST)
+        (folder / "strategy.py").write_text(STRATEGY)
+        manifest = manifests.load(folder)
+        setup = Setup(folder, engine.NEVER, engine.NEVER)
+        market = engine.market_of(manifest, setup)
+        if not isinstance(market, PastMarket):
+            msg = "the sample has no prices"
+            raise TypeError(msg)
+        first, last = market.span()
+        setup = replace(setup, after=first - timedelta(days=1), until=last)
+        function = loader.load(folder, ("run",))["run"]
+        bars = list(market.of("AAPL").all_bars)
+        slots = len(list(engine.slots_of(setup, manifest.bots)))
+
+        def ours(journal: Path | None = None, **params: int) -> Fills:
+            done = engine.run(replace(setup, journal=journal, params=params), function, market=market)
+            return [(f"{one.at:%Y-%m-%d}", one.quantity, one.price) for one in done.fills]
+
+        def theirs(fast: int = FAST, slow: int = SLOW) -> Fills:
+            cerebro = bt.Cerebro(stdstats=False)
+            cerebro.broker.setcash(CASH)
+            cerebro.adddata(feed(bars))
+            cerebro.addstrategy(Crossover, fast=fast, slow=slow)
+            (ran,) = cerebro.run()
+            return list(ran.fills)
+
+        found = {
+            "openbell, no journal": _timed(ours),
+            "openbell, with its journal": _timed(lambda: ours(Path(mkdtemp(dir=scratch)))),
+            "backtrader": _timed(theirs),
+        }
+        sweeps = {
+            "openbell": _timed(lambda: [ours(fast=fast, slow=slow) for fast, slow in SWEEP])[0],
+            "backtrader": _timed(lambda: [theirs(fast, slow) for fast, slow in SWEEP])[0],
+        }
+        for name, (seconds, fills) in _peers(bars, Path(scratch) / "prices.csv").items():
+            if name.endswith(", sweep"):
+                sweeps[name.removesuffix(", sweep")] = seconds
+            else:
+                found[name] = seconds, [(day, quantity, price) for day, quantity, price in fills]
+    ours_second = found["openbell, no journal"][0]
+    rows = [
+        (name, str(len(fills)), f"{slots / seconds:,.0f}", f"{ours_second / seconds:.2f}x")
+        for name, (seconds, fills) in found.items()
+    ]
+    swept = [
+        (name, f"{seconds:.2f}", f"{len(SWEEP) * slots / seconds:,.0f}", f"{sweeps['openbell'] / seconds:.2f}x")
+        for name, seconds in sweeps.items()
+    ]
+    wanted = _rounded(found["openbell, no journal"][1])
+    for name, (_, fills) in found.items():
+        if _rounded(fills) != wanted:
+            print(f"{name} has not traded the same: {_rounded(fills)[:3]} for {wanted[:3]}", file=sys.stderr)
+    per = "slots per CPU second"
+    one = Table(f"one share, {slots:,} days", ("backtest", "orders filled", per, "/ ours"), tuple(rows))
+    return one, Table(f"a sweep of {len(SWEEP)}, one process", ("backtest", "CPU seconds", per, "/ ours"), tuple(swept))
+
+
+def _timed(function: Callable[[], Result]) -> tuple[float, Result]:
+    """Return the median of the CPU seconds that a function takes, and what it has returned last."""
+    seconds: list[float] = []
+    while True:
+        began = time.process_time()
+        found = function()
+        seconds.append(time.process_time() - began)
+        if len(seconds) == TIMES:
+            return median(seconds), found
+
+
+def _rounded(fills: Fills) -> list[tuple[str, float, float]]:
+    return [(day, round(quantity, 6), round(price, 6)) for day, quantity, price in fills]
+
+
+def _peers(bars: Sequence[Bar], path: Path) -> dict[str, tuple[float, Fills]]:
+    """Return what the peers that have an environment of their own took; none of them where that cannot be made."""
+    lines = [
+        f"{bar.timestamp:%Y-%m-%d},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume!r}" for bar in bars
+    ]
+    path.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(lines) + "\n")
+    uv = str(Path(sys.executable).with_name("uv"))
+    python = ENVIRONMENT / "bin" / "python"
+    locked = PEERS / "requirements-backtests.txt"
+    try:
+        if not python.exists():
+            run((uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)), check=True)
+        run((uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(locked)), check=True)
+        pairs = [f"{fast},{slow}" for fast, slow in SWEEP]
+        command = (str(python), str(PEERS / "backtests.py"), str(path), str(FAST), str(SLOW), str(QUANTITY), *pairs)
+        answer: dict[str, tuple[float, Fills]] = json.loads(run(command, check=True, capture_output=True).stdout)
+    except (OSError, ValueError) as error:
+        print(f"backtesting.py and vectorbt are left out: {error}", file=sys.stderr)
+        return {}
+    return answer
