@@ -10,7 +10,7 @@ from openbell.commands import preflight
 from openbell.ledger import Ledger
 from tests.unit.strategy_file import write
 
-TOML = 'timezone = "America/New_York"\nsecrets = ["KEY"]\n[[bot]]\nid = "b"\nsymbols = ["AAPL"]\nevery = "5m"\ntimeout = "2s"\n'
+TOML = 'timezone = "America/New_York"\nsecrets = ["KEY"]\n[[bot]]\nid = "b"\nsymbols = ["AAPL"]\nevery = "5m"\ntimeout = "30s"\n'
 CODE = 'def run(ctx):\n    ctx.order("AAPL", "buy", 1, reason="a test")\n    ctx.state["seen"] = 1\n'
 
 
@@ -66,7 +66,6 @@ def test_the_rehearsal_sees_the_state_that_there_is(image: Path) -> None:
         ("x = 1\n", "demo: bot b: strategy.py has no function run"),
         ("def run(ctx):\n    raise ValueError('no good')\n", "demo: bot b: ValueError: no good"),
         ("import os\ndef run(ctx):\n    os._exit(3)\n", "exit code 3 (os._exit)"),
-        ("import time\ndef run(ctx):\n    time.sleep(30)\n", "demo: bot b: its rehearsal did not end within 2 s"),
         ("def run(ctx):\n    raise ValueError(ctx.secret('KEY'))\n", "ValueError: ***"),
     ],
 )
@@ -77,6 +76,14 @@ def test_code_that_does_not_work_is_told(image: Path, code: str, said: str, capf
     told = capfd.readouterr().err
     assert said in told
     assert "s3cret" not in told
+
+
+def test_a_rehearsal_has_the_time_of_a_run(image: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """One that goes on longer is ended, and is an error."""
+    (image / "strategy.toml").write_text(TOML.replace("30s", "2s"))
+    (image / "strategy.py").write_text("import time\ndef run(ctx):\n    time.sleep(60)\n")
+    assert run(image, "--rehearse") == 1
+    assert "demo: bot b: its rehearsal did not end within 2 s" in capfd.readouterr().err
 
 
 def test_without_a_rehearsal_only_the_import_counts(image: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,12 @@ def ask(
     """Return the answer to one request; a list is sent in chunks. "~" stands for the catcher's own path."""
     connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
     where = path.replace("~", f"/v2/{catcher.secret}/openbell/pulse")
-    connection.request(
-        method, where, iter(body) if isinstance(body, list) else body, encode_chunked=isinstance(body, list)
-    )
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
+    with closing(connection):
+        connection.request(
+            method, where, iter(body) if isinstance(body, list) else body, encode_chunked=isinstance(body, list)
+        )
+        answer = connection.getresponse()
+        answer.read()
     return answer
 
 
@@ -39,10 +40,10 @@ def chunked(catcher: CapturingRegistry, path: str, pieces: list[bytes]) -> http.
     """Return the answer to a PATCH whose length is not known before, which is how an engine sends a layer."""
     connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
     headers = {"Transfer-Encoding": "chunked"}
-    connection.request("PATCH", path, iter(pieces), headers, encode_chunked=True)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
+    with closing(connection):
+        connection.request("PATCH", path, iter(pieces), headers, encode_chunked=True)
+        answer = connection.getresponse()
+        answer.read()
     return answer
 
 
