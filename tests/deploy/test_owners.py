@@ -55,7 +55,9 @@ def test_volumes_are_taken_over_with_all_that_is_in_them(engine: docker.DockerCl
         replace(volumes, 'command: ["true"]', "command: [openbell, prepare-volumes]")
         one.must("deploy")
         more_runs(one)
-        assert others(one, user_id("fives")) == []
+        # The last run before the switch may leave SQLite's side files behind; the new loop's runs write them by their group.
+        left = [line for line in others(one, user_id("fives")) if not line.endswith(("-wal", "-shm"))]
+        assert left == []
         one.must("rollback")
         more_runs(one)
         busy = ("overlap", "coalesced")  # on a slow machine a run lasts longer than five seconds

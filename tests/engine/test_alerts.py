@@ -32,7 +32,8 @@ def scene(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
     """The running kit; the channel's address comes in a file, as a secret."""
     bridge = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
     gateway = bridge.get("Gateway") or str(ip_network(bridge["Subnet"])[1])
-    kit = make_kit(tmp_path_factory.mktemp("alerts"), ["ticker"])
+    # What is started here waits for the engine's first check.
+    kit = make_kit(tmp_path_factory.mktemp("alerts"), ["ticker"], OPENBELL_HEALTH_INTERVAL="5s")
     with hook("0.0.0.0") as webhook, removed_afterwards(engine, kit.project):  # noqa: S104 - containers come from elsewhere
         secret = kit.folder / "alert-urls"
         secret.write_text(f"# where we hear of it\nphone={webhook.url(PATH, gateway)}\n")
