@@ -346,7 +346,7 @@ bench-portfolio: ## Measure the portfolio in both forms on a stand-in machine of
 	@$(python) -m tests.bench.portfolio $(if $(value QUICK),--quick)
 
 .PHONY: bench-backtest
-bench-backtest: ## Measure our backtests' slots per second beside backtrader's on the same rule and prices
+bench-backtest: ## Measure our backtests' slots per second beside those of backtrader, backtesting.py and vectorbt
 	@scripts/python-ready dev
 	@$(python) -m tests.bench.backtests
 
