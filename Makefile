@@ -247,7 +247,7 @@ test: lint ## Install what is missing and run the whole test suite
 test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (many minutes)
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m pytest -n auto --dist loadfile tests/deploy
+	@$(python) -m pytest -n auto --dist loadfile tests/deploy tests/engine
 
 .PHONY: test-walk
 test-walk: ## Deploy to a stand-in server, rename, roll back and break things 200 times at random, and count slots (an hour): [SEED=1]

@@ -102,6 +102,7 @@ def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None
     assert alarms(portfolio) == told
 
 
+@pytest.mark.deploy_long
 def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> None:
     """The first run of one strategy fails in the container for all: the previous containers run again."""
     choose(portfolio, "portfolio")

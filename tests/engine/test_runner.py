@@ -125,7 +125,10 @@ def test_a_pause_survives_a_restart(strategies: Strategies) -> None:
 
 @pytest.mark.parametrize(
     "strategy,place,seconds",
-    [("hung_import", "strategy.py", IMPORT_WITHIN), ("stalled", "Timeout (0:00:25)!", WATCHDOG)],
+    [
+        pytest.param("hung_import", "strategy.py", IMPORT_WITHIN, marks=pytest.mark.deploy_long),  # two minutes
+        ("stalled", "Timeout (0:00:25)!", WATCHDOG),
+    ],
 )
 def test_a_loop_that_stops_turning_ends_itself(
     strategies: Strategies, strategy: str, place: str, seconds: float
