@@ -184,7 +184,7 @@ def test_an_order_that_no_list_has_any_more_is_found_by_its_trades(bench: Bench)
 
 
 def test_an_order_that_was_never_traded_is_not_taken_for_another(bench: Bench) -> None:
-    """Somebody else's trade of the same symbol is not this order."""
+    """Another order's trade of the same symbol is not this order."""
     bench.book.loses_done = True
     bench.intents["ob-1"] = Intent(bench.kind.symbol, datetime.now(UTC))
     bench.book.place("theirs", bench.kind.symbol, "buy", 0.5, MARKET_ORDER)

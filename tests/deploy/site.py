@@ -187,6 +187,6 @@ def assert_no_slot_is_lost_or_doubled(
 
 
 def words_of(site: Site, strategy: str = "fives") -> str:
-    """Return what the strategy `fives`, whatever it is called, gives as its reason now, in the project's copy."""
+    """Return the reason that the strategy `fives`, perhaps renamed, gives now in the project's copy."""
     text = (site.kit.folder / "strategies" / strategy / "strategy.py").read_text()
     return text.split('WORDS = "')[1].split('"')[0]

@@ -48,7 +48,7 @@ def test_a_restore_stops_replaces_and_starts_again(deployed: Site, tmp_path: Pat
     wait_until(lambda: well(deployed), "everything to be well", 90, deployed.machine.container)
     assert "after the backup" not in must(deployed, "ps")
     must(deployed, "restore", f"FROM={kept}")
-    wait_until(lambda: "after the backup" in ask(deployed, "ps")[1], "the pause of before", 90)
+    wait_until(lambda: "after the backup" in ask(deployed, "ps")[1], "the earlier pause", 90)
     must(deployed, "resume", "BOT=daily")
 
 

@@ -201,7 +201,7 @@ class Walk:
     # What must be so after each step
 
     def lines(self) -> list[dict[str, object]]:
-        """Return all lines of the strategy's journal, read as files, whatever it was called."""
+        """Return all lines of the strategy's journal under each of its names, read as files."""
         folder = f"/var/lib/docker/volumes/{self.site.kit.project}_journal/_data"
         paths = " ".join(f"{folder}/{name}/*.jsonl" for name in NAMES)
         text = self.machine.shell(f"cat {paths} 2>/dev/null; true")

@@ -187,7 +187,7 @@ def test_what_others_hold_on_a_shared_account_is_not_adopted(desk: Desk) -> None
     ([{"AAPL": (3.0, 3.0)}, {"AAPL": (1.0, 1.0), "IBM": (9.0, 9.0)}], 6.0, []),
     ([{"AAPL": (3.0, 4.0)}], 6.0, []),  # an order of the other's may have bought one more
     ([{"AAPL": (3.0, 4.0)}], 5.5, []),
-    ([{"AAPL": (3.0, 3.0)}], 6.0, [(5.0, 6.0, 2.0, 3.0)]),  # somebody has bought one by hand
+    ([{"AAPL": (3.0, 3.0)}], 6.0, [(5.0, 6.0, 2.0, 3.0)]),  # one was bought by hand
     ([{"AAPL": (3.0, 3.0)}], 4.0, [(5.0, 4.0, 2.0, 1.0)]),
     ([{}], 2.0, []),
     ([{"IBM": (9.0, 9.0)}], 2.0, []),

@@ -61,7 +61,7 @@ def is_closed(connection: socket.socket) -> bool:
     "content", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"]
 )
 def test_a_request_that_takes_too_long_ends_with_its_connection(server: tuple[str, int], content: bytes) -> None:
-    """Whether nothing comes, half a head, or half a body that nobody waits for."""
+    """With no request, with half a head, and with half a body."""
     began = time.monotonic()
     with opened(server, content) as connection:
         while connection.recv(1 << 16):
