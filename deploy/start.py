@@ -3,13 +3,14 @@
 import json
 import os
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
 from deploy.check import must_pass
 from deploy.cli import operate
 from deploy.docker import build_output, compose, engine, generated, profiles
+from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import OPENBELL, ProcessTarget
@@ -109,12 +110,13 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
 def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
     for folder in engine.folders(where.project):
         _must_be_here(folder, settings)
-    if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in where.services()):
+    found = where.services()
+    if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in found):
         preflight.port(settings)
     preflight.engine_disk(Path(processes.output(compose.engine_folder()).strip()))
     build(log)
-    _renamed_must_stay(where)
-    if gives_way := _other_form():
+    _renamed_must_stay(found)
+    if gives_way := _other_form([one.name for one in found]):
         log.info("stopping the strategies' other form", services=", ".join(gives_way))
         processes.run(compose.remove(gives_way))
     log.info("starting the containers and waiting for their first sign of life")
@@ -132,10 +134,10 @@ def build(log: Log) -> None:
         raise CommandError(msg, code)
 
 
-def _renamed_must_stay(where: LocalTarget) -> None:
+def _renamed_must_stay(found: Iterable[Service]) -> None:
     """Raise CommandError, before anything is stopped, if a strategy's container is there under another name."""
     known = {*(folder.name for folder in strategy_folders(strategies_folder())), *taken_names(Path("compose"))}
-    orphans = [one for one in where.services() if known.isdisjoint((one.name, *one.strategies))]
+    orphans = [one for one in found if known.isdisjoint((one.name, *one.strategies))]
     if orphans and processes.run(compose.check_bots()):
         raise CommandError(RENAMED)
 
@@ -163,8 +165,10 @@ def _must_be_here(folder: str, settings: Settings) -> None:
         raise CommandError(msg)
 
 
-def _other_form() -> tuple[str, ...]:
+def _other_form(there: Sequence[str]) -> tuple[str, ...]:
+    """Return the services whose strategies will run in another form: those that are there."""
     asked = [name for name in values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "").split(",") if name]
-    if not asked:
+    if not asked or not there:
         return ()
-    return profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
+    replaced = profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
+    return tuple(name for name in replaced if name in there)

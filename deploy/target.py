@@ -55,6 +55,7 @@ class LocalTarget:
 
     def __init__(self, settings: Settings) -> None:
         self.project, self.page = settings.project, settings.page
+        self._healthy: set[str] = set()
 
     @property
     def engine(self) -> str | None:
@@ -63,7 +64,7 @@ class LocalTarget:
 
     def services(self) -> tuple[Service, ...]:
         """Ask the engine."""
-        return engine.services(self.project)
+        return engine.services(self.project, self._healthy)
 
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Ask the page."""

@@ -137,8 +137,8 @@ def up() -> Command:
 
 
 def down() -> Command:
-    """Stop and remove the containers; volumes and images stay."""
-    return (*COMPOSE, "down", "--remove-orphans")
+    """Stop and remove the containers, of all profiles; volumes and images stay."""
+    return (*COMPOSE, "--profile", "*", "down", "--remove-orphans")
 
 
 def logs(service: str | None, *, follow: bool) -> Logs:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from shutil import which
 
@@ -18,6 +19,7 @@ PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
+CHECKS_AT_ONCE = 4  # a check is a process in its container, and those that start need the CPU as well
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,18 @@ def remove(project: str, service: str) -> None:
         client.close()
 
 
-def services(project: str, at: str | None = None) -> tuple[Service, ...]:
-    """Return the project's containers by name; Problem if no engine answers at the address, which is ours by default."""
+def services(project: str, healthy: set[str]) -> tuple[Service, ...]:
+    """Return the project's containers by name; CommandError if no engine answers.
+
+    `healthy` are the starts of containers that have passed their check when this command asked before: those are not
+    asked again while the engine has no verdict of its own, and those that pass now are added.
+    """
     try:
-        client = docker.DockerClient(base_url=at or address(), timeout=20)
+        client = docker.DockerClient(base_url=address(), timeout=20)
         try:
             containers = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
-            found = [_seen(container) for container in _services_only(containers)]
+            with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
+                found = list(pool.map(lambda one: _as_service(one, healthy), _services_only(containers)))
         finally:
             client.close()
     except DockerException as error:
@@ -88,8 +95,8 @@ def services(project: str, at: str | None = None) -> tuple[Service, ...]:
     return tuple(sorted(found, key=lambda one: one.name))
 
 
-def service(attributes: Mapping[str, object], last_line: str) -> Service:
-    """Return the service that a container's inspection describes."""
+def service(attributes: Mapping[str, object], last_line: str = "") -> Service:
+    """Return the service that a container's inspection describes; the last line of its output is for one that is not well."""
     state, config = _mapping(attributes.get("State")), _mapping(attributes.get("Config"))
     labels = _mapping(config.get("Labels"))
     name = str(labels.get(SERVICE_LABEL, ""))
@@ -102,15 +109,20 @@ def service(attributes: Mapping[str, object], last_line: str) -> Service:
         exit_code=int(str(state.get("ExitCode", 0))),
         strategies=strategies(name, labels),
     )
-    return found if found.well else Service(**{**vars(found), "last_line": last_line})
+    return found if found.well else replace(found, last_line=last_line)
 
 
-def _seen(container: Container) -> Service:
-    found = service(container.attrs, _last_line(container))
+def _as_service(container: Container, healthy: set[str]) -> Service:
+    found = service(container.attrs)
+    if not found.well:
+        return replace(found, last_line=_last_line(container))
+    if found.health != "starting":
+        return found
     # After a start the engine asks for health only at the end of its first interval: ask the same question now.
-    if found.state == "running" and found.health == "starting" and _passes_its_check(container):
-        return replace(found, health="healthy", last_line="")
-    return found
+    start = f"{container.id} {_mapping(container.attrs.get('State')).get('StartedAt')}"
+    if start not in healthy and _passes_its_check(container):
+        healthy.add(start)
+    return replace(found, health="healthy") if start in healthy else found
 
 
 def _passes_its_check(container: Container) -> bool:

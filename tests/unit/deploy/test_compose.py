@@ -11,7 +11,7 @@ from deploy.docker.compose import Command, Inside, Logs
     [
         (compose.build(), "docker compose build"),
         (compose.up(), "docker compose up --detach --remove-orphans"),
-        (compose.down(), "docker compose down --remove-orphans"),
+        (compose.down(), "docker compose --profile * down --remove-orphans"),
         (compose.logs(None, follow=True), "docker compose logs --tail 200 --follow"),
         (compose.logs("pulse", follow=False), "docker compose logs --tail 200 --no-log-prefix pulse"),
         (compose.run("pulse", None), "docker compose exec -T pulse openbell run-now"),
