@@ -1,7 +1,6 @@
 """The commands of the README and of two pages of docs/ do what they say, in a copy of the project."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -16,6 +15,7 @@ import pytest
 
 from openbell import calendars
 from tests.engine.kit import ROOT, Kit, container_of, free_port, removed_afterwards, wait_until
+from tests.make import calls
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
 # Not here: the suite itself, what starts and stops the project, which the fixture does, and a slot of a day that will be too old.
@@ -55,14 +55,7 @@ def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactor
 
 def call(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
     """Run a command in the project's folder as from a fresh shell."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OPENBELL_", "COMPOSE_", "MAKE", "MFLAGS"))
-    }
-    return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
-    )
+    return calls.call(folder, ("bash", "-c", command), 280)
 
 
 def run(folder: Path, command: str) -> str:
