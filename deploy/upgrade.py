@@ -100,7 +100,7 @@ def _back_if_it_fails(before: checkout.Position, log: Log, saved: Path | None, *
         why = str(problem) or "interrupted"
         if runs and _make("up"):
             # Data are not put back by themselves: slots may have run meanwhile, and would run again.
-            msg = f"{why}; {before.commit[:12]} is back, but does not run either: `make up` says why, and {saved} is the backup from before"
+            msg = f"{why}; {before.commit[:12]} is back, but does not run either: `make up` says why; `make restore FROM={saved}` puts the data back as they were"
         else:
             msg = f"{why}; {before.commit[:12]} is back{' and runs' if runs else ''}"
         raise CommandError(msg) from None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.deploy.installation import Installation, git
+from tests.installation import Installation, git
 
 NEWS = "- Something that only this version has."
 

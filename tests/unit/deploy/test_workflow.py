@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy import own_folder
-from tests.unit.deploy.installation import ROOT, Installation
+from tests.installation import ROOT, Installation
 
 PLACES = {"kit", "strategies-of-mine"}
 # What the contexts of a workflow's expressions hold.

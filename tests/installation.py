@@ -4,13 +4,22 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 from tests.engine.kit import free_port
 
-ROOT = Path(__file__).parents[3]
-PARTS = ("Makefile", "CHANGELOG.md", "pyproject.toml", "requirements.txt", "compose.yaml", ".gitignore")
-FOLDERS = ("compose", "deploy", "images", "scripts")
+ROOT = Path(__file__).parents[1]
+PARTS = (
+    "Makefile",
+    "CHANGELOG.md",
+    "pyproject.toml",
+    "requirements.txt",
+    "compose.yaml",
+    ".gitignore",
+    ".dockerignore",
+)
+FOLDERS = ("compose", "deploy", "images", "scripts", "strategies")
 STRATEGY = 'timezone = "UTC"\n\n[[bot]]\nsymbols = ["AAPL"]\nevery = "1m"\ntimeout = "5m"\n'
 
 
@@ -23,7 +32,8 @@ def git(folder: Path, *words: str) -> str:
 class Installation:
     """The kit's repository with its releases, a clone of it, and a folder of strategies beside the clone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: str = "none") -> None:
+        self.engine, self.project = engine, f"openbell-test-{uuid.uuid4().hex[:8]}"
         self.origin, self.kit, self.data = folder / "origin", folder / "kit", folder / "data"
         self.origin.mkdir()
         for name in PARTS:
@@ -38,7 +48,7 @@ class Installation:
         (strategy / "strategy.toml").write_text(STRATEGY)
         (strategy / "strategy.py").write_text("def run(ctx):\n    pass\n")
         (self.kit / ".env").write_text(
-            f"COMPOSE_PROJECT_NAME=openbell-test-upgrade\nOPENBELL_PORT={free_port()}\nOPENBELL_STRATEGIES=../mine\n"
+            f"COMPOSE_PROJECT_NAME={self.project}\nOPENBELL_PORT={free_port()}\nOPENBELL_STRATEGIES=../mine\n"
         )
         self._python()
 
@@ -66,7 +76,7 @@ class Installation:
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in the clone, as make does."""
         ours = {
-            "ENGINE": "none",
+            "ENGINE": self.engine,
             "OPENBELL_DATA": str(self.data),
             "PYTHONPATH": f"{self.kit}:{self.kit}/images",
         }
