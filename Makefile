@@ -236,6 +236,11 @@ serverless: ## Write a strategy as a cloud function: TARGET=digitalocean|aws|gcp
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) serverless
 
+.PHONY: kubernetes
+kubernetes: ## Write what Compose would run as objects of Kubernetes into kubernetes/: [NAMESPACE=] [PROFILE=] [SECRETS=1]
+	@scripts/docker-ready
+	$(deploy) kubernetes
+
 ##@ Develop
 
 .PHONY: test

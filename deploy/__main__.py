@@ -17,6 +17,7 @@ from deploy.cli.known import must_exist
 from deploy.docker import compose, generated, profiles
 from deploy.errors import CommandError, of_the_machine
 from deploy.hosts import config
+from deploy.kubernetes import command as kubernetes
 from deploy.local import demo
 from deploy.local import run as local
 from deploy.local.process_target import ProcessTarget
@@ -202,6 +203,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "compare": backtests.compare,
     "history": backtests.history,
     "serverless": write_function,
+    "kubernetes": kubernetes.kubernetes,
     "provision": operate.provision,
     "stats": operate.take,
     "plan": plan,

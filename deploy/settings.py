@@ -40,6 +40,11 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_BLACKOUT": _SUPERVISORS,
     "OPENBELL_DATABASE": (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
+    "OPENBELL_REGISTRY": (
+        re.compile(r"[a-z0-9][\w.:/-]*"),
+        "a registry and a folder in it, such as registry.example.org/me",
+    ),
+    "OPENBELL_PULL_SECRET": (re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?"), "the name of a Secret"),
     "OPENBELL_PUBLIC": (re.compile(r"yes|no"), "yes or no"),
     "OPENBELL_TOKEN": _SUPERVISORS,
     "OPENBELL_TOKEN_FILE": _FILE,

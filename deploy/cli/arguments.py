@@ -168,6 +168,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         STRATEGY,
         Variable("MEMORY", "256", read=_megabytes, allowed="a number of MB such as 256", default=256),
     ),
+    "kubernetes": (Variable("NAMESPACE", "trading"), _switch("SECRETS")),
     "logs": (ONE_OR_ALL, _switch("FOLLOW", default=True), ON),
     "journal": (
         STRATEGY,

@@ -50,7 +50,8 @@ ALLOWED = {
     "runner": EVERYTHING,
     "commands": EVERYTHING,
     "__main__": EVERYTHING,
-    "deploy": frozenset({"calendars", "costs", "manifest", "terminal"}),
+    # strategy_user: a pod has to name the user that an image has.
+    "deploy": frozenset({"calendars", "costs", "foreign_files", "manifest", "strategy_user", "terminal"}),
 }
 TOP = frozenset({"runner", "supervisor", "commands", "__main__", "deploy"})
 # Former names of modules: strategies written for openbell 0.1.0 import them, and nothing of openbell's own does.

@@ -27,6 +27,7 @@ from openbell.runner.output import Pipe, say
 from openbell.runner.owners_control import OwnersControl
 from openbell.runner.startup import arm_watchdog, end_by
 
+HOST = "OPENBELL_HOST"  # what people call the machine that this container runs on
 SAY_EVERY = 30.0  # seconds between two lines about the same trouble
 
 
@@ -39,7 +40,9 @@ class Owner:
         self._boot_id = boot_id
         wait_no_longer_than(PATIENCE, RETRY)
         self._database = Database(places.database, SHARED_SCHEMA)
-        self._ownership = Ownership(self._database, places.strategy, boot_id, os.uname().nodename)
+        self._ownership = Ownership(
+            self._database, places.strategy, boot_id, os.environ.get(HOST) or os.uname().nodename
+        )
         self._copy = JournalCopy(places.database, places.journal, places.state, places.strategy)
         self._lease: Lease | None = None
         self._copy_at = 0.0
