@@ -100,5 +100,6 @@ def test_what_compose_asks_for_is_what_the_example_offers() -> None:
         for key in re.findall(r"\$\{([A-Z_]+)", file.read_text())
     }
     ours = {"OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG", "OPENBELL_STRATEGIES"}
+    ours |= {"OPENBELL_REGISTRY", "OPENBELL_PULL_SECRET"}  # of `make kubernetes`
     # OPENBELL_SOURCE is for our own commands to set: the folder of the build context with the strategies.
     assert (asked - {"OPENBELL_SOURCE"}) | ours == set(KEYS)
