@@ -26,12 +26,12 @@ help: ## List the targets
 
 .PHONY: setup
 setup: ## Install what is missing, Docker if it can run here, and start nothing
-	@scripts/python-ready host
+	@scripts/machine-ready host
 	@$(python) -m deploy setup
 
 .PHONY: up
 up: ## Install what is missing, build and start everything, and show it: [PROFILE=portfolio] [ENGINE=docker|none]
-	$(deploy) up
+	@scripts/machine-ready host && $(python) -m deploy up
 
 .PHONY: down
 down: ## Stop everything; journals and accounts stay
@@ -244,8 +244,9 @@ kubernetes: ## Write what Compose would run as objects of Kubernetes into kubern
 ##@ Develop
 
 .PHONY: test
-test: lint ## Install what is missing and run the whole test suite
-	@scripts/python-ready dev
+test: ## Install what is missing and run the whole test suite
+	@scripts/machine-ready dev
+	@$(MAKE) lint
 	@scripts/run-tests $(tests)
 
 .PHONY: test-deploy
