@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Desk:
 
     def context(self, attempt: int = 1, slot: datetime = SLOT) -> Context:
         """Return the context of an attempt."""
-        run = replace(RUN, attempt=attempt, slot=slot)
+        run = RUN._replace(attempt=attempt, slot=slot)
         return Context(MANIFEST, run, ADollarMarket(), self.broker, self.ledger, self.journal, lambda: SLOT)
 
     def lines(self, event: str = "") -> list[Event]:

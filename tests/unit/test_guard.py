@@ -171,7 +171,7 @@ def test_shares_of_alpaca_have_sessions_without_a_calendar(desk: Desk) -> None:
     desk.market.newest = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
     bot = replace(BOT, schedule=Schedule("UTC", every=timedelta(minutes=15)), symbols=("AAPL", "BTC/USD"))
     context = desk.context(bots=(bot,))
-    context._run = replace(context._run, slot=weekend)
+    context._run = context._run._replace(slot=weekend)
     context.bars("AAPL", "15m", 5)
     assert desk.lines("stale_data") == []
     context.bars("BTC/USD", "15m", 5)

@@ -117,7 +117,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk without any order."""
-    with closing(Ledger(tmp_path / "ledger.sqlite", in_memory=True)) as ledger:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield Desk(ledger, ABroker())
 
 
@@ -299,7 +299,7 @@ def test_an_order_is_asked_for(desk: Desk) -> None:
 
 def test_an_order_is_replaced(tmp_path: Path) -> None:
     """The broker gets the whole new order, and the ledger what came of it."""
-    with closing(Ledger(tmp_path / "ledger.sqlite", in_memory=True)) as ledger:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         desk = Desk(ledger, Replacing())
         desk.intend(status="accepted")
         answer = desk.path.replace(desk.record(), 5.0, Terms(limit=90.0))

@@ -102,7 +102,7 @@ def run(
     prices = market_of(manifest, setup) if market is None else market
     broker = BacktestBroker(prices, Decimal(str(setup.cash)), setup.costs, short=manifest.limits.short)
     with TemporaryDirectory(prefix="openbell-backtest-") as scratch:
-        ledger = BacktestLedger(Path(scratch))
+        ledger = BacktestLedger()
         journal = BacktestJournal(setup.journal, manifest.name)
         try:
             source = market_name(manifest, setup)

@@ -1,60 +1,149 @@
-"""The ledger of a backtest: the live one's code on a database in memory, which is read again only after it has changed.
+"""The ledger of a backtest: the live one's rules, on mappings in memory instead of a database.
 
-Between two orders nothing changes, and most slots have none: their positions and states need no query.
+What a run reads between two orders is there already, and an order costs no statement.
 """
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
 
-from openbell.ledger import Ledger
-from openbell.position import Position
+from openbell.ledger import Claim, Ledger, OrderRecord
+from openbell.ledger.orders import LONGEST_DAY, NEVER_ARRIVED
+from openbell.order_terms import FINAL, Terms
+from openbell.position import ZERO, Position
 
 
 class BacktestLedger(Ledger):
     """Decides and answers as `Ledger` does. A backtest that is cut off is run again from its beginning."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is the backtest's own; nothing is kept in it."""
-        self._known: dict[tuple[str, str], Position] = {}
-        self._held: dict[tuple[str, str, bool], Position] = {}  # the answers of `position`
-        self._stateless: set[str] = set()  # bots without a state; one that is there is a new copy for each run
-        super().__init__(folder / "ledger.sqlite", in_memory=True)
+    def __init__(self) -> None:
+        self._owner: Claim | None = None  # no other process has this ledger
+        self._group = None
+        self._orders: dict[str, OrderRecord] = {}
+        self._open: dict[str, OrderRecord] = {}  # those of which more may become
+        self._sent: dict[str, datetime] = {}  # when each order was sent, the newest last
+        self._paid: dict[str, Decimal] = {}  # fees in the quote currency, by order
+        self._flows: dict[str, Decimal] = {}
+        self._positions: dict[tuple[str, str], Position] = {}  # by bot and symbol, as fills have made them
+        self._untouched: dict[tuple[str, str], Position] = {}  # the answers about all others
+        self._facts: dict[str, str] = {}
+        self._states: dict[str, dict[str, str]] = {}  # by bot: each value as JSON, since every run gets a copy
 
-    def state(self, bot: str) -> dict[str, object]:
-        """Return the bot's own state."""
-        if bot in self._stateless:
-            return {}
-        state = super().state(bot)
-        if not state and not self._database.in_transaction:
-            self._stateless.add(bot)
-        return state
-
-    def position(self, bot: str, symbol: str, *, takes: bool = False) -> Position:
-        """Return what the bot's own orders have made of a symbol, as `Ledger.position` does."""
-        held = self._held.get((bot, symbol, takes))
-        if held is None:
-            held = super().position(bot, symbol, takes=takes)
-            if not self._database.in_transaction:
-                self._held[bot, symbol, takes] = held
-        return held
+    def close(self) -> None:
+        """Keep nothing."""
 
     @contextmanager
     def one_at_a_time(self) -> Iterator[None]:
         """Let orders be decided on at once: no other process has this ledger."""
         yield
 
-    def _position(self, bot: str, symbol: str) -> Position:
-        known = self._known.get((bot, symbol))
-        if known is None:
-            known = super()._position(bot, symbol)
-            if not self._database.in_transaction:  # what a transaction sees may be rolled back
-                self._known[bot, symbol] = known
-        return known
-
     def _transaction(self) -> AbstractContextManager[None]:
-        # Every write is in a transaction.
-        self._known.clear()
-        self._held.clear()
-        self._stateless.clear()
-        return super()._transaction()
+        return nullcontext()
+
+    def state(self, bot: str) -> dict[str, object]:
+        """Return the bot's own state."""
+        kept = self._states.get(bot)
+        return {key: json.loads(value) for key, value in kept.items()} if kept else {}
+
+    def save_state(self, bot: str, slot: datetime, state: Mapping[str, object]) -> None:  # noqa: ARG002 - no claim of the slot
+        """Replace the bot's own state."""
+        self._states[bot] = {key: json.dumps(value, allow_nan=False) for key, value in state.items()}
+
+    def fact(self, name: str) -> str | None:
+        """Return what `remember` was last told under this name."""
+        return self._facts.get(name)
+
+    def _remember(self, name: str, value: str) -> None:
+        self._facts[name] = value
+
+    def order(self, client_order_id: str) -> OrderRecord | None:
+        """Return what is known of an order, or None if it was never intended."""
+        return self._orders.get(client_order_id)
+
+    def open_orders(self) -> list[OrderRecord]:
+        """Return the orders of which more may become, in the order of the database, which is that of their ids."""
+        return [self._open[name] for name in sorted(self._open)]
+
+    def sent_since(self, at: datetime, without: Sequence[str] = ()) -> int:
+        """Return how many orders went to the broker on the day that begins then, as `Ledger.sent_since` does."""
+        count = 0
+        for name in reversed(self._sent):
+            if self._sent[name] < at:
+                break
+            status = self._orders[name].status
+            is_left_out = status in NEVER_ARRIVED or (status == "intended" and name in without)
+            count += self._sent[name] < at + LONGEST_DAY and not is_left_out
+        return count
+
+    def send_again(self, client_order_id: str, now: datetime) -> None:
+        """Record that an order is about to be sent `now`, whatever came of it earlier."""
+        del self._sent[client_order_id]
+        self._sent[client_order_id] = now
+        self._update_order(replace(self._orders[client_order_id], status="intended", at=now))
+
+    def amend(self, client_order_id: str, quantity: float, terms: Terms) -> None:
+        """Record that an order goes on with another quantity in all and other terms."""
+        self._update_order(replace(self._orders[client_order_id], quantity=float(quantity), terms=terms))
+
+    def _insert_order(self, order: OrderRecord, now: datetime) -> bool:
+        if order.client_order_id in self._orders:
+            return False
+        self._sent[order.client_order_id] = now
+        self._update_order(replace(order, quantity=float(order.quantity), at=now))
+        return True
+
+    def _update_order(self, order: OrderRecord) -> None:
+        self._orders[order.client_order_id] = order
+        if order.status in FINAL:
+            self._open.pop(order.client_order_id, None)
+        else:
+            self._open[order.client_order_id] = order
+
+    def _insert_fill(
+        self,
+        order: OrderRecord,
+        quantity: Decimal,  # noqa: ARG002 - the account of the backtest has the fills
+        each: Decimal | None,  # noqa: ARG002
+        fee: Decimal,
+        currency: str,
+        now: datetime,  # noqa: ARG002
+    ) -> None:
+        if currency == order.symbol.partition("/")[2]:
+            self._paid[order.client_order_id] = self._fees_paid(order.client_order_id) + fee
+
+    def _fees_paid(self, client_order_id: str) -> Decimal:
+        return self._paid.get(client_order_id, ZERO)
+
+    def flows(self) -> dict[str, Decimal]:
+        """Return, by currency, the money that the orders have brought in (above zero) or taken out."""
+        return self._flows
+
+    def _write_flow(self, currency: str, amount: Decimal) -> None:
+        self._flows[currency] = amount
+
+    def positions(self) -> list[Position]:
+        """Return what each bot's own orders have made of each symbol, closed positions included."""
+        return [self._positions[key] for key in sorted(self._positions)]
+
+    def position(self, bot: str, symbol: str, *, takes: bool = False) -> Position:  # noqa: ARG002 - each has its bot
+        """Return what the bot's own orders have made of a symbol."""
+        return self._position(bot, symbol)
+
+    def _position(self, bot: str, symbol: str) -> Position:
+        key = bot, symbol
+        found = self._positions.get(key) or self._untouched.get(key)
+        if found is None:
+            found = self._untouched[key] = Position(bot, symbol)
+        return found
+
+    def _write_position(self, one: Position) -> None:
+        self._positions[one.bot, one.symbol] = one
+
+    def _write_holdings(self, quantities: Mapping[str, float]) -> None:
+        """Keep nothing: positions by bot are all that a backtest needs."""
+
+    def _add_to_holdings(self, symbol: str, change: float) -> None:
+        """Keep nothing, as above."""

@@ -54,10 +54,10 @@ class SymbolPrices:
         self.is_daily = prices.length == DAY
         self._made: dict[timedelta, tuple[Sequence[Bar], Sequence[datetime], tuple[float, ...] | None]] = {}
         self._closed = 0  # how many bars had closed when a price was last asked for: the next slot is not far
-        self._until = datetime.min.replace(tzinfo=UTC)  # when the next bar closes
-        self._asked = self._until  # the instant that a price was last asked for, and that price
+        self._since = self._until = _ALWAYS  # when the last of them had closed, and when the next one does
+        self._opens = _ALWAYS  # when the next one opens
+        self._asked = _NEVER  # the instant that a price was last asked for, and that price
         self._price: float | None = None
-        self._since = self._until  # when the last of them had closed
 
     def bars(self, length: timedelta, count: int, at: datetime) -> Bars | None:
         """Return the last `count` bars of a length that had closed at `at`; None if there are none of that length."""
@@ -80,23 +80,37 @@ class SymbolPrices:
     def closed_before(self, at: datetime) -> int:
         """Return how many bars had closed at `at`."""
         if not self._since <= at < self._until:
-            self._closed = bisect_right(self.closed_at, at)
-            self._since = self.closed_at[self._closed - 1] if self._closed else _NEVER
-            self._until = self.closed_at[self._closed] if self._closed < len(self.closed_at) else _ALWAYS
+            closed_at = self.closed_at
+            following = self._closed + 1  # most slots are one bar after the one before
+            if at < self._until or (following < len(closed_at) and closed_at[following] <= at):
+                following = bisect_right(closed_at, at)
+            self._closed = following
+            self._since = closed_at[following - 1] if following else _NEVER
+            is_last = following == len(closed_at)
+            self._until, self._opens = (
+                (_ALWAYS, _ALWAYS) if is_last else (closed_at[following], self.opened_at[following])
+            )
         return self._closed
 
     def newest(self, at: datetime) -> KnownPrice | None:
         """Return the newest price that was known at `at`, and since when: a bar's opening, or the close before it."""
-        closed = self.closed_before(at)
-        if closed < len(self.opened_at) and self._since <= self.opened_at[closed] <= at:
-            return KnownPrice(self.opened_at[closed], self.all_bars[closed].open)
-        return KnownPrice(self.closed_at[closed - 1], self.all_bars[closed - 1].close) if closed else None
+        price = self.price(at)
+        self.closed_before(at)  # another instant may have been asked for since
+        return (
+            None
+            if price is None
+            else KnownPrice(self._opens if self._since <= self._opens <= at else self._since, price)
+        )
 
     def price(self, at: datetime) -> float | None:
         """Return the newest price that was known at `at`."""
         if at is not self._asked:  # a slot is one object, and asks several times
-            newest = self.newest(at)
-            self._asked, self._price = at, newest.price if newest else None
+            closed = self.closed_before(at)
+            self._asked = at
+            if self._since <= self._opens <= at:
+                self._price = self.all_bars[closed].open
+            else:
+                self._price = self.all_bars[closed - 1].close if closed else None
         return self._price
 
     def is_stale(self, at: datetime) -> bool:

@@ -17,16 +17,13 @@ from openbell.ledger.schema import SCHEMA, VERSION
 class LedgerDatabase:
     """One connection to a ledger. Every method raises sqlite3.Error if the file cannot be read or written."""
 
-    def __init__(self, path: Path, *, in_memory: bool = False) -> None:
-        """in_memory: nothing is kept beyond this object, for a backtest."""
+    def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._group = None if in_memory else GroupCommit(path)
+        self._group: GroupCommit | None = GroupCommit(path)
         self._owner: Claim | None = None
         # Threads of a strategy may order. A context lets one of them in at a time.
-        self._database = sqlite3.connect(
-            ":memory:" if in_memory else path, timeout=10, isolation_level=None, check_same_thread=False
-        )
+        self._database = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
         try:
             found = found_version(self._database, path, VERSION)
             use_group_commit(self._database)

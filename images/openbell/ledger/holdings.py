@@ -65,9 +65,8 @@ class Holdings(LedgerDatabase):
         The difference goes to the bot that holds most of the symbol, or to the first one that asks for it. lost: orders of
         unknown fate that are given up in the same step, for this reason: what they have filled is in the quantities.
         """
-        statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity"
         with self._transaction():
-            self._database.executemany(statement, list(quantities.items()))
+            self._write_holdings(quantities)
             for client_order_id in lost:
                 self._database.execute(
                     "UPDATE orders SET status = 'lost' WHERE client_order_id = ? AND status = 'uncertain'",
@@ -81,6 +80,10 @@ class Holdings(LedgerDatabase):
                 most = max(held, key=lambda one: abs(one.quantity), default=Position(SHARED, symbol))
                 others = sum((one.quantity for one in held if one.bot != most.bot), ZERO)
                 self._write_position(after_adoption(most, decimal(quantity) - others, now or datetime.now(UTC)))
+
+    def _write_holdings(self, quantities: Mapping[str, float]) -> None:
+        statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity"
+        self._database.executemany(statement, list(quantities.items()))
 
     def split(self, symbol: str, ratio: Decimal, event: str) -> bool:
         """Take up that each unit of a symbol has become `ratio` units, once for an event; tell whether this was the time."""

@@ -15,7 +15,7 @@ from openbell.position import ZERO, after_fill, decimal
 
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
 _NAMED = "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms"
-_NEVER_ARRIVED = ("refused", "lost")  # statuses of orders that never reached the broker
+NEVER_ARRIVED = ("refused", "lost")  # statuses of orders that never reached the broker
 LONGEST_DAY = timedelta(hours=25)  # one on which clocks are put back
 
 
@@ -24,26 +24,22 @@ class Orders(Holdings):
 
     def intend(self, order: OrderRecord, now: datetime | None = None) -> OrderRecord | None:
         """Record durably that an order is about to be sent `now`; return the earlier record if there is one."""
-        row = (
-            order.client_order_id,
-            order.bot,
-            text_of(order.slot),
-            order.symbol,
-            order.side,
-            order.leg,
-            order.quantity,
-            order.status,
-        )
         with self._transaction():
             self.check_epoch()
-            statement = f"INSERT INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
-            is_new = self._database.execute(statement, row).rowcount == 1
-            statement = "INSERT INTO sent (client_order_id, at) VALUES (?, ?) ON CONFLICT DO NOTHING"
-            self._database.execute(statement, (order.client_order_id, text_of(now or datetime.now(UTC))))
-            if text := order.terms.encoded():
-                statement = "INSERT INTO terms VALUES (?, ?) ON CONFLICT DO NOTHING"
-                self._database.execute(statement, (order.client_order_id, text))
+            is_new = self._insert_order(order, now or datetime.now(UTC))
         return None if is_new else self.order(order.client_order_id)
+
+    def _insert_order(self, order: OrderRecord, now: datetime) -> bool:
+        """Write an order that has none of its id before it; tell whether that was so."""
+        named, slot = order.client_order_id, text_of(order.slot)
+        row = (named, order.bot, slot, order.symbol, order.side, order.leg, order.quantity, order.status)
+        statement = f"INSERT INTO orders ({_ORDER}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
+        is_new = self._database.execute(statement, row).rowcount == 1
+        statement = "INSERT INTO sent (client_order_id, at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._database.execute(statement, (named, text_of(now)))
+        if text := order.terms.encoded():
+            self._database.execute("INSERT INTO terms VALUES (?, ?) ON CONFLICT DO NOTHING", (named, text))
+        return is_new
 
     def send_again(self, client_order_id: str, now: datetime) -> None:
         """Record durably that an order is about to be sent `now`, whatever came of it earlier."""
@@ -85,7 +81,7 @@ class Orders(Holdings):
         marks = ", ".join("?" for _ in without)
         mine = f" AND NOT (status = 'intended' AND orders.client_order_id IN ({marks}))" if without else ""
         statement = f"SELECT COUNT(*) FROM {ALL_OF_ORDERS} WHERE at >= ? AND at < ? AND status NOT IN (?, ?){mine}"
-        values = (text_of(at), text_of(at + LONGEST_DAY), *_NEVER_ARRIVED, *without)
+        values = (text_of(at), text_of(at + LONGEST_DAY), *NEVER_ARRIVED, *without)
         return int(self._database.execute(statement, values).fetchone()[0])
 
     def orders(self, bot: str, slot: datetime) -> list[OrderRecord]:
@@ -118,24 +114,27 @@ class Orders(Holdings):
             before = self.order(client_order_id)
             if before is None or filled < before.filled or (before.status in FINAL and status not in FINAL):
                 return None
-            statement = "UPDATE orders SET status = ?, order_id = ? WHERE client_order_id = ?"
-            self._database.execute(statement, (status, order_id or before.order_id, client_order_id))
-            fee = max(fee, before.fee)  # not every answer tells it
-            statement = "UPDATE sent SET filled = ?, fee = ?, price = ?, reason = ? WHERE client_order_id = ?"
-            price = before.price if price is None else price
-            self._database.execute(statement, (filled, fee, price, reason, client_order_id))
             after = replace(
                 before,
                 status=status,
                 order_id=order_id or before.order_id,
                 filled=filled,
-                fee=fee,
-                price=price,
+                fee=max(fee, before.fee),  # not every answer tells it
+                price=before.price if price is None else price,
                 reason=reason,
             )
-            if (filled, fee) != (before.filled, before.fee):
+            self._update_order(after)
+            if (after.filled, after.fee) != (before.filled, before.fee):
                 self._book(before, after, fee_paid, now or datetime.now(UTC))
         return after
+
+    def _update_order(self, order: OrderRecord) -> None:
+        """Write how far an order has come."""
+        named = order.client_order_id
+        statement = "UPDATE orders SET status = ?, order_id = ? WHERE client_order_id = ?"
+        self._database.execute(statement, (order.status, order.order_id, named))
+        statement = "UPDATE sent SET filled = ?, fee = ?, price = ?, reason = ? WHERE client_order_id = ?"
+        self._database.execute(statement, (order.filled, order.fee, order.price, order.reason, named))
 
     def _book(self, before: OrderRecord, after: OrderRecord, fee_paid: float, now: datetime) -> None:
         """Enter what an order has filled since the last answer into positions, fills and flows."""
@@ -147,14 +146,21 @@ class Orders(Holdings):
         self._write_position(after_fill(self._position(before.bot, before.symbol), change, cost, now))
         self._add_to_holdings(before.symbol, float(change))
         base, _, quote = before.symbol.partition("/")
+        each = value / quantity if quantity else None
+        self._insert_fill(after, quantity, each, *((fee, base) if fee else (paid, quote)), now)
+        self._write_flow(quote, self.flows().get(quote, ZERO) - cost)
+
+    def _insert_fill(
+        self, order: OrderRecord, quantity: Decimal, each: Decimal | None, fee: Decimal, currency: str, now: datetime
+    ) -> None:
         statement = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        each = f"{value / quantity:f}" if quantity else None
-        told = (f"{fee:f}", base) if fee else (f"{paid:f}", quote)
-        key = (before.client_order_id, f"{after.filled:.12f}")
-        self._database.execute(statement, (*key, f"{quantity:f}", each, *told, text_of(now)))
-        flow = self.flows().get(quote, ZERO) - cost
+        price = None if each is None else f"{each:f}"
+        key = (order.client_order_id, f"{order.filled:.12f}")
+        self._database.execute(statement, (*key, f"{quantity:f}", price, f"{fee:f}", currency, text_of(now)))
+
+    def _write_flow(self, currency: str, amount: Decimal) -> None:
         statement = "INSERT INTO flows VALUES (?, ?) ON CONFLICT (currency) DO UPDATE SET amount = excluded.amount"
-        self._database.execute(statement, (quote, f"{flow:f}"))
+        self._database.execute(statement, (currency, f"{amount:f}"))
 
     def _fees_paid(self, client_order_id: str) -> Decimal:
         statement = "SELECT orders.symbol, fills.fee, fills.currency FROM fills JOIN orders ON orders.client_order_id = fills.client_order_id WHERE fills.client_order_id = ?"

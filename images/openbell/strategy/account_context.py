@@ -31,9 +31,15 @@ class AccountContext(MarketContext):
         It is 0.0 for none, and where too little is left for an order. What the account holds beside it is `ctx.account`.
         """
         own = self._ledger.position(self.bot, symbol, takes=symbol in self.symbols)
+        known = self._positions.get(symbol)
+        if known is not None and known[0] is own:
+            return known[1]
         rules = sizes_of(self._broker, symbol) if own.quantity else None
         is_dust = rules is not None and self._checks.is_dust(symbol, abs(own.quantity), rules, self.slot)
-        return HeldPosition(own, lambda: self.price(symbol), is_dust=is_dust)
+        held = HeldPosition(own, lambda: self.price(symbol), is_dust=is_dust)
+        if rules is None or not rules.smallest_value:  # the price makes no difference to it
+            self._positions[symbol] = own, held
+        return held
 
     @property
     def cash(self) -> float:

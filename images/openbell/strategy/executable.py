@@ -55,6 +55,8 @@ def executed(name: str, function: StrategyFunction) -> StrategyFunction:
 
     def call(context: object) -> object:
         returned = function(context)
+        if returned is None:
+            return None
         while hasattr(returned, "__await__"):
             if name == "stream":
                 _close(returned)

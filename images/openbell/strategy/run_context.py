@@ -11,6 +11,8 @@ import pytz
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
+from openbell.position import Position
+from openbell.strategy.held_position import HeldPosition
 from openbell.strategy.order_path import OrderPath
 from openbell.strategy.run_state import Run, State, StrategyError
 from openbell.trading.brokers import Broker
@@ -57,6 +59,9 @@ class RunContext:
         self._journal = journal
         self._clock = clock
         self._halted = halted
+        self._positions: dict[
+            str, tuple[Position, HeldPosition]
+        ] = {}  # by symbol: the ledger's, and what is told of it
         self._own_names: frozenset[str] | None = None  # those that the journal puts into each line
         self._one_thread = threading.RLock()  # the strategy may order and log from threads of its own
         self._checks = OrderChecks(manifest, run.bot, market, broker, ledger, halted)
@@ -110,7 +115,9 @@ class RunContext:
     def hold(self, symbol: str, *, reason: str) -> None:
         """Record the decision to do nothing about `symbol`, and why."""
         self.decisions.setdefault(symbol, "hold")
-        self._write("decision", symbol=symbol, action="hold", reason=reason, signal=self.signals.get(symbol), qty=0)
+        if self._journal.keeps_lines:
+            signal = self.signals.get(symbol)
+            self._write("decision", symbol=symbol, action="hold", reason=reason, signal=signal, qty=0)
 
     def log(self, message: str, **values: object) -> None:
         """Write a line of the strategy's own into the journal."""

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from openbell.manifest import Bot
 
@@ -12,8 +12,7 @@ class StrategyError(ValueError):
     """A call of the strategy that cannot be meant so; the message says what to change."""
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """Which run a context belongs to: (bot, slot) and the attempt."""
 
     bot: Bot
@@ -31,7 +30,7 @@ class State(MutableMapping[str, object]):
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = dict(values)
-        self._before = self._encoded()
+        self._before = self._encoded() if values else {}
 
     def kept(self) -> None:
         """Take the values as they are now for those that the ledger has."""
@@ -43,7 +42,7 @@ class State(MutableMapping[str, object]):
 
         StrategyError if one of the values has become something that cannot be kept.
         """
-        return self._encoded() != self._before
+        return bool(self._values or self._before) and self._encoded() != self._before
 
     def _encoded(self) -> dict[str, str]:
         return {key: _json(key, value) for key, value in self._values.items()}

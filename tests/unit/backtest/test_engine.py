@@ -205,7 +205,7 @@ def test_a_journal_changes_nothing(backtest: NewBacktest, tmp_path: Path, seed: 
     outcome = backtest(runs(without), until=until)
     assert outcome == backtest(runs(kept), until=until, journal=tmp_path / "journal")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "BacktestLedger", lambda _: Ledger(tmp_path / "state" / "ledger.sqlite"))
+        patched.setattr(engine, "BacktestLedger", lambda: Ledger(tmp_path / "state" / "ledger.sqlite"))
         assert outcome == backtest(runs(filed), until=until)
     assert without == kept == filed
     assert outcome.fills

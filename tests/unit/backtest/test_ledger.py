@@ -1,4 +1,4 @@
-"""A backtest's ledger decides as the live one does, and asks its database less."""
+"""A backtest's ledger decides as the live one does, without a database."""
 
 import random
 from collections.abc import Callable
@@ -30,11 +30,6 @@ id = "late"
 symbols = ["AAPL"]
 at = "12:00"
 """
-
-
-def plain(folder: Path) -> Ledger:
-    """Return the live ledger's own class, in memory."""
-    return Ledger(folder / "ledger.sqlite", in_memory=True)
 
 
 def random_strategy(seed: int) -> Callable[[Context], None]:
@@ -74,7 +69,7 @@ def test_the_journal_is_the_same_line_for_line(seed: int, tmp_path: Path, monkey
     folder = write(tmp_path, TWO_BOTS)
     found: list[tuple[list[bytes], Outcome]] = []
     market = engine.market_of(manifests.load(folder), Setup(folder, AFTER, UNTIL))
-    for number, ledger in enumerate((BacktestLedger, plain)):
+    for number, ledger in enumerate((BacktestLedger, lambda: Ledger(tmp_path / "ledger.sqlite"))):
         monkeypatch.setattr(engine, "BacktestLedger", ledger)
         root = tmp_path / f"journal-{number}"
         outcome = engine.run(Setup(folder, AFTER, UNTIL, journal=root), random_strategy(seed), market=market)

@@ -47,7 +47,7 @@ class Left:
 def left(tmp_path: Path) -> Iterator[Left]:
     """A ledger and a journal."""
     journal = Journal(tmp_path, "demo", "boot", echo=False)
-    with closing(Ledger(tmp_path / "ledger.sqlite", in_memory=True)) as ledger:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield Left(ledger, journal)
     with suppress(OSError):
         os.close(journal._file)
