@@ -112,12 +112,12 @@ class RemoteTarget:
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Ask the page there, with a command."""
         address = f"http://{bracketed(self.host.page_address)}:{self.host.port}{supervisor_client.STATUS}"
-        call = program.call(self.connection, "page", address, str(supervisor_client.TIMEOUT), self.project)
-        return supervisor_client.patiently(patience, lambda: self._page(call))
+        words = ("page", address, str(supervisor_client.TIMEOUT), self.project)
+        return supervisor_client.patiently(patience, lambda: self._page(words))
 
-    def _page(self, call: program.Call) -> str | None:
-        result = self.connection.run(call.words, input=call.before, timeout=30)
-        return result.text if result.code == 0 else None
+    def _page(self, words: tuple[str, ...]) -> str | None:
+        answer = program.attempt(self.connection, *words, timeout=30)
+        return answer.out if answer.code == 0 else None
 
     def run(self, command: Inside | Logs) -> int:
         """Run it there; it ends with this process or the connection."""

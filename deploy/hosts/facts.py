@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.errors import CommandError
-from deploy.remote.session import KEPT
 from deploy.ssh.connection import Connection
 
 SCRIPT = Path(__file__).parents[1] / "remote" / "survey.sh"
@@ -52,19 +51,16 @@ class Facts:
     compose: str = ""  # version of the v2 plugin
     engine: Engine | None = None
     refusal: str = ""  # what `docker` said instead of an answer of its engine
-    programs: frozenset[str] = frozenset()  # hashes of our programs that deploys before have left there
     daemon: str | None = None  # the text of /etc/docker/daemon.json; None if there is none
 
 
 def read_facts(connection: Connection) -> Facts:
     """Return what the host at the other end of the connection is and has."""
-    command = ("sh", "-s", f"{connection.host.folder}/{KEPT}")
-    answer = connection.check(command, input=SCRIPT.read_bytes(), timeout=_TIMEOUT, doing="looking at the host")
+    answer = connection.check(("sh", "-s"), input=SCRIPT.read_bytes(), timeout=_TIMEOUT, doing="looking at the host")
     facts = parse(answer.text)
     if not facts.user:
         msg = f"{connection.host.name}: cannot be inspected: openbell needs a host with a POSIX shell, such as Debian's or Ubuntu's"
         raise CommandError(msg)
-    connection.kept_programs = facts.programs
     return facts
 
 
@@ -99,7 +95,6 @@ def parse(text: str) -> Facts:
         compose=told.get("compose", "").removeprefix("v"),
         engine=_engine(told),
         refusal=told.get("refusal", ""),
-        programs=frozenset(name.removesuffix(".py") for name in told.get("programs", "").split()),
         daemon=base64.b64decode(told["daemon"]).decode(errors="replace") if "daemon" in told else None,
     )
 

@@ -10,7 +10,5 @@ from deploy.ssh.connection import Connection
 
 def append(connection: Connection, line: Mapping[str, object]) -> None:
     """Add a line, with the time; see ARCHITECTURE.md for its fields. No secret belongs into it."""
-    text = json.dumps(dict(line))
-    program.ask(
-        connection, "add-audit", folder(connection.host), input=text.encode(), timeout=30, doing="writing the audit"
-    )
+    words = ("add-audit", folder(connection.host))
+    program.ask(connection, *words, input=json.dumps(dict(line)), timeout=30, doing="writing the audit")

@@ -253,8 +253,7 @@ def _attach(connection: Connection, held: LockHeldError, log: Log) -> int:
 
 
 def _has_begun(connection: Connection, name: str) -> bool:
-    call = program.call(connection, "begun", host_state.folder(connection.host), name)
-    return connection.run(call.words, input=call.before, timeout=30).code == 0
+    return program.attempt(connection, "begun", host_state.folder(connection.host), name, timeout=30).code == 0
 
 
 def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> None:

@@ -1,9 +1,7 @@
 """The lock on a host's project, held for as long as this process lives; its holder may start a transaction."""
 
-import contextlib
 import json
-import subprocess
-import threading
+import sys
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -11,9 +9,8 @@ from typing import Self
 from deploy.errors import CommandError
 from deploy.release.host_state import folder
 from deploy.ssh import program
-from deploy.ssh.connection import LOST, Connection
-
-ALIVE_EVERY = 5.0  # seconds; the host frees the lock of a peer that was silent for 30
+from deploy.ssh.connection import Connection
+from deploy.ssh.session import Session
 
 
 class LockHeldError(Exception):
@@ -32,104 +29,64 @@ class LockHeldError(Exception):
 
 
 class HostLock:
-    """The lock, in a `with` block. Held says who has it, if it is not free."""
+    """The lock, in a `with` block. LockHeldError says who has it, if it is not free.
+
+    The host frees it when the session that has taken it is over, however that comes about.
+    """
 
     def __init__(self, connection: Connection, by: str, purpose: str, transaction: str) -> None:
         self._connection = connection
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        holder = {"by": by, "purpose": purpose, "since": since, "transaction": transaction}
-        self._holder = json.dumps(holder).encode() + b"\n"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._writing = threading.Lock()
-        self._over = threading.Event()
-        self._heart = threading.Thread(target=self._beat, daemon=True)
+        self._holder = json.dumps({"by": by, "purpose": purpose, "since": since, "transaction": transaction})
+        self._session: Session | None = None
 
     def __enter__(self) -> Self:
-        root = folder(self._connection.host)
-        call = program.call(self._connection, "lock", root)
-        self._process = self._connection.start(call.words)
-        try:
-            self._send(call.before + self._holder)
-            self._take(self._answer(), root)
-        except BaseException:
-            self._end()
-            raise
-        self._heart.start()
+        host, root = self._connection.host, folder(self._connection.host)
+        answer = program.attempt(self._connection, "lock", root, input=self._holder)
+        if answer.code:
+            why = answer.err.strip().removeprefix("openbell: ")
+            msg = (
+                f"{host.name}: {root} cannot be locked there ({why}): see whether it can be written, with `{host.ssh}`"
+            )
+            raise CommandError(msg)
+        word, _, holder = answer.out.strip().partition(" ")
+        if word != "locked":
+            raise LockHeldError(holder)
+        self._session = self._connection.session
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._heart.join()
-        self._end()
+        if self._lost:
+            return
+        try:
+            program.ask(self._connection, "unlock", timeout=None, doing="starting again what was stopped")
+        except CommandError as problem:
+            print(f"openbell: {problem}", file=sys.stderr)
 
     def start(self, transaction: str) -> None:
         """Start a transaction that was uploaded. From here on it goes on by itself, and has the lock."""
-        self._must(f"start {transaction}", "started", "the deployment could not be started, and nothing was touched")
+        self._order("start", transaction, doing="starting the deployment (nothing was touched)")
 
     def stop(self, project: str) -> None:
         """Stop everything there at a quiet moment. It starts again when this block ends, however that comes about."""
-        self._must(f"stop {project}", "stopped", "what runs there could not be stopped")
+        self._order("stop", project, doing="stopping what runs there")
 
     def stay(self) -> None:
         """Let what was stopped stay so after this block too."""
-        self._must("stay", "stays", "what was stopped there could not be kept so")
+        self._order("stay", doing="keeping stopped what was stopped there")
 
     def again(self) -> None:
         """Start what was stopped."""
-        self._must("again", "runs", "what was stopped there could not be started again")
+        self._order("again", doing="starting again what was stopped there")
 
-    def _must(self, order: str, expected: str, otherwise: str) -> None:
-        self._send(f"{order}\n".encode())
-        answer = self._answer()
-        if answer != expected:
-            self._connection.must_live(LOST, (order,))
-            why = answer.removeprefix("failed ") or "the server gave no answer"
-            msg = f"{self._connection.host.name}: {otherwise}: {why}"
-            raise CommandError(msg)
+    @property
+    def _lost(self) -> bool:
+        return self._session is None or self._session.is_over or self._session is not self._connection.session
 
-    def _take(self, answer: str, root: str) -> None:
-        word, _, value = answer.partition(" ")
-        if word == "held":
-            raise LockHeldError(value)
-        if word != "locked":
-            self._connection.must_live(LOST, ("the lock",))
-            host = self._connection.host
-            why = f" ({value})" if value else ""
-            msg = f"{host.name}: {root} cannot be locked there{why}: see whether it can be written, with `{host.ssh}`"
-            raise CommandError(msg)
-
-    def _beat(self) -> None:
-        while not self._over.wait(ALIVE_EVERY):
-            # The code that uses the connection reports its loss.
-            with contextlib.suppress(CommandError):
-                self._send(b"alive\n")
-
-    def _send(self, line: bytes) -> None:
-        assert self._process  # noqa: S101 - within the block
-        assert self._process.stdin  # noqa: S101 - a pipe
-        try:
-            with self._writing:
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
-        except OSError:
-            self._connection.must_live(LOST, ("the lock",))
+    def _order(self, *words: str, doing: str) -> None:
+        if self._lost:
             msg = f"{self._connection.host.name}: the lock was lost: try again"
-            raise CommandError(msg) from None
-
-    def _answer(self) -> str:
-        assert self._process  # noqa: S101 - within the block
-        assert self._process.stdout  # noqa: S101 - a pipe
-        return self._process.stdout.readline().decode(errors="replace").rstrip("\n")
-
-    def _end(self) -> None:
-        if self._process is None:
-            return
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
-        self._process = None
+            raise CommandError(msg)
+        program.ask(self._connection, *words, timeout=None, doing=doing)

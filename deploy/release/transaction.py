@@ -1,9 +1,6 @@
 """The transaction on the host: its files are brought there, it is started, and followed until it ends."""
 
-import contextlib
-import io
 import json
-import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +11,6 @@ from deploy.release.release import Release
 from deploy.release.resolve import BROUGHT, NO_FILE, Tree, environment_file
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
-
-MODE = 0o600
 
 
 @dataclass(frozen=True)
@@ -87,30 +82,16 @@ def upload(
 ) -> None:
     """Bring the files over the connection's input; secrets are in no argument. `inherit`: services whose secrets stay."""
     words = ("receive", folder(connection.host), release, transaction, *inherit)
-    program.ask(connection, *words, input=packed(files), timeout=120, doing="storing the release")
-
-
-def packed(files: Mapping[str, str]) -> bytes:
-    """Return files as a tar, readable for their owner alone."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for path, text in files.items():
-            content = text.encode()
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(content), MODE
-            tar.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    program.ask(connection, *words, input=json.dumps(files), timeout=120, doing="storing the release")
 
 
 def follow(connection: Connection, transaction: str, tell: Callable[[str], None]) -> TransactionResult:
     """Tell each line of a transaction's log as it comes, and return how it ended. Problem if the connection is lost."""
     root = folder(connection.host)
-    call = program.call(connection, "follow", root, transaction)
-    process = connection.start(call.words)
+    process = program.start(connection, "follow", root, transaction)
     assert process.stdin  # noqa: S101 - a pipe
     assert process.stdout  # noqa: S101 - a pipe
-    with contextlib.suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(call.before)
+    process.stdin.close()
     ended = None
     for raw in process.stdout:
         word, _, rest = raw.decode(errors="replace").rstrip("\n").partition(" ")

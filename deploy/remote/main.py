@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -18,22 +20,51 @@ from deploy.remote.files import read_text, reason_of
 from deploy.remote.receive import receive
 from deploy.remote.records import Records, TransactionRecord
 from deploy.remote.rest import Rest
-from deploy.remote.session import Lines, hold_lock
+from deploy.remote.session import Done, Lines, Lock, serve
 
 # Where a login without a terminal may not look: sbin, and what snap installs.
 PATHS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
+Command = Callable[..., Any]  # returns its exit code, or None if it succeeded
 
 
 def main(words: Sequence[str], program: str = "") -> int:
-    """Run one command; what goes wrong is a line on standard error and exit code 1."""
+    """Run one command, or all that a peer asks for; what goes wrong is a line on standard error and exit code 1."""
     os.umask(0o077)
     os.environ["PATH"] = ":".join(dict.fromkeys([*os.environ.get("PATH", "").split(":"), *PATHS]))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr] # of a process they can
+    return serve_peer(program) if words[0] == "serve" else _run(COMMANDS, words)
+
+
+def serve_peer(program: str) -> int:
+    """Answer what a peer asks until it is gone; it may hold the lock."""
+    lock = Lock(program, Rest(_docker()))
+    own: Mapping[str, Command] = {
+        "lock": lambda root: _say(lock.take(Path(root).absolute(), sys.stdin.read())),
+        "unlock": lock.free,
+        "start": lock.start,
+        "stop": lock.stop,
+        "stay": lock.stay,
+        "again": lock.again,
+    }
     try:
-        if words[0] == "lock":
-            return hold_lock(Path(words[1]).absolute(), program, Lines(), Rest(_docker()))
-        return COMMANDS[words[0]](*words[1:])
+        serve(Lines(), lambda words, given: _captured({**COMMANDS, **own}, words, given))
+    finally:
+        lock.free()
+    return 0
+
+
+def _captured(commands: Mapping[str, Command], words: Sequence[str], given: str) -> Done:
+    out, err = io.StringIO(), io.StringIO()
+    sys.stdin = io.StringIO(given)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = _run(commands, words)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def _run(commands: Mapping[str, Command], words: Sequence[str]) -> int:
+    try:
+        return commands[words[0]](*words[1:]) or 0
     except OSError as error:
         return _fail(reason_of(error))
     except (DockerError, ValueError) as error:
@@ -62,9 +93,13 @@ def _print(content: Any) -> int:
     return 0
 
 
+def _say(text: str) -> int:
+    print(text)
+    return 0
+
+
 def _receive(root: str, release: str, transaction: str, *inherit: str) -> int:
-    with os.fdopen(0, "rb", closefd=False) as stream:
-        receive(_records(root), stream, release, transaction, inherit, _docker())
+    receive(_records(root), json.loads(sys.stdin.read()), release, transaction, inherit, _docker())
     return 0
 
 
@@ -86,7 +121,7 @@ def _begun(root: str, transaction: str) -> int:
 def _add_audit(root: str) -> int:
     records = _records(root)
     records.root.mkdir(parents=True, exist_ok=True)
-    records.audit(json.loads(sys.stdin.buffer.read().decode()))
+    records.audit(json.loads(sys.stdin.read()))
     return 0
 
 
@@ -138,7 +173,7 @@ def _under_way(seconds: str, *containers: str) -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Callable[..., int]] = {
+COMMANDS: Mapping[str, Command] = {
     "run": lambda folder: worker.run(Path(folder)),
     "receive": _receive,
     "follow": _follow,

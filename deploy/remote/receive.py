@@ -1,12 +1,10 @@
-"""Takes a release's files and a transaction's from standard input, as a tar."""
+"""Stores a release's files and a transaction's."""
 
 from __future__ import annotations
 
 import shutil
-import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from deploy.remote.docker_client import DockerClient
 from deploy.remote.files import lines_of, sync_folder, write_durably
@@ -16,9 +14,14 @@ KINDS = ("release", "transaction", "files")
 
 
 def receive(
-    records: Records, stream: IO[bytes], release: str, transaction: str, inherit: Sequence[str], docker: DockerClient
+    records: Records,
+    files: Mapping[str, str],
+    release: str,
+    transaction: str,
+    inherit: Sequence[str],
+    docker: DockerClient,
 ) -> None:
-    """Store what arrives; OSError if it cannot be stored, and then nothing of it stays.
+    """Store texts by their paths; OSError if they cannot be stored, and then nothing of them stays.
 
     inherit: services whose secrets are taken over from the release that runs.
     """
@@ -26,7 +29,7 @@ def receive(
     shutil.rmtree(new, ignore_errors=True)
     folder = records.root / "transactions" / transaction
     try:
-        _extract(stream, new)
+        _write(files, new)
         for service in inherit:
             theirs = records.root / "current" / "secrets" / f"{service}.json"
             if theirs.exists():
@@ -45,17 +48,15 @@ def receive(
     sync_folder(records.root / "transactions")
 
 
-def _extract(stream: IO[bytes], new: Path) -> None:
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            parts = Path(member.name).parts
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is None or parts[0] not in KINDS or ".." in parts:
-                msg = f"unexpected in the upload: {member.name}"
-                raise ValueError(msg)
-            path = new.joinpath(*parts)
-            _folder(path.parent)
-            write_durably(path, content.read().decode())
+def _write(files: Mapping[str, str], new: Path) -> None:
+    for name, text in files.items():
+        parts = Path(name).parts
+        if parts[0] not in KINDS or ".." in parts:
+            msg = f"unexpected in the upload: {name}"
+            raise ValueError(msg)
+        path = new.joinpath(*parts)
+        _folder(path.parent)
+        write_durably(path, text)
 
 
 def _take_files(root: Path, files: Path) -> None:

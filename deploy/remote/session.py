@@ -1,24 +1,26 @@
-"""Holds a project's lock for as long as the process at the other end lives, and hands it to the transaction that it starts."""
+"""Answers a peer's commands one after the other, and holds a project's lock for it until it lets go or is gone."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.remote.docker_client import DockerError
-from deploy.remote.files import lines_of, read_text, reason_of, write_durably
+from deploy.remote.files import lines_of, read_text, write_durably
 from deploy.remote.records import TransactionRecord
 from deploy.remote.rest import Rest
 
 SILENCE = 30.0  # seconds; a peer that has died without a word says nothing for so long, and the lock is freed
+ALIVE = "alive"  # a line that asks nothing
 # A folder beside those of the projects, by a name that no project can have: this program, so that it is not sent again.
 KEPT = ".programs"
 KEPT_PROGRAMS = 3
@@ -45,59 +47,97 @@ class Lines:
         return line.decode(errors="replace")
 
 
-def hold_lock(root: Path, program: str, lines: Lines, rest: Rest) -> int:
-    """Answer "locked", "held HOLDER" or "failed REASON", then obey until "end".
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it printed."""
 
-    "start TRANSACTION" starts one. "stop PROJECT" stops everything, until "again" or the end, also that of the peer;
-    after "stay" only "again" starts it.
-    """
-    try:
+    code: int
+    out: str
+    err: str
+
+
+def serve(lines: Lines, run: Callable[[Sequence[str], str], Done]) -> None:
+    """Answer each line, a command with its input, by a line, for as long as the peer is there."""
+    while (line := lines.next()) is not None:
+        if line != ALIVE:
+            asked = json.loads(line)
+            print(json.dumps(vars(run(asked["words"], asked["input"]))), flush=True)
+
+
+class Lock:
+    """The lock on a project, and what only its holder may ask for: a transaction, or that everything stops for a while."""
+
+    def __init__(self, program: str, rest: Rest) -> None:
+        self._program, self._rest = program, rest
+        self._root = Path()
+        self._descriptor: int | None = None
+
+    def take(self, root: Path, holder: str) -> str:
+        """Return "locked", or "held" and who has it; OSError says why neither is possible."""
         for folder in (root / "releases", root / "transactions"):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        _answer(f"failed {reason_of(error)}")
-        return 1
-    owner = lines.next()
-    if owner is None:
-        return 1
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _answer(f"held {read_text(root / 'lock')}")
-        return 0
-    except OSError as error:
-        _answer(f"failed {reason_of(error)}")
-        return 1
-    try:
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{owner}\n".encode(), 0)
-    except OSError:
-        os.ftruncate(lock, 0)  # on a full disk the holder has no name
-    _answer("locked")
-    keep_program(root.parent / KEPT, program)
-    actions: dict[str, Callable[[str], str]] = {
-        "start": lambda name: _start(root / "transactions" / name, program, lock),
-        "stop": lambda project: _done("stopped", lambda: rest.begin(project)),
-        "stay": lambda _: _done("stays", rest.stay),
-        "again": lambda _: _done("runs", rest.end),
-    }
-    try:
-        while (line := lines.next()) is not None and line != "end":
-            word, _, value = line.partition(" ")
-            if word in actions:
-                _answer(actions[word](value))
-    finally:
-        rest.leave()
-    return 0
+        descriptor = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                return f"held {read_text(root / 'lock')}"
+            raise
+        self._root, self._descriptor = root, descriptor
+        os.ftruncate(descriptor, 0)
+        with contextlib.suppress(OSError):  # on a full disk the holder has no name
+            os.pwrite(descriptor, f"{holder}\n".encode(), 0)
+        keep_program(root.parent / KEPT, self._program)
+        return "locked"
 
+    def free(self) -> None:
+        """Start again what was stopped, unless it is to stay so, and let go; a transaction that was started has the lock."""
+        try:
+            self._rest.leave()
+        finally:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+            self._descriptor = None
 
-def _done(answer: str, action: Callable[[], None]) -> str:
-    try:
-        action()
-    except DockerError as error:
-        return f"failed {error}"
-    return answer
+    def start(self, name: str) -> None:
+        """Start a transaction, which goes on by itself, with the lock; ValueError says why it has not begun."""
+        record = TransactionRecord(self._root / "transactions" / name)
+        folder = record.folder
+        if self._descriptor is None or not (folder / "plan.json").is_file():
+            msg = "the plan has not arrived"
+            raise ValueError(msg)
+        record.keep_reserve()
+        write_durably(folder / "program.py", self._program)
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-I", str(folder / "program.py"), "run", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+                pass_fds=(self._descriptor,),
+            )
+        record.sign(process.pid)
+        end = time.monotonic() + STARTS_WITHIN
+        while not record.state:
+            if process.poll() is not None or time.monotonic() >= end:
+                said = lines_of(folder / "log")
+                raise ValueError(said[-1] if said else "it ended without a word")
+            time.sleep(0.02)
+
+    def stop(self, project: str) -> None:
+        """Stop everything, until `again` or the end, also that of the peer; after `stay` only `again` starts it."""
+        self._rest.begin(project)
+
+    def stay(self) -> None:
+        """Let what was stopped stay so."""
+        self._rest.stay()
+
+    def again(self) -> None:
+        """Start what was stopped."""
+        self._rest.end()
 
 
 def keep_program(folder: Path, program: str) -> None:
@@ -111,37 +151,3 @@ def keep_program(folder: Path, program: str) -> None:
         write_durably(path, program)
         for old in sorted(folder.glob("*.py"), key=lambda one: one.stat().st_mtime)[:-KEPT_PROGRAMS]:
             old.unlink()
-
-
-def _start(folder: Path, program: str, lock: int) -> str:
-    """Start a transaction that goes on by itself, with the lock; return "started" only once it has begun."""
-    record = TransactionRecord(folder)
-    try:
-        if not (folder / "plan.json").is_file():
-            return "failed the plan has not arrived"
-        record.keep_reserve()
-        write_durably(folder / "program.py", program)
-        with (folder / "log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-I", str(folder / "program.py"), "run", str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                start_new_session=True,
-                pass_fds=(lock,),
-            )
-        record.sign(process.pid)
-    except OSError as error:
-        return f"failed {reason_of(error)}"
-    end = time.monotonic() + STARTS_WITHIN
-    while not record.state:
-        if process.poll() is not None or time.monotonic() >= end:
-            said = lines_of(folder / "log")
-            return f"failed {said[-1] if said else 'it ended without a word'}"
-        time.sleep(0.02)
-    return "started"
-
-
-def _answer(text: str) -> None:
-    print(" ".join(text.split()) if not text.startswith("held ") else text, flush=True)

@@ -1,5 +1,4 @@
 # Runs on a host, by whatever its sh is: prints what is there, a line `key=value` each. It changes nothing.
-# $1: the folder in which deploys keep the program for the server.
 tell() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n\r\t' '   ')"; }
 
 survey() {
@@ -26,7 +25,6 @@ survey() {
     { echo probe >"$probe"; } 2>/dev/null || tell tmp unwritable
     rm -f "$probe" 2>/dev/null
     tell python "$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
-    tell programs "$(ls "$1" 2>/dev/null)"
     clock
     tell upgrades "$(dpkg-query -W -f '${db:Status-Status}' unattended-upgrades 2>/dev/null)"
     engine
@@ -66,4 +64,4 @@ ask_engine() {
         timeout 20 "$@" docker info --format '{{.ServerVersion}}|{{.LiveRestoreEnabled}}|{{.ContainersRunning}}|{{.Swarm.LocalNodeState}}|{{.DockerRootDir}}'
 }
 
-survey "${1:-}" </dev/null
+survey </dev/null

@@ -19,6 +19,7 @@ from deploy.errors import CommandError
 from deploy.ssh import errors, login_shell
 from deploy.ssh.control_master import ControlMaster, end
 from deploy.ssh.host import Host
+from deploy.ssh.session import Session
 
 __all__ = ["LOST", "Connection", "Host", "Result"]
 
@@ -64,7 +65,7 @@ class Connection:
         self.host = host
         self._master: ControlMaster | None = None
         self._started: list[subprocess.Popen[bytes]] = []
-        self.kept_programs: frozenset[str] = frozenset()  # hashes of our programs that the host has said it keeps
+        self.session: Session | None = None  # what answers the commands of our program there
 
     def open(self) -> Self:
         """Connect; Problem says why it did not work. A `with` block opens what is not open yet, and closes it."""
@@ -123,24 +124,24 @@ class Connection:
         self,
         command: Sequence[str],
         *,
-        stdin: int | IO[bytes] = subprocess.PIPE,
+        errors: IO[bytes] | None = None,
     ) -> "subprocess.Popen[bytes]":
         """Start a command on the host; its exit code 255 means that the connection may be lost: ask `must_live`.
 
-        Its output begins after what a login shell says to everybody.
+        Its output begins after what a login shell says to everybody. errors: a file for its standard error, instead of ours.
         """
         process = subprocess.Popen(
             self.command_line(command),
-            stdin=stdin,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors or subprocess.PIPE,
             start_new_session=True,
         )
         self._started.append(process)
         assert process.stdout  # noqa: S101 - a pipe
-        assert process.stderr  # noqa: S101 - a pipe
-        threading.Thread(target=_pass_on, args=(process.stderr,), daemon=True).start()
-        process.stderr = None  # the thread's
+        if process.stderr:
+            threading.Thread(target=_pass_on, args=(process.stderr,), daemon=True).start()
+            process.stderr = None  # the thread's
         for line in process.stdout:
             if login_shell.is_begin(line):
                 return process
@@ -224,6 +225,9 @@ class Connection:
 
     def close(self) -> None:
         """End the connection and what still runs over it here."""
+        if self.session:
+            self.session.end()
+            self.session = None
         for process in self._started:
             end(process)
         self._started = []

@@ -1,6 +1,6 @@
 """The program for servers: the modules of deploy/remote/ as one text, checked by its hash there.
 
-It is sent in front of a command's input, unless the server has said that it kept this very text from a deploy before.
+It is sent in front of a command's input, unless the server says that it has kept this very text from a deploy before.
 """
 
 import hashlib
@@ -9,18 +9,19 @@ import shutil
 import subprocess
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
+from deploy.errors import CommandError
 from deploy.processes import Output
 from deploy.remote.session import KEPT
-from deploy.ssh import login_shell
-from deploy.ssh.connection import Connection
+from deploy.ssh import errors, login_shell
+from deploy.ssh.connection import Connection, short
 from deploy.ssh.control_master import end
+from deploy.ssh.session import Answer, Session, SessionEndedError
 
 REMOTE = Path(__file__).parents[1] / "remote"
 # In an order in which each finds those that it imports.
@@ -55,36 +56,36 @@ _AS_FILE = """
 if __name__ == "__main__":
     sys.exit(load()(sys.argv[1:]))
 """
-# Reads the program from standard input, and not a byte of what follows it.
-_SENT = """\
+# Takes the program from the file that an earlier deploy has left there, or else from standard input, and not a byte of what
+# follows it. The first line of output says which.
+_TAKE = """\
 import hashlib, os, sys, zlib
-size, expected, packed = int(sys.argv[1]), sys.argv[2], b""
-while len(packed) < size:
-    some = os.read(0, size - len(packed))
-    if not some:
-        sys.exit("openbell: the program for the server did not arrive whole")
-    packed += some
+path, size, expected = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+def known():
+    return hashlib.sha256(text).hexdigest() == expected
 try:
-    text = zlib.decompress(packed)
-except zlib.error:
+    text = open(path, "rb").read()
+except OSError:
     text = b""
-if hashlib.sha256(text).hexdigest() != expected:
-    sys.exit("openbell: the program for the server was changed on its way")
-"""
-# Reads it from a file that an earlier deploy has left there.
-_KEPT = """\
-import hashlib, os, sys
-path, expected = sys.argv[1:3]
-text = open(path, "rb").read() if os.path.exists(path) else b""
-if hashlib.sha256(text).hexdigest() != expected:
-    if os.path.exists(path):
-        os.unlink(path)
-    sys.exit("openbell: the program that the server had kept was lost or changed: try again, and it is sent anew")
+print("kept" if known() else "send", flush=True)
+if not known():
+    packed = b""
+    while len(packed) < size:
+        some = os.read(0, size - len(packed))
+        if not some:
+            sys.exit("openbell: the program for the server did not arrive whole")
+        packed += some
+    try:
+        text = zlib.decompress(packed)
+    except zlib.error:
+        text = b""
+    if not known():
+        sys.exit("openbell: the program for the server was changed on its way")
 """
 _RUN = """\
 text, names = text.decode(), {"__name__": "program"}
 exec(compile(text, "program.py", "exec"), names)
-sys.exit(names["load"]()(sys.argv[3:], text))
+sys.exit(names["load"]()(sys.argv[4:], text))
 """
 
 
@@ -109,72 +110,106 @@ def identity() -> str:
     return hashlib.sha256(source().encode()).hexdigest()
 
 
-def command(*words: str, kept: str | None = None) -> Sequence[str]:
-    """Return the words that run a command of the program on a server; `packed()` is the beginning of its input.
+def command(*words: str, folder: str) -> Sequence[str]:
+    """Return the words that run a command of the program on a server.
 
-    kept: the file there that has the program already; then the input is the command's own.
+    It prints "kept" if the folder has the program, or else "send": then `packed()` is the beginning of its input.
     """
-    script, where = (_KEPT, kept) if kept else (_SENT, str(len(packed())))
-    return ("python3", "-I", "-c", script + _RUN, where, identity(), *words)
+    return (
+        "python3",
+        "-I",
+        "-c",
+        _TAKE + _RUN,
+        f"{folder}/{KEPT}/{identity()}.py",
+        str(len(packed())),
+        identity(),
+        *words,
+    )
 
 
-@dataclass(frozen=True)
-class Call:
-    """The words that run a command of the program on a server, and the bytes that go before the command's own input."""
+def start(connection: Connection, *words: str, said: BinaryIO | None = None) -> "subprocess.Popen[bytes]":
+    """Start a command of the program on a server, whose input and output are the command's own from here on.
 
-    words: Sequence[str]
-    before: bytes
-
-
-def call(connection: Connection, *words: str) -> Call:
-    """Return how a command of the program is run over this connection."""
-    if identity() not in connection.kept_programs:
-        return Call(command(*words), packed())
-    return Call(command(*words, kept=f"{connection.host.folder}/{KEPT}/{identity()}.py"), b"")
+    said: a file for its standard error, instead of ours.
+    """
+    process = connection.start(command(*words, folder=connection.host.folder), errors=said)
+    assert process.stdin  # noqa: S101 - a pipe
+    assert process.stdout  # noqa: S101 - a pipe
+    if process.stdout.readline() == b"send\n":
+        with suppress(OSError):  # then its exit code says more
+            process.stdin.write(packed())
+            process.stdin.flush()
+    return process
 
 
 def ask(
     connection: Connection,
     *words: str,
-    input: bytes = b"",  # noqa: A002 - as subprocess calls it
-    timeout: float = 60,
+    input: str = "",  # noqa: A002 - as subprocess calls it
+    timeout: float | None = 60,
     doing: str | None = None,
 ) -> str:
     """Run a command of the program that must succeed, and return what it printed; CommandError says what failed."""
-    one = call(connection, *words)
-    return connection.check(one.words, input=one.before + input, timeout=timeout, doing=doing).text
+    answer = attempt(connection, *words, input=input, timeout=timeout, doing=doing)
+    if answer.code:
+        raise _failed(connection, words, doing, answer.err, answer.code)
+    return answer.out.rstrip("\n")
+
+
+def attempt(
+    connection: Connection,
+    *words: str,
+    input: str = "",  # noqa: A002 - as subprocess calls it
+    timeout: float | None = 60,
+    doing: str | None = None,
+) -> Answer:
+    """Run a command of the program, in the one process that answers all commands of a connection."""
+    session = connection.session
+    if session is None or session.is_over:
+        session = connection.session = _session(connection)
+    try:
+        return session.ask(words, input, timeout)
+    except TimeoutError:
+        name = connection.host.name
+        msg = f"{name}: no answer to `{short(words)}` within {timeout:g} s: try again, or look there with `{connection.host.ssh}`"
+        raise CommandError(msg) from None
+    except SessionEndedError as ended:
+        connection.must_live(ended.code, words)
+        raise _failed(connection, words, doing, ended.said, ended.code) from None
+
+
+def _session(connection: Connection) -> Session:
+    with ExitStack() as stack:
+        said = stack.enter_context(TemporaryFile())
+        process = start(connection, "serve", said=said)
+        stack.pop_all()
+        return Session(process, said)
+
+
+def _failed(connection: Connection, words: Sequence[str], doing: str | None, said: str, code: int) -> CommandError:
+    why = errors.reason(said).removeprefix("openbell: ") or f"exit code {code}"
+    return CommandError(f"{connection.host.name}: {doing or f'`{short(words)}`'} failed: {why}")
 
 
 def stream(
     connection: Connection, *words: str, source: BinaryIO | None = None, target: BinaryIO | None = None
 ) -> Output:
     """Run a command of the program that reads a file of ours, or writes one, of any size; return how it ended."""
-    one = call(connection, *words)
-    with TemporaryFile() as errors, TemporaryFile() as printed:
-        process = subprocess.Popen(
-            connection.command_line(one.words),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,  # a Ctrl-C is for this process, which then ends the other
-        )
+    with TemporaryFile() as said, TemporaryFile() as printed:
+        process = start(connection, *words, said=said)
         assert process.stdin  # noqa: S101 - a pipe
         assert process.stdout  # noqa: S101 - a pipe
         try:
             with suppress(BrokenPipeError), process.stdin:  # then its exit code says more
-                process.stdin.write(one.before)
                 if source:
                     shutil.copyfileobj(source, process.stdin)
-            for line in process.stdout:
-                if login_shell.is_begin(line):
-                    break
             shutil.copyfileobj(process.stdout, target or printed)
             code = process.wait()
         finally:
             end(process)
             process.stdout.close()
         connection.must_live(code, ("the transfer of data",))
-        errors.seek(0)
+        said.seek(0)
         printed.seek(0)
-        said = login_shell.after_welcome(errors.read()).decode(errors="replace")
-        return Output(code, printed.read().decode(errors="replace"), said)
+        words_said = login_shell.after_welcome(said.read()).decode(errors="replace")
+        return Output(code, printed.read().decode(errors="replace"), words_said)

@@ -5,6 +5,7 @@ import subprocess
 
 from deploy.errors import CommandError
 from deploy.log import Log
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.transfer import remote
 from deploy.transfer.host_images import HostImages
@@ -35,13 +36,12 @@ def deliver(connection: Connection, first: Shipment, has: HostImages, log: Log) 
 
 def send(connection: Connection, shipment: Shipment, log: Log) -> str:
     """Send a shipment and check it; return what the host has against it, or nothing."""
-    command = remote.deliver(connection, shipment)
-    with connection.start(command.words) as process:
+    words = remote.deliver(shipment)
+    with program.start(connection, *words) as process:
         stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
         assert stdin  # noqa: S101 - a pipe
         # If it breaks, what the other end said before it went is read below.
         with contextlib.suppress(BrokenPipeError), contextlib.closing(stdin):
-            stdin.write(command.before)
             write(shipment, stdin, log)
         try:
             output, _ = process.communicate(timeout=_LOADED_WITHIN)
@@ -49,7 +49,7 @@ def send(connection: Connection, shipment: Shipment, log: Log) -> str:
             process.kill()
             msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: check it with `{connection.host.ssh}`"
             raise CommandError(msg) from None
-    connection.must_live(process.returncode, command.words)
+    connection.must_live(process.returncode, words)
     if process.returncode == 0:
         return ""
     lines = output.decode(errors="replace").strip().splitlines()

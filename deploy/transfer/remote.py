@@ -2,13 +2,11 @@
 
 import json
 
-from deploy.ssh import program
-from deploy.ssh.connection import Connection
 from deploy.transfer.shipment import Shipment
 
 
-def deliver(connection: Connection, shipment: Shipment) -> program.Call:
-    """Return the command that loads a shipment from standard input, and tells whether all images of the release are whole."""
+def deliver(shipment: Shipment) -> tuple[str, ...]:
+    """Return the command of the program there that loads a shipment from standard input, and tells whether all images of the release are whole."""
     images = [
         {
             "tag": image.tag,
@@ -18,4 +16,4 @@ def deliver(connection: Connection, shipment: Shipment) -> program.Call:
         for image in shipment.images
     ]
     size = shipment.wire_bytes if shipment.moved else 0
-    return program.call(connection, "deliver", shipment.compression, str(size), json.dumps(images))
+    return ("deliver", shipment.compression, str(size), json.dumps(images))

@@ -1,5 +1,6 @@
 """Shipments that something happens to: nothing that runs is touched, no broken image keeps its name, the next one succeeds."""
 
+import io
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -207,8 +208,8 @@ def test_an_image_that_nobody_has_checked_is_not_relied_upon(
     reference = blocks.build("app", ("large", LAYER))
     with prepared([reference], host_images.read(connection), log) as shipment:
         assert shipment.cargo
-        words = program.command("deliver", shipment.compression, str(shipment.wire_bytes), "[]")
-        connection.check(words, input=program.packed() + shipment.cargo.read_bytes())
+        words = ("deliver", shipment.compression, str(shipment.wire_bytes), "[]")
+        assert program.stream(connection, *words, source=io.BytesIO(shipment.cargo.read_bytes())).code == 0
     tag = shipment.images[0].tag.rpartition(":")[2]
     assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
 

@@ -25,7 +25,6 @@ member=me sudo docker
 sudo=free
 systemd=yes
 container=
-programs=4c1e7f.py 5d2f80.py
 clock=systemd-timesyncd
 upgrades=installed
 daemon=eyJsaXZlLXJlc3RvcmUiOiB0cnVlfQ==
@@ -56,7 +55,6 @@ def test_a_host_that_is_ready() -> None:
         in_docker_group=True,
         systemd=True,
         clock="systemd-timesyncd",
-        programs=frozenset({"4c1e7f", "5d2f80"}),
         upgrades=True,
         client=True,
         server=True,
@@ -94,11 +92,7 @@ def told(tmp_path: Path) -> Facts:
     )
     docker.chmod(0o755)
     path = f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"
-    kept = tmp_path / "its records/programs"
-    kept.mkdir(parents=True)
-    (kept / "4c1e7f.py").touch()
-    words = ["sh", "-s", str(kept)]
-    done = subprocess.run(words, input=SCRIPT.read_bytes(), env={"PATH": path}, capture_output=True, check=True)
+    done = subprocess.run(["sh", "-s"], input=SCRIPT.read_bytes(), env={"PATH": path}, capture_output=True, check=True)
     assert done.stderr == b""
     return parse(done.stdout.decode())
 
@@ -111,7 +105,6 @@ def test_the_script_tells_what_a_machine_is(told: Facts) -> None:
     assert told.disk >= told.disk_free > 0
     assert told.engine == Engine("19.03.8", live_restore=False, running=2, swarm=False)
     assert told.compose == "2.5.0"
-    assert told.programs == {"4c1e7f"}
 
 
 def test_the_engines_settings_arrive_as_they_are() -> None:

@@ -19,29 +19,34 @@ OWNER = json.dumps({"by": "alice@laptop", "purpose": "deploying x", "since": "no
 
 
 class Agent:
-    """An agent, and what it is told."""
+    """The program as it answers a peer, and what the peer asks."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.process = subprocess.Popen(
-            program.command("lock", str(folder)),
+            program.command("serve", folder=str(root)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
         assert self.process.stdin
+        assert self.process.stdout
         self.process.stdin.write(program.packed())
         self.process.stdin.flush()
+        assert self.process.stdout.readline() == b"send\n"
 
-    def say(self, line: str) -> None:
-        """Tell it something."""
+    def ask(self, *words: str, given: str = "") -> tuple[int, str]:
+        """Run a command; return its exit code, and what it printed on either output."""
         assert self.process.stdin
-        self.process.stdin.write(f"{line}\n".encode())
-        self.process.stdin.flush()
-
-    def answer(self) -> str:
-        """Return its next line."""
         assert self.process.stdout
-        return self.process.stdout.readline().decode().rstrip("\n")
+        self.process.stdin.write(f"{json.dumps({'words': words, 'input': given})}\n".encode())
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["code"], f"{answer['out']}{answer['err']}".strip()
+
+    def lock(self) -> str:
+        """Ask for the lock."""
+        return self.ask("lock", str(self.root), given=OWNER)[1]
 
     def close(self) -> None:
         """Hang up, as a connection that is lost does."""
@@ -69,28 +74,24 @@ def is_free(folder: Path) -> bool:
 
 def test_the_second_is_told_who_holds_the_lock(agents: list[Agent], tmp_path: Path) -> None:
     """As the holder said it; and its records are for their owner alone."""
-    agents[0].say(OWNER)
-    assert agents[0].answer() == "locked"
-    agents[1].say(OWNER)
-    assert agents[1].answer() == f"held {OWNER}"
-    assert agents[1].process.wait(60) == 0
+    assert agents[0].lock() == "locked"
+    assert agents[1].lock() == f"held {OWNER}"
     assert (tmp_path / "root" / "releases").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("way", ["hang up", "kill", "end"])
+@pytest.mark.parametrize("way", ["hang up", "kill", "unlock"])
 def test_the_lock_is_free_when_its_holder_is_gone(agents: list[Agent], tmp_path: Path, way: str) -> None:
     """However it went."""
-    agents[0].say(OWNER)
-    agents[0].answer()
+    agents[0].lock()
     assert not is_free(tmp_path / "root")
     if way == "kill":
         os.killpg(agents[0].process.pid, signal.SIGKILL)
-    elif way == "end":
-        agents[0].say("end")
-    agents[0].close()
+    elif way == "unlock":
+        assert agents[0].ask("unlock") == (0, "")
+    if way != "unlock":
+        agents[0].close()
     wait_until(lambda: is_free(tmp_path / "root"), "the lock to be free", 60)
-    agents[1].say(OWNER)
-    assert agents[1].answer() == "locked"
+    assert agents[1].lock() == "locked"
 
 
 class Engine:
@@ -131,16 +132,12 @@ def brought(root: Path, name: str, **plan: object) -> Path:
 def test_a_transaction_has_the_lock_until_it_ends(engine: Engine, agents: list[Agent], tmp_path: Path) -> None:
     """It goes on when its caller is gone, no other gets the lock meanwhile, and its end is in state and audit."""
     root = tmp_path / "root"
-    agents[0].say(OWNER)
-    agents[0].answer()
+    agents[0].lock()
     folder = brought(root, "x")
-    agents[0].say("alive")
-    agents[0].say("start x")
-    assert agents[0].answer() == "started"
+    assert agents[0].ask("start", "x") == (0, "")
     os.killpg(agents[0].process.pid, signal.SIGKILL)
     agents[0].close()
-    agents[1].say(OWNER)
-    assert agents[1].answer() == f"held {OWNER}"
+    assert agents[1].lock() == f"held {OWNER}"
     engine.go.touch()
     wait_until(lambda: is_free(root), "the transaction to end", 60)
     assert (folder / "state").read_text().startswith("ended refused an image is not there any more")
@@ -153,35 +150,28 @@ def test_a_plan_that_cannot_be_read_ends_in_a_true_state(
     engine: Engine, agents: list[Agent], tmp_path: Path, plan: dict[str, object]
 ) -> None:
     """It was started, and says why it did nothing."""
-    agents[0].say(OWNER)
-    agents[0].answer()
+    agents[0].lock()
     folder = brought(tmp_path / "root", "x", **plan)
-    agents[0].say("start x")
-    assert agents[0].answer() == "started"
+    assert agents[0].ask("start", "x") == (0, "")
     wait_until(lambda: "ended" in (folder / "state").read_text(), "its end", 60)
     assert (folder / "state").read_text().startswith("ended refused plan.json")
 
 
 def test_what_did_not_start_is_not_said_to_have_started(agents: list[Agent], tmp_path: Path) -> None:
     """No plan, or a log that cannot be written: the reason is told, and the lock stays its holder's."""
-    agents[0].say(OWNER)
-    agents[0].answer()
-    agents[0].say("start nothing")
-    assert agents[0].answer() == "failed the plan has not arrived"
+    agents[0].lock()
+    assert agents[0].ask("start", "nothing") == (1, "openbell: the plan has not arrived")
     folder = brought(tmp_path / "root", "x")
     (folder / "log").mkdir()
-    agents[0].say("start x")
-    assert agents[0].answer() == f"failed Is a directory: {folder / 'log'}"
+    assert agents[0].ask("start", "x") == (1, f"openbell: Is a directory: {folder / 'log'}")
     assert not is_free(tmp_path / "root")
 
 
 def test_a_process_that_is_killed_leaves_its_end(engine: Engine, agents: list[Agent], tmp_path: Path) -> None:
     """Out of memory, say: another process writes it down."""
-    agents[0].say(OWNER)
-    agents[0].answer()
+    agents[0].lock()
     folder = brought(tmp_path / "root", "x")
-    agents[0].say("start x")
-    assert agents[0].answer() == "started"
+    assert agents[0].ask("start", "x") == (0, "")
     worker = wait_until(lambda: (folder / "worker").exists() and (folder / "worker").read_text(), "the worker", 60)
     os.kill(int(str(worker)), signal.SIGKILL)
     engine.go.touch()
@@ -197,7 +187,9 @@ def test_a_transaction_is_followed_to_its_end(tmp_path: Path) -> None:
         (folder / "log").write_text("one\n")
         (folder / "pid").write_text(f"{one.pid}\n")
         following = subprocess.Popen(
-            program.command("follow", str(tmp_path), "x"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            program.command("follow", str(tmp_path), "x", folder=str(tmp_path)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert following.stdin
         following.stdin.write(program.packed())
@@ -207,7 +199,7 @@ def test_a_transaction_is_followed_to_its_end(tmp_path: Path) -> None:
         said = following.stdout.read().decode().splitlines()
         following.stdout.close()
         following.wait(60)
-    assert said == ["log one", "log two", 'end {"state": "ended succeeded", "rebooted": false}']
+    assert said == ["send", "log one", "log two", 'end {"state": "ended succeeded", "rebooted": false}']
 
 
 def test_a_server_of_before_goes_on(tmp_path: Path) -> None:

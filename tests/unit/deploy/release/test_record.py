@@ -1,8 +1,6 @@
 """Records, what a host says, and how a transaction ended."""
 
-import io
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from deploy.release.host_state import Running, Untold, parse
 from deploy.release.lock import LockHeldError
 from deploy.release.plan import plan
 from deploy.release.release import from_json
-from deploy.release.transaction import TransactionResult, explain, packed, release_files, transaction_files
+from deploy.release.transaction import TransactionResult, explain, release_files, transaction_files
 from deploy.release.transaction import parse as parse_ending
 from deploy.remote.plan import TransactionPlan, read_plan
 from tests.unit.deploy.release.releases import host, record, release
@@ -66,13 +64,10 @@ def test_what_a_host_says() -> None:
 
 
 def test_the_files_of_a_release() -> None:
-    """The environment's values are in their own service's file, and nowhere else; all are for their owner alone."""
+    """The environment's values are in their own service's file, and nowhere else."""
     files = release_files(ONE, {"services": {}}, {"pulse": {"KEY": "s3cret"}, "supervisor": {}}, {"abc": "s3cret"})
     assert [path for path, text in files.items() if "s3cret" in text] == ["files/abc", "release/secrets/pulse.json"]
     assert "release/secrets/supervisor.json" not in files
-    with tarfile.open(fileobj=io.BytesIO(packed(files))) as tar:
-        assert {entry.mode for entry in tar} == {0o600}
-        assert tar.getnames() == list(files)
 
 
 def test_the_plan_that_the_host_is_given(tmp_path: Path) -> None:

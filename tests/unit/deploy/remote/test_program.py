@@ -9,17 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from deploy.remote.session import keep_program
+from deploy.remote.session import KEPT, keep_program
 from deploy.ssh import login_shell, program
-from deploy.ssh.connection import Connection, Host
 
 MODULES = sorted(program.REMOTE.glob("*.py"))
 
 
-def test_every_module_is_sent() -> None:
+def run(*words: str, folder: Path, given: bytes | None = None) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command of the program with what is kept in this folder, and with this input instead of the program alone."""
+    given = program.packed() if given is None else given
+    command = program.command(*words, folder=str(folder))
+    return subprocess.run(command, input=given, capture_output=True, check=False)
+
+
+def test_every_module_is_sent(tmp_path: Path) -> None:
     """Each in an order in which it finds what it imports."""
     assert {*program.MODULES, "__init__"} == {path.stem for path in MODULES}
-    done = subprocess.run(program.command("nothing"), input=program.packed(), capture_output=True, check=False)
+    done = run("nothing", folder=tmp_path)
     assert b"KeyError: 'nothing'" in done.stderr, done.stderr
 
 
@@ -49,20 +55,18 @@ def test_a_module_is_one_for_old_pythons(path: Path) -> None:
         (program.packed()[:-1] + b"x", b"was changed on its way"),
     ],
 )
-def test_a_program_that_is_not_what_was_sent_is_not_run(sent: bytes, said: bytes) -> None:
+def test_a_program_that_is_not_what_was_sent_is_not_run(tmp_path: Path, sent: bytes, said: bytes) -> None:
     """Its hash is in the command line."""
-    done = subprocess.run(program.command("images"), input=sent, capture_output=True, check=False)
+    done = run("images", folder=tmp_path, given=sent)
     assert done.returncode == 1
     assert said in done.stderr
 
 
 def test_a_program_that_was_kept_is_not_sent_again(tmp_path: Path) -> None:
     """Its input is the command's own from the first byte, and its hash is checked all the same."""
-    keep_program(tmp_path / "programs", program.source())
-    (kept,) = (tmp_path / "programs").iterdir()
-    words = program.command("add-audit", str(tmp_path / "root"), kept=str(kept))
-    done = subprocess.run(words, input=b'{"action": "halt"}', capture_output=True, check=False)
-    assert (done.returncode, done.stderr) == (0, b"")
+    keep_program(tmp_path / KEPT, program.source())
+    done = run("add-audit", str(tmp_path / "root"), folder=tmp_path, given=b'{"action": "halt"}')
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"kept\n", b"")
     assert '"action": "halt"' in (tmp_path / "root/audit.jsonl").read_text()
 
 
@@ -71,14 +75,13 @@ def test_a_program_that_was_kept_is_not_sent_again(tmp_path: Path) -> None:
     [lambda kept: kept.write_text("import os"), lambda kept: kept.unlink(), lambda kept: kept.write_bytes(b"")],
 )
 def test_a_kept_program_that_is_not_what_was_sent_is_not_run(tmp_path: Path, damage: Callable[[Path], None]) -> None:
-    """It is removed, so that the next command sends it."""
-    keep_program(tmp_path / "programs", program.source())
-    (kept,) = (tmp_path / "programs").iterdir()
+    """It is sent again."""
+    keep_program(tmp_path / KEPT, program.source())
+    (kept,) = (tmp_path / KEPT).iterdir()
     damage(kept)
-    done = subprocess.run(program.command("images", kept=str(kept)), input=b"", capture_output=True, check=False)
-    assert done.returncode == 1
-    assert b"try again" in done.stderr
-    assert not kept.exists()
+    done = run("add-audit", str(tmp_path / "root"), folder=tmp_path, given=program.packed() + b'{"action": "halt"}')
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"send\n", b"")
+    assert '"action": "halt"' in (tmp_path / "root/audit.jsonl").read_text()
 
 
 def test_few_programs_are_kept(tmp_path: Path) -> None:
@@ -89,15 +92,6 @@ def test_few_programs_are_kept(tmp_path: Path) -> None:
     assert sorted(one.read_text() for one in (tmp_path / "programs").iterdir()) == ["# 2", "# 3", "# 4"]
     (tmp_path / "file").write_text("")
     keep_program(tmp_path / "file", "# no folder")
-
-
-def test_the_program_is_sent_only_to_a_host_that_does_not_have_it() -> None:
-    """The host's own words decide."""
-    connection = Connection(Host("vps"))
-    assert program.call(connection, "images").before == program.packed()
-    connection.kept_programs = frozenset({program.identity()})
-    assert program.call(connection, "images").before == b""
-    assert f".openbell/.programs/{program.identity()}.py" in program.call(connection, "images").words
 
 
 @pytest.mark.parametrize("word", ["it's", 'a "b"', "a\\b\\", "!!", "$HOME `id` %s", "two\nlines", "ü", "", "a'\\''b"])

@@ -1,13 +1,17 @@
 """A project at rest for as long as the other end holds the lock: whatever becomes of that, one end of it is clear."""
 
+import io
+import json
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from deploy.remote import main
 from deploy.remote.docker_client import Answer
-from deploy.remote.rest import Rest
-from deploy.remote.session import Lines, hold_lock
+from deploy.remote.session import ALIVE, Lines
 from tests.unit.deploy.remote.engine import FakeEngine
 
 
@@ -21,13 +25,22 @@ def engine() -> FakeEngine:
     return made
 
 
-def session(engine: FakeEngine, root: Path, *lines: str) -> None:
-    """Hold the lock for a peer that says these lines and then is gone, as one whose connection is lost."""
+def session(engine: FakeEngine, root: Path, *lines: str) -> list[str]:
+    """Hold the lock for a peer that asks for these and then is gone, as one whose connection is lost; return the answers."""
+    asked = [{"words": ["lock", str(root)], "input": "{}"}]
+    asked += [{"words": line.split(), "input": ""} for line in lines]
     reading, writing = os.pipe()
-    os.write(writing, "".join(f"{line}\n" for line in ("{}", *lines)).encode())
+    os.write(writing, "".join(f"{line}\n" for line in (ALIVE, *map(json.dumps, asked))).encode())
     os.close(writing)
-    assert hold_lock(root, "", Lines(reading), Rest(engine.client())) == 0
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr(main, "_docker", engine.client)
+        patch.setattr(main, "Lines", lambda: Lines(reading))
+        patch.setattr(sys, "stdin", None)
+        assert main.serve_peer("") == 0
     os.close(reading)
+    answers = map(json.loads, printed.getvalue().splitlines())
+    return [f"{one['code']} {one['out']}{one['err']}".strip() for one in answers]
 
 
 def states(engine: FakeEngine) -> dict[str, str]:
@@ -40,14 +53,11 @@ def policies(engine: FakeEngine) -> set[str]:
     return {one.policy for one in engine.containers.values()}
 
 
-def test_what_was_stopped_runs_again_when_the_peer_is_gone(
-    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_stopped_runs_again_when_the_peer_is_gone(engine: FakeEngine, tmp_path: Path) -> None:
     """What a person had stopped stays so; meanwhile a reboot would have started the others."""
     seen = []
     engine.after = lambda: seen.append((states(engine), [one.comes_back for one in engine.containers.values()]))
-    session(engine, tmp_path, "stop bells")
-    assert capsys.readouterr().out.splitlines() == ["locked", "stopped"]
+    assert session(engine, tmp_path, "stop bells") == ["0 locked", "0"]
     assert ({"pulse": "exited", "supervisor": "exited", "idle": "exited"}, [True, True, False]) in seen
     assert states(engine) == {"pulse": "running", "supervisor": "running", "idle": "exited"}
     assert policies(engine) == {"unless-stopped"}
@@ -62,32 +72,23 @@ def test_a_quiet_moment_is_waited_for_before_a_strategy_stops(engine: FakeEngine
     assert "openbell idle" in asked[0]
 
 
-def test_what_is_to_stay_stopped_stays_so_after_a_reboot_too(
-    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_to_stay_stopped_stays_so_after_a_reboot_too(engine: FakeEngine, tmp_path: Path) -> None:
     """It runs elsewhere by then."""
-    session(engine, tmp_path, "stop bells", "stay")
-    assert capsys.readouterr().out.splitlines() == ["locked", "stopped", "stays"]
+    assert session(engine, tmp_path, "stop bells", "stay") == ["0 locked", "0", "0"]
     assert set(states(engine).values()) == {"exited"}
     assert not any(one.comes_back for one in engine.containers.values())
 
 
-def test_what_was_to_stay_stopped_can_be_started_after_all(
-    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_to_stay_stopped_can_be_started_after_all(engine: FakeEngine, tmp_path: Path) -> None:
     """As it was before."""
-    session(engine, tmp_path, "stop bells", "stay", "again")
-    assert capsys.readouterr().out.splitlines()[-1] == "runs"
+    assert set(session(engine, tmp_path, "stop bells", "stay", "again")[1:]) == {"0"}
     assert states(engine)["pulse"] == "running"
     assert policies(engine) == {"unless-stopped"}
 
 
-def test_a_stop_that_fails_is_told_and_everything_runs(
-    engine: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stop_that_fails_is_told_and_everything_runs(engine: FakeEngine, tmp_path: Path) -> None:
     """With the engine's own word."""
     engine.answers["stop "] = lambda _: Answer(1, "permission denied")
-    session(engine, tmp_path, "stop bells")
-    assert capsys.readouterr().out.splitlines() == ["locked", "failed permission denied"]
+    assert session(engine, tmp_path, "stop bells") == ["0 locked", "1 openbell: permission denied"]
     assert states(engine)["pulse"] == "running"
     assert policies(engine) == {"unless-stopped"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from deploy.ssh import connection, program
+from deploy.ssh import program
 from deploy.transfer import remote
 from deploy.transfer.images import Image
 from deploy.transfer.shipment import Shipment
@@ -37,7 +37,7 @@ class Host:
         """Run a command of the program, then print what it has left of its input."""
         environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
         command = ("sh", "-c", '"$@"; code=$?; cat; exit $code', "sh", *words)
-        return subprocess.run(
+        done = subprocess.run(
             command,
             input=program.packed() + given,
             stdout=subprocess.PIPE,
@@ -46,10 +46,13 @@ class Host:
             check=False,
             timeout=120,
         )
+        assert done.stdout.startswith(b"send\n")
+        done.stdout = done.stdout.removeprefix(b"send\n")
+        return done
 
     def receive(self, given: bytes = PACKED, size: int = len(PACKED)) -> "subprocess.CompletedProcess[bytes]":
         """Receive these bytes, and print what follows them."""
-        return self.run(program.command("deliver", "zstd", str(size), "[]"), given)
+        return self.run(program.command("deliver", "zstd", str(size), "[]", folder=str(self.folder)), given)
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def shipment(*, moved: bool = True, host_ids: tuple[str, ...] = ()) -> Shipment:
 
 def verify(host: Host, one: Shipment) -> "subprocess.CompletedProcess[bytes]":
     """Verify a shipment on the host."""
-    return host.run(remote.deliver(connection.Connection(connection.Host("vps")), replace(one, wire_bytes=0)).words)
+    return host.run(program.command(*remote.deliver(replace(one, wire_bytes=0)), folder=str(host.folder)))
 
 
 def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Host) -> None:
