@@ -31,7 +31,8 @@ def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path:
     anew = ("docker", "compose", "build", "--quiet", "--no-cache")
     subprocess.run(anew, cwd=folder, check=True, capture_output=True)
     for one in (other, deployed, other):
-        assert "nothing to do: this is what runs there" in one.must("deploy")
+        said = one.must("deploy")
+        assert "nothing to do: this is what runs there" in said, said
     assert deployed.containers() == before
 
 

@@ -76,6 +76,19 @@ def test_no_layer_holds_a_secret(engine: docker.DockerClient, kit: Kit, name: st
     assert seen > 100
 
 
+def test_no_image_tells_the_day_on_which_it_was_built(engine: docker.DockerClient, kit: Kit) -> None:
+    """useradd writes it into /etc/shadow: a build on another day would be another image, and restart everything."""
+    users = [
+        line.split(":")
+        for path, content in files_of_all_layers(engine.images.get(kit.image("supervisor")))
+        if path.endswith("etc/shadow")
+        for line in content.decode().splitlines()
+        if line.startswith("openbell:")
+    ]
+    assert users
+    assert {user[2] for user in users} == {""}
+
+
 @pytest.mark.parametrize("name", IMAGES)
 def test_containers_run_as_nobody_special(engine: docker.DockerClient, kit: Kit, name: str) -> None:
     """The user is not root, each strategy's is its own, and there is no installer to bring in more."""
