@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from deploy.release.release import Release
 from deploy.release.resolve import Tree
 from deploy.settings import strategies_folder
 from deploy.ssh.connection import Host
-from deploy.transfer import Shipment
+from deploy.transfer import HostImages, Shipment
 from openbell.manifest import load_all, strategy_folders
 
 
@@ -82,13 +82,12 @@ def draft(
     configuration: Tree,
     shipment: Shipment,
     strategies: Path,
-    current: Release | None = None,
-    on_host: Container[str] = (),
+    current: Release | None,
+    there: HostImages,
 ) -> ReleaseDraft:
     """Return the release that these images, this configuration and the secrets of this machine make.
 
-    An image that holds the same as the one that runs is that one, also if it was built anew or elsewhere. on_host: tags
-    that the host has.
+    An image that holds the same as the one that runs is that one, also if it was built anew or elsewhere.
     """
     by_reference = {image.reference: image for image in shipment.images}
     images = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
@@ -96,7 +95,7 @@ def draft(
     same = {
         service: (before[service].image, before[service].image_id)
         for service, image in images.items()
-        if service in before and image.content == before[service].content and before[service].image in on_host
+        if service in before and image.content == before[service].content and before[service].image in there.tags
     }
     tags = {service: same.get(service, (image.tag, image.id)) for service, image in images.items()}
     resolved = resolve.resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
@@ -112,7 +111,8 @@ def draft(
         for service, record in resolved.services.items()
     }
     made = provenance.here()
-    layers = {**(current.layers if current else {}), **shipment.contents}
+    kept = {layer: held for layer, held in (current.layers if current else {}).items() if layer in there.layers}
+    layers = {**kept, **shipment.contents}
     release = Release(name, f"{made.at:%Y-%m-%dT%H:%M:%SZ}", made.by, made.commit, made.dirty, records, layers)
     ships = tuple(dict.fromkeys(image.reference for service, image in images.items() if service not in same))
     return ReleaseDraft(release, resolved.compose, resolved.environment, resolved.files, ships)

@@ -78,7 +78,7 @@ def deploy(
                 known = there.current.layers if there.current else {}
                 with ExitStack() as stack:
                     shipment = stack.enter_context(prepared(references, inventory, log, known))
-                    draft = build.draft(name, part, shipment, strategies, there.current, inventory.tags)
+                    draft = build.draft(name, part, shipment, strategies, there.current, inventory)
                     if len(draft.ships) < len(set(references)):
                         shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))
                     if options.strategy and there.current:

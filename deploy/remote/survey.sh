@@ -64,4 +64,6 @@ ask_engine() {
         timeout 20 "$@" docker info --format '{{.ServerVersion}}|{{.LiveRestoreEnabled}}|{{.ContainersRunning}}|{{.Swarm.LocalNodeState}}|{{.DockerRootDir}}'
 }
 
-survey </dev/null
+# At once: each write is a packet on the line.
+facts=$(survey </dev/null)
+printf '%s\n' "$facts"

@@ -26,6 +26,11 @@ class HostImages:
     zstd: bool = True  # whether it can unpack zstd
     free_bytes: int | None = None  # where its engine keeps images; None if it did not say
 
+    @property
+    def layers(self) -> frozenset[str]:
+        """Every layer that is there."""
+        return frozenset(chain[-1] for chain in self.chains)
+
     def nothing(self) -> "HostImages":
         """Return the same host as if it had no image: for when what it says it has turns out not to be so."""
         return replace(self, chains=frozenset(), tags={})

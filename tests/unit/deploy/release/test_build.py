@@ -1,5 +1,6 @@
 """What a release has of each service's strategies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from deploy.errors import CommandError
 from deploy.release import build
 from deploy.release.build import ReleaseDraft
 from deploy.release.release import Release, from_json
-from deploy.transfer import Image, Shipment
+from deploy.transfer import HostImages, Image, Shipment
 from tests.unit.strategy_file import BOT, TOP, write
 
 CONFIGURATION = {
@@ -56,12 +57,13 @@ def test_the_manifests_of_a_service(strategies: Path) -> None:
     assert changed["t"]["b"] != found["t"]["b"]
 
 
-def drafted(strategies: Path, identity: str, content: str, current: Release | None, on_host: str = "") -> ReleaseDraft:
-    """Return the release that an image of this id and content makes, on a host that has the images `on_host`."""
+def drafted(strategies: Path, identity: str, content: str, current: Release | None, *tags: str) -> ReleaseDraft:
+    """Return the release that an image of this id and content makes, on a host that has images by these tags."""
     configuration = {"name": "bells", "services": {"c": {"image": "bells/c:local"}}}
     image = Image("bells/c:local", "bells/c", f"sha256:{identity * 12}", ("sha256:1",), content=content)
     shipment = Shipment((image,), (), 0, "zstd", contents={"sha256:1": content})
-    return build.draft("r2", configuration, shipment, strategies, current, on_host.split())
+    there = HostImages(frozenset({("sha256:0",)}), dict.fromkeys(tags, ""))
+    return build.draft("r2", configuration, shipment, strategies, current, there)
 
 
 def test_an_image_that_holds_the_same_is_the_one_that_runs(strategies: Path) -> None:
@@ -78,8 +80,18 @@ def test_an_image_that_holds_the_same_is_the_one_that_runs(strategies: Path) -> 
 def test_an_image_that_holds_something_else_or_is_gone_there_is_sent(strategies: Path) -> None:
     """A record alone is no image."""
     first = drafted(strategies, "a", "same", None)
-    for content, on_host in (("other", "bells/c:aaaaaaaaaaaa"), ("same", "")):
-        again = drafted(strategies, "b", content, first.release, on_host)
+    for content, tags in (("other", ("bells/c:aaaaaaaaaaaa",)), ("same", ())):
+        again = drafted(strategies, "b", content, first.release, *tags)
         assert again.ships == ("bells/c:local",)
         assert again.release.services["c"].image == "bells/c:bbbbbbbbbbbb"
         assert again.release.services["c"].fingerprint != first.release.services["c"].fingerprint
+
+
+def test_what_layers_hold_is_remembered_while_the_host_has_them(strategies: Path) -> None:
+    """Another person's layers are not read again; those that are gone would let each record be longer than the last."""
+    current = drafted(strategies, "a", "same", None).release
+    current = replace(current, layers={"sha256:0": "another person's", "sha256:9": "pruned"})
+    assert drafted(strategies, "a", "same", current).release.layers == {
+        "sha256:0": "another person's",
+        "sha256:1": "same",
+    }
