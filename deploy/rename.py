@@ -21,7 +21,6 @@ from deploy.scaffold import must_be_a_name
 from deploy.settings import Settings, strategies_folder, values
 from deploy.target import LocalTarget, here
 
-HOSTED_WITH_OTHERS = 5  # seconds for a loop in a container for several, which is not stopped for one of them
 _BOT = re.compile(r"^\[\[bot\]\].*$", re.MULTILINE)
 
 
@@ -79,9 +78,11 @@ def _in_containers(where: LocalTarget, settings: Settings, options: Namespace, o
     runs = any(one.state == "running" for one in where.services())
     if runs:  # what takes time comes first
         start.build(log_to_stdout(settings.log))
-    engine.remove(where.project, old)
+    for one in where.services():  # also a container that hosts others beside it
+        if old in one.strategies:
+            engine.remove(where.project, one.name)
     if installation.local(settings).has_data():
-        _move(settings, old, new, HOSTED_WITH_OTHERS)
+        _move(settings, old, new, 0)
     return start.up(settings, options) if runs else 0
 
 

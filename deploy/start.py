@@ -137,7 +137,7 @@ def build(log: Log) -> None:
 def _renamed_must_stay(found: Iterable[Service]) -> None:
     """Raise CommandError, before anything is stopped, if a strategy's container is there under another name."""
     known = {*(folder.name for folder in strategy_folders(strategies_folder())), *taken_names(Path("compose"))}
-    orphans = [one for one in found if known.isdisjoint((one.name, *one.strategies))]
+    orphans = [one for one in found if not known.issuperset(one.strategies)]
     if orphans and processes.run(compose.check_bots()):
         raise CommandError(RENAMED)
 

@@ -18,6 +18,7 @@ SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 TIMED_OUT = 124  # exit code of a command that was ended because it took too long
 _ATTEMPTS = 5
+_QUESTION = ("version",)  # whether an engine is there
 _BACK_WITHIN = 180.0  # seconds for an engine to come back
 _GONE = re.compile(
     r"^(Cannot connect to the Docker daemon|error during connect|unexpected EOF"
@@ -90,7 +91,7 @@ def run_process(command: Sequence[str], seconds: float) -> Answer:
 
 
 class DockerClient:
-    """The engine, by its command line. `on_return` is called each time that it is back after it went away."""
+    """The engine, by its command line. With `on_return`, what is called when it is back, an engine that went away is waited for."""
 
     def __init__(
         self,
@@ -103,11 +104,16 @@ class DockerClient:
         self._run = run
         self.sleep = sleep
         self.now = now
-        self.on_return: Callable[[], None] = lambda: None
+        self.on_return: Callable[[], None] | None = None
+        self._is_away = False  # as far as the last command has seen
 
     def ask(self, *words: str, seconds: float = 60.0) -> Answer:
         """Run a command of Docker's once."""
-        return self._run(("docker", *words), seconds)
+        if self._is_away and self.on_return and words != _QUESTION:
+            self.wait_until_back()
+        answer = self._run(("docker", *words), seconds)
+        self._is_away = not answer.ok and bool(_GONE.search(answer.text))
+        return answer
 
     def must(self, *words: str, seconds: float = 300.0) -> str:
         """Run a command until it succeeds or fails with the engine there; return what it printed, or DockerError."""
@@ -125,7 +131,7 @@ class DockerClient:
 
     def answers(self) -> bool:
         """Tell whether the engine is there."""
-        return self.ask("version", seconds=20).ok
+        return self.ask(*_QUESTION, seconds=20).ok
 
     def wait_until_back(self) -> bool:
         """Wait until the engine answers; tell whether it does."""
@@ -135,7 +141,8 @@ class DockerClient:
                 self._say(f"the engine did not come back within {_BACK_WITHIN / 60:g} minutes")
                 return False
             self.sleep(1)
-        self.on_return()
+        if self.on_return:
+            self.on_return()
         return True
 
     def containers(self, project: str, service: str | None = None) -> list[Container]:

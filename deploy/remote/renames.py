@@ -22,6 +22,11 @@ class Swap:
     new: str = ""
     stopped: bool = False  # whether a stop of the old ones was asked for
 
+    @property
+    def ran(self) -> list[Container]:
+        """Those of the old containers that ran."""
+        return [one for one in self.old if one.running]
+
 
 class Renames:
     """What a plan renames; only what was announced is taken back."""

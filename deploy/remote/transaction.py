@@ -13,12 +13,11 @@ from deploy.remote.plan import SUPERVISOR, TransactionPlan
 from deploy.remote.prune import prune
 from deploy.remote.records import Records, TransactionRecord
 from deploy.remote.renames import Renames, Swap
-from deploy.remote.services import BEAT_WITHIN, Services, StepFailed
+from deploy.remote.services import Services, StepFailed
 
 SOON = 5  # seconds; a slot that is due within them is let pass before its strategy is stopped
-PATIENCE = (
-    180  # seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots
-)
+# Seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots.
+PATIENCE = 180
 
 
 @dataclass
@@ -40,6 +39,11 @@ class Transaction:
 
     def carry_out(self) -> tuple[str, str]:
         """Return how it ended: the outcome, and the reason if it is not good."""
+        ended = self._put_in_place()
+        self._see_to_the_engine()
+        return ended
+
+    def _put_in_place(self) -> tuple[str, str]:
         try:
             self._prepare()
             self._switch()
@@ -208,7 +212,7 @@ class Transaction:
             except (StepFailed, DockerError) as error:
                 failed[swap.service] = str(error)
         for swap in swaps:
-            if swap.service not in failed and (ran := [one.id for one in self._that_ran(swap)]):
+            if swap.service not in failed and (ran := [one.id for one in swap.ran]):
                 try:
                     self._must_work(swap.service, ran[0])
                 except (StepFailed, DockerError) as error:
@@ -217,7 +221,7 @@ class Transaction:
 
     def _return(self, swap: Swap) -> None:
         """Let the old container of a service run again, and remove the new one, which gets no further slot."""
-        ran = self._that_ran(swap)
+        ran = swap.ran
         there = [one for one in ran if self.docker.state(one.id)[0] != "gone"]
         again = not there and bool(ran)
         if again and not self._can_make_again(swap.service):
@@ -242,9 +246,6 @@ class Transaction:
                 self.services.start(swap.service, one.id)
             self.services.restart_policy(one.id, one.restart_policy)
 
-    def _that_ran(self, swap: Swap) -> list[Container]:
-        return [one for one in swap.old if one.running]
-
     def _can_make_again(self, service: str) -> bool:
         before = self.plan.previous
         return before is not None and service in lines_of(self.records.release(before) / "services")
@@ -261,6 +262,9 @@ class Transaction:
 
     def _step(self, what: str) -> None:
         self.record.step(what)
+        self._see_to_the_engine()
+
+    def _see_to_the_engine(self) -> None:
         if not self.docker.answers():
             self.docker.wait_until_back()
         self.revive()
@@ -296,6 +300,3 @@ class Transaction:
 
 def _listed(failed: Mapping[str, str]) -> str:
     return "; ".join(reason if service in reason else f"{service}: {reason}" for service, reason in failed.items())
-
-
-__all__ = ["BEAT_WITHIN", "Swap", "Transaction"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import docker
 
-from tests.engine.kit import ROOT, Kit, make_kit, removed_afterwards, wait_until
+from tests.engine.kit import ROOT, SERVICE, Kit, make_kit, removed_afterwards, wait_until
 from tests.machine.machine import Machine
 
 SECRET = "deploy$'\"\\ secret 4c1e7f"
@@ -159,6 +160,27 @@ def site(engine: docker.DockerClient, machine: Machine, folder: Path, strategies
         subprocess.run((*git, *command), cwd=folder, check=True)
     with removed_afterwards(engine, kit.project):
         yield Site(kit, machine)
+
+
+def offer_both_forms(folder: Path, strategies: Sequence[str]) -> None:
+    """Let a project's strategies run in a container each, with the profile portfolio, or all in one."""
+    compose = folder / "compose"
+    (compose / "strategies.yaml").write_text("services: {}\n")
+    services = "".join(SERVICE.format(name=name) + "    profiles: [portfolio]\n" for name in strategies)
+    (compose / "portfolio.yaml").write_text(f"services:\n{services}")
+    together = (ROOT / "compose/together.yaml").read_text()
+    names = f">-\n          {' '.join(strategies)}\n"
+    (compose / "together.yaml").write_text(re.sub(r">-\n( +\w.*\n){2}", names, together))
+    for name in strategies:
+        toml = folder / "strategies" / name / "strategy.toml"
+        toml.write_text(f'profile = "portfolio"\n{toml.read_text()}')
+
+
+def choose(folder: Path, profile: str) -> None:
+    """Write into .env which form is wanted."""
+    path = folder / ".env"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("COMPOSE_PROFILES=")]
+    path.write_text("\n".join([*lines, f"COMPOSE_PROFILES={profile}", ""]))
 
 
 def assert_no_slot_is_lost_or_doubled(

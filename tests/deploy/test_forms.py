@@ -10,9 +10,10 @@ from itertools import pairwise
 import docker
 import pytest
 
-from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, site, words_of
+from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, choose, offer_both_forms, site, words_of
 from tests.deploy.test_commands import ask, must, written
-from tests.engine.kit import FIXTURES, ROOT, SERVICE, wait_until
+from tests.deploy.walk import rename_here
+from tests.engine.kit import FIXTURES, wait_until
 from tests.machine.machine import running_machine
 
 pytestmark = pytest.mark.timeout(900)
@@ -28,27 +29,10 @@ def portfolio(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFact
     """A server on which each of two strategies of the profile `portfolio` has a container of its own."""
     folder = tmp_path_factory.mktemp("site")
     with running_machine(engine) as machine, site(engine, machine, folder, list(HOSTED)) as one:
-        compose = folder / "compose"
-        (compose / "strategies.yaml").write_text("services: {}\n")
-        services = "".join(SERVICE.format(name=name) + "    profiles: [portfolio]\n" for name in HOSTED)
-        (compose / "portfolio.yaml").write_text(f"services:\n{services}")
-        together = (ROOT / "compose/together.yaml").read_text()
-        (compose / "together.yaml").write_text(
-            re.sub(r">-\n( +\w.*\n){2}", f">-\n          {' '.join(HOSTED)}\n", together)
-        )
-        for name in HOSTED:
-            toml = folder / "strategies" / name / "strategy.toml"
-            toml.write_text(f'profile = "portfolio"\n{toml.read_text()}')
-        choose(one, "portfolio")
+        offer_both_forms(folder, HOSTED)
+        choose(one.kit.folder, "portfolio")
         one.must("deploy")
         yield one
-
-
-def choose(one: Site, profile: str) -> None:
-    """Write into .env which form is wanted."""
-    path = one.kit.folder / ".env"
-    lines = [line for line in path.read_text().splitlines() if not line.startswith("COMPOSE_PROFILES=")]
-    path.write_text("\n".join([*lines, f"COMPOSE_PROFILES={profile}", ""]))
 
 
 def starts(one: Site, strategy: str) -> int:
@@ -84,7 +68,7 @@ def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None
     """Each strategy has one loop at a time, and keeps its journal and its ledger; a rollback brings the other form back."""
     before = {name: starts(portfolio, name) for name in HOSTED}
     release, told = portfolio.current(), alarms(portfolio)
-    choose(portfolio, "portfolio-together")
+    choose(portfolio.kit.folder, "portfolio-together")
     said = portfolio.must("deploy")
     assert "start     together (new; for daily, fives)" in said
     assert "remove    fives (handed over to together)" in said
@@ -105,15 +89,15 @@ def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None
 @pytest.mark.deploy_long
 def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> None:
     """The first run of one strategy fails in the container for all: the previous containers run again."""
-    choose(portfolio, "portfolio")
+    choose(portfolio.kit.folder, "portfolio")
     portfolio.must("deploy")
     release = portfolio.current()
-    choose(portfolio, "portfolio-together")
+    choose(portfolio.kit.folder, "portfolio-together")
     condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
     portfolio.change("fives", "    time.sleep(0.3)\n", condition)
     code, said = portfolio.run("deploy")
     portfolio.change("fives", condition, "    time.sleep(0.3)\n")
-    choose(portfolio, "portfolio")
+    choose(portfolio.kit.folder, "portfolio")
     assert code == 1
     assert f"did not pass its gate, and {release} runs again: together: fives: its first run failed" in said
     assert sorted(portfolio.containers()) == APART
@@ -125,7 +109,7 @@ def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> No
 
 def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
     """It is found there by its name, with its secret; a deploy of it alone brings its container."""
-    choose(portfolio, "portfolio-together")
+    choose(portfolio.kit.folder, "portfolio-together")
     portfolio.must("deploy")
     lines = [
         written(line) for line in must(portfolio, "logs", "FOLLOW=0", "STRATEGY=daily").splitlines() if "{" in line
@@ -148,7 +132,7 @@ def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
 @pytest.mark.deploy_long
 def test_a_strategy_that_is_not_in_the_container_for_all_leaves_it_alone(portfolio: Site) -> None:
     """Its code is no part of that image, though both are made from one folder."""
-    choose(portfolio, "portfolio-together")
+    choose(portfolio.kit.folder, "portfolio-together")
     other = portfolio.kit.folder / "strategies" / "slow"
     shutil.copytree(FIXTURES / "slow", other)
     toml = other / "strategy.toml"
@@ -168,9 +152,9 @@ def test_a_strategy_that_is_not_in_the_container_for_all_leaves_it_alone(portfol
 @pytest.mark.parametrize("way", ["restart_engine", "kill_engine"])
 def test_the_engine_goes_away_while_strategies_move(portfolio: Site, way: str) -> None:
     """They have moved when it is back, and no container is left of the other form."""
-    choose(portfolio, "portfolio")
+    choose(portfolio.kit.folder, "portfolio")
     portfolio.must("deploy")
-    choose(portfolio, "portfolio-together")
+    choose(portfolio.kit.folder, "portfolio-together")
     process = portfolio.start("deploy")
     process.until("stopping daily")
     getattr(portfolio.machine, way)()
@@ -180,3 +164,29 @@ def test_the_engine_goes_away_while_strategies_move(portfolio: Site, way: str) -
     label = f"label=com.docker.compose.project={portfolio.kit.project}"
     assert len(portfolio.machine.shell(f"docker ps -aq --filter {label}").split()) == len(TOGETHER)
     assert [line["outcome"] for line in portfolio.journal("fives") if line["event"] == "run_end"][-1] == "succeeded"
+
+
+@pytest.mark.deploy_long
+def test_a_strategy_in_the_container_for_all_gets_another_name(portfolio: Site) -> None:
+    """Its journal and ledger go along, the other strategy loses nothing, and a rollback brings the old name back."""
+    choose(portfolio.kit.folder, "portfolio-together")
+    portfolio.must("deploy")
+    before = len(portfolio.journal("daily"))
+    rename_here(portfolio.kit.folder, "fives", "quints")
+    try:
+        said = portfolio.must("rename", "STRATEGY=fives", "TO=quints")
+        assert "rename    fives to quints" in said
+        assert_one_history(portfolio, "quints", TOGETHER)
+        assert len(portfolio.journal("daily")) >= before
+        portfolio.must("rollback")
+    finally:
+        rename_here(portfolio.kit.folder, "quints", "fives")
+    assert_one_history(portfolio, "fives", TOGETHER)
+
+
+def assert_one_history(one: Site, strategy: str, running: list[str]) -> None:
+    """These containers run, and the journal goes on from the first slot of all, each of which is told of once."""
+    assert sorted(one.containers()) == running
+    before = len(one.journal(strategy))
+    wait_until(lambda: len(one.journal(strategy)) > before, "the next line", 30)
+    assert_no_slot_is_lost_or_doubled(one.journal(strategy), EVERY, ("succeeded", "failed"), ("coalesced",))

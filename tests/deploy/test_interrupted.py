@@ -112,8 +112,13 @@ def test_the_network_goes_silent(deployed: Site, point: str) -> None:
     assert_all_is_well(deployed, words)
 
 
-@pytest.mark.parametrize("point", ["preflight of fives", "starting fives", "waiting for the first run of fives"])
-@pytest.mark.parametrize("way", ["restart_engine", "kill_engine"])
+@pytest.mark.parametrize(
+    "way,point",
+    [
+        *(("kill_engine", point) for point in (*POINTS[2:], "handing over fives", "taking over")),
+        *(("restart_engine", point) for point in ("preflight of fives", "starting fives", "handing over fives")),
+    ],
+)
 def test_the_engine_goes_away(deployed: Site, way: str, point: str) -> None:
     """An upgrade of Docker, or its crash: the deployment waits for it, and ends one way or the other."""
     words = change(deployed)

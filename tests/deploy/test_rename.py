@@ -35,7 +35,7 @@ def assert_one_history(site: Site, strategy: str, outcomes: tuple[str, ...] = ("
 def test_a_renamed_strategy_is_refused_and_then_takes_over(deployed: Site) -> None:
     """The folder was renamed by hand: a deploy says the command, which lets the new name go on; a rollback brings the old name back."""
     release, claims = deployed.current(), remembered(deployed, "fives")
-    rename_here(deployed, "fives", "quints")
+    rename_here(deployed.kit.folder, "fives", "quints")
     code, said = deployed.run("deploy")
     assert code == 1
     assert "bot fives is one of strategy fives there, and of quints here" in said
@@ -58,7 +58,7 @@ def test_a_renamed_strategy_is_refused_and_then_takes_over(deployed: Site) -> No
 def test_a_rename_that_fails_its_gate_is_taken_back(deployed: Site) -> None:
     """The old name runs again with all that it had, and what the new name did for one slot."""
     if not (deployed.kit.folder / "strategies" / "quints").exists():
-        rename_here(deployed, "fives", "quints")
+        rename_here(deployed.kit.folder, "fives", "quints")
     deployed.change("quints", "    time.sleep(0.3)\n", FAILS)
     release = deployed.current()
     code, said = deployed.run("rename", "STRATEGY=fives", "TO=quints")

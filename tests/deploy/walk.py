@@ -7,6 +7,7 @@ exactly once in the journal, which is read here as plain files: not by openbell'
 import argparse
 import json
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -118,7 +119,7 @@ class Walk:
     def rename(self) -> str:
         """Give the strategy its other name."""
         old, new = self.name, NAMES[1 - NAMES.index(self.name)]
-        rename_here(self.site, old, new)
+        rename_here(self.site.kit.folder, old, new)
         return f"rename to {new}: {self._must('rename', f'STRATEGY={old}', f'TO={new}')}"
 
     def lose_the_laptop(self) -> str:
@@ -196,7 +197,7 @@ class Walk:
         """Let the checkout have the name that runs: a rollback may have given the other one back."""
         runs = next((one for one in NAMES if one in self.site.containers()), self.name)
         if runs != self.name:
-            rename_here(self.site, self.name, runs)
+            rename_here(self.site.kit.folder, self.name, runs)
 
     # What must be so after each step
 
@@ -237,15 +238,14 @@ class Walk:
         )
 
 
-def rename_here(one: Site, old: str, new: str) -> None:
-    """Rename a folder and its service in the project's copy, as a person does; its bot keeps its id."""
-    folder = (one.kit.folder / "strategies" / old).rename(one.kit.folder / "strategies" / new)
+def rename_here(root: Path, old: str, new: str) -> None:
+    """Rename a folder and its service in a project's copy, as a person does; its bot keeps its id."""
+    folder = (root / "strategies" / old).rename(root / "strategies" / new)
     toml = folder / "strategy.toml"
     if 'id = "' not in toml.read_text():
         toml.write_text(toml.read_text().replace("[[bot]]\n", f'[[bot]]\nid = "{old}"\n'))
-    file = one.kit.folder / "compose" / "strategies.yaml"
-    lines = file.read_text().replace(f"  {old}:", f"  {new}:").replace(f"/{old}:", f"/{new}:")
-    file.write_text(lines.replace(f"STRATEGY: {old}\n", f"STRATEGY: {new}\n"))
+    for file in (root / "compose").glob("*.yaml"):
+        file.write_text(re.sub(rf"\b{old}\b", new, file.read_text()))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_no_layer_holds_a_secret(engine: docker.DockerClient, kit: Kit, name: st
 
 
 def test_no_image_tells_the_day_on_which_it_was_built(engine: docker.DockerClient, kit: Kit) -> None:
-    """useradd writes it into /etc/shadow: a build on another day would be another image, and restart everything."""
+    """Useradd writes it into /etc/shadow: a build on another day would be another image, and restart everything."""
     users = [
         line.split(":")
         for path, content in files_of_all_layers(engine.images.get(kit.image("supervisor")))

@@ -44,6 +44,7 @@ class FakeEngine:
     calls: list[str] = field(default_factory=list)
     after: Callable[[], None] = lambda: None
     time: float = 0.0
+    away: int = 0  # commands that will find no engine
     _ids: "count[int]" = field(default_factory=count)
 
     def client(self) -> DockerClient:
@@ -66,12 +67,22 @@ class FakeEngine:
         words = list(command[1:])
         call = " ".join(words)
         self.calls.append(call)
+        if self.away:
+            self.away -= 1
+            return Answer(1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock")
         given = next((found for start, found in self.answers.items() if start in call), None)
         answer = given(call) if given else None
         if answer is None:
             answer = self._answer(words)
         self.after()
         return answer
+
+    def crash(self) -> None:
+        """Be away for some commands, and then take what ran for stopped by hand, as engines do after some crashes."""
+        self.away = 4
+        for one in self.containers.values():
+            if one.state == "running":
+                one.state, one.stopped_by_hand = "exited", True
 
     def _answer(self, words: Sequence[str]) -> Answer:
         match words:

@@ -1,6 +1,7 @@
 """A transaction's decisions, on an engine in memory: what is started and stopped in which order, and every way back."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from tests.unit.deploy.remote.engine import FakeContainer, FakeEngine
 SWITCH = (("switch", "pulse"), ("replace", "supervisor"))
 NO_RENAMES: Mapping[str, str] = {}
 RENAME = (("start", "beat"), ("stop", "pulse"), ("rename", "pulse"), ("check", "beat"), ("replace", "supervisor"))
+TOGETHER = (
+    ("start", "together"),
+    ("stop", "pulse"),
+    ("stop", "slow"),
+    ("check", "together"),
+    ("replace", "supervisor"),
+)
 PREPARED = '{"services": {"volumes": {"labels": {"openbell.once": "true"}}}}'
 FAILED = Answer(3, "pulse: its first run failed: ValueError: no good")
 
@@ -23,21 +31,31 @@ FAILED = Answer(3, "pulse: its first run failed: ValueError: no good")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project's records with two releases, of which the first runs."""
+    return records_below(tmp_path)
+
+
+def records_below(root: Path) -> Path:
+    """Write the records of two releases, of which the first runs."""
     for name in ("old", "new"):
-        folder = tmp_path / "releases" / name
+        folder = root / "releases" / name
         folder.mkdir(parents=True)
         (folder / "services").write_text("pulse\nsupervisor\n")
         (folder / "images").write_text(f"{name}\n")
         (folder / "compose.yaml").write_text("{}")
-    (tmp_path / "transactions" / "new").mkdir(parents=True)
-    (tmp_path / "shipped").write_text("old\nnew\n")
-    Records(tmp_path).take_over("old")
-    return tmp_path
+    (root / "transactions" / "new").mkdir(parents=True)
+    (root / "shipped").write_text("old\nnew\n")
+    Records(root).take_over("old")
+    return root
 
 
 @pytest.fixture
 def engine() -> FakeEngine:
     """An engine that runs the first release and has the images of both."""
+    return engine_with_both()
+
+
+def engine_with_both() -> FakeEngine:
+    """Return an engine that runs the first release and has the images of both."""
     engine = FakeEngine()
     engine.add("pulse")
     engine.add("supervisor")
@@ -354,6 +372,39 @@ def test_an_engine_that_went_away_is_waited_for(root: Path, engine: FakeEngine) 
     engine.answers["openbell preflight --rehearse"] = crash
     assert transaction(root, engine).carry_out() == ("succeeded", "")
     assert f"start {supervisor.id}" in engine.calls
+
+
+def killed(root: Path, steps: Sequence[tuple[str, str]], after: int, *, fails: bool) -> tuple[FakeEngine, str]:
+    """Return an engine that is killed after so many commands of a transaction, and the transaction's outcome."""
+    engine = engine_with_both()
+    if steps == TOGETHER:
+        engine.add("slow")
+    if fails:
+        fails_its_first_run(engine)
+    engine.after = lambda: engine.crash() if len(engine.calls) == after else None
+    gone = ("pulse", "slow") if steps == TOGETHER else ()
+    return engine, transaction(records_below(root), engine, steps, remove=gone).carry_out()[0]
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["good", "bad"])
+@pytest.mark.parametrize("steps", [SWITCH, TOGETHER], ids=["switch", "together"])
+def test_an_engine_that_is_killed_between_any_two_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: Sequence[tuple[str, str]], *, fails: bool
+) -> None:
+    """The old release or the new one runs, whole, and is what the engine starts by itself, though it took all for stopped."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    whole, _ = killed(tmp_path / "whole", steps, 0, fails=fails)
+    new = ["pulse", "supervisor"] if steps == SWITCH else ["supervisor", "together"]
+    old = ["pulse", "supervisor"] if steps == SWITCH else ["pulse", "slow", "supervisor"]
+    # With the first two it is found out what runs; the last two see that it does.
+    for number in range(3, len(whole.calls) - 1):
+        engine, outcome = killed(tmp_path / str(number), steps, number, fails=fails)
+        where = f"after {whole.calls[number - 1]}: {outcome}"
+        assert outcome in ({"returned", "refused"} if fails else {"succeeded", "returned", "refused"}), where
+        runs = [one for one in engine.containers.values() if one.state == "running"]
+        image, services = ("new", new) if outcome == "succeeded" else ("old", old)
+        assert sorted((one.service, one.image) for one in runs) == [(name, image) for name in services], where
+        assert all(one.comes_back for one in runs), where
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a mistake of ours"), KeyboardInterrupt(), SystemExit(1)])
