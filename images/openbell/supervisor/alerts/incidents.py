@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from openbell.supervisor.alerts import grouping, messages
+from openbell.supervisor.alerts import grouping, handling, messages
 from openbell.supervisor.alerts.flips import condition_changes
 from openbell.supervisor.alerts.model import Flip, Incident, Member, Message
 from openbell.supervisor.alerts.policy import decide
@@ -46,6 +46,7 @@ class Incidents:
         self._load()
 
     def _load(self) -> None:
+        self._version = self._store.data_version()
         self._incidents = self._store.incidents()
         self._seen_at = self._store.instant("seen_at")
         self._fault = self._store.mark("fault")  # the newest entry of the log of faults that has been processed
@@ -60,6 +61,9 @@ class Incidents:
             snapshot = replace(snapshot, conditions=(*snapshot.conditions, *canaries))
         if self._stale:
             self._load()
+        elif self._version != (version := self._store.data_version()):
+            # A person may have answered, through the page.
+            self._version, self._incidents = version, self._store.incidents()
         self._stale = True
         self._flips.clear()
         self._trouble = _trouble(snapshot)
@@ -70,7 +74,7 @@ class Incidents:
     def store_message(self, message: Message, now: datetime) -> bool:
         """Store a message without an incident; return whether it is new."""
         with self._store.transaction():
-            return self._add_message(message, now)
+            return self._add_message(message, now, self._first_channels())
 
     def _process(self, snapshot: Snapshot, now: datetime) -> float | None:
         stored = {
@@ -155,6 +159,7 @@ class Incidents:
         log.warning("clock.corrected", by_s=round((now - self._seen_at).total_seconds()) if self._seen_at else 0)
         with self._store.transaction():
             self._store.set_back(now, now + LOOPS_KNOWN)
+            handling.set_back(self._store.database, now)
         self._incidents = self._store.incidents()
         self._seen_at = self._saved_at = now
 
@@ -209,9 +214,17 @@ class Incidents:
         return min(waits, default=None)
 
     def _apply(self, incident: Incident, sort: str, now: datetime, *, over: bool) -> None:
-        if sort:
+        if sort == "escalation":
+            step = self._settings.escalations[incident.escalations]
+            self._add_message(messages.message(incident, sort, now), now, [step.channel])
+            handling.put_escalations(self._store.database, incident.id, incident.escalations + 1)
+            self._store.mark_told(member.id for member in incident.members)
+        elif sort:
             elsewhere = self._elsewhere(incident) if sort == "summary" else ""
-            self._add_message(messages.message(incident, sort, now, elsewhere), now)
+            reached = [one.channel for one in self._settings.escalations[: incident.escalations]]
+            self._add_message(
+                messages.message(incident, sort, now, elsewhere), now, [*self._first_channels(), *reached]
+            )
             updated = replace(
                 incident,
                 told_at=incident.told_at or now,
@@ -238,17 +251,21 @@ class Incidents:
             return f"Still wrong, as reported before: {messages.headline(others)}"
         return self._trouble
 
-    def _add_message(self, message: Message, now: datetime) -> bool:
+    def _first_channels(self) -> list[str]:
+        """Return the channels that hear of everything: not those for what no person answers, nor the fallbacks."""
+        later = {one.channel for one in self._settings.escalations}
+        return [one.name for one in self._settings.channels if not one.fallback and one.name not in later]
+
+    def _add_message(self, message: Message, now: datetime, channels: Sequence[str]) -> bool:
         failing = self._store.failing()
         settings = self._settings
-        ordinary = [channel.name for channel in settings.channels if not channel.fallback]
-        fallbacks = [channel.name for channel in settings.channels if channel.fallback]
+        fallbacks = [one.name for one in settings.channels if one.fallback and one.name not in channels]
         dead = any(
             name in failing
             and (failing[name][0] >= settings.fallback_failures or now - failing[name][1] >= settings.fallback_time)
-            for name in ordinary
+            for name in channels
         )
-        number = self._store.add_message(message, now, [*ordinary, *(fallbacks if dead else ())])
+        number = self._store.add_message(message, now, [*channels, *(fallbacks if dead else ())])
         if number is not None:
             log.info(
                 "message.stored", message=number, sort=message.sort, incident=message.incident, title=message.title

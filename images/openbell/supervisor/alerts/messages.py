@@ -20,7 +20,7 @@ _UNKNOWN = Kind("is not as it should be", "Look at the status page")
 
 
 def message(incident: Incident, sort: str, now: datetime, elsewhere: str = "") -> Message:
-    """Return the message of a sort (alert, update, reminder, recovery, summary, canary) about an incident.
+    """Return the message of a sort (alert, update, reminder, escalation, recovery, summary, canary) about an incident.
 
     elsewhere: what is wrong now, or not known, and belongs to no member of this incident; a summary names it.
     """
@@ -55,6 +55,9 @@ def _wrong(incident: Incident, sort: str, still: Sequence[Member], now: datetime
     if sort == "reminder":
         lines.append(f"Still wrong after {span(now - incident.opened_at)} (reminder {incident.reminders + 1}).")
         title = f"still: {title}"
+    elif sort == "escalation":
+        lines.append(f"No person has acknowledged this for {span(now - (incident.unanswered_since(now) or now))}.")
+        title = f"not acknowledged: {title}"
     elif sort == "update":
         lines.append(f"More of what began {span(now - incident.opened_at)} ago.")
     lines += list(_what(still))

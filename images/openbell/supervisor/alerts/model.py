@@ -38,6 +38,8 @@ class Incident:
     """Conditions with one cause. It is over when all its members are closed and that has been reported.
 
     joined_at: when its newest member came. told_at: its first message; said_at: its newest. hold_until: no message before.
+    acknowledged_at: when a person answered; snoozed_until: until when he wants no message about it (None: until it is over).
+    escalations: how many more channels were told because no person answered.
     """
 
     id: int
@@ -50,7 +52,18 @@ class Incident:
     reminders: int = 0
     hold_until: datetime | None = None
     note: str = ""  # the first sentence of its message: about the supervisor's own absence
+    closed_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    snoozed_until: datetime | None = None
+    handled_by: str = ""
+    escalations: int = 0
     members: tuple[Member, ...] = ()
+
+    def unanswered_since(self, now: datetime) -> datetime | None:
+        """Return since when it waits for a person, who may have snoozed it; None if it does not, or was not told yet."""
+        if self.acknowledged_at is None:
+            return self.told_at
+        return self.snoozed_until if self.snoozed_until is not None and self.snoozed_until <= now else None
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Flip:
 
 @dataclass(frozen=True)
 class Message:
-    """A message to a person. sort: alert, update, reminder, recovery, summary, digest or canary."""
+    """A message to a person. sort: alert, update, reminder, escalation, recovery, summary, digest or canary."""
 
     sort: str
     severity: str  # critical, warning, good or info

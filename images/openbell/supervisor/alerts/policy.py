@@ -40,16 +40,39 @@ def decide(incident: Incident, settings: AlertSettings, now: datetime) -> AlertD
         if incident.cause == CANARY:
             return AlertDecision(over=True)
         return _unless_quiet("recovery", (), settings, now, over=True)
+    if incident.snoozed_until is not None and now < incident.snoozed_until:
+        return AlertDecision(until=incident.snoozed_until)
     # What came and went meanwhile is named when all is over.
     news = [member for member in still if not member.told]
     decisions = []
     if news:
         at = (incident.said_at or now) + min(FIRST_UPDATE * 2 ** min(incident.updates, 9), LONGEST_UPDATE)
         decisions.append(_unless_quiet("update", news, settings, now) if now >= at else AlertDecision(until=at))
-    if settings.remind and incident.cause != CANARY:
-        at = (incident.said_at or now) + settings.remind[min(incident.reminders, len(settings.remind) - 1)]
-        decisions.append(_unless_quiet("reminder", still, settings, now) if now >= at else AlertDecision(until=at))
+    for sort, at in (
+        ("escalation", _escalation(incident, settings, now)),
+        ("reminder", _reminder(incident, settings, now)),
+    ):
+        if at is not None and incident.cause != CANARY:
+            decisions.append(_unless_quiet(sort, still, settings, now) if now >= at else AlertDecision(until=at))
     return _earliest(decisions)
+
+
+def _escalation(incident: Incident, settings: AlertSettings, now: datetime) -> datetime | None:
+    """Return when the next channel is told, unless a person answers until then; None if there is none."""
+    since = incident.unanswered_since(now)
+    if since is None or incident.escalations >= len(settings.escalations):
+        return None
+    return since + settings.escalations[incident.escalations].after
+
+
+def _reminder(incident: Incident, settings: AlertSettings, now: datetime) -> datetime | None:
+    """Return when a person is reminded; None for one who has acknowledged the incident."""
+    since, said = incident.unanswered_since(now), incident.said_at or now
+    if incident.snoozed_until is not None and said < incident.snoozed_until:
+        return incident.snoozed_until
+    if since is None or not settings.remind:
+        return None
+    return said + settings.remind[min(incident.reminders, len(settings.remind) - 1)]
 
 
 def _first(incident: Incident, still: list[Member], settings: AlertSettings, now: datetime) -> AlertDecision:

@@ -1,7 +1,7 @@
 """The settings of the alerts, from the environment. An error never shows a secret."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from pathlib import Path
@@ -35,6 +35,14 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class Escalation:
+    """The channel that is told of an incident that no person has acknowledged for so long."""
+
+    after: timedelta
+    channel: str
+
+
+@dataclass(frozen=True)
 class Thresholds:
     """How many slots in a row, by the most precise of: bot/kind, bot, kind, everything."""
 
@@ -59,6 +67,7 @@ class AlertSettings:
     alert_after: Thresholds = Thresholds()
     recover_after: Thresholds = Thresholds()
     remind: tuple[timedelta, ...] = (timedelta(hours=1), timedelta(hours=4), timedelta(days=1))  # the last one repeats
+    escalations: tuple[Escalation, ...] = ()  # the soonest first
     quiet: QuietHours | None = None
     digests: tuple[DailyTime, ...] = ()
     deadman_url: str = field(default="", repr=False)
@@ -69,8 +78,10 @@ def from_environment(environment: Mapping[str, str]) -> AlertSettings:
     """Return the settings that OPENBELL_* name; ValueError with one line that names the variable."""
     given = {key: value.strip() for key, value in environment.items() if value.strip()}
     default = AlertSettings()
+    channels = _channels(given)
     return AlertSettings(
-        channels=_channels(given),
+        channels=channels,
+        escalations=_escalations(given, channels),
         fallback_failures=_number(given, "OPENBELL_ALERT_FALLBACK_FAILURES", default.fallback_failures),
         fallback_time=_duration(given, "OPENBELL_ALERT_FALLBACK_TIME", default.fallback_time),
         alert_after=_thresholds(given, "OPENBELL_ALERT_AFTER"),
@@ -112,6 +123,26 @@ def _channels(given: Mapping[str, str]) -> tuple[Channel, ...]:
         msg = "OPENBELL_ALERT_FALLBACK: names every channel; at least one must be left that is not a fallback"
         raise ValueError(msg)
     return tuple(Channel(name, url, name in fallbacks) for name, url in found.items())
+
+
+def _escalations(given: Mapping[str, str], channels: Sequence[Channel]) -> tuple[Escalation, ...]:
+    variable, steps = "OPENBELL_ALERT_ESCALATE", list[Escalation]()
+    free = {one.name for one in channels if not one.fallback}
+    for part in given.get(variable, "").replace(",", " ").split():
+        name, _, text = part.partition("=")
+        after = parse_duration(text)
+        if name not in free or after is None or not timedelta(minutes=1) <= after <= timedelta(days=7):
+            msg = (
+                f'{variable}: found "{part}"; allowed: CHANNEL=15m, from 1m to 7d, each channel once and none that is a '
+                f"fallback ({', '.join(sorted(free)) or 'there is none'})"
+            )
+            raise ValueError(msg)
+        free.remove(name)
+        steps.append(Escalation(after, name))
+    if steps and not free:
+        msg = f"{variable}: names every channel; at least one must be left that hears of everything at once"
+        raise ValueError(msg)
+    return tuple(sorted(steps, key=lambda one: one.after))
 
 
 def _free_name(scheme: str, taken: Mapping[str, str]) -> str:

@@ -17,7 +17,11 @@ from openbell.supervisor.store import connection
 KEEP = timedelta(days=30)  # of messages and incidents that are over
 KEEP_FLIPS = 10_000
 
-_INCIDENT = "id, cause, opened_at, joined_at, told_at, said_at, updates, reminders, hold_until, note"
+_INCIDENT = (
+    "SELECT id, cause, opened_at, joined_at, told_at, said_at, updates, reminders, hold_until, note, closed_at, "
+    "acknowledged_at, snoozed_until, coalesce(by, ''), coalesce(escalations, 0) "
+    "FROM incidents LEFT JOIN handling ON handling.incident = incidents.id"
+)
 _MEMBER = "id, incident, timezone, opened_at, closed_at, ended, remedy, last, told, kind, strategy, bot, since, reason, expected, count"
 
 
@@ -76,9 +80,17 @@ class AlertStore:
 
     def incidents(self) -> tuple[Incident, ...]:
         """Return the incidents that are not over, oldest first, with all their members."""
-        rows = self.database.execute(f"SELECT {_INCIDENT} FROM incidents WHERE closed_at IS NULL ORDER BY id")
-        found = [Incident(*row) for row in rows]
-        return tuple(replace(incident, members=self._members(incident.id)) for incident in found)
+        rows = self.database.execute(f"{_INCIDENT} WHERE closed_at IS NULL ORDER BY id").fetchall()
+        return tuple(replace(Incident(*row), members=self._members(int(row[0]))) for row in rows)
+
+    def incident(self, number: int) -> Incident | None:
+        """Return an incident, over or not, with all its members; None if there is none of that number."""
+        row = self.database.execute(f"{_INCIDENT} WHERE id = ?", (number,)).fetchone()
+        return None if row is None else replace(Incident(*row), members=self._members(number))
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has written."""
+        return int(self.database.execute("PRAGMA data_version").fetchone()[0])
 
     def _members(self, incident: int) -> tuple[Member, ...]:
         rows = self.database.execute(f"SELECT {_MEMBER} FROM members WHERE incident = ? ORDER BY id", (incident,))
@@ -199,7 +211,8 @@ class AlertStore:
         """Remove old messages, incidents and flips."""
         cut = (milliseconds(now - KEEP),)
         self.database.execute("DELETE FROM incidents WHERE closed_at < ?", cut)
-        self.database.execute("DELETE FROM members WHERE incident NOT IN (SELECT id FROM incidents)")
+        for table in ("members", "handling"):
+            self.database.execute(f"DELETE FROM {table} WHERE incident NOT IN (SELECT id FROM incidents)")
         self.database.execute(
             "DELETE FROM messages WHERE at < ? AND id NOT IN (SELECT message FROM deliveries WHERE state = 'waiting')",
             cut,

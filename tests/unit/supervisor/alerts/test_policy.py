@@ -8,7 +8,7 @@ from openbell.supervisor.alerts.grouping import ABSENCE, CANARY
 from openbell.supervisor.alerts.model import Incident
 from openbell.supervisor.alerts.policy import AlertDecision, decide
 from openbell.supervisor.alerts.quiet_hours import QuietHours
-from openbell.supervisor.alerts.settings import AlertSettings
+from openbell.supervisor.alerts.settings import AlertSettings, Escalation
 from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND, incident, member
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -107,3 +107,37 @@ def test_what_waited_is_said_when_the_quiet_hours_end() -> None:
 def test_reminders_can_be_switched_off() -> None:
     """Who wants none gets none, however long it lasts."""
     assert decide(known(NAMED), AlertSettings(remind=()), NOW + 9000 * HOUR) == AlertDecision()
+
+
+ESCALATING = AlertSettings(
+    remind=(HOUR,), escalations=(Escalation(15 * MINUTE, "sms"), Escalation(30 * MINUTE, "boss")), quiet=None
+)
+ACKNOWLEDGED = {"acknowledged_at": NOW + MINUTE}
+SNOOZED = ACKNOWLEDGED | {"snoozed_until": NOW + 2 * HOUR}
+
+
+@pytest.mark.parametrize(
+    "about,after,expected",
+    [
+        # No person has answered: the next channel, then the one after it, beside the reminders.
+        (known(NAMED), 14 * MINUTE, AlertDecision(until=NOW + 15 * MINUTE)),
+        (known(NAMED), 15 * MINUTE, AlertDecision("escalation")),
+        (known(NAMED, escalations=1), 29 * MINUTE, AlertDecision(until=NOW + 30 * MINUTE)),
+        (known(NAMED, escalations=1), 30 * MINUTE, AlertDecision("escalation")),
+        (known(NAMED, escalations=2), 31 * MINUTE, AlertDecision(until=NOW + HOUR)),
+        (known(NAMED, cause=CANARY), 15 * MINUTE, AlertDecision()),
+        # Acknowledged: no reminder and no escalation; what is new and the end are told.
+        (known(NAMED, **ACKNOWLEDGED), 100 * HOUR, AlertDecision()),
+        (known(NAMED, MISSED, **ACKNOWLEDGED), MINUTE, AlertDecision("update")),
+        (known(OVER, **ACKNOWLEDGED), 2 * MINUTE, AlertDecision("recovery", over=True)),
+        # Snoozed: nothing but the end until then; afterwards as if it were new.
+        (known(NAMED, MISSED, **SNOOZED), HOUR, AlertDecision(until=NOW + 2 * HOUR)),
+        (known(OVER, **SNOOZED), HOUR, AlertDecision("recovery", over=True)),
+        (known(NAMED, **SNOOZED), 2 * HOUR, AlertDecision("reminder")),
+        (known(NAMED, **SNOOZED | {"said_at": NOW + 2 * HOUR}), 2 * HOUR, AlertDecision(until=NOW + 2.25 * HOUR)),
+        (known(NAMED, **SNOOZED | {"said_at": NOW + 2 * HOUR}), 2.25 * HOUR, AlertDecision("escalation")),
+    ],
+)  # fmt: skip
+def test_what_an_answer_changes(about: Incident, after: timedelta, expected: AlertDecision) -> None:
+    """Of an incident that a person has acknowledged, snoozed or not answered, so long after it began, the policy says this."""
+    assert decide(about, ESCALATING, NOW + after) == expected
