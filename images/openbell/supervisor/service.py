@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 import structlog
@@ -26,6 +27,7 @@ from openbell.paths import PathError, prepare
 from openbell.supervisor import own_records
 from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.channel_check import check_channels
+from openbell.supervisor.alerts.links import base_address
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
@@ -58,6 +60,7 @@ class Settings:
         default="", repr=False
     )  # what a change through the page must carry; without one nothing can be changed
     readers: Readers = field(default_factory=Readers, repr=False)  # who may read the page
+    address: str = ""  # of the page, as readers know it: for links in messages
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -86,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
             watch.clock_skew_s = skew
 
         folders = settings.state, settings.control
-        alerts = AlertService(alert_options, manifests, *folders, store, clock.now, on_skew, modules)
+        alerts = AlertService(alert_options, manifests, *folders, store, clock.now, on_skew, modules, settings.address)
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
     except (PathError, ValueError, sqlite3.Error, OSError) as error:
@@ -112,7 +115,8 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     if not host or not port.isdigit() or int(port) > 65535:
         msg = f'OPENBELL_LISTEN: found "{listen}"; allowed: an address and a port such as 0.0.0.0:8080'
         raise ValueError(msg)
-    names = environment.get("OPENBELL_HOSTS", "").split(",")
+    address = base_address(environment.get("OPENBELL_URL", ""))
+    names = [*environment.get("OPENBELL_HOSTS", "").split(","), urlsplit(address).hostname or ""]
     token = token_from_environment(environment)
     return Settings(
         Path(environment.get("OPENBELL_STRATEGIES", "/strategies")),
@@ -125,6 +129,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         tuple(name.strip() for name in environment.get("OPENBELL_PROFILES", "").split(",") if name.strip()),
         token,
         readers(environment, token),
+        address,
     )
 
 
@@ -160,6 +165,7 @@ class Service:
                 hosts=settings.hosts,
                 token=settings.token,
                 readers=settings.readers,
+                links=alerts.links,
                 passed_over=lambda: self._watch.passed_over,
                 has_channel=bool(alerts.settings.channels),
                 manifests=tuple(watched_strategies.watched),

@@ -1,5 +1,7 @@
 """Messages that fit their channel: what a service would cut or refuse is shortened between two lines. Pure."""
 
+from openbell.supervisor.alerts.links import LINE
+
 # Bytes that a service takes although its plugin says more: beyond them it turns the text into a file.
 BYTES = {"ntfy": 4_096, "ntfys": 4_096}
 # Characters that a service takes although its plugin says more or nothing.
@@ -11,7 +13,7 @@ def fit(scheme: str, title: str, body: str, body_limit: int, title_limit: int) -
     """Return title and body as the service takes them.
 
     body_limit, title_limit: characters, as Apprise knows them. Where the title has no place of its own (a limit of 0) it is
-    the first line of the body.
+    the first line of the body. A link in the last line stays whole.
     """
     most = min(limit for limit in (CHARACTERS.get(scheme), body_limit or None, 100_000) if limit)
     if title_limit > 0:
@@ -19,12 +21,14 @@ def fit(scheme: str, title: str, body: str, body_limit: int, title_limit: int) -
     else:
         title = _cut(title, max(SHORTEST, most // 2))
         most = max(SHORTEST, most - len(title) - 2)
+    body, _, link = body.rpartition("\n") if body.rpartition("\n")[2].startswith(LINE) else (body, "", "")
+    most -= len(link) + bool(link)
     fitted = _shortened(body, most)
     in_bytes = BYTES.get(scheme, 0)
-    while in_bytes and (over := len(fitted.encode()) - in_bytes) > 0:
+    while in_bytes and (over := len(fitted.encode()) + len(link) + 1 - in_bytes) > 0:
         most = min(most, len(fitted)) - max(1, over // 4)
         fitted = _shortened(body, most)
-    return title, fitted
+    return title, f"{fitted}\n{link}" if link else fitted
 
 
 def _cut(text: str, most: int) -> str:

@@ -8,6 +8,7 @@ import structlog
 
 from openbell.supervisor.alerts import grouping, handling, messages
 from openbell.supervisor.alerts.flips import condition_changes
+from openbell.supervisor.alerts.links import LINE
 from openbell.supervisor.alerts.model import Flip, Incident, Member, Message
 from openbell.supervisor.alerts.policy import decide
 from openbell.supervisor.alerts.settings import AlertSettings
@@ -31,11 +32,23 @@ log = structlog.get_logger()
 Faults = Callable[[int], Sequence[Fault]]
 
 
+def _no_link(_: int, __: datetime) -> str:
+    return ""
+
+
 class Incidents:
     """Stores which conditions came and went, and the messages that the policy asks for. One thread calls `process`."""
 
-    def __init__(self, store: AlertStore, settings: AlertSettings, faults: Faults) -> None:
+    def __init__(
+        self,
+        store: AlertStore,
+        settings: AlertSettings,
+        faults: Faults,
+        link: Callable[[int, datetime], str] = _no_link,
+    ) -> None:
+        """link: to an incident, for its messages; empty if there is none."""
         self._store = store
+        self._link = link
         self._settings = settings
         self._faults = faults
         self._saved_at: datetime | None = None
@@ -216,15 +229,13 @@ class Incidents:
     def _apply(self, incident: Incident, sort: str, now: datetime, *, over: bool) -> None:
         if sort == "escalation":
             step = self._settings.escalations[incident.escalations]
-            self._add_message(messages.message(incident, sort, now), now, [step.channel])
+            self._add_message(self._message(incident, sort, now), now, [step.channel])
             handling.put_escalations(self._store.database, incident.id, incident.escalations + 1)
             self._store.mark_told(member.id for member in incident.members)
         elif sort:
             elsewhere = self._elsewhere(incident) if sort == "summary" else ""
             reached = [one.channel for one in self._settings.escalations[: incident.escalations]]
-            self._add_message(
-                messages.message(incident, sort, now, elsewhere), now, [*self._first_channels(), *reached]
-            )
+            self._add_message(self._message(incident, sort, now, elsewhere), now, [*self._first_channels(), *reached])
             updated = replace(
                 incident,
                 told_at=incident.told_at or now,
@@ -237,6 +248,15 @@ class Incidents:
         if over:
             self._store.close_incident(incident.id, now)
             log.info("incident.closed", incident=incident.id, cause=incident.cause)
+
+    def _message(self, incident: Incident, sort: str, now: datetime, elsewhere: str = "") -> Message:
+        written = messages.message(incident, sort, now, elsewhere)
+        try:
+            link = self._link(incident.id, now) if incident.members and sort != "canary" else ""
+        except OSError as error:
+            log.error("link.failed", error=str(error))  # noqa: TRY400 - the disk: the message goes out without it
+            link = ""
+        return replace(written, body=f"{written.body}\n{LINE}{link}") if link else written
 
     def _elsewhere(self, incident: Incident) -> str:
         """Return what is wrong or not known beside an incident: a summary must not say that all is well."""

@@ -12,6 +12,7 @@ from openbell.supervisor.alerts.canary import CanaryRunner
 from openbell.supervisor.alerts.deadman import Deadman
 from openbell.supervisor.alerts.delivery import Worker, Workers
 from openbell.supervisor.alerts.incidents import Incidents
+from openbell.supervisor.alerts.links import IncidentLinks
 from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.quiet_hours import DailyTime
 from openbell.supervisor.alerts.sender_client import SenderClient
@@ -36,17 +37,19 @@ class AlertService:
         clock: Callable[[], datetime],
         on_skew: Callable[[float], None],
         modules: Mapping[str, str] = MappingProxyType({}),
+        address: str = "",
     ) -> None:
-        """modules: by scheme, the Apprise plugins that the check of the channels has found."""
+        """modules: by scheme, the Apprise plugins that the check of the channels has found. address: the page's, for links."""
         file = folder / FILE
         self.settings = settings
+        self.links = IncidentLinks(folder, address)
         self._manifests = manifests
         self._records = store
         self._alert_store = AlertStore(open_database(file), file)
         with self._alert_store.transaction():
             self._alert_store.set_channels(settings.channels, clock())
             self._start_digests(clock())
-        self._incidents = Incidents(self._alert_store, settings, store.faults)
+        self._incidents = Incidents(self._alert_store, settings, store.faults, self.links.to)
         self._canary = CanaryRunner(control)
         self._sender = SenderClient(clock, modules=modules)
         self._workers = Workers([Worker(channel, settings, file, self._sender, clock) for channel in settings.channels])

@@ -28,7 +28,7 @@ class MemberView:
 
 @dataclass(frozen=True)
 class IncidentView:
-    """An open incident. told_at: None before its first message."""
+    """An incident. told_at: None before its first message. handled_by: who has acknowledged or snoozed it."""
 
     id: int
     cause: str
@@ -37,6 +37,11 @@ class IncidentView:
     opened_at: datetime
     told_at: datetime | None
     reminders: int
+    escalations: int
+    acknowledged_at: datetime | None
+    snoozed_until: datetime | None
+    handled_by: str
+    closed_at: datetime | None
     members: tuple[MemberView, ...]
 
 
@@ -67,6 +72,14 @@ class MessageView:
     title: str
     body: str
     deliveries: tuple[tuple[str, str, int, str], ...]
+
+
+@dataclass(frozen=True)
+class IncidentDetail:
+    """An incident, over or not, with the messages about it, newest first."""
+
+    incident: IncidentView
+    messages: tuple[MessageView, ...]
 
 
 @dataclass(frozen=True)
@@ -110,10 +123,24 @@ def read(file: Path) -> AlertsState | None:
         return AlertsState(
             tuple(_incident(incident) for incident in incidents if incident.cause != CANARY and incident.members),
             _channels(database),
-            _recent(database),
+            _messages(database),
             DeadmanView(*row) if row else None,
             digest,
         )
+
+
+def read_incident(file: Path, number: int) -> IncidentDetail | None:
+    """Return an incident, None if there is none of that number; sqlite3.Error if it cannot be read."""
+    if not file.is_file():
+        return None
+    with closing(open_database(file, read_only=True)) as database:
+        database.execute("BEGIN")
+        if not database.execute("PRAGMA user_version").fetchone()[0]:
+            return None
+        found = AlertStore(database).incident(number)
+        if found is None or not found.members:
+            return None
+        return IncidentDetail(_incident(found), _messages(database, number))
 
 
 def _incident(incident: Incident) -> IncidentView:
@@ -121,7 +148,7 @@ def _incident(incident: Incident) -> IncidentView:
     about = still or incident.members
     views = [
         MemberView(*member.condition.key, member.condition.since, member.condition.reason, member.condition.count)
-        for member in still
+        for member in about
     ]
     critical = any(member.critical for member in about)
     return IncidentView(
@@ -132,6 +159,11 @@ def _incident(incident: Incident) -> IncidentView:
         incident.opened_at,
         incident.told_at,
         incident.reminders,
+        incident.escalations,
+        incident.acknowledged_at,
+        incident.snoozed_until,
+        incident.handled_by,
+        incident.closed_at,
         tuple(views),
     )
 
@@ -144,9 +176,10 @@ def _channels(database: sqlite3.Connection) -> tuple[ChannelView, ...]:
     return tuple(ChannelView(*row) for row in rows)
 
 
-def _recent(database: sqlite3.Connection) -> tuple[MessageView, ...]:
+def _messages(database: sqlite3.Connection, incident: int | None = None) -> tuple[MessageView, ...]:
     rows = database.execute(
-        "SELECT id, at, sort, severity, title, body FROM messages ORDER BY id DESC LIMIT ?", (RECENT,)
+        "SELECT id, at, sort, severity, title, body FROM messages WHERE ?1 IS NULL OR incident = ?1 ORDER BY id DESC LIMIT ?2",
+        (incident, RECENT),
     )
     return tuple(
         MessageView(number, at, sort, severity, title, body, _deliveries(database, number))

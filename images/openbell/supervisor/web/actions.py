@@ -11,10 +11,12 @@ from starlette.exceptions import HTTPException
 
 from openbell import answers, control
 from openbell.control import Control, Halt, Pause, Request
+from openbell.journal import instant
 from openbell.manifest import parse_duration
 from openbell.supervisor.health.snapshot import BotView, StrategyView
 
 BY = "page"
+LONGEST_SNOOZE = timedelta(days=30)
 LONGEST_REASON = 200  # characters
 FRESH = timedelta(minutes=1)  # an older request is refused by the loop
 LENGTH = r"^([1-9][0-9]{0,3}[smh]|[1-9][0-9]{0,2}d)$"  # a manifest's durations, without zero and without centuries
@@ -33,14 +35,29 @@ def parse_pause(content: Mapping[str, object], now: datetime) -> Pause | None:
     if not paused:
         return None
     reason = _reason(content)
-    until = None
-    if "for" in content:
-        text = content["for"]
-        length = parse_duration(text) if isinstance(text, str) and re.fullmatch(LENGTH, text) else None
-        if length is None:
-            _refuse("for", content, 'a duration such as "30m", "2h" or "3d"')
-        until = now + length
+    until = now + _length(content) if "for" in content else None
     return Pause(now, until, BY, reason)
+
+
+def _length(content: Mapping[str, object]) -> timedelta:
+    text = content.get("for")
+    length = parse_duration(text) if isinstance(text, str) and re.fullmatch(LENGTH, text) else None
+    if length is None:
+        _refuse("for", content, 'a duration such as "30m", "2h" or "3d"')
+    return length
+
+
+def parse_snooze(content: Mapping[str, object], now: datetime) -> datetime:
+    """Return until when a request's body snoozes an incident; 422 if the body is not valid."""
+    if set(content) == {"for"}:
+        until: datetime | None = now + _length(content)
+    elif set(content) == {"until"}:
+        until = instant(content["until"])
+    else:
+        raise HTTPException(422, 'allowed: either {"for": "2h"} or {"until": "2026-11-27T09:00:00Z"}')
+    if until is None or not now < until <= now + LONGEST_SNOOZE:
+        _refuse("until", content, f"an instant with its offset, at most {LONGEST_SNOOZE.days} days from now")
+    return until
 
 
 def _reason(content: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from openbell.supervisor.web.schemas import INSTANT, TEXT, Schema, list_of, or_n
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
+_LENGTH: Schema = {"type": "string", "pattern": LENGTH, "description": 'how long, such as "2h"'}
 
 SCHEMAS: Mapping[str, Schema] = {
     **{answer.name: answer.schema() for answer in ANSWERS},
@@ -46,7 +47,7 @@ SCHEMAS: Mapping[str, Schema] = {
                 "properties": {
                     "paused": {"const": True},
                     "reason": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON},
-                    "for": {"type": "string", "pattern": LENGTH, "description": 'how long, such as "2h"'},
+                    "for": _LENGTH,
                 },
                 "required": ["paused", "reason"],
                 "additionalProperties": False,
@@ -90,6 +91,15 @@ SCHEMAS: Mapping[str, Schema] = {
             "halt": {"anyOf": [schema_object({"by": TEXT, "reason": TEXT, "exits": _FLAG}), {"type": "null"}]},
         }
     ),
+    "Incidents": schema_object({"incidents": list_of(reference("Incident"))}),
+    "SnoozeWish": {
+        "oneOf": [
+            {**schema_object({"for": _LENGTH}), "additionalProperties": False},
+            {**schema_object({"until": INSTANT}), "additionalProperties": False},
+        ]
+    },
+    "Answered": schema_object({"incident": _COUNT, "snoozed_until": or_null(INSTANT)}),
+    "Revoked": schema_object({"revoked": _FLAG}),
     "Session": schema_object({"until": or_null(INSTANT)}),
     "Audit": schema_object({"entries": list_of(reference("AuditEntry"))}),
     "Asked": schema_object({"id": TEXT, "strategy": TEXT, "request": TEXT}),

@@ -21,6 +21,7 @@ from openbell.supervisor.web.api import Api
 from openbell.supervisor.web.connections import LimitedHeaders
 from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
+from openbell.supervisor.web.incident_routes import SNOOZES, IncidentRoutes
 from openbell.supervisor.web.journal_routes import JournalRoutes
 from openbell.supervisor.web.metrics import Metrics
 from openbell.supervisor.web.money_routes import MoneyRoutes
@@ -59,6 +60,7 @@ class WebApp:
         self._static = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir()}
         self._templates = environment(_FOLDER / "templates")
         self._cached: dict[tuple[object, ...], bytes] = {}  # the overview as some readers asked for it
+        incidents = IncidentRoutes(dependencies, self.show)
         self.app = Starlette(
             routes=[
                 Route("/", self.overview),
@@ -71,12 +73,13 @@ class WebApp:
                 *TimeRoutes(dependencies, self.show).routes,
                 *MoneyRoutes(dependencies, self.show).routes,
                 *JournalRoutes(dependencies, self.show).routes,
+                *incidents.routes,
                 *Api(dependencies).routes,
             ],
             middleware=[
                 Middleware(SecurityHeaders, hosts=dependencies.hosts),
                 Middleware(LimitedHeaders),
-                Middleware(ReadAccess, readers=dependencies.readers, form=self._login),
+                Middleware(ReadAccess, readers=dependencies.readers, form=self._login, is_linked=incidents.is_linked),
             ],
             exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
         )
@@ -144,7 +147,9 @@ class WebApp:
         snapshot = self._dependencies.ready()
         found = view.read(self._dependencies.alerts) or view.EMPTY
         entries = audit.newest(self._dependencies.store.parent, _AUDIT_ROWS)
-        return self.show(request, "alerts.html", snapshot, title="alerts · openbell", alerts=found, audit=entries)
+        return self.show(
+            request, "alerts.html", snapshot, title="alerts · openbell", alerts=found, audit=entries, snoozes=SNOOZES
+        )
 
     async def static(self, request: Request) -> Response:
         """Answer with a style sheet, a script or an image of the package."""

@@ -1,8 +1,5 @@
 """The routes that change something: pause, resume, run now, halt; sessions; and the trail that they leave."""
 
-from collections.abc import Mapping
-
-import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,16 +9,14 @@ from starlette.routing import Route
 from openbell.control import Pause
 from openbell.journal import stamp
 from openbell.supervisor.web import answers, audit
-from openbell.supervisor.web.actions import BY, apply, apply_halt, parse_halt, parse_pause, request_run
-from openbell.supervisor.web.audit import AuditEntry
+from openbell.supervisor.web.actions import apply, apply_halt, parse_halt, parse_pause, request_run
 from openbell.supervisor.web.auth import SESSION, SESSION_LIFE, open_session, require_token
+from openbell.supervisor.web.changes import permit, record_change
 from openbell.supervisor.web.dependencies import Dependencies, find_bot
 from openbell.supervisor.web.request_params import integer, json_object, limited_body, reject_unknown
 
 MOST_ENTRIES = 500
 STOPPED = "stopped through the API"
-
-log = structlog.get_logger()
 
 
 class ChangeRoutes:
@@ -43,19 +38,19 @@ class ChangeRoutes:
 
     async def change(self, request: Request) -> Response:
         """Pause or resume a bot, as the body says."""
-        self._permit(request)
+        permit(request, self._dependencies)
         return await self._pause(request, parse_pause(await json_object(request), self._dependencies.now()))
 
     async def start(self, request: Request) -> Response:
         """Let a bot run again from its next slot on."""
-        self._permit(request)
+        permit(request, self._dependencies)
         if await limited_body(request):
             raise HTTPException(422, "a bot is started without a body")
         return await self._pause(request, None)
 
     async def stop(self, request: Request) -> Response:
         """Pause a bot until it is started; a body may give the reason."""
-        self._permit(request)
+        permit(request, self._dependencies)
         given = await json_object(request, without={"reason": STOPPED})
         unknown = next((name for name in given if name != "reason"), None)
         if unknown is not None:
@@ -64,7 +59,7 @@ class ChangeRoutes:
 
     async def run(self, request: Request) -> Response:
         """Request a run now; the loop starts it within a second."""
-        self._permit(request)
+        permit(request, self._dependencies)
         if await limited_body(request):
             raise HTTPException(422, "a run is requested without a body")
         dependencies = self._dependencies
@@ -72,19 +67,21 @@ class ChangeRoutes:
         requested = await run_in_threadpool(
             request_run, dependencies.control, dependencies.journal, view, bot, dependencies.now()
         )
-        await self._record(request, "run.requested", view.name, bot.id, {"request": requested.id})
+        details = {"request": requested.id}
+        await record_change(dependencies, request, "run.requested", details, strategy=view.name, bot=bot.id)
         return JSONResponse({"id": bot.id, "strategy": view.name, "request": requested.id}, 202)
 
     async def halt(self, request: Request) -> Response:
         """Stop the orders of all strategies, all of them or but exits; or let them be sent again."""
-        self._permit(request)
+        permit(request, self._dependencies)
         wanted = None
         if request.method == "POST":
             wanted = parse_halt(await json_object(request), self._dependencies.now())
         changed = await run_in_threadpool(apply_halt, self._dependencies.control, wanted)
         told = wanted and {"by": wanted.by, "reason": wanted.reason, "exits": wanted.exits}
         if changed:
-            await self._record(request, "trading.halted" if told else "trading.resumed", "", "", told or {})
+            action = "trading.halted" if told else "trading.resumed"
+            await record_change(self._dependencies, request, action, told or {})
         return JSONResponse({"changed": changed, "halt": told})
 
     async def session(self, request: Request) -> Response:
@@ -97,7 +94,7 @@ class ChangeRoutes:
         now, token = self._dependencies.now(), self._dependencies.token
         require_token(request, token, now, by_session=False)  # or one could prolong itself for ever
         reject_unknown(request)
-        await self._record(request, "session.opened", "", "", {})
+        await record_change(self._dependencies, request, "session.opened", {})
         answer = JSONResponse({"until": stamp(now + SESSION_LIFE)})
         life, value = int(SESSION_LIFE.total_seconds()), open_session(token, now)
         answer.set_cookie(SESSION, value, max_age=life, httponly=True, samesite="strict")
@@ -110,29 +107,11 @@ class ChangeRoutes:
         entries = audit.newest(self._dependencies.store.parent, limit)
         return JSONResponse({"entries": [answers.AUDIT_ENTRY.json(one) for one in entries]})
 
-    def _permit(self, request: Request) -> None:
-        require_token(request, self._dependencies.token, self._dependencies.now())
-        reject_unknown(request)
-
     async def _pause(self, request: Request, wanted: Pause | None) -> Response:
         view, bot = find_bot(self._dependencies.ready(), request.path_params["id"])
         changed = await run_in_threadpool(apply, self._dependencies.control, view, bot, wanted)
         paused = wanted and {"by": wanted.by, "reason": wanted.reason, "until": wanted.until and stamp(wanted.until)}
         if changed:
-            await self._record(request, "bot.paused" if paused else "bot.resumed", view.name, bot.id, paused or {})
+            action = "bot.paused" if paused else "bot.resumed"
+            await record_change(self._dependencies, request, action, paused or {}, strategy=view.name, bot=bot.id)
         return JSONResponse({"id": bot.id, "strategy": view.name, "changed": changed, "paused": paused})
-
-    async def _record(
-        self, request: Request, action: str, strategy: str, bot: str, details: Mapping[str, object]
-    ) -> None:
-        """Write what was done to the log and to the audit trail."""
-        address = request.client.host if request.client else ""
-        by = "token" if request.headers.get("authorization") else "session"
-        about = {name: value for name, value in (("strategy", strategy), ("bot", bot)) if value}
-        log.info(action, address=address, **about, **({"by": BY} | dict(details)))
-        entry = AuditEntry(self._dependencies.now(), action, strategy, bot, by, address, details)
-        try:
-            await run_in_threadpool(audit.record, self._dependencies.store.parent, entry)
-        except OSError as error:
-            # It was done, and the log has it: an answer that says otherwise would be wrong.
-            log.error("audit.failed", error=str(error))  # noqa: TRY400 - the disk, not the code

@@ -71,6 +71,7 @@ _STOP: Schema = {
     "requestBody": {"required": False, "content": {"application/json": {"schema": reference("Stop")}}},
     "responses": _answers(_OBEYED, "401", "403", "404", "413", "415", "422"),
 }
+_ANSWERED = {"200": _answer("It is stored; the watch obeys within seconds", reference("Answered"))}
 _STATUS = _get("Everything that is known now", "Status")
 
 DESCRIPTION: Schema = {
@@ -137,6 +138,35 @@ DESCRIPTION: Schema = {
                 "security": [{"token": []}],
                 "responses": _answers({"200": _answer("They may be sent", reference("Halt"))}, "401", "403", "409"),
             },
+        },
+        "/api/incidents": {"get": _get("What is wrong, by its cause", "Incidents")},
+        "/api/incidents/{id}": {
+            "parameters": [_in_path("id")],
+            "get": _get("One incident with the messages about it", "IncidentDetail", "404"),
+        },
+        "/api/incidents/{id}/acknowledge": {
+            "parameters": [_in_path("id")],
+            "post": {
+                "summary": "End the reminders and the escalation of an incident",
+                "security": [{"token": []}],
+                "responses": _answers(_ANSWERED, *("401", "403", "404", "409", "413", "422")),
+            },
+        },
+        "/api/incidents/{id}/snooze": {
+            "parameters": [_in_path("id")],
+            "post": {
+                "summary": "Send no message about an incident for a while, unless it is over",
+                "security": [{"token": []}],
+                "requestBody": {"required": True, "content": {"application/json": {"schema": reference("SnoozeWish")}}},
+                "responses": _answers(_ANSWERED, *("401", "403", "404", "409", "413", "415", "422")),
+            },
+        },
+        "/api/links": {
+            "delete": {
+                "summary": "Let none of the links in messages open anything any more",
+                "security": [{"token": []}],
+                "responses": _answers({"200": _answer("They are void", reference("Revoked"))}, "401", "403"),
+            }
         },
         "/api/session": {
             "post": {

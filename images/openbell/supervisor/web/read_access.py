@@ -58,7 +58,9 @@ def _is_loopback(address: str) -> bool:
 class ReadAccess:
     """ASGI middleware: lets readers in who have a token or a session, and shows the others a form."""
 
-    def __init__(self, app: ASGIApp, readers: Readers, form: Form) -> None:
+    def __init__(self, app: ASGIApp, readers: Readers, form: Form, is_linked: Callable[[Request], bool]) -> None:
+        """is_linked: tells whether a request comes with a link that opens what it asks for."""
+        self._is_linked = is_linked
         self._app = app
         self._readers = readers
         self._form = form
@@ -71,6 +73,8 @@ class ReadAccess:
     async def _refusal(self, request: Request) -> Response | None:
         path = request.url.path
         if not (self._readers.tokens or self._readers.is_exposed) or path.startswith(_FREE):
+            return None
+        if self._is_linked(request):
             return None
         if self._readers.is_exposed:
             return self._told(path, UNREADABLE, 403)

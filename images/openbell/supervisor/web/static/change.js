@@ -6,6 +6,7 @@ const KEY = "openbell-session"; // says only that a session was opened
 const WRAPPING = /^[\s"'\u2018-\u201f\u00ab\u00bb]+|[\s"'\u2018-\u201f\u00ab\u00bb]+$/g;
 const said = document.getElementById("said");
 const askPause = document.getElementById("ask-pause");
+const askSnooze = document.getElementById("ask-snooze");
 const askHalt = document.getElementById("ask-halt");
 const askToken = document.getElementById("ask-token");
 const forget = document.getElementById("forget");
@@ -20,7 +21,7 @@ function ask(dialog) {
   const form = dialog.querySelector("form");
   form.reset();
   dialog.showModal();
-  form.querySelector("input").focus();
+  form.querySelector("input, select").focus();
   return new Promise((resolve) => {
     let answer = null;
     form.onsubmit = (event) => {
@@ -94,6 +95,18 @@ const ACTS = {
     if (!wanted) return;
     if (await send("POST", "/api/halt", { reason: wanted.reason, exits: wanted.exits === "yes" })) say("No strategy sends orders");
   },
+  async acknowledge(_, __, incident) {
+    if (await send("POST", `/api/incidents/${incident}/acknowledge`)) say("Acknowledged: no reminder and no escalation");
+  },
+  async snooze(_, __, incident) {
+    const wanted = await ask(askSnooze);
+    if (!wanted) return;
+    const body = wanted.until ? { until: new Date(wanted.until).toISOString() } : { for: wanted.for };
+    if (await send("POST", `/api/incidents/${incident}/snooze`, body)) say("Snoozed");
+  },
+  async revoke() {
+    if (await send("DELETE", "/api/links")) say("The links in all messages are void");
+  },
   async unhalt() {
     if (await send("DELETE", "/api/halt")) say("Strategies may send orders again");
   },
@@ -102,7 +115,7 @@ const ACTS = {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-act]");
   if (!button) return;
-  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot ?? "")}`);
+  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot ?? "")}`, button.dataset.incident);
   document.dispatchEvent(new Event("openbell:changed"));
 });
 forget?.addEventListener("click", async () => {
