@@ -176,6 +176,14 @@ restore: ## Put a backup in the place of what is here, which is kept beside it; 
 	$(call need,FROM,~/openbell.tar.gz)
 	$(deploy) restore
 
+.PHONY: move-to-database
+move-to-database: ## Bring what strategies know from files into OPENBELL_DATABASE, each row compared; `make down` first: [HOST=]
+	$(deploy) move-to-database
+
+.PHONY: move-from-database
+move-from-database: ## Bring it back from OPENBELL_DATABASE into files; stop all hosts first: [HOST=]
+	$(deploy) move-from-database
+
 .PHONY: upgrade
 upgrade: ## Show what is new, back up, and put the new version in place, or this one again if it does not work: [TO=0.2.0] [DRY_RUN=1]
 	$(deploy) upgrade

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import backtests, backups, move, own_folder, packages, processes, scaffold, target, upgrade
+from deploy import backtests, backups, database, move, own_folder, packages, processes, scaffold, target, upgrade
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
@@ -193,6 +193,8 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "lock": lock,
     "backup": backups.backup,
     "restore": backups.restore,
+    "move-to-database": database.move_to,
+    "move-from-database": database.move_from,
     "upgrade": upgrade.upgrade,
     "deploy": deploy,
     "move-to": move_to,

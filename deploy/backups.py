@@ -24,7 +24,7 @@ FOLDER = Path("backups")  # of those that commands make by themselves; git does 
 
 def backup(settings: Settings, options: Namespace) -> int:
     """Write a backup while everything runs, read it back, keep it where TO= says, and remove what is too old."""
-    with _installation(options.host, settings) as there:
+    with installation_of(options.host, settings) as there:
         place = backup_places.place(options.to, name(there), stamp())
         if options.keep and isinstance(place, Files) and not place.prefix:
             msg = f"KEEP=: is for backups to a folder, and {options.to} is none"
@@ -37,9 +37,9 @@ def backup(settings: Settings, options: Namespace) -> int:
 
 def restore(settings: Settings, options: Namespace) -> int:
     """Put a backup in the place of what is there; that is kept as a backup here."""
-    with backup_places.fetched(options.source) as file, _installation(options.host, settings) as there:
+    with backup_places.fetched(options.source) as file, installation_of(options.host, settings) as there:
         _check(file)
-        with there.stopped():
+        with there.stopped(installation.RESTORE):
             beside = file if file == Path(options.source).expanduser() else _folder() / file.name
             kept = Files(beside.parent, f"{beside.name}.before-{stamp()}.tar.gz")
             write(there, kept, "--as-is")
@@ -106,7 +106,8 @@ def put_in_place(there: Installation, file: Path) -> str:
 
 
 @contextmanager
-def _installation(host: str | None, settings: Settings) -> Iterator[Installation]:
+def installation_of(host: str | None, settings: Settings) -> Iterator[Installation]:
+    """Give the installation of a host, or this machine's."""
     if not host:
         yield installation.local(settings)
         return

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from deploy import processes
 from deploy.docker import compose
@@ -16,11 +16,14 @@ from deploy.local.run import data_folder, lock_data
 from deploy.processes import Command, Output
 from deploy.release import audit, host_state, provenance
 from deploy.release.lock import HostLock, LockHeldError
+from deploy.remote.data import MOVE, mover
 from deploy.settings import Settings, values
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.target import LocalTarget, here
 
+RESTORE = "restore"
+DOING = {RESTORE: "restoring a backup", MOVE: "moving data to or from a database"}  # as a lock names it
 STATE = "/var/lib/openbell"  # of the supervisor, in containers
 
 
@@ -39,9 +42,12 @@ class Installation(Protocol):
     def restore(self, source: BinaryIO) -> Output:
         """Put a backup in the place of what is there."""
 
+    def move_data(self, way: str) -> Output:
+        """Bring what strategies know to the database or to files, where nothing runs; way: an option of the command."""
+
     @contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Give a block in which nothing runs there; CommandError if that cannot be."""
+    def stopped(self, action: str) -> Iterator[None]:
+        """Give a block for one of DOING in which nothing runs there; CommandError if that cannot be."""
 
 
 def local(settings: Settings) -> "Containers | Processes":
@@ -76,8 +82,12 @@ class Processes:
         """Write the folder."""
         return processes.piped(self._command("restore"), source)
 
+    def move_data(self, way: str) -> Output:
+        """Read and write the folder."""
+        return processes.piped(self._command(MOVE, way), None)
+
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self, _: str) -> Iterator[None]:
         """Hold the folder's lock, so that nothing can start meanwhile."""
         lock = lock_data(LocalPaths(Path(), self._data))
         try:
@@ -117,8 +127,13 @@ class Containers:
         """Write the volumes in such a container."""
         return processes.piped(self._command("restore"), source)
 
+    def move_data(self, way: str) -> Output:
+        """Read and write the volumes in a container of the supervisor's for that alone, which reaches the database."""
+        volumes = {name: one["name"] for name, one in self._configuration()["volumes"].items()}
+        return processes.piped(Command((*compose.COMPOSE, *mover(volumes, (MOVE, way)))), None)
+
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self, _: str) -> Iterator[None]:
         """Refuse while something runs."""
         running = [one.name for one in self._target.services() if one.state in {"running", "restarting"}]
         if running:
@@ -132,8 +147,12 @@ class Containers:
         return processes.piped(self._command("rename", f"--wait={seconds}", old, new), None)
 
     def _command(self, *words: str) -> Command:
-        volume = json.loads(processes.output(compose.configuration()))["volumes"]["supervisor"]["name"]
+        volume = self._configuration()["volumes"]["supervisor"]["name"]
         return Command(compose.with_volumes(f"{volume}:{STATE}", words))
+
+    def _configuration(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(processes.output(compose.configuration()))
+        return found
 
 
 class OnHost:
@@ -160,13 +179,17 @@ class OnHost:
         """Write the volumes in such a container, of what comes from here."""
         return program.stream(self._connection, *self._words("restore"), source=source)
 
+    def move_data(self, way: str) -> Output:
+        """Read and write the volumes in such a container, which reaches the database."""
+        return program.stream(self._connection, *self._words(MOVE, way))
+
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self, action: str) -> Iterator[None]:
         """Stop everything there at a quiet moment, and start it again afterwards, also if this process or the connection dies."""
         try:
-            with HostLock(self._connection, provenance.who(), "restoring a backup", "") as session:
+            with HostLock(self._connection, provenance.who(), DOING[action], "") as session:
                 session.stop(self._connection.host.project)
-                with self._audited("restore"):
+                with self._audited(action):
                     yield
         except LockHeldError as held:
             msg = f"{self._connection.host.name}: {held}: wait until it is done, and try again"

@@ -201,6 +201,8 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         ON,
     ),
     "restore": (Variable("FROM", "~/openbell.tar.gz", required=True, attribute="source"), ON),
+    "move-to-database": (ON,),
+    "move-from-database": (ON,),
     "upgrade": (
         Variable("TO", "0.2.0", read=_version, allowed="a version such as 0.2.0, a branch or a commit"),
         DRY_RUN,

@@ -38,6 +38,10 @@ COMMANDS = {
     "backup": ("openbell.commands.backup", "write a backup of everything to standard output (used by make backup)"),
     "restore": ("openbell.commands.restore", "restore a backup from standard input (used by make restore)"),
     "prepare-volumes": ("openbell.commands.prepare_volumes", "give each strategy its own folders (used by Compose)"),
+    "move-data": (
+        "openbell.commands.move_data",
+        "move strategies' data to the database or back (used by make move-to-database)",
+    ),
     "rename": ("openbell.commands.rename", "give a strategy's data to another name (used by make rename)"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }

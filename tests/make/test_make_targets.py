@@ -70,6 +70,8 @@ WITH_ENGINE = [
     (("logs",), "nothing runs: start it with `make up`"),
     (("kubernetes", "NAMESPACE=My Trades"), 'NAMESPACE=: found "My Trades"; allowed: up to 63 lower-case letters'),
     (("kubernetes", "SECRETS=maybe"), 'SECRETS=: found "maybe"; allowed: 1 or 0'),
+    (("move-to-database",), "OPENBELL_DATABASE is not set: name the database in .env"),
+    (("move-from-database", f"HOST={NOWHERE}"), "OPENBELL_DATABASE is not set"),
     (("logs", "STRATEGY=puls"), "nothing runs: start it with `make up`"),
     (("journal", "STRATEGY=pulse"), "supervisor does not run: start it with `make up`"),
     (("run", "STRATEGY=puls"), "did you mean pulse?"),

@@ -6,6 +6,7 @@ from datetime import datetime
 from openbell.order_terms import MARKET, Terms
 from openbell.position import total
 
+MOVED = "moved"  # a fact: where what this ledger holds has gone on since; no loop starts with it
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 
 

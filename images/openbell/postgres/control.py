@@ -52,6 +52,10 @@ class PostgresControl(Control):
             self._here.resume(bot)
         return was_paused
 
+    def keep_resume(self, bot: str, resume: str) -> None:
+        """Store a resume that was made elsewhere."""
+        self._database.execute(_WRITE, (self._strategy, f"resumed {bot}", json.dumps({"id": resume})))
+
     def resumed(self, bot: str) -> str:
         """Return what tells the bot's newest resume from those before; empty if it never was."""
         content = self.rows().get(f"resumed {bot}")

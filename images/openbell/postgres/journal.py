@@ -13,7 +13,7 @@ from openbell.postgres.database import Database, OwnershipLostError
 from openbell.postgres.ownership import guard_of
 from openbell.postgres.tables import SHARED_SCHEMA
 
-_INSERT = "INSERT INTO journal (strategy, at, run_id, line) VALUES (?, ?, ?, ?)"
+INSERT = "INSERT INTO journal (strategy, at, run_id, line) VALUES (?, ?, ?, ?)"
 # The lock lets a strategy's lines become visible in the order of their numbers, so that a reader who follows them by number
 # misses none.
 _INSERT_OWNED = (
@@ -77,7 +77,7 @@ class PostgresJournal(Journal):
         echo(line)
 
     def _insert(self, at: str, run_id: str | None, line: str) -> None:
-        self._database.execute(_INSERT, (self._strategy, at, run_id, line))
+        self._database.execute(INSERT, (self._strategy, at, run_id, line))
 
 
 class OwnedJournal(PostgresJournal):

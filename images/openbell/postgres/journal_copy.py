@@ -43,8 +43,7 @@ class JournalCopy:
             self._journal.copy(day, text.encode() + b"\n")
             self._number = int(str(number))
         if rows:
-            content: dict[str, object] = {"number": self._number}
-            foreign_files.write_object(self._state / _CURSOR, self._state.parent, content, durable=False)
+            keep_cursor(self._state, self._number)
         return len(rows) == _MOST
 
     def copy_signs(self, ownership: Ownership) -> None:
@@ -59,6 +58,12 @@ class JournalCopy:
         with suppress(OSError, ValueError, TypeError):
             return int(str(foreign_files.read_object(self._state / _CURSOR, self._state.parent).get("number")))
         return 0
+
+
+def keep_cursor(state: Path, number: int) -> None:
+    """Say that this host's folder has all lines up to that number."""
+    content: dict[str, object] = {"number": number}
+    foreign_files.write_object(state / _CURSOR, state.parent, content, durable=False)
 
 
 def put(path: Path, text: str) -> None:

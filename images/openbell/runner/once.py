@@ -19,7 +19,6 @@ from pathlib import Path
 from openbell import heartbeat
 from openbell.calendars.own_days import TOML, OwnDaysError, read
 from openbell.journal import NO_FIELDS, Journal
-from openbell.ledger import Ledger
 from openbell.manifest import Manifest, parse_duration, strategy_folders
 from openbell.own_days_file import publish_own_days
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
@@ -31,6 +30,7 @@ from openbell.runner.loop_lock import LoopLock
 from openbell.runner.output import Pipe
 from openbell.runner.processes import Launcher, RunProcess
 from openbell.runner.recovery import recover
+from openbell.runner.run_setup import open_ledger
 from openbell.runner.startup import (
     CANNOT_START,
     EXIT_CANNOT_START,
@@ -145,7 +145,7 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     clock, launcher = SystemClock(), _Later()
     until = clock.now() + ahead
     share(places.state / LEDGER)
-    ledger = Ledger(places.state / LEDGER)
+    ledger = open_ledger(places, prepare=True)
     journal.redact(loader.secrets(manifest, os.environ))
     control = LoopControl(places.control, manifest.name, journal.folder, boot_id)
     _follow_own_days(places)

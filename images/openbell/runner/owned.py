@@ -13,6 +13,7 @@ from contextlib import suppress
 from openbell import answers, clock, heartbeat
 from openbell.journal import Journal
 from openbell.paths import EPOCH, Paths
+from openbell.postgres.awaited import awaited_move
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.control import RecentControl
 from openbell.postgres.database import Database, OwnershipLostError, wait_no_longer_than
@@ -47,24 +48,22 @@ class Owner:
         self._lease: Lease | None = None
         self._copy_at = 0.0
         self._told_at = float("-inf")
-        self._has_tables = False
+        self._has_tables = self._has_data = False
+        self._why = self._said = ""
         self.clock = SystemClock()
         self.longest_wait = EVERY  # seconds between two turns of a loop that has to renew
 
     def wait(self, printed: Pipe, is_stopped: Callable[[], bool]) -> bool:
         """Wait as a standby until the strategy is owned; False if this process is asked to stop before."""
-        said = False
+        self._said = ""
         while not is_stopped():
             arm_watchdog()
             printed.read()
             with self._trouble("no strategy runs without it"):
-                if self._acquire():
+                why = self._awaited_move()
+                if not why and self._acquire():
                     return True
-                if not said:
-                    holder = self._ownership.current()
-                    say(f"{self._places.strategy}: runs on {holder.host if holder else 'another host'}; standing by")
-                    said = True
-                    heartbeat.stand_by(self._folder, clock.now())
+                self._stand_by(why)
                 self._follow()
             self.clock.wait(ASK)
         return False
@@ -113,6 +112,23 @@ class Owner:
         os.environ.pop(EPOCH, None)
         end_by(float("inf"))
         self._database.close()
+
+    def _awaited_move(self) -> str:
+        """Return what keeps the loop from its data; once they are in the database, it is not asked again."""
+        if not self._has_data:
+            places = self._places
+            self._why = awaited_move(places.state, places.database, places.strategy)
+            self._has_data = not self._why
+        return self._why
+
+    def _stand_by(self, why: str) -> None:
+        """Say once what is waited for: another host's loop, if nothing else."""
+        if (reason := why or "standing by") != self._said:
+            holder = None if why else self._ownership.current()
+            text = why or f"runs on {holder.host if holder else 'another host'}; {reason}"
+            say(f"{self._places.strategy}: {text}")
+            heartbeat.stand_by(self._folder, clock.now())
+            self._said = reason
 
     def _acquire(self) -> bool:
         asked_at = steady_seconds()

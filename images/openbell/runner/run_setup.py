@@ -1,6 +1,7 @@
 """What a run's market and broker are given, and the check of the account before anything is decided."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +14,7 @@ from openbell import account_shares, clock, control
 from openbell.account_shares import Shares
 from openbell.journal import Journal
 from openbell.ledger import Ledger
+from openbell.ledger.records import MOVED
 from openbell.manifest import Bot, Manifest
 from openbell.paths import LEDGER, Paths
 from openbell.trading.brokers import Broker, BrokerError
@@ -78,8 +80,17 @@ def open_ledger(places: Paths, *, prepare: bool = False) -> Ledger:
         from openbell.postgres.ledger import PostgresLedger  # noqa: PLC0415 - its driver takes 7 MB
         from openbell.postgres.ownership import guard_of  # noqa: PLC0415 - as above
 
-        return PostgresLedger(places.database, places.strategy, prepare=prepare, guard=guard_of(places.strategy))
-    return Ledger(places.state / LEDGER)
+        ledger: Ledger = PostgresLedger(
+            places.database, places.strategy, prepare=prepare, guard=guard_of(places.strategy)
+        )
+    else:
+        ledger = Ledger(places.state / LEDGER)
+    if prepare and (moved := ledger.fact(MOVED)):
+        ledger.close()
+        way = "unset OPENBELL_DATABASE" if places.database else "set OPENBELL_DATABASE again"
+        msg = f"the ledger of {places.strategy} was moved {moved}: {way}, or move it back (see docs/several-hosts.md)"
+        raise sqlite3.OperationalError(msg)
+    return ledger
 
 
 def open_journal(places: Paths, boot_id: str) -> Journal:
