@@ -50,13 +50,14 @@ class Pause:
 
 @dataclass(frozen=True)
 class Request:
-    """A person asks for one run of a bot: now, or as a slot that has passed."""
+    """A person asks for one run of a bot: now, or as a slot that has passed; or to close what the strategy holds."""
 
     id: str
     bot: str
     by: str
     requested_at: datetime
     slot: datetime | None = None  # None is now
+    flatten: bool = False  # close all that the strategy holds, instead of a run; `bot` is empty
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,15 @@ class Control:
         foreign_files.write_object(self._requests / f"{request.id}.json", self._root, content)
         return request
 
+    def request_flatten(self, by: str, at: datetime) -> Request:
+        """Ask the loop to close all that the strategy holds; an older loop leaves such a request alone."""
+        self.prepare()
+        self._sweep(at)
+        request = Request(os.urandom(6).hex(), "", by, at, flatten=True)
+        content: dict[str, object] = {"flatten": True, "by": by, "requested_at": stamp(at)}
+        foreign_files.write_object(self._requests / f"{request.id}.json", self._root, content)
+        return request
+
     def requests(self) -> list[Request]:
         """Return the requests that lie there, taken or not, oldest first."""
         found: list[Request] = []
@@ -240,10 +250,11 @@ class Control:
             content = _read(self._requests / name, self._root)
             at = instant(content.get("requested_at"))
             slot = instant(content.get("slot"))
-            bot = content.get("bot") if slot is None else content.get(_BACKFILL_OF)
+            is_flatten = content.get("flatten") is True
+            bot = "" if is_flatten else content.get("bot") if slot is None else content.get(_BACKFILL_OF)
             if at is None or not isinstance(bot, str):
                 continue  # not written by openbell: no request
-            found.append(Request(Path(name).stem, bot, str(content.get("by", "unknown")), at, slot))
+            found.append(Request(Path(name).stem, bot, str(content.get("by", "unknown")), at, slot, is_flatten))
         return sorted(found, key=lambda request: request.requested_at)
 
     def requests_version(self) -> int:

@@ -23,6 +23,7 @@ from openbell.runner.armed import ArmedRuns
 from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT, Clock
 from openbell.runner.decide import Decision, Skip, decide
+from openbell.runner.flattening import Flattening
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.processes import Launcher
@@ -80,12 +81,15 @@ class Loop:
         trigger: str = "loop",
         follower: OrderFollower | None = None,
         armed: ArmedRuns | None = None,
+        flattening: Flattening | None = None,
     ) -> None:
         """follower: follows open orders between slots; without one they are queried before each run.
 
         armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
+        flattening: closes what is held when a person asks for it.
         """
         self._follower = follower
+        self._flattening = flattening
         self._manifest = manifest
         self._clock = clock
         self._ledger = ledger
@@ -349,6 +353,11 @@ class Loop:
         for request in self._control.requests():
             # Remembered before it is obeyed: after a crash in between it does not run twice.
             self._control.done(request)
+            if request.flatten:
+                reason = self._flattening.take(request, now) if self._flattening else "this loop closes no positions"
+                if reason:
+                    self._refusals.append((request, reason))
+                continue
             bot = self._bots.get(request.bot)
             pause = self._control.paused(request.bot)
             busy = self._runs.of(request.bot) is not None

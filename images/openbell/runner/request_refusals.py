@@ -19,6 +19,11 @@ def refusal(request: Request, bot: Bot | None, now: datetime, *, busy: bool, pau
         return "a run of this bot is in progress"
     if pause is not None and pause.holds(now):
         return f"the bot is paused by {pause.by}: {pause.reason}"
+    return age_refusal(request, now)
+
+
+def age_refusal(request: Request, now: datetime) -> str:
+    """Return why a request's age refuses it; empty if it does not."""
     if now - request.requested_at > FRESH:
         return "the request is older than a minute"
     if request.requested_at - now > FRESH:

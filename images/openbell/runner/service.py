@@ -20,6 +20,7 @@ from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
 from openbell.runner.armed import SHORTEST_LEAD, ArmedRuns
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
+from openbell.runner.flattening import Flattening
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
@@ -37,6 +38,7 @@ from openbell.runner.startup import (
     captured,
     launcher_of,
     reasons,
+    start_flattening,
     start_following,
     tell_start,
     tell_that_it_cannot_start,
@@ -128,7 +130,9 @@ def _serve(
     control.wake_on_change()  # the clock handles the signal
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
     armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
-    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, follower=follower, armed=armed)
+    flattening = Flattening(partial(start_flattening, manifest, places, journal))
+    about = manifest, clock, ledger, journal, control, launcher, boot_id
+    loop = Loop(*about, follower=follower, armed=armed, flattening=flattening)
     stop: list[str] = []
 
     def drain(number: int, _: object) -> None:

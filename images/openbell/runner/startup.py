@@ -144,6 +144,17 @@ def start_following(manifest: Manifest, places: Paths, journal: Journal) -> RunP
     return ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], clock.now(), "orders", 0))
 
 
+def start_flattening(manifest: Manifest, places: Paths, journal: Journal) -> RunProcess:
+    """Start the process that closes what the strategy holds."""
+
+    def attempt(*_: object) -> Failure | None:
+        from openbell.runner.flattening import flatten_in_child  # noqa: PLC0415 - the loop itself never needs it
+
+        return flatten_in_child(manifest, places, journal)
+
+    return ForkLauncher(attempt, arm_watchdog).start(Run(manifest.bots[0], clock.now(), "flatten", 0))
+
+
 def tell_start(journal: Journal, manifest: Manifest, places: Paths, previous_stop: str) -> None:
     """Write service_start."""
     journal.write(

@@ -14,6 +14,7 @@ from openbell.journal import since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import load
 from openbell.paths import Paths, from_environment
+from openbell.runner import flattening
 from openbell.runner.run_setup import desk_of, open_for
 from openbell.trading.brokers import Order
 
@@ -53,7 +54,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     (tmp_path / "control").mkdir()
     monkeypatch.setenv("OPENBELL_FOLDER", str(folder))
     monkeypatch.setenv("OPENBELL_STRATEGY", "demo")
-    monkeypatch.setattr(flatten, "PATIENCE", 0.0)
+    monkeypatch.setattr(flattening, "PATIENCE", 0.0)
     return Account(from_environment(os.environ))
 
 

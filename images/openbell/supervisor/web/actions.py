@@ -123,6 +123,23 @@ def request_run(root: Path, journal: Path, view: StrategyView, bot: BotView, now
         raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
 
 
+def request_flatten(root: Path, view: StrategyView, now: datetime) -> Request:
+    """Ask a strategy's loop to close all that it holds; 409 if it is down."""
+    if view.status == "down":
+        raise HTTPException(409, f"{view.name} takes no requests: {view.reason}; use make flatten")
+    of_strategy = _control(root, view.name)
+    try:
+        return of_strategy.request_flatten(BY, now)
+    except OSError as error:
+        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+
+
+def parse_flatten(content: Mapping[str, object], strategy: str) -> None:
+    """Answer 422 unless a request's body confirms what it asks for by the strategy's name."""
+    if dict(content) != {"confirm": strategy}:
+        raise HTTPException(422, f'it closes all that the strategy holds: confirm it with {{"confirm": "{strategy}"}}')
+
+
 def _control(root: Path, strategy: str) -> Control:
     """Return what the strategy's loop obeys; 409 where that is a database, which the supervisor does not know."""
     if os.environ.get("OPENBELL_DATABASE"):

@@ -102,5 +102,10 @@ SCHEMAS: Mapping[str, Schema] = {
     "Revoked": schema_object({"revoked": _FLAG}),
     "Session": schema_object({"until": or_null(INSTANT)}),
     "Audit": schema_object({"entries": list_of(reference("AuditEntry"))}),
+    "FlattenWish": {
+        **schema_object({"confirm": {**TEXT, "description": "the strategy's name"}}),
+        "additionalProperties": False,
+    },
+    "FlattenAsked": schema_object({"strategy": TEXT, "request": TEXT}),
     "Asked": schema_object({"id": TEXT, "strategy": TEXT, "request": TEXT}),
 }

@@ -9,7 +9,15 @@ from starlette.routing import Route
 from openbell.control import Pause
 from openbell.journal import stamp
 from openbell.supervisor.web import answers, audit
-from openbell.supervisor.web.actions import apply, apply_halt, parse_halt, parse_pause, request_run
+from openbell.supervisor.web.actions import (
+    apply,
+    apply_halt,
+    parse_flatten,
+    parse_halt,
+    parse_pause,
+    request_flatten,
+    request_run,
+)
 from openbell.supervisor.web.auth import SESSION, SESSION_LIFE, open_session, require_token
 from openbell.supervisor.web.changes import permit, record_change
 from openbell.supervisor.web.dependencies import Dependencies, find_bot
@@ -31,6 +39,7 @@ class ChangeRoutes:
                 for name, endpoint in (("start", self.start), ("stop", self.stop))
             ),
             Route("/api/bots/{id}/run", self.run, methods=["POST"]),
+            Route("/api/strategies/{name}/flatten", self.flatten, methods=["POST"]),
             Route("/api/halt", self.halt, methods=["POST", "DELETE"]),
             Route("/api/session", self.session, methods=["POST", "DELETE"]),
             Route("/api/audit", self.audit),
@@ -70,6 +79,19 @@ class ChangeRoutes:
         details = {"request": requested.id}
         await record_change(dependencies, request, "run.requested", details, strategy=view.name, bot=bot.id)
         return JSONResponse({"id": bot.id, "strategy": view.name, "request": requested.id}, 202)
+
+    async def flatten(self, request: Request) -> Response:
+        """Ask a strategy's loop to cancel what waits and close what is held; its body confirms it."""
+        permit(request, self._dependencies)
+        name, dependencies = request.path_params["name"], self._dependencies
+        view = dependencies.ready().strategy(name)
+        if view is None:
+            raise HTTPException(404, f"there is no strategy {name[:100]}")
+        parse_flatten(await json_object(request), view.name)
+        requested = await run_in_threadpool(request_flatten, dependencies.control, view, dependencies.now())
+        details = {"request": requested.id}
+        await record_change(dependencies, request, "flatten.requested", details, strategy=view.name)
+        return JSONResponse({"strategy": view.name, "request": requested.id}, 202)
 
     async def halt(self, request: Request) -> Response:
         """Stop the orders of all strategies, all of them or but exits; or let them be sent again."""

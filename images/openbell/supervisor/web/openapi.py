@@ -191,6 +191,21 @@ DESCRIPTION: Schema = {
                 ),
             },
         },
+        "/api/strategies/{name}/flatten": {
+            "parameters": [_in_path("name")],
+            "post": {
+                "summary": "Cancel what waits and close what a strategy's own orders hold",
+                "security": [{"token": []}],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": reference("FlattenWish")}},
+                },
+                "responses": _answers(
+                    {"202": _answer("Its loop takes the request within a second", reference("FlattenAsked"))},
+                    *("401", "403", "404", "409", "413", "415", "422"),
+                ),
+            },
+        },
         "/api/slots": {
             "get": _get(
                 "A bot's newest slots, each with its outcome",

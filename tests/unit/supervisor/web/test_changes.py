@@ -123,3 +123,20 @@ def test_the_trail_is_bounded(client: Client, tmp_path: Path, monkeypatch: pytes
     assert [one.bot for one in audit.newest(tmp_path, 3)] == ["b29", "b28", "b27"]
     assert 3 < len(audit.newest(tmp_path, 1_000)) < 30
     assert sorted(path.name for path in tmp_path.glob("audit*")) == ["audit.jsonl", "audit.old.jsonl"]
+
+
+def test_flatten_asks_to_be_confirmed(client: Client) -> None:
+    """By the strategy's name; then its loop finds the request, and the trail has it."""
+    path, control = "/api/strategies/pulse/flatten", Control(client.world.control, "pulse")
+    for body in ({}, {"confirm": "yes"}, {"confirm": True}, {"confirm": "pulse", "now": 1}):
+        answer = client.change(path, "POST", json=body)
+        assert (answer.status_code, "confirm" in answer.json()["error"]) == (422, True), body
+    assert client.ask(path, "POST", json={"confirm": "pulse"}).status_code == 401
+    assert client.change("/api/strategies/other/flatten", "POST", json={"confirm": "other"}).status_code == 404
+    assert control.requests() == []
+    answer = client.change(path, "POST", json={"confirm": "pulse"})
+    assert answer.status_code == 202
+    (request,) = control.requests()
+    assert (request.flatten, request.by, request.id) == (True, "page", answer.json()["request"])
+    assert audit.newest(client.sources.store.parent, 1)[0].action == "flatten.requested"
+    assert 'data-act="flatten" data-strategy="pulse"' in client.ask("/strategies/pulse").text

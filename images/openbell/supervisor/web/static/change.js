@@ -7,6 +7,7 @@ const WRAPPING = /^[\s"'\u2018-\u201f\u00ab\u00bb]+|[\s"'\u2018-\u201f\u00ab\u00
 const said = document.getElementById("said");
 const askPause = document.getElementById("ask-pause");
 const askSnooze = document.getElementById("ask-snooze");
+const askFlatten = document.getElementById("ask-flatten");
 const askHalt = document.getElementById("ask-halt");
 const askToken = document.getElementById("ask-token");
 const forget = document.getElementById("forget");
@@ -21,7 +22,7 @@ function ask(dialog) {
   const form = dialog.querySelector("form");
   form.reset();
   dialog.showModal();
-  form.querySelector("input, select").focus();
+  form.querySelector("input, select, button").focus();
   return new Promise((resolve) => {
     let answer = null;
     form.onsubmit = (event) => {
@@ -90,6 +91,12 @@ const ACTS = {
   async run(bot, path) {
     if (await send("POST", `${path}/run`)) say(`${bot}: a run is asked for`);
   },
+  async flatten(_, __, strategy) {
+    askFlatten.querySelector("[data-name]").textContent = strategy;
+    if (!(await ask(askFlatten))) return;
+    const path = `/api/strategies/${encodeURIComponent(strategy)}/flatten`;
+    if (await send("POST", path, { confirm: strategy })) say(`${strategy} closes what it holds; its journal tells how`);
+  },
   async halt() {
     const wanted = await ask(askHalt);
     if (!wanted) return;
@@ -115,7 +122,7 @@ const ACTS = {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-act]");
   if (!button) return;
-  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot ?? "")}`, button.dataset.incident);
+  await ACTS[button.dataset.act](button.dataset.bot, `/api/bots/${encodeURIComponent(button.dataset.bot ?? "")}`, button.dataset.incident ?? button.dataset.strategy);
   document.dispatchEvent(new Event("openbell:changed"));
 });
 forget?.addEventListener("click", async () => {

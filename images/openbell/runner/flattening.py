@@ -1,0 +1,132 @@
+"""Closes what a strategy's own orders hold: for `openbell flatten`, and for a loop that a person asks for it."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from openbell import clock
+from openbell.control import Request
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.manifest import Bot, Manifest
+from openbell.paths import Paths
+from openbell.runner.processes import RunProcess
+from openbell.runner.report import Failure
+from openbell.runner.request_refusals import age_refusal
+from openbell.runner.run_setup import desk_of, halted, open_for, open_ledger
+from openbell.runner.runs import new_run_id
+from openbell.strategy.context import Context
+from openbell.strategy.run_state import Run
+from openbell.trading.brokers import BrokerError
+from openbell.trading.markets import MarketError
+from openbell.trading.order_following import follow, tell
+
+PATIENCE = 20.0  # seconds for the orders to fill
+PAUSE = 0.5
+REASON = "flatten"
+LONGEST = timedelta(minutes=5)  # a process that a broker holds up for so long is ended when a person asks again
+
+
+class Flattening:
+    """Starts the process that closes everything, when a person asks a loop for it. start: forks it."""
+
+    def __init__(self, start: Callable[[], RunProcess]) -> None:
+        self._start = start
+        self._process: RunProcess | None = None
+        self._began = datetime.min.replace(tzinfo=UTC)
+
+    def take(self, request: Request, now: datetime) -> str:
+        """Begin what a request asks for; return why it is refused, empty if it is not."""
+        if reason := age_refusal(request, now):
+            return reason
+        if self._process is not None and self._process.poll() is None:
+            if timedelta(0) <= now - self._began < LONGEST:
+                return "positions are being closed already"
+            self._process.kill()
+        self._process, self._began = self._start(), now
+        return ""
+
+
+def flatten_in_child(manifest: Manifest, places: Paths, journal: Journal) -> Failure | None:
+    """Close everything; what is printed, what remains included, is the strategy's output in its journal."""
+    with closing(open_ledger(places)) as ledger:
+        left = flatten(manifest, places, journal, ledger)
+    for line in left or ["flat: nothing is held and nothing waits"]:
+        print(f"{manifest.name}: {line}", flush=True)
+    return None
+
+
+def flatten(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -> list[str]:
+    """Cancel what waits and close what is held, by the path of every other order; return what remains."""
+    for context in _contexts(manifest, places, journal, ledger):
+        _close(context, ledger)
+    _wait(manifest, places, journal, ledger)
+    return remains(ledger)
+
+
+def _contexts(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -> Iterator[Context]:
+    """Yield a context for each bot that holds or waits for something, also for one that the manifest has no more."""
+    names = {one.bot for one in ledger.positions() if one.quantity} | {one.bot for one in ledger.open_orders()}
+    known = {bot.id: bot for bot in manifest.bots}
+    for name in sorted(names):
+        bot = known.get(name) or replace(manifest.bots[0], id=name, symbols=_symbols(ledger, name))
+        now = datetime.now(UTC)
+        market, open_at = open_for(manifest, bot, desk_of(manifest, bot, places, ledger))
+        run = Run(bot, now, new_run_id(), 1)
+        clock = partial(datetime.now, UTC)
+        yield Context(manifest, run, market, open_at(now), ledger, journal, clock, partial(halted, places))
+
+
+def _symbols(ledger: Ledger, name: str) -> tuple[str, ...]:
+    held = [one.symbol for one in ledger.positions() if one.bot == name]
+    waiting = [one.symbol for one in ledger.open_orders() if one.bot == name]
+    return tuple(dict.fromkeys([*held, *waiting]))
+
+
+def _close(context: Context, ledger: Ledger) -> None:
+    """Cancel and close, symbol by symbol; one that cannot be closed is said and keeps no other from it."""
+    for order in context.open_orders():
+        if order.status == "uncertain":
+            continue
+        try:
+            placed = context.cancel(order, reason=REASON)
+            print(f"{context.bot}: {order.side} {order.quantity:g} {order.symbol}: {placed.status}")
+        except BrokerError as error:
+            print(f"{context.bot}: {order.symbol}: could not be cancelled: {error}", file=sys.stderr)
+    for symbol in _symbols(ledger, context.bot):
+        try:
+            if not (held := context.position(symbol)):
+                continue
+            side = "sell" if held > 0 else "buy"
+            placed = context.order(symbol, side, abs(held), reason=REASON, leg=REASON)
+            print(f"{context.bot}: {side} {placed.quantity:g} {symbol}: {placed.status} {placed.reason}".rstrip())
+        except (BrokerError, MarketError) as error:
+            print(f"{context.bot}: {symbol}: could not be closed: {error}", file=sys.stderr)
+
+
+def _wait(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -> None:
+    bot: Bot = manifest.bots[0]
+    _, open_at = open_for(manifest, bot, desk_of(manifest, bot, places, ledger))
+    until = time.monotonic() + PATIENCE
+    while any(one.status != "uncertain" for one in ledger.open_orders()) and time.monotonic() < until:
+        now = datetime.now(UTC)
+        tell(follow(open_at(now), ledger, now), journal, now)
+        time.sleep(PAUSE / clock.SPEED)
+
+
+def remains(ledger: Ledger) -> list[str]:
+    """Return what is held and what waits, a line each."""
+    held = [
+        f"{one.bot or 'no bot'} holds {float(one.quantity):g} {one.symbol}"
+        for one in ledger.positions()
+        if one.quantity
+    ]
+    waiting = [
+        f"{one.bot} {one.side} {one.quantity:g} {one.symbol} is {one.status}, {one.filled:g} filled"
+        for one in ledger.open_orders()
+    ]
+    return held + waiting
