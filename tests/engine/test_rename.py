@@ -23,7 +23,8 @@ STRATEGIES = ("fives", "ticker")
 def kit(request: pytest.FixtureRequest, engine: docker.DockerClient, tmp_path: Path) -> Iterator[Kit]:
     """Two strategies in a container each, or both in one; the first has run."""
     kit = make_kit(tmp_path, list(STRATEGIES))
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("__pycache__", "hosts.toml"))
+    for name in ("deploy", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "hosts.toml"))
     offer_both_forms(tmp_path, STRATEGIES)
     choose(tmp_path, request.param)
     with removed_afterwards(engine, kit.project):
