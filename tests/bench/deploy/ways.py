@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deploy.log import log_to_stdout
+from deploy.release.lock import HostLock
 from deploy.ssh.connection import Connection, Host
 from deploy.transfer import export_push
 from deploy.transfer import shipment as preparation
@@ -39,6 +40,7 @@ def ours(machine: Machine, release: Sequence[str], _changed: Sequence[str]) -> N
         unittest.mock.patch.object(preparation, "priming", _no_priming),
         contextlib.redirect_stdout(io.StringIO()),
         Connection(Host(machine.host, machine.ssh_config)) as connection,
+        HostLock(connection, "alice@laptop", "measuring", ""),  # as in a deploy; the server keeps our program with it
     ):
         ship(connection, release, log_to_stdout("text"))
 
