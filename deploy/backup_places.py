@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import BinaryIO, Protocol
 
-from deploy import processes
+from deploy import processes, scratch
 from deploy.errors import CommandError
 from deploy.processes import Command
 from deploy.settings import values
@@ -54,8 +54,8 @@ def fetched(text: str) -> Iterator[Path]:
             raise CommandError(msg, 2)
         yield file
         return
-    with TemporaryDirectory(prefix="openbell-") as folder:
-        file = Path(folder, "openbell.tar.gz")
+    with scratch.folder() as folder:
+        file = folder / "openbell.tar.gz"
         words = Restic(text.removeprefix(RESTIC)).newest() if text.startswith(RESTIC) else _cat(text[len(RCLONE) :])
         with file.open("wb") as target:
             _run(words, target=target)

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from deploy import backup_places, installation, processes
+from deploy import backup_places, installation, processes, scratch
 from deploy.backup_places import BackupPlace, Files
 from deploy.errors import CommandError
 from deploy.hosts import config
@@ -76,8 +75,8 @@ def stamp() -> str:
 
 def write(there: Installation, place: BackupPlace, *words: str) -> str:
     """Write a backup, whole and verified or not at all; return what it is called and what it holds."""
-    with TemporaryDirectory(prefix="openbell-") as passing:
-        part = (place.scratch or Path(passing)) / f".openbell-{os.getpid()}.part"
+    with scratch.folder() as passing:
+        part = (place.scratch or passing) / f".openbell-{os.getpid()}.part"
         try:
             # It holds all positions and what strategies remember: for its owner alone.
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:

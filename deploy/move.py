@@ -12,10 +12,9 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from deploy import backups, installation, start
+from deploy import backups, installation, scratch, start
 from deploy.backup_places import Files
 from deploy.docker.compose import SUPERVISOR, Inside
 from deploy.errors import CommandError
@@ -177,8 +176,8 @@ class _Move:
         there = OnHost(connection, release.id)
         if there.has_data():  # of a release that ran there once
             backups.to_own_folder(there)
-        with TemporaryDirectory(prefix="openbell-") as folder:
-            place = Files(Path(folder), "moved.tar.gz")
+        with scratch.folder() as folder:
+            place = Files(folder, "moved.tar.gz")
             self._log.info("carrying the data over", to=self._new.name)
             backups.write(self._old.data, place)
             backups.put_in_place(there, place.scratch / place.name)

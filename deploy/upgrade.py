@@ -7,9 +7,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from deploy import backups, changelog, checkout, installation, processes
+from deploy import backups, changelog, checkout, installation, processes, scratch
 from deploy.docker import generated
 from deploy.errors import CommandError
 from deploy.log import Log, log_to_stdout
@@ -57,8 +56,7 @@ def _show(before: str, after: str) -> None:
 def _manifests_must_pass(commit: str) -> None:
     """Raise CommandError if that version asks for a change of a manifest, or does not know all that one says."""
     strategies = strategies_folder()
-    with TemporaryDirectory(prefix="openbell-") as name:
-        folder = Path(name)
+    with scratch.folder() as folder:
         shutil.copytree(strategies, folder / "strategies", ignore=shutil.ignore_patterns("__pycache__", ".*"))
         checkout.export(commit, ("images",) if generated.is_own(strategies) else ("images", "strategies"), folder)
         words = (sys.executable, "-m", "openbell", "check", "--strategies", str(folder / "strategies"))

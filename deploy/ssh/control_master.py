@@ -9,8 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from deploy import scratch
 from deploy.errors import CommandError
-from deploy.ssh import errors, scratch
+from deploy.ssh import errors
 from deploy.ssh.host import Host
 
 ANSWER_WITHIN = 15  # seconds for a host to accept a connection

@@ -2,15 +2,14 @@
 
 import json
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
+from deploy import scratch
 from deploy.docker.engine import address
 from deploy.transfer.capturing_registry import CapturingRegistry, catching
 from deploy.transfer.images import Local, digest, layers_of
@@ -31,8 +30,8 @@ def possible() -> bool:
 def take(client: docker.DockerClient, images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> bool:
     """Put the configurations of the images and the layers that are needed into the spool; tell whether all are there."""
     with (
-        tempfile.TemporaryDirectory(prefix="openbell-") as folder,
-        catching(Path(folder), LIMIT) as catcher,
+        scratch.folder() as folder,
+        catching(folder, LIMIT) as catcher,
         pushed(client, catcher, images) as push,
     ):
         catcher.wanted.update(image.id for image in images)
@@ -81,8 +80,8 @@ def pushed(
         for image, name in zip(images, names, strict=True):
             client.images.get(image.reference).tag(name, _TAG)
         # The user's own configuration would have a credential helper asked about a registry that knows no users.
-        with tempfile.TemporaryDirectory(prefix="openbell-") as empty:
-            start = ("docker", "--config", empty, "--host", address() or _USUAL, "push", "--quiet")
+        with scratch.folder() as empty:
+            start = ("docker", "--config", str(empty), "--host", address() or _USUAL, "push", "--quiet")
 
             def push() -> bool:
                 running[:] = [

@@ -1,6 +1,5 @@
 """What is ready to be sent: images of a release, and the packed bytes of what the host lacks of them."""
 
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,9 +8,9 @@ from pathlib import Path
 
 import docker
 
+from deploy import scratch
 from deploy.errors import CommandError
 from deploy.log import Log
-from deploy.ssh import scratch
 from deploy.transfer import archive, export_push, export_save, layer_content
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
@@ -71,8 +70,7 @@ def prepared(
     known: the contents of layers that earlier releases brought. Problem if an image is not built, or is for another kind
     of machine than the host.
     """
-    scratch.sweep(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=scratch.prefix()) as folder, engine() as client:
+    with scratch.folder() as folder, engine() as client:
         local = look_up(client, references)
         for image in local:
             if image.platform != inventory.platform:
@@ -80,9 +78,9 @@ def prepared(
                 raise CommandError(msg)
         moving = tuple(image for image in local if not inventory.has(image, tag(image.name, image.id)))
         wanted = needed([(image.name, image.layers) for image in moving], inventory)
-        spool = LayerCache(Path(folder))
+        spool = LayerCache(folder)
         pushed = _take(client, moving, wanted, inventory, spool, log)
-        shipment = _pack(local, moving, wanted, inventory, spool, Path(folder) / "cargo", known)
+        shipment = _pack(local, moving, wanted, inventory, spool, folder / "cargo", known)
         with priming(client, () if pushed else moving, shipment.sent):
             yield shipment
 

@@ -6,16 +6,14 @@ end at any point, and nothing depends on it.
 """
 
 import contextlib
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
-from deploy.ssh import scratch
+from deploy import scratch
 from deploy.transfer import export_push
 from deploy.transfer.capturing_registry import catching
 from deploy.transfer.images import Local
@@ -34,7 +32,7 @@ def priming(client: docker.DockerClient, images: Sequence[Local], begin: threadi
         done.set()
         yield done
         return
-    with tempfile.TemporaryDirectory(prefix=scratch.prefix()) as folder, catching(Path(folder), _NO_LIMIT) as catcher:
+    with scratch.folder() as folder, catching(folder, _NO_LIMIT) as catcher:
         over = threading.Event()
 
         def work() -> None:

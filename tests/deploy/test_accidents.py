@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,22 @@ def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path:
         said = one.must("deploy")
         assert "nothing to do: this is what runs there" in said, said
     assert deployed.containers() == before
+
+
+def test_a_slow_import_loses_no_slot(deployed: Site) -> None:
+    """It takes longer than a run may; the old loop goes on until the new one has imported, and then hands over at once."""
+    slow = "import time\n\ntime.sleep(12)\n"
+    deployed.change("fives", "import time\n", slow)
+    try:
+        assert "the first run of fives succeeded" in deployed.must("deploy")
+        lines = deployed.journal("fives")
+    finally:
+        deployed.change("fives", slow, "import time\n")
+    assert_no_slot_is_lost_or_doubled(lines, EVERY)
+    marks = [line for line in lines if line["event"] in {"service_stop", "service_start"}][-2:]
+    assert [line["event"] for line in marks] == ["service_stop", "service_start"]
+    stopped, started = (datetime.fromisoformat(str(line["timestamp"])) for line in marks)
+    assert started - stopped < timedelta(seconds=3), "0.05 s where there are processors for all"
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 _NAME = re.compile(r"openbell-(\d+)-\w+")
@@ -12,6 +14,14 @@ _NAME = re.compile(r"openbell-(\d+)-\w+")
 def prefix() -> str:
     """Return what the name of a temporary folder of this process begins with."""
     return f"openbell-{os.getpid()}-"
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Give a temporary folder, after those that killed processes have left were removed."""
+    sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=prefix()) as made:
+        yield Path(made)
 
 
 def sweep(folder: Path) -> None:
