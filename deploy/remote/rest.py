@@ -51,3 +51,4 @@ class Rest:
         """Start again what was stopped, unless it is to stay so."""
         if not self._stays:
             self.end()
+        self._stopped, self._stays = (), False

@@ -175,7 +175,8 @@ def attempt(
         raise CommandError(msg) from None
     except SessionEndedError as ended:
         connection.must_live(ended.code, words)
-        raise _failed(connection, words, doing, ended.said, ended.code) from None
+        said = ended.said if ended.code else "the server has heard nothing from this machine for too long: try again"
+        raise _failed(connection, words, doing, said, ended.code) from None
 
 
 def _session(connection: Connection) -> Session:

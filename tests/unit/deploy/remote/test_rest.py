@@ -11,6 +11,7 @@ import pytest
 
 from deploy.remote import main
 from deploy.remote.docker_client import Answer
+from deploy.remote.rest import Rest
 from deploy.remote.session import ALIVE, Lines
 from tests.unit.deploy.remote.engine import FakeEngine
 
@@ -92,3 +93,17 @@ def test_a_stop_that_fails_is_told_and_everything_runs(engine: FakeEngine, tmp_p
     assert session(engine, tmp_path, "stop bells") == ["0 locked", "1 openbell: permission denied"]
     assert states(engine)["pulse"] == "running"
     assert policies(engine) == {"unless-stopped"}
+
+
+def test_what_stays_stopped_is_forgotten_with_the_lock(engine: FakeEngine) -> None:
+    """Another lock of the same session stops and starts again."""
+    rest = Rest(engine.client())
+    rest.begin("bells")
+    rest.stay()
+    rest.leave()
+    for one in engine.containers.values():
+        one.state = "running"
+    rest.begin("bells")
+    assert set(states(engine).values()) == {"exited"}
+    rest.leave()
+    assert set(states(engine).values()) == {"running"}
