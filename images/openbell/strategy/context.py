@@ -13,7 +13,7 @@ always running has `def stream(ctx: StreamContext) -> None` instead, see stream_
 
 from collections.abc import Mapping
 
-from openbell.strategy.run_state import State, StrategyError, order_identity
+from openbell.strategy.run_state import State, StrategyError
 from openbell.strategy.target_context import TargetContext
 from openbell.trading.brokers import Order, PlacedOrder
 
@@ -61,12 +61,6 @@ class BotContext(TargetContext):
 
 class Context(BotContext):
     """One run of one bot, as its strategy sees it. `slot` is the slot of the run."""
-
-    def _identity(self, symbol: str, side: str, leg: str, event: str) -> str:
-        if event:
-            msg = "an event belongs to a stream: orders of a run are told apart by leg"
-            raise StrategyError(msg)
-        return order_identity(self.bot, self.slot, symbol, side, leg)
 
     def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         with self._one_thread:

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from openbell import order_terms
 from openbell.ledger import OrderRecord
 from openbell.order_terms import Terms, leg_of
+from openbell.strategy import order_lines
 from openbell.strategy.account_context import AccountContext
-from openbell.strategy.run_state import StrategyError
+from openbell.strategy.run_state import StrategyError, order_identity
 from openbell.trading.brokers import FINAL, Order, PlacedOrder
 
 SIDES = ("buy", "sell")
@@ -140,7 +141,7 @@ class OrderContext(AccountContext):
             raise StrategyError(wrong)
         with self._one_thread:
             placed, terms = self._replaced(record, quantity or record.quantity, terms)
-            self._tell_order("order_replace", placed, reason, terms.fields())
+            self._write("order_replace", **order_lines.change(placed, reason, terms))
             return placed
 
     def open_orders(self, symbol: str | None = None) -> tuple[OrderRecord, ...]:
@@ -155,17 +156,7 @@ class OrderContext(AccountContext):
         """
         with self._one_thread:
             placed = self._orders.cancel(order.client_order_id)
-            self._write(
-                "order_cancel",
-                symbol=order.symbol,
-                side=order.side,
-                reason=reason,
-                client_order_id=order.client_order_id,
-                order_id=placed.order_id,
-                status=placed.status,
-                filled_qty=placed.filled_quantity,
-                filled_price=placed.filled_price,
-            )
+            self._write("order_cancel", **order_lines.change(placed, reason))
             return placed
 
     def _replaced(self, record: OrderRecord, quantity: float, terms: Terms) -> tuple[PlacedOrder, Terms]:
@@ -183,8 +174,8 @@ class OrderContext(AccountContext):
         return parent is not None and parent.status not in FINAL
 
     def _identity(self, symbol: str, side: str, leg: str, event: str) -> str:
-        """Return the client_order_id of an order."""
-        raise NotImplementedError
+        """Return the client_order_id of an order; StrategyError if a run of this kind does not name orders so."""
+        return order_identity(self.bot, self._occasion(self._run, event), symbol, side, leg)
 
     def _decide(
         self,
@@ -213,7 +204,6 @@ class OrderContext(AccountContext):
             price = terms.limit or self.price(symbol)
             quantity = _positive(value, "value") / price
             told = {**told, "wanted_value": value, "price": price}
-        identity = self._identity(symbol, side, leg, event)
         identity, wanted = self._identity(symbol, side, leg, event), float(_positive(quantity, "quantity"))
         order = Order(identity, symbol, side, wanted, terms=terms, reason=reason, value=value)
         return self._send(order, reason, leg, told)
@@ -225,62 +215,15 @@ class OrderContext(AccountContext):
     def _place(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         sent = self._orders.send(order, leg, self._run.slot, self.slot)
         placed = sent.placed
+        signal = self.signals.get(order.symbol)
         if placed.status == "refused":
-            self._write_refusal(placed, reason, order.quantity, told)
+            self.decisions[placed.symbol] = "refused"
+            self._warn("decision", **order_lines.refusal(placed, reason, signal, order.quantity), **told)
             return placed
         self.decisions[order.symbol] = order.side if placed.status != "rejected" else "rejected"
-        self._line(
-            "decision",
-            "warning" if placed.status in {"rejected", "uncertain"} else "info",
-            {
-                "symbol": order.symbol,
-                "action": order.side,
-                "reason": reason,
-                "signal": self.signals.get(order.symbol),
-                "qty": placed.quantity,
-                "client_order_id": order.client_order_id,
-                "order_id": placed.order_id,
-                "status": placed.status,
-                "filled_qty": placed.filled_quantity,
-                "filled_price": placed.filled_price,
-                **({"fee": placed.fee_paid} if placed.fee_paid else {}),
-                **({"broker_reason": placed.reason} if placed.reason else {}),
-                **told,
-                **sent.told,
-            },
-        )
+        level = "warning" if placed.status in {"rejected", "uncertain"} else "info"
+        self._line("decision", level, {**order_lines.decision(order, placed, reason, signal), **told, **sent.told})
         return placed
-
-    def _write_refusal(self, placed: PlacedOrder, wanted: str, quantity: float, told: Mapping[str, object]) -> None:
-        self.decisions[placed.symbol] = "refused"
-        self._warn(
-            "decision",
-            symbol=placed.symbol,
-            action="refused",
-            reason=placed.reason,
-            signal=self.signals.get(placed.symbol),
-            qty=0,
-            side=placed.side,
-            wanted_qty=quantity,
-            wanted_reason=wanted,
-            **told,
-        )
-
-    def _tell_order(self, event: str, placed: PlacedOrder, reason: str, terms: Mapping[str, object]) -> None:
-        self._write(
-            event,
-            symbol=placed.symbol,
-            side=placed.side,
-            reason=reason,
-            client_order_id=placed.client_order_id,
-            order_id=placed.order_id,
-            status=placed.status,
-            qty=placed.quantity,
-            filled_qty=placed.filled_quantity,
-            filled_price=placed.filled_price,
-            **({"broker_reason": placed.reason} if placed.reason else {}),
-            **({"terms": dict(terms)} if terms else {}),
-        )
 
 
 def _positive(value: float | None, name: str) -> float:

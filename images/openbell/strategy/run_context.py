@@ -14,7 +14,7 @@ from openbell.manifest import Manifest
 from openbell.position import Position
 from openbell.strategy.held_position import HeldPosition
 from openbell.strategy.order_path import OrderPath
-from openbell.strategy.run_state import Run, State, StrategyError
+from openbell.strategy.run_state import Occasion, Run, State, StrategyError, at_slot
 from openbell.trading.brokers import Broker
 from openbell.trading.markets import Market
 from openbell.trading.order_checks import OrderChecks
@@ -43,12 +43,14 @@ class RunContext:
         *,
         files: Path | None = None,
         folder: Path | None = None,
+        occasion: Occasion = at_slot,
     ) -> None:
-        """files: the folder for `ctx.files`. folder: the strategy's own, with strategy.py."""
+        """files: the folder for `ctx.files`. folder: the strategy's own, with strategy.py. occasion: of each order."""
         self.bot = run.bot.id
         self.params = run.bot.params
         self._manifest = manifest
         self._files = files
+        self._occasion = occasion
         self._strategy_folder = folder
         self._files_bound = manifest.container.files
         self._zone = pytz.timezone(manifest.timezone)

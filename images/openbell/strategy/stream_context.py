@@ -22,7 +22,7 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
 from openbell.strategy.context import BotContext
-from openbell.strategy.run_state import Run, StrategyError, order_identity
+from openbell.strategy.run_state import Run, at_event
 from openbell.trading.brokers import Account, Broker, BrokerError, CanReplace, Order, PlacedOrder, Position
 from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules, sizes_of
@@ -54,7 +54,9 @@ class StreamContext(BotContext):
         *,
         strategy_folder: Path | None = None,
     ) -> None:
-        super().__init__(manifest, run, market, broker, ledger, journal, clock, halted, folder=strategy_folder)
+        super().__init__(
+            manifest, run, market, broker, ledger, journal, clock, halted, folder=strategy_folder, occasion=at_event
+        )
         self._folder = folder  # where beats are left
         self._loop = os.getppid()
         self._beat_at = float("-inf")
@@ -85,12 +87,6 @@ class StreamContext(BotContext):
         for event in source:
             self.beat()
             yield event
-
-    def _identity(self, symbol: str, side: str, leg: str, event: str) -> str:
-        if not event:
-            msg = "an order of a stream names the event that it answers to: event=tick.id, the source's own id"
-            raise StrategyError(msg)
-        return order_identity(self.bot, f"event {event}", symbol, side, leg)
 
     def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
         """Send an order; a stream that is asked to end meanwhile ends once the order has its answer."""
