@@ -29,6 +29,8 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
         return Answer(401, {"code": 40110000, "message": "request is not authorized"})
     if request.path.startswith("/v2/orders"):
         return _orders(request, book, clock)
+    if request.path.startswith("/v2/account"):
+        return Answer(200, _activities(request, book) if request.path.endswith("/activities") else _account(book))
     if request.path == "/v1/corporate-actions":
         return _corporate_actions(request, book)
     if request.path.startswith(("/v2/stocks", "/v1beta3")):
@@ -41,9 +43,6 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], is_open
             return Answer(200, {"symbol": symbol, "fractionable": symbol != "WHOLE", **ASSETS.get(symbol, {})})
         case "GET", "/v2/positions":
             return Answer(200, [_position(book, symbol) for symbol, held in book.held.items() if held])
-        case "GET", "/v2/account":
-            worth = sum(held * book.prices[symbol] for symbol, held in book.held.items())
-            return Answer(200, {"cash": str(book.cash), "equity": str(book.cash + worth), "currency": "USD"})
         case "GET", "/v2/clock":
             opens = (clock() + timedelta(hours=9)).isoformat()
             return Answer(200, {"is_open": is_open(), "next_open": opens, "timestamp": clock().isoformat()})
@@ -98,6 +97,18 @@ def _corporate_actions(request: Request, book: Book) -> Answer:
         if is_asked and symbols & {one.get("symbol"), one.get("old_symbol")}:
             found.setdefault(f"{kind}s", []).append(one)
     return Answer(200, {"corporate_actions": found, "next_page_token": None})
+
+
+def _account(book: Book) -> dict[str, object]:
+    worth = sum(held * book.prices[symbol] for symbol, held in book.held.items())
+    return {"cash": str(book.cash), "equity": str(book.cash + worth), "currency": "USD"}
+
+
+def _activities(request: Request, book: Book) -> list[dict[str, object]]:
+    kinds, after = request.query["activity_types"].split(","), request.query["after"]
+    found = [one for one in book.activities if one["activity_type"] in kinds and str(one["date"]) > after]
+    begin = next((n for n, one in enumerate(found, 1) if one["id"] == request.query.get("page_token")), 0)
+    return found[begin : begin + int(request.query["page_size"])]
 
 
 def _place(request: Request, book: Book, now: datetime) -> Answer:

@@ -45,6 +45,7 @@ class Book:
     loses_done: bool = False  # lists, and questions by our id, know of no order that is done; trades do
     halted: set[str] = field(default_factory=set)  # symbols that are there and not traded now
     corporate_actions: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # of shares, by kind
+    activities: list[dict[str, object]] = field(default_factory=list)  # of the account, beside its orders
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def place(

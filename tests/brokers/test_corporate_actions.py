@@ -1,13 +1,17 @@
-"""Splits and renames at Alpaca: what its corporate actions explain to the last share is taken up, once, and told."""
+"""Splits, renames and dividends at Alpaca: what explains a difference to the last share, and cash, is taken up, once, and told."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from openbell.ledger import Ledger
+from openbell.trading.corporate_actions import CorporateAction
+from openbell.trading.venues import alpaca_activities
+from openbell.trading.venues.alpaca_activities import entry_of
 from tests.brokers.conftest import KINDS
 from tests.brokers.trials import Strategy, buy, strategy_at
 
@@ -88,3 +92,47 @@ def test_what_a_split_does_not_explain_to_the_last_share_differs(desk: Strategy,
     _, line = look_again(desk)
     assert line["level"] == "error"
     assert "corporate_actions" not in line
+
+
+@pytest.mark.parametrize("by_hand", [0.0, 1.0])
+def test_a_dividend_is_the_strategys_as_far_as_the_shares_were(
+    desk: Strategy, by_hand: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind a page that is full; taxes that are withheld are taken from it, and what others hold has its own part."""
+    monkeypatch.setattr(alpaca_activities, "PAGE", 1)
+    book, mine, today = desk.bench.book, desk.bench.kind.quantity, datetime.now(UTC).date()
+    paid = today + timedelta(days=2)  # the shares were bought today, before the ex-date
+    announce(desk, "cash_dividend", symbol="AAPL", rate=0.26, ex_date=f"{today + timedelta(days=1)}")
+    with closing(desk.ledger()) as ledger:
+        assert ledger.fact("cash entries since") == f"{today}"
+        before = ledger.flows()[""]
+        ledger.remember("cash entries asked at", (datetime.now(UTC) - timedelta(hours=2)).isoformat())
+    units = mine * (1 + by_hand)
+    for number, (kind, each) in enumerate([("DIV", 0.26), ("DIVNRA", -0.04)]):
+        amount = f"{units * each:.2f}"
+        one = {"id": f"2026::{number}", "activity_type": kind, "date": f"{paid}", "symbol": "AAPL"}
+        book.activities.append({**one, "net_amount": amount, "qty": f"{units}", "per_share_amount": f"{each}"})
+    _, line = look_again(desk)
+    told = line["cash"]
+    assert isinstance(told, list)
+    assert [one["kind"] for one in told] == ["dividend", "dividend"]
+    with closing(desk.ledger()) as ledger:
+        assert float(ledger.flows()[""] - before) == pytest.approx(mine * 0.22, abs=0.02)
+    _, again = look_again(desk)
+    assert again == line
+
+
+def test_the_day_from_which_shares_have_no_dividend() -> None:
+    """That of the dividend of this amount; that of the newest for a tax; the day of the payment where none is told."""
+    told = [CorporateAction("AAPL", date(2026, 11, day), cash=Decimal(cash)) for day, cash in ((6, "0.26"), (9, "1"))]
+    told += [
+        CorporateAction("IBM", date(2026, 11, 11), cash=Decimal("0.26")),
+        CorporateAction("AAPL", date(2026, 11, 12)),
+    ]
+    told += [CorporateAction("AAPL", date(2026, 12, 9), cash=Decimal("0.26"))]
+    activity = {"id": "1", "date": "2026-11-13", "symbol": "AAPL", "net_amount": "2.6", "qty": "10"}
+    days = [
+        entry_of({**activity, **more}, told).held_before
+        for more in ({"per_share_amount": "0.26"}, {"per_share_amount": "-0.04"}, {"symbol": "X"}, {})
+    ]
+    assert [one and one.isoformat() for one in days] == [f"2026-11-{day:02}T00:00:00-05:00" for day in (6, 9, 13, 9)]

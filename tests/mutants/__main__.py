@@ -22,7 +22,8 @@ def main() -> int:
     reasons, is_bad = explained(), False
     for name in options.rooms or known:
         room = known[name]
-        with tempfile.TemporaryDirectory(prefix=f"mutants-{name}-") as folder:
+        place = mutmut.IN_MEMORY if mutmut.IN_MEMORY.is_dir() else None
+        with tempfile.TemporaryDirectory(prefix=f"mutants-{name}-", dir=place) as folder:
             try:
                 result = mutmut.run(room, Path(folder), options.children)
             except mutmut.MutantsError as error:

@@ -346,13 +346,19 @@ def test_check_accepts_a_run_however_it_is_made(root: Path, code: str) -> None:
         ('broker = "paper"', 'market = "my_market:Mine"', {}, "allowed: a class in a file that exists: "),
         ('broker = "paper"', 'broker = "my_broker:Mine"', {"my_broker.py": "class Min: ..."}, "did you mean Min?"),
         ('broker = "paper"', 'broker = "my_broker:Mine"', {"my_broker.py": "class"}, "a Python module that compiles"),
+        (
+            "",
+            "",
+            {"corporate-actions.csv": "symbol,day\n"},
+            "the first line of corporate-actions.csv is symbol,day,ratio,cash",
+        ),
         ('"AAPL"', '"MSFTT"', {}, 'found "MSFTT"; allowed: a symbol of the market sample: AAPL, FB, GOOG, IBM, MSFT'),
     ],
 )
 def test_check_follows_what_a_manifest_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], replaced: str, by: str, files: dict[str, str], words: str
 ) -> None:
-    """A class of the strategy's own exists, and the shipped prices have its symbols."""
+    """A class of the strategy's own exists, the shipped prices have its symbols, and its splits can be read."""
     folder = tmp_path / "idea"
     folder.mkdir()
     toml = 'timezone = "UTC"\nbroker = "paper"\n[[bot]]\nsymbols = ["AAPL"]\nevery = "1m"\n'

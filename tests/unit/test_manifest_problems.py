@@ -178,11 +178,22 @@ PAIR = 'a spot pair such as "BTC/USDT": derivatives (BTC/USDT:USDT) are not trad
     ("alpaca", "ETHUSDT", '"ETH/USDT" for a coin, a ticker such as "AAPL" for a share'),
 ])  # fmt: skip
 def test_a_symbol_that_the_market_spells_otherwise(tmp_path: Path, market: str, symbol: str, allowed: str) -> None:
-    """Check names the right spelling before a day is lost."""
+    """Check names the right spelling before a day is lost (T11, T23)."""
     bot = BOT.replace("AAPL", symbol)
     top = f"{TOP}market = '{market}'\nsecrets = ['ALPACA_API_KEY', 'ALPACA_SECRET_KEY']\n"
     (problem,) = problems(tmp_path, f"{top}{bot}at = '09:35'\n")
     assert problem.endswith(f'found "{symbol}"; allowed: {allowed}')
+
+
+@pytest.mark.parametrize("exchange", ["kucoin", "bitget", "gate", "htx", "poloniex", "cryptocom", "kraken futures"])
+def test_an_exchange_whose_orders_were_never_tried(tmp_path: Path, exchange: str) -> None:
+    """Check refuses to send orders there, with keys or live (T19); OKX, Bybit and Coinbase are in the conformance table."""
+    name = exchange.replace(" ", "")
+    keys = [f"{name.upper()}_{key}" for key in ("API_KEY", "SECRET_KEY", "PASSPHRASE")]
+    bot = BOT.replace("AAPL", "BTC/USDT") + "at = '09:35'\n"
+    for line in (f"secrets = {keys}", f"live = true\nsecrets = {keys}"):
+        (problem,) = problems(tmp_path, f"{TOP}broker = 'ccxt:{name}'\n{line}\n{bot}")
+        assert "orders elsewhere were never tried; untried_exchange = true sends them at your own risk" in problem
 
 
 ZONE_CASES = [

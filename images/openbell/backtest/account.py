@@ -43,7 +43,7 @@ class BacktestBroker:
         self.bot = ""  # on whose behalf
         self.cash = cash
         self.fills: list[Fill] = []
-        self.borrowed = ZERO  # what short positions have cost so far
+        self.borrowed: dict[str, Decimal] = {}  # by symbol, what short positions have cost so far
         self.orders_taken = 0  # how many orders were filled or wait; rejected ones do not count
         self._market = market
         self._costs = costs
@@ -246,7 +246,7 @@ class BacktestBroker:
                 worth = -one.quantity * Decimal(repr(self._market.price(symbol, at)))
                 cost = self._costs.borrowing(worth, at - before)
                 self.cash -= cost
-                self.borrowed += cost
+                self.borrowed[symbol] = self.borrowed.get(symbol, ZERO) + cost
 
     def _rejected(self, order: Order, reason: str) -> PlacedOrder:
         return self._record(Resting(order, self.now(), self.now(), ZERO, "rejected", reason))

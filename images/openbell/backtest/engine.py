@@ -28,6 +28,7 @@ from openbell.slots import slots_between
 from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
 from openbell.strategy.run_state import Run
+from openbell.trading.capital import quote_of
 from openbell.trading.markets import Market
 from openbell.trading.markets import history as sample_prices
 from openbell.trading.markets.registry import open_market
@@ -223,7 +224,7 @@ class _Backtest:
             tuple(self.broker.fills),
             tuple(failures),
             signals.by_symbol(),
-            float(self.broker.borrowed),
+            float(sum(self.broker.borrowed.values())),
             tuple(self.journal.rejections),
             tuple(self.ended),
             interrupted,
@@ -245,6 +246,8 @@ class _Backtest:
             )
             if placed.status == "rejected":
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))
+        for symbol, cost in self.broker.borrowed.items() if self.manifest.capital.is_set else ():
+            self.ledger.book_cash(f"borrowing {symbol}", quote_of(symbol), -cost)
         for symbol, last in self.broker.close_ended(at - ENDED_AFTER) if at > self.first_end else ():
             self.ended.append(Ended(symbol, last.at, last.price))
             self.ledger.hold({symbol: 0.0}, last.at)

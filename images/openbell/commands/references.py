@@ -1,4 +1,4 @@
-"""What a manifest refers to and only its surroundings can tell: classes of the strategy's own, and symbols of a market."""
+"""What a manifest refers to and only its surroundings can tell: classes of the strategy's own, symbols, its splits."""
 
 import ast
 from collections.abc import Collection
@@ -6,14 +6,25 @@ from pathlib import Path
 
 from openbell.commands.definitions import definitions
 from openbell.manifest import Manifest, suggestion
+from openbell.trading import actions_file
 from openbell.trading.markets.history import symbols
 
 
 def reference_problems(folder: Path, manifest: Manifest) -> list[str]:
-    """Return one line for each class that cannot be found and for each symbol that the shipped prices do not have."""
+    """Return one line for each class that cannot be found, each symbol that the shipped prices lack, and splits misspelt."""
     named = (("market", manifest.market), ("broker", manifest.broker))
     found = [line for key, value in named for line in _class_problems(folder, key, value)]
+    if manifest.broker == "paper":
+        found += _action_problems(folder)
     return found + (_symbol_problems(manifest, symbols()) if manifest.market == "sample" else [])
+
+
+def _action_problems(folder: Path) -> list[str]:
+    try:
+        actions_file.read(folder)
+    except actions_file.ActionsFileError as error:
+        return [f"{folder.name}/{error}"]
+    return []
 
 
 def _class_problems(folder: Path, key: str, value: str) -> list[str]:

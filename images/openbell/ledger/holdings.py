@@ -153,6 +153,40 @@ class Holdings(LedgerDatabase):
         rows = self._database.execute("SELECT currency, amount FROM flows")
         return {str(currency): Decimal(str(amount)) for currency, amount in rows}
 
+    def _add_to_flows(self, currency: str, amount: Decimal) -> None:
+        self._write_flow(currency, self.flows().get(currency, ZERO) + amount)
+
+    def _write_flow(self, currency: str, amount: Decimal) -> None:
+        statement = "INSERT INTO flows VALUES (?, ?) ON CONFLICT (currency) DO UPDATE SET amount = excluded.amount"
+        self._database.execute(statement, (currency, f"{amount:f}"))
+
+    def book_cash(self, identity: str, currency: str, amount: Decimal) -> Decimal:
+        """Take up money that came (above zero) or went without an order; return how much of it is new.
+
+        What was booked under the same identity before is not booked again: only a changed amount adds its difference.
+        """
+        fact = f"cash {identity}"
+        if Decimal(self.fact(fact) or 0) == amount:
+            return ZERO
+        with self._transaction():
+            new = amount - Decimal(self.fact(fact) or 0)
+            self._add_to_flows(currency, new)
+            self._remember(fact, f"{amount:f}")
+        return new
+
+    def held_before(self, symbol: str, at: datetime | None = None) -> Decimal:
+        """Return how much of a symbol all bots held right before an instant, as far back as fills are kept; None is now."""
+        held = sum((one.quantity for one in self.positions() if one.symbol == symbol), ZERO)
+        if at is None:
+            return held
+        statement = (
+            "SELECT orders.side, fills.quantity FROM fills JOIN orders ON orders.client_order_id = fills.client_order_id "
+            "WHERE orders.symbol = ? AND fills.at >= ?"
+        )
+        for side, quantity in self._database.execute(statement, (symbol, text_of(at))):
+            held -= Decimal(quantity) if side == "buy" else -Decimal(quantity)
+        return held
+
     def _add_to_holdings(self, symbol: str, change: float) -> None:
         statement = "INSERT INTO holdings VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = holdings.quantity + excluded.quantity"
         self._database.execute(statement, (symbol, change))

@@ -148,7 +148,7 @@ class Orders(Holdings):
         base, _, quote = before.symbol.partition("/")
         each = value / quantity if quantity else None
         self._insert_fill(after, quantity, each, *((fee, base) if fee else (paid, quote)), now)
-        self._write_flow(quote, self.flows().get(quote, ZERO) - cost)
+        self._add_to_flows(quote, -cost)
 
     def _insert_fill(
         self, order: OrderRecord, quantity: Decimal, each: Decimal | None, fee: Decimal, currency: str, now: datetime
@@ -157,10 +157,6 @@ class Orders(Holdings):
         price = None if each is None else f"{each:f}"
         key = (order.client_order_id, f"{order.filled:.12f}")
         self._database.execute(statement, (*key, f"{quantity:f}", price, f"{fee:f}", currency, text_of(now)))
-
-    def _write_flow(self, currency: str, amount: Decimal) -> None:
-        statement = "INSERT INTO flows VALUES (?, ?) ON CONFLICT (currency) DO UPDATE SET amount = excluded.amount"
-        self._database.execute(statement, (currency, f"{amount:f}"))
 
     def _fees_paid(self, client_order_id: str) -> Decimal:
         statement = "SELECT orders.symbol, fills.fee, fills.currency FROM fills JOIN orders ON orders.client_order_id = fills.client_order_id WHERE fills.client_order_id = ?"

@@ -60,6 +60,10 @@ CREATE TABLE IF NOT EXISTS splits (
 );
 CREATE TABLE IF NOT EXISTS splits_until (symbol TEXT COLLATE "C" PRIMARY KEY, day TEXT COLLATE "C" NOT NULL);
 CREATE TABLE IF NOT EXISTS borrowed (symbol TEXT COLLATE "C" PRIMARY KEY, until TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cash_entries (
+    identity TEXT COLLATE "C" PRIMARY KEY, kind TEXT NOT NULL, symbol TEXT NOT NULL, amount TEXT NOT NULL,
+    day TEXT COLLATE "C" NOT NULL
+);
 """
 
 SHARED_SCHEMA = "openbell"  # of what all strategies have in common

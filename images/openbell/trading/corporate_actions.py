@@ -1,4 +1,7 @@
-"""Splits and renames of shares, as a broker tells them: they explain a difference that no order has made. Pure."""
+"""Splits, renames and dividends of shares, as brokers and markets tell them. Pure.
+
+Splits and renames explain a difference between an account and our orders; dividends are cash.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
-from openbell.position import decimal
+from openbell.position import ZERO, decimal
 
 ONE = Decimal(1)
 _EXACT = 1e-6  # of a quantity, which brokers round
@@ -14,16 +17,19 @@ _EXACT = 1e-6  # of a quantity, which brokers round
 
 @dataclass(frozen=True)
 class CorporateAction:
-    """What has become of each unit of a symbol: `ratio` units, under the name `named` if that is not empty."""
+    """What has become of each unit of a symbol: `ratio` units, under the name `named` if that is not empty, and `cash`."""
 
     symbol: str
     day: date
     ratio: Decimal = ONE
     named: str = ""
+    cash: Decimal = ZERO
 
     @property
     def identity(self) -> str:
         """Return what tells it from others, so that none is taken up twice."""
+        if self.cash:
+            return f"dividend of {self.day} {self.symbol} {self.cash.normalize():f}"
         return f"corporate action of {self.day} {self.symbol} {self.named or self.ratio}"
 
     def explains(self, symbol: str, own: float, others: Iterable[float], theirs: float, named: str) -> bool:
@@ -31,7 +37,7 @@ class CorporateAction:
 
         own: our quantity before it. others: those of other strategies on the account, which may have taken it up already.
         """
-        if symbol != self.symbol:
+        if symbol != self.symbol or self.cash:
             return False
         if self.named:
             return named == self.named

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
+from openbell.trading import cash_following
 from openbell.trading.brokers import Broker, BrokerError, Position
 from openbell.trading.corporate_actions import CorporateAction, TellsCorporateActions
 from openbell.trading.order_checks import DIFFERENCES
@@ -193,6 +194,7 @@ def reconcile(
     news: list[OrderRecord] = []
     found = differences(broker, ledger, symbols, now, news, shared=shared)
     tell(news, journal, now)
+    cash = cash_following.take_up(broker, ledger, now)
     actions = take_up(broker, ledger, found, now)
     found = [one for one in found if not any(action.symbol == one.symbol for action in actions)]
     fees = [one for one in found if _is_fee(one)]
@@ -202,12 +204,14 @@ def reconcile(
     ledger.remember(DIFFERENCES, json.dumps({one.symbol: [one.ours, one.theirs] for one in found}))
     told = [one.fields() for one in found]
     fact = json.dumps([boot_id, told])
-    if fees or actions or ledger.fact("reconciled") != fact:
+    if fees or actions or cash or ledger.fact("reconciled") != fact:
         fields: dict[str, object] = {"broker": name, "differences": told}
         if fees:
             fields["fees"] = [one.fields() for one in fees]
         if actions:
             fields["corporate_actions"] = [one.fields() for one in actions]
+        if cash:
+            fields["cash"] = cash
         journal.write("reconciled", now, fields, level="error" if found else "info")
         ledger.remember("reconciled", fact)
     return found

@@ -187,7 +187,7 @@ class _Splitting(_Always):
         """Return the price."""
         return self.current
 
-    def splits(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
+    def corporate_actions(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
         """Tell of the split from its day on."""
         self.asked += 1
         action = CorporateAction("AAPL", date(2026, 11, 23), Decimal(10))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from openbell.trading.brokers import (
     alpaca_requests,
 )
 from openbell.trading.brokers.alpaca_answers import placed_of, position_of
+from openbell.trading.cash_entries import CashEntry
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
@@ -36,6 +37,7 @@ from openbell.trading.venues import (
     VenueError,
     alpaca,
     alpaca_actions,
+    alpaca_activities,
     alpaca_assets,
 )
 
@@ -48,6 +50,7 @@ class AlpacaBroker:
     """One account at Alpaca. Nothing connects before the first question."""
 
     finds_every_order = True  # an id stands for one order for ever
+    cash_entries_every = timedelta(hours=1)
 
     def __init__(self, desk: RunServices, at: datetime) -> None:
         self._desk = desk
@@ -76,6 +79,11 @@ class AlpacaBroker:
         """Return the splits and renames of shares from that day on."""
         with _told():
             return alpaca_actions.ask(self._desk, symbols, since, self._at.date())
+
+    def cash_entries(self, since: date) -> list[CashEntry]:
+        """Return the dividends that were booked on that day or later."""
+        with _told():
+            return alpaca_activities.dividends(self._desk, since, self._at.date())
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order of that id as it is now, or None."""

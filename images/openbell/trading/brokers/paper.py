@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from math import isfinite
 from pathlib import Path
@@ -30,12 +30,14 @@ from openbell.trading.brokers import (
     Order,
     PlacedOrder,
     Position,
+    paper_actions,
     paper_borrowing,
-    paper_splits,
+    paper_cash,
     paper_tables,
 )
 from openbell.trading.brokers.paper_tables import LATER
 from openbell.trading.cash_account import EXACT
+from openbell.trading.cash_entries import CashEntry
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.markets import Market, MarketError
 from openbell.trading.matching import Book
@@ -46,16 +48,26 @@ VERSION = 0  # the file's user_version; a higher one is refused
 # Connections of the process that this one was forked from. Closing one here would free locks that are held there.
 _INHERITED: list[sqlite3.Connection] = []
 NEW_YORK = pytz.timezone("America/New_York")  # where the days of splits begin
+SPLIT = "the shares were split: an order that waited for an old price has ended"
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
 
 
 class PaperBroker:
     """The paper account in one folder, for orders placed at one instant."""
 
+    cash_entries_every = timedelta(0)  # they are its own
+
     def __init__(
-        self, folder: Path, market: Market, at: datetime, costs: Costs | None = None, *, short: bool = False
+        self,
+        folder: Path,
+        market: Market,
+        at: datetime,
+        costs: Costs | None = None,
+        *,
+        short: bool = False,
+        strategy: Path | None = None,
     ) -> None:
-        """short: more may be sold than is held."""
+        """short: more may be sold than is held. strategy: its folder, in which corporate-actions.csv may be."""
         self._path = folder / FILE
         self._group = GroupCommit(self._path)
         self._open: tuple[tuple[int, int], sqlite3.Connection] | None = None  # with the process and the file it is for
@@ -63,6 +75,7 @@ class PaperBroker:
         self._at = at
         self._costs = costs or Costs()
         self._short = short
+        self._strategy = strategy
         self._has_caught_up = False  # prices of one instant are met once
 
     def account(self) -> Account:
@@ -104,10 +117,8 @@ class PaperBroker:
         price = None if opens is not None else self._price(order.symbol)
         is_extended = market_prices.is_closed(self._market, order.symbol, self._at)
         seen = market_prices.seen_at(self._market, order.symbol, self._at)
-        expires = None
-        if order.waits == "ioc":
-            expires = seen
-        elif order.waits == "day":
+        expires = seen if order.waits == "ioc" else None
+        if order.waits == "day":
             expires = market_prices.day_ends(self._market, order.symbol, self._at, extended=extended)
         with self._book() as (connection, book):
             if known := paper_tables.find(connection, order.client_order_id):
@@ -145,8 +156,7 @@ class PaperBroker:
                 if client_order_id in book.resting:
                     list(book.cancel(client_order_id))
                     return
-        state = "is not known" if placed is None else f"is {placed.status} already"
-        msg = f"order {client_order_id} {state} and cannot be cancelled"
+        msg = f"order {client_order_id} is {placed.status if placed else 'not known'} and cannot be cancelled"
         raise BrokerError(msg)
 
     def replace(self, order: Order) -> PlacedOrder:
@@ -164,7 +174,7 @@ class PaperBroker:
         """Let the orders that wait meet the prices that came since."""
         if self._has_caught_up:
             return
-        self._follow_splits()
+        self._follow_actions()
         self._charge_borrowing()
         with self._connection() as connection:
             waiting = paper_tables.resting(connection)
@@ -187,7 +197,13 @@ class PaperBroker:
     def corporate_actions(self, symbols: Iterable[str], since: date) -> list[CorporateAction]:
         """Return the splits that this account has followed from that day on."""
         with self._connection() as connection:
-            return paper_splits.applied(connection, symbols, since)
+            return paper_actions.applied(connection, symbols, since)
+
+    def cash_entries(self, since: date) -> list[CashEntry]:
+        """Return the dividends and the borrowing that this account has booked on that day or later."""
+        self._catch_up()
+        with self._connection() as connection:
+            return paper_cash.entries(connection, since)
 
     def _charge_borrowing(self) -> None:
         """Let short positions cost what they cost."""
@@ -200,28 +216,21 @@ class PaperBroker:
             with self._book() as (connection, _):
                 paper_borrowing.charge(connection, self._costs, prices, self._at)
 
-    def _follow_splits(self) -> None:
-        """Let what is held become more or fewer shares, as the market tells; orders that wait for an old price end."""
-        if not isinstance(self._market, paper_splits.TellsSplits):
-            return
+    def _follow_actions(self) -> None:
+        """Take up splits and dividends of what is held; orders that wait for a price from before a split end."""
         today = self._at.astimezone(NEW_YORK).date()
         with self._connection() as connection:
-            after = paper_splits.looked_after(connection)
-        if all(day >= today for day in after.values()):
-            return
-        try:
-            told = self._market.splits(after, min(after.values()), self._at)
-        except MarketError:
-            return  # it is asked again the next time
+            after = paper_actions.looked_after(connection)
+            told, was_asked = paper_actions.told(self._market, self._strategy, after, today, self._at)
+            if not was_asked and not paper_actions.pending(connection, told, today):
+                return
         with self._book() as (connection, book):
-            changed = paper_splits.apply(connection, told, today)
+            split = paper_actions.apply(connection, paper_actions.pending(connection, told, today), today)
+            if was_asked:
+                paper_actions.mark_asked(connection, today)
             for name, one in list(book.resting.items()):
-                if one.order.symbol in changed:
-                    list(
-                        book.cancel(
-                            name, reason="the shares were split: an order that waited for an old price has ended"
-                        )
-                    )
+                if one.order.symbol in split:
+                    list(book.cancel(name, reason=SPLIT))
 
     @contextmanager
     def _book(self) -> Iterator[tuple[sqlite3.Connection, Book]]:

@@ -12,7 +12,9 @@ def open_paper(market: Market, at: datetime, desk: RunServices) -> Broker:
     if desk.database:
         from openbell.trading.brokers.postgres_paper import PostgresPaperBroker  # noqa: PLC0415 - only what the strategy uses is loaded
 
-        return PostgresPaperBroker(desk.database, desk.strategy, market, at, desk.costs, short=desk.short)
+        return PostgresPaperBroker(
+            desk.database, desk.strategy, market, at, desk.costs, short=desk.short, strategy_folder=desk.folder
+        )
     from openbell.trading.brokers.paper import PaperBroker  # noqa: PLC0415 - as above
 
-    return PaperBroker(desk.state, market, at, desk.costs, short=desk.short)
+    return PaperBroker(desk.state, market, at, desk.costs, short=desk.short, strategy=desk.folder)

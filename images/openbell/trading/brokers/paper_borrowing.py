@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from openbell.costs import Costs
 from openbell.position import decimal
+from openbell.trading.brokers import paper_cash
 
 # Older accounts get this table when they are opened.
 TABLES = "CREATE TABLE IF NOT EXISTS borrowed (symbol TEXT PRIMARY KEY, until TEXT NOT NULL);\n"
@@ -25,14 +26,19 @@ def charge(connection: sqlite3.Connection, costs: Costs, prices: Mapping[str, fl
     """Take what borrowing these symbols has cost since the last time out of the cash, in a transaction."""
     until = dict(connection.execute("SELECT symbol, until FROM borrowed").fetchall())
     held = dict(connection.execute("SELECT symbol, quantity FROM positions").fetchall())
-    cash = Decimal(connection.execute("SELECT cash FROM account").fetchone()[0])
     for symbol, price in prices.items():
         since = until.get(symbol) or _opened(connection, symbol)
         if since and (quantity := Decimal(held.get(symbol, "0"))) < 0:
             held_for = max(timedelta(0), at - datetime.fromisoformat(since))
-            cash -= costs.borrowing(-quantity * decimal(price), held_for)
+            paper_cash.book(
+                connection,
+                f"borrowing {symbol}",
+                "borrowing",
+                symbol,
+                -costs.borrowing(-quantity * decimal(price), held_for),
+                at.date(),
+            )
         connection.execute(_UNTIL, (symbol, at.astimezone(UTC).isoformat()))
-    connection.execute("UPDATE account SET cash = ?", (f"{cash:f}",))
     for symbol in until:
         if not held.get(symbol, "").startswith("-"):
             connection.execute("DELETE FROM borrowed WHERE symbol = ?", (symbol,))

@@ -11,7 +11,7 @@ from pathlib import Path
 from openbell.order_terms import leg_of
 from openbell.strategy_user import share
 from openbell.trading import cash_account
-from openbell.trading.brokers import PlacedOrder, paper_borrowing, paper_splits, resting_text
+from openbell.trading.brokers import PlacedOrder, paper_actions, paper_borrowing, paper_cash, resting_text
 from openbell.trading.cash_account import EXACT, MONEY, Holding
 from openbell.trading.matching import Book, Fill
 from openbell.trading.price_comparison import Resting
@@ -43,7 +43,7 @@ LATER = """
 CREATE TABLE IF NOT EXISTS resting (client_order_id TEXT PRIMARY KEY, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS fees (client_order_id TEXT PRIMARY KEY, fee TEXT NOT NULL);
 """
-LATER += paper_splits.TABLES.lstrip() + paper_borrowing.TABLES
+LATER += paper_actions.TABLES.lstrip() + paper_borrowing.TABLES + paper_cash.TABLES.lstrip()
 _COLUMNS = "client_order_id, symbol, side, quantity, status, filled_quantity, filled_price, placed_at, reason"
 _HOLD = "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT (symbol) DO UPDATE SET quantity = excluded.quantity, cost = excluded.cost"
 _FIND = f"SELECT number, {_COLUMNS} FROM orders WHERE client_order_id = ?"  # noqa: S608 - the columns are the line above

@@ -30,8 +30,9 @@ class PostgresPaperBroker(PaperBroker):
         costs: Costs | None = None,
         *,
         short: bool = False,
+        strategy_folder: Path | None = None,
     ) -> None:
-        super().__init__(Path(), market, at, costs, short=short)
+        super().__init__(Path(), market, at, costs, short=short, strategy=strategy_folder)
         self._database = Database(url, f"{schema_of(strategy)}_paper", guard_of(strategy))
         self._is_there = False
 

@@ -99,8 +99,8 @@ class AlpacaMarket:
             day += timeframes.DAY
         return at
 
-    def splits(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
-        """Return the splits of shares in these days, for an account that fills orders itself."""
+    def corporate_actions(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
+        """Return the splits and dividends of shares in these days, for an account that fills orders itself."""
         with _told():
             told = alpaca_actions.ask(self._desk, symbols, since, at.astimezone(_NEW_YORK).date())
         return [one for one in told if not one.named]
