@@ -107,8 +107,7 @@ class PaperBroker:
             return known
         if reason := _malformed(order):
             with self._book() as (connection, book):
-                refused = Resting(order, self._at, self._at, Decimal(0), "rejected", reason)
-                book.resting[order.client_order_id] = refused
+                book.resting[order.client_order_id] = Resting(order, self._at, self._at, Decimal(0), "rejected", reason)
             return self._found(order)
         order = replace(order, quantity=float(paper_tables.whole_quantity(order.quantity)))
         # The market is asked outside the transaction, so that a slow one keeps no other process waiting.
@@ -143,10 +142,10 @@ class PaperBroker:
     def _found(self, order: Order) -> PlacedOrder:
         with self._connection() as connection:
             placed = paper_tables.find(connection, order.client_order_id)
-        if placed is None:
-            msg = f"order {order.client_order_id} was not stored"
-            raise BrokerError(msg)
-        return placed
+        if placed is not None:
+            return placed
+        msg = f"order {order.client_order_id} was not stored"
+        raise BrokerError(msg)
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel what is not filled yet of an order; BrokerError if there is none or it is done already."""
@@ -156,7 +155,8 @@ class PaperBroker:
                 if client_order_id in book.resting:
                     list(book.cancel(client_order_id))
                     return
-        msg = f"order {client_order_id} is {placed.status if placed else 'not known'} and cannot be cancelled"
+        state = "is not known" if placed is None else f"is {placed.status} already"
+        msg = f"order {client_order_id} {state} and cannot be cancelled"
         raise BrokerError(msg)
 
     def replace(self, order: Order) -> PlacedOrder:
@@ -220,8 +220,7 @@ class PaperBroker:
         """Take up splits and dividends of what is held; orders that wait for a price from before a split end."""
         today = self._at.astimezone(NEW_YORK).date()
         with self._connection() as connection:
-            after = paper_actions.looked_after(connection)
-            told, was_asked = paper_actions.told(self._market, self._strategy, after, today, self._at)
+            told, was_asked = paper_actions.told(connection, self._market, self._strategy, today, self._at)
             if not was_asked and not paper_actions.pending(connection, told, today):
                 return
         with self._book() as (connection, book):

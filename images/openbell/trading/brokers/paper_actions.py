@@ -5,7 +5,7 @@ one that is not later than the symbol's newest order is left out.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -51,13 +51,14 @@ def looked_after(connection: sqlite3.Connection) -> dict[str, date]:
 
 
 def told(
-    market: Market, strategy: Path | None, after: Mapping[str, date], today: date, at: datetime
+    connection: sqlite3.Connection, market: Market, strategy: Path | None, today: date, at: datetime
 ) -> tuple[list[CorporateAction], bool]:
     """Return what the strategy's file and, once a day, the market tell, and whether the market was asked."""
     try:
         found = actions_file.read(strategy) if strategy is not None else []
     except actions_file.ActionsFileError as error:
         raise BrokerError(str(error)) from None
+    after = looked_after(connection)
     if not isinstance(market, TellsActions) or all(day >= today for day in after.values()):
         return found, False
     try:
