@@ -32,6 +32,9 @@ from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
 from openbell.supervisor.library_log import LibraryLog
+from openbell.supervisor.telegram.bot_keeper import BotKeeper
+from openbell.supervisor.telegram.settings import TelegramSettings
+from openbell.supervisor.telegram.settings import from_environment as telegram_settings
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, Readers, WebApp, readers, token_from_environment
 from openbell.supervisor.web.connections import server_config
@@ -61,6 +64,7 @@ class Settings:
     )  # what a change through the page must carry; without one nothing can be changed
     readers: Readers = field(default_factory=Readers, repr=False)  # who may read the page
     address: str = ""  # of the page, as readers know it: for links in messages
+    telegram: TelegramSettings | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -130,6 +134,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         token,
         readers(environment, token),
         address,
+        telegram_settings(environment),
     )
 
 
@@ -153,6 +158,8 @@ class Service:
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
+        bot = settings.telegram
+        self._bot = BotKeeper(bot, settings.host, settings.port) if bot is not None else None
         page = WebApp(
             Dependencies(
                 snapshot=lambda: self._watch.snapshot,
@@ -166,6 +173,7 @@ class Service:
                 token=settings.token,
                 readers=settings.readers,
                 links=alerts.links,
+                bot_key=self._bot.key if self._bot is not None else "",
                 passed_over=lambda: self._watch.passed_over,
                 has_channel=bool(alerts.settings.channels),
                 manifests=tuple(watched_strategies.watched),
@@ -180,12 +188,16 @@ class Service:
             signal.signal(number, lambda *_: self._end())
         thread = threading.Thread(target=self._run_watch, name="watch")
         self._alerts.start()
+        if self._bot is not None:
+            self._bot.start()
         thread.start()
         try:
             if not self._stop.is_set():
                 self._server.run(sockets=[listening])
         finally:
             self._end()
+            if self._bot is not None:
+                self._bot.close()
             thread.join()
         log.info("supervisor.stopped", exit_code=self._exit_code)
         return self._exit_code

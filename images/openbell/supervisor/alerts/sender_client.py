@@ -20,7 +20,7 @@ IDLE = 3.0  # seconds without a request after which the sender ends itself
 _MARGIN = 5.0  # seconds more for the process to start and to answer
 _TYPES = {"critical": "failure", "warning": "warning", "good": "success", "info": "info"}
 # The variables that the process needs; the others may be secret.
-_PASSED = (
+PASSED = (
     *(
         "PATH",
         "LANG",
@@ -145,7 +145,7 @@ class SenderClient:
                 [sys.executable, "-m", "openbell.supervisor.alerts.sender_process", f"{self._idle:g}"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,  # our own output is JSON lines; its answers come over sockets
-                env={name: os.environ[name] for name in _PASSED if name in os.environ},
+                env={name: os.environ[name] for name in PASSED if name in os.environ},
             )
         return self._control
 

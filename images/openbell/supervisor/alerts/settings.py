@@ -101,7 +101,7 @@ def from_environment(environment: Mapping[str, str]) -> AlertSettings:
 
 def _channels(given: Mapping[str, str]) -> tuple[Channel, ...]:
     found: dict[str, str] = {}
-    for variable, text in _secrets(given, "OPENBELL_ALERT_URLS"):
+    for variable, text in secrets(given, "OPENBELL_ALERT_URLS"):
         lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
         for number, word in enumerate(" ".join(lines).split(), 1):
             match = _NAMED.fullmatch(word)
@@ -150,7 +150,7 @@ def _free_name(scheme: str, taken: Mapping[str, str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _secrets(given: Mapping[str, str], variable: str) -> list[tuple[str, str]]:
+def secrets(given: Mapping[str, str], variable: str) -> list[tuple[str, str]]:
     """Return the variable's own value and that of the file that <variable>_FILE names, each with where it stands."""
     found = [(variable, given[variable])] if variable in given else []
     if file := given.get(f"{variable}_FILE"):
@@ -165,7 +165,7 @@ def _secrets(given: Mapping[str, str], variable: str) -> list[tuple[str, str]]:
 
 def _deadman(given: Mapping[str, str]) -> str:
     url = ""
-    for variable, text in _secrets(given, "OPENBELL_DEADMAN_URL"):
+    for variable, text in secrets(given, "OPENBELL_DEADMAN_URL"):
         if not text.strip():
             continue
         url = text.strip()

@@ -16,6 +16,7 @@ from openbell.supervisor.model.records import (
     DecisionRecord,
     ErrorRecord,
     NoteRecord,
+    OrderRecord,
     RunRecord,
     ServiceEvent,
     SignalRecord,
@@ -43,6 +44,14 @@ def _title(condition: Condition) -> str:
 
 def _critical(condition: Condition) -> bool:
     return kind_of(condition).critical
+
+
+@dataclass(frozen=True)
+class OpenOrder:
+    """An order that waits, with its strategy."""
+
+    strategy: str
+    order: OrderRecord
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,14 @@ TRADE = Answer(
     Trade,
     "strategy bot symbol side quantity entry_at entry_price entry_reason exit_at exit_price exit_reason costs result",
     description="A part of a position that was closed; costs are taken off the result",
+)
+OPEN_ORDER = Answer(
+    "OpenOrder",
+    OpenOrder,
+    "strategy bot=order.bot symbol=order.symbol side=order.side quantity=order.quantity status=order.status "
+    "filled=order.filled price=order.price timestamp=order.at changed_at=order.changed_at reason=order.why "
+    "client_order_id=order.client_order_id",
+    description="An order that waits or whose fate is unknown; price is the average of what was filled",
 )
 AUDIT_ENTRY = Answer(
     "AuditEntry",
@@ -149,6 +166,7 @@ ANSWERS: Sequence[Answer[Any]] = (
         UPTIME,
         EQUITY_POINT,
         TRADE,
+        OPEN_ORDER,
         AUDIT_ENTRY,
         INCIDENT_PART,
         INCIDENT,

@@ -91,6 +91,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "halt": {"anyOf": [schema_object({"by": TEXT, "reason": TEXT, "exits": _FLAG}), {"type": "null"}]},
         }
     ),
+    "Orders": schema_object({"orders": list_of(reference("OpenOrder"))}),
     "Incidents": schema_object({"incidents": list_of(reference("Incident"))}),
     "SnoozeWish": {
         "oneOf": [

@@ -18,6 +18,7 @@ from openbell.supervisor.alerts import view
 from openbell.supervisor.health.snapshot import WELL, Snapshot
 from openbell.supervisor.web import audit
 from openbell.supervisor.web.api import Api
+from openbell.supervisor.web.changes import is_bot
 from openbell.supervisor.web.connections import LimitedHeaders
 from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
@@ -79,7 +80,12 @@ class WebApp:
             middleware=[
                 Middleware(SecurityHeaders, hosts=dependencies.hosts),
                 Middleware(LimitedHeaders),
-                Middleware(ReadAccess, readers=dependencies.readers, form=self._login, is_linked=incidents.is_linked),
+                Middleware(
+                    ReadAccess,
+                    readers=dependencies.readers,
+                    form=self._login,
+                    is_linked=lambda request: is_bot(request, dependencies) or incidents.is_linked(request),
+                ),
             ],
             exception_handlers={HTTPException: self.refuse, sqlite3.Error: self.refuse, 500: self.refuse},
         )

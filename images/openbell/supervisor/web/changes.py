@@ -1,6 +1,7 @@
 """What all changes have in common: who may make them, and the trail that they leave."""
 
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 import structlog
 from starlette.concurrency import run_in_threadpool
@@ -9,17 +10,28 @@ from starlette.requests import Request
 from openbell.supervisor.web import audit
 from openbell.supervisor.web.actions import BY
 from openbell.supervisor.web.audit import AuditEntry
-from openbell.supervisor.web.auth import require_token
+from openbell.supervisor.web.auth import is_same, require_token
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.request_params import reject_unknown
+from openbell.terminal import one_line
+
+BY_HEADER = "x-openbell-by"  # for whom the bot asks: the chat and the person
+BY_BOT = "telegram"
 
 log = structlog.get_logger()
 
 
 def permit(request: Request, dependencies: Dependencies) -> None:
     """Answer 403 or 401 unless the request may change something, 400 if it has parameters."""
-    require_token(request, dependencies.token, dependencies.now())
+    if not is_bot(request, dependencies):
+        require_token(request, dependencies.token, dependencies.now())
     reject_unknown(request)
+
+
+def is_bot(request: Request, dependencies: Dependencies) -> bool:
+    """Tell whether the supervisor's own Telegram bot has sent a request, for one of the chats that may."""
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return bool(dependencies.bot_key) and scheme == "Bearer" and is_same(given, dependencies.bot_key)
 
 
 async def record_change(
@@ -33,8 +45,10 @@ async def record_change(
     by: str = "",
 ) -> None:
     """Write what was done to the log and to the audit trail. by: what has permitted it, if not the token or a session."""
-    by = by or ("token" if request.headers.get("authorization") else "session")
     address = request.client.host if request.client else ""
+    if is_bot(request, dependencies):
+        by, address = BY_BOT, one_line(unquote(request.headers.get(BY_HEADER, "")))[:100]
+    by = by or ("token" if request.headers.get("authorization") else "session")
     about = {name: value for name, value in (("strategy", strategy), ("bot", bot)) if value}
     log.info(action, address=address, permitted_by=by, **about, **({"by": BY} | dict(details)))
     entry = AuditEntry(dependencies.now(), action, strategy, bot, by, address, details)

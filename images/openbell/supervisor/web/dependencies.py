@@ -25,7 +25,7 @@ class Dependencies:
 
     snapshot: the newest, None before the first judgement. idle: seconds since the watch's last progress.
     store, alerts: the files to read histories from. hosts: names beside this machine's own under which the page answers.
-    token: what a change must carry; without one nothing can be changed. readers: who may read; links: in messages, each of which opens an incident without a token. passed_over: unreadable lines of the journals.
+    token: what a change must carry; without one nothing can be changed. readers: who may read; links: in messages, each of which opens an incident without a token. bot_key: of the Telegram bot. passed_over: unreadable lines of the journals.
     has_channel: whether alerts have anywhere to go. manifests: of the strategies that are watched.
     """
 
@@ -39,6 +39,7 @@ class Dependencies:
     hosts: Collection[str] = ()
     token: str = ""
     readers: Readers = field(default_factory=Readers)
+    bot_key: str = ""
     links: IncidentLinks = field(default_factory=lambda: IncidentLinks(Path()))
     passed_over: Callable[[], int] = lambda: 0
     has_channel: bool = True

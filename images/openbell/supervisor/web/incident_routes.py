@@ -15,7 +15,7 @@ from openbell.supervisor.alerts import handling, view
 from openbell.supervisor.alerts.view import IncidentDetail
 from openbell.supervisor.web import answers
 from openbell.supervisor.web.actions import BY, parse_snooze
-from openbell.supervisor.web.changes import permit, record_change
+from openbell.supervisor.web.changes import BY_BOT, is_bot, permit, record_change
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.request_params import json_object, limited_body, reject_unknown
 
@@ -114,7 +114,9 @@ class IncidentRoutes:
 
     async def _store(self, request: Request, incident: int, until: datetime | None, by: str = "") -> Response:
         now, file = self._dependencies.now(), self._dependencies.alerts
-        if not file.is_file() or not await run_in_threadpool(handling.answer, file, incident, now, by or BY, until):
+        if not file.is_file() or not await run_in_threadpool(
+            handling.answer, file, incident, now, by or (BY_BOT if is_bot(request, self._dependencies) else BY), until
+        ):
             raise HTTPException(409, f"incident {incident} is over, or there is none of that number")
         told: dict[str, object] = {"incident": incident} | ({"until": stamp(until)} if until else {})
         await record_change(

@@ -174,15 +174,18 @@ def money_page(views: Sequence[StrategyView], store: Store, span: str, now: date
     held = [
         position for view in views for position in positions(view.name, next(iter(store.accounts(view.name, 1)), None))
     ]
-    waiting = [
+    orders, closed = waiting(views, store), all_trades(views, store, span, now)
+    return MoneyPage(curves(views, store, span, now), held, exposure(held), orders, closed)
+
+
+def waiting(views: Iterable[StrategyView], store: Store) -> list[tuple[str, OrderRecord]]:
+    """Return the orders of some strategies that wait or are of unknown fate, each with its strategy."""
+    return [
         (view.name, order)
         for view in views
         if any(bot.open_orders for bot in view.bots)
         for order in store.orders.newest(view.name, limit=MOST_ORDERS, is_open=True)
     ]
-    return MoneyPage(
-        curves(views, store, span, now), held, exposure(held), waiting, all_trades(views, store, span, now)
-    )
 
 
 def all_trades(views: Sequence[StrategyView], store: Store, span: str, now: datetime) -> list[Trade]:

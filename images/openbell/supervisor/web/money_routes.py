@@ -11,7 +11,7 @@ from openbell.supervisor.health.snapshot import Snapshot, StrategyView
 from openbell.supervisor.web import answers
 from openbell.supervisor.web.bot_list import LONGEST_TEXT
 from openbell.supervisor.web.dependencies import Dependencies
-from openbell.supervisor.web.money_page import RANGES, all_trades, curves, money_page
+from openbell.supervisor.web.money_page import RANGES, all_trades, curves, money_page, waiting
 from openbell.supervisor.web.request_params import integer, one_of, reject_unknown
 from openbell.supervisor.web.time_routes import Show
 from openbell.supervisor.web.trades import Trade, as_csv, matching
@@ -32,6 +32,7 @@ class MoneyRoutes:
             Route("/money/trades.csv", self.csv),
             Route("/api/equity", self.equity),
             Route("/api/trades", self.trades),
+            Route("/api/orders", self.orders),
         ]
 
     def page(self, request: Request) -> Response:
@@ -78,6 +79,14 @@ class MoneyRoutes:
             for curve in found
         ]
         return JSONResponse({"curves": told})
+
+    def orders(self, request: Request) -> Response:
+        """Answer with the orders that wait or are of unknown fate."""
+        reject_unknown(request, "strategy")
+        views = _views(request, self._dependencies.ready())
+        with self._dependencies.records() as store:
+            found = [answers.OpenOrder(*one) for one in waiting(views, store)]
+        return JSONResponse({"orders": [answers.OPEN_ORDER.json(one) for one in found]})
 
     def trades(self, request: Request) -> Response:
         """Answer with the newest trades."""

@@ -217,6 +217,14 @@ DESCRIPTION: Schema = {
         "/api/equity": {
             "get": _get("Equity and drawdown, of one strategy or of all", "Equity", "404", parameters=_OF_MONEY)
         },
+        "/api/orders": {
+            "get": _get(
+                "Orders that wait or whose fate is unknown",
+                "Orders",
+                "404",
+                parameters=[_query("strategy", TEXT, "only this one")],
+            )
+        },
         "/api/trades": {
             "get": _get(
                 "Trades that were closed within a range, newest first",
