@@ -13,7 +13,6 @@ from openbell.supervisor.web.audit import AuditEntry
 from openbell.supervisor.web.auth import is_same, require_token
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.request_params import reject_unknown
-from openbell.terminal import one_line
 
 BY_HEADER = "x-openbell-by"  # for whom the bot asks: the chat and the person
 BY_BOT = "telegram"
@@ -47,7 +46,7 @@ async def record_change(
     """Write what was done to the log and to the audit trail. by: what has permitted it, if not the token or a session."""
     address = request.client.host if request.client else ""
     if is_bot(request, dependencies):
-        by, address = BY_BOT, one_line(unquote(request.headers.get(BY_HEADER, "")))[:100]
+        by, address = BY_BOT, _printable(unquote(request.headers.get(BY_HEADER, "")))
     by = by or ("token" if request.headers.get("authorization") else "session")
     about = {name: value for name, value in (("strategy", strategy), ("bot", bot)) if value}
     log.info(action, address=address, permitted_by=by, **about, **({"by": BY} | dict(details)))
@@ -57,3 +56,7 @@ async def record_change(
     except OSError as error:
         # It was done, and the log has it: an answer that says otherwise would be wrong.
         log.error("audit.failed", error=str(error))  # noqa: TRY400 - the disk, not the code
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text[:100] if character.isprintable())
