@@ -34,7 +34,7 @@ def inventory(docker: DockerClient) -> dict[str, Any]:
     return {
         "engine": info.get("ServerVersion", ""),
         "platform": f"{info.get('OSType', 'linux')}/{info.get('Architecture', '')}",
-        "driver_status": info.get("DriverStatus") or [],
+        "containerd": "containerd.snapshotter" in json.dumps(info.get("DriverStatus")),
         "free_bytes": _free(str(info.get("DockerRootDir", "/"))),
         "zstd": shutil.which("zstd") is not None,
         "images": [image for image in images if isinstance(image, dict)],

@@ -61,7 +61,7 @@ def parse(text: str) -> HostImages:
         tags={str(tag): str(image["id"]) for image in told["images"] for tag in image["tags"] or ()},
         platform=platform_of(system, machine),
         engine=str(told["engine"]),
-        containerd="containerd.snapshotter" in json.dumps(told["driver_status"]),
+        containerd=bool(told["containerd"]),
         zstd=bool(told["zstd"]),
         free_bytes=told["free_bytes"],
     )

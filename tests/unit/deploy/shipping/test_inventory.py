@@ -10,7 +10,7 @@ from deploy.transfer.images import Local
 CLASSIC = {
     "engine": "20.10.24+dfsg1",
     "platform": "linux/x86_64",
-    "driver_status": [["Backing Filesystem", "extfs"]],
+    "containerd": False,
     "free_bytes": 6000 * 1024,
     "zstd": True,
     "images": [
@@ -26,7 +26,7 @@ CLASSIC = {
 CONTAINERD = {
     "engine": "26.1.5",
     "platform": "linux/aarch64",
-    "driver_status": [["driver-type", "io.containerd.snapshotter.v1"]],
+    "containerd": True,
     "free_bytes": None,
     "zstd": False,
     "images": [],
