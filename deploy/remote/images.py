@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from deploy.remote.docker_client import DockerClient
+from deploy.remote.docker_client import DockerClient, DockerError
 
 PIECE = 1 << 16
 UNPACK = {"zstd": ("zstd", "-dc"), "gzip": ("gzip", "-dc")}
@@ -24,6 +24,9 @@ _NOISE = re.compile(r"Exiting with failure status|is not recoverable|^exit statu
 
 def inventory(docker: DockerClient) -> dict[str, Any]:
     """Return the engine's images as chains of layers, and what else decides how to ship to it; DockerError if it is away."""
+    # `docker info` alone calls an engine that does not answer a success.
+    if not (there := docker.ask("version", seconds=20)).ok:
+        raise DockerError(there.reason)
     info = json.loads(docker.must("info", "--format", "{{json .}}", seconds=60))
     images = []
     if ids := sorted(set(docker.ask("image", "ls", "--quiet", "--no-trunc").text.split())):

@@ -269,15 +269,14 @@ def test_a_server_without_zstd_is_sent_gzip(engine: docker.DockerClient, blocks:
         assert file_in(server, sent.images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
 
-@pytest.mark.parametrize("suite,missing", [("bookworm-bare", []), ("bookworm", ["engine"])])
-def test_a_server_without_an_engine_is_a_problem_that_says_what_to_do(
-    engine: docker.DockerClient, suite: str, missing: list[str]
-) -> None:
-    """Docker is not installed, or does not run."""
+def test_an_engine_that_does_not_run_is_not_taken_for_one_without_images(engine: docker.DockerClient) -> None:
+    """It may have ended since the server was seen to be ready; `docker info` of 20.10 is a success all the same."""
     with (
-        running_machine(engine, suite, missing=missing) as server,  # type: ignore[arg-type] # of the table
+        running_machine(engine, missing=["engine"]) as server,
         Connection(Host(server.host, server.ssh_config)) as connection,
-        pytest.raises(CommandError, match=r"vps: Docker does not answer there .*make provision HOST=vps"),
+        pytest.raises(
+            CommandError, match=r"^vps: asking Docker there for its images failed: Cannot connect to the Docker"
+        ),
     ):
         host_images.read(connection)
 
