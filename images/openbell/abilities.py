@@ -7,7 +7,7 @@ from openbell.order_terms import Terms
 
 KINDS = ("market", "limit", "stop", "stop_limit", "trailing_stop")
 TIMES = ("day", "gtc", "ioc", "opg", "cls")
-OTHERS = ("bracket", "pair", "extended_hours", "fractional", "notional", "replace")
+OTHERS = ("bracket", "limit_bracket", "pair", "extended_hours", "fractional", "notional", "replace")
 ABILITIES = (*KINDS, *TIMES, *OTHERS)
 _EXCHANGE = frozenset({"market", "limit", "stop", "stop_limit", "gtc", "ioc", "fractional"})
 
@@ -16,7 +16,7 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "paper": frozenset(ABILITIES) - {"notional"},
     "alpaca": frozenset(ABILITIES),
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
-    "ccxt:binance": _EXCHANGE,
+    "ccxt:binance": _EXCHANGE | {"limit_bracket", "pair"},
     "ccxt:kraken": _EXCHANGE,
     "ccxt:okx": _EXCHANGE,
     "ccxt:bybit": _EXCHANGE,
@@ -36,7 +36,7 @@ def needed(terms: Terms, symbol: str) -> tuple[str, ...]:
     if terms.is_pair:
         found.append("pair")
     elif terms.legs:
-        found.append("bracket")
+        found.append("limit_bracket" if terms.kind == "limit" else "bracket")  # whose entry is one
     if terms.extended_hours:
         found.append("extended_hours")
     return tuple(found)

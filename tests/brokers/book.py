@@ -23,7 +23,7 @@ class Booked:
     quantity: float
     filled: float
     price: float
-    status: str  # filled, open, cancelled or replaced
+    status: str  # filled, open, pending (until another has filled), cancelled, expired or replaced
     fee: float = 0.0  # in units of the symbol
     asked: dict[str, object] = field(default_factory=dict)  # the order as it came over the wire
     legs: list["Booked"] = field(default_factory=list)
@@ -80,13 +80,17 @@ class Book:
                 self.execute(order, quantity * self.fill)
             return order
 
-    def leg(self, entry: Booked, side: str, asked: dict[str, object]) -> None:
-        """Keep an exit beside an order, under an id of the venue's own."""
+    def leg(
+        self, entry: Booked, side: str, asked: dict[str, object], client_id: str = "", status: str = "open"
+    ) -> Booked:
+        """Keep an exit beside an order, under an id of the venue's own if the order has named none."""
         with self.lock:
             number = len(self.orders) + 1
-            one = Booked(number, f"venue-{number}", entry.symbol, side, entry.quantity, 0.0, 0.0, "open", asked=asked)
+            named = client_id or f"venue-{number}"
+            one = Booked(number, named, entry.symbol, side, entry.quantity, 0.0, 0.0, status, asked=asked)
             self.orders.append(one)
             entry.legs.append(one)
+            return one
 
     def replace(self, order: Booked, changes: dict[str, object]) -> Booked:
         """Let another order go on in an order's place."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openbell.trading.brokers import FINAL, alpaca_answers, exchange_amounts
+from openbell.trading.brokers import FINAL, alpaca_answers, exchange_answers
 from openbell.trading.brokers import alpaca as alpaca_broker
 from openbell.trading.brokers import exchange as exchange_broker
 from openbell.trading.markets import exchange as exchange_market
@@ -193,4 +193,4 @@ def test_a_candle_without_figures_has_none() -> None:
 ])  # fmt: skip
 def test_what_earns_or_is_staked_is_held_too(total: dict[str, float], currency: str, amount: float) -> None:
     """Kraken names it XBT.F, ETH.S and the like (T4)."""
-    assert exchange_amounts.amount_of(total, currency) == pytest.approx(amount)
+    assert exchange_answers.amount_of(total, currency) == pytest.approx(amount)

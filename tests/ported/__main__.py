@@ -21,7 +21,7 @@ import docker
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from tests.bench.processes import of_container
+from tests.bench.processes import Memory, of_container
 from tests.engine.kit import ROOT, Kit, make_kit, removed_afterwards, wait_until
 
 PORTED = ROOT / "tests" / "fixtures" / "ported"
@@ -38,7 +38,7 @@ class Seen:
     name: str
     build: float  # seconds
     size: int  # bytes
-    idle: float  # MB
+    idle: Memory
     kills: int
     problem: str
 
@@ -55,9 +55,11 @@ def main() -> int:
         kit = make_kit(Path(folder), options.only, source=PORTED)
         with removed_afterwards(engine, kit.project):
             seen = [_tried(engine, kit, name, options.kills, chance) for name in options.only]
-    print("| strategy | build | image | idle loop | kills | books |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| strategy | build | image | idle loop (PSS, alone) | of it private | kills | books |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
     for one in seen:
-        row = f"{one.build:.0f} s | {one.size / 1e6:.0f} MB | {one.idle:.1f} MB | {one.kills}"
+        row = f"{one.build:.0f} s | {one.size / 1e6:.0f} MB | {one.idle.pss / 1024:.1f} MB | {one.idle.private / 1024:.1f} MB | {one.kills}"
         print(f"| {one.name} | {row} | {one.problem or 'equal'} |")
     return 1 if any(one.problem or one.kills < options.kills for one in seen) else 0
 
@@ -112,13 +114,13 @@ def _container(engine: docker.DockerClient, kit: Kit, image: str, name: str, com
     return made
 
 
-def _idle(engine: docker.DockerClient, kit: Kit, image: str, name: str) -> float:
-    """Return the memory (PSS) of the strategy's loop, some seconds after its start."""
+def _idle(engine: docker.DockerClient, kit: Kit, image: str, name: str) -> Memory:
+    """Return the memory of the strategy's loop, some seconds after its start."""
     container = _container(engine, kit, image, name, ["openbell", "run"])
     try:
         wait_until(lambda: b'"service_start"' in container.logs(), "the loop's start", 90, container)
         time.sleep(5)  # what it frees after its start is part of the figure
-        return of_container(container).pss / 1024
+        return of_container(container)
     finally:
         container.remove(force=True)
 

@@ -49,7 +49,9 @@ def _needed(call: ast.Call) -> list[str]:
     called = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     if called == "replace":
         return ["replace"]
-    found = ["bracket"] if called == "bracket" else ["pair"] if called == "exits" else []
+    found = ["pair"] if called == "exits" else []
+    if called == "bracket":
+        found.append("limit_bracket" if "limit" in names and "stop" not in names else "bracket")
     if "trail" in names:
         found.append("trailing_stop")
     elif "stop" in names:

@@ -15,8 +15,18 @@ from types import MappingProxyType
 from typing import Any
 
 from openbell.manifest.trading import DEADLINES, WITHOUT_SANDBOX
-from openbell.trading.brokers import FINAL, Account, Broker, BrokerError, Order, PlacedOrder, Position, exchange_search
-from openbell.trading.brokers.exchange_amounts import amount_of, cost_in
+from openbell.trading.brokers import (
+    FINAL,
+    Account,
+    Broker,
+    BrokerError,
+    Order,
+    PlacedOrder,
+    Position,
+    exchange_lists,
+    exchange_search,
+)
+from openbell.trading.brokers.exchange_answers import amount_of, placed_of
 from openbell.trading.brokers.exchange_requests import (
     ANSWERED_WITHOUT_STATE,
     NAME_OF_NEW_ID,
@@ -31,15 +41,6 @@ from openbell.trading.venues import DuplicateError, MissingError, RefusedError, 
 from openbell.trading.venues.exchange import WINDOW, Venue, has_keys
 
 FILL_WAITS = (0.2, 0.5, 1.0)  # seconds between queries of an order that is not filled yet
-# Every status of the library's; an order with any other is followed until it has one of these.
-STATUS = {
-    "open": "accepted",
-    "canceling": "pending_cancel",
-    "closed": "filled",
-    "canceled": "cancelled",
-    "expired": "expired",
-    "rejected": "rejected",
-}
 
 
 def open_exchange(name: str, desk: RunServices, market: Market, at: datetime) -> Broker:
@@ -94,7 +95,7 @@ class ExchangeBroker:
             if found is not None:
                 return found
             answer = exchange_search.traded(self._venue(), client_order_id, intent)
-            return None if answer is None else self._placed({**answer, "symbol": intent.symbol}, client_order_id)
+            return None if answer is None else placed_of({**answer, "symbol": intent.symbol}, client_order_id)
 
     def submit(self, order: Order) -> PlacedOrder:
         """Send `order` for the next price, wait a moment for it to fill, and return it as far as it has come."""
@@ -162,7 +163,7 @@ class ExchangeBroker:
 
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
         answer = exchange_search.listed(self._venue(), client_order_id, symbol)
-        return None if answer is None else self._placed({**answer, "symbol": symbol}, client_order_id)
+        return None if answer is None else placed_of({**answer, "symbol": symbol}, client_order_id)
 
     def _quantity(self, order: Order) -> float:
         """Return the quantity in whole steps; RefusedError if it is too small or the symbol cannot be traded now."""
@@ -171,6 +172,8 @@ class ExchangeBroker:
         if told.get("active") is False:
             msg = f"{order.symbol} is not traded on {self._name} now"
             raise RefusedError(msg)
+        if order.terms.legs and (problem := exchange_lists.problem(order, told.get("info") or {})):
+            raise RefusedError(problem)
         base = order.symbol.partition("/")[0]
         limits = told["limits"]
         smallest = (limits.get("amount") or {}).get("min") or 0.0
@@ -201,18 +204,9 @@ class ExchangeBroker:
             price = self._price(order.symbol)  # it is told what a purchase may cost
 
         def create() -> Any:
-            # From the recorded instant on, by the exchange's clock: what comes later, also from a process that was frozen, is
-            # turned away, so that an order which is not found then never arrives.
-            known: dict[str, object] = {
-                NAME_OF_NEW_ID.get(self._name, "clientOrderId"): venue_id(self._name, order.client_order_id),
-                **more,
-            }
-            if self._name == "kraken":
-                until = left_at[0] + timedelta(seconds=venue.skew() + WINDOW)
-                known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            elif self._name == "binance":
-                ahead = float(venue.client.options.get("timeDifference") or 0)
-                known["timestamp"] = int(left_at[0].timestamp() * 1000 - ahead)
+            known = {**self._named(order, venue, left_at[0]), **more}
+            if order.terms.legs:
+                return exchange_lists.create(venue.client, order, quantity, known)
             return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
@@ -226,7 +220,24 @@ class ExchangeBroker:
                 answer = venue.calls.ask(lambda: venue.client.fetch_order(answer["id"], order.symbol))
             except MissingError as missing:
                 raise UnansweredError(str(missing)) from missing
-        return self._placed(answer, order.client_order_id)
+        return placed_of(answer, order.client_order_id)
+
+    def _named(self, order: Order, venue: Venue, left_at: datetime) -> dict[str, object]:
+        """Return the parameters that give an order our id, and an end to its way there.
+
+        From the recorded instant on, by the exchange's clock: what comes later, also from a process that was frozen, is
+        turned away, so that an order which is not found then never arrives.
+        """
+        known: dict[str, object] = {
+            NAME_OF_NEW_ID.get(self._name, "clientOrderId"): venue_id(self._name, order.client_order_id)
+        }
+        if self._name == "kraken":
+            until = left_at + timedelta(seconds=venue.skew() + WINDOW)
+            known["deadline"] = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        elif self._name == "binance":
+            ahead = float(venue.client.options.get("timeDifference") or 0)
+            known["timestamp"] = int(left_at.timestamp() * 1000 - ahead)
+        return known
 
     def _recover(self, order: Order, why: VenueError) -> PlacedOrder:
         found = self.find(order.client_order_id)
@@ -245,29 +256,6 @@ class ExchangeBroker:
             except VenueError:
                 break  # the order is there; how far it has come is looked up before the next run
         return placed
-
-    def _placed(self, answer: Mapping[str, Any], client_order_id: str) -> PlacedOrder:
-        filled, symbol, side = float(answer.get("filled") or 0), str(answer["symbol"]), str(answer["side"])
-        status = STATUS.get(str(answer["status"]), "accepted")
-        if status == "accepted" and filled:
-            status = "partially_filled"
-        base, _, quote = symbol.partition("/")
-        fees = answer.get("fees") or [answer.get("fee") or {}]
-        price, at = answer.get("average"), answer.get("timestamp")
-        return PlacedOrder(
-            order_id=str(answer["id"]),
-            client_order_id=client_order_id,
-            symbol=symbol,
-            side=side,
-            quantity=float(answer.get("amount") or filled),
-            status=status,
-            filled_quantity=filled,
-            filled_price=None if price is None else float(price),
-            placed_at=datetime.fromtimestamp(at / 1000, UTC) if at else datetime.now(UTC),
-            reason="",
-            fee_quantity=cost_in(fees, base),
-            fee_paid=cost_in(fees, quote),
-        )
 
     def _rejected(self, order: Order, why: VenueError) -> PlacedOrder:
         named = (order.client_order_id, order.symbol, order.side, order.quantity)
