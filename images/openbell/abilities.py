@@ -20,7 +20,7 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "ccxt:kraken": _EXCHANGE,
     "ccxt:okx": _EXCHANGE,
     "ccxt:bybit": _EXCHANGE,
-    "ccxt:coinbase": _EXCHANGE - {"stop"},
+    "ccxt:coinbase": _EXCHANGE - {"stop"} | {"limit_bracket", "pair"},
 })  # fmt: skip
 
 
@@ -58,6 +58,8 @@ def refusal(
     venue = venue_of(broker, symbol)
     can = VENUES[venue] if venue else frozenset({*(own or ("market",)), "day", "gtc"})
     venue = venue or broker
+    if "bracket" in can:
+        can |= {"limit_bracket"}
     missing = [one for one in (*needed(terms, symbol), *(["replace"] if changes else [])) if one not in can]
     if missing == ["replace"]:
         return f"{venue} cannot change an order: cancel it, and send another one"

@@ -32,6 +32,7 @@ def coinbase(book: Book) -> Callable[[Callable[[], datetime]], Venue]:
 
 def _answer(request: Request, book: Book, now: datetime) -> Answer:
     name = request.path.removeprefix("/api/v3/brokerage/")
+    _tend_brackets(book)
     if name.startswith("market/"):
         return _public(request, name.removeprefix("market/"), book, now)
     if not _is_signed(request, now):
@@ -51,7 +52,8 @@ def _answer(request: Request, book: Book, now: datetime) -> Answer:
             return Answer(200, {"results": [{"success": True, "order_id": number}]})
         case "GET", "orders/historical/batch":
             wanted = request.query.get("order_status")
-            found = [_order(one, now) for one in book.listed if wanted in {None, STATES[one.status]}]
+            listed = [one for one in book.listed if one.status != "pending"]
+            found = [_order(one, now) for one in listed if wanted in {None, STATES[one.status]}]
             return Answer(200, {"orders": found, "has_next": False, "cursor": ""})
         case "GET", "orders/historical/fills":
             return Answer(200, {"fills": [_trade(one, now) for one in book.traded()], "cursor": ""})
@@ -133,9 +135,34 @@ def _place(body: dict[str, Any], book: Book) -> Answer:
     try:
         waits = kind != "market_market_ioc"
         asked = {"kind": kind, **terms}
-        return _placed(book.place(body["client_order_id"], symbol, side, quantity, asked, waits=waits))
+        attached = body.get("attached_order_configuration") or {}
+        if wrong := _bracket_problem({kind: terms, **attached}, side, book.prices[symbol]):
+            return _refused(wrong)
+        order = book.place(body["client_order_id"], symbol, side, quantity, asked, waits=waits)
+        for name, exits in attached.items():
+            book.leg(order, "sell", {"kind": name, **exits, "base_size": terms["base_size"]}, status="pending")
+        return _placed(order)
     except RejectedError:
         return _refused("INSUFFICIENT_FUND")
+
+
+def _bracket_problem(configurations: dict[str, Any], side: str, price: float) -> str:
+    """Return what is wrong with a bracket: it exits a position, at a profit or a loss."""
+    if (bracket := configurations.get("trigger_bracket_gtc")) is None:
+        return ""
+    if ("base_size" in bracket) != (len(configurations) == 1):
+        return "UNSUPPORTED_ORDER_CONFIGURATION"  # the size of attached ones is that of their order
+    if (len(configurations) == 1) != (side == "sell"):
+        return "UNSUPPORTED_ORDER_CONFIGURATION"
+    is_right = float(bracket["stop_trigger_price"]) < price < float(bracket["limit_price"])
+    return "" if is_right else "INVALID_BRACKET_PRICES"
+
+
+def _tend_brackets(book: Book) -> None:
+    """Make the exits of an entry an order of their own once all of it has filled."""
+    for order in [one for one in book.orders if one.legs]:
+        for leg in (one for one in order.legs if one.status == "pending"):
+            leg.status = {"filled": "open", "cancelled": "cancelled"}.get(order.status, "pending")
 
 
 def _placed(order: Booked) -> Answer:
@@ -150,7 +177,9 @@ def _refused(reason: str) -> Answer:
 
 def _order(order: Booked, now: datetime) -> dict[str, object]:
     terms = {name: value for name, value in order.asked.items() if name != "kind"}
+    attached = [one.number for one in order.legs if order.status == "filled"]
     return {
+        "attached_order_id": str(attached[0]) if attached else "",
         "order_id": str(order.number),
         "client_order_id": order.client_id,
         "product_id": order.symbol.replace("/", "-"),

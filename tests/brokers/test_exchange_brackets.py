@@ -1,4 +1,4 @@
-"""Brackets and pairs of exits at Binance, as lists of orders, against a server that keeps them as the exchange does."""
+"""Brackets and pairs of exits as the exchanges keep them, against servers that do as they do."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,10 +16,11 @@ from tests.brokers.test_crashes import DIE, DIE_SETTLING
 from tests.brokers.trials import SLOT, Strategy, strategy_at
 
 BINANCE = next(kind for kind in KINDS if kind.name == "ccxt:binance")
-SYMBOL = BINANCE.symbol
+COINBASE = next(kind for kind in KINDS if kind.name == "ccxt:coinbase")
 BRACKET = Terms(limit=50_000.0, take_profit=55_000.0, stop_loss=48_000.0)
 EXITS = Terms(limit=55_000.0, stop_loss=48_000.0, is_pair=True)
 LISTS = "/api/v3/orderList"
+PATHS = {"ccxt:binance": LISTS, "ccxt:coinbase": "/brokerage/orders"}
 
 
 @pytest.fixture
@@ -29,18 +30,33 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield made
 
 
+@pytest.fixture(params=[BINANCE, COINBASE], ids=lambda kind: kind.name)
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """Give an account at each exchange that has brackets."""
+    with bench_of(request.param, tmp_path) as made:
+        yield made
+
+
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
-    """Give a strategy that trades there."""
-    with strategy_at(BINANCE, tmp_path, monkeypatch) as made:
+def coinbase(tmp_path: Path) -> Iterator[Bench]:
+    """Give an account at Coinbase."""
+    with bench_of(COINBASE, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=[BINANCE, COINBASE], ids=lambda kind: kind.name)
+def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
+    """Give a strategy that trades at each of them."""
+    with strategy_at(request.param, tmp_path, monkeypatch) as made:
         yield made
 
 
 def submitted(bench: Bench, terms: Terms, side: str = "buy") -> str:
     """Send an order of which the ledger knows, and return what became of it."""
+    symbol = bench.kind.symbol
     for name in ("ob-1", *(leg_id("ob-1", leg) for leg in terms.legs)):
-        bench.intents[name] = Intent(SYMBOL, datetime.now(UTC))
-    return bench.broker().submit(Order("ob-1", SYMBOL, side, 0.5, terms=terms)).status
+        bench.intents[name] = Intent(symbol, datetime.now(UTC))
+    return bench.broker().submit(Order("ob-1", symbol, side, 0.5, terms=terms)).status
 
 
 def statuses(bench: Bench, *names: str) -> list[str]:
@@ -73,28 +89,66 @@ def test_a_brackets_exits_wait_for_the_whole_entry_and_sell_what_it_received(ben
     assert statuses(bench, "ob-1-sl") == ["expired"]
 
 
+@pytest.mark.parametrize("price", [55_000.0, 47_900.0])
+def test_an_order_that_is_both_exits_fills_once(coinbase: Bench, price: float) -> None:
+    """At Coinbase: whichever price was reached, the fills are those of one leg, and the other ends with it."""
+    assert submitted(coinbase, BRACKET) == "accepted"
+    entry, exits = coinbase.book.orders
+    bracket = {"limit_price": "55000", "stop_trigger_price": "48000", "base_size": "0.5"}
+    assert exits.asked == {"kind": "trigger_bracket_gtc", **bracket}
+    assert statuses(coinbase, "ob-1-tp", "ob-1-sl") == ["accepted", "accepted"]
+    coinbase.book.execute(entry, 0.5)
+    assert statuses(coinbase, "ob-1", "ob-1-tp", "ob-1-sl") == ["filled", "accepted", "accepted"]
+    exits.price = price
+    coinbase.book.execute(exits, 0.2)
+    assert statuses(coinbase, "ob-1-tp", "ob-1-sl") == ["partially_filled", "accepted"]
+    coinbase.book.execute(exits, 0.3)
+    filled = coinbase.broker().find("ob-1-tp")
+    assert filled is not None
+    assert (filled.status, filled.side, filled.filled_quantity, filled.filled_price) == ("filled", "sell", 0.5, price)
+    assert statuses(coinbase, "ob-1-sl") == ["cancelled"]
+
+
+def test_a_pair_at_coinbase_is_one_order(coinbase: Bench) -> None:
+    """It fills once, under the first one's id; cancelled by either id, both end."""
+    coinbase.book.held[coinbase.kind.symbol] = 0.5
+    assert submitted(coinbase, EXITS, "sell") == "accepted"
+    (order,) = coinbase.book.orders
+    bracket = {"limit_price": "55000", "stop_trigger_price": "48000", "base_size": "0.5"}
+    assert order.asked == {"kind": "trigger_bracket_gtc", **bracket}
+    order.price = 47_900.0
+    coinbase.book.execute(order, 0.2)
+    assert statuses(coinbase, "ob-1", "ob-1-sl") == ["partially_filled", "accepted"]
+    coinbase.broker().cancel("ob-1-sl")
+    assert statuses(coinbase, "ob-1", "ob-1-sl") == ["cancelled", "cancelled"]
+    part = coinbase.broker().find("ob-1")
+    assert part is not None
+    assert (part.filled_quantity, part.filled_price) == (0.2, 47_900.0)
+
+
 def test_a_pair_of_exits_is_one_that_cancels_the_other(bench: Bench) -> None:
     """Both are for the same coins; cancelling one cancels both."""
-    bench.book.held[SYMBOL] = 0.5
+    bench.book.held[bench.kind.symbol] = 0.5
     assert submitted(bench, EXITS, "sell") == "accepted"
     assert statuses(bench, "ob-1", "ob-1-sl") == ["accepted", "accepted"]
     bench.broker().cancel("ob-1-sl")
     assert statuses(bench, "ob-1", "ob-1-sl") == ["cancelled", "cancelled"]
 
 
-def test_an_entry_that_is_cancelled_takes_its_exits_along(bench: Bench) -> None:
+def test_an_entry_that_is_cancelled_takes_its_exits_along(either: Bench) -> None:
     """Nothing is left to sell what was never bought."""
-    assert submitted(bench, BRACKET) == "accepted"
-    bench.broker().cancel("ob-1")
-    assert statuses(bench, "ob-1", "ob-1-tp", "ob-1-sl") == ["cancelled"] * 3
+    assert submitted(either, BRACKET) == "accepted"
+    either.broker().cancel("ob-1")
+    assert statuses(either, "ob-1", "ob-1-tp", "ob-1-sl") == ["cancelled"] * 3
 
 
 @pytest.mark.parametrize("fault", ["lost answer", "cut answer", "doubled"])
-def test_a_list_whose_answer_was_lost_is_found_again(bench: Bench, fault: str) -> None:
+def test_a_bracket_whose_answer_was_lost_is_found_again(either: Bench, fault: str) -> None:
     """By the id of its entry; there are never two."""
-    bench.wire.faults.append(Fault("POST", LISTS, fault))
-    assert submitted(bench, BRACKET) == "accepted"
-    assert [one.client_id for one in bench.book.orders] == ["ob-1", "ob-1-tp", "ob-1-sl"]
+    either.wire.faults.append(Fault("POST", PATHS[either.kind.name], fault))
+    assert submitted(either, BRACKET) == "accepted"
+    assert len([one for one in either.book.orders if one.legs]) == 1
+    assert statuses(either, "ob-1", "ob-1-tp", "ob-1-sl") == ["accepted"] * 3
 
 
 def test_a_list_that_never_arrived_is_sent_by_the_next_attempt(bench: Bench) -> None:
@@ -113,9 +167,9 @@ def test_a_list_that_never_arrived_is_sent_by_the_next_attempt(bench: Bench) -> 
 ])  # fmt: skip
 def test_a_list_that_the_exchange_does_not_take_is_rejected(bench: Bench, terms: Terms, side: str, reason: str) -> None:
     """With its reason, and nothing is left there."""
-    bench.book.held[SYMBOL] = 0.5
-    bench.intents["ob-1"] = Intent(SYMBOL, datetime.now(UTC))
-    placed = bench.broker().submit(Order("ob-1", SYMBOL, side, 0.5, terms=terms))
+    bench.book.held[bench.kind.symbol] = 0.5
+    bench.intents["ob-1"] = Intent(BINANCE.symbol, datetime.now(UTC))
+    placed = bench.broker().submit(Order("ob-1", BINANCE.symbol, side, 0.5, terms=terms))
     assert placed.status == "rejected"
     assert reason in placed.reason
     assert bench.book.orders == []
@@ -135,7 +189,7 @@ def test_a_symbol_without_such_lists_is_rejected_before_it_is_sent(tmp_path: Pat
 RUN = """
 def run(ctx):
     {before}
-    ctx.bracket("BTC/USDT", "buy", 0.5, limit=50_000, take_profit=55_000, stop_loss=48_000, reason="breakout")
+    ctx.bracket(ctx.symbols[0], "buy", 0.5, limit=50_000, take_profit=55_000, stop_loss=48_000, reason="breakout")
     {after}
 """
 
@@ -150,7 +204,8 @@ def killed_on_the_wire(desk: Strategy, kind: str) -> None:
     """Let the run die while its order is on the wire."""
     victim: list[int] = []
     desk.write(RUN.format(before="pass", after="pass"))
-    desk.bench.wire.faults.append(Fault("POST", LISTS, kind, victim=lambda: victim[0]))
+    path = PATHS[desk.bench.kind.name]
+    desk.bench.wire.faults.append(Fault("POST", path, kind, victim=lambda: victim[0]))
     process = desk.start()
     victim.append(process.pid)
     assert desk.attempt(process) is not None
@@ -173,18 +228,32 @@ def test_a_killed_run_leaves_one_bracket(desk: Strategy, window: str) -> None:
             killed(desk, after=DIE)
     desk.write(RUN.format(before="pass", after="pass"))
     assert desk.attempt() is None
-    entry, profit, loss = desk.bench.book.orders
+    if (window, desk.bench.kind) == ("on its way", COINBASE):  # it takes an order however late it comes
+        assert desk.bench.book.orders == []
+        with closing(desk.ledger()) as ledger:
+            assert ledger.orders("b", SLOT)[0].status == "uncertain"
+        return
+    _, *exits = desk.bench.book.orders
+    assert len(exits) == (2 if desk.bench.kind == BINANCE else 1)
     with closing(desk.ledger()) as ledger:
         assert [one.status for one in ledger.orders("b", SLOT)] == ["accepted"] * 3
+    if window == "settling":  # its legs had no answer yet
+        end(desk)
+
+
+def end(desk: Strategy) -> None:
+    """Let the entry of a bracket fill, then its stop, and follow both."""
+    entry, *exits = desk.bench.book.orders
     desk.bench.book.execute(entry, 0.5)
     desk.write("def run(ctx): ctx.log(str(len(ctx.open_orders())))")
     assert desk.attempt() is None
-    loss.price, loss.quantity = 47_900.0, 0.5
-    desk.bench.book.execute(loss, 0.5)
+    exits[-1].price, exits[-1].quantity = 47_900.0, 0.5
+    desk.bench.book.execute(exits[-1], 0.5)
     assert desk.attempt() is None
     with closing(desk.ledger()) as ledger:
         ended = {one.client_order_id.rpartition("-")[2]: one.status for one in ledger.orders("b", SLOT)}
-        assert (ended["sl"], ended["tp"]) == ("filled", "expired")
+        wanted = ("filled", "expired") if desk.bench.kind == BINANCE else ("cancelled", "filled")
+        assert (ended["sl"], ended["tp"]) == wanted
         assert ledger.holdings() == {}
-    assert profit.status == "expired"
+        assert ledger.open_orders() == []
     assert [line["message"] for line in desk.lines("note")] == ["2", "0"]

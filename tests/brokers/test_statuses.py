@@ -8,7 +8,6 @@ import pytest
 
 from openbell.trading.brokers import FINAL, alpaca_answers, exchange_answers
 from openbell.trading.brokers import alpaca as alpaca_broker
-from openbell.trading.brokers import exchange as exchange_broker
 from openbell.trading.markets import exchange as exchange_market
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import MissingError, RefusedError, VenueError
@@ -60,7 +59,7 @@ def test_every_status_of_ccxt_has_a_meaning() -> None:
     )
     for name, said in zip(("binance", "kraken"), words, strict=True):
         exchange = exchange_venue.load(name)()
-        assert {exchange.parse_order_status(word) for word in said} <= set(exchange_broker.STATUS)
+        assert {exchange.parse_order_status(word) for word in said} <= set(exchange_answers.STATUS)
 
 
 @pytest.mark.parametrize("status, meaning", [

@@ -6,6 +6,7 @@ ledger and the paper account; the prices are made up, and the clock jumps from s
 
 import json
 import os
+import resource
 import sys
 import time
 from dataclasses import replace
@@ -74,6 +75,7 @@ def main() -> int:
         "theirs": {symbol: one.quantity for symbol, one in account.positions().items()},
         "flows": float(sum(ledger.flows().values())),
         "spent": account.account().cash - 100_000,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,  # KiB
         "uncertain": sum(one.status == "uncertain" for one in ledger.open_orders()),
     }
     print(json.dumps(told), flush=True)

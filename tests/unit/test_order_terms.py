@@ -243,6 +243,10 @@ def test_the_exits_of_a_bracket_lie_on_both_sides(side: str, terms: Terms, *, is
     ("alpaca", "BTC/USD", Terms(time_in_force="opg"), False),
     ("alpaca", "BTC/USD", Terms(take_profit=2, stop_loss=1), False),
     ("ccxt:binance", "BTC/USDT", Terms(take_profit=2, stop_loss=1), False),
+    ("ccxt:binance", "BTC/USDT", Terms(limit=1.5, take_profit=2, stop_loss=1), True),
+    ("ccxt:binance", "BTC/USDT", Terms(limit=2, stop_loss=1, is_pair=True), True),
+    ("ccxt:kraken", "BTC/USD", Terms(limit=2, stop_loss=1, is_pair=True), False),
+    ("ccxt:okx", "BTC/USDT", Terms(limit=1.5, take_profit=2, stop_loss=1), False),
     ("ccxt:binance", "BTC/USDT", Terms(time_in_force="opg"), False),
     ("my_broker:MyBroker", "X", MARKET, True),
     ("my_broker:MyBroker", "X", Terms(limit=5), False),
@@ -255,6 +259,9 @@ def test_what_a_venue_cannot_do_is_refused(broker: str, symbol: str, terms: Term
 def test_a_broker_of_ones_own_says_what_it_can() -> None:
     """In its attribute `abilities`."""
     assert abilities.refusal("my_broker:MyBroker", Terms(limit=5), "X", {"market", "limit"}) == ""
+    bracket = Terms(limit=5, take_profit=6, stop_loss=4)
+    assert abilities.refusal("my_broker:MyBroker", bracket, "X", {"limit", "bracket"}) == ""
+    assert "no limit bracket orders" in abilities.refusal("my_broker:MyBroker", bracket, "X", {"limit"})
 
 
 def test_prices_are_rounded_to_the_venues_ticks() -> None:

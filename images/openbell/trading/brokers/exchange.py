@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from openbell.manifest.trading import DEADLINES, WITHOUT_SANDBOX
+from openbell.order_terms import leg_of
 from openbell.trading.brokers import (
     FINAL,
     Account,
@@ -162,7 +163,11 @@ class ExchangeBroker:
             return 0.0
 
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
-        answer = exchange_search.listed(self._venue(), client_order_id, symbol)
+        venue = self._venue()
+        parent, leg = leg_of(client_order_id) if self._name == "coinbase" else ("", "")
+        answer = exchange_search.listed(venue, parent or client_order_id, symbol)
+        if leg and answer is not None:
+            answer = exchange_lists.leg_at_coinbase(venue, answer, leg, symbol)
         return None if answer is None else placed_of({**answer, "symbol": symbol}, client_order_id)
 
     def _quantity(self, order: Order) -> float:
@@ -172,7 +177,7 @@ class ExchangeBroker:
         if told.get("active") is False:
             msg = f"{order.symbol} is not traded on {self._name} now"
             raise RefusedError(msg)
-        if order.terms.legs and (problem := exchange_lists.problem(order, told.get("info") or {})):
+        if order.terms.legs and (problem := exchange_lists.problem(self._name, order, told.get("info") or {})):
             raise RefusedError(problem)
         base = order.symbol.partition("/")[0]
         limits = told["limits"]
@@ -206,7 +211,7 @@ class ExchangeBroker:
         def create() -> Any:
             known = {**self._named(order, venue, left_at[0]), **more}
             if order.terms.legs:
-                return exchange_lists.create(venue.client, order, quantity, known)
+                return exchange_lists.create(self._name, venue.client, order, quantity, known)
             return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)

@@ -1,7 +1,7 @@
-"""A bracket or a pair of exits as one list of Binance's orders.
+"""Brackets and pairs of exits as the exchanges keep them. Where an exchange is not here, the table of abilities refuses them.
 
-The list lets us name each of its orders, so every leg is found, followed and cancelled by an id of ours. Once one exit is
-filled or triggered, and when one is cancelled, the exchange ends the other.
+Binance has them as a list of orders and lets us name each, so every leg is found, followed and cancelled by an id of ours.
+Coinbase has both exits as one order; its fills count for the exit that takes the profit, and the price says which one it was.
 """
 
 from collections.abc import Mapping
@@ -9,20 +9,27 @@ from typing import Any
 
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, leg_id
 from openbell.trading.orders import Order
+from openbell.trading.venues.exchange import Venue
+
+Answer = Mapping[str, Any]
+_BINANCE_SAYS = {True: ("ocoAllowed",), False: ("ocoAllowed", "otoAllowed", "opoAllowed")}  # for a pair, for a bracket
+_AT_COINBASE = "trigger_bracket_gtc"
 
 
-def problem(order: Order, told: Mapping[str, object]) -> str:
-    """Return why the exchange cannot take a bracket or pair, or an empty string. told: what it says of the symbol."""
+def problem(name: str, order: Order, told: Mapping[str, object]) -> str:
+    """Return why an exchange cannot take a bracket or pair, or an empty string. told: what it says of the symbol."""
     if not order.terms.is_pair and order.side != "buy":
-        return "Binance takes brackets only for purchases"
-    needed = ("ocoAllowed",) if order.terms.is_pair else ("ocoAllowed", "otoAllowed", "opoAllowed")
-    if missing := [name for name in needed if not told.get(name)]:
-        return f"Binance takes no such order of {order.symbol}: it does not set {', '.join(missing)} for it"
+        return f"{name} takes brackets only for purchases"
+    needed = _BINANCE_SAYS[order.terms.is_pair] if name == "binance" else ()
+    if missing := [one for one in needed if not told.get(one)]:
+        return f"{name} takes no such order of {order.symbol}: it does not set {', '.join(missing)} for it"
     return ""
 
 
-def create(client: Any, order: Order, quantity: float, known: Mapping[str, object]) -> Any:
+def create(name: str, client: Any, order: Order, quantity: float, known: Mapping[str, object]) -> Any:
     """Send a bracket or pair, and return the order that the rest of it belongs to, as the library reads it."""
+    if name == "coinbase":
+        return _create_at_coinbase(client, order, quantity, known)
     market, terms = client.market(order.symbol), order.terms
     given = {"symbol": market["id"], "timestamp": known["timestamp"]}
     amount = client.amount_to_precision(order.symbol, quantity)
@@ -59,3 +66,38 @@ def _exits(client: Any, order: Order, profit: float | None, named: str, where: t
         f"{below}StopPrice": client.price_to_precision(order.symbol, order.terms.stop_loss),
         f"{below}ClientOrderId": leg_id(order.client_order_id, STOP_LOSS),
     }
+
+
+def _create_at_coinbase(client: Any, order: Order, quantity: float, known: Mapping[str, object]) -> Any:
+    symbol, terms = order.symbol, order.terms
+    profit = terms.limit if terms.is_pair else terms.take_profit
+    bracket = {
+        "limit_price": client.price_to_precision(symbol, profit),
+        "stop_trigger_price": client.price_to_precision(symbol, terms.stop_loss),
+    }
+    if terms.is_pair:
+        bracket["base_size"] = client.amount_to_precision(symbol, quantity)
+    where = "order_configuration" if terms.is_pair else "attached_order_configuration"
+    return client.create_order(
+        symbol, "limit", order.side, quantity, terms.limit, {**known, where: {_AT_COINBASE: bracket}}
+    )
+
+
+def leg_at_coinbase(venue: Venue, whole: Answer, leg: str, symbol: str) -> Answer | None:
+    """Return a leg of an order that was found there; None if the exchange has none, and will not make it any more.
+
+    Until an entry is filled its exits are told as waiting under the entry's own number: cancelled, they end with it.
+    """
+    told = whole["info"]
+    if _AT_COINBASE in (told.get("order_configuration") or {}):
+        return _without_fills(whole, whole["side"])
+    if not (number := told.get("attached_order_id")):
+        is_over = whole["status"] not in {"open", "canceled"} or (whole["status"] == "canceled" and whole["filled"])
+        return None if is_over else _without_fills(whole, "sell")
+    exits: Answer = venue.calls.ask(lambda: venue.client.fetch_order(str(number), symbol))
+    return exits if leg == TAKE_PROFIT else _without_fills(exits, exits["side"])
+
+
+def _without_fills(answer: Answer, side: str) -> Answer:
+    status = answer["status"] if answer["status"] == "open" else "canceled"
+    return {**answer, "side": side, "status": status, "filled": 0, "average": None, "fee": None, "fees": []}
