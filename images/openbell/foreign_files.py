@@ -10,7 +10,6 @@ import errno
 import json
 import math
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +214,8 @@ def _remove(name: str, folder: int) -> None:
     try:
         os.unlink(name, dir_fd=folder)
     except IsADirectoryError:
+        import shutil  # noqa: PLC0415 - 0.2 MB that no idle loop needs
+
         shutil.rmtree(name, dir_fd=folder)
 
 

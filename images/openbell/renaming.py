@@ -6,7 +6,6 @@ strategy. The loop of the new name may have been started before: it has imported
 
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -90,7 +89,7 @@ def move(volumes: Volumes, old: str, new: str, patience: float, give: Give) -> N
     """
     if awaited(volumes.state / old) == new:  # it was only announced that the data would go there
         for root in volumes.all:
-            shutil.rmtree(root / old, ignore_errors=True)
+            _remove(root / old)
         return
     if not (volumes.state / old).is_dir():
         return
@@ -180,7 +179,7 @@ def _keep_lines(root: Path, old: str, new: str) -> None:
 
 def _take_the_place(root: Path, old: str, new: str) -> None:
     replaced = root / f".{new}{_REPLACED}"
-    shutil.rmtree(replaced, ignore_errors=True)
+    _remove(replaced)
     if (root / old).is_dir():
         with suppress(FileNotFoundError):
             (root / new).rename(replaced)
@@ -190,4 +189,10 @@ def _take_the_place(root: Path, old: str, new: str) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
-    shutil.rmtree(replaced, ignore_errors=True)
+    _remove(replaced)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # noqa: PLC0415 - 0.2 MB that no idle loop needs
+
+    shutil.rmtree(folder, ignore_errors=True)

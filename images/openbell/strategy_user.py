@@ -1,6 +1,5 @@
 """The user that a strategy has in containers: an id derived from its name, so that no other strategy can touch its files."""
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,6 +16,8 @@ _FIRST, _COUNT = 11_000, 50_000  # within the 65,536 ids of a user namespace
 
 def user_id(strategy: str) -> int:
     """Return the id of the user and of the group that a strategy runs as."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, megabytes that the loop does without
+
     return _FIRST + int.from_bytes(hashlib.sha256(strategy.encode()).digest()[:8], "big") % _COUNT
 
 

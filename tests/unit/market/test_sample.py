@@ -16,7 +16,7 @@ NEW_YORK = pytz.timezone("America/New_York")
 DAILY = Schedule("America/New_York", "XNYS", frozenset(range(5)), (Anchor("clock", time(9, 35)),))
 MINUTELY = Schedule("UTC", every=timedelta(minutes=1))
 START = datetime(2026, 1, 1, tzinfo=UTC)
-DAYS = history.common_days(("AAPL", "MSFT"))
+DAYS = tuple(date.fromordinal(day).isoformat() for day in history.common_days(("AAPL", "MSFT")))
 
 
 def at_0935(day: date) -> datetime:

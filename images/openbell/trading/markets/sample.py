@@ -62,7 +62,7 @@ class SampleMarket:
 
     def historical_day(self, at: datetime) -> str:
         """Return the historical day ("2009-03-02") that stands for `at`."""
-        return self._days[slot_number(self._schedule, at) % len(self._days)]
+        return date.fromordinal(self._days[slot_number(self._schedule, at) % len(self._days)]).isoformat()
 
 
 def slot_number(schedule: Schedule, at: datetime) -> int:

@@ -10,7 +10,6 @@
 A bare date is its midnight in UTC. The timestamp is when the value became known: a run sees no value of its future.
 """
 
-import csv
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -55,6 +54,8 @@ def _load(path: Path, _changed: int) -> tuple[Value, ...]:
 
 
 def _values(lines: Iterable[str]) -> Iterable[Value]:
+    import csv  # noqa: PLC0415 - an idle loop does without
+
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#") or line.strip() == "timestamp,value":
             continue
