@@ -13,7 +13,6 @@ HEAVY = (
     "lzma",
     "ctypes",
     "email",
-    "urllib",
     "multiprocessing",
     "structlog",
 )
