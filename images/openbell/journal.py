@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -48,24 +48,50 @@ class Journal:
         self.folder = root / strategy
         self._head = {"strategy": strategy, "boot_id": boot_id}
         self._echo = echo
-        self._redaction = Redaction()
+        self._clean: Callable[[str], str] = str  # until there are secrets to remove
+        self._stamped: tuple[datetime, str] | None = (
+            None  # the newest instant: that of a slot stands in each line of its run
+        )
+        self._run: dict[str, object] = {}  # what identifies the run of the newest line, and the same as JSON values
+        self._run_json: dict[str, object] = {}
         self._day: date | None = None
         self._file = -1
 
     def redact(self, secrets: Iterable[str]) -> None:
         """Keep these texts out of all lines from now on."""
-        self._redaction = Redaction(secrets)
+        self._clean = Redaction(secrets)
+        self._run, self._run_json = {}, {}
 
     def write(
-        self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
+        self,
+        event: str,
+        at: datetime,
+        run: Mapping[str, object] = NO_FIELDS,
+        /,
+        *,
+        level: str = "info",
+        **fields: object,
     ) -> None:
         """Append one line: first what every line has, then what identifies the run, then the event's own fields.
 
         Any value can be written; one that is too long is shortened. OSError if the line cannot be written whole.
         """
-        head = {"timestamp": stamp(at), "event": event, "level": level, **self._head}
-        line = json.dumps({**head, **JsonValues(stamp, self.redacted).fields({**run, **fields})})
+        head = {"timestamp": self._stamp(at), "event": event, "level": level, **self._head}
+        values = JsonValues(self._stamp, self._clean)
+        line = json.dumps({**head, **self._run_values(run, values), **values.fields(fields)})
         self._append(at.astimezone(UTC).date(), line.encode() + b"\n")
+
+    def _run_values(self, run: Mapping[str, object], values: JsonValues) -> dict[str, object]:
+        """Return what identifies a run, as JSON can carry it. The lines of one run follow each other."""
+        if run != self._run:
+            self._run, self._run_json = dict(run), values.fields(run)
+        return self._run_json
+
+    def _stamp(self, at: datetime) -> str:
+        newest = self._stamped
+        if newest is None or newest[0] is not at:
+            newest = self._stamped = at, stamp(at)
+        return newest[1]
 
     def sync(self) -> None:
         """Return once the lines written so far survive a power cut."""
@@ -137,7 +163,7 @@ class Journal:
 
     def redacted(self, text: str) -> str:
         """Return the text without the secrets."""
-        return self._redaction(text)
+        return self._clean(text)
 
 
 def _attempts() -> Iterator[None]:
@@ -184,7 +210,8 @@ def echo_file() -> int:
 
 def stamp(at: datetime) -> str:
     """Return an aware instant in the journal's form: UTC, ISO 8601, milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def instant(text: object) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 LONGEST_TEXT = 8_000  # characters of one string; a longer one keeps its two ends
@@ -38,7 +38,9 @@ class JsonValues:
 
     def text(self, text: str) -> str:
         """Return a text without what is to be kept out of it, and not too long."""
-        cleaned = cut(self._clean(text))
+        cleaned = self._clean(text)
+        if len(cleaned) > LONGEST_TEXT:
+            cleaned = cut(cleaned)
         self._left -= len(cleaned)
         return cleaned
 
@@ -47,6 +49,13 @@ class JsonValues:
         if self._left <= 0:
             return LEFT_OUT
         self._left -= 8
+        kind = type(value)  # most values are of these kinds, and nothing of them can go wrong
+        if kind is str:
+            return self.text(value)  # type: ignore[arg-type]
+        if kind is datetime and value.tzinfo is UTC:  # type: ignore[attr-defined]
+            return self.text(self._stamp(value))  # type: ignore[arg-type]
+        if kind is bool or value is None or (kind is float and math.isfinite(value)):  # type: ignore[arg-type]
+            return value
         try:
             return self._plain(value)
         except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything

@@ -17,6 +17,7 @@ from openbell import manifest as manifests
 from openbell.backtest import engine
 from openbell.backtest.engine import Setup
 from openbell.backtest.past import PastMarket, SymbolPrices, calendars_of, load
+from openbell.backtest.slot_order import slots_of
 from openbell.strategy import loader
 from openbell.trading.markets import Bar
 from tests.bench import one_share
@@ -100,7 +101,7 @@ def main() -> None:
     known = manifest.bots[0].schedule.calendar
     begin = calendars.load(str(known)).valid_from + timedelta(days=1)
     setup = Setup(FOLDER, max(first, datetime.combine(begin, datetime.min.time(), UTC)), last, cash=CASH)
-    days = [slot for slot, _ in engine.slots_of(setup, manifest.bots)]
+    days = [slot for slot, _ in slots_of(manifest.bots, setup.after, setup.until)]
     # The averages know the days before the first slot, too.
     slow = int(str(manifest.bots[0].params["slow"]))
     bars = {

@@ -3,9 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -19,14 +20,20 @@ from openbell import manifest as manifests
 from openbell.backtest import engine
 from openbell.backtest.engine import Setup
 from openbell.backtest.past import PastMarket
+from openbell.backtest.slot_order import count_of
 from openbell.strategy import loader
 from openbell.trading.markets import Bar
+from tests.bench import whole_command
 from tests.bench.figures import Table
 
 PEERS = Path(__file__).with_name("peers")
 ENVIRONMENT = Path(__file__).resolve().parents[2] / "build" / "bench-backtests"
 FAST, SLOW, QUANTITY, CASH, TIMES = 20, 50, 100, 100_000.0, 3
-SWEEP = tuple(product((5, 10, 15, 20), (30, 40, 50, 60)))
+# The combinations of the sweeps, with how often each is measured.
+SWEEPS = (
+    (tuple(product((5, 10, 15, 20), (30, 40, 50, 60))), TIMES),
+    (tuple(product(range(5, 21), range(30, 62, 2))), 1),
+)
 MANIFEST = """timezone = "America/New_York"
 calendar = "XNYS"
 [[bot]]
@@ -73,8 +80,8 @@ class Crossover(bt.Strategy):  # type: ignore[misc]
             self.fills.append((day, order.executed.size, order.executed.price))
 
 
-def tables(feed: Callable[[Sequence[Bar]], object]) -> tuple[Table, Table]:
-    """Return the table of one backtest and that of a sweep. feed: makes backtrader's data of bars."""
+def tables(feed: Callable[[Sequence[Bar]], object]) -> list[Table]:
+    """Return the tables of one backtest, of the sweeps and of whole commands. feed: makes backtrader's data of bars."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "one_share"
         folder.mkdir()
@@ -90,7 +97,7 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> tuple[Table, Table]:
         setup = replace(setup, after=first - timedelta(days=1), until=last)
         function = loader.load(folder, ("run",))["run"]
         bars = list(market.of("AAPL").all_bars)
-        slots = len(list(engine.slots_of(setup, manifest.bots)))
+        slots = count_of(manifest.bots, setup.after, setup.until)
 
         def ours(journal: Path | None = None, **params: int) -> Fills:
             done = engine.run(replace(setup, journal=journal, params=params), function, market=market)
@@ -109,23 +116,23 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> tuple[Table, Table]:
             "openbell, with its journal": _timed(lambda: ours(Path(mkdtemp(dir=scratch)))),
             "backtrader": _timed(theirs),
         }
-        sweeps = {
-            "openbell": _timed(lambda: [ours(fast=fast, slow=slow) for fast, slow in SWEEP])[0],
-            "backtrader": _timed(lambda: [theirs(fast, slow) for fast, slow in SWEEP])[0],
-        }
-        for name, (seconds, fills) in _peers(bars, Path(scratch) / "prices.csv").items():
-            if name.endswith(", sweep"):
-                sweeps[name.removesuffix(", sweep")] = seconds
-            else:
-                found[name] = seconds, [(day, quantity, price) for day, quantity, price in fills]
+        prices = Path(scratch) / "prices.csv"
+        for name, (seconds, fills) in _peers(bars, prices, (), TIMES).items():
+            found[name] = seconds, [(day, quantity, price) for day, quantity, price in fills]
+        swept = []
+        for pairs, times in SWEEPS:
+            taken = {
+                "openbell": _timed(partial(_each, lambda fast, slow: ours(fast=fast, slow=slow), pairs), times)[0],
+                "backtrader": _timed(partial(_each, theirs, pairs), times)[0],
+            }
+            answers = _peers(bars, prices, pairs, times).items()
+            taken |= {name.removesuffix(", sweep"): one for name, (one, _) in answers if name.endswith(", sweep")}
+            swept.append((len(pairs), taken))
+        commands = whole_command.table(folder, bars)
     ours_second = found["openbell, no journal"][0]
     rows = [
         (name, str(len(fills)), f"{slots / seconds:,.0f}", f"{ours_second / seconds:.2f}x")
         for name, (seconds, fills) in found.items()
-    ]
-    swept = [
-        (name, f"{seconds:.2f}", f"{len(SWEEP) * slots / seconds:,.0f}", f"{sweeps['openbell'] / seconds:.2f}x")
-        for name, seconds in sweeps.items()
     ]
     wanted = _rounded(found["openbell, no journal"][1])
     for name, (_, fills) in found.items():
@@ -133,25 +140,40 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> tuple[Table, Table]:
             print(f"{name} has not traded the same: {_rounded(fills)[:3]} for {wanted[:3]}", file=sys.stderr)
     per = "slots per CPU second"
     one = Table(f"one share, {slots:,} days", ("backtest", "orders filled", per, "/ ours"), tuple(rows))
-    return one, Table(f"a sweep of {len(SWEEP)}, one process", ("backtest", "CPU seconds", per, "/ ours"), tuple(swept))
+    return [one, *(_sweep_table(count, slots, taken) for count, taken in swept), commands]
 
 
-def _timed(function: Callable[[], Result]) -> tuple[float, Result]:
+def _sweep_table(count: int, slots: int, taken: Mapping[str, float]) -> Table:
+    rows = [
+        (name, f"{seconds:.2f}", f"{count * slots / seconds:,.0f}", f"{taken['openbell'] / seconds:.2f}x")
+        for name, seconds in taken.items()
+    ]
+    headings = ("backtest", "CPU seconds", "slots per CPU second", "/ ours")
+    return Table(f"a sweep of {count}, one process", headings, tuple(rows))
+
+
+def _timed(function: Callable[[], Result], times: int = TIMES) -> tuple[float, Result]:
     """Return the median of the CPU seconds that a function takes, and what it has returned last."""
     seconds: list[float] = []
     while True:
         began = time.process_time()
         found = function()
         seconds.append(time.process_time() - began)
-        if len(seconds) == TIMES:
+        if len(seconds) == times:
             return median(seconds), found
+
+
+def _each(function: Callable[[int, int], Fills], pairs: Sequence[tuple[int, int]]) -> list[Fills]:
+    return [function(fast, slow) for fast, slow in pairs]
 
 
 def _rounded(fills: Fills) -> list[tuple[str, float, float]]:
     return [(day, round(quantity, 6), round(price, 6)) for day, quantity, price in fills]
 
 
-def _peers(bars: Sequence[Bar], path: Path) -> dict[str, tuple[float, Fills]]:
+def _peers(
+    bars: Sequence[Bar], path: Path, combinations: Sequence[tuple[int, int]], times: int
+) -> dict[str, tuple[float, Fills]]:
     """Return what the peers that have an environment of their own took; none of them where that cannot be made."""
     lines = [
         f"{bar.timestamp:%Y-%m-%d},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume!r}" for bar in bars
@@ -164,8 +186,9 @@ def _peers(bars: Sequence[Bar], path: Path) -> dict[str, tuple[float, Fills]]:
         if not python.exists():
             run((uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)), check=True)
         run((uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(locked)), check=True)
-        pairs = [f"{fast},{slow}" for fast, slow in SWEEP]
-        command = (str(python), str(PEERS / "backtests.py"), str(path), str(FAST), str(SLOW), str(QUANTITY), *pairs)
+        pairs = [f"{fast},{slow}" for fast, slow in combinations]
+        numbers = map(str, (FAST, SLOW, QUANTITY, times))
+        command = (str(python), str(PEERS / "backtests.py"), str(path), *numbers, *pairs)
         answer: dict[str, tuple[float, Fills]] = json.loads(run(command, check=True, capture_output=True).stdout)
     except (OSError, ValueError) as error:
         print(f"backtesting.py and vectorbt are left out: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ import pytest
 from cronsim import CronSim
 
 from openbell import calendars
-from openbell.backtest.engine import Setup, slots_of
+from openbell.backtest.slot_order import slots_of
 from openbell.calendars import own_days
 from openbell.commands import next as next_command
 from openbell.commands.crontab import fields, times_of
@@ -199,5 +199,4 @@ def test_cron_and_functions_are_called_for_each(place: Place) -> None:
 
 def test_a_backtest_runs_them(place: Place) -> None:
     """All of them and no other."""
-    setup = Setup(Path(), after=place.begin, until=place.end)
-    assert [slot for slot, _ in slots_of(setup, [place.bot])] == place.slots
+    assert [slot for slot, _ in slots_of([place.bot], place.begin, place.end)] == place.slots

@@ -11,8 +11,9 @@ import pytz
 
 from openbell import calendars
 from openbell.backtest import sweep, walk_forward
-from openbell.backtest.engine import SYNTHETIC, Setup, bots_of, market_name, slots_of
+from openbell.backtest.engine import SYNTHETIC, Setup, bots_of, market_name
 from openbell.backtest.past import PastMarket
+from openbell.backtest.slot_order import count_of
 from openbell.backtest.walk_forward import Lengths, Window
 from openbell.manifest import Bot, Manifest
 from openbell.slots import count_slots
@@ -103,7 +104,7 @@ def windows_of(setup: Setup, lengths: Lengths) -> list[Window]:
 
 def slots_in(setup: Setup, manifest: Manifest) -> int:
     """Return how many slots a backtest has; UsageError if there are none."""
-    count = sum(1 for _ in slots_of(setup, bots_of(manifest, setup)))
+    count = count_of(bots_of(manifest, setup), setup.after, setup.until)
     if count == 0:
         msg = f"no slot lies from {setup.after:%Y-%m-%d} to {setup.until:%Y-%m-%d}: choose other days"
         raise UsageError(msg)

@@ -2,18 +2,15 @@
 
 import io
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
-from heapq import merge
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from openbell import calendars
 from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Fill
 from openbell.backtest.buy_and_hold import BuyAndHold
@@ -21,10 +18,10 @@ from openbell.backtest.journal import BacktestJournal, Rejection
 from openbell.backtest.ledger import BacktestLedger
 from openbell.backtest.past import PastMarket, calendars_of, load
 from openbell.backtest.record import Curve, Point, Signal, Signals
+from openbell.backtest.slot_order import slots_of
 from openbell.costs import Costs
 from openbell.error_text import error_text
-from openbell.manifest import Bot, Manifest, Schedule
-from openbell.slots import slots_between
+from openbell.manifest import Bot, Manifest
 from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
 from openbell.strategy.run_state import Run
@@ -151,23 +148,6 @@ def bots_of(manifest: Manifest, setup: Setup) -> list[Bot]:
     return [replace(bot, params=MappingProxyType({**bot.params, **setup.params})) for bot in wanted]
 
 
-def slots_of(setup: Setup, bots: Iterable[Bot]) -> Iterator[tuple[datetime, int]]:
-    """Yield every slot of the bots in the order in which the loop would run them, with the bot's index."""
-    streams = [
-        [(slot, index) for slot in _slots_of(bot.schedule, setup.after, setup.until)] for index, bot in enumerate(bots)
-    ]
-    return merge(*streams)
-
-
-@lru_cache(maxsize=64)
-def _slots_of(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:
-    # The same for every combination of parameters: workers that are forked after the first use inherit them.
-    return tuple(slots_between(schedule, after, until))
-
-
-calendars.on_change(_slots_of.cache_clear)
-
-
 @dataclass
 class _Backtest:
     """One backtest while it runs."""
@@ -196,7 +176,7 @@ class _Backtest:
         benchmark = BuyAndHold(self.market, symbols, self.setup.cash)
         number, interrupted = 0, False
         with redirect_stdout(self.printed), redirect_stderr(self.printed):
-            for number, (slot, index) in enumerate(slots_of(self.setup, bots), 1):
+            for number, (slot, index) in enumerate(slots_of(bots, self.setup.after, self.setup.until), 1):
                 bot = bots[index]
                 self._move_to(slot)
                 self.broker.at, self.broker.bot = slot, bot.id

@@ -39,7 +39,14 @@ class BacktestJournal(Journal):
                 path.unlink()
 
     def write(
-        self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
+        self,
+        event: str,
+        at: datetime,
+        run: Mapping[str, object] = NO_FIELDS,
+        /,
+        *,
+        level: str = "info",
+        **fields: object,
     ) -> None:
         """Count orders that were not taken, and keep the line if there is somewhere to keep it."""
         if event == "decision":

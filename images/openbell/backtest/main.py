@@ -110,10 +110,10 @@ def _tell(
     swept = [rows[index] for index in order] if len(rows) > 1 else []
     path = options.out / "report.html"
     luck = report.luck_of(setups, outcomes, best) if swept else []
-    report.write(path, setup, outcome, market, swept, luck, walked)
+    tiles = report.write(path, setup, outcome, market, swept, luck, walked)
     if swept:
         print(f"{len(rows)} combinations; the best by its Sharpe ratio: {_values(choices[best])}")
-    for name, value in report.tiles(setup, outcome, trades(outcome.fills)):
+    for name, value in tiles:
         print(f"{name:<20} {value:>14}")
     for line in [*luck, *([report.out_of_sample(walked)] if walked else [])]:
         print(line)

@@ -31,8 +31,8 @@ def write(
     sweep: Swept = (),
     luck: Sequence[str] = (),
     walked: WalkForward | None = None,
-) -> None:
-    """Write the report; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
+) -> list[tuple[str, str]]:
+    """Write the report, and return its tiles; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -41,6 +41,7 @@ def write(
         lstrip_blocks=True,
     )
     done = trades(outcome.fills)
+    told = tiles(setup, outcome, done)
     months = by_month(outcome.curve, setup.cash)
     heat_map = charts.heat([(values, one.sharpe) for values, one, _ in sweep])
     shown = charts.pictures(setup, outcome, market, done) if outcome.curve else {}
@@ -53,7 +54,7 @@ def write(
         slots=outcome.slots,
         failures=outcome.failures,
         warnings=warnings(outcome),
-        tiles=tiles(setup, outcome, done),
+        tiles=told,
         last=outcome.curve[-1].at if outcome.curve else None,
         drawdowns=drawdown_periods(outcome.curve, setup.cash)[:MOST_DRAWDOWNS],
         months=MONTHS,
@@ -75,6 +76,7 @@ def write(
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    return told
 
 
 def _inline(data: Mapping[str, object]) -> Markup:

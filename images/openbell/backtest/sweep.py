@@ -8,7 +8,8 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from multiprocessing import get_context
@@ -61,9 +62,8 @@ def run_all(
                 while waiting:
                     if stop.is_set():
                         waiting = {future: index for future, index in waiting.items() if not future.cancel()}
-                    finished = [future for future in waiting if future.done()]
-                    if not finished:
-                        _read_progress(progress, done, tell)
+                    finished, _ = wait(waiting, timeout=TELL_EVERY, return_when=FIRST_COMPLETED)
+                    _read_progress(progress, done, tell)
                     for future in finished:
                         index = waiting.pop(future)
                         outcome = future.result()
@@ -89,11 +89,10 @@ class _OnInterrupt:
 
 
 def _read_progress(progress: "Queue[tuple[int, int]]", done: dict[int, int], tell: Callable[[int], None]) -> None:
-    try:
-        index, slots = progress.get(timeout=TELL_EVERY)
-    except Empty:
-        return
-    done[index] = max(slots, done.get(index, 0))
+    with suppress(Empty):
+        while True:
+            index, slots = progress.get_nowait()
+            done[index] = max(slots, done.get(index, 0))
     tell(sum(done.values()))
 
 

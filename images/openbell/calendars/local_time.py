@@ -9,14 +9,25 @@ import pytz
 _DAY = timedelta(days=1)
 
 
-# Bots that are due together ask for the same few instants.
-@lru_cache(maxsize=256)
+_settled: dict[str, tuple[datetime, datetime, timedelta]] = {}  # of each zone, the span that was asked for last
+
+
 def local_instant(wall: datetime, timezone: str) -> datetime:
     """Return the first UTC instant at which the zone's wall clock shows `wall` (naive) or has just passed it."""
+    span = _settled.get(timezone)
+    if span is None or not span[0] <= wall < span[1]:
+        span = _settled_span(pytz.timezone(timezone), wall)
+        if span is None:
+            return _unsettled(wall, timezone)
+        _settled[timezone] = span
+    return (wall - span[2]).replace(tzinfo=UTC)
+
+
+# Bots that are due together ask for the same few instants.
+@lru_cache(maxsize=256)
+def _unsettled(wall: datetime, timezone: str) -> datetime:
+    """Return the instant where the zone's clock may change near it."""
     zone = pytz.timezone(timezone)
-    offset = _settled_offset(zone, wall)
-    if offset is not None:
-        return (wall - offset).replace(tzinfo=UTC)
     try:
         return zone.localize(wall, is_dst=None).astimezone(UTC)
     except pytz.AmbiguousTimeError:
@@ -33,19 +44,21 @@ def local_instant(wall: datetime, timezone: str) -> datetime:
         return late.replace(microsecond=0)
 
 
-def _settled_offset(zone: tzinfo, wall: datetime) -> timedelta | None:
-    """Return the zone's offset where its clock does not change within a day of `wall`; else None.
+def _settled_span(zone: tzinfo, wall: datetime) -> tuple[datetime, datetime, timedelta] | None:
+    """Return the span around `wall` in which the zone's clock does not change, and its offset; None within days of a change.
 
     pytz tries every offset of a zone in turn, which is most of what a year of slots costs. Its table of changes says at
     once that there is none nearby; where a zone has no such table, pytz is asked.
     """
     changes: list[datetime] | None = getattr(zone, "_utc_transition_times", None)
-    # A clock is at most a day ahead of UTC or behind it, so a change that matters lies within these two days. The table's
-    # first entry stands for the beginning of time.
+    # The table's first entry stands for the beginning of time.
     if not changes or not changes[0] + 3 * _DAY < wall < datetime.max - 3 * _DAY:
         return None
+    # A clock is at most a day ahead of UTC or behind it, so a change that matters lies within these two days.
     before, after = bisect_right(changes, wall - 2 * _DAY), bisect_right(changes, wall + 2 * _DAY)
     if before != after:
         return None
+    begin = max(changes[before - 1], changes[0] + _DAY) + 2 * _DAY
+    end = changes[before] - 2 * _DAY if before < len(changes) else datetime.max - 3 * _DAY
     offset: timedelta = zone._transition_info[before - 1][0]  # type: ignore[attr-defined]  # noqa: SLF001 - see above
-    return offset
+    return begin, end, offset

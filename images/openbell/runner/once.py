@@ -60,7 +60,14 @@ class _Witness(Journal):
         self.outcomes: list[str] = []
 
     def write(
-        self, event: str, at: datetime, run: Mapping[str, object] = NO_FIELDS, *, level: str = "info", **fields: object
+        self,
+        event: str,
+        at: datetime,
+        run: Mapping[str, object] = NO_FIELDS,
+        /,
+        *,
+        level: str = "info",
+        **fields: object,
     ) -> None:
         super().write(event, at, run, level=level, **fields)
         if event in {"run_end", "slot_skipped"}:

@@ -132,11 +132,10 @@ class RunContext:
         self._line(event, "warning", fields)
 
     def _line(self, event: str, level: str, fields: Mapping[str, object]) -> None:
-        own: dict[str, object] = {}
         keeps = level != "info" or self._journal.keeps_lines
         if keeps or self._own_names is None:
-            own = {**self._run.fields(), **self._market.provenance(self.slot)}
-            self._own_names = RESERVED.union(own)
+            run, source = self._run.fields(), self._market.provenance(self.slot)
+            self._own_names = RESERVED.union(run, source)
         # What identifies the run cannot be overwritten by a strategy's own names.
         if not self._own_names.isdisjoint(fields):
             clashing = min(self._own_names.intersection(fields))
@@ -145,4 +144,4 @@ class RunContext:
         if not keeps:
             return
         with self._one_thread:
-            self._journal.write(event, self._clock(), {**own, **fields}, level=level)
+            self._journal.write(event, self._clock(), run, level=level, **source, **fields)

@@ -1,8 +1,8 @@
 """backtesting.py and vectorbt on the rule of `make bench-backtest`; runs in an environment of its own, and prints JSON.
 
-    python backtests.py PRICES.csv FAST SLOW QUANTITY COMBINATIONS
+    python backtests.py PRICES.csv FAST SLOW QUANTITY TIMES COMBINATIONS
 
-COMBINATIONS: pairs such as 10,50 20,50 of a sweep. Seconds are the processor's.
+TIMES: how often each is measured. COMBINATIONS: pairs such as 10,50 20,50 of a sweep. Seconds are the processor's.
 """
 
 import json
@@ -19,7 +19,6 @@ import vectorbt as vbt  # noqa: E402 - it warns when it is imported
 from backtesting import Backtest, Strategy  # noqa: E402
 
 CASH = 100_000.0
-TIMES = 3
 Fills = list[tuple[str, float, float]]  # day, quantity, price
 
 
@@ -81,35 +80,35 @@ def vectorbt(prices: pd.DataFrame, pairs: Sequence[tuple[int, int]], quantity: i
     return found
 
 
-def timed(run: Callable[[], object]) -> tuple[float, object]:
+def timed(run: Callable[[], object], times: int) -> tuple[float, object]:
     """Return the median of the seconds that it took, and what it returned last."""
     seconds: list[float] = []
     found: object = None
-    for _ in range(TIMES):
+    for _ in range(times):
         began = time.process_time()
         found = run()
         seconds.append(time.process_time() - began)
-    return sorted(seconds)[TIMES // 2], found
+    return sorted(seconds)[times // 2], found
 
 
 def main() -> None:
     """Run both, alone and in a sweep."""
-    path, fast, slow, quantity, *rest = sys.argv[1:]
+    path, fast, slow, quantity, count, *rest = sys.argv[1:]
     prices = pd.read_csv(path, index_col=0, parse_dates=True)
     pairs = [(int(left), int(right)) for left, _, right in (pair.partition(",") for pair in rest)]
-    first, second = int(fast), int(slow)
+    first, second, times = int(fast), int(slow), int(count)
     one = first, second
     vectorbt(prices, [one], int(quantity))  # compiles
     answers = {
-        "backtesting.py": timed(lambda: backtesting_py(prices, first, second, int(quantity))),
-        "vectorbt": timed(lambda: vectorbt(prices, [one], int(quantity))[0]),
+        "backtesting.py": timed(lambda: backtesting_py(prices, first, second, int(quantity)), times),
+        "vectorbt": timed(lambda: vectorbt(prices, [one], int(quantity))[0], times),
     }
     if pairs:
         sweeps = {
             "backtesting.py": lambda: [backtesting_py(prices, left, right, int(quantity)) for left, right in pairs],
             "vectorbt": lambda: vectorbt(prices, pairs, int(quantity)),
         }
-        answers |= {f"{name}, sweep": timed(run) for name, run in sweeps.items()}
+        answers |= {f"{name}, sweep": timed(run, times) for name, run in sweeps.items()}
     print(json.dumps(answers))
 
 

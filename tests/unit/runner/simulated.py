@@ -82,7 +82,7 @@ class Fate:
         """Let the journal's writes fail: not at all written, or cut short."""
         write, sync = journal.write, journal.sync
 
-        def fated_write(event: str, at: datetime, *args: object, **fields: object) -> None:
+        def fated_write(event: str, at: datetime, /, *args: object, **fields: object) -> None:
             self.tick()
             if self.in_trouble and self._rng.random() < 0.7:
                 if journal._file >= 0 and self._rng.random() < 0.2:
