@@ -28,7 +28,7 @@ def test_it_keeps_to_its_description(supervisor: Supervisor, demo: Demo, tmp_pat
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "Tested: 27" in done.stdout
+    assert "Tested: 28" in done.stdout
     assert "Exception in ASGI application" not in supervisor.log
     # It asked for pauses and runs that were valid, too: put everything back.
     control = Control(demo.control, "basket")

@@ -42,6 +42,9 @@ PATHS = {
         ("week", "dark"),
         ("money", "light"),
         ("money", "phone"),
+        ("year", "light"),
+        ("year", "phone"),
+        ("journal", "phone"),
     ],
 )
 def test_it_can_be_read(browser: Browser, supervisor: Supervisor, tmp_path: Path, name: str, look: str) -> None:

@@ -222,7 +222,7 @@ def test_a_circle_of_rooms_is_found() -> None:
 # Each room of the supervisor may import those before it, and no other.
 SUPERVISOR = (
     *("model", "store", "ingest", "health", "shared_accounts", "watch"),
-    *("alerts", "own_records", "telegram", "web", "library_log", "service"),
+    *("alerts", "settings_history", "own_records", "telegram", "web", "library_log", "service"),
 )
 
 

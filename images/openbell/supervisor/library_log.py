@@ -45,3 +45,19 @@ class LibraryLog(logging.Handler):
                 dropped = self._counts.pop(name) - BURST
                 if dropped > 0:
                     log.warning("library.lines_dropped", logger=name, count=dropped)
+
+
+def log_as_json(library_log: LibraryLog) -> None:
+    """Let this process log JSON lines, and libraries through their own handler."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[library_log], force=True)

@@ -1,7 +1,6 @@
 """`openbell supervise`: one process with the watch in a thread and the web server in front of it."""
 
 import faulthandler
-import logging
 import os
 import signal
 import socket
@@ -24,14 +23,14 @@ from openbell import clock
 from openbell.foreign_files import is_shortage
 from openbell.manifest import load_all
 from openbell.paths import PathError, prepare
-from openbell.supervisor import own_records
+from openbell.supervisor import own_records, settings_history
 from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.channel_check import check_channels
 from openbell.supervisor.alerts.links import base_address
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
-from openbell.supervisor.library_log import LibraryLog
+from openbell.supervisor.library_log import LibraryLog, log_as_json
 from openbell.supervisor.telegram.bot_keeper import BotKeeper
 from openbell.supervisor.telegram.settings import TelegramSettings
 from openbell.supervisor.telegram.settings import from_environment as telegram_settings
@@ -76,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     faulthandler.enable()
     library_log = LibraryLog()
-    _log_as_json(library_log)
+    log_as_json(library_log)
     try:
         settings = from_environment(os.environ)
         alert_options = alert_settings.from_environment(os.environ)
@@ -87,6 +86,8 @@ def main(arguments: Sequence[str]) -> int:
         store = own_records.open_store(settings.state, clock.now())
         watched_strategies = WatchedStrategies(manifests, settings.profiles, settings.journal)
         manifests = watched_strategies.watched
+        known = [manifest.name for manifest in manifests]
+        settings_history.remember_all(settings.state, settings.strategies, known, clock.now())
         watch = Watch(manifests, errors, settings.journal, settings.control, store)
 
         def on_skew(skew: float) -> None:
@@ -290,18 +291,3 @@ def _few_threads(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send)  # type: ignore[arg-type]
 
     return limited
-
-
-def _log_as_json(library_log: LibraryLog) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[library_log], force=True)

@@ -47,6 +47,19 @@ def _critical(condition: Condition) -> bool:
 
 
 @dataclass(frozen=True)
+class StrategySettings:
+    """A strategy's settings: the manifest's text, locked packages, secrets by name, and the diff to the settings before."""
+
+    strategy: str
+    release: str
+    since: datetime | None
+    manifest: str
+    packages: tuple[str, ...]
+    secrets: tuple[str, ...]
+    difference: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class OpenOrder:
     """An order that waits, with its strategy."""
 
@@ -100,6 +113,12 @@ OPEN_ORDER = Answer(
     "filled=order.filled price=order.price timestamp=order.at changed_at=order.changed_at reason=order.why "
     "client_order_id=order.client_order_id",
     description="An order that waits or whose fate is unknown; price is the average of what was filled",
+)
+STRATEGY_SETTINGS = Answer(
+    "StrategySettings",
+    StrategySettings,
+    "strategy release since manifest packages secrets difference",
+    description="since: when they were first seen; difference: the lines of a unified diff to the settings before",
 )
 AUDIT_ENTRY = Answer(
     "AuditEntry",
@@ -167,6 +186,7 @@ ANSWERS: Sequence[Answer[Any]] = (
         EQUITY_POINT,
         TRADE,
         OPEN_ORDER,
+        STRATEGY_SETTINGS,
         AUDIT_ENTRY,
         INCIDENT_PART,
         INCIDENT,

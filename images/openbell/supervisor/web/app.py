@@ -1,6 +1,7 @@
 """The web application: its routes, its pages, and its error responses."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -32,6 +33,7 @@ from openbell.supervisor.web.reader_zone import chosen_zone
 from openbell.supervisor.web.request_params import LIST_PARAMETERS, bot_query, integer, reject_unknown
 from openbell.supervisor.web.run_page import run_page
 from openbell.supervisor.web.security_headers import SecurityHeaders
+from openbell.supervisor.web.settings_routes import SettingsRoutes
 from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
 from openbell.supervisor.web.templating import environment
 from openbell.supervisor.web.time_routes import TimeRoutes
@@ -53,6 +55,15 @@ async def _has_a_free_thread() -> bool:
     return False
 
 
+def _versioned(routes: Sequence[Route]) -> list[Route]:
+    """Return the API's routes below /api/v1, where they stay when /api gets a version that answers otherwise."""
+    return [
+        Route(f"/api/v1{one.path.removeprefix('/api')}", one.endpoint, methods=list(one.methods or ()))
+        for one in routes
+        if one.path.startswith("/api/")
+    ]
+
+
 class WebApp:
     """The page, the API, the metrics and the health check."""
 
@@ -62,21 +73,23 @@ class WebApp:
         self._templates = environment(_FOLDER / "templates")
         self._cached: dict[tuple[object, ...], bytes] = {}  # the overview as some readers asked for it
         incidents = IncidentRoutes(dependencies, self.show)
+        routes = [
+            Route("/", self.overview),
+            Route("/strategies/{name}", self.strategy),
+            Route("/strategies/{name}/runs/{run_id}", self.run),
+            Route("/alerts", self.alerts),
+            Route("/static/{name}", self.static),
+            Route("/healthz", self.health),
+            Route("/metrics", Metrics(dependencies).answer),
+            *TimeRoutes(dependencies, self.show).routes,
+            *MoneyRoutes(dependencies, self.show).routes,
+            *JournalRoutes(dependencies, self.show).routes,
+            *incidents.routes,
+            *SettingsRoutes(dependencies, self.show).routes,
+            *Api(dependencies).routes,
+        ]
         self.app = Starlette(
-            routes=[
-                Route("/", self.overview),
-                Route("/strategies/{name}", self.strategy),
-                Route("/strategies/{name}/runs/{run_id}", self.run),
-                Route("/alerts", self.alerts),
-                Route("/static/{name}", self.static),
-                Route("/healthz", self.health),
-                Route("/metrics", Metrics(dependencies).answer),
-                *TimeRoutes(dependencies, self.show).routes,
-                *MoneyRoutes(dependencies, self.show).routes,
-                *JournalRoutes(dependencies, self.show).routes,
-                *incidents.routes,
-                *Api(dependencies).routes,
-            ],
+            routes=[*routes, *_versioned(routes)],
             middleware=[
                 Middleware(SecurityHeaders, hosts=dependencies.hosts),
                 Middleware(LimitedHeaders),

@@ -79,7 +79,10 @@ DESCRIPTION: Schema = {
     "info": {
         "title": "openbell",
         "version": openbell.__version__,
-        "description": "Whether all is well, what is next, what went wrong; pause, resume and run bots.",
+        "description": (
+            "Whether all is well, what is next, what went wrong; pause, resume and run bots, answer incidents. Each path below "
+            "/api is below /api/v1, too, where it stays as it is when a later version answers otherwise."
+        ),
     },
     "paths": {
         "/api/status": {
@@ -252,6 +255,12 @@ DESCRIPTION: Schema = {
                     _limit(200),
                 ],
             )
+        },
+        "/api/strategies/{name}/settings": {
+            "parameters": [_in_path("name")],
+            "get": _get(
+                "What a strategy was told: its manifest, its packages, secrets by name", "StrategySettings", "404"
+            ),
         },
         "/api/strategies/{name}": {
             "parameters": [_in_path("name")],

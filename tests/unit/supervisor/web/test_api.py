@@ -129,7 +129,7 @@ def test_the_description_is_complete(client: Client) -> None:
     routes = {
         (route.path, method.lower())
         for route in client.page.app.routes
-        if isinstance(route, Route) and route.path.startswith(("/api/", "/bots/"))
+        if isinstance(route, Route) and route.path.startswith(("/api/", "/bots/")) and "/v1/" not in route.path
         for method in route.methods or ()
         if method != "HEAD"
     }
@@ -141,3 +141,12 @@ def test_the_description_is_complete(client: Client) -> None:
         if method != "parameters"
     }
     assert described == routes - {("/api/openapi.json", "get")}
+
+
+def test_the_api_has_a_version(client: Client) -> None:
+    """Each path is there below /api/v1 too, with its methods, its mistakes and its need of a token."""
+    assert client.ask("/api/v1/status").json() == client.ask("/api/status").json()
+    assert client.ask("/api/v1/bots/pulse/stop", "PATCH").status_code == 401
+    assert client.change("/api/v1/bots/pulse/stop").json()["changed"] is True
+    assert client.ask("/api/v1/slots").json() == client.ask("/api/slots").json()
+    assert client.ask("/api/v2/status").status_code == 404
