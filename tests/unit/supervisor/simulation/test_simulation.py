@@ -20,7 +20,7 @@ from tests.unit.supervisor.simulation.year import simulate
 pytestmark = pytest.mark.timeout(900)  # seconds; a tenth of it on an idle machine
 
 SMALL = Size(bots=40, length=timedelta(days=13), faults_a_day=14)
-DENSE = Size(bots=10, length=timedelta(hours=12), faults_a_day=100, calm=timedelta(hours=3), dense=True)
+DENSE = Size(bots=10, length=timedelta(hours=7), faults_a_day=225, calm=timedelta(hours=3), dense=True)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
