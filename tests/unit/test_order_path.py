@@ -1,7 +1,7 @@
 """The way of an order, step by step: what is asked, what is recorded and what is sent, with a broker that is set by hand."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 
 from openbell.abilities import ABILITIES
 from openbell.ledger import Ledger, OrderRecord
+from openbell.manifest import Limits
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id
 from openbell.strategy.order_path import UNCERTAIN, OrderPath
 from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
@@ -84,13 +85,15 @@ class Desk:
 
     ledger: Ledger
     broker: ABroker
+    limits: Limits = field(default_factory=Limits)
+    market: OneMarket = field(default_factory=lambda: OneMarket(Venue(UNIQUE_IDS, Clock(NOW))))
 
     @property
     def path(self) -> OrderPath:
         """The way of the bot's orders."""
-        bot = MANIFEST.bots[0]
-        market = OneMarket(Venue(UNIQUE_IDS, Clock(NOW)))
-        checks = OrderChecks(MANIFEST, bot, market, self.broker, self.ledger, lambda *, is_exit=False: "")
+        manifest = replace(MANIFEST, limits=self.limits)
+        bot = manifest.bots[0]
+        checks = OrderChecks(manifest, bot, self.market, self.broker, self.ledger, lambda *, is_exit=False: "")
         return OrderPath("b", self.broker, self.ledger, checks, lambda: NOW)
 
     def send(self, order: Order = ORDER) -> PlacedOrder:
@@ -131,6 +134,58 @@ def test_an_order_is_recorded_before_and_after_it_is_sent(desk: Desk) -> None:
     assert (record.status, record.order_id, record.filled, record.price) == ("filled", "v-ob-1", 3.0, 100.0)
     assert record.at == NOW
     assert desk.ledger.position("b", "BTC/USDT").since == NOW
+
+
+class TheSlotsPrices(OneMarket):
+    """A market that has a price for the run's slot only."""
+
+    def price(self, symbol: str, at: datetime) -> float:
+        """Return it."""
+        assert at == SLOT
+        return super().price(symbol, at)
+
+
+def test_an_order_is_judged_at_its_slots_price_and_on_its_own_day(desk: Desk) -> None:
+    """The slot says which price counts, and the clock which day's orders do: yesterday's are none of today's."""
+    desk.limits = Limits(max_order_value=300.0, max_orders_per_day=1)
+    desk.market = TheSlotsPrices(Venue(UNIQUE_IDS, Clock(NOW)))
+    desk.ledger.intend(OrderRecord("old", "b", SLOT, "BTC/USDT", "buy", "", 1.0), NOW - timedelta(days=1))
+    desk.ledger.settle("old", "rejected")
+    assert desk.send().status == "filled"
+    again = desk.send(replace(ORDER, client_order_id="ob-2"))
+    assert (again.status, "max_orders_per_day" in again.reason) == ("refused", True)
+
+
+def test_a_refusal_says_why_and_what_was_wanted(desk: Desk) -> None:
+    """The reason is the limit's; the size that was rounded away and the terms are told beside it."""
+    desk.limits = Limits(max_order_value=100.0)
+    wanted = replace(ORDER, quantity=3.0, terms=Terms(limit=100.0))
+    sent = desk.path.send(wanted, "", SLOT, SLOT)
+    assert sent.placed.status == "refused"
+    assert "max_order_value" in sent.placed.reason
+    assert sent.told == {"terms": {"limit": 100.0}}
+    desk.limits = Limits()
+    assert desk.path.send(wanted, "", SLOT, SLOT).told == {"terms": {"limit": 100.0}}
+
+
+@pytest.mark.parametrize("side, limits, locks", [
+    ("buy", Limits(), 0), ("buy", Limits(max_orders_per_day=9), 1), ("sell", Limits(), 1),
+])  # fmt: skip
+def test_orders_that_count_for_each_other_are_decided_on_one_after_the_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, side: str, limits: Limits, locks: int
+) -> None:
+    """A sale, and whatever a limit counts, holds the lock; a purchase without limits waits for no other."""
+    taken: list[int] = []
+    real = desk.ledger.one_at_a_time
+
+    def counted() -> AbstractContextManager[None]:
+        taken.append(1)
+        return real()
+
+    monkeypatch.setattr(desk.ledger, "one_at_a_time", counted)
+    desk.limits = limits
+    desk.send(replace(ORDER, side=side))
+    assert len(taken) == locks
 
 
 def test_an_order_that_gets_no_answer_stays_intended(desk: Desk) -> None:
@@ -214,6 +269,7 @@ def test_the_legs_of_an_order_that_came_to_nothing_end(desk: Desk, status: str, 
     assert [desk.record(name).status for name in LEGS] == [legs] * 2
     reason = f"the order that it belongs to is {status}" if legs == "cancelled" else ""
     assert [desk.record(name).reason for name in LEGS] == [reason] * 2
+    assert [(desk.record(name).at, desk.record(name).order_id) for name in LEGS] == [(NOW, None)] * 2
     assert [(desk.record(name).side, desk.record(name).leg) for name in LEGS] == [
         ("sell", "a leg tp"),
         ("sell", "a leg sl"),
@@ -237,6 +293,25 @@ def test_an_order_is_cancelled(desk: Desk) -> None:
     assert desk.path.cancel("ob-1").status == "cancelled"
     assert desk.broker.cancelled == ["ob-1"]
     assert [desk.record(name).status for name in ("ob-1", *LEGS)] == ["cancelled"] * 3
+
+
+def test_a_cancellation_that_the_venue_still_works_on(desk: Desk) -> None:
+    """It was taken: the order is answered as it is, and followed to its end."""
+    desk.intend(status="accepted")
+    desk.broker.becomes = {"ob-1": placed(status="pending_cancel", filled=1.0)}
+    assert desk.path.cancel("ob-1").status == "pending_cancel"
+    assert [one.filled for one in desk.ledger.open_orders()] == [1.0]
+
+
+def test_what_was_filled_before_an_order_was_forgotten_is_kept(desk: Desk) -> None:
+    """With its price, its fee and the venue's id, in the ledger and in the answer."""
+    desk.intend()
+    desk.ledger.settle("ob-1", "partially_filled", "v", 1.0, 100.0, fee=0.001)
+    answer = desk.send()
+    assert (answer.status, answer.order_id, answer.reason) == ("uncertain", "v", UNCERTAIN)
+    assert (answer.filled_quantity, answer.filled_price, answer.fee_quantity) == (1.0, 100.0, 0.001)
+    assert desk.send() == answer
+    assert desk.broker.sent == []
 
 
 def test_an_order_that_has_filled_meanwhile_is_not_cancelled(desk: Desk) -> None:

@@ -95,7 +95,7 @@ class Orders(Holdings):
         self,
         client_order_id: str,
         status: str,
-        order_id: str,
+        order_id: str = "",
         filled: float = 0.0,
         price: float | None = None,
         reason: str = "",

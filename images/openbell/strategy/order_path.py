@@ -66,9 +66,7 @@ class OrderPath:
             return placed
         if before.status in {"intended", "lost"} and getattr(self._broker, "finds_every_order", True):
             return None
-        self._ledger.settle(
-            before.client_order_id, "uncertain", before.order_id or "", before.filled, before.price, UNCERTAIN
-        )
+        self._ledger.settle(before.client_order_id, "uncertain", filled=before.filled, reason=UNCERTAIN)
         return _from_record(self._ledger.order(wanted.client_order_id) or before)
 
     def _sent(self, order: Order, leg: str, claimed_for: datetime, now: datetime) -> PlacedOrder:
@@ -106,7 +104,7 @@ class OrderPath:
             if found is not None:
                 self.settle(found)
             elif placed.status in FINAL and not placed.filled_quantity:
-                self._ledger.settle(named, "cancelled", "", reason=f"the order that it belongs to is {placed.status}")
+                self._ledger.settle(named, "cancelled", reason=f"the order that it belongs to is {placed.status}")
 
     def replace(self, order: OrderRecord, quantity: float, terms: Terms) -> PlacedOrder:
         """Give an order that waits another quantity in all and other terms, and return it as it is then."""
@@ -143,9 +141,9 @@ class OrderPath:
         record = self._ledger.order(client_order_id)
         if record is None or record.status != "intended" or not getattr(self._broker, "finds_every_order", True):
             return None
-        self._ledger.settle(client_order_id, "lost", "", reason="it never reached the broker")
+        self._ledger.settle(client_order_id, "lost", reason="it never reached the broker")
         for leg in record.terms.legs:
-            self._ledger.settle(leg_id(client_order_id, leg), "lost", "", reason="it never reached the broker")
+            self._ledger.settle(leg_id(client_order_id, leg), "lost", reason="it never reached the broker")
         return _from_record(replace(record, status="lost", reason="it never reached the broker"))
 
     def query(self, record: OrderRecord) -> PlacedOrder:
@@ -172,7 +170,7 @@ class OrderPath:
 
     def _refused(self, order: Order, reason: str) -> PlacedOrder:
         for name in (order.client_order_id, *(leg_id(order.client_order_id, leg) for leg in order.terms.legs)):
-            self._ledger.settle(name, "refused", "", reason=reason)  # if it was intended before
+            self._ledger.settle(name, "refused", reason=reason)  # if it was intended before
         named = (order.client_order_id, order.symbol, order.side, order.quantity)
         return PlacedOrder("", *named, "refused", 0.0, None, self._clock(), reason)
 

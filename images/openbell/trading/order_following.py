@@ -34,7 +34,7 @@ def follow(broker: Broker, ledger: Ledger, now: datetime) -> list[OrderRecord]:
         elif record.status != "uncertain" and record.at is not None and now - record.at > LOST:
             is_sure = record.status == "intended" and getattr(broker, "finds_every_order", True)
             status, reason = ("lost", LOST_REASON) if is_sure else ("uncertain", UNCERTAIN_REASON)
-            after = ledger.settle(record.client_order_id, status, "", record.filled, record.price, reason)
+            after = ledger.settle(record.client_order_id, status, filled=record.filled, reason=reason)
         else:
             continue
         if after is not None and (after.status, after.filled) != (record.status, record.filled):
