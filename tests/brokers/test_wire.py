@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from openbell.trading.brokers import BrokerError, OrderRefusedError
+from openbell.trading.brokers import BrokerError, NotSentError, OrderRefusedError
 from openbell.trading.markets import MarketError
 from openbell.trading.markets.alpaca import AlpacaMarket
 from tests.brokers.conftest import Bench
@@ -78,9 +78,39 @@ def test_a_run_does_not_wait_longer_than_it_has(remote: Bench) -> None:
     """Retry-After beyond the run's time-out is an error at once; nothing was ordered."""
     remote.broker().account()
     on_order(remote, "answer", Answer(429, {"message": "too many requests"}, {"Retry-After": "600"}))
-    with pytest.raises(BrokerError, match=r"the next request may be sent in \d+\.\d s, and the run has 58\.0 s left"):
+    with pytest.raises(NotSentError, match=r"the next request may be sent in \d+\.\d s, and the run has 58\.0 s left"):
         remote.broker().submit(order(remote))
     assert remote.book.orders == []
+
+
+@pytest.mark.parametrize(
+    "status, answer", [(401, {"code": 40110000, "message": "not authorized"}), (403, {"message": "forbidden."})]
+)
+def test_an_order_with_wrong_keys_has_certainly_not_arrived(
+    remote: Bench, status: int, answer: dict[str, object]
+) -> None:
+    """The run fails, and the order may be sent again; where an exchange answers so, as Alpaca does (T15)."""
+    if remote.kind.prefix != "ALPACA":
+        name = f"{remote.kind.prefix}_API_KEY"
+        broker = remote.broker(secrets={**remote.desk.secrets, name: "stolen-key"})
+    else:
+        broker = remote.broker()
+        on_order(remote, "answer", Answer(status, answer))
+    with pytest.raises(NotSentError, match="check ") as caught:
+        broker.submit(order(remote))
+    assert "_API_KEY" in str(caught.value)
+    assert remote.book.orders == []
+    assert remote.broker().submit(order(remote)).status == "filled"
+
+
+def test_an_order_whose_size_cannot_be_asked_for_has_certainly_not_arrived(remote: Bench) -> None:
+    """The exchange does not say its steps: nothing has left, and the order is not uncertain because of it."""
+    if remote.kind.prefix == "ALPACA":
+        return  # it takes orders without a question before them
+    remote.wire.faults.append(Fault("GET", "", "answer", 99, Answer(503, {"message": "try later"})))
+    with pytest.raises(NotSentError):
+        remote.broker().submit(order(remote))
+    assert posts(remote) == 0
 
 
 def test_bots_share_what_the_broker_has_asked_for(remote: Bench) -> None:

@@ -13,7 +13,7 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Limits
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id
 from openbell.strategy.order_path import UNCERTAIN, OrderPath
-from openbell.trading.brokers import Account, BrokerError, Order, OrderRefusedError, PlacedOrder, Position
+from openbell.trading.brokers import Account, BrokerError, NotSentError, Order, OrderRefusedError, PlacedOrder, Position
 from openbell.trading.order_checks import OrderChecks
 from tests.order_attempts import MANIFEST, OneMarket
 from tests.venue_model import UNIQUE_IDS, Clock, Venue
@@ -197,6 +197,20 @@ def test_an_order_that_gets_no_answer_stays_intended(desk: Desk) -> None:
     desk.broker.refuses = None
     assert desk.send().status == "filled"
     assert len(desk.broker.sent) == 1
+
+
+@pytest.mark.parametrize("finds_every_order", [True, False])
+def test_an_order_that_the_broker_has_not_read_is_sent_by_the_next_attempt(desk: Desk, finds_every_order: bool) -> None:
+    """Wrong keys, a ban: the run fails and says so; nothing is remembered as rejected, and nothing is uncertain."""
+    desk.broker.finds_every_order = finds_every_order
+    desk.broker.refuses = NotSentError("check the keys")
+    with pytest.raises(BrokerError, match="check the keys"):
+        desk.send(BRACKET)
+    told = [(one.status, one.reason) for one in map(desk.record, ("ob-1", *LEGS))]
+    assert told == [("refused", "check the keys")] * 3
+    assert desk.ledger.sent_since(NOW - timedelta(hours=1)) == 0
+    desk.broker.refuses = None
+    assert desk.send(BRACKET).status == "filled"
 
 
 def test_an_order_that_openbell_does_not_send_is_refused(desk: Desk) -> None:

@@ -11,7 +11,16 @@ from datetime import datetime
 
 from openbell.ledger import Ledger, OrderRecord
 from openbell.order_terms import Terms, leg_id, other_side
-from openbell.trading.brokers import FINAL, Broker, BrokerError, CanReplace, Order, OrderRefusedError, PlacedOrder
+from openbell.trading.brokers import (
+    FINAL,
+    Broker,
+    BrokerError,
+    CanReplace,
+    NotSentError,
+    Order,
+    OrderRefusedError,
+    PlacedOrder,
+)
 from openbell.trading.order_checks import OrderChecks
 
 # What the ledger alone can answer: nothing more becomes of these, and the broker may have forgotten them.
@@ -92,6 +101,10 @@ class OrderPath:
             placed = self._broker.submit(order)
         except OrderRefusedError as refused:
             return self._refused(order, str(refused))
+        except NotSentError as error:
+            # The run fails with it, and the next attempt sends the order, also where one that is not found is uncertain.
+            self._refused(order, str(error))
+            raise
         self.settle(placed)
         self._settle_legs(order.client_order_id, order.terms, placed)
         return placed

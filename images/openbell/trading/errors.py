@@ -5,5 +5,9 @@ class BrokerError(Exception):
     """The broker could not do what it was asked, or gave no answer; its text is one line. A rejected order is not one."""
 
 
+class NotSentError(BrokerError):
+    """The broker has certainly not taken the order: wrong keys, a ban, too many requests. It may be sent again."""
+
+
 class OrderRefusedError(BrokerError):
     """An order that openbell itself did not send, for the reason that is its text."""

@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from openbell.order_terms import FINAL as FINAL
 from openbell.trading.errors import BrokerError as BrokerError
+from openbell.trading.errors import NotSentError as NotSentError
 from openbell.trading.errors import OrderRefusedError as OrderRefusedError
 from openbell.trading.orders import Order as Order
 from openbell.trading.orders import PlacedOrder as PlacedOrder

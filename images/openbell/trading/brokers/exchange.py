@@ -35,6 +35,7 @@ from openbell.trading.brokers.exchange_requests import (
     venue_id,
 )
 from openbell.trading.brokers.paper_account import open_paper
+from openbell.trading.errors import NotSentError
 from openbell.trading.markets import Market
 from openbell.trading.order_size import SizeRules
 from openbell.trading.run_services import RunServices
@@ -105,6 +106,8 @@ class ExchangeBroker:
                 quantity = self._quantity(order)
             except RefusedError as refused:
                 return self._rejected(order, refused)
+            except VenueError as error:
+                raise NotSentError(str(error)) from error
             try:
                 placed = self._send(order, quantity)
             except DuplicateError as error:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from openbell.trading.errors import OrderRefusedError
+from openbell.trading.errors import NotSentError, OrderRefusedError
 from openbell.trading.run_services import Halted
-from openbell.trading.venues import BusyError, UnansweredError, VenueError
+from openbell.trading.venues import BusyError, RefusedError, UnansweredError, VenueError
 from openbell.trading.venues.rate_limiter import RateLimiter
 
 T = TypeVar("T")
@@ -42,7 +42,8 @@ class Calls:
     def send(self, order: Callable[[], T], *, is_exit: bool = False, before: Callable[[], None] = lambda: None) -> T:
         """Send an order and return the answer. It is sent again only if the venue has turned it away unread.
 
-        UnansweredError if it is unknown whether it has arrived: then it must be looked up. OrderRefusedError if trading is halted.
+        UnansweredError if it is unknown whether it has arrived: then it must be looked up. NotSentError if it has not.
+        OrderRefusedError if trading is halted.
         before: called right before each sending, when the request has waited for its place.
         """
 
@@ -56,6 +57,10 @@ class Calls:
                 return self._once(order, before=stop_if_halted)
             except BusyError as busy:
                 self.gate.hold(busy.after)
+            except (UnansweredError, RefusedError):
+                raise
+            except VenueError as error:  # wrong keys, or the run ends before the venue may be asked: it was not read
+                raise NotSentError(str(error)) from error
 
     def _once(self, call: Callable[[], T], before: Callable[[], None] = lambda: None) -> T:
         try:
