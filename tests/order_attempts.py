@@ -127,9 +127,14 @@ class Attempts:
 
     def run(self, steps: Steps | None = None) -> None:
         """Make the next attempt, from taking the run over to the end of the order."""
+        self._wait_for_the_venue()
         number = len(self.endings)
         self.endings.append("alive")
         self.endings[number] = self._attempt(number + 1, steps or Steps())
+
+    def _wait_for_the_venue(self) -> None:
+        if self.venue.silent_until is not None:
+            self.clock.wait(self.venue.silent_until)
 
     def _attempt(self, attempt: int, steps: Steps) -> str:
         ledger = self.open_ledger()
@@ -165,6 +170,7 @@ class Attempts:
 
     def follow(self) -> None:
         """Look up what is open, as the loop does between slots and long afterwards."""
+        self._wait_for_the_venue()
         ledger = self.open_ledger()
         try:
             for _ in range(2):

@@ -1,8 +1,8 @@
 """A venue that behaves as real ones do, and a broker that asks it as ours do: for tests of the order path.
 
 Its orders outlive the processes that send them. It may forget the ids of orders that are done, take a second order under such
-an id, lend what an account does not hold, keep its fee in the coin, fill an order in parts, let it wait for the open, and take
-an order whose answer is then lost.
+an id, lend what an account does not hold, keep its fee in the coin, fill an order in parts, let it wait for the open, take an
+order whose answer is then lost, turn requests away (401, 403, 429), answer nothing for a while (503), and ban for days.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from openbell.ledger import Ledger
-from openbell.trading.brokers import FINAL, Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.brokers import FINAL, Account, BrokerError, NotSentError, Order, PlacedOrder, Position
 
 WINDOW = timedelta(seconds=5)
+# What may happen to an order, and for how long the venue then turns every request away.
+TURNED_AWAY = {
+    "401": timedelta(0),
+    "403": timedelta(0),
+    "429": timedelta(seconds=30),  # Retry-After
+    "banned": timedelta(days=3),
+}
+DOWN = {"503": timedelta(minutes=40), "503 after it was taken": timedelta(minutes=40)}
+TROUBLES = ("answer lost", "request lost", *TURNED_AWAY, *DOWN)
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,19 @@ class Venue:
     orders: list[VenueOrder] = field(default_factory=list)
     held: dict[str, float] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
+    silent_until: datetime | None = None  # it answers nothing before
+    opens: int | None = None  # the hour at which the market opens, for sixteen hours; None: it never closes
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether orders fill now."""
+        return self.opens is None or self.opens <= self.clock().hour < self.opens + 16
+
+    def ask(self, error: type[BrokerError] = BrokerError) -> None:
+        """Take a request, or raise while the venue turns all of them away."""
+        if self.silent_until is not None and self.clock() < self.silent_until:
+            msg = f"the next request may be sent at {self.silent_until}"
+            raise error(msg)
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         """Return the newest order of that id, if the venue still knows it."""
@@ -105,7 +127,7 @@ class Venue:
     def fill(self, order: VenueOrder, quantity: float) -> None:
         """Let some of an order fill."""
         quantity = min(quantity, order.quantity - order.filled)
-        if quantity <= 0 or order.status in FINAL:
+        if quantity <= 0 or order.status in FINAL or not self.is_open:
             return
         kept = quantity * self.fee if order.side == "buy" else 0.0
         order.price = (order.price * order.filled + self.price * quantity) / (order.filled + quantity)
@@ -137,16 +159,19 @@ class ModelBroker:
 
     def account(self) -> Account:
         """Return the account."""
+        self.venue.ask()
         return Account(self.venue.cash, "USDT")
 
     def positions(self) -> dict[str, Position]:
         """Return what is held."""
+        self.venue.ask()
         held = self.venue.held.items()
         return {symbol: Position(symbol, quantity, 0.0) for symbol, quantity in held if abs(quantity) > 1e-9}
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return an order, or None; where late orders are turned away, only once it could not arrive any more."""
         self.step()
+        self.venue.ask()
         record = self.ledger.order(client_order_id)
         while (found := self.venue.find(client_order_id)) is None:
             over = (record.at or record.slot) + WINDOW + timedelta(seconds=1) if record is not None else None
@@ -159,18 +184,27 @@ class ModelBroker:
     def submit(self, order: Order) -> PlacedOrder:
         """Send an order; where its answer is lost, look for it."""
         left_at = self.venue.clock()
+        self.venue.ask(NotSentError)  # a ban is known without a question: nothing leaves
         self.ledger.send_again(order.client_order_id, left_at)
         self.step()
         trouble = self.venue.trouble.pop(0) if self.venue.trouble else ""
-        if trouble == "request lost":
+        if trouble in TURNED_AWAY:
+            self.venue.silent_until = left_at + TURNED_AWAY[trouble]
+            raise NotSentError(trouble)
+        if trouble == "503":
+            self.venue.silent_until = left_at + DOWN[trouble]
+        if trouble in {"request lost", "503"}:
             return self._look(order)
         placed = self.venue.place(order, left_at)
+        if trouble in DOWN:
+            self.venue.silent_until = left_at + DOWN[trouble]
         self.step()
-        return self._look(order) if trouble == "answer lost" else _placed(placed)
+        return self._look(order) if trouble else _placed(placed)
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel the rest of an order."""
         self.step()
+        self.venue.ask()
         found = self.venue.find(client_order_id)
         if found is None or found.status in FINAL:
             msg = "there is no such order"

@@ -11,16 +11,17 @@ import pytest
 from openbell.ledger import Ledger
 from tests.order_attempts import Attempts, Steps
 from tests.venue_model import ALL_RULES, UNIQUE_IDS, VenueRules
+from tests.venue_model import TROUBLES as VENUE_TROUBLES
 
 Make = Callable[..., Attempts]
 IS_WHOLE = os.environ.get("OPENBELL_TEST_ORDERS") == "whole"  # as `make test-orders` sets it: all of them
-TROUBLES = [[], ["answer lost"], ["request lost"]]
+TROUBLES = [[], *([one] for one in VENUE_TROUBLES)]
 
 
 @pytest.fixture
 def every() -> int:
     """How many statements lie between two at which an attempt is disturbed."""
-    return 1 if IS_WHOLE else 3
+    return 1 if IS_WHOLE else 7
 
 
 @pytest.fixture

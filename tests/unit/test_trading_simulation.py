@@ -21,6 +21,7 @@ def test_trading_through_bad_luck(rules: VenueRules) -> None:
     assert (outcome.doubled, outcome.differing, outcome.exits_refused) == (0, 0, 0)
     # A simulation in which nothing happens proves nothing.
     assert min(outcome.orders, outcome.kills, outcome.restarts) > 10
+    assert min(outcome.turned_away, outcome.silences) > 2
     assert (outcome.adopted > 0) is (rules is FORGETS)
 
 
@@ -33,5 +34,5 @@ def test_the_simulation_sees(
 ) -> None:
     """A path that does not look, and a ledger that does not count, are found."""
     monkeypatch.setattr(owner, method, broken)
-    outcome = simulate(1, FORGETS if owner is OrderPath else ALL_RULES[0], timedelta(days=3))
+    outcome = simulate(1, FORGETS if owner is OrderPath else ALL_RULES[0], timedelta(days=5))
     assert any(problem in one for one in outcome.problems)

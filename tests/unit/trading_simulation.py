@@ -1,7 +1,8 @@
 """A year of trading on the real order path and ledger, at a model venue, with kills at any statement.
 
 Two bots trade hourly by a price that wanders; the loop's own code decides on their slots and recovers after its death. Attempts
-are killed, with the loop or without it, and answers lost; orders fill late and in parts, and fees are kept in the coin. Nothing may be sent twice, no exit be refused, and the books agree with the venue's.
+are killed, with the loop or without it, answers lost and requests turned away; the venue is down for minutes and bans for days;
+orders wait for the open, fill late and in parts, and fees are kept in the coin. Nothing may be sent twice, no exit be refused, and the books agree with the venue's.
 
 `python -m tests.unit.trading_simulation --year --seed 1`.
 """
@@ -27,14 +28,15 @@ from openbell.runner.recovery import recover
 from openbell.strategy.context import Context
 from openbell.strategy.run_state import Run
 from openbell.trading import reconciliation
-from openbell.trading.brokers import FINAL, BrokerError
+from openbell.trading.brokers import FINAL, BrokerError, NotSentError
 from openbell.trading.order_following import follow
 from openbell.trading.reconciliation import adopt
 from tests.order_attempts import MANIFEST, Killed, OneMarket, Steps, TracedDatabase
-from tests.venue_model import ALL_RULES, UNIQUE_IDS, Clock, ModelBroker, Venue, VenueRules
+from tests.venue_model import ALL_RULES, TROUBLES, UNIQUE_IDS, Clock, ModelBroker, Venue, VenueRules
 
 HOUR = timedelta(hours=1)
 LONGEST = 120  # statements of an attempt, about
+BAD_LUCK = [*("" for _ in range(100)), *(one for one in TROUBLES for _ in range(2 if one == "banned" else 10))]
 HOURLY = replace(MANIFEST.bots[0], schedule=Schedule("UTC", every=HOUR), retries=2)
 BOTS = tuple(replace(HOURLY, id=name, symbols=(f"{coin}/USDT",)) for name, coin in (("a", "BTC"), ("b", "ETH")))
 # The rule buys for 1,000: at three times the price its exit is beyond the limit.
@@ -53,13 +55,15 @@ class Outcome:
     differing: int = 0  # positions
     exits_refused: int = 0
     adopted: int = 0
+    silences: int = 0  # of the venue, when it was to be asked about orders
+    turned_away: int = 0  # orders, of which it has read none
     problems: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         told = "; ".join(self.problems[:5]) or "no problem"
         return (
             f"{self.rules}: {self.orders} orders, {self.kills} kills, {self.restarts} restarts of the loop, "
-            f"{self.adopted} uncertain orders adopted; {self.doubled} doubled orders, {self.differing} positions that differ, "
+            f"{self.turned_away} turned away, {self.silences} silences, {self.adopted} uncertain orders adopted; {self.doubled} doubled orders, {self.differing} positions that differ, "
             f"{self.exits_refused} exits refused; {told}"
         )
 
@@ -71,7 +75,7 @@ class TradingSimulation:
         self._chance = random.Random(seed)
         self._folder = folder
         self._clock = Clock()
-        self._venue = Venue(rules, self._clock, fee=0.001)
+        self._venue = Venue(rules, self._clock, fee=0.001, opens=8)
         self._manifest = replace(MANIFEST, bots=BOTS, limits=LIMITS)
         self._cash = self._venue.cash
         self.outcome = Outcome(rules.name)
@@ -87,6 +91,8 @@ class TradingSimulation:
             self._clock.wait(slot + HOUR / 2)
             self._between()
             self._clock.wait(slot + HOUR)
+        while not self._venue.is_open or self._clock() < (self._venue.silent_until or end):
+            self._clock.wait(self._clock() + HOUR)
         self._venue.fill_all()
         self._between(kills=False)
         self._compare()
@@ -130,7 +136,7 @@ class TradingSimulation:
 
     def _attempt(self, bot: Bot, claim: Claim, wants: str) -> bool:
         self._venue.at_once = self._chance.choice([0.0, 0.3, 1.0, 1.0])
-        self._venue.trouble = [self._chance.choice(["", "", "", "answer lost", "request lost"])]
+        self._venue.trouble = [self._chance.choice(BAD_LUCK)]
         steps = Steps(self._chance.randrange(LONGEST) if self._chance.random() < 0.5 else -1)
         with closing(self._ledger()) as ledger:
             try:
@@ -141,6 +147,9 @@ class TradingSimulation:
                 self._decide(bot, claim, wants, ledger, steps)
             except Killed:
                 self.outcome.kills += 1
+                return False
+            except NotSentError:
+                self.outcome.turned_away += 1
                 return False
             except BrokerError:
                 return False
@@ -179,7 +188,7 @@ class TradingSimulation:
             real = cast("Any", ledger)._database
             ledger._database = cast("Any", TracedDatabase(real, steps))
             try:
-                # Two hours later: what has not arrived by then is lost or uncertain.
+                # Two hours later: what has not arrived by then is lost or uncertain. A silent venue says nothing of it.
                 for later in (0, 2):
                     follow(ModelBroker(self._venue, ledger, steps), ledger, self._clock() + later * HOUR)
                 uncertain = [one for one in ledger.open_orders() if one.status == "uncertain"]
@@ -187,6 +196,8 @@ class TradingSimulation:
                     symbols = [symbol for bot in BOTS for symbol in bot.symbols]
                     self.outcome.adopted += len(uncertain)
                     adopt(ModelBroker(self._venue, ledger, steps), ledger, symbols, self._clock())
+            except BrokerError:
+                self.outcome.silences += 1
             except Killed:
                 self.outcome.kills += 1
 
