@@ -57,7 +57,12 @@ def guard() -> None:
 
 def progress(line: str) -> None:
     """Show a line of our own on standard error, over the one that `progress` has shown before."""
-    sys.stderr.flush()
-    stream = sys.__stderr__ if isinstance(sys.stderr, _Printable) and sys.__stderr__ else sys.stderr
+    stream = unguarded_error()
     stream.write(f"\r{printable(line)}\x1b[K")
     stream.flush()
+
+
+def unguarded_error() -> TextIO:
+    """Return standard error as it is, for a bar that moves the cursor. What a bar shows of others must be `printable`."""
+    sys.stderr.flush()
+    return sys.__stderr__ if isinstance(sys.stderr, _Printable) and sys.__stderr__ else sys.stderr

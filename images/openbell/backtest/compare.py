@@ -144,7 +144,7 @@ def _print(rows: Sequence[Row], found: Summary, manifest: Manifest) -> None:
     from rich.console import Console  # noqa: PLC0415 - only where a person reads it
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    console = Console()
+    console = Console(color_system=None, markup=False)  # plain text: nothing that a journal says is a style
     table = Table(title=f"{manifest.name}: where live and backtest differ", title_justify="left")
     for name in ("slot (UTC)", "bot", "symbol", "live", "backtest", "bp", "cost", "why"):
         table.add_column(name, overflow="fold")

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, cast
 
+from openbell import terminal
 from openbell.backtest.kept_history import KeptHistory
 from openbell.manifest import Bot, Schedule
 from openbell.manifest.trading import misspelt
@@ -126,7 +127,7 @@ def _fetch_all(market: HasPast, history: KeptHistory, spans: Sequence[Wanted]) -
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    console = Console(stderr=True)
+    console = Console(file=terminal.unguarded_error())
     text = TextColumn("{task.description:<12} {task.fields[bars]:>10,} bars, to {task.fields[day]}")
     with Progress(text, BarColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
         for wanted in spans:

@@ -83,10 +83,8 @@ def _run(
 ) -> tuple[dict[int, Outcome], float]:
     """Return the outcomes by the setups' index, and how long they took."""
     started = time.monotonic()
-    tell = progress.running(total, started, what)
-    found = dict(sweep.run_all(setups, market, max(1, min(workers, len(setups))), tell))
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    with progress.running(total, what) as tell:
+        found = dict(sweep.run_all(setups, market, max(1, min(workers, len(setups))), tell))
     return found, time.monotonic() - started
 
 

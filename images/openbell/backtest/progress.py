@@ -2,11 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from openbell import terminal
 
-BAR = 30  # characters
 TELL_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -29,21 +29,48 @@ def reading(started: float) -> Callable[[int, int], None]:
     return tell
 
 
-def running(total: int, started: float, what: str = "") -> Callable[[int], None]:
-    """Return what tells of the slots that are done."""
-    told = started
+@contextmanager
+def running(total: int, what: str = "") -> Iterator[Callable[[int], None]]:
+    """Give what tells of the slots that are done."""
+    if not sys.stderr.isatty():
+        yield _lines(total, what)
+        return
+    # A bar without a terminal loads nothing of this.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    text = TextColumn(
+        "{task.description}{task.completed:,.0f} of {task.total:,} slots, {task.fields[rate]:,.0f} a second"
+    )
+    left = TextColumn("left")
+    console, started = Console(file=terminal.unguarded_error()), time.monotonic()
+    columns = (BarColumn(), text, TimeRemainingColumn(), left)
+    # The workers are forked while it is shown: no thread refreshes it, and standard output and error stay as they are.
+    with Progress(*columns, console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as bar:
+        task = bar.add_task(what, total=total, rate=0.0)
+
+        def tell(done: int) -> None:
+            bar.update(task, completed=done, rate=_rate(done, started), refresh=True)
+
+        yield tell
+
+
+def _lines(total: int, what: str) -> Callable[[int], None]:
+    started = told = time.monotonic()
 
     def tell(done: int) -> None:
         nonlocal told
         now = time.monotonic()
-        rate = done / (now - started) if now > started else 0.0
-        left = f", {(total - done) / rate:.0f} s left" if rate > 0 and done < total else ""
-        line = f"{what}{done:,} of {total:,} slots, {rate:,.0f} a second{left}"
-        if sys.stderr.isatty():
-            filled = round(BAR * done / total) if total else BAR
-            terminal.progress(f"[{'#' * filled}{'.' * (BAR - filled)}] {line}")
-        elif now - told >= TELL_EVERY:
+        if now - told >= TELL_EVERY:
             told = now
-            print(f"openbell: {line}", file=sys.stderr, flush=True)
+            rate = _rate(done, started)
+            left = f", {(total - done) / rate:.0f} s left" if rate else ""
+            print(
+                f"openbell: {what}{done:,} of {total:,} slots, {rate:,.0f} a second{left}", file=sys.stderr, flush=True
+            )
 
     return tell
+
+
+def _rate(done: int, started: float) -> float:
+    return done / max(time.monotonic() - started, 1e-9)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -145,8 +146,11 @@ def test_a_strategy_on_made_up_prices_is_compared_with_itself(tmp_path: Path) ->
         capture_output=True,
         text=True,
         timeout=120,
+        env={**os.environ, "FORCE_COLOR": "1"},  # as on a terminal
     )
     assert (done.returncode, done.stderr) == (0, "")
+    assert "where live and backtest differ" in done.stdout
+    assert "x1b" not in done.stdout, "escapes are shown as text"
     assert "49 slots, 49 of them ran live" in done.stdout
     assert "49 decisions were the same, 0 were not" in done.stdout
     with (tmp_path / "out" / "compare.csv").open() as file:
