@@ -13,14 +13,14 @@ from openbell import answers
 from openbell.journal import stamp
 from openbell.ledger import Ledger
 from openbell.ledger.records import MOVED
-from openbell.moving.control import control_to_database, control_to_files
 from openbell.moving.lines import lines_to_database, lines_to_files
 from openbell.moving.rows import MoveError, Part, fill_database, fill_file, is_same, parts_of, put_in_place
 from openbell.paths import LEDGER as LEDGER_FILE
+from openbell.postgres.control_copy import control_to_database, control_to_files
 from openbell.postgres.database import Database
 from openbell.postgres.journal_copy import keep_cursor, put
 from openbell.postgres.ledger import schema_of
-from openbell.postgres.tables import SHARED, SHARED_SCHEMA
+from openbell.postgres.tables import ALERTS, SHARED, SHARED_SCHEMA
 from openbell.renaming import Volumes
 
 __all__ = ["MoveError", "Moved", "strategies", "to_database", "to_files"]
@@ -80,7 +80,7 @@ def to_files(volumes: Volumes, strategy: str, url: str, at: datetime) -> Moved:
         said = _claim(shared, strategy, "")
         rows = sum(fill_file(part) for part in parts)
         lines = lines_to_files(shared, volumes.journal, strategy)
-        control_to_files(shared, url, volumes.control, strategy)
+        control_to_files(shared, volumes.control, strategy)
         put(volumes.journal / strategy / answers.FILE, said)
         parts[0].database.execute(_MARK, (MOVED, f"to files at {stamp(at)}"))
     for part in reversed(parts):  # the ledger last: until it is there, no loop starts with files
@@ -90,7 +90,12 @@ def to_files(volumes: Volumes, strategy: str, url: str, at: datetime) -> Moved:
 
 def strategies(url: str) -> list[str]:
     """Return the strategies that have ever run with the database."""
-    return [str(name) for (name,) in _shared(url).execute("SELECT strategy FROM owners ORDER BY strategy")]
+    return [
+        str(name)
+        for (name,) in _shared(url).execute(
+            "SELECT strategy FROM owners WHERE strategy <> ? ORDER BY strategy", (ALERTS,)
+        )
+    ]
 
 
 def _shared(url: str) -> Database:

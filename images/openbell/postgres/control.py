@@ -71,11 +71,19 @@ class PostgresControl(Control):
 
     def request(self, bot: str, by: str, at: datetime, slot: datetime | None = None) -> Request:
         """Ask for a run of the bot now, or as a slot that has passed; its loop takes the request within seconds."""
+        return self._ask(Request(os.urandom(6).hex(), bot, by, at, slot))
+
+    def request_flatten(self, by: str, at: datetime) -> Request:
+        """Ask the loop to close all that the strategy holds."""
+        return self._ask(Request(os.urandom(6).hex(), "", by, at, flatten=True))
+
+    def _ask(self, request: Request) -> Request:
         for old in self.requests():
-            if abs(at - old.requested_at) >= KEEP_REQUESTS:
+            if abs(request.requested_at - old.requested_at) >= KEEP_REQUESTS:
                 self._database.execute(_REMOVE, (self._strategy, f"{_REQUEST}{old.id}"))
-        request = Request(os.urandom(6).hex(), bot, by, at, slot)
-        content = {"bot": bot, "by": by, "requested_at": stamp(at), "slot": stamp(slot) if slot else None}
+        slot = stamp(request.slot) if request.slot else None
+        content = {"bot": request.bot, "by": request.by, "requested_at": stamp(request.requested_at), "slot": slot}
+        content |= {"flatten": True} if request.flatten else {}
         self._database.execute(_WRITE, (self._strategy, f"{_REQUEST}{request.id}", json.dumps(content)))
         return request
 
@@ -86,7 +94,9 @@ class PostgresControl(Control):
             at = instant(content.get("requested_at"))
             if name.startswith(_REQUEST) and at is not None:
                 bot, by = str(content.get("bot")), str(content.get("by", "unknown"))
-                found.append(Request(name.removeprefix(_REQUEST), bot, by, at, instant(content.get("slot"))))
+                is_flatten = content.get("flatten") is True
+                slot = instant(content.get("slot"))
+                found.append(Request(name.removeprefix(_REQUEST), bot, by, at, slot, is_flatten))
         return sorted(found, key=lambda request: request.requested_at)
 
     def requests_version(self) -> int:

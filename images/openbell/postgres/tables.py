@@ -66,6 +66,7 @@ CREATE TABLE IF NOT EXISTS cash_entries (
 );
 """
 
+ALERTS = "supervisor's alerts"  # among the owners: which supervisor sends them; no strategy has this name
 SHARED_SCHEMA = "openbell"  # of what all strategies have in common
 SHARED = """
 CREATE TABLE IF NOT EXISTS journal (
@@ -79,6 +80,7 @@ CREATE TABLE IF NOT EXISTS owners (
     strategy TEXT COLLATE "C" PRIMARY KEY, epoch BIGINT NOT NULL, until TIMESTAMPTZ NOT NULL, owner TEXT NOT NULL,
     host TEXT NOT NULL, beat TEXT NOT NULL DEFAULT '', answers TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS hosts (host TEXT COLLATE "C" PRIMARY KEY, until TIMESTAMPTZ NOT NULL);
 CREATE TABLE IF NOT EXISTS control (
     strategy TEXT COLLATE "C" NOT NULL, name TEXT COLLATE "C" NOT NULL, content TEXT NOT NULL, PRIMARY KEY (strategy, name)
 );

@@ -9,9 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -20,8 +21,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from openbell import clock
+from openbell.desired_state import DATABASE
 from openbell.foreign_files import is_shortage
-from openbell.manifest import load_all
+from openbell.manifest import Manifest, load_all
 from openbell.paths import PathError, prepare
 from openbell.supervisor import own_records, settings_history
 from openbell.supervisor.alerts import settings as alert_settings
@@ -37,6 +39,9 @@ from openbell.supervisor.telegram.settings import from_environment as telegram_s
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, Readers, WebApp, readers, token_from_environment
 from openbell.supervisor.web.connections import server_config
+
+if TYPE_CHECKING:
+    from openbell.supervisor.shared_database import SharedDatabase
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 60.0  # seconds without a step of the watch after which the process ends itself, with its stacks in the log
@@ -88,13 +93,18 @@ def main(arguments: Sequence[str]) -> int:
         manifests = watched_strategies.watched
         known = [manifest.name for manifest in manifests]
         settings_history.remember_all(settings.state, settings.strategies, known, clock.now())
-        watch = Watch(manifests, errors, settings.journal, settings.control, store)
+        shared = _shared_database(settings, manifests)
+        known_hosts = (lambda: shared.hosts) if shared is not None else None
+        watch = Watch(manifests, errors, settings.journal, settings.control, store, known_hosts)
 
         def on_skew(skew: float) -> None:
             watch.clock_skew_s = skew
 
         folders = settings.state, settings.control
-        alerts = AlertService(alert_options, manifests, *folders, store, clock.now, on_skew, modules, settings.address)
+        may_send = (lambda: shared.hosts.may_send(clock.now())) if shared is not None else (lambda: True)
+        alerts = AlertService(
+            alert_options, manifests, *folders, store, clock.now, on_skew, modules, settings.address, may_send
+        )
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)
     except (PathError, ValueError, sqlite3.Error, OSError) as error:
@@ -106,11 +116,23 @@ def main(arguments: Sequence[str]) -> int:
     for rejected in errors:
         for problem in rejected.problems:
             log.error("manifest.rejected", problem=str(problem))
-    with listening, closing(store), closing(alerts):
+    with listening, closing(store), closing(alerts), closing(shared) if shared is not None else nullcontext():
+        if shared is not None:
+            shared.start()
         try:
             return Service(watch, alerts, settings, file, watched_strategies, library_log).run(listening)
         finally:
             library_log.report_dropped(everything=True)
+
+
+def _shared_database(settings: Settings, manifests: Sequence[Manifest]) -> "SharedDatabase | None":
+    """Return what follows the database that hosts share; None without one."""
+    if not os.environ.get(DATABASE):
+        return None
+    from openbell.supervisor.shared_database import SharedDatabase  # noqa: PLC0415 - its driver takes 7 MB
+
+    folders = {"journal": settings.journal, "control": settings.control, "state": settings.state}
+    return SharedDatabase(os.environ[DATABASE], [manifest.name for manifest in manifests], folders, clock.now)
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from openbell.own_days_file import OwnDaysFile
 from openbell.supervisor.health.control_state import Deployments, Pauses
 from openbell.supervisor.health.facts import WatchPeriod
 from openbell.supervisor.health.machine_monitor import MachineMonitor
+from openbell.supervisor.health.shared_hosts import SharedHosts
 from openbell.supervisor.health.snapshot import Snapshot, next_snapshot
 from openbell.supervisor.health.strategy_monitor import StrategyMonitor
 from openbell.supervisor.health.watch_gaps import WatchGaps
@@ -22,6 +23,7 @@ from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
 from openbell.supervisor.ingest.slot_ledger import LAST_LINE, SlotLedger
+from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.shared_accounts import SharedAccounts
 from openbell.supervisor.store import freed_memory, retention
 from openbell.supervisor.store.store import Store
@@ -51,8 +53,16 @@ class Watch:
     """Watches all strategies. One thread calls `step`; any thread may read `snapshot`."""
 
     def __init__(
-        self, manifests: Iterable[Manifest], errors: Iterable[ManifestError], journal: Path, control: Path, store: Store
+        self,
+        manifests: Iterable[Manifest],
+        errors: Iterable[ManifestError],
+        journal: Path,
+        control: Path,
+        store: Store,
+        hosts: Callable[[], SharedHosts] | None = None,
     ) -> None:
+        """hosts: returns what is known of the database that hosts share, and of them."""
+        self._hosts = hosts
         self.snapshot: Snapshot | None = None  # None until the journals have been read once
         self.passed_over = 0  # lines of the journals that could not be read or understood
         # Seconds that our clock is ahead of another machine's, as the dead-man ping measures it.
@@ -113,9 +123,18 @@ class Watch:
                 self._read(state, now)
                 if self.snapshot is None and state.reader.behind and now - self._began_at < FIRST_SNAPSHOT:
                     return 0.0
-                self._advance(state, now)
+                hosts = self._hosts() if self._hosts is not None else None
+                if hosts is None or not hosts.is_blind(now):
+                    self._advance(state, now)
                 self._sweep_store(state, now)
-            self._judge(state, now, period)
+            if hosts is not None and hosts.is_blind(now):
+                self._machine.check(now, self.clock_skew_s)
+                unknown = (
+                    f"{hosts.host} has no answer from the database" if hosts.lost_since else "The database is back"
+                )
+                self._show_blind(now, f"{unknown}: what you see is what was known before", hosts.conditions(now))
+            else:
+                self._judge(state, now, period, hosts.conditions(now) if hosts is not None else ())
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) and not foreign_files.is_shortage(error):
                 raise
@@ -124,21 +143,25 @@ class Watch:
             if isinstance(error, OSError):
                 own_error = f"The supervisor cannot watch now ({error.strerror}): what you see is what it knew before"
             self._machine.check(now, self.clock_skew_s, store_error=own_error)
-            known = self.snapshot
-            conditions = tuple(one for one in known.conditions if one.strategy) if known else ()
-            self.snapshot = next_snapshot(
-                known,
-                now,
-                known.strategies if known else (),
-                (self._machine.conditions, conditions),
-                own_error=own_error,
-                last_fault=self._last_fault,
-                deployment=self._deployments.current(now),
-                reading=known.reading if known else (),
-                is_blind=True,
-            )
+            self._show_blind(now, own_error)
             raise
         return 0.0 if state.reader.behind else self._wait_after(state, now)
+
+    def _show_blind(self, now: datetime, own_error: str, shared: tuple[Condition, ...] = ()) -> None:
+        """Publish what was known before, with what is wrong with the machine and the database now."""
+        known = self.snapshot
+        conditions = tuple(one for one in known.conditions if one.strategy) if known else ()
+        self.snapshot = next_snapshot(
+            known,
+            now,
+            known.strategies if known else (),
+            (self._machine.conditions, shared, conditions),
+            own_error=own_error,
+            last_fault=self._last_fault,
+            deployment=self._deployments.current(now),
+            reading=known.reading if known else (),
+            is_blind=True,
+        )
 
     def _load(self, now: datetime) -> _State:
         bots = [bot for manifest in self._manifests.values() for bot in manifest.bots]
@@ -178,7 +201,7 @@ class Watch:
             if state.reader.is_up_to_date(monitor.name):
                 monitor.advance_slots(state.ledger, now)
 
-    def _judge(self, state: _State, now: datetime, period: WatchPeriod) -> None:
+    def _judge(self, state: _State, now: datetime, period: WatchPeriod, shared: tuple[Condition, ...]) -> None:
         deployment = self._deployments.current(now)
         self._machine.check(now, self.clock_skew_s, journal_error=state.reader.root_error)
         for monitor in state.monitors:
@@ -193,7 +216,7 @@ class Watch:
             self.snapshot,
             now,
             [monitor.view for monitor in state.monitors if monitor.view is not None],
-            (self._machine.conditions, *(monitor.conditions for monitor in state.monitors)),
+            (self._machine.conditions, shared, *(monitor.conditions for monitor in state.monitors)),
             own_error=state.reader.root_error,
             last_fault=self._last_fault,
             deployment=deployment,

@@ -19,6 +19,9 @@ from openbell.supervisor.store.damage import is_damage
 FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
 LONGEST_RETRY = timedelta(minutes=10)
 GIVE_UP = timedelta(days=1)  # for a message whose incident is over
+# For a message that is another host's supervisor's to send: if that one is gone, this one owns the alerts within this time.
+ELSEWHERE = timedelta(minutes=3)
+RECHECK = 2.0  # seconds until it is asked again whose they are
 LONGEST_WAIT = 30.0  # seconds between two reads of the outbox
 
 log = structlog.get_logger()
@@ -55,8 +58,16 @@ class Worker:
     """Sends the messages that wait for one channel, one with each `step`."""
 
     def __init__(
-        self, channel: Channel, settings: AlertSettings, path: Path, sender: Sender, clock: Callable[[], datetime]
+        self,
+        channel: Channel,
+        settings: AlertSettings,
+        path: Path,
+        sender: Sender,
+        clock: Callable[[], datetime],
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
+        """may_send: tells whether alerts are this supervisor's to send, where hosts share their strategies."""
+        self._may_send = may_send
         self.channel = channel
         self._settings = settings
         self._outbox = Outbox(path, channel.name)
@@ -77,6 +88,11 @@ class Worker:
         now = self._clock()
         if at > now:
             return min(LONGEST_WAIT, (at - now).total_seconds())
+        if not self._may_send():
+            if now - delivery.stored_at < ELSEWHERE:
+                return RECHECK
+            self._outbox.told_elsewhere(delivery, now)
+            return 0.0
         self._store_result(delivery, self._sender.send(self.channel, delivery.message))
         return 0.0
 

@@ -13,7 +13,7 @@ CANARY_STRATEGY = "openbell canary"  # no folder can have this name
 JOIN = timedelta(minutes=2)  # a condition that comes later than this after the newest member is a new incident
 
 # How an outage of the machine, the Docker engine or a container shows, in whatever order.
-OUTAGE = frozenset({"never_started", "stalled", "stopped", "crash_loop", "missed", "interrupted"})
+OUTAGE = frozenset({"host_gone", "never_started", "stalled", "stopped", "crash_loop", "missed", "interrupted"})
 # A stream is judged only while its loop is up: what is wrong with it is its feed, or the network, and no outage.
 STREAMS = frozenset({"stream_ended", "stream_silent"})
 # The reason of these is a line of an error: bots with the same line have one cause.
@@ -32,10 +32,10 @@ def cause_of(condition: Condition, symbols: Sequence[str] = ()) -> str:
     """Return the cause that a condition points to. symbols: those of its bot."""
     if condition.strategy == CANARY_STRATEGY:
         return CANARY
-    if not condition.strategy:
-        return f"machine: {condition.kind}"
     if condition.kind in OUTAGE:
         return "outage"
+    if not condition.strategy:
+        return f"machine: {condition.kind}"
     if condition.kind in STREAMS:
         return "streams"
     if condition.kind in BY_ERROR:

@@ -48,6 +48,14 @@ class Outbox:
                 (milliseconds(now), self._channel),
             )
 
+    def told_elsewhere(self, delivery: Delivery, now: datetime) -> None:
+        """Mark a delivery as one that the supervisor of another host has sent."""
+        with transaction(self._database):
+            self._database.execute(
+                "UPDATE deliveries SET state = 'superseded', ended_at = ? WHERE id = ? AND state = 'waiting'",
+                (milliseconds(now), delivery.id),
+            )
+
     def failing(self) -> tuple[int, datetime | None]:
         """Return how often in a row the channel has failed, and since when."""
         row = self._database.execute(

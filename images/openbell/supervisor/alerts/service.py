@@ -38,6 +38,7 @@ class AlertService:
         on_skew: Callable[[float], None],
         modules: Mapping[str, str] = MappingProxyType({}),
         address: str = "",
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         """modules: by scheme, the Apprise plugins that the check of the channels has found. address: the page's, for links."""
         file = folder / FILE
@@ -52,7 +53,9 @@ class AlertService:
         self._incidents = Incidents(self._alert_store, settings, store.faults, self.links.to)
         self._canary = CanaryRunner(control)
         self._sender = SenderClient(clock, modules=modules)
-        self._workers = Workers([Worker(channel, settings, file, self._sender, clock) for channel in settings.channels])
+        self._workers = Workers(
+            [Worker(channel, settings, file, self._sender, clock, may_send) for channel in settings.channels]
+        )
         self._cycles = 0
         self._deadman = (
             Deadman(settings.deadman_url, settings.deadman_every, file, lambda: self._cycles, clock, on_skew)

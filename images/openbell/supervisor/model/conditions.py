@@ -105,5 +105,13 @@ KINDS: Mapping[str, Kind] = {
         "had damaged records, which were rebuilt",
         "Look at the machine's disk: `dmesg` names what fails; the file put aside may be deleted",
     ),
+    "database_lost": Kind(
+        "cannot reach the database that hosts share",
+        "Nothing trades without it: look at the database, its network, its certificate and its password",
+    ),
+    "host_gone": Kind(
+        "has lost a host",
+        "Look at that machine; what it ran goes on elsewhere if the reason says so",
+    ),
     "clock_wrong": Kind("has a clock that is wrong", "Look at the machine's time synchronisation (`timedatectl`)"),
 }

@@ -1,6 +1,5 @@
-"""The changes that the page and the API can make: desired state, as files that the strategies' loops read."""
+"""The changes that the page and the API can make: desired state, where the strategies' loops read it."""
 
-import os
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,8 +8,9 @@ from typing import NoReturn
 
 from starlette.exceptions import HTTPException
 
-from openbell import answers, control
-from openbell.control import Control, Halt, Pause, Request
+from openbell import answers, desired_state
+from openbell.control import Halt, Pause, Request
+from openbell.desired_state import control_of
 from openbell.journal import instant
 from openbell.manifest import parse_duration
 from openbell.supervisor.health.snapshot import BotView, StrategyView
@@ -70,13 +70,13 @@ def _reason(content: Mapping[str, object]) -> str:
 
 def apply(root: Path, view: StrategyView, bot: BotView, wanted: Pause | None) -> bool:
     """Pause a bot, or resume it if `wanted` is None; return whether that changed anything."""
-    of_strategy = _control(root, view.name)
+    of_strategy = control_of(root, view.name)
     try:
         if wanted is None:
             return of_strategy.resume(bot.id) or bot.status == "paused"
         of_strategy.pause(bot.id, wanted)
-    except OSError as error:
-        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+    except desired_state.CANNOT_KEEP as error:
+        raise _cannot_be_kept(error) from None
     return True
 
 
@@ -93,14 +93,12 @@ def parse_halt(content: Mapping[str, object], now: datetime) -> Halt:
 
 def apply_halt(root: Path, wanted: Halt | None) -> bool:
     """Stop all orders, or let them be sent again if `wanted` is None; return whether that changed anything."""
-    if os.environ.get("OPENBELL_DATABASE"):
-        raise HTTPException(409, "several hosts share these strategies: use make halt or make unhalt")
     try:
         if wanted is None:
-            return control.unhalt(root)
-        control.halt(root, wanted)
-    except OSError as error:
-        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+            return desired_state.unhalt(root)
+        desired_state.halt(root, wanted)
+    except desired_state.CANNOT_KEEP as error:
+        raise _cannot_be_kept(error) from None
     return True
 
 
@@ -112,26 +110,26 @@ def request_run(root: Path, journal: Path, view: StrategyView, bot: BotView, now
         raise HTTPException(409, f"{bot.id} is running already")
     if view.status == "down":
         raise HTTPException(409, f"{view.name} takes no requests: {view.reason}")
-    of_strategy = _control(root, view.name)
+    of_strategy = control_of(root, view.name)
     try:
         taken = answers.read(journal / view.name).requests
         waiting = [one for one in of_strategy.requests() if one.id not in taken and abs(now - one.requested_at) < FRESH]
         if any(one.bot == bot.id for one in waiting):
             raise HTTPException(409, f"a run of {bot.id} is asked for already")
         return of_strategy.request(bot.id, BY, now)
-    except OSError as error:
-        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+    except desired_state.CANNOT_KEEP as error:
+        raise _cannot_be_kept(error) from None
 
 
 def request_flatten(root: Path, view: StrategyView, now: datetime) -> Request:
     """Ask a strategy's loop to close all that it holds; 409 if it is down."""
     if view.status == "down":
         raise HTTPException(409, f"{view.name} takes no requests: {view.reason}; use make flatten")
-    of_strategy = _control(root, view.name)
+    of_strategy = control_of(root, view.name)
     try:
         return of_strategy.request_flatten(BY, now)
-    except OSError as error:
-        raise HTTPException(503, f"the control volume cannot be written ({error.strerror})") from None
+    except desired_state.CANNOT_KEEP as error:
+        raise _cannot_be_kept(error) from None
 
 
 def parse_flatten(content: Mapping[str, object], strategy: str) -> None:
@@ -140,11 +138,9 @@ def parse_flatten(content: Mapping[str, object], strategy: str) -> None:
         raise HTTPException(422, f'it closes all that the strategy holds: confirm it with {{"confirm": "{strategy}"}}')
 
 
-def _control(root: Path, strategy: str) -> Control:
-    """Return what the strategy's loop obeys; 409 where that is a database, which the supervisor does not know."""
-    if os.environ.get("OPENBELL_DATABASE"):
-        raise HTTPException(409, "several hosts share this strategy: use make pause, make resume or make run")
-    return Control(root, strategy)
+def _cannot_be_kept(error: Exception) -> HTTPException:
+    where = f"the control volume cannot be written ({error.strerror})" if isinstance(error, OSError) else str(error)
+    return HTTPException(503, where)
 
 
 def _refuse(name: str, content: Mapping[str, object], allowed: str) -> NoReturn:

@@ -63,10 +63,14 @@ class Scene:
         self.now = NOW
         self.errors: dict[str, str] = {}
         self.sent: list[tuple[str, str]] = []
+        self.may_send = True
         self.memory = AlertStore(open_database(self.file))
         with self.memory.transaction():
             self.memory.set_channels(settings.channels, NOW)
-        self.workers = {one.name: Worker(one, settings, self.file, self, lambda: self.now) for one in settings.channels}
+        self.workers = {
+            one.name: Worker(one, settings, self.file, self, lambda: self.now, lambda: self.may_send)
+            for one in settings.channels
+        }
 
     def send(self, channel: Channel, message: Message) -> SendResult:
         """Answer what the test says."""
@@ -113,6 +117,24 @@ def test_a_message_goes_once_to_each_channel(scene: Scene) -> None:
     scene.store(message(), "first", "second")
     scene.run(HOUR)
     assert sorted(scene.sent) == [("first", "message 1"), ("second", "message 1")]
+
+
+def test_what_is_another_supervisors_to_send_waits_and_is_dropped(scene: Scene) -> None:
+    """If that one is gone within some minutes, the message is sent here; else it was told."""
+    scene.may_send = False
+    scene.store(message(1), "first")
+    scene.run(MINUTE)
+    assert scene.sent == []
+    scene.may_send = True
+    scene.run(MINUTE)
+    assert scene.sent == [("first", "message 1")]
+    scene.may_send = False
+    scene.store(message(2), "first")
+    scene.run(4 * MINUTE)
+    scene.may_send = True
+    scene.run(HOUR)
+    assert scene.sent == [("first", "message 1")]
+    assert scene.states()[-1] == ("first", "superseded")
 
 
 def test_a_dead_channel_is_tried_on_and_its_fallback_is_used(scene: Scene) -> None:
