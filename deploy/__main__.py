@@ -16,7 +16,7 @@ from deploy.cli import arguments, operate
 from deploy.cli.known import must_exist
 from deploy.docker import compose, generated, profiles
 from deploy.errors import CommandError, of_the_machine
-from deploy.hosts import config
+from deploy.hosts import config, several
 from deploy.kubernetes import command as kubernetes
 from deploy.local import demo
 from deploy.local import run as local
@@ -167,7 +167,7 @@ def write_function(settings: Settings, options: Namespace) -> int:
 COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "up": up,
     "setup": setup,
-    "ps": operate.ps,
+    "ps": several.overview(operate.ps),
     "down": down,
     "logs": operate.logs,
     "run": operate.run,
@@ -196,9 +196,9 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "move-to-database": database.move_to,
     "move-from-database": database.move_from,
     "upgrade": upgrade.upgrade,
-    "deploy": deploy,
+    "deploy": several.in_order("deploy")(deploy),
     "move-to": move_to,
-    "rollback": rollback,
+    "rollback": several.in_order("rollback")(rollback),
     "releases": list_releases,
     "crontab": crontab,
     "backtest": backtests.backtest,

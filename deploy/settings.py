@@ -40,6 +40,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_BLACKOUT": _SUPERVISORS,
     "OPENBELL_DATABASE": (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
+    "OPENBELL_HOST": (re.compile(r"[\w][\w.-]*"), "a machine's name, such as vps"),
     "OPENBELL_REGISTRY": (
         re.compile(r"[a-z0-9][\w.:/-]*"),
         "a registry and a folder in it, such as registry.example.org/me",

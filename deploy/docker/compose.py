@@ -205,6 +205,11 @@ def journal(strategy: str, symbol: str | None, since: str | None) -> Inside:
     return Inside(SUPERVISOR, ("journal", *options, "--", strategy))
 
 
+def owners() -> Inside:
+    """Print which host runs each strategy."""
+    return Inside(SUPERVISOR, ("owners",))
+
+
 def alert_test() -> Inside:
     """Send one message to each channel, from where alerts are sent."""
     return Inside(SUPERVISOR, ("alert-test",))

@@ -102,9 +102,12 @@ def only_volumes(service: str, body: Mapping[str, Any], known: Iterable[str]) ->
 def _environment(pod: Pod, service: Mapping[str, Any]) -> list[Object]:
     """Return what the service's environment sets; what may be secret is taken from a Secret."""
     found: list[Object] = []
+    given = {one["name"] for one in pod.environment}
     for name, value in (service.get("environment") or {}).items():
         if name.endswith(FILE) and name.removesuffix(FILE) in service["environment"]:
             continue  # Compose's secret file; here the Secret has the value
+        if name in given:
+            continue
         if name in pod.secrets:
             reference = {"secretKeyRef": {"name": pod.secrets[name], "key": name}}
             found.append({"name": name, "valueFrom": reference})

@@ -19,6 +19,8 @@ from deploy.ssh.connection import Host
 from deploy.transfer import HostImages, Shipment
 from openbell.manifest import load_all, strategy_folders
 
+NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine
+
 
 @dataclass(frozen=True)
 class ReleaseDraft:
@@ -34,7 +36,7 @@ class ReleaseDraft:
 
 def use(host: Host) -> None:
     """From here on, this process and what it starts see the host's settings in front of .env's, as Compose does."""
-    os.environ.update(host.environment | {"COMPOSE_PROJECT_NAME": host.project})
+    os.environ.update({NAME: host.name} | host.environment | {"COMPOSE_PROJECT_NAME": host.project})
 
 
 def images(configuration: Tree, log: Log) -> None:

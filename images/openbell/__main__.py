@@ -23,6 +23,7 @@ COMMANDS = {
     "next": ("openbell.commands.next", "list the coming slots of every bot"),
     "calendar": ("openbell.commands.calendar", "show the coming sessions, half days and closures of calendars"),
     "own-days": ("openbell.commands.own_days", "tell loops and supervisor of closures that the user has added"),
+    "owners": ("openbell.commands.owners", "show which host runs each strategy, where hosts share a database"),
     "journal": ("openbell.commands.journal", "print journal lines of one strategy"),
     "run-now": ("openbell.commands.run_now", "run a bot of this container now and print what it decided"),
     "pause": ("openbell.commands.pause", "pause a bot of this container"),
