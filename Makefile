@@ -200,7 +200,7 @@ provision: ## Prepare a bare Debian or Ubuntu server for deploys: HOST=vps [YES=
 	$(deploy) provision
 
 .PHONY: deploy
-deploy: ## Deploy between two runs, and roll back on failure: HOST=vps [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle] [YES=1]
+deploy: ## Deploy between two runs, and roll back on failure: HOST=vps or HOST=a,b [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle] [YES=1]
 	$(call need,HOST,vps)
 	@scripts/docker-ready
 	$(deploy) deploy
@@ -303,7 +303,7 @@ test-mutants: ## Change the code of limits, positions and recovery in 650 places
 test-hosts: ## Simulate 5,000 histories of several hosts, then kill and freeze real loops on a real PostgreSQL: [SEED=1]
 	@scripts/python-ready dev
 	@$(python) -m tests.hosts.simulation --seed "$${SEED:-1}" --seeds 5000
-	@$(python) -m pytest -q -s tests/hosts
+	@OPENBELL_TEST_HOSTS=whole $(python) -m pytest -q -s tests/hosts
 
 .PHONY: test-ported
 test-ported: ## Build an image of each ported strategy, kill its container in the middle of a year, and compare the books (minutes)

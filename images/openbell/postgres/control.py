@@ -82,8 +82,14 @@ class PostgresControl(Control):
             if abs(request.requested_at - old.requested_at) >= KEEP_REQUESTS:
                 self._database.execute(_REMOVE, (self._strategy, f"{_REQUEST}{old.id}"))
         slot = stamp(request.slot) if request.slot else None
-        content = {"bot": request.bot, "by": request.by, "requested_at": stamp(request.requested_at), "slot": slot}
-        content |= {"flatten": True} if request.flatten else {}
+        content: Content = {
+            "bot": request.bot,
+            "by": request.by,
+            "requested_at": stamp(request.requested_at),
+            "slot": slot,
+        }
+        if request.flatten:
+            content["flatten"] = True
         self._database.execute(_WRITE, (self._strategy, f"{_REQUEST}{request.id}", json.dumps(content)))
         return request
 
