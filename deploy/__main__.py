@@ -9,14 +9,26 @@ from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import backtests, backups, database, move, own_folder, packages, processes, scaffold, target, upgrade
+from deploy import (
+    backtests,
+    backups,
+    database,
+    move,
+    own_folder,
+    packages,
+    processes,
+    scaffold,
+    several_hosts,
+    target,
+    upgrade,
+)
 from deploy.capacity.command import plan
 from deploy.check import check, must_pass
 from deploy.cli import arguments, operate
 from deploy.cli.known import must_exist
 from deploy.docker import compose, generated, profiles
 from deploy.errors import CommandError, of_the_machine
-from deploy.hosts import config, several
+from deploy.hosts import config
 from deploy.kubernetes import command as kubernetes
 from deploy.local import demo
 from deploy.local import run as local
@@ -167,7 +179,7 @@ def write_function(settings: Settings, options: Namespace) -> int:
 COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "up": up,
     "setup": setup,
-    "ps": several.overview(operate.ps),
+    "ps": several_hosts.overview(operate.ps),
     "down": down,
     "logs": operate.logs,
     "run": operate.run,
@@ -196,9 +208,9 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "move-to-database": database.move_to,
     "move-from-database": database.move_from,
     "upgrade": upgrade.upgrade,
-    "deploy": several.in_order("deploy")(deploy),
+    "deploy": several_hosts.in_order("deploy")(deploy),
     "move-to": move_to,
-    "rollback": several.in_order("rollback")(rollback),
+    "rollback": several_hosts.in_order("rollback")(rollback),
     "releases": list_releases,
     "crontab": crontab,
     "backtest": backtests.backtest,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from deploy import several_hosts as several
 from deploy.errors import CommandError
-from deploy.hosts import several
 from deploy.settings import Settings
 
 Asked = list[tuple[str, str]]
