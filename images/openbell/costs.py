@@ -65,3 +65,8 @@ SCHEDULES: Mapping[str, Costs] = MappingProxyType({
     "kraken": Costs(commission=Decimal(40)),
     "coinbase": Costs(commission=Decimal(60)),
 })  # fmt: skip
+
+
+def expected(costs: Costs, broker: str) -> Costs:
+    """Return what orders at a broker cost: as the manifest says, or else as an exchange publishes it."""
+    return SCHEDULES.get(broker.partition(":")[2], FREE) if costs == FREE else costs

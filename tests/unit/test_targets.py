@@ -90,8 +90,8 @@ class Prices:
 class Desk:
     """A bot with three symbols on the paper account."""
 
-    def __init__(self, folder: Path) -> None:
-        write(folder, 'timezone = "UTC"\n[[bot]]\nid = "b"\nat = "15:00"\nsymbols = ["A", "B", "C"]\n')
+    def __init__(self, folder: Path, more: str = "") -> None:
+        write(folder, f'timezone = "UTC"\n{more}[[bot]]\nid = "b"\nat = "15:00"\nsymbols = ["A", "B", "C"]\n')
         self.folder = folder
         self.manifest = load(folder / "demo")
         self.market = Prices()
@@ -102,7 +102,7 @@ class Desk:
         """Return the context of the next slot, or of the same one again."""
         self.slot += timedelta(0) if again else timedelta(minutes=1)
         journal = Journal(self.folder / "journal", "demo", "boot", echo=False)
-        broker = PaperBroker(self.folder, self.market, self.slot)
+        broker = PaperBroker(self.folder, self.market, self.slot, self.manifest.costs)
         run = Run(self.manifest.bots[0], self.slot, "r", 1)
         return Context(self.manifest, run, self.market, broker, self.ledger, journal, lambda: self.slot)
 
@@ -132,6 +132,22 @@ def test_a_rebalance_brings_each_symbol_to_its_weight(desk: Desk) -> None:
     assert desk.held()["A"] == 375.0
     assert "B" not in desk.held()
     assert desk.held()["C"] == pytest.approx(7500, rel=0.006)
+
+
+@pytest.mark.parametrize("costs", ["coinbase", "kraken", "ibkr-fixed", "free"])
+@pytest.mark.parametrize("weights", [{"A": 1.0}, {"A": 0.5, "B": 0.5}, {"A": 0.2, "B": 0.3, "C": 0.9}])
+def test_a_rebalance_of_everything_is_paid_with_its_commissions(
+    tmp_path: Path, weights: dict[str, float], costs: str
+) -> None:
+    """No purchase is turned away for the commission of those before it, then and when prices have moved."""
+    desk = Desk(tmp_path, f'[costs]\nschedule = "{costs}"\nslippage = 20\n')
+    for price in (10.0, 17.0, 6.0):
+        desk.market.prices["C"] = price
+        context = desk.context()
+        placed = context.rebalance(weights, reason="all of it")
+        assert {one.status for one in placed.values()} <= {"filled"}
+        assert context.cash >= 0
+    assert desk.held().keys() == weights.keys()
 
 
 def test_a_second_rebalance_of_the_same_weights_sends_nothing(desk: Desk) -> None:

@@ -40,7 +40,9 @@ class MarketContext(RunContext):
         such symbol or timeframe.
         """
         at = self.slot
-        ask = self._source(extended=extended, adjusted=adjusted) if extended or not adjusted else self._market.bars
+        # A pair is traded always and never split: its bars are all of them, and as they were paid.
+        is_plain = "/" in symbol or (adjusted and not extended)
+        ask = self._market.bars if is_plain else self._source(extended=extended, adjusted=adjusted)
         if (count is None) == (start is None):
             msg = "bars are asked for by a count or by their start"
             raise StrategyError(msg)

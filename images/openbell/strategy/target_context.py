@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
+from openbell.costs import expected
 from openbell.order_terms import MARKET
 from openbell.position import ZERO, decimal
 from openbell.strategy.order_context import OrderContext
@@ -75,7 +76,7 @@ class TargetContext(OrderContext):
         buys = [one for one in rest if one.difference >= 0]
         # Asked for now: what was sold and has filled is cash.
         cash = decimal(self.cash) if any(one.difference > 0 for one in buys) else ZERO
-        for trade in targets.purchases(buys, smallest, cash):
+        for trade in targets.purchases(buys, smallest, cash, expected(self._manifest.costs, self._manifest.broker)):
             self._trade(trade, reason, event, placed)
         return placed
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from openbell.costs import FREE, Costs
 from openbell.position import ZERO
 from openbell.trading.order_size import SizeRules
 
-CUSHION = Decimal("0.005")  # of what is bought: prices move before an order fills, and commissions are paid
+CUSHION = Decimal("0.005")  # of what is bought: prices move before an order fills
+TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,30 @@ def sales(wanted: Iterable[Wanted], smallest: Decimal) -> list[Trade]:
     return [_trade(one, one.difference, smallest) for one in wanted if one.difference < 0]
 
 
-def purchases(wanted: Iterable[Wanted], smallest: Decimal, cash: Decimal) -> list[Trade]:
+def purchases(wanted: Iterable[Wanted], smallest: Decimal, cash: Decimal, costs: Costs = FREE) -> list[Trade]:
     """Return what is to be bought with this cash: where it is short, each purchase is smaller by the same part."""
     buys = [one for one in wanted if one.difference >= 0]
-    needed = sum((one.difference * one.price for one in buys if one.target > 0), ZERO) * (1 + CUSHION)
-    part = min(Decimal(1), max(ZERO, cash) / needed) if needed else Decimal(1)
+    part = _payable(buys, max(ZERO, cash), costs)
     # What closes a short position is bought whole.
     return [_trade(one, one.difference * (part if one.target > 0 else 1), smallest, part) for one in buys]
+
+
+def _payable(buys: Iterable[Wanted], cash: Decimal, costs: Costs) -> Decimal:
+    """Return which part of all purchases the cash pays. A smallest commission makes a smaller order dearer, so it is tried again."""
+    opening = [one for one in buys if one.target > 0]
+    part = Decimal(1)
+    for _ in range(TRIES):
+        needed = sum((_paid(one, one.difference * part, costs) for one in opening), ZERO)
+        if needed <= cash:
+            break
+        part *= cash / needed
+    return part
+
+
+def _paid(one: Wanted, quantity: Decimal, costs: Costs) -> Decimal:
+    """Return the cash that a purchase may take."""
+    amount = quantity * costs.slipped(one.price, "buy") * (1 + CUSHION)
+    return amount + costs.commission_of(quantity, amount)
 
 
 def _trade(one: Wanted, difference: Decimal, smallest: Decimal, part: Decimal = Decimal(1)) -> Trade:

@@ -73,6 +73,15 @@ def test_bars_since_an_instant(tmp_path: Path) -> None:
         ctx.bars("AAPL", "15m", 5, adjusted=False)
 
 
+def test_bars_of_a_pair_are_all_of_them_as_they_were_paid(tmp_path: Path) -> None:
+    """A coin has no sessions and no splits: neither option takes or adds anything, at any market."""
+    ctx = context(tmp_path, FIRST, symbol="BTC/USD")
+    found = ctx.bars("BTC/USD", "15m", 5)
+    assert ctx.bars("BTC/USD", "15m", 5, adjusted=False) == found
+    assert ctx.bars("BTC/USD", "15m", 5, extended=True) == found
+    assert ctx.bars("BTC/USD", "15m", start=FIRST - timedelta(minutes=75), extended=True, adjusted=False) == found
+
+
 @pytest.mark.parametrize("slot, is_open, opens", [
     ("2026-11-27T14:29", False, "2026-11-27T14:30"),
     ("2026-11-27T15:00", True, "2026-11-27T14:30"),
