@@ -5,19 +5,17 @@ Nothing here runs strategy code, and nothing here waits.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from itertools import pairwise
 
 import schedule
 
 from openbell import heartbeat
-from openbell.control import Halt, Request
 from openbell.journal import BACKFILL, Journal
 from openbell.ledger import Claim, Ledger
-from openbell.manifest import Bot, Manifest, windows
+from openbell.manifest import Bot, Manifest
 from openbell.runner import orphans, output
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.arming import Arming
@@ -30,94 +28,59 @@ from openbell.runner.processes import Launcher
 from openbell.runner.request_refusals import refusal, slot_refusal
 from openbell.runner.runs import Active, Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
-from openbell.slots import count_slots, last_slot, next_slot
+from openbell.runner.slot_progress import SlotProgress
+from openbell.runner.streams import Streams
+from openbell.runner.unwritten import Unwritten
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
-TICK = timedelta(microseconds=1)
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds from one start of a stream to the next
-RAN_WELL = 10.0  # seconds; a stream that ran so long had its connection: what cut it is no reason to wait
-OWED_FOR = timedelta(days=1)  # for so long slots are owed when it is unknown which were decided on
 RUN_UP = (
     0.002  # seconds before a slot at which the loop wakes once, so that code and data are in the processor's caches
 )
-TRUSTED = 300.0  # seconds after which a clock that was set back counts as right, unless it is set ahead again
-REPLAYED = timedelta(seconds=60)  # of a clock that is set back by no more than this, all slots are told already
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
 
 
 @dataclass(frozen=True)
-class Revival:
-    """When a stream that has ended may be started again: soon after it ran for a while, else after pauses that grow."""
+class LoopServices:
+    """What a loop works with.
 
-    at: float  # elapsed seconds
-    pause: float = 0.0  # seconds
-    started_at: float | None = None  # elapsed seconds; None while it does not run
+    follower: follows open orders between slots; without one they are queried before each run.
+    armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
+    flattening: closes what is held when a person asks for it.
+    """
 
-    def started(self, steady: float) -> "Revival":
-        """Return the revival of a stream that is started now."""
-        return replace(self, started_at=steady)
-
-    def ended(self, steady: float) -> "Revival":
-        """Return the revival of a stream that has ended now."""
-        began = steady if self.started_at is None else self.started_at
-        if steady - began >= RAN_WELL:
-            return Revival(steady + FIRST_PAUSE, FIRST_PAUSE)
-        pause = FIRST_PAUSE if self.pause == 0 else min(2 * self.pause, LONGEST_PAUSE)
-        return Revival(began + pause, pause)
+    clock: Clock
+    ledger: Ledger
+    journal: Journal
+    control: LoopControl
+    launcher: Launcher
+    follower: OrderFollower | None = None
+    armed: ArmedRuns | None = None
+    flattening: Flattening | None = None
 
 
 class Loop:
     """The loop of one strategy."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        clock: Clock,
-        ledger: Ledger,
-        journal: Journal,
-        control: LoopControl,
-        launcher: Launcher,
-        boot_id: str,
-        trigger: str = "loop",
-        follower: OrderFollower | None = None,
-        armed: ArmedRuns | None = None,
-        flattening: Flattening | None = None,
-    ) -> None:
-        """follower: follows open orders between slots; without one they are queried before each run.
-
-        armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
-        flattening: closes what is held when a person asks for it.
-        """
-        self._follower = follower
-        self._flattening = flattening
+    def __init__(self, manifest: Manifest, services: LoopServices, boot_id: str, trigger: str = "loop") -> None:
+        clock, ledger, journal = services.clock, services.ledger, services.journal
+        self._follower, self._flattening = services.follower, services.flattening
         self._manifest = manifest
         self._clock = clock
         self._ledger = ledger
         self._journal = journal
-        self._control = control
+        self._control = services.control
         self._boot_id = boot_id
         self._trigger = trigger
-        self._halt: Halt | None = None
         self._bots = {bot.id: bot for bot in manifest.bots}
-        self._runs = Runs(clock, ledger, journal, control, launcher, manifest, armed)
-        self._decided: dict[str, datetime] = {}  # per bot: slots up to here are decided on
-        # Per bot: slots up to here have their outcome. Later than `_decided` only after the clock was set back: then
-        # such a slot may still run, but is not passed over a second time.
-        self._settled: dict[str, datetime] = {}
-        # Per bot: slots up to here were accounted for when the clock was set back, and are no more.
-        self._replayed: dict[str, datetime] = {}
-        self._trusted_at = float("-inf")  # elapsed seconds
-        self._skips: list[Skip] = []  # decided, not yet in the journal
-        self._set_back: dict[str, datetime] = {}  # per bot: from here on slots are owed; not yet in the ledger
-        self._unaccounted: list[tuple[str, datetime]] = []  # in the journal, not yet in the ledger
+        self._runs = Runs(clock, ledger, journal, services.control, services.launcher, manifest, services.armed)
+        self._progress = SlotProgress(self._bots, ledger)
+        self._unwritten = Unwritten(clock, journal, ledger)
+        self._streams = Streams(self._bots, self._runs, services.control)
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}
-        self._arming = Arming(armed, self._jobs, self._runs, control) if armed else None
-        self._streams: dict[str, Revival] = {}
+        self._arming = Arming(services.armed, self._jobs, self._runs, services.control) if services.armed else None
         self._next_due: datetime | None = None
-        self._clock_steps: list[float] = []  # seconds; noticed, not yet in the journal
-        self._own_days = control.own_days()
-        self._refusals: list[tuple[Request, str]] = []  # with the reason; not yet in the journal
+        self._own_days = services.control.own_days()
         self._requests_version = -1
         self._beat_at = float("-inf")
         self._hold_until = float("-inf")
@@ -141,32 +104,13 @@ class Loop:
         """
         now = self._clock.now()
         self._own_days.reload()
-        accounted: list[tuple[str, datetime]] = []
-        schedules: dict[str, str] = {}
+        self._progress.begin(now, self._steady, reach_back=reach_back)
         for bot in self._manifest.bots:
-            until = self._ledger.accounted_until(bot.id)
-            fact, meaning = f"schedule of {bot.id}", repr(bot.schedule)
-            if until is not None and until > now + REPLAYED:
-                # The clock was ahead when this was written. What has really been decided is known by the claims.
-                self._replayed[bot.id] = until
-                until = max(self._ledger.newest_claim(bot.id, now) or now, now - OWED_FOR)
-                self._ledger.account_back([(bot.id, until)])
-                self._trusted_at = self._steady + TRUSTED
-            # A new bot, or one with a new schedule, owes no slot of the time before.
-            if until is None or self._ledger.fact(fact) != meaning:
-                until = now - bot.shift - bot.grace - TICK if reach_back else now
-                accounted.append((bot.id, until))
-                schedules[fact] = meaning
-            self._settled[bot.id] = until
-            self._decided[bot.id] = min(until, now)  # it is later than now if the clock was ahead
             if bot.is_stream:
-                self._streams[bot.id] = Revival(at=self._clock.elapsed())
+                self._streams.add(bot.id, self._clock.elapsed())
                 continue
-            job = SlotJob(bot, partial(self._decided.__getitem__, bot.id), self._clock, self._timetable)
+            job = SlotJob(bot, partial(self._progress.decided.__getitem__, bot.id), self._clock, self._timetable)
             self._jobs[bot.id] = job.do(self._due, bot)
-        if accounted:  # in one step each: on a slow disk a step takes a second
-            self._ledger.account(accounted)
-            self._ledger.remember_all(schedules)
         for claim in unfinished:
             self._runs.queue(claim, self._bots[claim.bot], claimed=True)
         self._find_next_due()
@@ -184,19 +128,20 @@ class Loop:
         if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()
             self._find_next_due()
-        for bot_id in self._streams if self.draining else ():
-            self._runs.stop_stream(bot_id, steady)
+        if self.draining:
+            self._streams.stop(steady)
         if steady >= self._hold_until:
             try:
-                self._write_clock_steps(now)
-                self._write_halt(now)
+                self._progress.write_set_back()
+                self._unwritten.write_clock_steps(now)
+                self._obey_halt(now)
                 if not self.draining:
                     self._take_requests(now)
-                self._write_refusals(now)
-                self._write_skips()
+                self._unwritten.write_refusals(now)
+                self._unwritten.write_skips()
                 self._runs.end(steady)
                 if not self.draining:
-                    self._tend_streams(now, steady)
+                    self._tend(now, steady)
                     self._pass_over_late(now)
                     self._runs.start(steady)
                 self._beat(now, steady)
@@ -217,11 +162,11 @@ class Loop:
         for bot in self._manifest.bots:
             busy = self._runs.of(bot.id) is not None
             decision = decide(
-                bot, self._decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id), draining=True
+                bot, self._progress.decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id), draining=True
             )
             self._skip(decision.skips)
-        self._write_refusals(now)
-        self._write_skips()
+        self._unwritten.write_refusals(now)
+        self._unwritten.write_skips()
         self._journal.write("service_stop", now, reason=reason)
         self._journal.sync()
         heartbeat.end(self._journal.folder)
@@ -242,72 +187,48 @@ class Loop:
         now = self._clock.now()
         waiting = self._runs.of(bot.id)
         busy = waiting is not None and waiting.claimed
-        decision: Decision = decide(bot, self._decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id))
+        decision: Decision = decide(
+            bot, self._progress.decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id)
+        )
         if waiting is not None and not waiting.claimed and decision.has_slots:
             # What still waits for room gives way to the newer slot: one run a bot, on the newest bars.
             self._pass_over(waiting, "coalesced", now)
         self._skip(decision.skips)
         if decision.skips:
-            self._decided[bot.id] = decision.skips[-1].last
+            self._progress.decided[bot.id] = decision.skips[-1].last
         if decision.run is not None:
-            self._decided[bot.id] = decision.run
+            self._progress.decided[bot.id] = decision.run
             claim = Claim(bot.id, decision.run, self._runs.id_of(bot, decision.run), 1, self._trigger, now)
             self._runs.queue(claim, bot)
 
-    def _tend_streams(self, now: datetime, steady: float) -> None:
-        """Keep each stream running, unless its bot is paused or in a blackout, and open orders followed."""
+    def _tend(self, now: datetime, steady: float) -> None:
+        """Keep open orders followed and streams running."""
         if self._follower is not None:
             self._follower.tend(steady)
-        for bot_id, revival in self._streams.items():
-            pause = self._control.paused(bot_id)
-            if self._runs.of(bot_id) is None and revival.started_at is not None:
-                revival = self._streams[bot_id] = revival.ended(steady)  # noqa: PLW2901 - it is what it has become
-            blackout = windows.covering(self._bots[bot_id].schedule.blackout, now)
-            if blackout or (pause is not None and pause.holds(now)):
-                self._runs.stop_stream(bot_id, steady)
-            elif self._runs.of(bot_id) is None and steady >= revival.at:
-                self._streams[bot_id] = revival.started(steady)
-                self._runs.queue(Claim(bot_id, now, new_run_id(), 1, "stream", now), self._bots[bot_id])
+        self._streams.tend(now, steady)
+
+    def _obey_halt(self, now: datetime) -> None:
+        halt = self._control.halted()
+        self._control.acknowledge(halt)
+        self._unwritten.write_halt(halt, now)
 
     def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
         bot, slot = waiting.bot, waiting.claim.slot
         self._runs.drop(bot.id)
         if waiting.request is not None:
-            self._refusals.append((waiting.request, "a slot of this bot came due while the request waited for room"))
+            self._unwritten.refuse(waiting.request, "a slot of this bot came due while the request waited for room")
             return
         late = now > bot.start_by(slot)
         self._skip([Skip(bot.id, slot, slot, 1, "missed" if late else "skipped", "late" if late else reason)])
 
     def _skip(self, skips: Iterable[Skip]) -> None:
-        """Take in skips for the journal, without the slots that were passed over already by a clock that was ahead."""
-        for skip in self._without_claimed(skips):
-            settled = self._settled[skip.bot]
-            if skip.first > settled:
-                self._skips.append(skip)
-            elif skip.last > settled:
-                schedule = self._bots[skip.bot].schedule
-                first, count = next_slot(schedule, settled), count_slots(schedule, settled, skip.last)
-                self._skips.append(replace(skip, first=first or skip.last, count=count))
-
-    def _without_claimed(self, skips: Iterable[Skip]) -> Iterator[Skip]:
-        """Yield skips without the slots that have run already, while the clock was ahead."""
-        for skip in skips:
-            ran = self._ledger.claimed_slots(skip.bot, skip.first, skip.last)
-            if not ran:
-                yield skip
-                continue
-            schedule = self._bots[skip.bot].schedule
-            for start, end in pairwise([skip.first - TICK, *ran, skip.last]):
-                until = end - TICK if end in ran else end
-                first, last = next_slot(schedule, start), last_slot(schedule, start, until)
-                if first is not None and last is not None and first <= last:
-                    yield replace(skip, first=first, last=last, count=count_slots(schedule, start, until))
+        self._unwritten.skip(self._progress.unsettled(skips))
 
     def _pass_over_late(self, now: datetime) -> None:
         for waiting in self._runs.unclaimed():
             if now > waiting.bot.catch_up_by(waiting.claim.slot) and not waiting.may_start_late:
                 self._pass_over(waiting, "late", now)
-        self._write_skips()
+        self._unwritten.write_skips()
 
     def _find_next_due(self) -> None:
         self._next_due = min((job.next_run for job in self._jobs.values() if job.next_run is not None), default=None)
@@ -315,30 +236,20 @@ class Loop:
             self._arming.rescheduled()
 
     def _clock_stepped(self, now: datetime, step: float) -> None:
-        self._clock_steps.append(step)
+        self._unwritten.clock_stepped(step)
         if step > 0:
-            if self._steady < self._trusted_at:
-                # Setting it back was the mistake: what was accounted for before that is again.
-                for bot_id, replayed in self._replayed.items():
-                    self._settled[bot_id] = max(self._settled[bot_id], min(replayed, now))
+            self._progress.set_ahead(now, self._steady)
             return
-        # Slots that a clock set too far ahead made us pass over come due after all; what has run stays claimed.
-        for bot_id, decided in self._decided.items():
-            waiting = self._runs.of(bot_id)
-            is_open = waiting is not None and not waiting.claimed and waiting.request is None
-            settled = max(self._settled[bot_id], decided - TICK if is_open else decided)
-            if settled > now + REPLAYED:
-                # Slots that are yet to come are not accounted for: what will not run of them then is to be told.
-                self._replayed[bot_id] = max(settled, self._replayed.get(bot_id, settled))
-                settled = now
-                self._set_back[bot_id] = now
-                self._trusted_at = self._steady + TRUSTED
-            self._settled[bot_id] = settled
-            self._decided[bot_id] = min(decided, now)
+        self._progress.set_back(now, self._steady, self._is_open)
         for waiting in self._runs.rewind(now):
             if waiting.request is not None:
-                self._refusals.append((waiting.request, "the clock was set back: ask again"))
+                self._unwritten.refuse(waiting.request, "the clock was set back: ask again")
         self._reschedule()
+
+    def _is_open(self, bot_id: str) -> bool:
+        """Tell whether the bot's newest slot waits and is not claimed."""
+        waiting = self._runs.of(bot_id)
+        return waiting is not None and not waiting.claimed and waiting.request is None
 
     def _reschedule(self) -> None:
         """Take the next slots anew: the clock was set back, or the calendars have changed."""
@@ -356,7 +267,7 @@ class Loop:
             if request.flatten:
                 reason = self._flattening.take(request, now) if self._flattening else "this loop closes no positions"
                 if reason:
-                    self._refusals.append((request, reason))
+                    self._unwritten.refuse(request, reason)
                 continue
             bot = self._bots.get(request.bot)
             pause = self._control.paused(request.bot)
@@ -364,9 +275,9 @@ class Loop:
             reason = refusal(request, bot, now, busy=busy, pause=pause)
             if bot is not None and not reason and request.slot is not None:
                 known = self._ledger.outcome_of(bot.id, request.slot)
-                reason = slot_refusal(bot, request.slot, self._decided[bot.id], now, known)
+                reason = slot_refusal(bot, request.slot, self._progress.decided[bot.id], now, known)
             if bot is None or reason:
-                self._refusals.append((request, reason))
+                self._unwritten.refuse(request, reason)
                 continue
             trigger = "manual" if request.slot is None else BACKFILL
             claim = Claim(bot.id, request.slot or now, new_run_id(), 1, trigger, now)
@@ -376,57 +287,11 @@ class Loop:
 
     # Writing
 
-    def _write_clock_steps(self, now: datetime) -> None:
-        if self._set_back:
-            self._ledger.account_back(self._set_back.items())
-            self._set_back.clear()
-        while self._clock_steps:
-            self._journal.write("clock_stepped", now, level="warning", by_s=round(self._clock_steps[0], 3))
-            del self._clock_steps[0]
-
-    def _write_halt(self, now: datetime) -> None:
-        """Say when all orders are halted, and when they are not any more. Each run checks for itself before each order."""
-        halt = self._control.halted()
-        self._control.acknowledge(halt)
-        if halt == self._halt:
-            return
-        if halt is not None:
-            self._journal.write(
-                "trading_halted",
-                now,
-                level="warning",
-                by=halt.by,
-                reason=halt.reason,
-                since=halt.since,
-                exits=halt.exits,
-            )
-        else:
-            self._journal.write("trading_resumed", now)
-        self._halt = halt
-
-    def _write_refusals(self, now: datetime) -> None:
-        while self._refusals:
-            request, reason = self._refusals[0]
-            fields = {"bot": request.bot, "request": request.id, "reason": reason}
-            self._journal.write("request_refused", now, fields, level="warning")
-            del self._refusals[0]
-
-    def _write_skips(self) -> None:
-        while self._skips:
-            skip = self._skips[0]
-            self._journal.write("slot_skipped", self._clock.now(), skip.fields(), level="warning")
-            self._unaccounted.append((skip.bot, skip.last))
-            del self._skips[0]
-        if self._unaccounted:
-            self._journal.sync()
-            self._ledger.account(self._unaccounted)
-            self._unaccounted.clear()
-
     def _beat(self, now: datetime, steady: float) -> None:
         if steady - self._beat_at >= heartbeat.INTERVAL:
             folder = self._journal.folder
-            streams = {bot: at for bot in self._streams if (at := heartbeat.stream_beat(folder, bot))}
-            heartbeat.write(folder, heartbeat.Heartbeat(now, self._boot_id, self._runs.bots(), streams))
+            beat = heartbeat.Heartbeat(now, self._boot_id, self._runs.bots(), self._streams.beats(folder))
+            heartbeat.write(folder, beat)
             self._beat_at = steady
 
     def _cannot_write(self, error: Exception, steady: float) -> None:
@@ -451,6 +316,5 @@ class Loop:
             if self._arming is not None:
                 waits.append(self._arming.wait(now, self._next_due))
         waits.extend(self._runs.waits(steady))
-        # A stream that could be started and is not running is paused: the next step finds that it was resumed.
-        waits.extend(revival.at - steady for revival in self._streams.values() if revival.at > steady)
+        waits.extend(self._streams.waits(steady))
         return max(0.0, min(waits))

@@ -24,7 +24,7 @@ from openbell.own_days_file import publish_own_days
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
-from openbell.runner.loop import Loop
+from openbell.runner.loop import Loop, LoopServices
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
 from openbell.runner.output import Pipe
@@ -156,7 +156,7 @@ def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, 
     journal.redact(loader.secrets(manifest, os.environ))
     control = LoopControl(places.control, manifest.name, journal.folder, boot_id)
     _follow_own_days(places)
-    loop = Loop(manifest, clock, ledger, journal, control, launcher, boot_id, TRIGGER)
+    loop = Loop(manifest, LoopServices(clock, ledger, journal, control, launcher), boot_id, TRIGGER)
     is_new = any(ledger.accounted_until(bot.id) is None for bot in manifest.bots)
     previous_stop = ledger.fact("previous stop") or "clean"
     loop.begin(recover(manifest, ledger, journal, clock.now()), reach_back=True)

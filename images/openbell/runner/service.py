@@ -21,7 +21,7 @@ from openbell.runner import orphans
 from openbell.runner.armed import SHORTEST_LEAD, ArmedRuns
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.flattening import Flattening
-from openbell.runner.loop import Loop
+from openbell.runner.loop import Loop, LoopServices
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
 from openbell.runner.order_follower import OrderFollower
@@ -131,8 +131,8 @@ def _serve(
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
     armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
     flattening = Flattening(partial(start_flattening, manifest, places, journal))
-    about = manifest, clock, ledger, journal, control, launcher, boot_id
-    loop = Loop(*about, follower=follower, armed=armed, flattening=flattening)
+    services = LoopServices(clock, ledger, journal, control, launcher, follower, armed, flattening)
+    loop = Loop(manifest, services, boot_id)
     stop: list[str] = []
 
     def drain(number: int, _: object) -> None:

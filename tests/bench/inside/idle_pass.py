@@ -17,7 +17,7 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Manifest, Schedule
 from openbell.runner.clock import SystemClock
-from openbell.runner.loop import Loop
+from openbell.runner.loop import Loop, LoopServices
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.processes import RunProcess
 from openbell.strategy.run_state import Run
@@ -51,7 +51,8 @@ def our_step(bots: int, folder: Path) -> Callable[[], object]:
     journal = Journal(folder / "journal", "many", "bench", echo=False)
     journal.folder.mkdir(parents=True)
     control = LoopControl(folder / "control", "many", journal.folder, "bench")
-    loop = Loop(manifest, clock, Ledger(folder / "ledger.sqlite"), journal, control, NoLauncher(), "bench")
+    services = LoopServices(clock, Ledger(folder / "ledger.sqlite"), journal, control, NoLauncher())
+    loop = Loop(manifest, services, "bench")
     loop.begin([])
     return loop.step
 

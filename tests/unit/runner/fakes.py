@@ -12,7 +12,7 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, load_named
 from openbell.runner.armed import ArmedRuns
-from openbell.runner.loop import Loop
+from openbell.runner.loop import Loop, LoopServices
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.processes import Ending
 from openbell.runner.recovery import recover
@@ -205,16 +205,15 @@ class Rig:
         self.journal = Journal(self.folder / "journal", self.manifest.name, f"boot{self.boots}", echo=False)
         control = self.folder / "control"
         self.loop_control = LoopControl(control, self.manifest.name, self.journal.folder, f"boot{self.boots}")
-        loop = Loop(
-            self.manifest,
+        services = LoopServices(
             self.clock,
             self.ledger,
             self.journal,
             self.loop_control,
             self.launcher,
-            f"boot{self.boots}",
             armed=ArmedRuns(self.launcher, free_memory=lambda: self.free_memory),
         )
+        loop = Loop(self.manifest, services, f"boot{self.boots}")
         previous_stop = self.ledger.fact("previous stop") or "clean"
         self.journal.write("service_start", self.clock.now(), previous_stop=previous_stop)
         self.ledger.remember("previous stop", "unclean")

@@ -29,7 +29,7 @@ from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Limits, Manifest, Schedule
 from openbell.runner import loop as loops
 from openbell.runner.armed import ArmedRuns
-from openbell.runner.loop import Loop
+from openbell.runner.loop import Loop, LoopServices
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.recovery import recover
 from openbell.strategy.executable import StrategyFunction
@@ -185,7 +185,7 @@ class Simulation:
         for method in ("pause", "done"):
             setattr(control, method, self.fate.fated(getattr(control, method), OSError(28, "No space left on device")))
         armed = ArmedRuns(launcher, free_memory=lambda: None)
-        loop = Loop(self.manifest, self.time, ledger, journal, control, launcher, name, armed=armed)
+        loop = Loop(self.manifest, LoopServices(self.time, ledger, journal, control, launcher, armed=armed), name)
         how = "crash"
         try:
             self._begin(loop, ledger, journal)
