@@ -22,7 +22,7 @@ need = @[ -n "$$$(1)" ] || { printf 'openbell: make %s %s=: is missing; for exam
 help: ## List the targets
 	@trap '' PIPE; awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "%s%s\n", (NR > 1 && seen++ ? "\n" : ""), substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) 2>/dev/null || true # a reader such as `head` may stop early
+		/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) 2>/dev/null || true # a reader such as `head` may stop early
 
 .PHONY: setup
 setup: ## Install what is missing, Docker if it can run here, and start nothing
