@@ -16,7 +16,7 @@ class BuyAndHold:
 
     def equity(self, at: datetime) -> float:
         """Return what it is worth at the newest known prices."""
-        return sum(self._worth(symbol, at) for symbol in self._shares)
+        return sum([self._worth(symbol, at) for symbol in self._shares])
 
     def _worth(self, symbol: str, at: datetime) -> float:
         try:

@@ -72,7 +72,8 @@ class OrderChecks:
         is_whole = as_decimal(wanted.quantity) == int(wanted.quantity)
         if cannot := abilities.refusal(self._manifest.broker, wanted.terms, wanted.symbol, own, is_whole=is_whole):
             return Judged(wanted, cannot, {})
-        wanted = replace(wanted, terms=priced(wanted.terms, wanted.side, rules))
+        if (rounded := priced(wanted.terms, wanted.side, rules)) is not wanted.terms:
+            wanted = replace(wanted, terms=rounded)
         sized, reason = self._sized(wanted, rules, slot)
         told: dict[str, object] = {"wanted_qty": wanted.quantity} if sized.quantity != wanted.quantity else {}
         if terms := sized.terms.fields():
@@ -156,7 +157,8 @@ class OrderChecks:
         return [one for one in waiting if self._judged not in {one.client_order_id, leg_of(one.client_order_id)[0]}]
 
     def _differences(self) -> dict[str, list[float]]:
-        kept: dict[str, list[float]] = json.loads(self._ledger.fact(DIFFERENCES) or "{}")
+        text = self._ledger.fact(DIFFERENCES)
+        kept: dict[str, list[float]] = json.loads(text) if text else {}
         return kept
 
     def _refusal(self, order: Order, slot: datetime, now: datetime) -> str:

@@ -51,6 +51,8 @@ def _rounded(quantity: Decimal, step: Decimal) -> Decimal:
 
 def priced(terms: Terms, side: str, rules: SizeRules) -> Terms:
     """Return terms with prices in whole ticks: a limit no worse than it was wanted, a stop the nearest."""
+    if not rules.tick and not rules.tick_below_one:
+        return terms
 
     def near(price: float | None, direction: str = ROUND_HALF_EVEN) -> float | None:
         return None if price is None else rules.price(price, direction)
