@@ -54,7 +54,7 @@ def test_from_nothing_to_a_release_and_back(
         assert second != first
         assert "one line changed" in machine.docker("exec", running["fives"], "cat", "/strategy/strategy.py")
 
-        one.change("fives", "import time\n", "import time\n\nimport no_such_module\n")
+        one.change("fives", "import time\n", "import time\n\n__import__('no_such_module')\n")
         code, said = one.run("deploy")
         assert code == 1
         assert "No module named 'no_such_module'" in said
