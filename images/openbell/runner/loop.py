@@ -6,27 +6,23 @@ Nothing here runs strategy code, and nothing here waits.
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import schedule
 
 from openbell import heartbeat
-from openbell.journal import BACKFILL, Journal
-from openbell.ledger import Claim, Ledger
+from openbell.journal import BACKFILL
+from openbell.ledger import Claim
 from openbell.manifest import Bot, Manifest
 from openbell.runner import orphans, output
-from openbell.runner.armed import ArmedRuns
+from openbell.runner.active import Active
 from openbell.runner.arming import Arming
-from openbell.runner.clock import LONGEST_WAIT, Clock
+from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.decide import Decision, Skip, decide
-from openbell.runner.flattening import Flattening
-from openbell.runner.loop_control import LoopControl
-from openbell.runner.order_follower import OrderFollower
-from openbell.runner.processes import Launcher
+from openbell.runner.loop_services import LoopServices
 from openbell.runner.request_refusals import refusal, slot_refusal
-from openbell.runner.runs import Active, Runs, new_run_id
+from openbell.runner.runs import Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
 from openbell.runner.slot_progress import SlotProgress
 from openbell.runner.streams import Streams
@@ -37,25 +33,6 @@ RUN_UP = (
     0.002  # seconds before a slot at which the loop wakes once, so that code and data are in the processor's caches
 )
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
-
-
-@dataclass(frozen=True)
-class LoopServices:
-    """What a loop works with.
-
-    follower: follows open orders between slots; without one they are queried before each run.
-    armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
-    flattening: closes what is held when a person asks for it.
-    """
-
-    clock: Clock
-    ledger: Ledger
-    journal: Journal
-    control: LoopControl
-    launcher: Launcher
-    follower: OrderFollower | None = None
-    armed: ArmedRuns | None = None
-    flattening: Flattening | None = None
 
 
 class Loop:

@@ -24,9 +24,10 @@ from openbell.own_days_file import publish_own_days
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
 from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
-from openbell.runner.loop import Loop, LoopServices
+from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
+from openbell.runner.loop_services import LoopServices
 from openbell.runner.output import Pipe
 from openbell.runner.processes import Launcher, RunProcess
 from openbell.runner.recovery import recover

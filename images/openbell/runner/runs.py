@@ -1,81 +1,25 @@
-"""Runs in progress: claimed, started, watched, retried, and ended with exactly one outcome."""
+"""Runs in progress: claimed, started and watched. `run_ends.py` writes how they ended."""
 
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 
 from openbell import heartbeat
-from openbell.control import Control, Pause, Request
+from openbell.control import Control, Request
 from openbell.journal import Journal
-from openbell.ledger import Claim, EpochLostError, Ledger
+from openbell.ledger import Claim, Ledger
 from openbell.manifest import Bot, Manifest
+from openbell.runner.active import Active, milliseconds
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending, Launcher, RunProcess
 from openbell.runner.report import Failure
-from openbell.strategy.run_state import Run
+from openbell.runner.run_ends import RunEnds
 
 STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
 KILLED_WAIT = 0.002  # seconds between two looks at whether a killed process has ended
 STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack
-BACKOFF_LONGEST = 30.0  # seconds between two attempts
-
-
-@dataclass
-class Active:
-    """A slot on its way from being due to having an outcome: queued, running, or waiting for its next attempt."""
-
-    claim: Claim
-    bot: Bot
-    queued_at: float  # elapsed seconds
-    request: Request | None = None
-    claimed: bool = False
-    begun: bool = False  # run_start of the current attempt is written
-    started_at: float = 0.0
-    attempt_at: float = 0.0  # elapsed seconds before which the next attempt may not start
-    process: RunProcess | None = None
-    beat: datetime | None = None  # of a stream, the newest
-    beat_at: float = 0.0  # elapsed seconds at which it was noticed
-    asked_to_stop_at: float | None = None  # a stream
-    asked_stack_at: float | None = None  # the attempt is past its time-out
-    stack: str | None = None  # the stack that a timed-out attempt hung in
-    ending: Ending | None = None
-    duration: float = 0.0  # seconds
-    told: bool = False  # the failure is in the journal
-    retry_in: float | None = None  # seconds, if the failure is to be retried
-    ended: bool = False  # run_end is in the journal
-
-    @property
-    def run(self) -> Run:
-        """The run, as a context and the journal know it."""
-        return Run(self.bot, self.claim.slot, self.claim.run_id, self.claim.attempt)
-
-    @property
-    def may_start_late(self) -> bool:
-        """Tell whether the slot's grace does not bind the run."""
-        return self.request is not None or self.bot.is_stream
-
-    @property
-    def start_by(self) -> datetime | None:
-        """The instant after which the current attempt may not start any more; None if it may at any time."""
-        if self.claim.attempt > 1:
-            return self.bot.retry_by(self.claim.slot)
-        return None if self.may_start_late else self.bot.catch_up_by(self.claim.slot)
-
-    @property
-    def times_out_at(self) -> float:
-        """The elapsed seconds at which the attempt is hung: after its start, or a stream's last beat."""
-        return max(self.started_at, self.beat_at) + self.bot.timeout.total_seconds()
-
-    @property
-    def outcome(self) -> str:
-        """How the slot ends, once `ending` is there and no retry follows."""
-        if self.ending is not None and self.ending.failure is None:
-            return "succeeded"
-        return "failed" if self.stack is None else "timed_out"
 
 
 class Runs:
@@ -95,12 +39,12 @@ class Runs:
         self._clock = clock
         self._ledger = ledger
         self._journal = journal
-        self._control = control
         self._launcher = launcher
         self._max_parallel = manifest.max_parallel
         # Which money a run is about.
         self._trade = {"market": manifest.market, "broker": manifest.broker, "money": manifest.money}
         self._active: dict[str, Active] = {}
+        self._ends = RunEnds(clock, ledger, journal, control, self._active)
 
     def of(self, bot_id: str) -> Active | None:
         """Return the bot's run in progress, or None."""
@@ -185,7 +129,7 @@ class Runs:
             if ending is not None:
                 active.process = None
                 if active.stack is not None:
-                    ending = Ending(Failure(_timed_out(active.bot), active.stack))
+                    ending = Ending(Failure(active.timeout_text, active.stack))
                 elif active.asked_to_stop_at is not None:
                     ending = Ending(None)  # however it ended: it was to
                 active.ending = ending
@@ -251,8 +195,8 @@ class Runs:
             now,
             active.run.fields(),
             symbols=active.bot.symbols,
-            lateness_ms=_milliseconds((now - _due(active)).total_seconds()),
-            queue_wait_ms=_milliseconds(steady - max(active.queued_at, active.attempt_at)),
+            lateness_ms=milliseconds((now - active.due).total_seconds()),
+            queue_wait_ms=milliseconds(steady - max(active.queued_at, active.attempt_at)),
             trigger=claim.trigger,
             **self._trade,
             **request,
@@ -282,99 +226,8 @@ class Runs:
             active.ending = Ending(Failure(f"no process could be started for the run: {error}"))
 
     def end(self, steady: float) -> None:
-        """Write down the ends that came, in the journal first; retry what may be retried."""
-        ended: list[tuple[Claim, str]] = []
-        for active in [active for active in self._active.values() if active.ending is not None]:
-            try:
-                if not active.told:
-                    self._ledger.tell_if_owned(active.claim, partial(self._tell_failure, active))
-                    active.told = True
-                if active.retry_in is not None:
-                    self._retry(active, steady + active.retry_in)
-                    continue
-                if not active.ended:
-                    self._ledger.tell_if_owned(active.claim, partial(self._write_end, active))
-                    active.ended = True
-            except EpochLostError:
-                self.drop(active.bot.id)  # the run goes on elsewhere, and is told there
-                continue
-            ended.append((active.claim, active.outcome))
-        if not ended:
-            return
-        # The journal first: should the ledger not get to know, the next loop finds the end in the journal.
-        self._journal.sync()
-        self._ledger.finish(ended)
-        for claim, outcome in ended:
-            if outcome != "succeeded":
-                self._halt(self._active[claim.bot])
-            self.drop(claim.bot)
-
-    def _retry(self, active: Active, at: float) -> None:
-        claim = replace(active.claim, attempt=active.claim.attempt + 1)
-        self._ledger.next_attempt(claim)
-        self._active[claim.bot] = Active(
-            claim, active.bot, active.queued_at, active.request, claimed=True, attempt_at=at
-        )
-
-    def _tell_failure(self, active: Active) -> None:
-        failure = active.ending.failure if active.ending else None
-        if failure is None:
-            return
-        bot, slot, attempt = active.bot, active.claim.slot, active.claim.attempt
-        if self._ledger.is_completed(bot.id, slot):
-            # It did all that it was to do, and only then its process was lost.
-            active.ending = Ending(None)
-            return
-        now = self._clock.now()
-        backoff = min(2.0 ** (attempt - 1), BACKOFF_LONGEST)
-        may_retry = (
-            not bot.is_stream
-            and active.begun
-            and active.stack is None
-            and attempt <= bot.retries
-            and active.request is None
-        )
-        if may_retry and slot <= now and now + timedelta(seconds=backoff) <= bot.retry_by(slot):
-            active.retry_in = backoff
-        self._journal.write(
-            "error",
-            now,
-            active.run.fields(),
-            level="error",
-            error=failure.error,
-            traceback=failure.traceback,
-            will_retry=active.retry_in is not None,
-        )
-
-    def _write_end(self, active: Active) -> None:
-        orders = self._ledger.orders(active.bot.id, active.claim.slot)
-        unsettled = [order.client_order_id for order in orders if order.status == "intended"]
-        self._journal.write(
-            "run_end",
-            self._clock.now(),
-            active.run.fields(),
-            level="info" if active.outcome == "succeeded" else "error",
-            outcome=active.outcome,
-            tick_duration_ms=_milliseconds(active.duration),
-            signal_generated=bool(orders),
-            orders=len(orders),
-            trigger=active.claim.trigger,
-            **({"uncertain_orders": unsettled} if unsettled else {}),
-        )
-
-    def _halt(self, active: Active) -> None:
-        bot, fact = active.bot, f"halted {active.bot.id}"
-        if bot.halt_after == 0:
-            return
-        before = self._ledger.fact(fact)  # after a resume the failures count anew
-        after = datetime.fromisoformat(before) if before else None
-        if self._ledger.failures_in_a_row(bot.id, bot.halt_after, after) < bot.halt_after:
-            return
-        now = self._clock.now()
-        reason = f"{bot.halt_after} failures in a row"
-        self._control.pause(bot.id, Pause(now, None, "openbell", reason))
-        self._journal.write("bot_paused", now, level="error", bot=bot.id, by="openbell", reason=reason)
-        self._ledger.remember(fact, active.claim.slot.isoformat())
+        """Write down the ends that came; retry what may be retried."""
+        self._ends.write(steady)
 
     def waits(self, steady: float) -> Iterable[float]:
         """Yield in how many seconds something is to be done about a run."""
@@ -397,22 +250,6 @@ class Runs:
                 yield active.times_out_at - steady
 
 
-def _timed_out(bot: Bot) -> str:
-    timeout = f"its timeout of {bot.timeout.total_seconds():g} s and was killed"
-    return f"the stream has not beaten for {timeout}" if bot.is_stream else f"the run took longer than {timeout}"
-
-
 def new_run_id() -> str:
     """Return an id that no other run has."""
     return os.urandom(6).hex()
-
-
-def _milliseconds(seconds: float) -> float:
-    return round(seconds * 1000, 3)
-
-
-def _due(active: Active) -> datetime:
-    """Return when a run is due: at its slot with the bot's share of the stagger, which runs that have no slot do not have."""
-    slot = active.claim.slot
-    has_no_slot = active.request is not None or active.bot.is_stream
-    return slot if has_no_slot else slot + active.bot.shift

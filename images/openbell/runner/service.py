@@ -21,9 +21,10 @@ from openbell.runner import orphans
 from openbell.runner.armed import SHORTEST_LEAD, ArmedRuns
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.flattening import Flattening
-from openbell.runner.loop import Loop, LoopServices
+from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_lock import LoopLock
+from openbell.runner.loop_services import LoopServices
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.output import Pipe, say
 from openbell.runner.processes import ArmingLauncher

@@ -17,8 +17,9 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Manifest, Schedule
 from openbell.runner.clock import SystemClock
-from openbell.runner.loop import Loop, LoopServices
+from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
+from openbell.runner.loop_services import LoopServices
 from openbell.runner.processes import RunProcess
 from openbell.strategy.run_state import Run
 

@@ -12,8 +12,9 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, load_named
 from openbell.runner.armed import ArmedRuns
-from openbell.runner.loop import Loop, LoopServices
+from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
+from openbell.runner.loop_services import LoopServices
 from openbell.runner.processes import Ending
 from openbell.runner.recovery import recover
 from openbell.runner.report import Failure

@@ -29,8 +29,9 @@ from openbell.ledger import Ledger
 from openbell.manifest import Anchor, Bot, Limits, Manifest, Schedule
 from openbell.runner import loop as loops
 from openbell.runner.armed import ArmedRuns
-from openbell.runner.loop import Loop, LoopServices
+from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
+from openbell.runner.loop_services import LoopServices
 from openbell.runner.recovery import recover
 from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Market

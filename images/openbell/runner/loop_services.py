@@ -1,0 +1,31 @@
+"""What a loop works with, as one value."""
+
+from dataclasses import dataclass
+
+from openbell.journal import Journal
+from openbell.ledger import Ledger
+from openbell.runner.armed import ArmedRuns
+from openbell.runner.clock import Clock
+from openbell.runner.flattening import Flattening
+from openbell.runner.loop_control import LoopControl
+from openbell.runner.order_follower import OrderFollower
+from openbell.runner.processes import Launcher
+
+
+@dataclass(frozen=True)
+class LoopServices:
+    """The clock, the stores and the parts of one loop.
+
+    follower: follows open orders between slots; without one they are queried before each run.
+    armed: starts the processes of runs ahead of their slots; without it they are started when they are due.
+    flattening: closes what is held when a person asks for it.
+    """
+
+    clock: Clock
+    ledger: Ledger
+    journal: Journal
+    control: LoopControl
+    launcher: Launcher
+    follower: OrderFollower | None = None
+    armed: ArmedRuns | None = None
+    flattening: Flattening | None = None
