@@ -120,6 +120,12 @@ journal: ## Print what a strategy saw and decided: STRATEGY= [SYMBOL=] [SINCE=2h
 	$(call need,STRATEGY,ma_crossover)
 	$(deploy) journal
 
+.PHONY: query
+query: ## Ask the journals by SQL (DuckDB), or keep whole days as Parquet: SQL="SELECT … FROM journal" [SINCE=30d] [TO=folder] [HOST=]
+	@scripts/python-ready host
+	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r requirements-query.txt
+	@$(python) -m deploy query
+
 .PHONY: run
 run: ## Run a strategy now, or a slot that has passed; then it asks first: STRATEGY= [BOT=] [SLOT=] [YES=1] [HOST=]
 	$(call need,STRATEGY,ma_crossover)

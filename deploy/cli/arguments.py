@@ -176,6 +176,12 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         Variable("SINCE", "2h", read=_since, allowed='a duration such as "2h", or a date such as 2026-01-31'),
         ON,
     ),
+    "query": (
+        Variable("SQL", "\"SELECT bot, outcome, count(*) FROM journal WHERE event = 'run_end' GROUP BY ALL\""),
+        Variable("SINCE", "30d", read=_since, allowed='a duration such as "30d", or a date such as 2026-01-31'),
+        Variable("TO", "~/journals"),
+        ON,
+    ),
     "pause": (
         BOT,
         REASON,

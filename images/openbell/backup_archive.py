@@ -38,13 +38,13 @@ class BackupError(Exception):
 
 
 def write(output: BinaryIO, roots: Mapping[str, Path], scratch: Path, at: datetime, *, as_is: bool = False) -> Contents:
-    """Write a backup of these folders and return its list. scratch: an existing folder for one copy of a database at a time.
+    """Write a backup of these folders, by the names in ROOTS, and return its list. scratch: an existing folder for one copy of a database at a time.
 
     as_is: nothing runs, and the files are to be kept as they are, damaged ones too.
     """
     contents: Contents = {}
     with tarfile.open(fileobj=output, mode="w|gz") as archive:
-        for root in ROOTS:
+        for root in (one for one in ROOTS if one in roots):
             for path in _files(roots[root], as_is=as_is):
                 name = f"{root}/{path.relative_to(roots[root]).as_posix()}"
                 try:

@@ -80,10 +80,10 @@ def test_a_link_needs_neither_token_nor_script(browser: Browser, supervisor: Sup
     with Reader(browser, supervisor, LOOKS["phone"], java_script_enabled=False) as reader:
         page = reader.page
         page.goto(supervisor.page + path)
-        page.get_by_label("or").select_option("12h")
-        page.get_by_role("button", name="Snooze").click()
+        page.locator("form.answer select").select_option("12h")
+        page.locator("form.answer").get_by_role("button", name="Snooze").click()
         expect(page.locator("#state")).to_contain_text("snoozed by link until")
-        page.get_by_role("button", name="Acknowledge").click()
+        page.locator("form.answer").get_by_role("button", name="Acknowledge").click()
         expect(page.locator("#state")).to_contain_text(re.compile("acknowledged by link"))
 
 

@@ -43,6 +43,8 @@ WITHOUT_ENGINE = [
         "make halt: BOT= is no variable of this target; allowed: REASON= [EXITS=] [HOST=]",
     ),
     (("journal", "STRATEGY=pulse", "SINCE=yesterday"), 'SINCE=: found "yesterday"; allowed: a duration such as'),
+    (("query",), "SQL= is missing; for example: make query SQL="),
+    (("query", "SQL=SELECT 1", "SINCE=yesterday"), 'SINCE=: found "yesterday"; allowed: a duration such as'),
     (("new", "STRATEGY=prometheus"), "which is the name of a service in compose/metrics.yaml; choose another name"),
     (("new", "STRATEGY=class"), "which is a word of the Python language; choose another name"),
     (("new", "STRATEGY=My Idea"), "allowed: a name such as my_idea"),

@@ -26,13 +26,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--as-is", action="store_true", help="nothing runs: keep the files as they are, damaged ones too"
     )
-    as_is = parser.parse_args(arguments).as_is
+    parser.add_argument("--journal", action="store_true", help="only the journals")
+    options = parser.parse_args(arguments)
     roots = folders(os.environ)
+    parts = {"journal": roots["journal"]} if options.journal else roots
     try:
         roots["supervisor"].mkdir(parents=True, exist_ok=True)
         # A copy of a database may be large: it goes where there is room for the database itself, not into memory.
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=roots["supervisor"]) as scratch:
-            backup_archive.write(sys.stdout.buffer, roots, Path(scratch), clock.now(), as_is=as_is)
+            backup_archive.write(sys.stdout.buffer, parts, Path(scratch), clock.now(), as_is=options.as_is)
         sys.stdout.buffer.flush()
     except (BackupError, OSError, sqlite3.Error) as error:
         told = (isinstance(error, OSError) and error.strerror) or error

@@ -55,8 +55,12 @@ def parse_snooze(content: Mapping[str, object], now: datetime) -> datetime:
         until = instant(content["until"])
     else:
         raise HTTPException(422, 'allowed: either {"for": "2h"} or {"until": "2026-11-27T09:00:00Z"}')
-    if until is None or not now < until <= now + LONGEST_SNOOZE:
-        _refuse("until", content, f"an instant with its offset, at most {LONGEST_SNOOZE.days} days from now")
+    if until is None:
+        _refuse("until", content, "an instant with its offset such as 2026-11-27T09:00:00Z")
+    if not now < until <= now + LONGEST_SNOOZE:
+        raise HTTPException(
+            409, f"until: allowed: an instant that is to come, at most {LONGEST_SNOOZE.days} days from now"
+        )
     return until
 
 
@@ -133,9 +137,10 @@ def request_flatten(root: Path, view: StrategyView, now: datetime) -> Request:
 
 
 def parse_flatten(content: Mapping[str, object], strategy: str) -> None:
-    """Answer 422 unless a request's body confirms what it asks for by the strategy's name."""
+    """Answer 422 or 409 unless a request's body confirms what it asks for by the strategy's name."""
     if dict(content) != {"confirm": strategy}:
-        raise HTTPException(422, f'it closes all that the strategy holds: confirm it with {{"confirm": "{strategy}"}}')
+        code = 409 if set(content) == {"confirm"} and isinstance(content["confirm"], str) else 422
+        raise HTTPException(code, f'it closes all that the strategy holds: confirm it with {{"confirm": "{strategy}"}}')
 
 
 def _cannot_be_kept(error: Exception) -> HTTPException:

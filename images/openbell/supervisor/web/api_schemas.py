@@ -4,7 +4,16 @@ from collections.abc import Mapping
 
 from openbell.supervisor.web.actions import LENGTH, LONGEST_REASON
 from openbell.supervisor.web.answers import ANSWERS
-from openbell.supervisor.web.schemas import INSTANT, TEXT, Schema, list_of, or_null, reference, schema_object
+from openbell.supervisor.web.schemas import (
+    INSTANT,
+    INSTANT_PATTERN,
+    TEXT,
+    Schema,
+    list_of,
+    or_null,
+    reference,
+    schema_object,
+)
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
@@ -96,7 +105,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "SnoozeWish": {
         "oneOf": [
             {**schema_object({"for": _LENGTH}), "additionalProperties": False},
-            {**schema_object({"until": INSTANT}), "additionalProperties": False},
+            {**schema_object({"until": {**TEXT, "pattern": INSTANT_PATTERN}}), "additionalProperties": False},
         ]
     },
     "Answered": schema_object({"incident": _COUNT, "snoozed_until": or_null(INSTANT)}),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from openbell.order_terms import FINAL
+from openbell.supervisor.health.snapshot import BotView, Snapshot
 from openbell.supervisor.model.conditions import KINDS, Condition, Kind
 from openbell.supervisor.model.formatting import dated, milliseconds
 from openbell.supervisor.model.records import MANUAL, DecisionRecord, SlotRecord, why_not
@@ -10,6 +11,7 @@ from openbell.supervisor.model.records import MANUAL, DecisionRecord, SlotRecord
 # A mark of its own for each outcome: colour is never the only sign.
 MARKS = {"succeeded": "✓", "failed": "F", "timed_out": "T", "interrupted": "I", "skipped": "-", "missed": "M", "": "…"}
 OUTCOMES = tuple(MARKS)
+NAMED = 5  # bots in a banner
 _UNKNOWN = Kind("has something wrong", "")
 
 
@@ -60,6 +62,24 @@ def order_state(decision: DecisionRecord) -> str:
     if status in FINAL:
         return status
     return "partly filled" if decision.about.get("filled_qty") else "waiting"
+
+
+def orders_banner(snapshot: Snapshot) -> str:
+    """Return which orders wait, and whose newest order was turned away, in one line; empty if all were filled."""
+    bots = [bot for view in snapshot.strategies for bot in view.bots]
+    told = []
+    if waiting := [bot for bot in bots if bot.open_orders]:
+        count = sum(bot.open_orders for bot in waiting)
+        told.append(f"{count} order{'' if count == 1 else 's'} waiting or of unknown fate: {_names(waiting)}")
+    decided = [(bot, order_state(bot.last_decision)) for bot in bots if bot.last_decision is not None]
+    away = {state: [bot for bot, found in decided if found == state] for state in ("rejected", "refused")}
+    told += [f"the newest order was {state}: {_names(found)}" for state, found in away.items() if found]
+    return "; ".join(told)
+
+
+def _names(bots: Sequence[BotView]) -> str:
+    names = ", ".join(bot.id for bot in bots[:NAMED])
+    return f"{names} and {len(bots) - NAMED} more" if len(bots) > NAMED else names
 
 
 def order_class(state: str) -> str:

@@ -6,7 +6,7 @@ import openbell
 from openbell.supervisor.web.api_schemas import SCHEMAS
 from openbell.supervisor.web.bot_list import SORTS
 from openbell.supervisor.web.money_page import RANGES
-from openbell.supervisor.web.schemas import STATUS, TEXT, Schema, reference
+from openbell.supervisor.web.schemas import INSTANT_PATTERN, STATUS, TEXT, Schema, reference
 
 _MISTAKES = {
     "400": "A parameter or the body makes no sense",
@@ -53,8 +53,6 @@ def _get(text: str, answer: str, *mistakes: str, parameters: list[Schema] | None
     }
 
 
-# An instant in UTC, to the second; others that ISO 8601 knows are understood, too.
-_INSTANT = "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
 _OF_MONEY = [
     _query("range", {"enum": list(RANGES)}, "how far back, a month if not said"),
     _query("strategy", TEXT, "only this one"),
@@ -251,7 +249,7 @@ DESCRIPTION: Schema = {
                     _query("bot", TEXT, "only this bot"),
                     _query("symbol", TEXT, "only this symbol"),
                     _query("q", TEXT, "only lines in which this text occurs"),
-                    _query("at", {**TEXT, "pattern": _INSTANT}, "only lines up to this instant"),
+                    _query("at", {**TEXT, "pattern": INSTANT_PATTERN}, "only lines up to this instant"),
                     _limit(200),
                 ],
             )

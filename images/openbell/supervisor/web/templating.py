@@ -42,6 +42,7 @@ def environment(folder: Path) -> jinja2.Environment:
         milliseconds=milliseconds,
         order_class=labels.order_class,
         order_state=labels.order_state,
+        orders_banner=labels.orders_banner,
         percent=labels.percent,
         manual=MANUAL,
         slot_title=labels.slot_title,

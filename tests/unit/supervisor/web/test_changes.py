@@ -128,9 +128,14 @@ def test_the_trail_is_bounded(client: Client, tmp_path: Path, monkeypatch: pytes
 def test_flatten_asks_to_be_confirmed(client: Client) -> None:
     """By the strategy's name; then its loop finds the request, and the trail has it."""
     path, control = "/api/strategies/pulse/flatten", Control(client.world.control, "pulse")
-    for body in ({}, {"confirm": "yes"}, {"confirm": True}, {"confirm": "pulse", "now": 1}):
+    for body, code in (
+        ({}, 422),
+        ({"confirm": "yes"}, 409),
+        ({"confirm": True}, 422),
+        ({"confirm": "pulse", "now": 1}, 422),
+    ):
         answer = client.change(path, "POST", json=body)
-        assert (answer.status_code, "confirm" in answer.json()["error"]) == (422, True), body
+        assert (answer.status_code, "confirm" in answer.json()["error"]) == (code, True), body
     assert client.ask(path, "POST", json={"confirm": "pulse"}).status_code == 401
     assert client.change("/api/strategies/other/flatten", "POST", json={"confirm": "other"}).status_code == 404
     assert control.requests() == []

@@ -149,3 +149,23 @@ def test_strange_values_break_no_page(quiet: Client, strange: object) -> None:
         "/api/bots",
     ):
         assert quiet.ask(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    "status, more, said",
+    [
+        ("accepted", {}, "1 order waiting or of unknown fate: pulse"),
+        ("rejected", {"broker_reason": "no funds"}, "the newest order was rejected: pulse"),
+        ("", {"action": "refused", "side": "buy", "qty": 0}, "the newest order was refused: pulse"),
+        ("filled", {"filled_qty": 3.0}, ""),
+    ],
+)
+def test_a_banner_says_that_an_order_was_not_filled(
+    quiet: Client, status: str, more: dict[str, object], said: str
+) -> None:
+    """On every page, with the bots' names; none is there when all were filled."""
+    decide(quiet, status, **more)
+    for path in ("/", "/alerts", "/money", "/strategies/pulse"):
+        page = quiet.ask(path).text
+        assert ('id="orders"' in page) is bool(said), path
+        assert said in page, path
