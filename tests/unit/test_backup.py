@@ -263,3 +263,12 @@ def test_cron_makes_a_backup_each_night(data: Path, tmp_path: Path) -> None:
     done = subprocess.run(("sh", "-c", again), env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(list(folder.glob("openbell-*.tar.gz"))) == 1
+
+
+def test_make_query_reads_the_journals_of_an_installation(data: Path) -> None:
+    """All of it as an installation keeps it: the archive has only the journals, and its lines are the table."""
+    done = make(
+        data, "query", "SINCE=2000-01-01", "SQL=SELECT strategy, count(*) > 0 AS there FROM journal GROUP BY strategy"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["strategy,there", "trader,True"]
