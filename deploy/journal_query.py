@@ -133,7 +133,7 @@ def _lines(database: "duckdb.DuckDBPyConnection", files: Sequence[Path]) -> "duc
 def show(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows as a table for a person, as CSV for a program."""
     if not sys.stdout.isatty():
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([names, *rows])
         return
     table = Table(*names)
