@@ -102,7 +102,7 @@ class Stage:
         self._wait("an alert about the missed slot", lambda: any("missed" in one.title for one in self._got))
         runs = self._count("run_end", outcome="succeeded")
         say(f"now {STRATEGY} may start again, as a restart policy would have made it do at once")
-        self.keeper.release(STRATEGY, now())
+        self.keeper.release(STRATEGY)
         self._wait("the restart", lambda: self._count("service_start") >= 2)
         self._wait("the missed slot in the journal", lambda: self._count("slot_skipped", outcome="missed") >= 1)
         self._wait("a run after the restart", lambda: self._count("run_end", outcome="succeeded") > runs)

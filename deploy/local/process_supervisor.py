@@ -12,9 +12,9 @@ from pathlib import Path
 from deploy.docker.engine import in_words
 from deploy.local.processes import Process
 from deploy.log import Log
+from openbell.restarts import NOW, Restart
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a process that died is started again
-RAN_WELL = 60.0  # seconds; a process that lived so long begins with the first pause again
+RAN_WELL = 60.0  # seconds; a process that lived so long is started again soon
 LAST_BYTES = 4096  # of a log, which are searched for its last line
 LARGEST_LOG = 10_000_000  # bytes; at a start, a log that is larger is kept as .old and begun anew
 
@@ -26,10 +26,8 @@ class ManagedProcess:
     wanted: Process
     log: Path
     running: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    started: float = 0.0  # the same as seconds of the epoch
-    start_at: float = 0.0
-    pause: float = FIRST_PAUSE
+    restart: Restart = NOW
+    started: float = 0.0  # when it was started, in seconds of the epoch
     is_held: bool = False  # kept away on purpose
     is_unwanted: bool = False  # leaves for good when it has ended
     kill_at: float | None = None  # it was asked to end, and is killed then
@@ -59,7 +57,7 @@ class ProcessSupervisor:
             if one is None:
                 self.keep(process, log(process.name))
             elif one.wanted.version != process.version or one.is_unwanted:
-                one.wanted, one.is_unwanted, one.start_at, one.pause, one.restarts = process, False, now, FIRST_PAUSE, 0
+                one.wanted, one.is_unwanted, one.restart, one.restarts = process, False, NOW, 0
                 _ask_to_end(one, now + grace)
         for one in self.kept:
             if one.wanted.name not in names:
@@ -73,7 +71,7 @@ class ProcessSupervisor:
                 self._has_ended(one, now)
             if one.running is not None and one.kill_at is not None and now >= one.kill_at:
                 _kill_session(one.running.pid)
-            if one.running is None and not (self.is_ending or one.is_held or one.is_unwanted) and now >= one.start_at:
+            if one.running is None and not (self.is_ending or one.is_held or one.is_unwanted) and now >= one.restart.at:
                 self._start(one, now)
         self.kept = [one for one in self.kept if one.running is not None or not one.is_unwanted]
 
@@ -101,11 +99,11 @@ class ProcessSupervisor:
                 if one.running is not None:
                     one.running.kill()
 
-    def release(self, name: str, now: float) -> None:
+    def release(self, name: str) -> None:
         """Let a process that was kept away start at the next step."""
         for one in self.kept:
             if one.wanted.name == name:
-                one.is_held, one.start_at = False, now
+                one.is_held, one.restart = False, NOW
 
     def running(self) -> list[str]:
         """Return the names of the processes that run."""
@@ -125,7 +123,7 @@ class ProcessSupervisor:
                 stderr=output,
                 start_new_session=True,
             )
-        one.started_at, one.started, one.kill_at = now, time.time(), None
+        one.restart, one.started, one.kill_at = one.restart.started(now), time.time(), None
         self.log.info("started", service=one.wanted.name, process=one.running.pid, log=str(one.log))
 
     def _has_ended(self, one: ManagedProcess, now: float) -> None:
@@ -139,13 +137,10 @@ class ProcessSupervisor:
         if one.is_held:
             self.log.warning(ending, service=one.wanted.name)
             return
-        if now - one.started_at >= RAN_WELL:
-            one.pause = FIRST_PAUSE
-        one.start_at = now + one.pause
+        one.restart = one.restart.ended(now, RAN_WELL)
         one.restarts += 1
         said = last_line(one.log)
-        self.log.warning("starting it again", service=one.wanted.name, it=ending, seconds=one.pause, said=said)
-        one.pause = min(2 * one.pause, LONGEST_PAUSE)
+        self.log.warning("starting it again", service=one.wanted.name, it=ending, seconds=one.restart.pause, said=said)
 
 
 def _ask_to_end(one: ManagedProcess, kill_at: float) -> None:

@@ -20,6 +20,7 @@ ALLOWED = {
     "instants": frozenset[str](),
     "json_values": frozenset[str](),
     "redaction": frozenset[str](),
+    "restarts": frozenset[str](),
     "terminal": frozenset[str](),
     "journal": frozenset({"foreign_files", "json_values", "redaction"}),
     "manifest": frozenset({"calendars", "costs"}),
@@ -44,6 +45,7 @@ ALLOWED = {
             "order_terms",
             "paths",
             "redaction",
+            "restarts",
             "slots",
             # Where hosts share a database: what people want of strategies, and whose the alerts are.
             *("desired_state", "group_commit", "ledger", "position", "postgres"),
@@ -53,7 +55,7 @@ ALLOWED = {
     "commands": EVERYTHING,
     "__main__": EVERYTHING,
     # strategy_user: a pod has to name the user that an image has.
-    "deploy": frozenset({"calendars", "costs", "foreign_files", "manifest", "strategy_user", "terminal"}),
+    "deploy": frozenset({"calendars", "costs", "foreign_files", "manifest", "restarts", "strategy_user", "terminal"}),
 }
 TOP = frozenset({"runner", "supervisor", "commands", "__main__", "deploy"})
 # Former names of modules: strategies written for openbell 0.1.0 import them, and nothing of openbell's own does.

@@ -85,12 +85,13 @@ class ArmedRuns:
         if armed is None or armed.run != run:
             return None
         del self._armed[run.bot.id]
+        process = armed.process.release()
+        # Measured once the run is on its way: it is waited for.
         took = armed.process.seconds_to_get_ready()
         # One that is not ready yet has had the whole lead, and needs longer.
         took = self.lead.total_seconds() if took is None else took
         self._took = max(took, FORGET * self._took)
         self._cost = max(armed.process.memory(), FIRST_COST)
-        process = armed.process.release()
         if process is None:
             self._ended.append(armed.process)
         return process

@@ -84,7 +84,7 @@ class Loop:
         self._progress.begin(now, self._steady, reach_back=reach_back)
         for bot in self._manifest.bots:
             if bot.is_stream:
-                self._streams.add(bot.id, self._clock.elapsed())
+                self._streams.add(bot.id)
                 continue
             job = SlotJob(bot, partial(self._progress.decided.__getitem__, bot.id), self._clock, self._timetable)
             self._jobs[bot.id] = job.do(self._due, bot)
@@ -111,22 +111,27 @@ class Loop:
             try:
                 self._progress.write_set_back()
                 self._unwritten.write_clock_steps(now)
-                self._obey_halt(now)
-                if not self.draining:
-                    self._take_requests(now)
-                self._unwritten.write_refusals(now)
                 self._unwritten.write_skips()
                 self._runs.end(steady)
-                if not self.draining:
-                    self._tend(now, steady)
-                    self._pass_over_late(now)
-                    self._runs.start(steady)
+                self._start(now, steady)
+                # What people ask for comes after what is due to the moment. Each order asks for itself whether it is halted.
+                self._obey_halt(now)
+                if not self.draining and self._take_requests(now):
+                    self._start(now, steady)
+                self._unwritten.write_refusals(now)
                 self._beat(now, steady)
             except (OSError, sqlite3.Error) as error:
                 self._cannot_write(error, steady)
         if self._arming is not None:
             self._arming.step(self._clock.now(), self._next_due, draining=self.draining)
         return self._idle()
+
+    def _start(self, now: datetime, steady: float) -> None:
+        if self.draining:
+            return
+        self._tend(now, steady)
+        self._pass_over_late(now)
+        self._runs.start(steady)
 
     def finish(self, reason: str) -> None:
         """Account for what came due while draining, and say that the loop ends."""
@@ -234,10 +239,12 @@ class Loop:
             job.reschedule()
         self._find_next_due()
 
-    def _take_requests(self, now: datetime) -> None:
+    def _take_requests(self, now: datetime) -> bool:
+        """Queue the runs that people ask for; tell whether there is any."""
         version = self._control.requests_version()
         if version == self._requests_version:
-            return
+            return False
+        queued = False
         for request in self._control.requests():
             # Remembered before it is obeyed: after a crash in between it does not run twice.
             self._control.done(request)
@@ -259,8 +266,10 @@ class Loop:
             trigger = "manual" if request.slot is None else BACKFILL
             claim = Claim(bot.id, request.slot or now, new_run_id(), 1, trigger, now)
             self._runs.queue(claim, bot, request=request)
+            queued = True
         # The version from before the requests were read: one that came since changes it, and is read in the next step.
         self._requests_version = version
+        return queued
 
     # Writing
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openbell.manifest import Manifest, ManifestError, load, strategy_folders
+from openbell.restarts import NOW, Restart
 from openbell.runner import service
 from openbell.strategy_user import become
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a loop that ended is started again
-RAN_WELL = 60.0  # seconds; a loop that lived so long begins with the first pause again
+RAN_WELL = 60.0  # seconds; a loop that lived so long is started again soon
 LONGEST_WAIT = 60.0  # seconds without a signal; a loop that ends sends one
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 AWAITED = STOPS | {signal.SIGCHLD}
@@ -33,9 +33,7 @@ class ManagedLoop:
     folder: Path
     environment: Mapping[str, str]
     process: int | None = None
-    started_at: float = 0.0
-    start_at: float = 0.0
-    pause: float = FIRST_PAUSE
+    restart: Restart = NOW
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     while True:
         now = time.monotonic()
         step(hosted, now)
-        starts = [one.start_at - now for one in hosted if one.process is None]
+        starts = [one.restart.at - now for one in hosted if one.process is None]
         came = signal.sigtimedwait(AWAITED, max(0.0, min([LONGEST_WAIT, *starts])))
         if came is not None and came.si_signo in STOPS:
             break
@@ -97,17 +95,16 @@ def step(hosted: Iterable[ManagedLoop], now: float) -> None:
             ended, status = os.waitpid(one.process, os.WNOHANG)
             if ended:
                 _has_ended(one, os.waitstatus_to_exitcode(status), now)
-        if one.process is None and now >= one.start_at:
-            one.process, one.started_at = _start(one), now
+        if one.process is None and now >= one.restart.at:
+            one.process, one.restart = _start(one), one.restart.started(now)
 
 
 def _has_ended(one: ManagedLoop, code: int, now: float) -> None:
-    if now - one.started_at >= RAN_WELL:
-        one.pause = FIRST_PAUSE
-    line = f"openbell host: {one.folder.name} ended with exit code {code}; it is started again in {one.pause:g} s"
+    one.process, one.restart = None, one.restart.ended(now, RAN_WELL)
+    line = (
+        f"openbell host: {one.folder.name} ended with exit code {code}; it is started again in {one.restart.pause:g} s"
+    )
     print(line, file=sys.stderr, flush=True)
-    one.process, one.start_at = None, now + one.pause
-    one.pause = min(2 * one.pause, LONGEST_PAUSE)
 
 
 def _start(one: ManagedLoop) -> int:

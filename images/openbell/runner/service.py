@@ -159,12 +159,14 @@ def _serve(
             control.close()
             ledger.close()
             return bool(stop)
+        idle = owner.step(loop) if owner else loop.step()
+        # What is not due to the moment comes after the step, which may be a slot's.
         printed.read()
         reconciliation.tend()
         if clock.elapsed() - armed_at >= ARM_EVERY:
             arm_watchdog()
             armed_at = clock.elapsed()
-        clock.wait(min(owner.step(loop) if owner else loop.step(), longest_wait))
+        clock.wait(min(idle, longest_wait))
         if clock.now() - tidied >= timedelta(days=1):
             tidied = tidy(ledger, journal, clock.now())
     reconciliation.end()

@@ -14,7 +14,7 @@ import pytest
 from openbell import heartbeat
 from openbell.journal import Event, since
 from openbell.runner import multi
-from openbell.runner.multi import FIRST_PAUSE, LONGEST_PAUSE, RAN_WELL, ManagedLoop
+from openbell.runner.multi import RAN_WELL, ManagedLoop
 from tests.unit.runner.fakes import wait_for
 
 PATIENCE = 30.0  # seconds
@@ -168,18 +168,16 @@ def test_nothing_to_host(machine: Machine, names: tuple[str, ...], said: str) ->
     assert line.startswith(f"openbell host: {said}; below {machine.root / 'strategies'} there is: ")
 
 
-def test_a_loop_that_keeps_dying_waits_longer_each_time(capsys: pytest.CaptureFixture[str]) -> None:
-    """From a second to a minute; after a good minute it begins with a second again."""
+def test_a_loop_that_died_says_when_it_is_started_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Later each time, until it has run well."""
     one = ManagedLoop(Path("demo"), {})
-    pauses = []
-    for _ in range(8):
-        multi._has_ended(one, 3, now=one.start_at + 1)
-        pauses.append(one.start_at - one.started_at)
-        one.started_at = one.start_at
-    assert pauses[1:] == [1 + pause for pause in (2, 4, 8, 16, 32, LONGEST_PAUSE, LONGEST_PAUSE)]
-    multi._has_ended(one, 1, now=one.started_at + RAN_WELL)
-    assert one.start_at == one.started_at + RAN_WELL + FIRST_PAUSE
-    assert capsys.readouterr().err.count("openbell host: demo ended with exit code") == 9
+    for now in (0.0, 2.0, 5.0, 5.0 + RAN_WELL):
+        one.restart = one.restart.started(now)
+        multi._has_ended(one, 3, now=now if now < RAN_WELL else now + RAN_WELL)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"openbell host: demo ended with exit code 3; it is started again in {pause} s" for pause in (1, 2, 4, 1)
+    ]
 
 
 def test_a_secret_of_two_strategies_reaches_both(machine: Machine) -> None:

@@ -65,7 +65,9 @@ def test_a_stream_that_breaks_is_started_again_after_growing_pauses(rig: NewRig)
     one.launcher.plan = lambda _: BREAKS
     one.run_for(200)
     pauses = [later - earlier for earlier, later in zip(starts(one), starts(one)[1:], strict=False)]
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+    # Each counts from the end of the one before, which the loop notices within a second.
+    grown = [1, 2, 4, 8, 16, 32, 60, 60]
+    assert all(pause <= found <= pause + 1 for found, pause in zip(pauses, grown, strict=True)), pauses
     assert {line["outcome"] for line in one.events("run_end")} == {"failed"}
     assert len({line["run_id"] for line in one.events("run_end")}) == len(one.events("run_end")) == 9
     assert {line["error"] for line in one.events("error")} == {"ConnectionError: the feed was cut"}

@@ -12,10 +12,10 @@ from contextlib import suppress
 
 import structlog
 
+from openbell.restarts import NOW
 from openbell.supervisor.alerts.sender_client import PASSED
 from openbell.supervisor.telegram.settings import TelegramSettings
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds before it is started again
 RAN_WELL = 60.0  # seconds after which a death is the first again
 _LONGEST_LINE = 500
 
@@ -56,9 +56,9 @@ class BotKeeper:
             self._thread.join(2.0)
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
+        restart = NOW
         while not self._stop.is_set():
-            began = time.monotonic()
+            restart = restart.started(time.monotonic())
             try:
                 code = self._live()
             except OSError as error:
@@ -66,11 +66,9 @@ class BotKeeper:
                 log.error("telegram.cannot_start", error=str(error))  # noqa: TRY400 - the machine, not the code
             if self._stop.is_set():
                 return
-            if time.monotonic() - began >= RAN_WELL:
-                pause = FIRST_PAUSE
-            log.warning("telegram.ended", exit_code=code, restart_s=pause)
-            self._sleep(pause)
-            pause = min(LONGEST_PAUSE, pause * 2)
+            restart = restart.ended(time.monotonic(), RAN_WELL)
+            log.warning("telegram.ended", exit_code=code, restart_s=restart.pause)
+            self._sleep(restart.pause)
 
     def _live(self) -> int:
         """Run the process to its end and pass on what it says; return its exit code."""

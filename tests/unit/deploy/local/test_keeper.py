@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.process_supervisor import LARGEST_LOG, LONGEST_PAUSE, RAN_WELL, ProcessSupervisor
+from deploy.local.process_supervisor import LARGEST_LOG, RAN_WELL, ProcessSupervisor
 from deploy.local.processes import Process
 from deploy.log import log_to_stdout
+from openbell.restarts import LONGEST_PAUSE
 from tests.unit.deploy.local.test_local import is_alive
 
 SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
@@ -43,7 +44,7 @@ def test_pauses_grow_to_a_limit_and_begin_anew_after_a_good_time(keeper: Process
     for _ in range(8):
         keeper.step(now)
         end_of(keeper, now)
-        pause = keeper.kept[0].start_at - now
+        pause = keeper.kept[0].restart.at - now
         keeper.step(now + pause - 0.01)
         assert keeper.running() == []
         pauses.append(pause)
@@ -51,7 +52,7 @@ def test_pauses_grow_to_a_limit_and_begin_anew_after_a_good_time(keeper: Process
     assert pauses == [1, 2, 4, 8, 16, 32, LONGEST_PAUSE, LONGEST_PAUSE]
     keeper.step(now)
     end_of(keeper, now + RAN_WELL)
-    assert keeper.kept[0].start_at == now + RAN_WELL + 1
+    assert keeper.kept[0].restart.at == now + RAN_WELL + 1
 
 
 def test_what_is_held_stays_away_until_it_is_released(keeper: ProcessSupervisor, tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_what_is_held_stays_away_until_it_is_released(keeper: ProcessSupervisor,
     end_of(keeper, 1)
     keeper.step(1000)
     assert keeper.running() == []
-    keeper.release("p", 1000)
+    keeper.release("p")
     keeper.step(1000)
     assert keeper.running() == ["p"]
 
