@@ -22,7 +22,7 @@ globals().update(written_for(of_sqlite, without=frozenset() if of_sqlite.IS_WHOL
 @pytest.fixture
 def every() -> int:
     """How many statements lie between two at which an attempt is disturbed."""
-    return 1 if of_sqlite.IS_WHOLE else 9
+    return 1 if of_sqlite.IS_WHOLE else 27
 
 
 @pytest.fixture
