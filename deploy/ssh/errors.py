@@ -92,12 +92,6 @@ def explain(name: str, ssh: str, said: str) -> str:
     return f"{name}: no connection{quoted or ': ssh ended without a word'}; see that `{ssh}` works"
 
 
-def last_words(said: str) -> str:
-    """Return the last line of ssh's that says something."""
-    lines = [line.strip() for line in said.splitlines()]
-    return next((line for line in reversed(lines) if line and not _NOISE.match(line)), "")
-
-
 def reason(said: str) -> str:
     """Return the line that says why: the first with a known meaning, since what follows it is often only its end."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not _NOISE.match(line.strip())]

@@ -22,7 +22,7 @@ from deploy.transfer.layer_cache import LayerCache
 Compression = Literal["zstd", "gzip"]
 
 _OCI = "application/vnd.oci.image"
-_SMALL = 4 << 20  # bytes; so little is packed as tightly as can be, which takes no time that anybody would notice
+_SMALL = 4 << 20  # bytes; data up to this size is compressed at the highest level, which takes no noticeable time
 _PIECE = 1 << 20
 _WINDOW = 25  # 32 MB, which is also what unpacking takes of the host's memory
 

@@ -77,7 +77,7 @@ def test_a_host_whose_engine_does_not_run(engine: docker.DockerClient, tmp_path:
 
 
 def test_a_host_with_an_old_engine(server: Site) -> None:
-    """It is not upgraded behind anybody's back."""
+    """It is not upgraded without being asked for."""
     with docker_instead(server.machine, OLD):
         said = refused(server)
     assert said.startswith(

@@ -301,6 +301,7 @@ def test_next_names_what_is_missing(root: Path, capsys: pytest.CaptureFixture[st
     told = capsys.readouterr().err.splitlines()
     assert "no such folder" in told[0]
     assert "x: no such strategy" in told[1]
+    assert told[2:]
     assert all(line.startswith("demo/strategy.toml: ") for line in told[2:])
 
 

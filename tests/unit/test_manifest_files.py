@@ -182,4 +182,5 @@ def test_no_file_breaks_the_reading(tmp_path_factory: pytest.TempPathFactory, co
     with pytest.raises(ManifestError) as caught:
         load_named(path, "demo")
 
+    assert caught.value.problems
     assert all(len(str(problem).splitlines()) == 1 for problem in caught.value.problems)

@@ -1,7 +1,7 @@
 """Runs whose processes are started shortly before their slot, and wait there for the loop.
 
 At the slot the loop has to claim, to write run_start and to release them; forking, importing and connecting is done. A
-process whose slot is not run after all is killed: it has done nothing that anybody could see.
+process whose slot is not run after all is killed: it has done nothing that can be seen from outside.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """Risk limits: whether an order keeps within what the manifest allows. Pure: what it is judged by is handed in.
 
-An exit, which takes nothing but what is held, passes all of them: no limit locks anybody in.
+An exit, which takes nothing but what is held, passes all of them: no limit keeps a position from being closed.
 """
 
 import math

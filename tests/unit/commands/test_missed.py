@@ -91,7 +91,7 @@ def test_the_journals_own_word_adds_nothing_to_what_was_told(host: Host) -> None
 
 
 def test_a_run_that_failed_is_told_with_its_error(host: Host) -> None:
-    """Whether or not `once` had an exit code that anybody saw."""
+    """Whether or not the exit code of `once` was noticed."""
     host.run(0.5, "failed")
     assert host.at(0.6) == (1, ["demo/b: the slot 10:00:00 UTC failed: ValueError: no bars"])
     host.run(1.5)
@@ -138,6 +138,7 @@ def test_a_manifest_that_is_not_valid_is_told_and_its_slots_are_not_forgotten(ho
     manifest.write_text("nothing = 1\n")
     code, lines = host.at(0.6)
     assert code == 1
+    assert lines
     assert all(line.startswith("demo/strategy.toml: ") for line in lines)
     manifest.write_text(good)
     assert host.at(0.7) == (1, ["demo/b: the slot 10:00:00 UTC missed: nothing has started it"])

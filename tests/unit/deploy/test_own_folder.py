@@ -45,6 +45,7 @@ def strategy(folder: Path, top: str = "") -> None:
 def test_a_new_folder_is_complete_and_valid(kit: Path) -> None:
     """A strategy that runs, a README that names the setting, and a workflow that checks, backtests and deploys."""
     written = own_folder.init(Path("../mine"))
+    assert written
     assert all(path.is_file() for path in written)
     assert [one.name for one in load_all(Path("../mine"))[0]] == ["my_idea"]
     assert "OPENBELL_STRATEGIES=../mine" in Path("../mine/README.md").read_text()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.ssh.errors import added_key, explain, last_words
+from deploy.ssh.errors import added_key, explain, reason
 
 CHANGED = """\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
@@ -52,12 +52,12 @@ def test_a_changed_key_shows_the_fingerprint_and_the_line_of_the_old_one() -> No
     assert "(/home/me/.ssh/known_hosts:3)" in told
 
 
-def test_the_last_words_are_no_noise() -> None:
+def test_the_reason_is_no_noise() -> None:
     """A banner that came before, and what ssh says about itself, explain nothing."""
-    assert last_words("Timeout, server vps not responding.\n\nWarning: Permanently added 'vps' (ED25519)\n") == (
+    assert reason("Timeout, server vps not responding.\n\nWarning: Permanently added 'vps' (ED25519)\n") == (
         "Timeout, server vps not responding."
     )
-    assert last_words("") == ""
+    assert reason("") == ""
 
 
 def test_a_key_that_was_taken_in_is_seen() -> None:

@@ -141,7 +141,7 @@ class Function:
         return answered.body
 
     def _http(self, method: str, kind: str, body: Callable[[], object], by: str) -> Answered:
-        """Answer a call over HTTP. Only a POST of JSON is a question; anybody's browser, probe or form is not."""
+        """Answer a call over HTTP. Only a POST of JSON is a call; what a browser, a probe or a form sends is not."""
         if method.upper() != "POST":
             return Answered(NOT_ALLOWED, response.refusal("error", f"the method: found {method:.20}; allowed: POST"))
         if kind.partition(";")[0].strip().lower() != JSON:

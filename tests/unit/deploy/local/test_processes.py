@@ -27,7 +27,7 @@ def manifest(places: LocalPaths) -> Manifest:
 
 
 def test_alert_settings_go_to_the_supervisor_only(places: LocalPaths) -> None:
-    """A strategy has no use for the channels' addresses, and neither has the user's environment for anybody."""
+    """A strategy is not given the channels' addresses, and no process is given the user's environment."""
     environment = {"PATH": "/bin", "OPENBELL_ALERT_URLS": "json://x", "EDITOR": "vi", "OPENBELL_CLOCK": "5@x"}
     strategy, supervisor = processes([manifest(places)], places, Settings(port=81), environment)
     assert strategy.environment == {

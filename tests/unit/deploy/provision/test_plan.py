@@ -54,7 +54,9 @@ def test_a_bare_host_gets_everything_in_this_order() -> None:
 def test_a_host_that_is_ready_stays_as_it_is() -> None:
     """And every part says how it is."""
     assert to_be_done(READY) == {}
-    assert all(step.now and not step.then for step in plan(HOST, READY))
+    steps = plan(HOST, READY)
+    assert steps
+    assert all(step.now and not step.then for step in steps)
 
 
 def test_no_plan_touches_firewall_or_upgrades() -> None:

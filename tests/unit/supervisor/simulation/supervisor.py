@@ -40,7 +40,7 @@ class Supervisor:
 
     @property
     def is_up(self) -> bool:
-        """Tell whether anybody watches."""
+        """Tell whether the supervisor runs."""
         return self._watch is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The log of faults: what went wrong is known even if it is mended before anybody has looked."""
+"""The log of faults: what went wrong is known even if it ends before the page is opened."""
 
 import os
 import signal
@@ -232,7 +232,7 @@ def test_the_log_is_bounded(tmp_path: Path, started: World) -> None:
 
 
 def test_a_flood_in_one_journal_delays_nobody_else(started: World) -> None:
-    """A strategy that writes faster than anybody reads is behind; another one's slot is missed in time."""
+    """A strategy that writes faster than the supervisor reads is behind; another one's slot is missed in time."""
     started.strategy("flood")
     started.restart()
     started.see()

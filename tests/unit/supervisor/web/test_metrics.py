@@ -60,6 +60,7 @@ def test_every_name_begins_alike(client: Client) -> None:
     """And has its help and its type."""
     answer = client.ask("/metrics").text
     names = set(re.findall(r"^([a-z_]+)[{ ]", answer, re.MULTILINE))
+    assert names
     assert all(name.startswith("openbell_") for name in names)
     helped = set(re.findall(r"^# HELP ([a-z_]+) .", answer, re.MULTILINE))
     assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in names} == helped
