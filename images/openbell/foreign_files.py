@@ -11,9 +11,9 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, cast
 
 LARGEST = 256 * 1024  # bytes of a small file, such as a beat or a pause
 DEEPEST = 64  # lists and objects within each other
@@ -122,6 +122,39 @@ def parse_object(text: bytes) -> dict[str, object]:
     NaN, infinity and integers beyond 64 bits that no float can hold become None; half surrogate pairs become "?".
     ValueError if it is none, or nested too deeply.
     """
+    plain = _parse_plain(text)
+    return _parse_any(text) if plain is None else plain
+
+
+def _parse_plain(text: bytes) -> dict[str, object] | None:
+    """Return the object if it can be taken as Python's parser returns it, in half the time; otherwise None."""
+    if b"\\ud" in text or b"\\uD" in text:
+        return None
+    try:
+        found = _PLAIN_DECODER.decode(text.decode())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and _is_plain(found.values(), DEEPEST) else None
+
+
+def _is_plain(values: Iterable[object], depth: int) -> bool:
+    for value in values:
+        if isinstance(value, str) or value is None:
+            continue
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return False
+        elif isinstance(value, int):
+            if not -1 << 63 <= value < 1 << 63:
+                return False
+        else:
+            below = value.values() if isinstance(value, dict) else cast("list[object]", value)
+            if depth <= 1 or not _is_plain(below, depth - 1):
+                return False
+    return True
+
+
+def _parse_any(text: bytes) -> dict[str, object]:
     try:
         found = _DECODER.decode(text.decode())
     except RecursionError:
@@ -264,3 +297,4 @@ def _cleaned(value: object, depth: int) -> object:
 
 
 _DECODER = json.JSONDecoder(parse_float=_number, parse_int=_integer, parse_constant=_nothing)
+_PLAIN_DECODER = json.JSONDecoder()

@@ -1,5 +1,6 @@
 """A watched bot: loads its facts, judges them and builds its view, each only when something has changed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -18,7 +19,7 @@ from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
 from openbell.supervisor.model.formatting import midnight, next_midnight
-from openbell.supervisor.model.records import MANUAL, Finding, SlotRecord
+from openbell.supervisor.model.records import MANUAL, Finding, RunRecord, SlotRecord
 from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.store import Store
 
@@ -55,10 +56,10 @@ class BotMonitor:
         if streaks is None:
             success = store.last_success(bot.strategy, bot.id, until)
             streaks = tuple(store.bad_streaks(bot.strategy, bot.id, success, until))
-        runs = tuple(store.recent_runs(bot.strategy, bot.id, RUNS))
+        runs = store.recent_runs(bot.strategy, bot.id, RUNS)
         self.facts = replace(
             self.facts,
-            runs=runs,
+            runs=needed_runs(runs),
             slots=slots,
             streaks=streaks,
             last_success=success,
@@ -160,6 +161,17 @@ class BotMonitor:
             if record.outcome == "missed" and record.first < start:
                 count += count_slots(bot.schedule, start - MILLISECOND, record.last)
         return count
+
+
+def needed_runs(runs: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
+    """Return the newest runs by which a bot is judged: up to the last that has ended, manual ones that have failed aside.
+
+    The others would take several megabytes for 1,000 bots.
+    """
+    for number, run in enumerate(runs, 1):
+        if run.outcome is not None and (run.trigger != "manual" or run.outcome == "succeeded"):
+            return tuple(runs[:number])
+    return tuple(runs)
 
 
 def _calendar_end(bot: Bot) -> datetime | None:

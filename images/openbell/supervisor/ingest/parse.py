@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from openbell.journal import Event, instant
 from openbell.supervisor.model.records import (
@@ -41,13 +42,16 @@ _SERVICE = {
 def text(line: Event, name: str) -> str:
     """Return a field's text, or an empty one."""
     value = line.get(name)
+    if type(value) is str:  # nearly all are, and that costs least
+        return _valid_text(value)
     if value is None or isinstance(value, dict | list):
         return ""
     return _valid_text(str(value))
 
 
 def _valid_text(content: str) -> str:
-    content = content[:LONGEST_TEXT]
+    if len(content) > LONGEST_TEXT:
+        content = content[:LONGEST_TEXT]
     # JSON allows half a surrogate pair, UTF-8 does not.
     return content if content.isascii() else content.encode("utf-8", "replace").decode()
 
@@ -55,13 +59,13 @@ def _valid_text(content: str) -> str:
 def name(line: Event, field: str) -> str:
     """Return a field's text if it can be an id, else an empty text."""
     value = line.get(field)
-    return text(line, field) if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
+    return _valid_text(value) if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
 
 
 def number(line: Event, name: str) -> float | None:
     """Return a field's number, or None."""
     value = line.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not float and type(value) is not int:
         return None
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
@@ -77,7 +81,14 @@ ORDER_PROBLEMS = frozenset({"rejected", "expired", "lost", "uncertain"})
 
 def at(line: Event, name: str = "timestamp") -> datetime | None:
     """Return a field's instant, or None; one outside _YEARS counts as absent, so that arithmetic with it cannot overflow."""
-    found = instant(line.get(name))
+    value = line.get(name)
+    return _instant(value) if isinstance(value, str) and len(value) <= LONGEST_NAME else None
+
+
+# The lines of a run have few instants, and runs that are due together share theirs.
+@lru_cache(maxsize=64)
+def _instant(value: str) -> datetime | None:
+    found = instant(value)
     return found if found is not None and _YEARS[0] <= found.year <= _YEARS[1] else None
 
 
@@ -105,8 +116,8 @@ def decision(line: Event) -> DecisionRecord | None:
 
 def order(line: Event) -> OrderRecord | None:
     """Return how far an order has come, from a line; None if the line is about no order that was sent."""
-    when, order_id = at(line), name(line, "client_order_id")
-    if when is None or not order_id or not (status := text(line, "status")):
+    order_id = name(line, "client_order_id")
+    if not order_id or (when := at(line)) is None or not (status := text(line, "status")):
         return None
     is_decision = line["event"] == "decision"
     return OrderRecord(

@@ -130,15 +130,10 @@ class LineRecorder:
         attempt = max(run.attempt, attempt)
         if outcome is None:
             lateness = parse.number(line, "lateness_ms") if run.started_at is None else run.lateness_ms
-            began = run.started_at or at
-            run = replace(
-                run,
-                attempt=attempt,
-                started_at=began,
-                attempt_at=at,
-                lateness_ms=lateness,
-                outcome=None,
-                judged=False,
+            # One of many: `replace` would take twice as long.
+            run = RunRecord(
+                *(run_id, run.bot, run.slot, run.trigger, attempt, run.started_at or at, at, lateness),
+                *(run.ended_at, None, run.duration_ms, run.orders, run.error),
             )
         else:
             duration, orders = parse.number(line, "tick_duration_ms"), parse.integer(line, "orders", 0)

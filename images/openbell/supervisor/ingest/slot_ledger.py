@@ -28,6 +28,7 @@ AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that its l
 LOST_AFTER = timedelta(
     seconds=60
 )  # a run that its loop no longer names counts as interrupted if its run_end is not read by then
+AT_ONCE = timedelta(hours=6)  # records of so long are looked up together
 EXPECTED_SINCE = "expected since"  # a mark in a store that was rebuilt: what the one before it had judged ends there
 LAST_LINE = "heard "  # a mark for each strategy: the timestamp of its newest journal line
 NO_LINES = "nothing in the journal"
@@ -125,11 +126,13 @@ class SlotLedger:
 
     def _assign(self, strategy: str, run: RunRecord, reason: str) -> None:
         expectation = self.expectation_for(strategy, run.bot, run.slot)
-        if expectation is not None and not is_slot(expectation.bot, run.slot):
+        records = self._store.slots_in_range(strategy, run.bot, run.slot, run.slot)
+        is_assigned = any(record.run_id == run.run_id and record.count == 1 for record in records)
+        if expectation is not None and not is_assigned and not is_slot(expectation.bot, run.slot):
             return  # not a slot (an old schedule, a holiday): only stored as a run
         before = None
         was_missed = False
-        for record in self._store.slots_in_range(strategy, run.bot, run.slot, run.slot):
+        for record in records:
             if record.run_id not in {None, run.run_id}:
                 return  # another run is assigned to the slot
             before = record.outcome
@@ -188,10 +191,11 @@ class SlotLedger:
                 expectation.awaited = next_slot(bot.schedule, expectation.recorded_until)
                 if expectation.awaited is None:
                     return
-                records = self._store.slots_in_range(bot.strategy, bot.id, expectation.awaited, expectation.awaited)
-                if records:
-                    expectation.recorded_until = max(record.last for record in records)
-                elif now >= bot.start_by(expectation.awaited) + WRITE_MARGIN:
+                if self._skip_recorded(
+                    expectation, expectation.awaited, max(expectation.awaited, min(now, expectation.awaited + AT_ONCE))
+                ):
+                    continue
+                if now >= bot.start_by(expectation.awaited) + WRITE_MARGIN:
                     until = now - WRITE_MARGIN - (bot.start_by(now) - now)
                     missed = SlotRecord(until, until, 1, "missed", NO_LINES, judged=True)
                     self._fill(expectation, expectation.recorded_until, until, missed)
@@ -201,6 +205,21 @@ class SlotLedger:
                     return
         except CalendarExpired as error:
             expectation.awaited, expectation.calendar_error = None, str(error)
+
+    def _skip_recorded(self, expectation: Expectation, awaited: datetime, until: datetime) -> bool:
+        """Go on behind the awaited slot, and the slots up to `until` that follow it, if they have records."""
+        bot, has_record = expectation.bot, False
+        for record in self._store.slots_in_range(bot.strategy, bot.id, awaited, until):
+            if record.last < awaited:
+                continue  # it lies between two slots, as those of an old schedule do
+            if record.first > awaited:
+                break
+            expectation.recorded_until, has_record = record.last, True
+            following = next_slot(bot.schedule, expectation.recorded_until)
+            if following is None:
+                break
+            awaited = following
+        return has_record
 
     def follow_clock(self, now: datetime) -> None:
         """Forget, once the clock is trusted, what a clock that was ahead has recorded of slots that are yet to come.

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from openbell.instants import milliseconds
 from openbell.supervisor.model.records import RunRecord, SlotRecord
 
 LATENESS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0)  # seconds
@@ -70,18 +69,9 @@ class Replaced:
         """Forget them: what is put from now on is news."""
         self.removed.clear()
 
-    def remove(self, database: sqlite3.Connection, strategy: str, bot: str, slot: SlotRecord) -> SlotRecord | None:
-        """Remember and return the stored record with the same last slot, which is about to be replaced or removed."""
-        row = database.execute(
-            "SELECT outcome, reason, count, first FROM slots WHERE strategy = ? AND bot = ? AND last = ? AND outcome IS NOT NULL",
-            (strategy, bot, milliseconds(slot.last)),
-        ).fetchone()
-        if row is None:
-            return None
-        outcome, reason, count, first = row
-        known = SlotRecord(first, slot.last, count, outcome, reason)
-        self.removed.append((strategy, bot, f"{outcome} {reason_class(reason)}", known, count))
-        return known
+    def remove(self, strategy: str, bot: str, known: SlotRecord) -> None:
+        """Remember a stored record that is about to be replaced or removed."""
+        self.removed.append((strategy, bot, f"{known.outcome} {reason_class(known.reason)}", known, known.count))
 
     def put(self, changes: Changes, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Count a record that is stored now, without the slots that were counted with the same outcome before."""

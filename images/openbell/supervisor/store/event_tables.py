@@ -5,10 +5,11 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from openbell.instants import milliseconds
@@ -54,7 +55,11 @@ ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",))
 FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="detail")
 TABLES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
 
-_FIELDS: dict[type, tuple[str, ...]] = {table.record: tuple(f.name for f in fields(table.record)) for table in TABLES}
+_VALUES: dict[type, Callable[[object], tuple[object, ...]]] = {
+    table.record: attrgetter(*(field.name for field in fields(table.record))) for table in TABLES
+}
+_STORED_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
+_SORTED = json.JSONEncoder(sort_keys=True)
 INSERT: dict[type, str] = {
     table.record: f"INSERT OR IGNORE INTO {table.name} (digest, strategy, {', '.join(table.columns)}) "
     f"VALUES (?, ?, {', '.join('?' * len(table.columns))})"
@@ -69,7 +74,8 @@ def add(database: sqlite3.Connection, strategy: str, record: object, line: Event
 
 def row(strategy: str, record: object, line: Event) -> tuple[object, ...]:
     """Return a record that was read from `line` as INSERT of its type takes it."""
-    return _digest(line), strategy, *(_column(getattr(record, name)) for name in _FIELDS[type(record)])
+    values = _VALUES[type(record)](record)
+    return _digest(line), strategy, *(one if type(one) in _STORED_AS_THEY_ARE else _column(one) for one in values)
 
 
 def newest(database: sqlite3.Connection, table: EventTable[Record], limit: int, **owner: str) -> list[Record]:
@@ -101,5 +107,5 @@ def _column(value: object) -> object:
 
 
 def _digest(line: Event) -> int:
-    content = json.dumps(line, sort_keys=True).encode("utf-8", "surrogatepass")
+    content = _SORTED.encode(line).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)

@@ -153,40 +153,41 @@ class Store:
         self._take_away(strategy, bot, slot)
         self._replaced.put(self._buffer.counted, strategy, bot, slot)
         self.slot_days.count(strategy, bot, slot, 1)
-        row = (
-            strategy,
-            bot,
-            milliseconds(slot.last),
-            milliseconds(slot.first),
-            slot.count,
-            slot.outcome,
-            slot.reason,
-            slot.late,
-            slot.judged,
-            slot.run_id,
-        )
-        self._database.execute("INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._buffer.put_slot(strategy, bot, slot)
 
     def drop_slot(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Remove a record."""
         self._take_away(strategy, bot, slot)
-        self._database.execute(
-            "DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", (strategy, bot, milliseconds(slot.last))
-        )
+        self._buffer.drop_slot(strategy, bot, slot)
 
     def _take_away(self, strategy: str, bot: str, slot: SlotRecord) -> None:
-        known = self._replaced.remove(self._database, strategy, bot, slot)
-        if known is not None:
+        known = self._buffer.slot(strategy, bot, slot.last)
+        if known is None and not self._buffer.lacks_slot(strategy, bot, slot.last):
+            row = self._database.execute(
+                f"SELECT {_SLOT} FROM slots WHERE strategy = ? AND bot = ? AND last = ?",
+                (strategy, bot, milliseconds(slot.last)),
+            ).fetchone()
+            known = SlotRecord(*row) if row else None
+        if known is not None and known.outcome is not None:
+            self._replaced.remove(strategy, bot, known)
             self.slot_days.count(strategy, bot, known, -1)
 
     def slots_in_range(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
         """Return the records that touch first <= slot <= last, oldest first, without their runs' figures."""
+        if first == last:
+            if (waiting := self._buffer.slot(strategy, bot, first)) is not None:
+                return [waiting]
+        else:
+            self._buffer.flush()
         rows = self._database.execute(
             f"SELECT {_SLOT} FROM slots WHERE strategy = ? AND bot = ? AND last >= ? ORDER BY last",
             (strategy, bot, milliseconds(first)),
         )
         # Records do not overlap: the first one beyond the end ends the search, which SQL could not know.
-        return list(takewhile(lambda slot: slot.first <= last, starmap(SlotRecord, rows)))
+        found = list(takewhile(lambda slot: slot.first <= last, starmap(SlotRecord, rows)))
+        if not found and first == last:
+            self._buffer.note_lack_of_slot(strategy, bot, first)
+        return found
 
     def recent_slots(self, strategy: str, bot: str, until: datetime, limit: int) -> list[SlotRecord]:
         """Return the newest records up to `until` with their runs' figures, newest first."""
@@ -199,7 +200,7 @@ class Store:
 
     def last_success(self, strategy: str, bot: str, until: datetime) -> datetime | None:
         """Return the newest slot up to `until` that succeeded, or None."""
-        row = self._database.execute(
+        row = self._flushed.execute(
             "SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1",
             (strategy, bot, milliseconds(until)),
         ).fetchone()
@@ -207,7 +208,7 @@ class Store:
 
     def bad_streaks(self, strategy: str, bot: str, after: datetime | None, until: datetime) -> list[Streak]:
         """Return the bad slots with after < slot <= until, by outcome; see `slot_history.bad_streaks`."""
-        rows = self._database.execute(
+        rows = self._flushed.execute(
             "SELECT coalesce(outcome, 'missed') AS fate, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? "
             "AND last > ? AND last <= ? AND (outcome IN ('missed', 'failed', 'timed_out', 'interrupted') OR (outcome IS NULL AND late)) "
             "GROUP BY fate ORDER BY max(last) DESC",
@@ -220,7 +221,7 @@ class Store:
 
     def count_missed(self, strategy: str, bot: str, since: datetime) -> int:
         """Return how many slots from `since` on were missed; a range that began before does not count."""
-        (count,) = self._database.execute(
+        (count,) = self._flushed.execute(
             "SELECT total(count) FROM slots WHERE strategy = ? AND bot = ? AND last >= ? AND first >= ? AND outcome = 'missed'",
             (strategy, bot, milliseconds(since), milliseconds(since)),
         ).fetchone()
@@ -237,10 +238,15 @@ class Store:
         """Return a run, or None if it is not known."""
         if (waiting := self._buffer.run(strategy, run_id)) is not None:
             return waiting
+        if self._buffer.lacks_run(strategy, run_id):
+            return None
         row = self._database.execute(
             f"SELECT {_RUN} FROM runs WHERE strategy = ? AND run_id = ?", (strategy, run_id)
         ).fetchone()
-        return RunRecord(*row) if row else None
+        if row is None:
+            self._buffer.note_lack_of_run(strategy, run_id)
+            return None
+        return RunRecord(*row)
 
     def open_runs(self, strategy: str, bot: str | None = None) -> list[RunRecord]:
         """Return the runs of a strategy, or of one bot, that have not ended, oldest first."""
@@ -337,7 +343,12 @@ class Store:
 
     def sweep(self, now: datetime, timeouts: Timeouts) -> Iterator[tuple[str, str]]:
         """Remove records beyond what is kept, and summarise the days; see retention.py."""
-        return retention.sweep(self._flushed, now, timeouts)
+        pieces = retention.sweep(self._database, now, timeouts)
+        while True:
+            self._buffer.flush()
+            if (piece := next(pieces, None)) is None:
+                return
+            yield piece
 
     # Totals that outlive their records
 
