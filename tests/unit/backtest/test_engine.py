@@ -95,6 +95,24 @@ def test_a_strategy_that_tries_to_peek_sees_nothing(backtest: NewBacktest) -> No
     assert all(closed < slot for closed, slot in seen)
 
 
+def test_a_strategys_own_cash_knows_what_borrowing_costs(backtest: NewBacktest) -> None:
+    """Its share is the whole account, sold short for a month: both have the same cash at every slot."""
+    seen: list[tuple[float, float]] = []
+
+    def run(ctx: Context) -> None:
+        seen.append((ctx.cash, ctx.account.cash["USD"]))
+        if not ctx.position("AAPL"):
+            ctx.order("AAPL", "sell", 100, reason="first")
+
+    tables = "[capital]\namount = 100000\n[limits]\nshort = true\n[[bot]]"
+    text = DAILY.format(id="demo").replace("[[bot]]", tables)
+    costs = Costs(borrow=Decimal(5))
+    outcome = backtest(run, text, until=datetime(2010, 2, 5, tzinfo=UTC), costs=costs)
+    assert not outcome.failures
+    assert outcome.borrowed > 1
+    assert [own for own, _ in seen] == [pytest.approx(account) for _, account in seen]
+
+
 def test_fills_are_at_the_opening_of_their_own_day(backtest: NewBacktest) -> None:
     """An order at 09:35 fills at that day's opening price, which is the newest price then."""
 
