@@ -92,6 +92,10 @@ class Metrics(Collector):
             return
         channels = [({"channel": channel.name}, channel) for channel in found.channels]
         yield gauge("openbell_alert_incidents", "Open incidents.", [({}, len(found.incidents))])
+        unanswered = sum(one.acknowledged_at is None for one in found.incidents)
+        yield gauge(
+            "openbell_alert_incidents_unacknowledged", "Open incidents that no person has answered.", [({}, unanswered)]
+        )
         queue = "Messages that wait for their channel."
         yield gauge("openbell_alert_queue", queue, [(labels, channel.waiting) for labels, channel in channels])
         sent, failed = "Messages handed over.", "Attempts that failed."

@@ -194,3 +194,14 @@ def test_a_link_stays_whole_in_a_message_that_is_cut() -> None:
         _, fitted = fit(scheme, "title", body, limit, 250)
         assert fitted.splitlines()[-1] == link
         assert len(fitted) <= min(limit, 4096)
+
+
+def test_prometheus_knows_what_no_person_has_answered(told: Client) -> None:
+    """The count goes down with each answer, while the incident stays open."""
+    found = incidents(told)
+    count = f"openbell_alert_incidents_unacknowledged {float(len(found))}"
+    assert count in told.ask("/metrics").text
+    told.change(f"/api/incidents/{found[0]['id']}/acknowledge", "POST")
+    metrics = told.ask("/metrics").text
+    assert f"openbell_alert_incidents_unacknowledged {float(len(found) - 1)}" in metrics
+    assert f"openbell_alert_incidents {float(len(found))}" in metrics
