@@ -24,6 +24,7 @@ PATHS = {
     "money": "/money?range=day",
     "journal": "/journal?strategy=basket",
     "year": "/strategies/basket/bots/basket-3/year",
+    "settings": "/strategies/basket/settings",
 }
 
 
@@ -44,6 +45,8 @@ PATHS = {
         ("money", "phone"),
         ("year", "light"),
         ("year", "phone"),
+        ("settings", "dark"),
+        ("settings", "phone"),
         ("journal", "phone"),
     ],
 )
