@@ -2,12 +2,14 @@
 
 import sqlite3
 import threading
+import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.error import HTTPError
 
 import structlog
 
@@ -31,10 +33,6 @@ class PingResult:
 
 def ping(url: str, clock: Callable[[], datetime], timeout: float = TIMEOUT) -> PingResult:
     """Request the address once."""
-    # Only who has set such an address pays for these: they take 3 MB.
-    import urllib.request  # noqa: PLC0415
-    from urllib.error import HTTPError  # noqa: PLC0415
-
     before = clock()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "openbell"})  # noqa: S310 - settings.py lets http(s) through only
