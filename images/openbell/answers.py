@@ -69,6 +69,7 @@ def write(folder: Path, answers: Answers) -> None:
         "paused": {
             bot: {
                 "since": stamp(own.pause.since),
+                "until": stamp(own.pause.until) if own.pause.until else None,
                 "by": own.pause.by,
                 "reason": own.pause.reason,
                 "resumed": own.resumed,
@@ -84,6 +85,8 @@ def pause_of(bot: str, control: Control, answers: Answers) -> Pause | None:
     asked, own = control.paused(bot), answers.paused.get(bot)
     if own is None or not control.may_hold(bot, own.resumed):
         return asked
+    if own.pause.until is not None and asked is not None and asked.since > own.pause.since:
+        return asked
     return asked if asked is not None and asked.covers(own.pause.since) and asked.until is None else own.pause
 
 
@@ -91,5 +94,6 @@ def _pause(said: object) -> OwnPause | None:
     since = instant(said.get("since")) if isinstance(said, dict) else None
     if not isinstance(said, dict) or since is None:
         return None
-    pause = Pause(since, None, str(said.get("by", "openbell")), str(said.get("reason", "")))
+    until = instant(said.get("until"))
+    pause = Pause(since, until, str(said.get("by", "openbell")), str(said.get("reason", "")))
     return OwnPause(pause, str(said.get("resumed", "")))

@@ -6,6 +6,7 @@ Nothing here runs strategy code, and nothing here waits.
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -21,6 +22,7 @@ from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.decide import Decision, Skip, decide
 from openbell.runner.loop_services import LoopServices
+from openbell.runner.moved_pauses import MovedPauses
 from openbell.runner.request_refusals import refusal, slot_refusal
 from openbell.runner.runs import Runs, new_run_id
 from openbell.runner.slot_job import SlotJob
@@ -57,6 +59,7 @@ class Loop:
         self._jobs: dict[str, SlotJob] = {}
         self._arming = Arming(services.armed, self._jobs, self._runs, services.control) if services.armed else None
         self._next_due: datetime | None = None
+        self._moved_pauses = MovedPauses(self._bots, services.control)
         self._own_days = services.control.own_days()
         self._requests_version = -1
         self._beat_at = float("-inf")
@@ -110,6 +113,7 @@ class Loop:
         if steady >= self._hold_until:
             try:
                 self._progress.write_set_back()
+                self._moved_pauses.write()
                 self._unwritten.write_clock_steps(now)
                 self._unwritten.write_skips()
                 self._runs.end(steady)
@@ -221,6 +225,8 @@ class Loop:
         self._unwritten.clock_stepped(step)
         if step > 0:
             self._progress.set_ahead(now, self._steady)
+            with suppress(OSError):  # tried again before a run starts
+                self._moved_pauses.set_ahead(now, step)
             return
         self._progress.set_back(now, self._steady, self._is_open)
         for waiting in self._runs.rewind(now):

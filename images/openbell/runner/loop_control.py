@@ -47,7 +47,7 @@ class LoopControl(Control):
         return self._merged(bot)
 
     def pause(self, bot: str, pause: Pause) -> None:
-        """Pause a bot until a person resumes it."""
+        """Pause a bot by the loop itself, until the pause ends or a person resumes it."""
         own = answers.OwnPause(pause, self._people().resumed(bot))
         self._answer(replace(self._answers, paused={**self._answers.paused, bot: own}))
 

@@ -113,6 +113,30 @@ def test_a_pause_of_a_clock_that_was_ahead_holds(rig: NewRig, by: str) -> None:
     assert len(one.events("run_start")) > before
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_pause_for_a_while_outlives_a_clock_years_behind(rig: NewRig, resumed: bool) -> None:
+    """What is left of it counts from the correction, also for the next loop, unless a person resumes the bot."""
+    one = rig('[[bot]]\nid = "b"\nsymbols = ["AAPL"]\nevery = "10s"\ngrace = "5s"\n')
+    years = timedelta(days=3650)
+    one.clock.step(-years.total_seconds())
+    one.run_for(30)
+    one.control.pause("b", Pause(one.clock.now(), one.clock.now() + timedelta(minutes=5), "ann", "odd prices"))
+    one.run_for(60)
+    before = len(one.events("run_start"))
+    one.clock.step(years.total_seconds())
+    one.run_for(60)
+    one.kill()
+    one.boot()
+    one.run_for(120)
+    assert len(one.events("run_start")) == before
+    if resumed:
+        one.control.resume("b")
+    else:
+        one.run_for(60)
+    one.run_for(15)
+    assert len(one.events("run_start")) > before
+
+
 def test_a_clock_years_behind_delays_nothing(rig: NewRig) -> None:
     """A boot in the past is corrected, and the bot runs at its next slot."""
     one = rig()
