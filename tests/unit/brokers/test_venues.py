@@ -11,6 +11,7 @@ import pytest
 
 from openbell.manifest import Bot, Manifest, Schedule
 from openbell.trading.brokers import OrderRefusedError
+from openbell.trading.errors import NotSentError
 from openbell.trading.venues import BusyError, RefusedError, UnansweredError, VenueError
 from openbell.trading.venues import alpaca as alpaca_venue
 from openbell.trading.venues.calls import Calls, TooLongError
@@ -169,12 +170,14 @@ def test_an_order_is_not_sent_in_a_halt(tmp_path: Path) -> None:
     assert script.calls(tmp_path).ask(script) == "answer"
 
 
-@pytest.mark.parametrize("way", ["ask", "send"])
-def test_what_would_take_longer_than_the_run_is_an_error_at_once(tmp_path: Path, way: str) -> None:
-    """A venue that is busy for longer than there is time is not waited for."""
+@pytest.mark.parametrize("way,kind", [("ask", TooLongError), ("send", NotSentError)])
+def test_what_would_take_longer_than_the_run_is_an_error_at_once(
+    tmp_path: Path, way: str, kind: type[Exception]
+) -> None:
+    """A venue that is busy for longer than there is time is not waited for, and an order is known not to be sent."""
     script = Script([BusyError("later", 300)], left=5.0)
     call: Callable[[Callable[[], object]], object] = getattr(script.calls(tmp_path), way)
-    with pytest.raises(TooLongError, match=r"the run has 3\.0 s left"):
+    with pytest.raises(kind, match=r"the run has 3\.0 s left"):
         call(script)
 
 
