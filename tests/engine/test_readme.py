@@ -18,7 +18,8 @@ from tests.engine.kit import ROOT, Kit, container_of, free_port, removed_afterwa
 from tests.make import calls
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
-# Not here: the suite itself, what starts and stops the project, which the fixture does, and a slot of a day that will be too old.
+# Not here: the suite itself, what starts and stops the project, which the fixture does, a slot of a day that will be too old, and
+# what is for a server.
 LEFT_OUT = ("make test", "make up", "make down", "make run STRATEGY=ma_crossover SLOT=")
 
 KEEPER = 'timezone = "UTC"\nsecrets = ["KEEPER_KEY"]\n\n[[bot]]\nsymbols = ["AAPL"]\nat = "04:17"\n'
@@ -28,7 +29,7 @@ def commands() -> list[str]:
     """Return the commands of all shell blocks, each once and in order, without their comments."""
     blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
     lines = [re.split(r" {2,}#", line)[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in dict.fromkeys(lines) if line and not line.startswith(LEFT_OUT)]
+    return [line for line in dict.fromkeys(lines) if line and not line.startswith(LEFT_OUT) and " HOST=" not in line]
 
 
 @pytest.fixture(scope="module")

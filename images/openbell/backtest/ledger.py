@@ -23,6 +23,7 @@ class BacktestLedger(Ledger):
         self._owner: Claim | None = None  # no other process has this ledger
         self._group = None
         self._orders: dict[str, OrderRecord] = {}
+        self._of_slot: dict[tuple[str, datetime], list[str]] = {}  # the orders' ids by bot and slot
         self._open: dict[str, OrderRecord] = {}  # those of which more may become
         self._sent: dict[str, datetime] = {}  # when each order was sent, the newest last
         self._paid: dict[str, Decimal] = {}  # fees in the quote currency, by order
@@ -63,6 +64,10 @@ class BacktestLedger(Ledger):
         """Return what is known of an order, or None if it was never intended."""
         return self._orders.get(client_order_id)
 
+    def orders(self, bot: str, slot: datetime) -> list[OrderRecord]:
+        """Return the orders that were decided on for one slot."""
+        return [self._orders[name] for name in self._of_slot.get((bot, slot), ())]
+
     def open_orders(self) -> list[OrderRecord]:
         """Return the orders of which more may become, in the order of the database, which is that of their ids."""
         return [self._open[name] for name in sorted(self._open)]
@@ -92,6 +97,7 @@ class BacktestLedger(Ledger):
         if order.client_order_id in self._orders:
             return False
         self._sent[order.client_order_id] = now
+        self._of_slot.setdefault((order.bot, order.slot), []).append(order.client_order_id)
         self._update_order(replace(order, quantity=float(order.quantity), at=now))
         return True
 

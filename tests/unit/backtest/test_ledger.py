@@ -32,6 +32,23 @@ at = "12:00"
 """
 
 
+def trade(ctx: Context, symbol: str, chance: random.Random) -> None:
+    """Order, aim at a position, close, cancel or do nothing, by chance."""
+    move = chance.random()
+    if move < 0.3:
+        ctx.order(symbol, "buy", chance.randint(1, 200), reason="chance")
+    elif move < 0.5:
+        ctx.order(symbol, "sell", ctx.position(symbol) or 7, reason="chance")
+    elif move < 0.6:
+        ctx.order(symbol, "buy", 5, limit=ctx.price(symbol) * 0.99, time_in_force="gtc", reason="chance")
+    elif move < 0.7:
+        ctx.target(symbol, quantity=chance.randint(0, 150), reason="chance")
+    elif move < 0.75:
+        ctx.close(symbol, reason="chance")
+    elif move < 0.85 and ctx.open_orders(symbol):
+        ctx.cancel(ctx.open_orders(symbol)[0], reason="chance")
+
+
 def random_strategy(seed: int) -> Callable[[Context], None]:
     """Return a strategy that trades, waits, remembers, forgets and fails by chance, and tells all that it sees."""
     chance = random.Random(seed)
@@ -42,14 +59,10 @@ def random_strategy(seed: int) -> Callable[[Context], None]:
         for symbol in ctx.symbols:
             held = ctx.position(symbol)
             ctx.log("held", symbol_=symbol, held=held, average=held.average_price, since=held.since)
-            move = chance.random()
-            if move < 0.3:
-                ctx.order(symbol, "buy", chance.randint(1, 200), reason="chance")
-            elif move < 0.5:
-                ctx.order(symbol, "sell", held or 7, reason="chance")
-            elif move < 0.6:
-                ctx.order(symbol, "buy", 5, limit=ctx.price(symbol) * 0.99, time_in_force="gtc", reason="chance")
+            trade(ctx, symbol, chance)
             ctx.log("after", symbol_=symbol, held=ctx.position(symbol))
+        if chance.random() < 0.1:
+            ctx.rebalance({symbol: chance.random() / 2 for symbol in ctx.symbols}, reason="chance")
         move = chance.random()
         if move < 0.2:
             ctx.state["list"] = [*seen.get("list", []), len(seen)]  # type: ignore[misc]

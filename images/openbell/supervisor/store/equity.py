@@ -2,33 +2,20 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from openbell.instants import milliseconds
 from openbell.supervisor.model.records import AccountRecord, Worth
 
 HOUR, DAY = "hour", "day"
-_LENGTHS = {HOUR: 3_600_000, DAY: 86_400_000}  # milliseconds
+LENGTHS = {HOUR: timedelta(hours=1), DAY: timedelta(days=1)}
 KEEP = {HOUR: timedelta(days=32), DAY: timedelta(days=3_700)}
 
 # A line that is read twice, or late, changes nothing that it should not.
 _PUT = """INSERT INTO equity VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO UPDATE SET
     first = iif(?5 < first_at, ?6, first), first_at = min(first_at, ?5), low = min(low, ?7), high = max(high, ?8),
     last = iif(?9 >= last_at, ?10, last), last_at = max(last_at, ?9)"""
-_READ = "SELECT first_at, first, low, high, last_at, last FROM equity WHERE strategy = ? AND broker = ? AND span = ?"
-
-
-@dataclass(frozen=True)
-class EquityBar:
-    """The equity within an hour or a day: at its first and its last run, the lowest and the highest."""
-
-    first_at: datetime
-    first: float
-    low: float
-    high: float
-    last_at: datetime
-    last: float
+_READ = "SELECT first_at, first, last_at, last FROM equity WHERE strategy = ? AND broker = ? AND span = ?"
 
 
 class EquityTable:
@@ -44,8 +31,8 @@ class EquityTable:
         if account.equity is None:
             return
         at, value = milliseconds(account.at), account.equity
-        for span, length in _LENGTHS.items():
-            key = (strategy, account.broker, span, at - at % length)
+        for span in LENGTHS:
+            key = (strategy, account.broker, span, _begin(at, span))
             first_at, first, low, high, last_at, last = self._waiting.get(key, (at, value, value, value, at, value))
             if at < first_at:
                 first_at, first = at, value
@@ -64,12 +51,17 @@ class EquityTable:
         self._database.executemany(_PUT, [(*key, *bar) for key, bar in self._waiting.items()])
         self._waiting.clear()
 
-    def bars(self, strategy: str, broker: str, span: str, since: datetime) -> list[EquityBar]:
-        """Return the hours or days from `since` on that have any record, oldest first."""
-        length = _LENGTHS[span]
-        begin = milliseconds(since) // length * length
-        rows = self._database.execute(f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, begin))
-        return [EquityBar(*row) for row in rows]
+    def line(self, strategy: str, broker: str, span: str, since: datetime) -> list[tuple[datetime, float]]:
+        """Return the equity where the hours or days from `since` on begin, and at the end of each that has any record."""
+        rows = self._database.execute(
+            f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, _begin(milliseconds(since), span))
+        )
+        points: list[tuple[datetime, float]] = []
+        for first_at, first, last_at, last in rows:
+            if not points:
+                points.append((first_at, first))
+            points.append((last_at, last))
+        return points
 
     def worth(self, strategy: str, account: AccountRecord | None, today: datetime, week: datetime) -> Worth | None:
         """Return what the newest account is worth, and its gain since `today` and `week`; None if it does not say."""
@@ -96,7 +88,7 @@ class EquityTable:
             f"{_READ} AND at < ? AND last_at < ? ORDER BY at DESC LIMIT 1", (*owner, HOUR, begin, begin)
         ).fetchone()
         if before is not None:
-            return account.equity - float(before[5])
+            return account.equity - float(before[3])
         first = self._database.execute(
             f"{_READ} AND last_at >= ? ORDER BY at LIMIT 1", (*owner, HOUR, begin)
         ).fetchone()
@@ -109,3 +101,8 @@ class EquityTable:
                 "DELETE FROM equity WHERE strategy = ? AND span = ? AND at < ?",
                 (*owner, span, milliseconds(now - kept)),
             )
+
+
+def _begin(at: int, span: str) -> int:
+    """Return the milliseconds at which the hour or day of an instant begins."""
+    return at - at % (LENGTHS[span] // timedelta(milliseconds=1))

@@ -1,13 +1,15 @@
 """The page about money: equity and drawdown of a strategy or of all, positions, exposure, orders that wait, trades."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from heapq import merge
 
+from openbell.instants import milliseconds
 from openbell.supervisor.health.snapshot import StrategyView
 from openbell.supervisor.model.records import AccountRecord, OrderRecord
-from openbell.supervisor.store.equity import DAY, HOUR
+from openbell.supervisor.store.equity import DAY, HOUR, LENGTHS
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.charts import Chart, Point, line_chart
 from openbell.supervisor.web.trades import Trade, trades
@@ -19,6 +21,7 @@ RANGES: Mapping[str, tuple[timedelta, str]] = {
     "year": (timedelta(days=365), DAY),
     "all": (timedelta(days=3_650), DAY),
 }
+MILLISECOND = timedelta(milliseconds=1)
 MOST_TRADES = 2_000  # orders of a strategy from which trades are made
 MOST_ORDERS = 100  # that wait
 MOST_STRATEGIES = 200  # whose orders are read for a list of all
@@ -95,7 +98,6 @@ class MoneyPage:
     positions: Sequence[Position]
     exposure: Sequence[Exposure]
     waiting: Sequence[tuple[str, OrderRecord]]  # strategy, order
-    trades: Sequence[Trade]  # newest first
 
 
 def curves(views: Iterable[StrategyView], store: Store, span: str, now: datetime) -> list[Curve]:
@@ -106,30 +108,35 @@ def curves(views: Iterable[StrategyView], store: Store, span: str, now: datetime
         account = next(iter(store.accounts(view.name, 1)), None)
         if account is None:
             continue
-        found = store.equity.bars(view.name, account.broker, bars, now - length)
-        if found:
-            lines[account.currency].append(
-                [(found[0].first_at, found[0].first), *((one.last_at, one.last) for one in found)]
-            )
-    made = [_curve(currency, summed(of_currency)) for currency, of_currency in lines.items()]
+        if found := store.equity.line(view.name, account.broker, bars, now - length):
+            lines[account.currency].append(found)
+    made = [_curve(currency, summed(of_currency, LENGTHS[bars])) for currency, of_currency in lines.items()]
     return sorted(made, key=lambda one: -abs(one.newest))
 
 
-def summed(lines: Sequence[Sequence[Point]]) -> list[Point]:
-    """Return the sum of several lines. Before its first point a line counts with that one, so that no start is a gain."""
+def summed(lines: Sequence[Sequence[Point]], step: timedelta) -> list[Point]:
+    """Return the sum of several lines: where it begins, and its last point within each step.
+
+    Before its first point a line counts with that one, so that no start is a gain.
+    """
     if len(lines) == 1:
         return list(lines[0])
     now = [line[0][1] for line in lines]
-    changes = sorted((at, index, value) for index, line in enumerate(lines) for at, value in line)
     points: list[Point] = []
-    for at, index, value in changes:
+    for at, index, value in merge(*(_changes(index, line) for index, line in enumerate(lines))):
         now[index] = value
-        total = sum(now)
-        if points and points[-1][0] == at:
-            points[-1] = at, total
-        else:
-            points.append((at, total))
+        if len(points) > 1 and _step(points[-1][0], step) == _step(at, step):
+            points.pop()
+        points.append((at, sum(now)))
     return points
+
+
+def _changes(index: int, line: Sequence[Point]) -> Iterator[tuple[datetime, int, float]]:
+    return ((at, index, value) for at, value in line)
+
+
+def _step(at: datetime, length: timedelta) -> int:
+    return milliseconds(at) // (length // MILLISECOND)
 
 
 def _curve(currency: str, equity: Sequence[Point]) -> Curve:
@@ -174,8 +181,7 @@ def money_page(views: Sequence[StrategyView], store: Store, span: str, now: date
     held = [
         position for view in views for position in positions(view.name, next(iter(store.accounts(view.name, 1)), None))
     ]
-    orders, closed = waiting(views, store), all_trades(views, store, span, now)
-    return MoneyPage(curves(views, store, span, now), held, exposure(held), orders, closed)
+    return MoneyPage(curves(views, store, span, now), held, exposure(held), waiting(views, store))
 
 
 def waiting(views: Iterable[StrategyView], store: Store) -> list[tuple[str, OrderRecord]]:
@@ -188,13 +194,9 @@ def waiting(views: Iterable[StrategyView], store: Store) -> list[tuple[str, Orde
     ]
 
 
-def all_trades(views: Sequence[StrategyView], store: Store, span: str, now: datetime) -> list[Trade]:
-    """Return the trades of some strategies that were closed within a range, newest first."""
+def all_trades(views: Sequence[StrategyView], store: Store, span: str, now: datetime) -> Iterator[Trade]:
+    """Yield the trades of some strategies that were closed within a range, strategy by strategy."""
     since = now - RANGES[span][0]
-    found = [
-        trade
-        for view in views[:MOST_STRATEGIES]
-        for trade in trades(view.name, store.orders.filled(view.name, MOST_TRADES))
-        if trade.exit_at >= since
-    ]
-    return sorted(found, key=lambda one: one.exit_at, reverse=True)
+    for view in views[:MOST_STRATEGIES]:
+        found = trades(view.name, store.orders.filled(view.name, MOST_TRADES))
+        yield from (one for one in found if one.exit_at >= since)

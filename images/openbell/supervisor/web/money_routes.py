@@ -14,11 +14,12 @@ from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.money_page import RANGES, all_trades, curves, money_page, waiting
 from openbell.supervisor.web.request_params import integer, one_of, reject_unknown
 from openbell.supervisor.web.time_routes import Show
-from openbell.supervisor.web.trades import Trade, as_csv, matching
+from openbell.supervisor.web.trades import Trade, as_csv, matching, newest
 
 ROWS = 50  # trades on a page
 MOST_PAGES = 1_000
 MOST_TRADES = 1_000  # in an answer of the API
+MOST_ROWS = 400_000  # of a CSV file: all that are kept
 
 
 class MoneyRoutes:
@@ -41,26 +42,28 @@ class MoneyRoutes:
         snapshot, span = self._dependencies.ready(), _span(request)
         views, text = _views(request, snapshot), request.query_params.get("q", "")[:LONGEST_TEXT]
         page = integer(request, "page", 1, MOST_PAGES)
+        now = self._dependencies.now()
         with self._dependencies.records() as store:
-            shown = money_page(views, store, span, self._dependencies.now())
-        found = matching(shown.trades, text)
+            shown = money_page(views, store, span, now)
+            count, found = newest(matching(all_trades(views, store, span, now), text), page * ROWS)
         values = {
             "shown": shown,
             "span": span,
             "ranges": list(RANGES),
             "strategy": request.query_params.get("strategy", ""),
             "text": text,
-            "found": found[(page - 1) * ROWS : page * ROWS],
-            "count": len(found),
+            "found": found[(page - 1) * ROWS :],
+            "count": count,
             "page": page,
-            "more": len(found) > page * ROWS,
+            "more": count > page * ROWS,
         }
         return self._show(request, "money.html", snapshot, title="money · openbell", **values)
 
     def csv(self, request: Request) -> Response:
         """Answer with the trades as CSV."""
         headers = {"Content-Disposition": 'attachment; filename="trades.csv"'}
-        return Response(as_csv(self._trades(request)), media_type="text/csv", headers=headers)
+        _, found = self._trades(request, MOST_ROWS)
+        return Response(as_csv(found), media_type="text/csv", headers=headers)
 
     def equity(self, request: Request) -> Response:
         """Answer with equity and drawdown, a curve for each currency."""
@@ -90,16 +93,15 @@ class MoneyRoutes:
 
     def trades(self, request: Request) -> Response:
         """Answer with the newest trades."""
-        found = self._trades(request, "limit")
-        part = found[: integer(request, "limit", 100, MOST_TRADES)]
-        return JSONResponse({"total": len(found), "trades": [answers.TRADE.json(one) for one in part]})
+        count, found = self._trades(request, integer(request, "limit", 100, MOST_TRADES), "limit")
+        return JSONResponse({"total": count, "trades": [answers.TRADE.json(one) for one in found]})
 
-    def _trades(self, request: Request, *more: str) -> list[Trade]:
+    def _trades(self, request: Request, most: int, *more: str) -> tuple[int, list[Trade]]:
         reject_unknown(request, "range", "strategy", "q", *more)
         views = _views(request, self._dependencies.ready())
         with self._dependencies.records() as store:
             found = all_trades(views, store, _span(request), self._dependencies.now())
-        return matching(found, request.query_params.get("q", "")[:LONGEST_TEXT])
+            return newest(matching(found, request.query_params.get("q", "")[:LONGEST_TEXT]), most)
 
 
 def _span(request: Request) -> str:

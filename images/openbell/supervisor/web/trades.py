@@ -3,9 +3,10 @@
 import csv
 import io
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import nlargest
 
 from openbell.journal import stamp
 from openbell.supervisor.model.records import OrderRecord
@@ -93,11 +94,23 @@ def _trade(strategy: str, order: OrderRecord, exit_lot: _Lot, closed: Sequence[_
     )
 
 
-def matching(found: Iterable[Trade], text: str) -> list[Trade]:
-    """Return the trades in which each word of a search occurs, newest first."""
+def matching(found: Iterable[Trade], text: str) -> Iterator[Trade]:
+    """Yield the trades in which each word of a search occurs."""
     words = text.casefold().split()
-    wanted = [one for one in found if all(word in _text(one) for word in words)]
-    return sorted(wanted, key=lambda one: one.exit_at, reverse=True)
+    return (one for one in found if all(word in _text(one) for word in words))
+
+
+def newest(found: Iterable[Trade], most: int) -> tuple[int, list[Trade]]:
+    """Return how many trades there are, and the newest of them, newest first. No more than these are kept at any time."""
+    count = 0
+
+    def counted() -> Iterator[Trade]:
+        nonlocal count
+        for count, one in enumerate(found, 1):  # noqa: B007 - read when all have passed
+            yield one
+
+    kept = nlargest(most, counted(), key=lambda one: one.exit_at)
+    return count, kept
 
 
 def _text(one: Trade) -> str:

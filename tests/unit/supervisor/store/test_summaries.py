@@ -86,15 +86,14 @@ def account(at: datetime, equity: float | None, broker: str = "paper") -> Accoun
 
 
 def test_equity_by_hour_and_by_day(store: Store) -> None:
-    """First, lowest, highest and last, in whatever order the lines are read, and again if they are read twice."""
+    """Where it begins and the end of each, in whatever order the lines are read, and again if they are read twice."""
     told = [account(AT + timedelta(minutes=m), e) for m, e in ((0, 5.0), (10, 2.0), (20, 9.0), (59, 7.0), (60, 8.0))]
     for one in (*told[::-1], *told, account(AT, None)):
         store.equity.put("s", one)
-    (first, second), (day,) = store.equity.bars("s", "paper", HOUR, AT), store.equity.bars("s", "paper", DAY, AT)
-    assert (first.first, first.low, first.high, first.last, first.last_at) == (5.0, 2.0, 9.0, 7.0, told[3].at)
-    assert (second.first, second.last) == (8.0, 8.0)
-    assert (day.first, day.low, day.high, day.last) == (5.0, 2.0, 9.0, 8.0)
-    assert store.equity.bars("s", "other", HOUR, AT) == []
+    beginning, later = AT, AT + timedelta(hours=1)
+    assert store.equity.line("s", "paper", HOUR, AT) == [(beginning, 5.0), (told[3].at, 7.0), (later, 8.0)]
+    assert store.equity.line("s", "paper", DAY, AT) == [(beginning, 5.0), (later, 8.0)]
+    assert store.equity.line("s", "other", HOUR, AT) == []
 
 
 def test_gains_since_the_day_and_the_week_began(store: Store) -> None:

@@ -9,15 +9,26 @@ from openbell.supervisor.web.money_page import exposure, positions, summed
 from tests.unit.supervisor.web.client import Client
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 def test_a_strategy_that_begins_later_is_no_gain() -> None:
     """Before its first point a line counts with that one."""
     first = [(AT, 100.0), (AT + 2 * MINUTE, 110.0)]
     second = [(AT + MINUTE, 50.0), (AT + 2 * MINUTE, 40.0)]
-    assert summed([first, second]) == [(AT, 150.0), (AT + MINUTE, 150.0), (AT + 2 * MINUTE, 150.0)]
-    assert summed([first]) == first
+    assert summed([first, second], MINUTE) == [(AT, 150.0), (AT + MINUTE, 150.0), (AT + 2 * MINUTE, 150.0)]
+    assert summed([first], MINUTE) == first
+
+
+def test_a_sum_has_one_point_a_step_and_its_beginning() -> None:
+    """However many lines there are, a year of days is a few hundred points."""
+    lines = [[(AT + day * DAY + number * MINUTE, 10.0 + day) for day in range(3)] for number in range(4)]
+    assert summed(lines, DAY) == [
+        (AT, 40.0),
+        (AT + 3 * MINUTE, 40.0),
+        (AT + DAY + 3 * MINUTE, 44.0),
+        (AT + 2 * DAY + 3 * MINUTE, 48.0),
+    ]
 
 
 def account(**held: dict[str, float]) -> AccountRecord:

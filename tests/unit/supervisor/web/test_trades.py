@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openbell.supervisor.model.records import OrderRecord
-from openbell.supervisor.web.trades import Trade, as_csv, matching, trades
+from openbell.supervisor.web.trades import Trade, as_csv, matching, newest, trades
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -51,10 +51,18 @@ def made() -> list[Trade]:
 
 
 def test_a_search_finds_reasons() -> None:
-    """Newest first; each word must occur."""
-    assert [one.exit_reason for one in matching(made(), "")] == ["why 4", "why 2"]
+    """Each word must occur."""
     assert [one.exit_reason for one in matching(made(), "AAPL 2")] == ["why 2"]
-    assert matching(made(), "nothing") == []
+    assert list(matching(made(), "nothing")) == []
+
+
+def test_the_newest_trades_are_counted_with_all() -> None:
+    """Newest first, and no more than are asked for."""
+    count, found = newest(matching(made(), ""), 10)
+    assert (count, [one.exit_reason for one in found]) == (2, ["why 4", "why 2"])
+    count, found = newest(made(), 1)
+    assert (count, [one.exit_reason for one in found]) == (2, ["why 4"])
+    assert newest([], 5) == (0, [])
 
 
 def test_a_spreadsheet_runs_nothing() -> None:
