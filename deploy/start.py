@@ -26,6 +26,7 @@ from openbell.calendars.own_days import TOML
 from openbell.manifest import load_all, strategy_folders
 
 RENAMED = "nothing was started: a strategy has another name, see above"
+EXAMPLE = "pulse"  # the strategy of the kit that needs neither keys nor a market's hours
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 
 
@@ -83,7 +84,16 @@ def _show(where: Target, settings: Settings, log: Log) -> int:
     if not is_well:
         msg = "not everything is well: see above; `make logs STRATEGY=...` shows a service's output"
         raise CommandError(msg)
+    _first_run(where, log)
     return 0
+
+
+def _first_run(where: Target, log: Log) -> None:
+    """Where no bot has had a slot yet, show a newcomer what a run decides, instead of leaving that to the next minute."""
+    known = where.bots(0) or ()
+    if any(bot.strategy == EXAMPLE for bot in known) and not any(bot.last_slot for bot in known):
+        log.info("nothing has run here yet: running a strategy once, on historical prices", strategy=EXAMPLE)
+        where.run(compose.run(EXAMPLE, None, compose.SUPERVISOR))
 
 
 def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Settings, log: Log, without: str = "") -> None:

@@ -47,7 +47,9 @@ def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactor
         "def run(ctx):\n    assert ctx.secret('KEEPER_KEY')\n"
     )
     with removed_afterwards(engine, kit.project):
-        assert "Status page:" in run(kit.folder, "make up")
+        said = run(kit.folder, "make up")
+        assert "Status page:" in said
+        assert "pulse: succeeded" in said, "the first start shows a run"
         # It is ready when the loops beat; the pages ask for what the first run has decided.
         journal = "make journal STRATEGY=pulse SYMBOL=AAPL"
         wait_until(lambda: call(kit.folder, journal).returncode == 0, "the first run of pulse", 120)
