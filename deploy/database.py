@@ -7,9 +7,7 @@ from pathlib import Path
 from deploy import backups
 from deploy.errors import CommandError
 from deploy.remote.data import MOVE
-from deploy.settings import Settings, values
-
-DATABASE = "OPENBELL_DATABASE"
+from deploy.settings import DATABASE, Settings, values
 
 
 def move_to(settings: Settings, options: Namespace) -> int:

@@ -24,7 +24,6 @@ from deploy.target import LocalTarget, here
 
 RESTORE = "restore"
 DOING = {RESTORE: "restoring a backup", MOVE: "moving data to or from a database"}  # as a lock names it
-STATE = "/var/lib/openbell"  # of the supervisor, in containers
 
 
 class Installation(Protocol):
@@ -148,7 +147,7 @@ class Containers:
 
     def _command(self, *words: str) -> Command:
         volume = self._configuration()["volumes"]["supervisor"]["name"]
-        return Command(compose.with_volumes(f"{volume}:{STATE}", words))
+        return Command(compose.with_volumes(f"{volume}:{compose.SUPERVISOR_STATE}", words))
 
     def _configuration(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(processes.output(compose.configuration()))

@@ -26,6 +26,7 @@ STRATEGIES = Path("strategies")  # the kit's own folder of strategies
 _SUPERVISORS = (re.compile(r"\S[\s\S]*"), "what .env.example says")
 _FILE = (re.compile(r"\S.*"), "a file")
 
+DATABASE = "OPENBELL_DATABASE"
 # Every key that openbell knows, with what it may be. .env.example explains each of them; a test holds the two together.
 KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "COMPOSE_PROJECT_NAME": (re.compile(r"[a-z0-9][a-z0-9_-]*"), "lower-case letters, digits, _ and -"),
@@ -39,7 +40,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_BLACKOUT": _SUPERVISORS,
-    "OPENBELL_DATABASE": (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
+    DATABASE: (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
     "OPENBELL_HOST": (re.compile(r"[\w][\w.-]*"), "a machine's name, such as vps"),
     "OPENBELL_REGISTRY": (
         re.compile(r"[a-z0-9][\w.:/-]*"),

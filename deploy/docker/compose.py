@@ -14,6 +14,7 @@ Command = tuple[str, ...]
 
 COMPOSE: Command = ("docker", "compose")
 SUPERVISOR = "supervisor"
+SUPERVISOR_STATE = "/var/lib/openbell"  # where its volume is in its container
 # A strategy's container has the control volume read-only; the supervisor's user may write it.
 _BESIDE = """
 project=$1 service=$2 image=$3

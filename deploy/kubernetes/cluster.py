@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import CommandError
+from deploy.settings import DATABASE
 
 Object = Mapping[str, Any]
 
-DATABASE = "OPENBELL_DATABASE"
 REGISTRY, PULL_SECRET, TAG = "OPENBELL_REGISTRY", "OPENBELL_PULL_SECRET", "OPENBELL_TAG"
 SHARED, STORE = ("journal", "state", "control"), "supervisor"  # volumes: those of strategies, and the supervisor's own
 PART_OF = {"app.kubernetes.io/part-of": "openbell"}
@@ -51,7 +51,7 @@ class Cluster:
 
 def cluster(values: Mapping[str, str], project: str, namespace: str | None, *, is_open: bool) -> Cluster:
     """Return the installation that the settings describe; CommandError if they do not fit together."""
-    name = namespace or project.replace("_", "-")
+    name = namespace or object_name(project)
     if not _NAMESPACE.fullmatch(name):
         msg = f'NAMESPACE=: found "{name}"; allowed: up to 63 lower-case letters, digits and -, such as trading'
         raise CommandError(msg, 2)
@@ -75,5 +75,5 @@ def cluster(values: Mapping[str, str], project: str, namespace: str | None, *, i
 
 
 def object_name(service: str) -> str:
-    """Return the name of a service's objects: Kubernetes knows no underscore. Two services never get the same."""
+    """Return the name of what belongs to a service or project: Kubernetes knows no underscore. Two services never get the same."""
     return service.replace("_", "-")

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.capacity.memory_needs import needs
+from deploy.docker.compose import SUPERVISOR
 from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 from deploy.kubernetes import pods, policies, workloads
-from deploy.kubernetes.cluster import DATABASE, SHARED, STORE, Cluster, Object, object_name
+from deploy.kubernetes.cluster import SHARED, STORE, Cluster, Object, object_name
 from deploy.kubernetes.pods import FILE
-from deploy.kubernetes.workloads import SUPERVISOR
+from deploy.settings import DATABASE
 from openbell.manifest import Manifest
 
 DATABASES_SECRET, SUPERVISORS_SECRET = "openbell-database", "openbell-supervisor"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.errors import CommandError
-from deploy.kubernetes.cluster import Cluster, Object
+from deploy.kubernetes.cluster import Cluster, Object, object_name
 from deploy.settings import seconds
 
 FILE = "_FILE"
@@ -34,7 +34,7 @@ def template(cluster: Cluster, pod: Pod, service: Mapping[str, Any], labels: Map
     """Return the template of a service's pods, within the restricted standard for pods."""
     limit = int(service["mem_limit"])
     container = {
-        "name": pod.service.replace("_", "-"),
+        "name": object_name(pod.service),
         "image": cluster.image(str(service["image"])),
         "imagePullPolicy": "IfNotPresent",
         "env": [*_environment(pod, service), *pod.environment],

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from deploy.kubernetes.cluster import Cluster, Object
+from deploy.kubernetes.cluster import Cluster, Object, object_name
 
 PAGE = 8080
 NODE_DNS = "169.254.20.10/32"  # the address of a node's own cache of names
@@ -43,7 +43,7 @@ def _policy(cluster: Cluster, component: str, ingress: list[Object], egress: lis
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": cluster.metadata(f"{cluster.project.replace('_', '-')}-{component}", component),
+        "metadata": cluster.metadata(f"{object_name(cluster.project)}-{component}", component),
         "spec": {
             "podSelector": {"matchLabels": selected},
             "policyTypes": ["Ingress", "Egress"],

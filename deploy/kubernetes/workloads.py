@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deploy.docker.compose import SUPERVISOR, SUPERVISOR_STATE
 from deploy.kubernetes import pods, policies
 from deploy.kubernetes.cluster import SHARED, STORE, Cluster, Object, object_name
 from deploy.kubernetes.pods import Pod
 from openbell.strategy_user import SUPERVISOR as SUPERVISORS_USER
 from openbell.strategy_user import user_id
 
-SUPERVISOR = "supervisor"
-STORE_PATH = "/var/lib/openbell"
 HOSTNAME = "kubernetes.io/hostname"
 NODE = {"name": "OPENBELL_HOST", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
 
@@ -58,7 +57,7 @@ def supervisor(
     mounts: list[Object] = [
         {"name": "journal", "mountPath": "/journal", **read_only},
         {"name": "control", "mountPath": "/control"},
-        {"name": STORE, "mountPath": STORE_PATH},
+        {"name": STORE, "mountPath": SUPERVISOR_STATE},
     ]
     health = {"httpGet": {"path": "/healthz", "port": policies.PAGE}, "timeoutSeconds": 5, "failureThreshold": 4}
     beside = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
-from deploy.settings import Settings
+from deploy.settings import DATABASE, Settings
 from openbell.manifest import Manifest
 
 # What a process needs of the machine to run at all. Everything else of the user's environment stays with the user.
@@ -102,5 +102,5 @@ def install(strategy: str, places: LocalPaths) -> tuple[str, ...] | None:
 
 
 def _clock(environment: Mapping[str, str]) -> dict[str, str]:
-    names = ("OPENBELL_CLOCK", "OPENBELL_BLACKOUT", "OPENBELL_DATABASE")
+    names = ("OPENBELL_CLOCK", "OPENBELL_BLACKOUT", DATABASE)
     return {name: environment[name] for name in names if environment.get(name)}

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from deploy.errors import CommandError
+from deploy.settings import DATABASE
 from openbell.manifest import Bot, Manifest
 
-DATABASE = "OPENBELL_DATABASE"
 AHEAD = timedelta(seconds=60)  # a call may wait for a slot within its minute
 MARGIN = timedelta(seconds=10)  # for the start, and for the answer
 

@@ -11,7 +11,7 @@ import pytest
 from openbell.ledger import Ledger, OrderRecord
 from openbell.trading.brokers import BrokerError
 from openbell.trading.cash_entries import CashEntry
-from openbell.trading.cash_following import own_part, take_up
+from openbell.trading.cash_following import book_new, own_part
 from tests.unit.test_reconcile import ABroker
 
 NOW = datetime(2026, 11, 20, 16, tzinfo=UTC)
@@ -78,11 +78,11 @@ def test_an_entry_is_booked_once_and_its_change_too(ledger: Ledger) -> None:
     broker, start = APayingBroker(), ledger.flows()[""]
     for hours, amount, told in ((0, 8, 8.0), (1, 8, None), (2, 9, 1.0), (3, 9, None)):
         broker.entries = [CashEntry("d", "dividend", "AAPL", Decimal(amount))]
-        booked = take_up(broker, ledger, NOW + timedelta(hours=hours))
+        booked = book_new(broker, ledger, NOW + timedelta(hours=hours))
         assert booked == ([{"kind": "dividend", "symbol": "AAPL", "amount": told}] if told else [])
     assert ledger.flows()[""] == start + 9
     broker.entries = [CashEntry("e", "borrowing", "BTC/USDT", Decimal("-0.5"))]
-    assert take_up(broker, ledger, NOW + timedelta(hours=4))
+    assert book_new(broker, ledger, NOW + timedelta(hours=4))
     assert ledger.flows() == {"": start + 9, "USDT": Decimal("-0.5")}
 
 
@@ -90,9 +90,9 @@ def test_how_far_back_the_broker_is_asked(ledger: Ledger) -> None:
     """What was paid before the first question is no news; later, entries of the last week may come late."""
     broker = APayingBroker()
     for days in (0, 3, 30):
-        take_up(broker, ledger, NOW + days * DAY)
+        book_new(broker, ledger, NOW + days * DAY)
     assert broker.since == [NOW.date(), NOW.date(), NOW.date()]
-    take_up(broker, ledger, NOW + 40 * DAY)
+    book_new(broker, ledger, NOW + 40 * DAY)
     assert broker.since[-1] == NOW.date() + 23 * DAY
 
 
@@ -100,15 +100,15 @@ def test_how_often_the_broker_is_asked(ledger: Ledger) -> None:
     """As often as it says; a clock that was ahead keeps it from nothing, and what failed is asked again at once."""
     broker = APayingBroker()
     for minutes in (0, 59, 60, 30):
-        take_up(broker, ledger, NOW + timedelta(minutes=minutes))
+        book_new(broker, ledger, NOW + timedelta(minutes=minutes))
     assert len(broker.since) == 3
     broker.is_down = True
     later = NOW + DAY
-    assert [take_up(broker, ledger, later), take_up(broker, ledger, later)] == [[], []]
+    assert [book_new(broker, ledger, later), book_new(broker, ledger, later)] == [[], []]
     assert len(broker.since) == 5
 
 
 def test_a_broker_that_tells_of_none(ledger: Ledger) -> None:
     """There is nothing to book."""
-    assert take_up(ABroker(), ledger, NOW) == []
+    assert book_new(ABroker(), ledger, NOW) == []
     assert ledger.fact("cash entries asked at") is None

@@ -93,12 +93,14 @@ def fill_file(part: Part) -> int:
 def _make_empty(new: Path, names: Sequence[str]) -> None:
     for left in new.parent.glob(f"{new.name}*"):
         left.unlink()
-    if "claims" in names:
+    is_ledger = "claims" in names
+    if is_ledger:
         Ledger(new).close()
     else:
         paper_tables.create(new)
     with closing(sqlite3.connect(new, isolation_level=None)) as file:
-        file.executescript("" if "claims" in names else paper_tables.LATER)
+        if not is_ledger:
+            file.executescript(paper_tables.LATER)
         for table in names:
             file.execute(f"DELETE FROM {table}")  # noqa: S608 - as above
         # One file, which a crash finds whole when it gets its name.

@@ -1,7 +1,6 @@
 """The settings of each strategy as the supervisor has seen them: its manifest and its locked packages, and those before."""
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -60,10 +59,7 @@ def remember(state: Path, name: str, settings: Settings) -> None:
         for one in (settings, *before)[:MOST_KEPT]
     ]
     (state / FOLDER).mkdir(exist_ok=True)
-    path = state / FOLDER / f"{name}.json"
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps({"versions": versions}), encoding="utf-8")
-    new.replace(path)
+    foreign_files.write_object(state / FOLDER / f"{name}.json", state, {"versions": versions})
 
 
 def kept(state: Path, name: str) -> Sequence[Settings]:

@@ -15,7 +15,7 @@ _LATE = timedelta(days=7)  # by which a broker may book an entry after its day
 _MONEY = Decimal("0.000001")
 
 
-def take_up(broker: Broker, ledger: Ledger, now: datetime) -> list[dict[str, object]]:
+def book_new(broker: Broker, ledger: Ledger, now: datetime) -> list[dict[str, object]]:
     """Book the strategy's part of what is new, and return what the journal says of it."""
     if not isinstance(broker, TellsCashEntries):
         return []

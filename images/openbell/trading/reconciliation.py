@@ -194,7 +194,7 @@ def reconcile(
     news: list[OrderRecord] = []
     found = differences(broker, ledger, symbols, now, news, shared=shared)
     tell(news, journal, now)
-    cash = cash_following.take_up(broker, ledger, now)
+    cash = cash_following.book_new(broker, ledger, now)
     actions = take_up(broker, ledger, found, now)
     found = [one for one in found if not any(action.symbol == one.symbol for action in actions)]
     fees = [one for one in found if _is_fee(one)]

@@ -31,8 +31,8 @@ class EquityTable:
         if account.equity is None:
             return
         at, value = milliseconds(account.at), account.equity
-        for span in LENGTHS:
-            key = (strategy, account.broker, span, _begin(at, span))
+        for span, length in LENGTHS.items():
+            key = (strategy, account.broker, span, begin_of(at, length))
             first_at, first, low, high, last_at, last = self._waiting.get(key, (at, value, value, value, at, value))
             if at < first_at:
                 first_at, first = at, value
@@ -54,7 +54,7 @@ class EquityTable:
     def line(self, strategy: str, broker: str, span: str, since: datetime) -> list[tuple[datetime, float]]:
         """Return the equity where the hours or days from `since` on begin, and at the end of each that has any record."""
         rows = self._database.execute(
-            f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, _begin(milliseconds(since), span))
+            f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, begin_of(milliseconds(since), LENGTHS[span]))
         )
         points: list[tuple[datetime, float]] = []
         for first_at, first, last_at, last in rows:
@@ -103,6 +103,6 @@ class EquityTable:
             )
 
 
-def _begin(at: int, span: str) -> int:
-    """Return the milliseconds at which the hour or day of an instant begins."""
-    return at - at % (LENGTHS[span] // timedelta(milliseconds=1))
+def begin_of(at: int, length: timedelta) -> int:
+    """Return the milliseconds at which the hour, day or other length begins that an instant lies in."""
+    return at - at % (length // timedelta(milliseconds=1))

@@ -23,7 +23,7 @@ from openbell.supervisor.web.changes import is_bot
 from openbell.supervisor.web.connections import LimitedHeaders
 from openbell.supervisor.web.dependencies import READING, Dependencies
 from openbell.supervisor.web.etag import answer, tag
-from openbell.supervisor.web.incident_routes import SNOOZES, IncidentRoutes
+from openbell.supervisor.web.incident_routes import IncidentRoutes
 from openbell.supervisor.web.journal_routes import JournalRoutes
 from openbell.supervisor.web.metrics import Metrics
 from openbell.supervisor.web.money_routes import MoneyRoutes
@@ -166,9 +166,7 @@ class WebApp:
         snapshot = self._dependencies.ready()
         found = view.read(self._dependencies.alerts) or view.EMPTY
         entries = audit.newest(self._dependencies.store.parent, _AUDIT_ROWS)
-        return self.show(
-            request, "alerts.html", snapshot, title="alerts · openbell", alerts=found, audit=entries, snoozes=SNOOZES
-        )
+        return self.show(request, "alerts.html", snapshot, title="alerts · openbell", alerts=found, audit=entries)
 
     async def static(self, request: Request) -> Response:
         """Answer with a style sheet, a script or an image of the package."""

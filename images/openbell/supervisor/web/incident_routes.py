@@ -19,7 +19,6 @@ from openbell.supervisor.web.changes import BY_BOT, is_bot, permit, record_chang
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.request_params import json_object, limited_body, reject_unknown
 
-SNOOZES = {"30m": "30 minutes", "1h": "1 hour", "4h": "4 hours", "12h": "12 hours", "1d": "1 day"}
 BY_LINK = "link"
 
 Show = Callable[..., Response]  # request, template, snapshot and what the template shows → the answer
@@ -57,7 +56,7 @@ class IncidentRoutes:
         detail = self._found(_number(request))
         link = {name: request.query_params.get(name, "") for name in ("until", "signature")}
         by_link = self._is_linked(detail.incident.id, link["until"], link["signature"])
-        values = {"detail": detail, "link": link if by_link else {}, "snoozes": SNOOZES}
+        values = {"detail": detail, "link": link if by_link else {}}
         title = f"{detail.incident.title} · openbell"
         return self._show(request, "incident.html", self._dependencies.ready(), title=title, **values)
 

@@ -8,6 +8,7 @@ from openbell.supervisor.model.conditions import KINDS, Condition, Kind
 from openbell.supervisor.model.formatting import dated, milliseconds
 from openbell.supervisor.model.records import MANUAL, DecisionRecord, SlotRecord, why_not
 
+SNOOZES = {"30m": "30 minutes", "1h": "1 hour", "4h": "4 hours", "12h": "12 hours", "1d": "1 day"}  # of an incident
 # A mark of its own for each outcome: colour is never the only sign.
 MARKS = {"succeeded": "✓", "failed": "F", "timed_out": "T", "interrupted": "I", "skipped": "-", "missed": "M", "": "…"}
 OUTCOMES = tuple(MARKS)

@@ -9,7 +9,7 @@ from heapq import merge
 from openbell.instants import milliseconds
 from openbell.supervisor.health.snapshot import StrategyView
 from openbell.supervisor.model.records import AccountRecord, OrderRecord
-from openbell.supervisor.store.equity import DAY, HOUR, LENGTHS
+from openbell.supervisor.store.equity import DAY, HOUR, LENGTHS, begin_of
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.charts import Chart, Point, line_chart
 from openbell.supervisor.web.trades import Trade, trades
@@ -21,7 +21,6 @@ RANGES: Mapping[str, tuple[timedelta, str]] = {
     "year": (timedelta(days=365), DAY),
     "all": (timedelta(days=3_650), DAY),
 }
-MILLISECOND = timedelta(milliseconds=1)
 MOST_TRADES = 2_000  # orders of a strategy from which trades are made
 MOST_ORDERS = 100  # that wait
 MOST_STRATEGIES = 200  # whose orders are read for a list of all
@@ -125,7 +124,7 @@ def summed(lines: Sequence[Sequence[Point]], step: timedelta) -> list[Point]:
     points: list[Point] = []
     for at, index, value in merge(*(_changes(index, line) for index, line in enumerate(lines))):
         now[index] = value
-        if len(points) > 1 and _step(points[-1][0], step) == _step(at, step):
+        if len(points) > 1 and begin_of(milliseconds(points[-1][0]), step) == begin_of(milliseconds(at), step):
             points.pop()
         points.append((at, sum(now)))
     return points
@@ -133,10 +132,6 @@ def summed(lines: Sequence[Sequence[Point]], step: timedelta) -> list[Point]:
 
 def _changes(index: int, line: Sequence[Point]) -> Iterator[tuple[datetime, int, float]]:
     return ((at, index, value) for at, value in line)
-
-
-def _step(at: datetime, length: timedelta) -> int:
-    return milliseconds(at) // (length // MILLISECOND)
 
 
 def _curve(currency: str, equity: Sequence[Point]) -> Curve:

@@ -46,6 +46,7 @@ def environment(folder: Path) -> jinja2.Environment:
         percent=labels.percent,
         manual=MANUAL,
         slot_title=labels.slot_title,
+        snoozes=labels.SNOOZES,
         spark=spark,
         stamp=stamp,
         statuses=ORDER,

@@ -43,7 +43,7 @@ def held_since(connection: sqlite3.Connection) -> dict[str, date]:
     return {symbol: date.fromisoformat(at[:10]) for symbol, at in connection.execute(statement).fetchall()}
 
 
-def looked_after(connection: sqlite3.Connection) -> dict[str, date]:
+def asked_until(connection: sqlite3.Connection) -> dict[str, date]:
     """Return, by symbol that is held, the day up to which the market was asked."""
     asked = dict(connection.execute("SELECT symbol, day FROM splits_until").fetchall())
     since = held_since(connection)
@@ -58,7 +58,7 @@ def told(
         found = actions_file.read(strategy) if strategy is not None else []
     except actions_file.ActionsFileError as error:
         raise BrokerError(str(error)) from None
-    after = looked_after(connection)
+    after = asked_until(connection)
     if not isinstance(market, TellsActions) or all(day >= today for day in after.values()):
         return found, False
     try:
