@@ -264,10 +264,10 @@ test: ## Install what is missing and run the whole test suite
 	@scripts/run-tests $(tests)
 
 .PHONY: test-deploy
-test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (many minutes)
+test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (an hour or two; what has passed is not run again): [MINUTES=20]
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m pytest -n auto --dist loadfile tests/deploy tests/engine
+	@$(python) -m pytest -p tests.resume -n auto --dist loadfile tests/deploy tests/engine
 
 .PHONY: test-walk
 test-walk: ## Deploy to a stand-in server, rename, roll back and break things 200 times at random, and count slots (an hour): [SEED=1]
