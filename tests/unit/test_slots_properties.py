@@ -23,7 +23,7 @@ MILLISECOND = timedelta(milliseconds=1)
 # A year is left at the end, since the next slot may be that far, and no calendar knows more than 2035.
 LATEST = LAST - 400 * DAY
 # Every interval that the manifest takes: a second to a day, in milliseconds, dividing a day.
-INTERVALS = [timedelta(milliseconds=one) for one in range(1000, 86_400_001) if 86_400_000 % one == 0]
+INTERVALS = [timedelta(milliseconds=86_400_000 // times) for times in range(86_400, 0, -1) if 86_400_000 % times == 0]
 # Those that know all sixteen years and open in the morning; test_slots_days.py asks about the others.
 CALENDARS = ("24/7", "XETR", "XHKG", "XLON", "XNYS", "XTKS")
 COARSE = [interval for interval in INTERVALS if interval >= timedelta(hours=1)]
