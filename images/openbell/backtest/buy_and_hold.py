@@ -3,26 +3,23 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from openbell.backtest.record import Point
 from openbell.trading.markets import Market, MarketError
 
 
-class BuyAndHold:
-    """The same money in equal parts in all symbols, each bought at its first price."""
+def held(curve: Sequence[Point], market: Market, symbols: Sequence[str], cash: float) -> list[Point]:
+    """Return what the money would have been worth at the instants of a curve, had it bought each symbol at its first price.
 
-    def __init__(self, market: Market, symbols: Sequence[str], cash: float) -> None:
-        self._market = market
-        self._part = cash / len(symbols)
-        self._shares: dict[str, float] = dict.fromkeys(symbols, 0.0)
+    Each symbol gets an equal part of the money.
+    """
+    part = cash / len(symbols) if symbols else 0.0
+    shares: dict[str, float] = {}
 
-    def equity(self, at: datetime) -> float:
-        """Return what it is worth at the newest known prices."""
-        return sum([self._worth(symbol, at) for symbol in self._shares])
-
-    def _worth(self, symbol: str, at: datetime) -> float:
+    def worth(symbol: str, at: datetime) -> float:
         try:
-            price = self._market.price(symbol, at)
+            price = market.price(symbol, at)
         except MarketError:  # not listed yet
-            return self._part
-        if not self._shares[symbol]:
-            self._shares[symbol] = self._part / price
-        return self._shares[symbol] * price
+            return part
+        return shares.setdefault(symbol, part / price) * price
+
+    return [Point(point.at, sum([worth(symbol, point.at) for symbol in symbols])) for point in curve]

@@ -24,14 +24,19 @@ Column = list[float | None]
 Line = dict[str, object]
 
 
-def pictures(setup: Setup, outcome: Outcome, market: Market, done: Sequence[Trade]) -> dict[str, object]:
-    """Return the lines of all pictures, by name; each has `x` in seconds since 1970, and its columns."""
-    curve = thinned(outcome.curve)
+def pictures(
+    setup: Setup, outcome: Outcome, benchmark: Sequence[Point], market: Market, done: Sequence[Trade]
+) -> dict[str, object]:
+    """Return the lines of all pictures, by name; each has `x` in seconds since 1970, and its columns.
+
+    benchmark: a point for each of the outcome's.
+    """
+    kept = _kept([point.equity for point in outcome.curve])
+    curve, held = [outcome.curve[index] for index in kept], [benchmark[index] for index in kept]
     half_years = rolling(returns_of(outcome.curve, setup.cash))
     rolled = [half_years[index] for index in _kept([one.sharpe or 0.0 for one in half_years])]
-    held = [Point(point.at, point.held) for point in curve]
     return {
-        "equity": _line(curve, strategy=[one.equity for one in curve], held=[one.held for one in curve]),
+        "equity": _line(curve, strategy=[one.equity for one in curve], held=[one.equity for one in held]),
         "drawdown": _line(
             curve,
             strategy=[one.equity for one in drawdowns(curve, setup.cash)],
@@ -47,17 +52,12 @@ def pictures(setup: Setup, outcome: Outcome, market: Market, done: Sequence[Trad
 
 def equity(curve: Sequence[Point]) -> Line:
     """Return the line of a curve alone."""
-    kept = thinned(curve)
+    kept = [curve[index] for index in _kept([point.equity for point in curve])]
     return _line(kept, equity=[one.equity for one in kept])
 
 
-def thinned(curve: Sequence[Point]) -> Sequence[Point]:
-    """Return as many points as can be seen: of each stretch the lowest and the highest, so that no spike is lost."""
-    return [curve[index] for index in _kept([point.equity for point in curve])]
-
-
 def _kept(values: Sequence[float]) -> list[int]:
-    """Return the indexes of the values that a line is drawn through."""
+    """Return the indexes of as many values as can be seen: of each stretch the lowest and the highest, so no spike is lost."""
     if len(values) <= MOST_POINTS:
         return list(range(len(values)))
     step = ceil(2 * len(values) / MOST_POINTS)

@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Fill
-from openbell.backtest.buy_and_hold import BuyAndHold
 from openbell.backtest.journal import BacktestJournal, Rejection
 from openbell.backtest.ledger import BacktestLedger
 from openbell.backtest.past import PastMarket, calendars_of, load
@@ -72,6 +71,7 @@ class Outcome:
     """What a backtest came to. `failures` are (slot, bot, error) of runs that raised."""
 
     market: str  # where the prices came from, as the manifest names it
+    symbols: tuple[str, ...]  # of its bots
     slots: int
     curve: tuple[Point, ...]
     fills: tuple[Fill, ...]
@@ -173,7 +173,6 @@ class _Backtest:
             self.first_end = min(self.market.of(symbol).last.at for symbol in symbols) + ENDED_AFTER
         curve, signals = Curve(), Signals()
         failures: list[tuple[datetime, str, str]] = []
-        benchmark = BuyAndHold(self.market, symbols, self.setup.cash)
         number, interrupted = 0, False
         with redirect_stdout(self.printed), redirect_stderr(self.printed):
             for number, (slot, index) in enumerate(slots_of(bots, self.setup.after, self.setup.until), 1):
@@ -183,8 +182,7 @@ class _Backtest:
                 if error := self._one(Run(bot, slot, f"{number:012x}", 1)):
                     failures.append((slot, bot.id, error))
                 signals.add(slot, self.contexts[bot.id].signals)
-                equity, exposure = self.broker.worth(slot)
-                curve.add(Point(slot, equity, benchmark.equity(slot), exposure))
+                curve.add(Point(slot, *self.broker.worth(slot)))
                 try:
                     tell(number)
                 except Interrupted:
@@ -195,10 +193,10 @@ class _Backtest:
             done = len(self.broker.fills)
             self._move_to(self.setup.until)
             if late := self.broker.fills[done:]:
-                equity, exposure = self.broker.worth(late[-1].at)
-                curve.add(Point(late[-1].at, equity, benchmark.equity(late[-1].at), exposure))
+                curve.add(Point(late[-1].at, *self.broker.worth(late[-1].at)))
         return Outcome(
             self.source,
+            tuple(symbols),
             number,
             curve.points(),
             tuple(self.broker.fills),
@@ -226,7 +224,9 @@ class _Backtest:
             )
             if placed.status == "rejected":
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))
-        for symbol, cost in self.broker.borrowed.items() if self.manifest.capital.is_set else ():
+        for symbol, cost in (
+            self.broker.borrowed.items() if self.broker.borrowed and self.manifest.capital.is_set else ()
+        ):
             self.ledger.book_cash(f"borrowing {symbol}", quote_of(symbol), -cost)
         for symbol, last in self.broker.close_ended(at - ENDED_AFTER) if at > self.first_end else ():
             self.ended.append(Ended(symbol, last.at, last.price))

@@ -121,10 +121,9 @@ class Beside:
     correlation: float
 
 
-def beside(curve: Sequence[Point], start: float) -> Beside | None:
-    """Return how the account went with what was held; None where that cannot be told."""
-    own = returns_of(curve, start)
-    other = returns_of([Point(point.at, point.held) for point in curve], start).values
+def beside(curve: Sequence[Point], held: Sequence[Point], start: float) -> Beside | None:
+    """Return how the account went with a benchmark at the same instants; None where that cannot be told."""
+    own, other = returns_of(curve, start), returns_of(held, start).values
     if not own.tells:
         return None
     mean, other_mean = fmean(own.values), fmean(other)

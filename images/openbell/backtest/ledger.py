@@ -98,7 +98,7 @@ class BacktestLedger(Ledger):
             return False
         self._sent[order.client_order_id] = now
         self._of_slot.setdefault((order.bot, order.slot), []).append(order.client_order_id)
-        self._update_order(replace(order, quantity=float(order.quantity), at=now))
+        self._update_order(order if order.at == now else replace(order, at=now))
         return True
 
     def _update_order(self, order: OrderRecord) -> None:
@@ -136,14 +136,14 @@ class BacktestLedger(Ledger):
 
     def position(self, bot: str, symbol: str, *, takes: bool = False) -> Position:  # noqa: ARG002 - each has its bot
         """Return what the bot's own orders have made of a symbol."""
-        return self._position(bot, symbol)
-
-    def _position(self, bot: str, symbol: str) -> Position:
         key = bot, symbol
         found = self._positions.get(key) or self._untouched.get(key)
         if found is None:
             found = self._untouched[key] = Position(bot, symbol)
         return found
+
+    def _position(self, bot: str, symbol: str) -> Position:
+        return self.position(bot, symbol)
 
     def _write_position(self, one: Position) -> None:
         self._positions[one.bot, one.symbol] = one

@@ -41,6 +41,14 @@ class PastBars(Bars):
         return self.closing
 
 
+class _Made(NamedTuple):
+    """All bars of one timeframe, when each closed, and their closes if they are objects in memory."""
+
+    bars: Sequence[Bar]
+    closed_at: Sequence[datetime]
+    closes: tuple[float, ...] | None
+
+
 class SymbolPrices:
     """All prices of one symbol."""
 
@@ -52,33 +60,44 @@ class SymbolPrices:
         self.opened_at = prices.opened_at
         self.closed_at = kept_prices.closed_at(prices.bars)
         self.is_daily = prices.length == DAY
-        self._made: dict[timedelta, tuple[Sequence[Bar], Sequence[datetime], tuple[float, ...] | None]] = {}
-        self._closed = 0  # how many bars had closed when a price was last asked for: the next slot is not far
-        self._since = self._until = _ALWAYS  # when the last of them had closed, and when the next one does
+        self._made: dict[str, _Made] = {}  # by timeframe
+        # What is known at the instant that was asked for last: a run asks several times for one, and the next is not far.
+        self._at = _NEVER
+        self._closed = 0  # how many bars have closed
+        self._since = self._until = _ALWAYS  # when the last of them has closed, and when the next one does
         self._opens = _ALWAYS  # when the next one opens
-        self._asked = _NEVER  # the instant that a price was last asked for, and that price
         self._price: float | None = None
 
-    def bars(self, length: timedelta, count: int, at: datetime) -> Bars | None:
-        """Return the last `count` bars of a length that had closed at `at`; None if there are none of that length."""
-        found = self._made.get(length)
-        if found is None:
-            if length < self.length or length % self.length or length > DAY:
-                return None
-            made = self.all_bars if length == self.length else resampled(self._prices, length)
-            closes = tuple([bar.close for bar in made]) if isinstance(made, tuple) else None
-            found = self._made[length] = (made, kept_prices.closed_at(made), closes)
-        made, closed_at, closes = found
-        end = self.closed_before(at) if length == self.length else bisect_right(closed_at, at)
+    def bars(self, timeframe: str, count: int, at: datetime) -> Bars | None:
+        """Return the last `count` bars of a timeframe that had closed at `at`; None if there are none of that timeframe."""
+        made = self._made.get(timeframe) or self._make(timeframe)
+        if made is None:
+            return None
+        if made.closed_at is self.closed_at:
+            if at is not self._at:
+                self._move_to(at)
+            end = self._closed
+        else:
+            end = bisect_right(made.closed_at, at)
         begin = end - count if end > count else 0
-        if closes is None:
-            return Bars(made[begin:end])
-        bars = PastBars(made[begin:end])
-        bars.closing = closes[begin:end]
+        if made.closes is None:
+            return Bars(made.bars[begin:end])
+        bars = PastBars(made.bars[begin:end])
+        bars.closing = made.closes[begin:end]
         return bars
 
-    def closed_before(self, at: datetime) -> int:
-        """Return how many bars had closed at `at`."""
+    def _make(self, timeframe: str) -> "_Made | None":
+        length = timeframes.length(timeframe)
+        if length is None or length < self.length or length % self.length or length > DAY:
+            return None
+        is_own = length == self.length
+        bars = self.all_bars if is_own else resampled(self._prices, length)
+        closes = tuple([bar.close for bar in bars]) if isinstance(bars, tuple) else None
+        closed_at = self.closed_at if is_own else kept_prices.closed_at(bars)
+        made = self._made[timeframe] = _Made(bars, closed_at, closes)
+        return made
+
+    def _move_to(self, at: datetime) -> None:
         if not self._since <= at < self._until:
             closed_at = self.closed_at
             following = self._closed + 1  # most slots are one bar after the one before
@@ -90,27 +109,29 @@ class SymbolPrices:
             self._until, self._opens = (
                 (_ALWAYS, _ALWAYS) if is_last else (closed_at[following], self.opened_at[following])
             )
+        self._at = at
+        closed = self._closed
+        if self._since <= self._opens <= at:
+            self._price = self.all_bars[closed].open
+        else:
+            self._price = self.all_bars[closed - 1].close if closed else None
+
+    def closed_before(self, at: datetime) -> int:
+        """Return how many bars had closed at `at`."""
+        if at is not self._at:
+            self._move_to(at)
         return self._closed
 
     def newest(self, at: datetime) -> KnownPrice | None:
         """Return the newest price that was known at `at`, and since when: a bar's opening, or the close before it."""
         price = self.price(at)
-        self.closed_before(at)  # another instant may have been asked for since
-        return (
-            None
-            if price is None
-            else KnownPrice(self._opens if self._since <= self._opens <= at else self._since, price)
-        )
+        is_opening = self._since <= self._opens <= at
+        return None if price is None else KnownPrice(self._opens if is_opening else self._since, price)
 
     def price(self, at: datetime) -> float | None:
         """Return the newest price that was known at `at`."""
-        if at is not self._asked:  # a slot is one object, and asks several times
-            closed = self.closed_before(at)
-            self._asked = at
-            if self._since <= self._opens <= at:
-                self._price = self.all_bars[closed].open
-            else:
-                self._price = self.all_bars[closed - 1].close if closed else None
+        if at is not self._at:
+            self._move_to(at)
         return self._price
 
     def is_stale(self, at: datetime) -> bool:
@@ -155,9 +176,8 @@ class PastMarket:
         if count < 1:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
-        prices = self.of(symbol)
-        length = timeframes.length(timeframe)
-        bars = prices.bars(length, count, at) if length is not None else None
+        prices = self._prices.get(symbol) or self.of(symbol)
+        bars = prices.bars(timeframe, count, at)
         if bars is None:
             shortest = (
                 "1d" if prices.length == DAY else f"{prices.length // timedelta(minutes=1)}m and multiples up to 1d"
@@ -168,7 +188,7 @@ class PastMarket:
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the newest price that was known at `at`."""
-        prices = self.of(symbol)
+        prices = self._prices.get(symbol) or self.of(symbol)
         price = prices.price(at)
         if price is None:
             msg = f"{symbol} has no price before {prices.first_at:%Y-%m-%d %H:%M} UTC"

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from openbell.backtest import charts, overfitting
+from openbell.backtest import buy_and_hold, charts, overfitting
 from openbell.backtest.engine import Outcome, Setup
 from openbell.backtest.figures import YEAR, Figures, beside, by_month, drawdown_periods, figures, returns_of, sharpe
 from openbell.backtest.record import Point
@@ -41,10 +41,11 @@ def write(
         lstrip_blocks=True,
     )
     done = trades(outcome.fills)
-    told = tiles(setup, outcome, done)
+    benchmark = buy_and_hold.held(outcome.curve, market, outcome.symbols, setup.cash)
+    told = tiles(setup, outcome, benchmark, done)
     months = by_month(outcome.curve, setup.cash)
     heat_map = charts.heat([(values, one.sharpe) for values, one, _ in sweep])
-    shown = charts.pictures(setup, outcome, market, done) if outcome.curve else {}
+    shown = charts.pictures(setup, outcome, benchmark, market, done) if outcome.curve else {}
     if walked:
         shown["walk"] = charts.equity(walked.curve)
     text = environment.get_template("report.html").render(
@@ -142,12 +143,12 @@ def out_of_sample(walked: WalkForward) -> str:
     )
 
 
-def tiles(setup: Setup, outcome: Outcome, done: Sequence[Trade]) -> list[tuple[str, str]]:
+def tiles(setup: Setup, outcome: Outcome, benchmark: Sequence[Point], done: Sequence[Trade]) -> list[tuple[str, str]]:
     """Return the figures with their names, as people read them."""
     curve = outcome.curve
     one, traded = figures(curve, setup.cash), trade_figures(done)
-    held = figures([Point(point.at, point.held) for point in curve], setup.cash)
-    together = beside(curve, setup.cash)
+    held = figures(benchmark, setup.cash)
+    together = beside(curve, benchmark, setup.cash)
     return [
         ("Equity at the end", f"{curve[-1].equity:,.2f}" if curve else "-"),
         ("Return", percent(one.total_return)),

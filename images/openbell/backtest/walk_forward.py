@@ -86,7 +86,7 @@ def result(
     for window, setup, before, outcome in zip(found, chosen, inside, outcomes, strict=True):
         steps.append(Step(window, setup.params, before, figures(outcome.curve, setup.cash)))
         # Each begins with the same money: what it has made of it carries over.
-        curve += [Point(one.at, one.equity / setup.cash * worth, one.held) for one in outcome.curve]
+        curve += [Point(one.at, one.equity / setup.cash * worth) for one in outcome.curve]
         worth = curve[-1].equity if curve else worth
     return WalkForward(tuple(steps), tuple(curve), figures(curve, cash))
 

@@ -39,7 +39,7 @@ class MarketContext(RunContext):
         journal says so. `.frame()` and `.arrays()` of the bars are for pandas and numpy. MarketError if the market has no
         such symbol or timeframe.
         """
-        at = self.slot
+        at = self._run.slot
         # A pair is traded always and never split: its bars are all of them, and as they were paid.
         is_plain = "/" in symbol or (adjusted and not extended)
         ask = self._market.bars if is_plain else self._source(extended=extended, adjusted=adjusted)
@@ -56,15 +56,14 @@ class MarketContext(RunContext):
             )
         count = count or 0
         bars: Bars = ask(symbol, timeframe, count, at)
-        if not getattr(self._market, "is_complete", False):
+        if not self._is_complete:
             whole = Bars(bar for bar in bars if _is_whole(bar))
             if len(whole) < len(bars):
                 missing = [bar.timestamp for bar in bars if not _is_whole(bar)]
                 told = {"symbol": symbol, "timeframe": timeframe, "count": len(missing), "newest": missing[-1]}
                 self._warn("bars_incomplete", **told)
                 bars = whole
-        stale = self._checks.stale(symbol, timeframe, bars, at)
-        if stale is not None:
+        if not self._is_past and (stale := self._checks.stale(symbol, timeframe, bars, at)) is not None:
             self._warn("stale_data", **stale)
         return bars
 
@@ -136,7 +135,7 @@ class MarketContext(RunContext):
 
     def price(self, symbol: str) -> float:
         """Return the price at which an order sent now would fill, as far as the market knows; MarketError if it is no price."""
-        price = self._market.price(symbol, self.slot)
+        price = self._market.price(symbol, self._run.slot)
         if not is_usable(price):
             msg = f"no usable price of {symbol}: the market says {price}"
             raise MarketError(msg)

@@ -87,6 +87,7 @@ class OrderPath:
             order.side,
             leg,
             order.quantity,
+            at=now,
             terms=order.terms,
         )
         if self._ledger.intend(record, now) is not None:

@@ -56,6 +56,8 @@ class RunContext:
         self._zone = pytz.timezone(manifest.timezone)
         self._secrets = manifest.secrets
         self._market = market
+        self._is_complete = getattr(market, "is_complete", False)  # no bar lacks a figure
+        self._is_past = getattr(market, "is_past", False)  # bars are as old as they should be
         self._broker = broker
         self._ledger = ledger
         self._journal = journal
@@ -112,7 +114,7 @@ class RunContext:
     def signal(self, symbol: str, value: float, **values: object) -> None:
         """Record what was computed for `symbol`: the signal, and by name the values it was computed from."""
         self.signals[symbol] = value
-        self._write("signal", symbol=symbol, signal=value, **values)
+        self._line("signal", "info", {"symbol": symbol, "signal": value, **values})
 
     def hold(self, symbol: str, *, reason: str) -> None:
         """Record the decision to do nothing about `symbol`, and why."""

@@ -19,18 +19,19 @@ class Share:
 
     def __init__(self, capital: Capital, symbols: tuple[str, ...], ledger: Ledger) -> None:
         self._capital = capital
+        self._is_whole = not capital.is_set
         self._home = quote_of(symbols[0]) if symbols else ""  # the currency of `amount`
         self._ledger = ledger
 
     def cash(self, account: Account, currency: str) -> float:
         """Return the strategy's cash in a currency: its share, and what its own orders have brought in and taken out."""
-        if not self._capital.is_set:
+        if self._is_whole:
             return account.cash_in(currency)
         return float(self._base(account, currency) + self._ledger.flows().get(currency, ZERO))
 
     def equity(self, account: Account, price: Callable[[str], float]) -> float | None:
         """Return what the strategy's cash and positions are worth; None without a share, when the account's counts."""
-        if not self._capital.is_set:
+        if self._is_whole:
             return None
         held = [one for one in self._ledger.positions() if one.quantity and quote_of(one.symbol) == self._home]
         worth = sum(float(one.quantity) * price(one.symbol) for one in held)

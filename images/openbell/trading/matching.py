@@ -57,14 +57,14 @@ class Book:
         """Let an order go on with other terms, and with another quantity in all."""
         one = self.resting[order.client_order_id]
         changed = replace(one.order, terms=order.terms, quantity=float(quantity))
-        self.resting[order.client_order_id] = replace(one, order=changed, left=max(ZERO, quantity - one.filled))
+        self.resting[order.client_order_id] = one._replace(order=changed, left=max(ZERO, quantity - one.filled))
 
     def cancel(self, client_order_id: str, status: str = "cancelled", reason: str = "") -> Iterator[str]:
         """End an order before it is filled, and what depends on it; yield the ids of those that have ended."""
         one = self.resting[client_order_id]
         if one.is_done:
             return
-        self.resting[client_order_id] = replace(one, status=status, reason=reason)
+        self.resting[client_order_id] = one._replace(status=status, reason=reason)
         yield client_order_id
         parent, leg = leg_of(client_order_id)
         if parent:
@@ -99,7 +99,7 @@ class Book:
         if one.is_done or prices.rank <= one.seen or (prices.is_extended and not one.order.terms.extended_hours):
             return
         if one.status == "held":
-            self.resting[client_order_id] = replace(one, seen=prices.rank)
+            self.resting[client_order_id] = one._replace(seen=prices.rank)
             return
         if one.expires_at is not None and prices.at > one.expires_at:
             for ended in self.cancel(client_order_id, "expired"):
@@ -110,7 +110,7 @@ class Book:
                 return
             prices = prices._replace(open=prices.close, high=prices.close, low=prices.close)
         one, price = compared(one, prices)
-        one = replace(one, seen=prices.rank)
+        one = one._replace(seen=prices.rank)
         self.resting[client_order_id] = one
         if price is not None:
             yield from self._fill(one, price, prices)
@@ -125,7 +125,7 @@ class Book:
         bound = self.costs.room(prices.volume, is_whole=is_whole)
         if bound is not None and bound < room:
             room = bound
-            one = replace(one, full_until=prices.bar)
+            one = one._replace(full_until=prices.bar)
         if not room:
             self.resting[order.client_order_id] = one
             return
@@ -142,8 +142,8 @@ class Book:
         status = "partially_filled" if left else "filled"
         if leg_of(order.client_order_id)[0] and not left and self._may_grow(order.client_order_id):
             status = "partially_filled"
-        self.resting[order.client_order_id] = replace(
-            one, left=left, filled=one.filled + room, value=value, fee=one.fee + fee, status=status
+        self.resting[order.client_order_id] = one._replace(
+            left=left, filled=one.filled + room, value=value, fee=one.fee + fee, status=status
         )
         yield order.client_order_id, fill
         yield from self._pass_on(order, room, prices)
@@ -162,7 +162,7 @@ class Book:
             if other is None or name == order.client_order_id or other.is_done or is_entry:
                 continue
             left = max(ZERO, other.left - quantity)
-            self.resting[name] = replace(other, left=left)
+            self.resting[name] = other._replace(left=left)
             if not left and not self._may_grow(name):
                 for ended in self.cancel(name, "cancelled", "the order beside it has filled"):
                     yield ended, None
@@ -175,7 +175,7 @@ class Book:
             one = self.resting[name]
             if one.is_done:
                 continue
-            self.resting[name] = replace(one, left=one.left + quantity, status="accepted", seen=prices.rank)
+            self.resting[name] = one._replace(left=one.left + quantity, status="accepted", seen=prices.rank)
             yield name, None
             if leg == STOP_LOSS and is_range and entry.price is not None:
                 # The bar that filled the entry may have gone on to the stop; that it went to the profit is not assumed.

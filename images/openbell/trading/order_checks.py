@@ -46,7 +46,7 @@ class OrderChecks:
         self._broker = broker
         self._ledger = ledger
         self._halted = halted
-        self._share = Share(manifest.capital, bot.symbols, ledger)
+        self.share = Share(manifest.capital, bot.symbols, ledger)  # the strategy's, of the account
         self._stale = ""  # why this run adds to no position
         self._judged = ""  # the order that is judged: what an earlier attempt recorded of it does not count beside it
 
@@ -54,11 +54,6 @@ class OrderChecks:
         """Become the checks of the bot's next run."""
         self._stale = ""
         self._judged = ""
-
-    @property
-    def share(self) -> Share:
-        """The strategy's share of the account."""
-        return self._share
 
     def needs_lock(self, side: str) -> bool:
         """Tell whether orders of a side must be decided on one after the other, since one counts for the next."""
@@ -187,7 +182,7 @@ class OrderChecks:
 
     def stale(self, symbol: str, timeframe: str, bars: Bars, at: datetime) -> dict[str, object] | None:
         """Return what the journal is to say of bars that are older than they should be; None if they are not."""
-        if getattr(self._market, "is_past", False) or "historical_day" in self._market.provenance(at):
+        if "historical_day" in self._market.provenance(at):
             return None
         expected = timeframes.expected_close(timeframe, at, self.calendar_of(symbol))
         newest = bars[-1].timestamp if bars else None
@@ -235,7 +230,7 @@ class OrderChecks:
         """Return the share's cash, without what purchases that wait may still take of it."""
         quote = quote_of(symbol)
         waiting = [one for one in self._others() if one.side == "buy" and quote_of(one.symbol) == quote]
-        return self._share.cash(self._broker.account(), quote) - sum(
+        return self.share.cash(self._broker.account(), quote) - sum(
             one.left * one.terms.limit
             for one in waiting
             if one.terms.limit is not None and not leg_of(one.client_order_id)[0]
@@ -260,7 +255,7 @@ class OrderChecks:
     def equity(self, slot: datetime) -> float:
         """Return what the strategy is worth: its share, or all of the account."""
         account = self._broker.account()
-        own = self._share.equity(account, lambda symbol: self._market.price(symbol, slot))
+        own = self.share.equity(account, lambda symbol: self._market.price(symbol, slot))
         if own is not None:
             return own
         if account.equity is not None:

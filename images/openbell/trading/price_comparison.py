@@ -1,6 +1,5 @@
 """One order against the prices of one instant: whether it fills, and at which price. Pure."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -50,8 +49,7 @@ def whole(bar: Bar, opened: datetime, moment: str = "", *, is_followed: bool = F
     return Prices(*bar, moment, bar.timestamp, opened=opened, is_followed=is_followed)
 
 
-@dataclass(frozen=True)
-class Resting:
+class Resting(NamedTuple):
     """An order at the matching engine, and how far it has come."""
 
     order: Order
@@ -92,7 +90,7 @@ def compared(one: Resting, prices: Prices) -> tuple[Resting, float | None]:
     one, at = _triggered(one, prices)
     if at is None:
         return one, None
-    one = replace(one, is_triggered=True)
+    one = one._replace(is_triggered=True)
     if terms.limit is None or _is_no_worse(at, terms.limit, side):
         return one, at
     # Past its limit when the stop was reached; it came back if the bar ended better than the limit.
@@ -114,7 +112,7 @@ def _triggered(one: Resting, prices: Prices) -> tuple[Resting, float | None]:
     best = prices.open if one.best is None else one.best
     at = _reached(_trailed(terms, best, side), side, prices) if one.best is not None else None
     best = max(best, prices.high) if side == "sell" else min(best, prices.low)
-    moved = replace(one, best=best)
+    moved = one._replace(best=best)
     if at is None:
         stop = _trailed(terms, best, side)
         # The bar ended beyond the stop that its own best price has set: it was reached on the way there.

@@ -74,13 +74,19 @@ def test_a_few_hours_have_no_ratio_of_return_and_risk() -> None:
     assert (found.annual_return, found.volatility, found.sharpe, found.sortino) == (None, None, None, None)
 
 
-def random_curve(seed: int, days: int = 1_000) -> list[Point]:
-    """Return a curve of so many days with a benchmark that goes with it in part."""
+def random_curve(seed: int) -> list[Point]:
+    """Return a curve of a thousand days."""
+    return random_curves(seed)[0]
+
+
+def random_curves(seed: int) -> tuple[list[Point], list[Point]]:
+    """Return a curve of a thousand days, and that of a benchmark that goes with it in part."""
     chance = random.Random(seed)
     equity = held = 100.0
-    found = []
-    for number in range(days):
-        found.append(Point(START + timedelta(days=number), equity, held))
+    found: tuple[list[Point], list[Point]] = [], []
+    for number in range(1_000):
+        for points, worth in zip(found, (equity, held), strict=True):
+            points.append(Point(START + timedelta(days=number), worth))
         common = chance.gauss(0.0003, 0.01)
         equity *= 1 + 0.5 * common + chance.gauss(0.0002, 0.006)
         held *= 1 + common
@@ -115,11 +121,10 @@ def test_figures_are_those_of_empyrical(seed: int, name: str) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_beta_and_alpha_are_those_of_empyrical(seed: int) -> None:
     """Against what was held."""
-    curve = random_curve(seed)
-    own = returns_of(curve, 100.0)
-    other = returns_of([Point(point.at, point.held) for point in curve], 100.0)
+    curve, held = random_curves(seed)
+    own, other = returns_of(curve, 100.0), returns_of(held, 100.0)
     alpha, beta = empyrical.alpha_beta(np.array(own.values), np.array(other.values), annualization=own.in_a_year)
-    found = beside(curve, 100.0)
+    found = beside(curve, held, 100.0)
     assert found is not None
     assert [found.alpha, found.beta] == pytest.approx([alpha, beta])
     assert found.correlation == pytest.approx(np.corrcoef(own.values, other.values)[0, 1])
@@ -136,12 +141,12 @@ def test_rolling_figures_are_those_of_empyrical() -> None:
     assert [one.sharpe for one in found] == pytest.approx(list(sharpe))
     assert [one.volatility for one in found] == pytest.approx(list(spread))
     assert found[-1].at == own.at[-1]
-    assert rolling(returns_of(random_curve(7, days=60), 100.0)) == []
+    assert rolling(returns_of(random_curve(7)[:60], 100.0)) == []
 
 
 def test_many_slots_a_day_have_the_figures_of_days() -> None:
     """A volatility from minute to minute is none of a year's."""
-    days = random_curve(3, days=200)
+    days = random_curve(3)[:200]
     slots = [Point(point.at - timedelta(minutes=15 * n), point.equity) for point in days for n in range(20, -1, -1)]
     assert figures(slots, 100.0).sharpe == pytest.approx(figures(days, 100.0).sharpe, rel=0.01)
 
@@ -171,7 +176,7 @@ def test_a_curve_stays_small_and_loses_no_spike() -> None:
     chance = random.Random(1)
     for number in range(4 * MOST_POINTS):
         equity *= 1 + chance.gauss(0, 0.0005)
-        every.append(Point(START + number * timedelta(minutes=1), equity, equity))
+        every.append(Point(START + number * timedelta(minutes=1), equity))
         kept.add(every[-1])
     assert len(kept.points()) <= MOST_POINTS
     assert list(_ends(figures(kept.points(), 100.0))) == pytest.approx(list(_ends(figures(every, 100.0))))

@@ -79,7 +79,7 @@ def test_the_shortest_timeframe_is_taken(tmp_path: Path) -> None:
     history.append("BTC/USD", "1h", hours)
     prices = load({"BTC/USD": "24/7"}, tmp_path)["BTC/USD"]
     assert prices.length == timedelta(hours=1)
-    assert prices.bars(timedelta(days=1), 9, hours[-1].timestamp) == (
+    assert prices.bars("1d", 9, hours[-1].timestamp) == (
         Bar(datetime(2012, 3, 6, tzinfo=UTC), 2, 60, 2, 25, 24),
         Bar(datetime(2012, 3, 7, tzinfo=UTC), 2, 60, 2, 49, 24),
     )

@@ -57,7 +57,8 @@ def test_the_pictures_show_what_the_backtest_came_to(backtest: tuple[Setup, Outc
     data = shown(tmp_path / "report.html")
     equity, costs = data["equity"], data["costs"]
     assert equity["strategy"][-1] == pytest.approx(outcome.curve[-1].equity, rel=1e-5)  # type: ignore[index]
-    assert equity["held"][-1] == pytest.approx(outcome.curve[-1].held, rel=1e-5)  # type: ignore[index]
+    first, last = (market.price("AAPL", outcome.curve[index].at) for index in (0, -1))
+    assert equity["held"][-1] == pytest.approx(setup.cash * last / first, rel=1e-5)  # type: ignore[index]
     commissions = sum(fill.commission for fill in outcome.fills)
     assert costs["commission"][-1] == pytest.approx(commissions, rel=1e-5)  # type: ignore[index]
     assert costs["slippage"][-1] == pytest.approx(commissions / 2, rel=1e-2)  # type: ignore[index]
@@ -97,9 +98,9 @@ def test_a_line_keeps_every_spike() -> None:
     """However many points there are, the highest and the lowest of each stretch are drawn."""
     values = [100.0] * 50_000
     values[31_007], values[40_011] = 180.0, 20.0
-    kept = charts.thinned([Point(START + number * timedelta(minutes=1), value) for number, value in enumerate(values)])
-    assert len(kept) <= charts.MOST_POINTS
-    assert {point.equity for point in kept} == {100.0, 180.0, 20.0}
+    kept = charts.equity([Point(START + number * timedelta(minutes=1), value) for number, value in enumerate(values)])
+    assert len(kept["equity"]) <= charts.MOST_POINTS  # type: ignore[arg-type]
+    assert set(kept["equity"]) == {100.0, 180.0, 20.0}  # type: ignore[call-overload]
 
 
 def test_a_heat_map_has_the_best_of_what_it_does_not_show() -> None:
@@ -132,6 +133,6 @@ def test_signals_stay_few() -> None:
 def test_a_backtest_without_slots_has_a_report(backtest: tuple[Setup, Outcome, Market], tmp_path: Path) -> None:
     """With no figure in it."""
     setup, _, market = backtest
-    report.write(tmp_path / "report.html", setup, Outcome("sample", 0, (), (), ()), market)
+    report.write(tmp_path / "report.html", setup, Outcome("sample", ("AAPL",), 0, (), (), ()), market)
     assert "a span without slots" in (tmp_path / "report.html").read_text()
     assert figures([], 100.0).sharpe is None

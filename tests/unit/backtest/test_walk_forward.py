@@ -34,7 +34,7 @@ def outcome(setup: Setup, growth: float) -> Outcome:
     for number in range((setup.until - setup.after) // DAY):
         worth *= 1 + growth + (0.001 if number % 2 else -0.001)
         curve.append(Point(setup.after + (number + 1) * DAY, worth))
-    return Outcome("sample", len(curve), tuple(curve), (), ())
+    return Outcome("sample", ("SPY",), len(curve), tuple(curve), (), ())
 
 
 def test_the_best_of_the_first_span_is_judged_on_the_next() -> None:

@@ -136,7 +136,7 @@ class PaperBroker:
             if opens is not None:
                 waits = f"the market is closed: the order waits until it opens at {opens:%Y-%m-%d %H:%M} UTC"
                 one = book.resting[order.client_order_id]
-                book.resting[order.client_order_id] = one if one.is_done else replace(one, reason=waits)
+                book.resting[order.client_order_id] = one if one.is_done else one._replace(reason=waits)
         return self._found(order)
 
     def _found(self, order: Order) -> PlacedOrder:
