@@ -12,7 +12,8 @@ from openbell import control, foreign_files, heartbeat, journal
 from openbell.control import Control, Halt, Pause
 from openbell.foreign_files import ForeignFileError
 from openbell.heartbeat import Heartbeat
-from openbell.journal import Follower, Journal
+from openbell.journal import Journal
+from openbell.journal.follower import MOST_BYTES, MOST_LINES, Follower
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 GIGABYTE = 1 << 30
@@ -264,18 +265,18 @@ def test_a_line_without_an_end_is_read_piece_by_piece(tmp_path: Path) -> None:
     folder.mkdir()
     path = folder / "2026-03-02.jsonl"
     good = b'{"event": "note", "text": "after"}\n'
-    path.write_bytes(b"x" * (3 * journal.MOST_BYTES) + b"\n" + good)
+    path.write_bytes(b"x" * (3 * MOST_BYTES) + b"\n" + good)
     follower, steps = Follower(tmp_path), 0
     found: list[journal.Event] = []
     while not found:
         before = follower.positions.get("demo/2026-03-02.jsonl", 0)
-        found = list(follower.follow([path], journal.MOST_BYTES))
-        assert follower.positions["demo/2026-03-02.jsonl"] - before < 2 * journal.MOST_BYTES
+        found = list(follower.follow([path], MOST_BYTES))
+        assert follower.positions["demo/2026-03-02.jsonl"] - before < 2 * MOST_BYTES
         steps += 1
     assert steps > 2
     assert [event["text"] for event in found] == ["after"]
     assert follower.unreadable == 1
-    assert list(follower.follow([path], journal.MOST_BYTES)) == []
+    assert list(follower.follow([path], MOST_BYTES)) == []
 
 
 def test_lines_that_say_nothing_are_bounded_too(tmp_path: Path) -> None:
@@ -283,11 +284,11 @@ def test_lines_that_say_nothing_are_bounded_too(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
     path = folder / "2026-03-02.jsonl"
-    path.write_bytes(b"\n" * (2 * journal.MOST_LINES))
+    path.write_bytes(b"\n" * (2 * MOST_LINES))
     follower = Follower(tmp_path)
-    assert list(follower.follow([path], journal.MOST_BYTES)) == []
+    assert list(follower.follow([path], MOST_BYTES)) == []
     assert follower.is_cut
-    assert follower.unreadable == journal.MOST_LINES
+    assert follower.unreadable == MOST_LINES
 
 
 def test_what_this_process_lacks_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

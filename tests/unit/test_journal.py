@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from openbell import journal as journals
-from openbell.journal import LONGEST_LINE, Follower, Journal, days, instant, prune, read, since, stamp
+from openbell.journal import LONGEST_LINE, Journal, days, instant, prune, read, since, stamp
+from openbell.journal.follower import Follower
 from openbell.json_values import LEFT_OUT, LONGEST_TEXT
 
 NOW = datetime(2026, 3, 2, 9, 5, 0, 123_456, UTC)
@@ -361,3 +362,32 @@ def test_a_stamp_and_its_instant_agree_to_the_millisecond() -> None:
     """What is written is what is read."""
     assert instant(stamp(NOW)) == NOW.replace(microsecond=123_000)
     assert json.loads(json.dumps({"at": stamp(NOW)}))["at"] == "2026-03-02T09:05:00.123Z"
+
+
+@pytest.mark.parametrize("keep,expected", [(0, [4]), (45, [3, 4]), (1_000_000, [1, 2, 3, 4])])
+def test_a_follower_passes_over_what_is_there_but_its_end(journal: Journal, keep: int, expected: list[int]) -> None:
+    """Where what is kept begins within a line, that line is passed over, and what follows is read."""
+    for number in (1, 2, 3):
+        journal.write("note", NOW, number=number)
+    ((_, path),) = days(journal.folder)
+    follower = Follower(journal.folder.parent)
+
+    follower.skip(path, keep and keep + len(path.read_bytes().split(b"\n")[0]))
+    journal.write("note", NOW, number=4)
+
+    assert [event["number"] for event in follower.poll()] == expected
+
+
+def test_a_follower_that_skips_within_a_line_reads_nothing_before_it(journal: Journal) -> None:
+    """A line that is still being written belongs to what was there."""
+    journal.write("note", NOW, number=1)
+    ((_, path),) = days(journal.folder)
+    with path.open("ab") as file:
+        file.write(b'{"event": "no')
+    follower = Follower(journal.folder.parent)
+
+    follower.skip(path)
+    with path.open("ab") as file:
+        file.write(b'te", "number": 2}\n{"event": "note", "number": 3}\n')
+
+    assert [event["number"] for event in follower.poll()] == [3]

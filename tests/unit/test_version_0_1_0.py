@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from openbell import control, journal
+from openbell.journal.follower import Follower
 from openbell.ledger import Ledger
 from openbell.strategy import loader
 from openbell.supervisor.alerts import store as alerts
@@ -151,7 +152,7 @@ def test_pauses_and_the_halt_hold(installation: Path) -> None:
 def test_the_journal_is_read_from_where_it_was_read_last(installation: Path) -> None:
     """The lines that 0.1.0's supervisor had not read yet are the ones that come next."""
     position = {"trader/2026-11-26.jsonl": 29155}
-    follower = journal.Follower(installation / "journal", position)
+    follower = Follower(installation / "journal", position)
 
     assert [(line["event"], line["bot"]) for line in follower.poll()] == [("decision", "slow")]
     assert len(list(journal.since(installation / "journal" / "trader", NOW.date()))) > 60

@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from openbell import answers, foreign_files, heartbeat, journal
+from openbell import answers, heartbeat
 from openbell.answers import Answers, pause_of
 from openbell.calendars import CalendarExpired
 from openbell.commands import container_strategies
 from openbell.control import Control
-from openbell.journal import Event
+from openbell.journal import Event, days
+from openbell.journal.follower import Follower
 from openbell.manifest import Manifest, ManifestError
 from openbell.paths import PathError, Paths, from_environment
 from openbell.slots import next_slot
@@ -137,9 +138,11 @@ def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime,
         for bot in manifest.bots
         if bot.id in free - streams and (slot := next_slot(bot.schedule, now)) is not None and slot + bot.shift <= soon
     }
-    tail, end = _Tail(places.journal / places.strategy), time.monotonic() + limit
+    follower, end = Follower(places.journal), time.monotonic() + limit
+    for path in _newest_files(places):
+        follower.skip(path, FAR_BACK)
     while True:
-        watched.take(tail.poll())
+        watched.take(follower.follow(_newest_files(places)))
         due |= (watched.begun & free) - streams
         if reason := watched.failure(sorted(due | streams)):
             return reason
@@ -152,6 +155,11 @@ def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime,
             error = next((watched.errors[bot] for bot in sorted(watched.errors)), "")
             return f"{waiting}: no run succeeded within {limit:g} s{f': {error}' if error else ''}"
         time.sleep(POLL_INTERVAL)
+
+
+def _newest_files(places: Paths) -> list[Path]:
+    """Return the journal's files of the last two days."""
+    return [path for _, path in days(places.journal / places.strategy)[-2:]]
 
 
 def _told(due: set[str], streams: set[str]) -> str:
@@ -167,25 +175,6 @@ def _is_paused(control: Control, bot: str, known: Answers) -> bool:
 def _stream_beats(places: Paths, bot: str) -> bool:
     at = heartbeat.stream_beat(places.journal / places.strategy, bot)
     return at is not None and at.timestamp() > started()
-
-
-class _Tail:
-    """The new lines of a strategy's journal, from some way back on."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read: dict[Path, int] = {}
-
-    def poll(self) -> list[Event]:
-        events = []
-        for _, path in journal.days(self._folder)[-2:]:
-            size = foreign_files.size_of(path, self._folder.parent)
-            start = self._read.setdefault(path, max(0, size - FAR_BACK))
-            for position, event in journal.read(path, start):
-                self._read[path] = position
-                if event is not None:
-                    events.append(event)
-        return events
 
 
 def _supervisor(port: int, limit: float) -> int:

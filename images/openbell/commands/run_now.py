@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openbell import foreign_files
 from openbell.commands import past_slot
 from openbell.desired_state import CANNOT_KEEP, control_of
-from openbell.journal import Event, Follower, days
+from openbell.journal import Event, days
+from openbell.journal.follower import Follower
 from openbell.manifest import ManifestError, suggestion
 from openbell.own_days_file import OwnDaysFile
 from openbell.paths import PathError, Paths, from_environment
@@ -62,10 +62,8 @@ def main(arguments: Sequence[str]) -> int:
 def _run(places: Paths, bot: str, slot: datetime | None, wait: float) -> int:
     follower = Follower(places.journal)
     folder = places.journal / places.strategy
-    # Only what is written from here on matters.
-    follower.positions = {
-        f"{places.strategy}/{path.name}": foreign_files.size_of(path, places.journal) for _, path in days(folder)
-    }
+    for _, path in days(folder):  # only what is written from here on matters
+        follower.skip(path)
     try:
         request = control_of(places.control, places.strategy).request(
             bot, os.environ.get("OPENBELL_USER", "make run"), datetime.now(UTC), slot

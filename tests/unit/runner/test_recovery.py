@@ -9,6 +9,7 @@ import pytest
 
 from openbell import journal as journals
 from openbell.control import Pause
+from openbell.journal import writer
 from openbell.ledger import Claim, OrderRecord
 from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, NewRig, Plan, Rig
 
@@ -266,6 +267,6 @@ def test_a_boot_reads_no_more_than_it_has_to(rig: NewRig, monkeypatch: pytest.Mo
         asked.append(first)
         yield from ()
 
-    monkeypatch.setattr(journals, "since", since)
+    monkeypatch.setattr(writer, "since", since)
     one.boot()
     assert asked == [one.clock.now().date()]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError
-from openbell.journal import MOST_BYTES, Event, Follower, days
+from openbell.journal import Event, days
+from openbell.journal.follower import MOST_BYTES, Follower
 from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 
 FULL_SCAN = timedelta(seconds=60)  # between two scans of all files; in between only the newest days are read

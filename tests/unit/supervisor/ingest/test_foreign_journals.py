@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openbell import foreign_files
-from openbell.journal import MOST_BYTES
+from openbell.journal.follower import MOST_BYTES
 from openbell.supervisor.ingest.journal_reader import JournalReader
 
 NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
