@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from openbell import clock
@@ -28,27 +28,48 @@ from openbell.trading.order_following import follow, tell
 PATIENCE = 20.0  # seconds for the orders to fill
 PAUSE = 0.5
 REASON = "flatten"
-LONGEST = timedelta(minutes=5)  # a process that a broker holds up for so long is ended when a person asks again
+LONGEST = 300.0  # seconds; a process that a broker holds up for so long is ended, and a person may ask again
 
 
 class Flattening:
-    """Starts the process that closes everything, when a person asks a loop for it. start: forks it."""
+    """The process that closes everything, when a person asks a loop for it. start: forks it; None where there is none."""
 
-    def __init__(self, start: Callable[[], RunProcess]) -> None:
+    def __init__(self, start: Callable[[], RunProcess] | None = None) -> None:
         self._start = start
         self._process: RunProcess | None = None
-        self._began = datetime.min.replace(tzinfo=UTC)
+        self._ends_at: float | None = None  # elapsed seconds
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether positions are being closed."""
+        return self._process is not None
 
     def take(self, request: Request, now: datetime) -> str:
         """Begin what a request asks for; return why it is refused, empty if it is not."""
+        if self._start is None:
+            return "this loop closes no positions"
         if reason := age_refusal(request, now):
             return reason
-        if self._process is not None and self._process.poll() is None:
-            if timedelta(0) <= now - self._began < LONGEST:
-                return "positions are being closed already"
-            self._process.kill()
-        self._process, self._began = self._start(), now
+        if self._process is not None:
+            return "positions are being closed already"
+        self._process, self._ends_at = self._start(), None
         return ""
+
+    def tend(self, steady: float) -> None:
+        """See whether it has ended, and end it if a broker holds it up for LONGEST."""
+        if self._process is None:
+            return
+        self._ends_at = self._ends_at or steady + LONGEST
+        if steady >= self._ends_at:
+            self._process.kill()
+        if self._process.poll() is not None:
+            self._process = None
+
+    def end(self) -> None:
+        """End it at once: orders belong to another loop from here on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
 
 def flatten_in_child(manifest: Manifest, places: Paths, journal: Journal) -> Failure | None:

@@ -5,7 +5,6 @@ Nothing here runs strategy code, and nothing here waits.
 """
 
 import sqlite3
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -13,27 +12,23 @@ from functools import partial
 import schedule
 
 from openbell import heartbeat
-from openbell.journal import BACKFILL
 from openbell.ledger import Claim
 from openbell.manifest import Bot, Manifest
 from openbell.runner import orphans, output
-from openbell.runner.active import Active
 from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT
-from openbell.runner.decide import Decision, Skip, decide
+from openbell.runner.due_slots import DueSlots
 from openbell.runner.loop_services import LoopServices
 from openbell.runner.moved_pauses import MovedPauses
-from openbell.runner.request_refusals import refusal, slot_refusal
-from openbell.runner.runs import Runs, new_run_id
+from openbell.runner.requests import Requests
+from openbell.runner.runs import Runs
 from openbell.runner.slot_job import SlotJob
 from openbell.runner.slot_progress import SlotProgress
 from openbell.runner.streams import Streams
 from openbell.runner.unwritten import Unwritten
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
-RUN_UP = (
-    0.002  # seconds before a slot at which the loop wakes once, so that code and data are in the processor's caches
-)
+RUN_UP = 0.002  # seconds before a slot at which the loop wakes once: code and data get into the processor's caches
 HOLD_OFF = 1.0  # seconds before what could not be written is tried again
 
 
@@ -49,11 +44,13 @@ class Loop:
         self._journal = journal
         self._control = services.control
         self._boot_id = boot_id
-        self._trigger = trigger
         self._bots = {bot.id: bot for bot in manifest.bots}
         self._runs = Runs(clock, ledger, journal, services.control, services.launcher, manifest, services.armed)
         self._progress = SlotProgress(self._bots, ledger)
         self._unwritten = Unwritten(clock, journal, ledger)
+        about = (self._bots, self._runs, self._progress, self._unwritten, services.control)
+        self._due_slots = DueSlots(*about, trigger)
+        self._requests = Requests(*about, ledger, self._flattening)
         self._streams = Streams(self._bots, self._runs, services.control)
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}
@@ -61,7 +58,6 @@ class Loop:
         self._next_due: datetime | None = None
         self._moved_pauses = MovedPauses(self._bots, services.control)
         self._own_days = services.control.own_days()
-        self._requests_version = -1
         self._beat_at = float("-inf")
         self._hold_until = float("-inf")
         self._trouble_told_at = float("-inf")
@@ -71,7 +67,7 @@ class Loop:
     @property
     def is_drained(self) -> bool:
         """Tell whether a draining loop has nothing left to wait for: no process, and no end that is not yet written."""
-        return self.draining and self._runs.is_idle
+        return self.draining and self._runs.is_idle and not self._flattening.is_busy
 
     def is_settled(self, until: datetime) -> bool:
         """Tell whether no run is on its way and no slot comes due until then."""
@@ -103,6 +99,7 @@ class Loop:
         if abs(step) > CLOCK_STEP:
             self._clock_stepped(now, step)
         self._runs.watch(steady)
+        self._flattening.tend(steady)
         if self._own_days.reload():
             self._reschedule()
         if not self.draining and self._next_due is not None and now >= self._next_due:
@@ -120,7 +117,7 @@ class Loop:
                 self._start(now, steady)
                 # What people ask for comes after what is due to the moment. Each order asks for itself whether it is halted.
                 self._obey_halt(now)
-                if not self.draining and self._take_requests(now):
+                if not self.draining and self._requests.take(now):
                     self._start(now, steady)
                 self._unwritten.write_refusals(now)
                 self._beat(now, steady)
@@ -134,7 +131,7 @@ class Loop:
         if self.draining:
             return
         self._tend(now, steady)
-        self._pass_over_late(now)
+        self._due_slots.pass_over_late(now)
         self._runs.start(steady)
 
     def finish(self, reason: str) -> None:
@@ -144,13 +141,8 @@ class Loop:
             self._follower.end()
         if self._arming is not None:
             self._arming.end()
-        self._pass_over_late(now)
-        for bot in self._manifest.bots:
-            busy = self._runs.of(bot.id) is not None
-            decision = decide(
-                bot, self._progress.decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id), draining=True
-            )
-            self._skip(decision.skips)
+        self._due_slots.pass_over_late(now)
+        self._due_slots.pass_over_rest(now)
         self._unwritten.write_refusals(now)
         self._unwritten.write_skips()
         self._journal.write("service_stop", now, reason=reason)
@@ -164,28 +156,14 @@ class Loop:
             self._follower.end()
         if self._arming is not None:
             self._arming.end()
+        self._flattening.end()
         self._runs.kill()
         orphans.end()
 
     # Deciding
 
     def _due(self, bot: Bot) -> None:
-        now = self._clock.now()
-        waiting = self._runs.of(bot.id)
-        busy = waiting is not None and waiting.claimed
-        decision: Decision = decide(
-            bot, self._progress.decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id)
-        )
-        if waiting is not None and not waiting.claimed and decision.has_slots:
-            # What still waits for room gives way to the newer slot: one run a bot, on the newest bars.
-            self._pass_over(waiting, "coalesced", now)
-        self._skip(decision.skips)
-        if decision.skips:
-            self._progress.decided[bot.id] = decision.skips[-1].last
-        if decision.run is not None:
-            self._progress.decided[bot.id] = decision.run
-            claim = Claim(bot.id, decision.run, self._runs.id_of(bot, decision.run), 1, self._trigger, now)
-            self._runs.queue(claim, bot)
+        self._due_slots.take(bot, self._clock.now())
 
     def _tend(self, now: datetime, steady: float) -> None:
         """Keep open orders followed and streams running."""
@@ -197,24 +175,6 @@ class Loop:
         halt = self._control.halted()
         self._control.acknowledge(halt)
         self._unwritten.write_halt(halt, now)
-
-    def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
-        bot, slot = waiting.bot, waiting.claim.slot
-        self._runs.drop(bot.id)
-        if waiting.request is not None:
-            self._unwritten.refuse(waiting.request, "a slot of this bot came due while the request waited for room")
-            return
-        late = now > bot.start_by(slot)
-        self._skip([Skip(bot.id, slot, slot, 1, "missed" if late else "skipped", "late" if late else reason)])
-
-    def _skip(self, skips: Iterable[Skip]) -> None:
-        self._unwritten.skip(self._progress.unsettled(skips))
-
-    def _pass_over_late(self, now: datetime) -> None:
-        for waiting in self._runs.unclaimed():
-            if now > waiting.bot.catch_up_by(waiting.claim.slot) and not waiting.may_start_late:
-                self._pass_over(waiting, "late", now)
-        self._unwritten.write_skips()
 
     def _find_next_due(self) -> None:
         self._next_due = min((job.next_run for job in self._jobs.values() if job.next_run is not None), default=None)
@@ -244,38 +204,6 @@ class Loop:
         for job in self._jobs.values():
             job.reschedule()
         self._find_next_due()
-
-    def _take_requests(self, now: datetime) -> bool:
-        """Queue the runs that people ask for; tell whether there is any."""
-        version = self._control.requests_version()
-        if version == self._requests_version:
-            return False
-        queued = False
-        for request in self._control.requests():
-            # Remembered before it is obeyed: after a crash in between it does not run twice.
-            self._control.done(request)
-            if request.flatten:
-                reason = self._flattening.take(request, now) if self._flattening else "this loop closes no positions"
-                if reason:
-                    self._unwritten.refuse(request, reason)
-                continue
-            bot = self._bots.get(request.bot)
-            pause = self._control.paused(request.bot)
-            busy = self._runs.of(request.bot) is not None
-            reason = refusal(request, bot, now, busy=busy, pause=pause)
-            if bot is not None and not reason and request.slot is not None:
-                known = self._ledger.outcome_of(bot.id, request.slot)
-                reason = slot_refusal(bot, request.slot, self._progress.decided[bot.id], now, known)
-            if bot is None or reason:
-                self._unwritten.refuse(request, reason)
-                continue
-            trigger = "manual" if request.slot is None else BACKFILL
-            claim = Claim(bot.id, request.slot or now, new_run_id(), 1, trigger, now)
-            self._runs.queue(claim, bot, request=request)
-            queued = True
-        # The version from before the requests were read: one that came since changes it, and is read in the next step.
-        self._requests_version = version
-        return queued
 
     # Writing
 

@@ -1,6 +1,6 @@
 """What a loop works with, as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger
@@ -28,4 +28,4 @@ class LoopServices:
     launcher: Launcher
     follower: OrderFollower | None = None
     armed: ArmedRuns | None = None
-    flattening: Flattening | None = None
+    flattening: Flattening = field(default_factory=Flattening)

@@ -12,6 +12,7 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest, load_named
 from openbell.runner.armed import ArmedRuns
+from openbell.runner.flattening import Flattening
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.loop_services import LoopServices
@@ -190,6 +191,7 @@ class Rig:
     folder: Path
     manifest: Manifest
     clock: FakeClock = field(default_factory=FakeClock)
+    flattening: Flattening = field(default_factory=Flattening)
 
     def __post_init__(self) -> None:
         self.launcher = FakeLauncher(self.clock)
@@ -213,6 +215,7 @@ class Rig:
             self.loop_control,
             self.launcher,
             armed=ArmedRuns(self.launcher, free_memory=lambda: self.free_memory),
+            flattening=self.flattening,
         )
         loop = Loop(self.manifest, services, f"boot{self.boots}")
         previous_stop = self.ledger.fact("previous stop") or "clean"

@@ -47,14 +47,45 @@ class Closing:
 
 
 def test_it_is_one_process_at_a_time() -> None:
-    """A second request is refused until the first has ended, or was held up for minutes by its broker."""
+    """A second request is refused until the first has ended, which the loop's next step notices."""
     closing = Closing()
     assert closing.ask() == ""
     assert closing.ask(timedelta(seconds=10)) == "positions are being closed already"
     closing.started[0].ended = 0
+    closing.flattening.tend(20)
+    assert not closing.flattening.is_busy
     assert closing.ask(timedelta(seconds=20)) == ""
-    assert closing.ask(timedelta(seconds=20) + LONGEST) == ""
-    assert [one.ended for one in closing.started] == [0, -9, None]
+    assert [one.ended for one in closing.started] == [0, None]
+
+
+def test_a_process_that_its_broker_holds_up_is_ended() -> None:
+    """It has minutes, counted from the loop's next step."""
+    closing = Closing()
+    closing.ask()
+    busy = []
+    for steady in (10, 9.5 + LONGEST, 10 + LONGEST):
+        closing.flattening.tend(steady)
+        busy.append(closing.flattening.is_busy)
+    assert busy == [True, True, False]
+    assert [one.ended for one in closing.started] == [-9]
+
+
+def test_a_loop_that_stops_waits_for_it(rig: NewRig) -> None:
+    """What closes positions is no more cut short by a stop than a run is."""
+    closing = Closing()
+    one = rig()
+    one.close()
+    one.flattening = closing.flattening
+    one.boot()
+    one.run_until("09:02")
+    one.control.request_flatten("page", one.clock.now())
+    one.run_for(11)
+    one.loop.draining = True
+    one.run_for(1)
+    before = one.loop.is_drained
+    closing.started[0].ended = 0
+    one.loop.step()
+    assert [before, one.loop.is_drained] == [False, True]
 
 
 @pytest.mark.parametrize("age, said", [(2 * FRESH, "older than a minute"), (-2 * FRESH, "clock was ahead")])

@@ -1,0 +1,75 @@
+"""Slots that are due: queued to run, or passed over with their reason."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from openbell.control import Control
+from openbell.ledger import Claim
+from openbell.manifest import Bot
+from openbell.runner.active import Active
+from openbell.runner.decide import Skip, decide
+from openbell.runner.runs import Runs
+from openbell.runner.slot_progress import SlotProgress
+from openbell.runner.unwritten import Unwritten
+
+
+class DueSlots:
+    """Gives the slots of one loop to its runs, and what does not run to the journal. trigger: what its runs are started by."""
+
+    def __init__(
+        self,
+        bots: Mapping[str, Bot],
+        runs: Runs,
+        progress: SlotProgress,
+        unwritten: Unwritten,
+        control: Control,
+        trigger: str,
+    ) -> None:
+        self._bots = bots
+        self._runs = runs
+        self._progress = progress
+        self._unwritten = unwritten
+        self._control = control
+        self._trigger = trigger
+
+    def take(self, bot: Bot, now: datetime) -> None:
+        """Decide on the bot's slots that are due, and queue the one that is to run."""
+        waiting = self._runs.of(bot.id)
+        busy = waiting is not None and waiting.claimed
+        decision = decide(bot, self._progress.decided[bot.id], now, busy=busy, pause=self._control.paused(bot.id))
+        if waiting is not None and not waiting.claimed and decision.has_slots:
+            # What still waits for room gives way to the newer slot: one run a bot, on the newest bars.
+            self._pass_over(waiting, "coalesced", now)
+        self._skip(decision.skips)
+        if decision.skips:
+            self._progress.decided[bot.id] = decision.skips[-1].last
+        if decision.run is not None:
+            self._progress.decided[bot.id] = decision.run
+            claim = Claim(bot.id, decision.run, self._runs.id_of(bot, decision.run), 1, self._trigger, now)
+            self._runs.queue(claim, bot)
+
+    def pass_over_late(self, now: datetime) -> None:
+        """Pass over the slots that waited for room until their grace was over."""
+        for waiting in self._runs.unclaimed():
+            if now > waiting.bot.catch_up_by(waiting.claim.slot) and not waiting.may_start_late:
+                self._pass_over(waiting, "late", now)
+        self._unwritten.write_skips()
+
+    def pass_over_rest(self, now: datetime) -> None:
+        """Pass over all that is due by now, since the loop ends."""
+        for bot in self._bots.values():
+            busy = self._runs.of(bot.id) is not None
+            pause = self._control.paused(bot.id)
+            self._skip(decide(bot, self._progress.decided[bot.id], now, busy=busy, pause=pause, draining=True).skips)
+
+    def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
+        bot, slot = waiting.bot, waiting.claim.slot
+        self._runs.drop(bot.id)
+        if waiting.request is not None:
+            self._unwritten.refuse(waiting.request, "a slot of this bot came due while the request waited for room")
+            return
+        late = now > bot.start_by(slot)
+        self._skip([Skip(bot.id, slot, slot, 1, "missed" if late else "skipped", "late" if late else reason)])
+
+    def _skip(self, skips: Iterable[Skip]) -> None:
+        self._unwritten.skip(self._progress.unsettled(skips))
