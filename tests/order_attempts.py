@@ -12,6 +12,8 @@ from openbell.journal import Journal
 from openbell.ledger import Claim, EpochLostError, Ledger, OrderRecord
 from openbell.manifest import Bot, Limits, Manifest, Schedule
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, order_identity
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import Bars, MarketError, Series
@@ -159,7 +161,11 @@ class Attempts:
         run = Run(BOT, self.slot, "r1", attempt)
         broker = ModelBroker(self.venue, ledger, steps)
         try:
-            context = Context(self.manifest, run, OneMarket(self.venue), broker, ledger, journal, self.clock)
+            context = Context(
+                RunProgress(
+                    ContextServices(self.manifest, OneMarket(self.venue), broker, ledger, journal, self.clock), run
+                )
+            )
             placed = context.order(SYMBOL, self.side, QUANTITY, reason="as the rule says")
             context.state["done"] = True
             ledger.save_state("b", self.slot, dict(context.state))

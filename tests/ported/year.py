@@ -21,6 +21,8 @@ from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from openbell.slots import slots_between
 from openbell.strategy import Context, loader
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets.synthetic import SyntheticMarket
@@ -58,10 +60,11 @@ def main() -> int:
         follow(broker(slot), ledger, slot)
         ledger.claim([Claim(bot.id, slot, mark, 1, "loop", slot)])
         run, clock = Run(bot, slot, mark, 1), partial(_itself, slot)
-        context = Context(manifest, run, market, broker(slot), ledger, journal, clock, files=state / "files")
-        functions[bot.function](context)
-        if context.state.changed:
-            ledger.save_state(bot.id, slot, context.state)
+        services = ContextServices(manifest, market, broker(slot), ledger, journal, clock, files=state / "files")
+        progress = RunProgress(services, run)
+        functions[bot.function](Context(progress))
+        if progress.state.changed:
+            ledger.save_state(bot.id, slot, progress.state)
         ledger.remember(DONE, mark)
         follow(broker(slot + LATER), ledger, slot + LATER)
         print(f"done {mark}", flush=True)

@@ -25,7 +25,7 @@ PARAMS = "params = { window = 20, k = 2.0, loud = false, name = 'x' }"
 FAILS_ONCE = """
 def run(ctx):
     ctx.order('AAPL', 'buy', 2, reason='test')
-    if ctx._run.attempt == 1:
+    if ctx._progress.run.attempt == 1:
         raise ValueError('later')
 """
 SLOW = "import time\ndef run(ctx):\n    ctx.order('AAPL', 'buy', 2, reason='test')\n    time.sleep(60)\n"

@@ -13,6 +13,8 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, State, StrategyError, order_identity
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bar, Bars, MarketError, Series
@@ -95,7 +97,11 @@ class Desk:
     def context(self, attempt: int = 1, slot: datetime = SLOT) -> Context:
         """Return the context of an attempt."""
         run = RUN._replace(attempt=attempt, slot=slot)
-        return Context(MANIFEST, run, ADollarMarket(), self.broker, self.ledger, self.journal, lambda: SLOT)
+        return Context(
+            RunProgress(
+                ContextServices(MANIFEST, ADollarMarket(), self.broker, self.ledger, self.journal, lambda: SLOT), run
+            )
+        )
 
     def lines(self, event: str = "") -> list[Event]:
         """Return the journal's lines, or those of one event."""
@@ -184,7 +190,7 @@ def test_an_order_is_one_decision(desk: Desk) -> None:
     names = ("symbol", "action", "reason", "signal", "qty", "order_id", "status", "filled_qty", "filled_price")
     assert [line[name] for name in names] == ["AAPL", "buy", "it rose", 0.5, 2.0, "o-1", "filled", 2.0, 1.0]
     assert line["client_order_id"] == order_identity("b", SLOT, "AAPL", "buy", "")
-    assert context.decisions == {"AAPL": "buy"}
+    assert context._progress.decisions == {"AAPL": "buy"}
 
 
 def test_a_rejected_order_is_an_answer(desk: Desk) -> None:

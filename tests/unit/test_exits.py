@@ -15,6 +15,8 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Claim, EpochLostError, Ledger, OrderRecord
 from openbell.manifest import Bot, Capital, Limits, Manifest, Schedule
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bar, Bars, MarketError, Series
@@ -115,7 +117,14 @@ class Desk:
         self.slots += 1
         manifest = replace(MANIFEST, **changes)  # type: ignore[arg-type]
         run = Run(bot, SLOT + timedelta(minutes=15) * self.slots, f"r{self.slots}", 1)
-        return Context(manifest, run, self.market, self.broker, self.ledger, self.journal, lambda: SLOT, self.halted)
+        return Context(
+            RunProgress(
+                ContextServices(
+                    manifest, self.market, self.broker, self.ledger, self.journal, lambda: SLOT, self.halted
+                ),
+                run,
+            )
+        )
 
     def halted(self, *, is_exit: bool = False) -> str:
         """Return why no order may be sent."""
@@ -216,7 +225,7 @@ def test_a_price_that_is_none_passes_nothing(desk: Desk, price: float) -> None:
 def test_a_loss_that_is_not_known_passes_nothing(desk: Desk, equity: float) -> None:
     """The account says no number: the day's loss is not taken for none."""
     limits = Limits(max_daily_loss=100.0)
-    desk.context(limits=limits).record_opening_equity()
+    desk.context(limits=limits)._progress.record_opening_equity()
     desk.broker.money = Account(1.0, "USDT", equity)
     assert desk.context(limits=limits).order(SYMBOL, "buy", 0.01, reason="up").status == "refused"
 
@@ -437,7 +446,7 @@ def test_an_order_that_was_filled_is_not_sent_again_though_the_venue_forgot_it(d
     """The attempt that repeats the run finds the fill in the ledger."""
     context = desk.context()
     assert context.order(SYMBOL, "buy", 0.01, reason="up").status == "filled"
-    context._sent.clear()
+    context._progress._sent.clear()
     assert context.order(SYMBOL, "buy", 0.01, reason="up").status == "filled"
     assert len(desk.broker.sent) == 1
 
@@ -451,7 +460,7 @@ def test_an_order_of_unknown_fate_is_uncertain_and_never_sent_again(desk: Desk, 
     context.order(SYMBOL, "buy", 0.01, reason="up")
     desk.ledger._database.execute("UPDATE orders SET status = ?", (status,))
     for _ in range(2):
-        context._sent.clear()
+        context._progress._sent.clear()
         placed = context.order(SYMBOL, "buy", 0.01, reason="up")
         assert (placed.status, placed.reason.startswith("it is unknown whether this order arrived")) == (
             "uncertain",

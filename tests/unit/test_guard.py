@@ -13,6 +13,8 @@ from openbell.journal import Event, Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Limits, Manifest, Schedule
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bar, Bars, MarketError, Series
@@ -100,7 +102,14 @@ class Desk:
         """Return the context of an attempt, of a manifest that differs in `changes`."""
         manifest = replace(MANIFEST, **changes)  # type: ignore[arg-type]
         run = Run(manifest.bots[0], SLOT, "r1", 1)
-        return Context(manifest, run, self.market, self.broker, self.ledger, self.journal, lambda: SLOT, self.halted)
+        return Context(
+            RunProgress(
+                ContextServices(
+                    manifest, self.market, self.broker, self.ledger, self.journal, lambda: SLOT, self.halted
+                ),
+                run,
+            )
+        )
 
     def lines(self, event: str) -> list[Event]:
         """Return the journal's lines of one event."""
@@ -132,7 +141,7 @@ def test_a_run_on_old_bars_says_so_and_does_not_trade(desk: Desk) -> None:
         line["reason"]
         == "stale data: the newest 15m bar of AAPL is 2026-11-20 14:45 UTC, expected 2026-11-20 15:00 UTC"
     )
-    assert context.decisions == {"AAPL": "refused"}
+    assert context._progress.decisions == {"AAPL": "refused"}
 
 
 def test_a_manifest_may_trade_on_old_bars(desk: Desk) -> None:
@@ -171,7 +180,7 @@ def test_shares_of_alpaca_have_sessions_without_a_calendar(desk: Desk) -> None:
     desk.market.newest = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
     bot = replace(BOT, schedule=Schedule("UTC", every=timedelta(minutes=15)), symbols=("AAPL", "BTC/USD"))
     context = desk.context(bots=(bot,))
-    context._run = context._run._replace(slot=weekend)
+    context._progress.run = context._progress.run._replace(slot=weekend)
     context.bars("AAPL", "15m", 5)
     assert desk.lines("stale_data") == []
     context.bars("BTC/USD", "15m", 5)
@@ -242,7 +251,7 @@ def test_a_loss_counts_from_the_days_first_look(desk: Desk, equity: float | None
     """The first run of the day looks before it decides; where the broker tells no equity, positions are counted."""
     desk.broker.equity, desk.broker.held = equity, 10.0
     limits = Limits(max_daily_loss=100.0)
-    desk.context(limits=limits).record_opening_equity()
+    desk.context(limits=limits)._progress.record_opening_equity()
     desk.broker.equity = None if equity is None else 850.0
     desk.market.dollars = 85.0
     placed = desk.context(limits=limits).order("AAPL", "buy", 1, reason="x")

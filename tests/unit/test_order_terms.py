@@ -15,6 +15,8 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import load
 from openbell.order_terms import MARKET, Terms, decoded, problem
 from openbell.strategy import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, StrategyError, order_identity
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bar, Bars, MarketError, Series
@@ -83,7 +85,9 @@ class Desk:
         run = Run(self.manifest.bots[0], SLOT + self.slots * timedelta(seconds=1), "r", 1)
         journal = Journal(self.folder / "journal", "demo", "boot", echo=False)
         broker = PaperBroker(self.folder, self.market, self.at)
-        return Context(self.manifest, run, self.market, broker, self.ledger, journal, lambda: self.at)
+        return Context(
+            RunProgress(ContextServices(self.manifest, self.market, broker, self.ledger, journal, lambda: self.at), run)
+        )
 
 
 @pytest.fixture

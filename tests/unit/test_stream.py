@@ -12,8 +12,11 @@ from openbell import heartbeat
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
+from openbell.strategy.broker_now import BrokerNow
+from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_state import Run, order_identity
-from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
+from openbell.strategy.stream_context import StreamContext
+from openbell.strategy.stream_progress import StreamProgress, StreamStopped
 from openbell.trading.brokers import BrokerError
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bars, MarketError, Series
@@ -58,7 +61,9 @@ class Desk:
         market = ARisingMarket()
         broker = BrokerNow(lambda at: PaperBroker(self.folder / "state", market, at), self.clock)
         run = Run(BOT, BEGAN, "r1", 1)
-        return StreamContext(MANIFEST, run, market, broker, self.ledger, self.journal, self.clock, self.journal.folder)
+        return StreamContext(
+            StreamProgress(ContextServices(MANIFEST, market, broker, self.ledger, self.journal, self.clock), run)
+        )
 
     def clock(self) -> datetime:
         """Return the present."""
@@ -117,10 +122,10 @@ def test_beats_come_with_the_events(desk: Desk) -> None:
     context = desk.context()
     for number in context.events(range(3)):
         context.state["last"] = number
-        context._beat_at = float("-inf")  # a second has passed
+        context._stream._beat_at = float("-inf")  # a second has passed
     assert heartbeat.stream_beat(desk.journal.folder, "s") is not None
     assert desk.ledger.state("s") == {"last": 1}
-    context.keep_state()
+    context._stream.keep_state()
     assert desk.ledger.state("s") == {"last": 2}
 
 
@@ -144,7 +149,7 @@ def test_a_stream_whose_loop_is_gone_ends(desk: Desk, monkeypatch: pytest.Monkey
 def test_a_stream_that_is_stopped_ends_at_once(desk: Desk) -> None:
     """At any point, unless an order is on its way."""
     with pytest.raises(StreamStopped):
-        desk.context().stop()
+        desk.context()._stream.stop()
 
 
 def test_an_order_on_its_way_is_finished_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +158,7 @@ def test_an_order_on_its_way_is_finished_first(desk: Desk, monkeypatch: pytest.M
     submit = context._broker.submit
 
     def stopped_meanwhile(order: object) -> object:
-        context.stop()
+        context._stream.stop()
         return submit(order)  # type: ignore[arg-type]
 
     monkeypatch.setattr(context._broker, "submit", stopped_meanwhile)

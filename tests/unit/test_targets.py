@@ -10,6 +10,8 @@ from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import load
 from openbell.strategy import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, StrategyError, order_identity
 from openbell.strategy.target_context import LEG
 from openbell.trading.brokers.paper import PaperBroker
@@ -104,7 +106,11 @@ class Desk:
         journal = Journal(self.folder / "journal", "demo", "boot", echo=False)
         broker = PaperBroker(self.folder, self.market, self.slot, self.manifest.costs)
         run = Run(self.manifest.bots[0], self.slot, "r", 1)
-        return Context(self.manifest, run, self.market, broker, self.ledger, journal, lambda: self.slot)
+        return Context(
+            RunProgress(
+                ContextServices(self.manifest, self.market, broker, self.ledger, journal, lambda: self.slot), run
+            )
+        )
 
     def held(self) -> dict[str, float]:
         """Return what the bot holds."""
@@ -155,7 +161,7 @@ def test_a_second_rebalance_of_the_same_weights_sends_nothing(desk: Desk) -> Non
     desk.context().rebalance({"A": 0.5, "B": 0.25}, reason="monthly")
     context = desk.context()
     assert context.rebalance({"A": 0.5, "B": 0.25}, reason="monthly") == {}
-    assert context.decisions == {"A": "hold", "B": "hold"}
+    assert context._progress.decisions == {"A": "hold", "B": "hold"}
 
 
 def test_a_retry_sends_again_what_was_only_intended(desk: Desk) -> None:

@@ -46,7 +46,7 @@ def test_the_others_exits_are_sent(
     here.buys(0.02)
     forget(monkeypatch, GONE)
     context = here.context(replace(BOT, symbols=symbols))
-    worker._run_with_what_is_there(sell_all, context, os.getpid())
+    worker._run_with_what_is_there(sell_all, context._progress, os.getpid())
     assert [order.side for order in here.broker.sent] == ["buy", "sell"]
     (line,) = here.lines("symbol_unavailable")
     assert (line["level"], line["symbol"], line["reason"]) == ("warning", GONE, f"no symbol {GONE}")
@@ -61,4 +61,4 @@ def test_a_bot_with_nothing_else_fails(
     here: Desk = request.getfixturevalue("desk")
     forget(monkeypatch, SYMBOL)
     with pytest.raises(UnknownSymbolError, match=f"no symbol {SYMBOL}"):
-        worker._run_with_what_is_there(sell_all, here.context(), os.getpid())
+        worker._run_with_what_is_there(sell_all, here.context()._progress, os.getpid())

@@ -26,6 +26,8 @@ from openbell.manifest import Bot, Limits, Schedule
 from openbell.runner.decide import decide
 from openbell.runner.recovery import recover
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading import reconciliation
 from openbell.trading.brokers import FINAL, BrokerError, NotSentError
@@ -160,7 +162,11 @@ class TradingSimulation:
         run = Run(bot, claim.slot, claim.run_id, claim.attempt)
         broker = ModelBroker(self._venue, ledger, steps)
         try:
-            ctx = Context(self._manifest, run, OneMarket(self._venue), broker, ledger, journal, self._clock)
+            ctx = Context(
+                RunProgress(
+                    ContextServices(self._manifest, OneMarket(self._venue), broker, ledger, journal, self._clock), run
+                )
+            )
             (symbol,) = bot.symbols
             held = ctx.position(symbol)
             if any(one.slot != claim.slot for one in ctx.open_orders(symbol)):

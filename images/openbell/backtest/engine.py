@@ -22,7 +22,9 @@ from openbell.costs import Costs
 from openbell.error_text import error_text
 from openbell.manifest import Bot, Manifest
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
 from openbell.strategy.executable import StrategyFunction
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.capital import quote_of
 from openbell.trading.markets import Market
@@ -164,7 +166,7 @@ class _Backtest:
     ended: list[Ended] = field(default_factory=list)
     first_end: datetime = NEVER  # no symbol has ended before
     printed: io.StringIO = field(default_factory=io.StringIO)
-    contexts: dict[str, Context] = field(default_factory=dict)  # by bot
+    contexts: dict[str, tuple[RunProgress, Context]] = field(default_factory=dict)  # by bot
 
     def run(self, bots: list[Bot], tell: Tell) -> Outcome:
         """Run every slot and return what it came to."""
@@ -181,7 +183,7 @@ class _Backtest:
                 self.broker.at, self.broker.bot = slot, bot.id
                 if error := self._one(Run(bot, slot, f"{number:012x}", 1)):
                     failures.append((slot, bot.id, error))
-                signals.add(slot, self.contexts[bot.id].signals)
+                signals.add(slot, self.contexts[bot.id][0].signals)
                 curve.add(Point(slot, *self.broker.worth(slot)))
                 try:
                     tell(number)
@@ -239,7 +241,7 @@ class _Backtest:
         if journal.keeps_lines:
             journal.run_start(one, self.source if self.source in {SAMPLE, SYNTHETIC} else "past")
         error, trace = "", ""
-        context = self._context(one)
+        progress, context = self._context(one)
         try:
             self.functions[one.bot.function](context)
         except Exception as caught:  # noqa: BLE001 - whatever a strategy raises ends its run, never the backtest
@@ -252,29 +254,28 @@ class _Backtest:
         if error:
             journal.write("error", slot, one.fields(), level="error", error=error, traceback=trace, will_retry=False)
         else:
-            for symbol in one.bot.symbols if context.decides else ():
-                if symbol not in context.decisions:
-                    context.hold(symbol, reason="the strategy decided nothing for this symbol")
-            if context.state.changed:
-                self.ledger.save_state(one.bot.id, slot, context.state)
+            progress.hold_the_rest()
+            if progress.state.changed:
+                self.ledger.save_state(one.bot.id, slot, progress.state)
         if journal.keeps_lines:
             journal.run_end(one, error, self.broker.orders_taken - orders)
         return error
 
-    def _context(self, one: Run) -> Context:
-        context = self.contexts.get(one.bot.id)
-        if context is None:
-            context = self.contexts[one.bot.id] = Context(
-                self.manifest,
-                one,
-                self.market,
-                self.broker,
-                self.ledger,
-                self.journal,
-                self.broker.now,
-                files=self.files,
-                folder=self.setup.folder,
-            )
-        else:
-            context.begin(one)
-        return context
+    def _context(self, one: Run) -> tuple[RunProgress, Context]:
+        known = self.contexts.get(one.bot.id)
+        if known is not None:
+            known[0].begin(one)
+            return known
+        services = ContextServices(
+            self.manifest,
+            self.market,
+            self.broker,
+            self.ledger,
+            self.journal,
+            self.broker.now,
+            files=self.files,
+            folder=self.setup.folder,
+        )
+        progress = RunProgress(services, one)
+        self.contexts[one.bot.id] = progress, Context(progress)
+        return self.contexts[one.bot.id]

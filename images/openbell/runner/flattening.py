@@ -20,6 +20,8 @@ from openbell.runner.request_refusals import age_refusal
 from openbell.runner.run_setup import desk_of, halted, open_for, open_ledger
 from openbell.runner.runs import new_run_id
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError
@@ -99,7 +101,8 @@ def _contexts(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledge
         market, open_at = open_for(manifest, bot, desk_of(manifest, bot, places, ledger))
         run = Run(bot, now, new_run_id(), 1)
         clock = partial(datetime.now, UTC)
-        yield Context(manifest, run, market, open_at(now), ledger, journal, clock, partial(halted, places))
+        services = ContextServices(manifest, market, open_at(now), ledger, journal, clock, partial(halted, places))
+        yield Context(RunProgress(services, run))
 
 
 def _symbols(ledger: Ledger, name: str) -> tuple[str, ...]:

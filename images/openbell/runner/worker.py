@@ -43,10 +43,14 @@ from openbell.runner.run_setup import (
 )
 from openbell.runner.start_signal import WaitForStart, nothing_to_wait_for
 from openbell.strategy import executable, loader
+from openbell.strategy.broker_now import BrokerNow
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
 from openbell.strategy.executable import StrategyFunction
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
-from openbell.strategy.stream_context import BrokerNow, StreamContext, StreamStopped
+from openbell.strategy.stream_context import StreamContext
+from openbell.strategy.stream_progress import StreamProgress, StreamStopped
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError, UnknownSymbolError
 from openbell.trading.venues import VenueError
@@ -82,25 +86,24 @@ def attempt(
         ledger.act_for(Claim(run.bot.id, run.slot, run.run_id, run.attempt, "", run.slot))
         if run.bot.is_stream:
             now = BrokerNow(open_at, clock.now)
-            what = (manifest, run, market, now, ledger, journal, clock.now, journal.folder, may_not)
-            stream = StreamContext(*what, strategy_folder=places.folder)
-            _stream(functions["stream"], stream, process)
+            services = ContextServices(manifest, market, now, ledger, journal, clock.now, may_not, folder=places.folder)
+            _stream(functions["stream"], StreamProgress(services, run), process)
             return None
         broker = open_at(run.slot)
         files = None if places.database else places.state / "files"
-        services = (market, broker, ledger, journal, clock.now, may_not)
-        context = Context(manifest, run, *services, files=files, folder=places.folder)
+        services = ContextServices(manifest, market, broker, ledger, journal, clock.now, may_not, files, places.folder)
+        progress = RunProgress(services, run)
         wait()
         time_left.restart()
-        returned = _run_with_what_is_there(functions[run.bot.function], context, process)
+        returned = _run_with_what_is_there(functions[run.bot.function], progress, process)
         if returned is not None:
             text = f"{run.bot.function}() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
             _note(journal, fields, text, "warning")
-        context.check_files()
-        if context.state.changed:
-            ledger.save_state(run.bot.id, run.slot, context.state)
-        ordered = any(action != "hold" for action in context.decisions.values())
+        progress.check_files()
+        if progress.state.changed:
+            ledger.save_state(run.bot.id, run.slot, progress.state)
         publish_holdings(manifest, places, ledger)
+        ordered = progress.has_ordered
         tell_account(
             manifest.broker, broker, market, run.slot, places.state, journal, clock.now(), fields, ordered=ordered
         )
@@ -123,16 +126,16 @@ def attempt(
     return None
 
 
-def _run_with_what_is_there(function: StrategyFunction, context: Context, process: int) -> object:
+def _run_with_what_is_there(function: StrategyFunction, progress: RunProgress, process: int) -> object:
     """Call the strategy; if the market does not know one of several symbols, say so and call it again without that one.
 
     The others' exits must not wait for a symbol that was delisted or renamed. Orders that were sent already are found again.
     """
     while True:
         try:
-            return _run(function, context, process)
+            return _run(function, progress, process)
         except UnknownSymbolError as error:
-            if len(context.symbols) == 1 or not context.leave_out(error.symbol, str(error)):
+            if len(progress.symbols) == 1 or not progress.leave_out(error.symbol, str(error)):
                 raise
 
 
@@ -161,32 +164,30 @@ def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> F
     return None
 
 
-def _run(function: StrategyFunction, context: Context, process: int) -> object:
+def _run(function: StrategyFunction, progress: RunProgress, process: int) -> object:
     """Let the strategy decide once, and return what its function returned."""
-    context.record_opening_equity()
+    progress.record_opening_equity()
     try:
-        returned = function(context)
+        returned = function(Context(progress))
     finally:
         _end_copies(process)
-        context.end_threads(LAST_ANSWER)
-    for symbol in context.symbols if context.decides else ():
-        if symbol not in context.decisions:
-            context.hold(symbol, reason="the strategy decided nothing for this symbol")
+        progress.end_threads(LAST_ANSWER)
+    progress.hold_the_rest()
     return returned
 
 
-def _stream(function: StrategyFunction, context: StreamContext, process: int) -> None:
+def _stream(function: StrategyFunction, progress: StreamProgress, process: int) -> None:
     """Let the strategy decide until it ends or is asked to end."""
-    context.record_opening_equity()
-    signal.signal(signal.SIGTERM, lambda *_: context.stop())
+    progress.record_opening_equity()
+    signal.signal(signal.SIGTERM, lambda *_: progress.stop())
     try:
         with contextlib.suppress(StreamStopped):
-            context.beat()
-            function(context)
+            progress.beat()
+            function(StreamContext(progress))
     finally:
         _end_copies(process)
-        context.end_threads(STREAM_LAST_ANSWER)
-    context.keep_state()
+        progress.end_threads(STREAM_LAST_ANSWER)
+    progress.keep_state()
 
 
 def _end_copies(process: int) -> None:

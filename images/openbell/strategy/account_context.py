@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from openbell.position import Position
 from openbell.strategy.held_position import HeldPosition
 from openbell.strategy.market_context import MarketContext
-from openbell.trading.brokers import Position
+from openbell.strategy.run_progress import RunProgress
+from openbell.trading import brokers
 from openbell.trading.capital import quote_of
 from openbell.trading.order_size import sizes_of
 
@@ -19,11 +21,16 @@ class AccountView:
     currency: str
     equity: float | None  # None where the broker does not say
     buying_power: float | None
-    positions: Mapping[str, Position]  # by symbol
+    positions: Mapping[str, brokers.Position]  # by symbol
 
 
 class AccountContext(MarketContext):
     """The account's side of a run."""
+
+    def __init__(self, progress: RunProgress) -> None:
+        super().__init__(progress)
+        # By symbol: the ledger's, and what is told of it.
+        self._positions: dict[str, tuple[Position, HeldPosition]] = {}
 
     def position(self, symbol: str) -> HeldPosition:
         """Return what this bot's own orders have made of `symbol`: a float of units that knows its average price and profit.

@@ -61,10 +61,10 @@ class MarketContext(RunContext):
             if len(whole) < len(bars):
                 missing = [bar.timestamp for bar in bars if not _is_whole(bar)]
                 told = {"symbol": symbol, "timeframe": timeframe, "count": len(missing), "newest": missing[-1]}
-                self._warn("bars_incomplete", **told)
+                self._progress.write("bars_incomplete", told, level="warning")
                 bars = whole
         if not self._is_past and (stale := self._checks.stale(symbol, timeframe, bars, at)) is not None:
-            self._warn("stale_data", **stale)
+            self._progress.write("stale_data", stale, level="warning")
         return bars
 
     def _source(self, *, extended: bool, adjusted: bool) -> Callable[[str, str, int, datetime], Bars]:
@@ -125,7 +125,8 @@ class MarketContext(RunContext):
             return where.function(source, self.slot)
         if query:
             return where.query(self.secret(source), query, self.slot)
-        folders = [one for one in (self._files, self._strategy_folder) if one is not None]
+        services = self._progress.services
+        folders = [one for one in (services.files, services.folder) if one is not None]
         for folder in folders:
             path = folder / source
             if path.is_file() and path.resolve().is_relative_to(folder.resolve()):

@@ -139,9 +139,9 @@ class OrderContext(AccountContext):
         terms = replace(record.terms, limit=limit or record.terms.limit, stop=stop or record.terms.stop)
         if wrong := order_terms.problem(record.side, terms):
             raise StrategyError(wrong)
-        with self._one_thread:
+        with self._progress.one_thread:
             placed, terms = self._replaced(record, quantity or record.quantity, terms)
-            self._write("order_replace", **order_lines.change(placed, reason, terms))
+            self._progress.write("order_replace", order_lines.change(placed, reason, terms))
             return placed
 
     def open_orders(self, symbol: str | None = None) -> tuple[OrderRecord, ...]:
@@ -154,20 +154,21 @@ class OrderContext(AccountContext):
 
         One that has filled meanwhile is returned as filled. BrokerError if the broker cannot be asked.
         """
-        with self._one_thread:
-            placed = self._orders.cancel(order.client_order_id)
-            self._write("order_cancel", **order_lines.change(placed, reason))
+        with self._progress.one_thread:
+            placed = self._progress.orders.cancel(order.client_order_id)
+            self._progress.write("order_cancel", order_lines.change(placed, reason))
             return placed
 
     def _replaced(self, record: OrderRecord, quantity: float, terms: Terms) -> tuple[PlacedOrder, Terms]:
+        path = self._progress.orders
         if record.status in FINAL:
-            return self._orders.query(record), record.terms
-        judged = self._checks.replaced(record, quantity, terms, self.slot, self._clock())
+            return path.query(record), record.terms
+        judged = self._checks.replaced(record, quantity, terms, self.slot, self._progress.services.clock())
         if judged.reason:
-            return replace(self._orders.query(record), status="refused", reason=judged.reason), record.terms
+            return replace(path.query(record), status="refused", reason=judged.reason), record.terms
         if (judged.order.terms, judged.order.quantity) == (record.terms, record.quantity):
-            return self._orders.query(record), record.terms
-        return self._orders.replace(record, judged.order.quantity, judged.order.terms), judged.order.terms
+            return path.query(record), record.terms
+        return path.replace(record, judged.order.quantity, judged.order.terms), judged.order.terms
 
     def _has_waiting_parent(self, one: OrderRecord) -> bool:
         parent = self._ledger.order(leg_of(one.client_order_id)[0])
@@ -175,7 +176,7 @@ class OrderContext(AccountContext):
 
     def _identity(self, symbol: str, side: str, leg: str, event: str) -> str:
         """Return the client_order_id of an order; StrategyError if a run of this kind does not name orders so."""
-        return order_identity(self.bot, self._occasion(self._run, event), symbol, side, leg)
+        return order_identity(self.bot, self._progress.occasion(event), symbol, side, leg)
 
     def _decide(
         self,
@@ -189,7 +190,7 @@ class OrderContext(AccountContext):
         event: str,
         told: Mapping[str, object] = _NOTHING,
     ) -> PlacedOrder:
-        if self._run.bot.function == "prepare":
+        if self._progress.bot.function == "prepare":
             msg = "prepare() sends no orders: decide in run()"
             raise StrategyError(msg)
         if side not in SIDES:
@@ -206,23 +207,23 @@ class OrderContext(AccountContext):
             told = {**told, "wanted_value": value, "price": price}
         identity, wanted = self._identity(symbol, side, leg, event), float(_positive(quantity, "quantity"))
         order = Order(identity, symbol, side, wanted, terms=terms, reason=reason, value=value)
-        return self._send(order, reason, leg, told)
+        with self._progress.sending(order):
+            return self._send(order, reason, leg, told)
 
     def _send(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
-        with self._one_thread:
-            return self._place(order, reason, leg, told)
-
-    def _place(self, order: Order, reason: str, leg: str, told: Mapping[str, object]) -> PlacedOrder:
-        sent = self._orders.send(order, leg, self._run.slot, self.slot)
+        progress = self._progress
+        sent = progress.orders.send(order, leg, progress.run.slot, progress.slot)
         placed = sent.placed
-        signal = self.signals.get(order.symbol)
+        signal = progress.signals.get(order.symbol)
         if placed.status == "refused":
-            self.decisions[placed.symbol] = "refused"
-            self._warn("decision", **order_lines.refusal(placed, reason, signal, order.quantity), **told)
+            progress.decisions[placed.symbol] = "refused"
+            line = {**order_lines.refusal(placed, reason, signal, order.quantity), **told}
+            progress.write("decision", line, level="warning")
             return placed
-        self.decisions[order.symbol] = order.side if placed.status != "rejected" else "rejected"
+        progress.decisions[order.symbol] = order.side if placed.status != "rejected" else "rejected"
         level = "warning" if placed.status in {"rejected", "uncertain"} else "info"
-        self._line("decision", level, {**order_lines.decision(order, placed, reason, signal), **told, **sent.told})
+        line = {**order_lines.decision(order, placed, reason, signal), **told, **sent.told}
+        progress.write("decision", line, level=level)
         return placed
 
 

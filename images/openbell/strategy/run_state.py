@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from openbell.manifest import Bot
 
@@ -74,30 +74,6 @@ def _json(key: str, value: object) -> str:
     except Exception as error:  # noqa: BLE001 - a value's own methods may raise anything
         msg = f'ctx.state["{key}"] takes numbers, texts, lists and mappings of them: {error}'
         raise StrategyError(msg) from None
-
-
-class Occasion(Protocol):
-    """Says what an order of a run answers to: a part of the order's identity."""
-
-    def __call__(self, run: Run, event: str) -> datetime | str:
-        """Return it; StrategyError if the order names an event and must not, or names none and must."""
-        ...
-
-
-def at_slot(run: Run, event: str) -> datetime:
-    """Return the slot: the occasion of a scheduled run's orders."""
-    if event:
-        msg = "an event belongs to a stream: orders of a run are told apart by leg"
-        raise StrategyError(msg)
-    return run.slot
-
-
-def at_event(run: Run, event: str) -> str:  # noqa: ARG001 - as the protocol has it
-    """Return the event: the occasion of a stream's orders."""
-    if not event:
-        msg = "an order of a stream names the event that it answers to: event=tick.id, the source's own id"
-        raise StrategyError(msg)
-    return f"event {event}"
 
 
 def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, leg: str) -> str:

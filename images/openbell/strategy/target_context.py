@@ -83,7 +83,7 @@ class TargetContext(OrderContext):
     def _sent_before(self, wanted: Mapping[str, Decimal], reason: str, event: str) -> dict[str, PlacedOrder]:
         """Send again, under its own id and as it was, what an earlier attempt meant to send and may not have sent."""
         found = {}
-        for one in self._ledger.orders(self.bot, self._run.slot):
+        for one in self._ledger.orders(self.bot, self._progress.run.slot):
             if one.leg == LEG and one.status == "intended" and one.symbol in wanted:
                 if one.client_order_id != self._identity(one.symbol, one.side, LEG, event):
                     continue
@@ -100,9 +100,9 @@ class TargetContext(OrderContext):
 
     def _trade(self, trade: Trade, reason: str, event: str, placed: dict[str, PlacedOrder]) -> None:
         if not trade.side:
-            self.decisions.setdefault(trade.symbol, "hold")
-            told = {**trade.told, "wanted_reason": reason}
-            self._write("decision", symbol=trade.symbol, action="hold", reason=trade.reason, qty=0, **told)
+            self._progress.decisions.setdefault(trade.symbol, "hold")
+            told = {"symbol": trade.symbol, "action": "hold", "reason": trade.reason, "qty": 0}
+            self._progress.write("decision", {**told, **trade.told, "wanted_reason": reason})
             return
         why = f"{reason} ({trade.reason})" if trade.reason else reason
         quantity = float(trade.quantity)

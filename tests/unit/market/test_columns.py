@@ -9,6 +9,8 @@ from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import load
 from openbell.strategy import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, StrategyError
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bar, Bars, MarketError
@@ -26,7 +28,12 @@ def context(folder: Path, slot: datetime, more: str = "", symbol: str = "AAPL") 
     manifest, market = load(folder / "demo"), SyntheticMarket()
     broker, ledger = PaperBroker(folder, market, slot), Ledger(folder / "ledger.sqlite")
     journal = Journal(folder / "journal", "demo", "boot", echo=False)
-    return Context(manifest, Run(manifest.bots[0], slot, "r", 1), market, broker, ledger, journal, lambda: slot)
+    return Context(
+        RunProgress(
+            ContextServices(manifest, market, broker, ledger, journal, lambda: slot),
+            Run(manifest.bots[0], slot, "r", 1),
+        )
+    )
 
 
 def test_bars_are_arrays() -> None:

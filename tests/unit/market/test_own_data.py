@@ -17,6 +17,8 @@ from openbell.backtest.engine import Setup
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.strategy import Context, loader
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.trading.markets import MarketError
 from openbell.trading.own_data import Row, Source
 from tests.unit.test_context import MANIFEST, RUN, SLOT, ABroker, ADollarMarket
@@ -165,8 +167,8 @@ def test_only_files_of_the_strategy_are_read(tmp_path: Path) -> None:
         (place / "own.csv").write_text(f"date,value\n2026-02-27,{value}\n")
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        what = (MANIFEST, RUN, ADollarMarket(), ABroker(), ledger, journal, lambda: SLOT)
-        context = Context(*what, files=lasting, folder=folder)
+        what = (MANIFEST, ADollarMarket(), ABroker(), ledger, journal, lambda: SLOT)
+        context = Context(RunProgress(ContextServices(*what, files=lasting, folder=folder), RUN))
         assert context.data("own.csv").column("value") == [3.0]
         for name in ("../own.csv", str(tmp_path / "own.csv"), "other.csv"):
             with pytest.raises(MarketError, match=r"in ctx\.files or beside strategy\.py"):

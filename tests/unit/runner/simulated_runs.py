@@ -15,7 +15,9 @@ from openbell.runner.processes import Ending
 from openbell.runner.report import Failure
 from openbell.slots import next_slot
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
 from openbell.strategy.executable import StrategyFunction
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.markets import Market
 from tests.unit.runner.simulated import TICK, CountingBroker, Fate, NoMarket, Time
@@ -60,12 +62,12 @@ class Workshop:
         """Do the strategy's work up to the step at which the plan ends it; what was written stays."""
         self._steps_left, self._is_killed = plan.ends_at_step, plan.is_killed
         try:
-            context = Context(
-                self._manifest, run, self.market, self._watching(), self._ledger, self._journal, self._time.now
-            )
-            self.function(context)
-            if context.state.changed:
-                self._ledger.save_state(run.bot.id, run.slot, context.state)
+            broker, now = self._watching(), self._time.now
+            services = ContextServices(self._manifest, self.market, broker, self._ledger, self._journal, now)
+            progress = RunProgress(services, run)
+            self.function(Context(progress))
+            if progress.state.changed:
+                self._ledger.save_state(run.bot.id, run.slot, progress.state)
         except RunKilledError:
             return Ending(Failure("the run was killed by SIGKILL"))
         except Exception as error:  # noqa: BLE001 - as the worker does

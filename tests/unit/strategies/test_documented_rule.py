@@ -13,6 +13,8 @@ from openbell.journal import Journal, since
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, Schedule
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bar, Bars
@@ -63,7 +65,13 @@ def decisions(rule: Any, market: _YoungShare, folder: Path) -> Iterator[tuple[ob
     journal = Journal(folder, "demo", "boot", echo=False)
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
         broker = PaperBroker(folder, market, SLOT)
-        rule(Context(MANIFEST, Run(BOT, SLOT, "r", 1), market, broker, ledger, journal, lambda: SLOT))
+        rule(
+            Context(
+                RunProgress(
+                    ContextServices(MANIFEST, market, broker, ledger, journal, lambda: SLOT), Run(BOT, SLOT, "r", 1)
+                )
+            )
+        )
     for line in since(journal.folder, SLOT.date()):
         if line["event"] == "decision":
             yield line["action"], line["reason"]

@@ -16,6 +16,8 @@ from openbell.manifest import Bot
 from openbell.slots import slots_between
 from openbell.strategy import loader
 from openbell.strategy.context import Context
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers.registry import open_broker
 from openbell.trading.markets.registry import open_market
@@ -62,7 +64,7 @@ def rehearse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearse:
         for number, slot in enumerate(slots):
             broker = open_broker(read.broker, tmp_path, market, slot)
             run = Run(bot, slot, f"run-{number}", 1)
-            function(Context(read, run, market, broker, ledger, journal, lambda: START))
+            function(Context(RunProgress(ContextServices(read, market, broker, ledger, journal, lambda: START), run)))
         ledger.close()
         return list(decisions(since(tmp_path / name, START.date())))
 

@@ -22,6 +22,8 @@ from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, load
 from openbell.slots import slots_between
 from openbell.strategy import Context, loader
+from openbell.strategy.context_services import ContextServices
+from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets.synthetic import SyntheticMarket
@@ -113,13 +115,14 @@ class Year:
         broker: Any = Mortal(self.broker(slot), self.chance, self.deaths)
         run = Run(bot, slot, "r", attempt + 1)
         files = self.scratch / "files"
-        context = Context(self.manifest, run, self.market, broker, self.ledger, self.journal, lambda: slot, files=files)
+        what = (self.manifest, self.market, broker, self.ledger, self.journal, lambda: slot)
+        progress = RunProgress(ContextServices(*what, files=files), run)
         try:
-            self.functions[bot.function](context)
+            self.functions[bot.function](Context(progress))
         except Killed:
             return False
-        if context.state.changed:
-            self.ledger.save_state(bot.id, slot, context.state)
+        if progress.state.changed:
+            self.ledger.save_state(bot.id, slot, progress.state)
         return True
 
 
