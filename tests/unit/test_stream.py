@@ -108,6 +108,14 @@ def test_an_event_that_arrives_again_finds_its_order(desk: Desk) -> None:
     assert first.client_order_id == order_identity("s", "event 7", "AAPL", "buy", "")
 
 
+def test_prices_are_those_of_now(desk: Desk) -> None:
+    """A stream asks for a price long after it began, and decides about the present."""
+    context = desk.context()
+    desk.now += timedelta(minutes=5)
+    assert context.price("AAPL") == 6
+    assert (context.slot, context.quote("AAPL").last) == (desk.now, 6)
+
+
 def test_a_cancel_goes_to_the_broker(desk: Desk) -> None:
     """What the account cannot do it says."""
     context = desk.context()

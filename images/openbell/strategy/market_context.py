@@ -39,7 +39,7 @@ class MarketContext(RunContext):
         journal says so. `.frame()` and `.arrays()` of the bars are for pandas and numpy. MarketError if the market has no
         such symbol or timeframe.
         """
-        at = self._run.slot
+        at = self._progress.slot
         # A pair is traded always and never split: its bars are all of them, and as they were paid.
         is_plain = "/" in symbol or (adjusted and not extended)
         ask = self._market.bars if is_plain else self._source(extended=extended, adjusted=adjusted)
@@ -136,7 +136,7 @@ class MarketContext(RunContext):
 
     def price(self, symbol: str) -> float:
         """Return the price at which an order sent now would fill, as far as the market knows; MarketError if it is no price."""
-        price = self._market.price(symbol, self._run.slot)
+        price = self._market.price(symbol, self._progress.slot)
         if not is_usable(price):
             msg = f"no usable price of {symbol}: the market says {price}"
             raise MarketError(msg)
