@@ -182,6 +182,19 @@ restore: ## Put a backup in the place of what is here, which is kept beside it; 
 	$(call need,FROM,~/openbell.tar.gz)
 	$(deploy) restore
 
+.PHONY: database
+database: ## Start a PostgreSQL with backups, for several hosts that have none
+	@scripts/docker-ready
+	$(deploy) database
+
+.PHONY: database-backup
+database-backup: ## Take a base backup of that PostgreSQL, and keep it elsewhere too, with its log: [TO=~/database.tar, a folder, restic:REPO or rclone:REMOTE:PATH] [HOST=]
+	$(deploy) database-backup
+
+.PHONY: database-restore
+database-restore: ## Return that PostgreSQL to its newest state in the backups, or to an instant: [AT=2026-11-20T09:35Z] [FROM=~/database.tar] [HOST=]
+	$(deploy) database-restore
+
 .PHONY: move-to-database
 move-to-database: ## Bring what strategies know from files into OPENBELL_DATABASE, each row compared; `make down` first: [HOST=]
 	$(deploy) move-to-database

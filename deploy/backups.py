@@ -4,10 +4,11 @@ import os
 import re
 import shlex
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from deploy import backup_places, installation, processes, scratch
 from deploy.backup_places import BackupPlace, Files
@@ -15,6 +16,7 @@ from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.installation import Installation, OnHost
 from deploy.local.process_target import OPENBELL
+from deploy.processes import Output
 from deploy.settings import Settings
 from deploy.ssh.connection import Connection
 
@@ -75,17 +77,22 @@ def stamp() -> str:
 
 def write(there: Installation, place: BackupPlace, *words: str) -> str:
     """Write a backup, whole and verified or not at all; return what it is called and what it holds."""
+    return written(place, lambda output: there.backup(output, *words), _check)
+
+
+def written(place: BackupPlace, fill: Callable[[BinaryIO], Output], check: Callable[[Path], str]) -> str:
+    """Keep at a place what is written into a file and passes a check; return what it is called and what the check says."""
     with scratch.folder() as passing:
         part = (place.scratch or passing) / f".openbell-{os.getpid()}.part"
         try:
             # It holds all positions and what strategies remember: for its owner alone.
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
-                done = there.backup(output, *words)
+                done = fill(output)
                 os.fsync(output.fileno())
             if done.code:
                 msg = f"no backup was made: {reason(done.errors)}"
                 raise CommandError(msg)
-            holds = _check(part)
+            holds = check(part)
             return f"{place.keep(part)}: {holds}"
         except OSError as error:
             msg = f"{part.parent}: cannot be written: {error.strerror}"

@@ -17,6 +17,7 @@ from deploy.processes import Command, Output
 from deploy.release import audit, host_state, provenance
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.remote.data import MOVE, mover
+from deploy.remote.plan import DATABASE
 from deploy.settings import Settings, values
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
@@ -134,7 +135,11 @@ class Containers:
     @contextmanager
     def stopped(self, _: str) -> Iterator[None]:
         """Refuse while something runs."""
-        running = [one.name for one in self._target.services() if one.state in {"running", "restarting"}]
+        running = [
+            one.name
+            for one in self._target.services()
+            if one.state in {"running", "restarting"} and one.name != DATABASE
+        ]
         if running:
             run = "runs" if len(running) == 1 else "run"
             msg = f"{', '.join(running[:3])} {run}: stop everything with `make down` first"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SUPERVISOR = "supervisor"
+DATABASE = "database"  # the service that `make database` starts
 STEPS = ("switch", "replace", "start", "stop", "rename", "check")
 
 

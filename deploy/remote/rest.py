@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deploy.remote.docker_client import Container, DockerClient
-from deploy.remote.plan import SUPERVISOR
+from deploy.remote.plan import DATABASE, SUPERVISOR
 
 SOON = 5  # seconds; a slot that is due within them is let pass before its strategy is stopped
 PATIENCE = 180  # seconds for a quiet moment; then a strategy is stopped all the same: its runs end, and no slot is lost
@@ -22,7 +22,8 @@ class Rest:
 
     def begin(self, project: str) -> None:
         """Stop all that runs; DockerError if that fails."""
-        running = [one for one in self._docker.containers(project) if one.running]
+        # The database stays: data may be moved into it.
+        running = [one for one in self._docker.containers(project) if one.running and one.service != DATABASE]
         for one in running:
             if one.service != SUPERVISOR:
                 words = ("exec", one.id, "openbell", "idle", "--within", str(SOON), "--for", str(PATIENCE))

@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
@@ -196,8 +196,18 @@ def stream(
     connection: Connection, *words: str, source: BinaryIO | None = None, target: BinaryIO | None = None
 ) -> Output:
     """Run a command of the program that reads a file of ours, or writes one, of any size; return how it ended."""
+    return exchange(connection, lambda said: start(connection, *words, said=said), source, target)
+
+
+def exchange(
+    connection: Connection,
+    begin: "Callable[[BinaryIO], subprocess.Popen[bytes]]",
+    source: BinaryIO | None,
+    target: BinaryIO | None,
+) -> Output:
+    """Begin a command, which is handed a file for its errors; give it a file of ours, or write one, and return how it ended."""
     with TemporaryFile() as said, TemporaryFile() as printed:
-        process = start(connection, *words, said=said)
+        process = begin(said)
         assert process.stdin  # noqa: S101 - a pipe
         assert process.stdout  # noqa: S101 - a pipe
         try:
