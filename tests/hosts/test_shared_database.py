@@ -62,6 +62,7 @@ def test_lines_signs_and_wishes_arrive(
     writer.write("note", AT, text="second")
     one.step()
     assert not one.hosts.error
+    assert one.hosts.runs_on == {"pulse": "c"}
     assert [event["text"] for event in Journal(folders["journal"], "pulse", "").since(AT.date())] == ["first", "second"]
     read = heartbeat.read(folders["journal"] / "pulse")
     assert read is not None

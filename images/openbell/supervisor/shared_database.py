@@ -92,7 +92,7 @@ class SharedDatabase:
             self._database.execute(_HERE, (self.hosts.host, PRESENT))
             sends = self._own_alerts()
             gone = [str(row[0]) for row in self._database.execute(_GONE)]
-            moves, homeless = self._follow_owners(now)
+            moves, homeless, runs_on = self._follow_owners(now)
             self._control.copy()
             for copy, row in zip(self._copies, self._rows, strict=True):
                 while copy.copy_lines():
@@ -108,7 +108,7 @@ class SharedDatabase:
         settles = now + CAUGHT_UP if before.lost_since is not None else before.settles_until
         kept = tuple(one for one in before.moves if one.before in gone or now - one.at < REMEMBERED)
         gone_since = {one: before.gone.get(one, now) for one in gone}
-        self.hosts = SharedHosts(before.host, sends, None, "", settles, gone_since, (*kept, *moves), homeless)
+        self.hosts = SharedHosts(before.host, sends, None, "", settles, gone_since, (*kept, *moves), homeless, runs_on)
         if sends != before.sends:
             log.info("alerts.owned" if sends else "alerts.elsewhere", host=before.host)
 
@@ -123,11 +123,12 @@ class SharedDatabase:
             self._lease = Lease.granted(self._lease.epoch, asked_at) if renewed else None
         return self._lease is not None
 
-    def _follow_owners(self, now: datetime) -> tuple[tuple[Move, ...], tuple[str, ...]]:
-        """Return the strategies that have moved since the last round, and those that no host runs."""
-        moves, homeless = [], []
+    def _follow_owners(self, now: datetime) -> tuple[tuple[Move, ...], tuple[str, ...], dict[str, str]]:
+        """Return the strategies that have moved since the last round, those that no host runs, and the last host of each."""
+        moves, homeless, runs_on = [], [], {}
         for strategy, host, is_alive in self._database.execute(_OWNERS, (ALERTS,)):
             name, where = str(strategy), str(host)
+            runs_on[name] = where
             if not is_alive:
                 homeless.append(name)
                 continue
@@ -135,7 +136,7 @@ class SharedDatabase:
             if last is not None and last[0] != where:
                 moves.append(Move(name, last[0], where, now - last[1], now))
             self._seen[name] = (where, now)
-        return tuple(moves), tuple(homeless)
+        return tuple(moves), tuple(homeless), runs_on
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY):

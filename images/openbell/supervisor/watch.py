@@ -134,7 +134,7 @@ class Watch:
                 )
                 self._show_blind(now, f"{unknown}: what you see is what was known before", hosts.conditions(now))
             else:
-                self._judge(state, now, period, hosts.conditions(now) if hosts is not None else ())
+                self._judge(state, now, period, hosts)
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError) and not foreign_files.is_shortage(error):
                 raise
@@ -201,10 +201,12 @@ class Watch:
             if state.reader.is_up_to_date(monitor.name):
                 monitor.advance_slots(state.ledger, now)
 
-    def _judge(self, state: _State, now: datetime, period: WatchPeriod, shared: tuple[Condition, ...]) -> None:
+    def _judge(self, state: _State, now: datetime, period: WatchPeriod, hosts: SharedHosts | None) -> None:
         deployment = self._deployments.current(now)
+        shared = hosts.conditions(now) if hosts is not None else ()
         self._machine.check(now, self.clock_skew_s, journal_error=state.reader.root_error)
         for monitor in state.monitors:
+            monitor.host = hosts.runs_on.get(monitor.name, "") if hosts is not None else ""
             if not state.reader.is_read(monitor.name):
                 monitor.show_reading(state.reader.unread_bytes(monitor.name))
             else:

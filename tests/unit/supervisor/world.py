@@ -7,6 +7,7 @@ from pathlib import Path
 from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.manifest import Manifest, load_all
+from openbell.supervisor.health.shared_hosts import SharedHosts
 from openbell.supervisor.health.snapshot import BotView, Snapshot
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
@@ -26,6 +27,7 @@ class World:
         self.now = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
         self.boot = "boot-1"
         self.silent = False  # the loop gives no sign of life
+        self.hosts: SharedHosts | None = None  # what a database that hosts share would say
         self.store: Store | None = None
         self._watch: Watch | None = None
         self._runs = 0
@@ -44,8 +46,11 @@ class World:
         """The running watch; one is started if there is none."""
         if self._watch is None:
             self.store = Store(self.file)
-            self._watch = Watch(*load_all(self.strategies), self.journal, self.control, self.store)
+            self._watch = Watch(*load_all(self.strategies), self.journal, self.control, self.store, self._hosts)
         return self._watch
+
+    def _hosts(self) -> SharedHosts:
+        return self.hosts or SharedHosts("here")
 
     def restart(self) -> None:
         """End the watch as kill -9 would; the next step begins with what is stored."""

@@ -37,6 +37,7 @@ class SharedHosts:
     gone: Mapping[str, datetime] = field(default_factory=dict)  # hosts that were there, with when that was noticed
     moves: tuple[Move, ...] = ()
     homeless: tuple[str, ...] = ()  # strategies that no host runs
+    runs_on: Mapping[str, str] = field(default_factory=dict)  # strategy → the host that runs it, or did last
 
     def is_lost(self, now: datetime) -> bool:
         """Tell whether the database is gone, and not just slow."""

@@ -91,6 +91,7 @@ class StrategyView:
     money: str = ""  # live or paper
     worth: Worth | None = None  # of its account
     tags: tuple[str, ...] = ()
+    host: str = ""  # that runs it, or did last, where hosts share a database
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class StrategyMonitor:
         self.name = name
         self.bots = tuple(BotMonitor(expectation, store) for expectation in expectations)
         self.heartbeat: heartbeat.Heartbeat | None = None
+        self.host = ""  # that runs it, or did last, where hosts share a database
         self.view: StrategyView | None = None
         self.conditions: tuple[Condition, ...] = ()
         self.next_check: datetime | None = None  # when it must be judged even without news
@@ -98,7 +99,7 @@ class StrategyMonitor:
         self._known_since = min(self._known_since or now, now)
         period = replace(period, since=max(period.since, self._known_since))
         deployment = deployment if deployment is not None and self.name in deployment.strategies else None
-        judged_on = (period, journal_error, deployment, self.heartbeat if self._needs_heartbeat else None)
+        judged_on = (period, journal_error, deployment, self.host, self.heartbeat if self._needs_heartbeat else None)
         pauses_changed = self._pauses.refresh(now)
         news = (
             self.name in ledger.changed_strategies
@@ -205,7 +206,9 @@ class StrategyMonitor:
         return (at for at in ends if at is not None and at > now)
 
     def _is_outdated(self, view: StrategyView) -> bool:
-        return any(shown is not bot.view for shown, bot in zip(view.bots, self.bots, strict=True))
+        return view.host != self.host or any(
+            shown is not bot.view for shown, bot in zip(view.bots, self.bots, strict=True)
+        )
 
     def _worth(self, now: datetime) -> Worth | None:
         newest = next(iter(self._store.accounts(self.name, 1)), None)
@@ -226,6 +229,7 @@ class StrategyMonitor:
             money=self._manifest.money if self._manifest else "",
             worth=self._worth(now) if now is not None else None,
             tags=self._manifest.tags if self._manifest else (),
+            host=self.host,
         )
 
 

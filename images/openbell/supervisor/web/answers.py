@@ -164,13 +164,13 @@ BOT = Answer(
     "p95_duration_ms=bot.durations.p95_ms creep_ms_per_week=bot.durations.creep next_slot=bot.next_slot "
     "blackout=bot.blackout stream=bot.stream "
     "missed_today=bot.missed_today manual_failure=bot.manual_failure open_orders=bot.open_orders "
-    "uptime=bot.uptime worth=strategy.worth last_decision=bot.last_decision",
+    "uptime=bot.uptime worth=strategy.worth host=strategy.host last_decision=bot.last_decision",
 )
 BOT_DETAIL = BOT.extended("BotDetail", conditions=CONDITION, runs=RUN, decisions=DECISION, signals=SIGNAL)
 _STRATEGY = Answer(
     "Strategy",
     StrategyView,
-    "name description tags timezone broker money status reason condition release worth problems",
+    "name description tags host timezone broker money status reason condition release worth problems",
 )
 STRATEGY = _STRATEGY.extended("Strategy", bots=BOT)
 STRATEGY_DETAIL = _STRATEGY.extended(

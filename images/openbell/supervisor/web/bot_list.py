@@ -57,6 +57,7 @@ class Query:
     status: str = ""
     strategy: str = ""
     tag: str = ""
+    host: str = ""
     sort: str = ""
     by_strategy: bool = False
     page: int = 1
@@ -74,6 +75,7 @@ class Query:
             "status": wanted.status,
             "strategy": wanted.strategy,
             "tag": wanted.tag,
+            "host": wanted.host,
             "sort": wanted.sort,
             "group": "strategy" if wanted.by_strategy else "",
             "page": str(wanted.page) if wanted.page > 1 else "",
@@ -149,11 +151,17 @@ def tags(strategies: Iterable[StrategyView]) -> list[str]:
     return sorted({tag for view in strategies for tag in view.tags})
 
 
+def hosts(strategies: Iterable[StrategyView]) -> list[str]:
+    """Return every host that runs a strategy, once."""
+    return sorted({view.host for view in strategies if view.host})
+
+
 def _is_wanted(row: Row, query: Query, words: Sequence[str]) -> bool:
     return (
         query.status in {"", row.status}
         and query.strategy in {"", row.strategy.name}
         and (not query.tag or query.tag in row.strategy.tags)
+        and query.host in {"", row.strategy.host}
         and (not words or _has_words(row, words))
     )
 

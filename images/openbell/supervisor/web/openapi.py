@@ -101,6 +101,7 @@ DESCRIPTION: Schema = {
                     _query("strategy", TEXT, "only those of this strategy"),
                     _query("status", {"type": "string", **STATUS}, "only those of this status"),
                     _query("tag", TEXT, "only those of strategies with this tag"),
+                    _query("host", TEXT, "only those that this host runs, where hosts share a database"),
                     _query("q", TEXT, "only those whose name, strategy, symbols or tags contain each of these words"),
                     _query("sort", {"enum": [*SORTS, *(f"-{one}" for one in SORTS)]}, '"-" is for the largest first'),
                     _limit(1000),

@@ -8,7 +8,7 @@ from datetime import datetime
 from openbell.supervisor.health.bot_status import GOOD
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.web.bot_list import ORDER, BotList, Query, bot_list, tags
+from openbell.supervisor.web.bot_list import ORDER, BotList, Query, bot_list
 
 MOST_CONDITIONS = 12  # groups of conditions on a page
 MOST_NAMES = 6  # bots that a group of conditions names
@@ -50,7 +50,6 @@ class Overview:
     coming: tuple[Coming, ...]
     query: Query
     list: BotList
-    tags: Sequence[str]
     is_shared: frozenset[str]  # strategies whose account is shared by several bots
 
 
@@ -67,7 +66,6 @@ def overview(snapshot: Snapshot, query: Query = EVERYTHING) -> Overview:
         coming=coming(snapshot.strategies),
         query=query,
         list=bot_list(snapshot.strategies, query),
-        tags=tags(snapshot.strategies),
         is_shared=frozenset(view.name for view in snapshot.strategies if len(view.bots) > 1),
     )
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from openbell.supervisor.web.bot_list import LONGEST_TEXT, ORDER, SORTS, Query
 
-LIST_PARAMETERS = ("q", "status", "strategy", "tag", "sort", "page")
+LIST_PARAMETERS = ("q", "status", "strategy", "tag", "host", "sort", "page")
 YEARS = (1990, 2100)  # of dates that can be asked for
 LONGEST_BODY = 4096  # bytes; the longest sensible one is a tenth of it
 
@@ -69,6 +69,7 @@ def bot_query(request: Request, *, is_form: bool = False) -> Query:
         status=one_of(request, "status", ORDER, may_be_empty=is_form),
         strategy=given.get("strategy", "")[:LONGEST_TEXT],
         tag=given.get("tag", "")[:LONGEST_TEXT],
+        host=given.get("host", "")[:LONGEST_TEXT],
         sort=one_of(request, "sort", sorts, may_be_empty=is_form),
         by_strategy=bool(one_of(request, "group", ("strategy",))),
         page=integer(request, "page", 1, 1_000_000),

@@ -10,7 +10,7 @@ from openbell.supervisor.health.snapshot import BotView
 from openbell.supervisor.model.formatting import clock, dated, day_name, local, milliseconds
 from openbell.supervisor.model.records import MANUAL
 from openbell.supervisor.web import charts, labels
-from openbell.supervisor.web.bot_list import ORDER
+from openbell.supervisor.web.bot_list import ORDER, hosts, tags
 from openbell.supervisor.web.strategy_page import held
 
 
@@ -36,6 +36,7 @@ def environment(folder: Path) -> jinja2.Environment:
         gain=labels.gain,
         gain_class=labels.gain_class,
         held=held,
+        hosts=hosts,
         kind_of=labels.kind_of,
         local=local,
         marks=labels.MARKS,
@@ -51,6 +52,7 @@ def environment(folder: Path) -> jinja2.Environment:
         stamp=stamp,
         statuses=ORDER,
         strip_summary=labels.strip_summary,
+        tags=tags,
     )
     found.filters["coded"] = coded
     return found

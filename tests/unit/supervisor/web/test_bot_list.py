@@ -19,17 +19,21 @@ def bot(name: str, status: str = "up", *symbols: str, uptime: float | None = Non
     return replace(view, uptime=Uptime(uptime, uptime, uptime), open_orders=orders)
 
 
-def strategy(name: str, *bots: BotView, equity: float | None = None, tags: tuple[str, ...] = ()) -> StrategyView:
+def strategy(
+    name: str, *bots: BotView, equity: float | None = None, tags: tuple[str, ...] = (), host: str = ""
+) -> StrategyView:
     """Return a strategy's view."""
     worth = None if equity is None else Worth(AT, "USD", equity, -equity, None, None)
-    return StrategyView(name, f"about {name}", "UTC", "up", "", "", "", (), bots, worth=worth, tags=tags)
+    return StrategyView(name, f"about {name}", "UTC", "up", "", "", "", (), bots, worth=worth, tags=tags, host=host)
 
 
 VIEWS = (
     strategy(
         "trend", bot("t1", "up", "AAPL", uptime=0.5, orders=2), bot("t2", "down", "MSFT"), equity=5.0, tags=("us",)
     ),
-    strategy("pairs", bot("p1", "paused", "BTC/USDT", uptime=0.9), equity=7.0, tags=("crypto", "live")),
+    strategy(
+        "pairs", bot("p1", "paused", "BTC/USDT", uptime=0.9), equity=7.0, tags=("crypto", "live"), host="frankfurt"
+    ),
     strategy("broken"),
 )
 
@@ -45,6 +49,8 @@ VIEWS = (
     (Query(strategy="trend"), ["t1", "t2"]),
     (Query(tag="live"), ["p1"]),
     (Query(tag="us", status="down"), ["t2"]),
+    (Query(host="frankfurt"), ["p1"]),
+    (Query(host="nowhere"), []),
     (Query(sort="bot"), ["broken", "p1", "t1", "t2"]),
     (Query(sort="-bot"), ["t2", "t1", "p1", "broken"]),
     (Query(sort="status"), ["t2", "p1", "t1", "broken"]),

@@ -20,6 +20,7 @@ from openbell.commands.status import lines
 from openbell.control import Deployment, announce
 from openbell.journal import stamp
 from openbell.supervisor.alerts import view
+from openbell.supervisor.health.shared_hosts import SharedHosts
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.web import WebApp, app
 from openbell.supervisor.web.bot_list import Query
@@ -28,7 +29,7 @@ from openbell.supervisor.web.overview_page import Overview, overview
 from openbell.supervisor.web.security_headers import HEADERS
 from openbell.supervisor.web.templating import coded
 from tests.unit.supervisor.web.client import Client
-from tests.unit.supervisor.world import World
+from tests.unit.supervisor.world import PULSE, World
 
 STATIC = Path(openbell.supervisor.web.__file__).parent / "static"
 
@@ -412,3 +413,25 @@ def test_a_run_that_is_not_there_is_not_found(client: Client, path: str) -> None
     answer = client.ask(path)
     assert answer.status_code == 404
     assert "no such" in answer.text
+
+
+def test_bots_are_filtered_by_the_host_that_runs_them(started: World) -> None:
+    """The choice is there as soon as a database says who runs what; it follows a strategy that moves."""
+    started.strategy("twin", PULSE.replace("[[bot]]", '[[bot]]\nid = "twin"'))
+    started.restart()
+    client = Client(started)
+    started.see()
+    assert 'name="host"' not in client.ask("/").text
+    started.hosts = SharedHosts("a", runs_on={"pulse": "a", "twin": "b"})
+    started.now += timedelta(seconds=1)
+    started.see()
+    assert "<option>b</option>" in client.ask("/").text
+    assert 'id="bot-twin"' in client.ask("/?host=b").text
+    assert 'id="bot-pulse"' not in client.ask("/?host=b").text
+    assert "lane-twin" in client.ask("/timeline?host=b").text
+    assert [(one["id"], one["host"]) for one in client.ask("/api/v1/bots?host=b").json()["bots"]] == [("twin", "b")]
+    started.hosts = SharedHosts("a", runs_on={"pulse": "a", "twin": "a"})
+    started.now += timedelta(seconds=1)
+    started.see()
+    assert client.ask("/api/v1/bots?host=b").json()["bots"] == []
+    assert "<option selected>b</option>" in client.ask("/?host=b").text
