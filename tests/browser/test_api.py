@@ -15,6 +15,7 @@ KNOWN = """
 "path.id" = "basket-1"
 "path.name" = "basket"
 "query.bot" = "pulse"
+"path.run_id" = "run-9"
 """
 
 
@@ -28,7 +29,7 @@ def test_it_keeps_to_its_description(supervisor: Supervisor, demo: Demo, tmp_pat
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "Tested: 28" in done.stdout
+    assert "Tested: 33" in done.stdout
     assert "Exception in ASGI application" not in supervisor.log
     # It asked for pauses and runs that were valid, too: put everything back.
     control = Control(demo.control, "basket")

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from openbell.supervisor.alerts.grouping import CANARY
 from openbell.supervisor.alerts.messages import headline
@@ -61,9 +62,18 @@ class ChannelView:
     failed: int
 
 
+class DeliveryView(NamedTuple):
+    """What became of a message at a channel. state: waiting, sent, superseded or given_up."""
+
+    channel: str
+    state: str
+    attempts: int
+    error: str
+
+
 @dataclass(frozen=True)
 class MessageView:
-    """A message. deliveries: channel, state (waiting, sent, superseded or given_up), attempts, error."""
+    """A message."""
 
     id: int
     at: datetime
@@ -71,7 +81,7 @@ class MessageView:
     severity: str
     title: str
     body: str
-    deliveries: tuple[tuple[str, str, int, str], ...]
+    deliveries: tuple[DeliveryView, ...]
 
 
 @dataclass(frozen=True)
@@ -187,8 +197,8 @@ def _messages(database: sqlite3.Connection, incident: int | None = None) -> tupl
     )
 
 
-def _deliveries(database: sqlite3.Connection, message: int) -> tuple[tuple[str, str, int, str], ...]:
+def _deliveries(database: sqlite3.Connection, message: int) -> tuple[DeliveryView, ...]:
     rows = database.execute(
         "SELECT channel, state, attempts, error FROM deliveries WHERE message = ? ORDER BY id", (message,)
     )
-    return tuple(rows.fetchall())
+    return tuple(DeliveryView(*row) for row in rows)

@@ -6,14 +6,24 @@ attribute on the path is None, so is the field. The types come from the records'
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from operator import attrgetter
 from types import NoneType
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from openbell.journal import stamp
-from openbell.supervisor.web.schemas import INSTANT, STATUS, TEXT, Schema, list_of, or_null, reference, schema_object
+from openbell.supervisor.web.schemas import (
+    DATE,
+    INSTANT,
+    STATUS,
+    TEXT,
+    Schema,
+    list_of,
+    or_null,
+    reference,
+    schema_object,
+)
 
 Record = TypeVar("Record")
 Json = dict[str, object]
@@ -38,6 +48,7 @@ _TYPES: Mapping[type, Schema] = {
     float: {"type": "number"},
     str: TEXT,
     datetime: INSTANT,
+    date: DATE,
 }
 
 
@@ -58,10 +69,11 @@ class Answer(Generic[Record]):
             _BY_RECORD.setdefault(self.record, self)
 
     def json(self, record: Record, **lists: Sequence[object]) -> Json:
-        """Return the answer as a JSON object."""
+        """Return the answer as a JSON object. lists: those that the record does not have itself."""
         found: Json = {name: read(record) for name, read in self._readers}
         found |= {name: function(record) for name, function in self.computed.items()}
-        return found | {name: [answer.json(one) for one in lists[name]] for name, answer in self.lists.items()}
+        parts = {name: lists[name] if name in lists else getattr(record, name) for name in self.lists}
+        return found | {name: [answer.json(one) for one in parts[name]] for name, answer in self.lists.items()}
 
     def schema(self) -> Schema:
         """Return the OpenAPI schema of the answer."""
@@ -97,16 +109,19 @@ def json_value(value: object) -> object:
     """Return a value of a record as JSON."""
     if value is None or type(value) in _SCALARS:
         return value
+    if (answer := _BY_RECORD.get(type(value))) is not None:
+        return answer.json(value)
     match value:
         case datetime():
             return stamp(value)
+        case date():
+            return value.isoformat()
         case Mapping():
             return {key: json_value(one) for key, one in value.items()}
         case tuple() | list():
             return [json_value(one) for one in value]
         case _:
-            answer = _BY_RECORD.get(type(value))
-            return value if answer is None else answer.json(value)
+            return value
 
 
 def _type_at(record: object, path: tuple[str, ...]) -> object:

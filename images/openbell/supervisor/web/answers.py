@@ -8,13 +8,21 @@ from typing import Any
 
 from openbell.control import Deployment
 from openbell.journal import stamp
-from openbell.supervisor.alerts.view import IncidentView, MemberView, MessageView
+from openbell.supervisor.alerts.view import (
+    ChannelView,
+    DeadmanView,
+    DeliveryView,
+    IncidentView,
+    MemberView,
+    MessageView,
+)
 from openbell.supervisor.health.snapshot import Blackout, BotView, Snapshot, StrategyView, StreamView
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import (
     AccountRecord,
     DecisionRecord,
     ErrorRecord,
+    Finding,
     NoteRecord,
     OrderRecord,
     RunRecord,
@@ -27,7 +35,11 @@ from openbell.supervisor.model.records import (
 from openbell.supervisor.web.answer import Answer, Json, json_value
 from openbell.supervisor.web.audit import AuditEntry
 from openbell.supervisor.web.labels import advice, kind_of
+from openbell.supervisor.web.money_page import Exposure, Position
+from openbell.supervisor.web.run_page import RunPage
+from openbell.supervisor.web.timeline_page import Band, Lane, Stretch
 from openbell.supervisor.web.trades import Trade
+from openbell.supervisor.web.year_page import YearDay
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,37 @@ UPTIME = Answer(
     description="The part of its slots that succeeded, from 0 to 1; null if it had none. Slots skipped on purpose do not count",
 )
 EQUITY_POINT = Answer("EquityPoint", EquityPoint, "timestamp=at equity drawdown")
+POSITION = Answer(
+    "Position",
+    Position,
+    "strategy symbol quantity average_price price value profit",
+    description="What one strategy holds of one symbol",
+)
+EXPOSURE = Answer(
+    "Exposure",
+    Exposure,
+    "symbol long short net strategies",
+    description="What all strategies hold of one symbol, by its value",
+)
+BAND = Answer(
+    "Band",
+    Band,
+    "kind start end title",
+    description="A part of a timeline: session, early (a half day), closed, blackout",
+)
+STRETCH = Answer(
+    "Stretch",
+    Stretch,
+    "outcome=ended first last count",
+    description="Slots of one outcome that lie so close together that the page draws one stroke",
+)
+LANE = Answer("Lane", Lane, "bot=row.name strategy=row.strategy.name status=row.status bands slots=stretches")
+YEAR_DAY = Answer(
+    "YearDay",
+    YearDay,
+    "day worst=outcome exchange slots",
+    description="worst: the worst outcome of the day's slots, empty if there were none; exchange: closed, early or empty",
+)
 TRADE = Answer(
     "Trade",
     Trade,
@@ -135,7 +178,20 @@ INCIDENT = Answer(
     "id title critical opened_at told_at closed_at acknowledged_at snoozed_until handled_by reminders escalations members",
     description="Conditions with one cause: acknowledged until it is over, or snoozed until an instant",
 )
-ALERT_MESSAGE = Answer("AlertMessage", MessageView, "timestamp=at sort severity title body")
+DELIVERY = Answer(
+    "Delivery",
+    DeliveryView,
+    "channel state attempts error",
+    description="What became of a message at a channel: waiting, sent, superseded or given_up",
+)
+ALERT_MESSAGE = Answer("AlertMessage", MessageView, "timestamp=at sort severity title body deliveries")
+CHANNEL = Answer(
+    "Channel",
+    ChannelView,
+    "name kind=scheme fallback waiting last_sent_at last_failed_at error failures sent failed",
+    description="Where alerts go. waiting: messages that are not sent yet; failures: in a row",
+)
+DEADMAN = Answer("Deadman", DeadmanView, "last_pinged_at last_failed_at error clock_skew_s")
 INCIDENT_DETAIL = INCIDENT.extended("IncidentDetail", messages=ALERT_MESSAGE)
 DEPLOYMENT = Answer("Deployment", Deployment, "release strategies since until by")
 DECISION = Answer("Decision", DecisionRecord, "timestamp=at slot symbol action quantity reason about")
@@ -152,9 +208,20 @@ SLOT = Answer(
     description="A slot, or a range of slots with one fate: first is the range's first then, slot its last",
 )
 ACCOUNT = Answer("Account", AccountRecord, "timestamp=at broker cash equity currency day_profit_loss positions")
+FINDING = Answer(
+    "Finding", Finding, "timestamp=at kind detail", description="What a run found wrong outside, such as old data"
+)
 ERROR = Answer("RunError", ErrorRecord, "timestamp=at bot slot error traceback will_retry")
 NOTE = Answer("Note", NoteRecord, "timestamp=at bot kind level text values")
 EVENT = Answer("Event", ServiceEvent, "timestamp=at event detail unclean")
+RUN_DETAIL = Answer(
+    "RunDetail",
+    RunPage,
+    "strategy=view.name bot=run.bot run_id=run.run_id slot=run.slot trigger=run.trigger attempt=run.attempt "
+    "started_at=run.started_at ended_at=run.ended_at outcome=run.outcome lateness_ms=run.lateness_ms "
+    "duration_ms=run.duration_ms orders=run.orders error=run.error",
+    lists={"signals": SIGNAL, "decisions": DECISION, "findings": FINDING, "errors": ERROR, "notes": NOTE},
+)
 BOT = Answer(
     "Bot",
     BotOfStrategy,
@@ -176,34 +243,8 @@ STRATEGY = _STRATEGY.extended("Strategy", bots=BOT)
 STRATEGY_DETAIL = _STRATEGY.extended(
     "StrategyDetail", conditions=CONDITION, bots=BOT, accounts=ACCOUNT, errors=ERROR, notes=NOTE, events=EVENT
 )
-ANSWERS: Sequence[Answer[Any]] = (
-    *(
-        CONDITION,
-        BLACKOUT,
-        STREAM,
-        WORTH,
-        UPTIME,
-        EQUITY_POINT,
-        TRADE,
-        OPEN_ORDER,
-        STRATEGY_SETTINGS,
-        AUDIT_ENTRY,
-        INCIDENT_PART,
-        INCIDENT,
-        ALERT_MESSAGE,
-        INCIDENT_DETAIL,
-        DEPLOYMENT,
-        DECISION,
-        SIGNAL,
-        RUN,
-        SLOT,
-        ACCOUNT,
-        ERROR,
-        NOTE,
-        EVENT,
-    ),
-    *(BOT, BOT_DETAIL, STRATEGY, STRATEGY_DETAIL),
-)
+# Every answer above. Of two with one name the later one is described, which has more.
+ANSWERS: Sequence[Answer[Any]] = [one for one in tuple(globals().values()) if isinstance(one, Answer)]
 
 
 def status(snapshot: Snapshot, headline: str, now: datetime, *, read_only: bool) -> bytes:

@@ -17,6 +17,7 @@ from openbell.supervisor.web.request_params import (
     integer,
     reject_unknown,
 )
+from openbell.supervisor.web.run_page import run_page
 
 MOST_SLOTS = 1000
 MOST_RECORDS = 200
@@ -36,6 +37,7 @@ class Api:
             Route("/api/bots/{id}", self.bot, methods=["GET", "PATCH"]),
             Route("/api/slots", self.slots),
             Route("/api/strategies/{name}", self.strategy),
+            Route("/api/strategies/{name}/runs/{run_id}", self.run),
             *self._changes.routes,
         ]
 
@@ -127,3 +129,16 @@ class Api:
                     events=store.services(view.name, limit),
                 )
             )
+
+    def run(self, request: Request) -> Response:
+        """Answer with all that is kept of one run."""
+        reject_unknown(request)
+        name = request.path_params["name"]
+        view = self._dependencies.ready().strategy(name)
+        if view is None:
+            raise HTTPException(404, f"there is no strategy {name[:100]}")
+        with self._dependencies.records() as store:
+            found = run_page(view, store, request.path_params["run_id"])
+        if found is None:
+            raise HTTPException(404, f"{name} has no such run, or it is older than what is kept")
+        return JSONResponse(answers.RUN_DETAIL.json(found))

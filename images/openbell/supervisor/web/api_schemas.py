@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from openbell.supervisor.web.actions import LENGTH, LONGEST_REASON
 from openbell.supervisor.web.answers import ANSWERS
 from openbell.supervisor.web.schemas import (
+    DATE,
     INSTANT,
     INSTANT_PATTERN,
     TEXT,
@@ -14,6 +15,7 @@ from openbell.supervisor.web.schemas import (
     reference,
     schema_object,
 )
+from openbell.supervisor.web.timeline_page import LENGTHS
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _FLAG: Schema = {"type": "boolean"}
@@ -98,6 +100,36 @@ SCHEMAS: Mapping[str, Schema] = {
         {
             "changed": _FLAG,
             "halt": {"anyOf": [schema_object({"by": TEXT, "reason": TEXT, "exits": _FLAG}), {"type": "null"}]},
+        }
+    ),
+    "Positions": schema_object(
+        {"positions": list_of(reference("Position")), "exposure": list_of(reference("Exposure"))}
+    ),
+    "Timeline": schema_object(
+        {
+            "span": {"enum": list(LENGTHS)},
+            "day": DATE,
+            "timezone": {**TEXT, "description": "in which the days begin"},
+            "start": INSTANT,
+            "end": INSTANT,
+            "total": {**_COUNT, "description": "bots on all pages"},
+            "bots": list_of(reference("Lane")),
+        }
+    ),
+    "Year": schema_object(
+        {
+            "strategy": TEXT,
+            "bot": TEXT,
+            "year": _COUNT,
+            "slots": {"type": "object", "description": "outcome → slots of the year"},
+            "days": list_of(reference("YearDay")),
+        }
+    ),
+    "Alerts": schema_object(
+        {
+            "channels": list_of(reference("Channel")),
+            "messages": list_of(reference("AlertMessage")),
+            "deadman": or_null(reference("Deadman")),
         }
     ),
     "Orders": schema_object({"orders": list_of(reference("OpenOrder"))}),

@@ -33,6 +33,7 @@ class IncidentRoutes:
         self.routes = [
             Route("/incidents/{id}", self.page, methods=["GET"]),
             Route("/incidents/{id}", self.answer, methods=["POST"]),
+            Route("/api/alerts", self.alerts),
             Route("/api/incidents", self.list),
             Route("/api/incidents/{id}", self.incident),
             Route("/api/incidents/{id}/acknowledge", self.acknowledge, methods=["POST"]),
@@ -81,6 +82,17 @@ class IncidentRoutes:
         reject_unknown(request)
         found = view.read(self._dependencies.alerts) or view.EMPTY
         return JSONResponse({"incidents": [answers.INCIDENT.json(one) for one in found.incidents]})
+
+    def alerts(self, request: Request) -> Response:
+        """Answer with the channels and the newest messages."""
+        reject_unknown(request)
+        found = view.read(self._dependencies.alerts) or view.EMPTY
+        told = {
+            "channels": [answers.CHANNEL.json(one) for one in found.channels],
+            "messages": [answers.ALERT_MESSAGE.json(one) for one in found.recent],
+            "deadman": found.deadman and answers.DEADMAN.json(found.deadman),
+        }
+        return JSONResponse(told)
 
     def incident(self, request: Request) -> Response:
         """Answer with one incident and the messages about it."""

@@ -52,7 +52,7 @@ class Exposure:
     symbol: str
     long: float
     short: float
-    strategies: Sequence[str]
+    strategies: tuple[str, ...]
 
     @property
     def net(self) -> float:
@@ -164,18 +164,23 @@ def exposure(held: Iterable[Position]) -> list[Exposure]:
             symbol,
             sum(one.value or 0.0 for one in of_symbol if one.quantity > 0),
             -sum(one.value or 0.0 for one in of_symbol if one.quantity < 0),
-            sorted(one.strategy for one in of_symbol),
+            tuple(sorted(one.strategy for one in of_symbol)),
         )
         for symbol, of_symbol in by_symbol.items()
     ]
     return sorted(found, key=lambda one: -(one.long + one.short))
 
 
-def money_page(views: Sequence[StrategyView], store: Store, span: str, now: datetime) -> MoneyPage:
-    """Return what is known of the money of some strategies."""
-    held = [
+def held_by(views: Iterable[StrategyView], store: Store) -> list[Position]:
+    """Return what some strategies hold, as their newest accounts tell."""
+    return [
         position for view in views for position in positions(view.name, next(iter(store.accounts(view.name, 1)), None))
     ]
+
+
+def money_page(views: Sequence[StrategyView], store: Store, span: str, now: datetime) -> MoneyPage:
+    """Return what is known of the money of some strategies."""
+    held = held_by(views, store)
     return MoneyPage(curves(views, store, span, now), held, exposure(held), waiting(views, store))
 
 

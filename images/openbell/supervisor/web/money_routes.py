@@ -11,7 +11,7 @@ from openbell.supervisor.health.snapshot import Snapshot, StrategyView
 from openbell.supervisor.web import answers
 from openbell.supervisor.web.bot_list import LONGEST_TEXT
 from openbell.supervisor.web.dependencies import Dependencies
-from openbell.supervisor.web.money_page import RANGES, all_trades, curves, money_page, waiting
+from openbell.supervisor.web.money_page import RANGES, all_trades, curves, exposure, held_by, money_page, waiting
 from openbell.supervisor.web.request_params import integer, one_of, reject_unknown
 from openbell.supervisor.web.time_routes import Show
 from openbell.supervisor.web.trades import Trade, as_csv, matching, newest
@@ -34,6 +34,7 @@ class MoneyRoutes:
             Route("/api/equity", self.equity),
             Route("/api/trades", self.trades),
             Route("/api/orders", self.orders),
+            Route("/api/positions", self.positions),
         ]
 
     def page(self, request: Request) -> Response:
@@ -90,6 +91,18 @@ class MoneyRoutes:
         with self._dependencies.records() as store:
             found = [answers.OpenOrder(*one) for one in waiting(views, store)]
         return JSONResponse({"orders": [answers.OPEN_ORDER.json(one) for one in found]})
+
+    def positions(self, request: Request) -> Response:
+        """Answer with what is held, by strategy and by symbol."""
+        reject_unknown(request, "strategy")
+        views = _views(request, self._dependencies.ready())
+        with self._dependencies.records() as store:
+            held = held_by(views, store)
+        told = {
+            "positions": [answers.POSITION.json(one) for one in held],
+            "exposure": [answers.EXPOSURE.json(one) for one in exposure(held)],
+        }
+        return JSONResponse(told)
 
     def trades(self, request: Request) -> Response:
         """Answer with the newest trades."""

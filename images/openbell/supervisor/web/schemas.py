@@ -6,8 +6,10 @@ Schema = Mapping[str, object]
 
 TEXT: Schema = {"type": "string"}
 INSTANT: Schema = {"type": "string", "format": "date-time", "description": "UTC, to the millisecond"}
+DATE: Schema = {"type": "string", "format": "date"}
+DATE_PATTERN = "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
 # An instant in UTC, to the second; others that ISO 8601 knows are understood, too.
-INSTANT_PATTERN = "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
+INSTANT_PATTERN = f"^{DATE_PATTERN}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
 STATUS: Schema = {"enum": ["new", "up", "running", "late", "down", "paused"]}
 
 

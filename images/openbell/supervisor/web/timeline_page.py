@@ -26,19 +26,50 @@ class Band:
     """A stretch of a bot's time behind its slots: `kind` is session, early (a half day), closed or blackout."""
 
     kind: str
+    start: datetime
+    end: datetime
+    title: str
     x: float
     width: float
-    title: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Slots of one outcome that are drawn as one stroke, from x to end_x. An outcome "open" is a run in progress."""
+
+    outcome: str
+    first: datetime
+    last: datetime
+    count: int
+    x: float
+    end_x: float
+
+    @property
+    def ended(self) -> str | None:
+        """The outcome, None while its run is in progress."""
+        return None if self.outcome == "open" else self.outcome
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One bot: bands, and for each outcome the path of its slots."""
+    """One bot: bands, and its slots from what may be covered to what must be seen."""
 
     row: Row
-    bands: Sequence[Band]
-    strokes: Sequence[tuple[str, str]]
+    bands: tuple[Band, ...]
+    stretches: tuple[Stretch, ...]
     said: str
+
+    @property
+    def strokes(self) -> Sequence[tuple[str, str]]:
+        """The path of each outcome."""
+        outcomes = dict.fromkeys(one.outcome for one in self.stretches)
+        return [
+            (
+                outcome,
+                "".join(f"M{one.x:g} 8h{one.end_x - one.x:.1f}" for one in self.stretches if one.outcome == outcome),
+            )
+            for outcome in outcomes
+        ]
 
 
 @dataclass(frozen=True)
@@ -47,6 +78,7 @@ class Timeline:
 
     span: str
     day: date  # the first
+    timezone: str  # of the days
     start: datetime
     end: datetime
     now_x: float | None
@@ -81,7 +113,7 @@ def timeline(
     step = timedelta(hours=3) if span == "day" else timedelta(days=1)
     ticks = [(axis.x(start + n * step), start + n * step) for n in range(1, int((end - start) / step))]
     lanes = [_lane(row, bots.get(row.name), store, axis) for row in rows if row.bot is not None]
-    return Timeline(span, day, start, end, axis.x(now) if start <= now < end else None, ticks, lanes)
+    return Timeline(span, day, timezone, start, end, axis.x(now) if start <= now < end else None, ticks, lanes)
 
 
 def _noon(day: date, timezone: str) -> datetime:
@@ -95,26 +127,27 @@ def _lane(row: Row, bot: Bot | None, store: Store, axis: Axis) -> Lane:
         counted[slot.outcome or "open"] += slot.count
     told = ", ".join(f"{counted[one]} {_word(one)}" for one in OUTCOMES if counted[one])
     bands = [] if bot is None else [*_sessions(bot, axis), *_blackouts(bot, axis)]
-    return Lane(row, bands, list(_strokes(slots, axis)), f"{row.name}: {told or 'no slots'}")
+    return Lane(row, tuple(bands), tuple(_stretches(slots, axis)), f"{row.name}: {told or 'no slots'}")
 
 
 def _word(outcome: str) -> str:
     return "running" if outcome == "open" else outcome.replace("_", " ")
 
 
-def _strokes(slots: Iterable[SlotRecord], axis: Axis) -> Iterator[tuple[str, str]]:
-    """Yield a path for each outcome, what may be covered first. Slots that would touch are one stroke."""
-    spans: dict[str, list[list[float]]] = {}
+def _stretches(slots: Iterable[SlotRecord], axis: Axis) -> Iterator[Stretch]:
+    """Yield the stretches of each outcome, what may be covered first. Slots that would touch are one."""
+    found: dict[str, list[Stretch]] = {}
     for slot in slots:
-        x, end = axis.x(slot.first), axis.x(slot.last) + 1.5
-        drawn = spans.setdefault(slot.outcome or "open", [])
-        if drawn and x <= drawn[-1][1] + 0.5:
-            drawn[-1][1] = max(end, drawn[-1][1])
-        else:
-            drawn.append([x, end])
+        outcome = slot.outcome or "open"
+        x, end_x = axis.x(slot.first), axis.x(slot.last) + 1.5
+        alike = found.setdefault(outcome, [])
+        before = (
+            alike.pop() if alike and x <= alike[-1].end_x + 0.5 else Stretch(outcome, slot.first, slot.last, 0, x, 0)
+        )
+        last, count = max(before.last, slot.last), before.count + slot.count
+        alike.append(Stretch(outcome, before.first, last, count, before.x, max(before.end_x, end_x)))
     for outcome in reversed(OUTCOMES):
-        if outcome in spans:
-            yield outcome, "".join(f"M{x:g} 8h{end - x:.1f}" for x, end in spans[outcome])
+        yield from found.get(outcome, ())
 
 
 def _sessions(bot: Bot, axis: Axis) -> Iterator[Band]:
@@ -150,4 +183,4 @@ def _blackouts(bot: Bot, axis: Axis) -> Iterator[Band]:
 def _band(axis: Axis, kind: str, start: datetime, end: datetime, title: str) -> Iterator[Band]:
     x, width = axis.x(start), axis.x(end) - axis.x(start)
     if width > 0:
-        yield Band(kind, x, round(width, 1), title)
+        yield Band(kind, start, end, title, x, round(width, 1))

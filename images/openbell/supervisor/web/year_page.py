@@ -16,11 +16,12 @@ _WORST = ("missed", "failed", "timed_out", "interrupted", "succeeded", "skipped"
 
 
 @dataclass(frozen=True)
-class DayCell:
-    """One day: the worst outcome of its slots (empty if it had none), its mark, and what is said of it."""
+class YearDay:
+    """One day: the worst outcome of its slots (empty if it had none), how many had which, its mark, and what is said of it."""
 
     day: date
     outcome: str
+    slots: Mapping[str, int]
     mark: str
     title: str
     exchange: str = ""  # closed or early
@@ -31,7 +32,7 @@ class Year:
     """A year of a bot: twelve rows of days."""
 
     year: int
-    months: Sequence[Sequence[DayCell]]
+    months: Sequence[Sequence[YearDay]]
     slots: Mapping[str, int]  # outcome → slots of the whole year
 
 
@@ -48,13 +49,13 @@ def _days(year: int, month: int) -> list[date]:
     return [date(year, month, day) for day in range(1, monthrange(year, month)[1] + 1)]
 
 
-def _cell(day: date, counts: Mapping[str, int], exchange: Calendar | None) -> DayCell:
+def _cell(day: date, counts: Mapping[str, int], exchange: Calendar | None) -> YearDay:
     about = _exchange(day, exchange)
     outcome = next((one for one in _WORST if counts.get(one)), "")
     told = ", ".join(f"{counts[one]} {one.replace('_', ' ')}" for one in _WORST if counts.get(one))
     said = {"closed": "closed", "early": "early close"}.get(about, "")
     parts = [part for part in (told or "no slots", said) if part]
-    return DayCell(day, outcome, MARKS[outcome] if outcome else "", f"{day}: {', '.join(parts)}", about)
+    return YearDay(day, outcome, counts, MARKS[outcome] if outcome else "", f"{day}: {', '.join(parts)}", about)
 
 
 def _exchange(day: date, exchange: Calendar | None) -> str:

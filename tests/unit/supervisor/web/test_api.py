@@ -143,6 +143,81 @@ def test_the_description_is_complete(client: Client) -> None:
     assert described == routes - {("/api/openapi.json", "get")}
 
 
+# What each page of the site shows, as the API answers it.
+SAME = {
+    "/": "/api/status",
+    "/strategies/{name}": "/api/strategies/{name}",
+    "/strategies/{name}/runs/{run_id}": "/api/strategies/{name}/runs/{run_id}",
+    "/strategies/{name}/bots/{id}/year": "/api/bots/{id}/year",
+    "/strategies/{name}/settings": "/api/strategies/{name}/settings",
+    "/alerts": "/api/alerts",
+    "/incidents/{id}": "/api/incidents/{id}",
+    "/timeline": "/api/timeline",
+    "/money": "/api/positions",
+    "/money/trades.csv": "/api/trades",
+    "/journal": "/api/journal",
+    "/journal/lines.jsonl": "/api/journal",
+}
+NO_VIEWS = {"/static/{name}", "/healthz", "/metrics"}
+
+
+def test_every_view_is_in_the_api(client: Client) -> None:
+    """No page shows what a program could not ask for."""
+    views = {
+        route.path
+        for route in client.page.app.routes
+        if isinstance(route, Route) and "GET" in (route.methods or ()) and not route.path.startswith("/api/")
+    }
+    assert views - NO_VIEWS == SAME.keys()
+    assert isinstance(DESCRIPTION["paths"], dict)
+    assert all("get" in DESCRIPTION["paths"][path] for path in SAME.values())
+
+
+def test_a_run(client: Client) -> None:
+    """Its timing, and each list of its page."""
+    (run,) = [one for one in client.ask("/api/bots/pulse").json()["runs"] if one["outcome"] == "succeeded"]
+    found = client.ask(f"/api/v1/strategies/pulse/runs/{run['run_id']}").json()
+    assert (found["strategy"], found["bot"], found["outcome"], found["orders"]) == ("pulse", "pulse", "succeeded", 1)
+    assert [one["signal"] for one in found["signals"]] == ["-0.01234567"]
+    assert [one["reason"] for one in found["decisions"]] == ["<b>fell</b>"]
+    assert [one["text"] for one in found["notes"]] == ["<i>looked</i> at AAPL"]
+    assert (found["findings"], found["errors"]) == ([], [])
+    assert client.ask("/api/strategies/pulse/runs/none").status_code == 404
+
+
+def test_the_timeline(client: Client) -> None:
+    """Slots of one outcome that lie close together are one entry, with how many there are; the day is the reader's."""
+    found = client.ask("/api/v1/timeline").json()
+    assert (found["span"], found["day"], found["timezone"], found["total"]) == ("day", "2026-11-20", "UTC", 1)
+    assert (found["start"], found["end"]) == ("2026-11-20T00:00:00.000Z", "2026-11-21T00:00:00.000Z")
+    (lane,) = found["bots"]
+    assert {one["outcome"]: one["count"] for one in lane["slots"]} == {"succeeded": 1, "failed": 1, "missed": 1}
+    assert client.ask("/api/timeline?day=2026-11-19").json()["bots"][0]["slots"] == []
+    week = client.ask("/api/timeline?span=week").json()
+    assert (week["day"], week["end"]) == ("2026-11-14", "2026-11-21T00:00:00.000Z")
+
+
+def test_the_year_of_a_bot(client: Client) -> None:
+    """Days of which there is anything to say; none of another year."""
+    client.world.at("12:04:00")
+    found = client.ask("/api/v1/bots/pulse/year").json()
+    assert (found["strategy"], found["bot"], found["year"]) == ("pulse", "pulse", 2026)
+    (day,) = found["days"]
+    assert (day["day"], day["worst"], day["slots"]["failed"]) == ("2026-11-20", "missed", 1)
+    assert client.ask("/api/bots/pulse/year?year=2025").json()["days"] == []
+    assert client.ask("/api/bots/nope/year").status_code == 404
+
+
+def test_what_is_held(client: Client) -> None:
+    """By strategy with its profit, and by symbol over all strategies."""
+    found = client.ask("/api/v1/positions").json()
+    (held,) = found["positions"]
+    assert (held["strategy"], held["symbol"], held["quantity"], held["profit"]) == ("pulse", "AAPL", 3.0, 1.5)
+    (total,) = found["exposure"]
+    assert (total["symbol"], total["long"], total["short"], total["strategies"]) == ("AAPL", 30.0, 0, ["pulse"])
+    assert client.ask("/api/positions?strategy=nope").status_code == 404
+
+
 def test_the_api_has_a_version(client: Client) -> None:
     """Each path is there below /api/v1 too, with its methods, its mistakes and its need of a token."""
     assert client.ask("/api/v1/status").json() == client.ask("/api/status").json()

@@ -47,7 +47,7 @@ def test_positions_and_exposure() -> None:
     assert [(held.symbol, held.profit, held.part) for held in one] == [("AAPL", 2.0, 0.1)]
     assert [(held.symbol, held.profit) for held in two] == [("AAPL", 1.0), ("X", None)]
     aapl, unknown = exposure([*one, *two])
-    assert (aapl.symbol, aapl.long, aapl.short, aapl.net, aapl.strategies) == ("AAPL", 22.0, 11.0, 11.0, ["one", "two"])
+    assert (aapl.symbol, aapl.long, aapl.short, aapl.net, aapl.strategies) == ("AAPL", 22.0, 11.0, 11.0, ("one", "two"))
     assert (unknown.symbol, unknown.net) == ("X", 0.0)
     assert positions("none", None) == []
 

@@ -144,7 +144,9 @@ def test_who_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     at = client.world.now
     phone = view.ChannelView("phone", "ntfy", False, 2, None, at, "refused <b>", 3, 0, 3)
     mail = view.ChannelView("mail", "mailtos", True, 0, at, None, "", 0, 7, 0)
-    deliveries = (("phone", "waiting", 3, "refused <b>"), ("mail", "sent", 1, ""))
+    deliveries = tuple(
+        view.DeliveryView(*one) for one in (("phone", "waiting", 3, "refused <b>"), ("mail", "sent", 1, ""))
+    )
     message = view.MessageView(4, at, "alert", "critical", "CRITICAL: pulse failed", "since 12:02", deliveries)
     found = view.AlertsState((), (phone, mail), (message,), view.DeadmanView(at, None, "", 0.1), None)
     monkeypatch.setattr(view, "read", lambda _: found)
@@ -154,6 +156,18 @@ def test_who_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "phone: waiting after 3 attempts: refused &lt;b&gt;" in text
     assert "CRITICAL: pulse failed" in text
     assert "Dead-man ping: last" in text
+    same = client.ask("/api/v1/alerts").json()
+    assert [(one["name"], one["kind"], one["waiting"]) for one in same["channels"]] == [
+        ("phone", "ntfy", 2),
+        ("mail", "mailtos", 0),
+    ]
+    assert same["messages"][0]["deliveries"][0] == {
+        "channel": "phone",
+        "state": "waiting",
+        "attempts": 3,
+        "error": "refused <b>",
+    }
+    assert same["deadman"]["clock_skew_s"] == 0.1
     told = client.ask("/metrics").text
     assert 'openbell_alert_queue{channel="phone"} 2' in told
     assert 'openbell_alerts_sent_total{channel="mail"} 7' in told

@@ -1,0 +1,162 @@
+"""The part of the API's description about what is only read."""
+
+from collections.abc import Mapping
+
+from openbell.supervisor.web.bot_list import SORTS
+from openbell.supervisor.web.money_page import RANGES
+from openbell.supervisor.web.openapi_parts import (
+    answer_of,
+    answers_of,
+    limit_parameter,
+    path_parameter,
+    query_parameter,
+    reading,
+)
+from openbell.supervisor.web.schemas import DATE_PATTERN, INSTANT_PATTERN, STATUS, TEXT, Schema, reference
+from openbell.supervisor.web.timeline_page import LENGTHS
+
+_OF_MONEY = [
+    query_parameter("range", {"enum": list(RANGES)}, "how far back, a month if not said"),
+    query_parameter("strategy", TEXT, "only this one"),
+]
+_OF_BOTS = [
+    query_parameter("strategy", TEXT, "only those of this strategy"),
+    query_parameter("status", {"type": "string", **STATUS}, "only those of this status"),
+    query_parameter("tag", TEXT, "only those of strategies with this tag"),
+    query_parameter("host", TEXT, "only those that this host runs, where hosts share a database"),
+    query_parameter("q", TEXT, "only those whose name, strategy, symbols or tags contain each of these words"),
+    query_parameter("sort", {"enum": [*SORTS, *(f"-{one}" for one in SORTS)]}, '"-" is for the largest first'),
+    query_parameter("page", {"type": "integer", "minimum": 1, "maximum": 1_000_000}, "which part, from 1 on"),
+]
+_STATUS = reading("Everything that is known now", "Status")
+
+READING_PATHS: Mapping[str, Schema] = {
+    "/api/status": {
+        "get": {
+            **_STATUS,
+            "responses": {
+                **answers_of({"200": answer_of("Everything that is known now", reference("Status"))}),
+                "503": answer_of("The journals have not been read yet", reference("Unknown")),
+            },
+        }
+    },
+    "/api/conditions": {"get": reading("All that is wrong now", "Conditions")},
+    "/api/bots": {
+        "get": reading(
+            "Bots, a part at a time",
+            "Bots",
+            parameters=[
+                *_OF_BOTS[:-1],
+                limit_parameter(1000),
+                _OF_BOTS[-1],
+            ],
+        )
+    },
+    "/api/incidents": {"get": reading("What is wrong, by its cause", "Incidents")},
+    "/api/incidents/{id}": {
+        "parameters": [path_parameter("id")],
+        "get": reading("One incident with the messages about it", "IncidentDetail", "404"),
+    },
+    "/api/audit": {
+        "get": reading("What was changed through the page and the API", "Audit", parameters=[limit_parameter(500)])
+    },
+    "/api/slots": {
+        "get": reading(
+            "A bot's newest slots, each with its outcome",
+            "Slots",
+            "404",
+            parameters=[query_parameter("bot", TEXT, "whose", required=True), limit_parameter(1000)],
+        )
+    },
+    "/api/equity": {
+        "get": reading("Equity and drawdown, of one strategy or of all", "Equity", "404", parameters=_OF_MONEY)
+    },
+    "/api/orders": {
+        "get": reading(
+            "Orders that wait or whose fate is unknown",
+            "Orders",
+            "404",
+            parameters=[query_parameter("strategy", TEXT, "only this one")],
+        )
+    },
+    "/api/trades": {
+        "get": reading(
+            "Trades that were closed within a range, newest first",
+            "Trades",
+            "404",
+            parameters=[
+                *_OF_MONEY,
+                query_parameter("q", TEXT, "only those in which each of these words occurs"),
+                limit_parameter(1000),
+            ],
+        )
+    },
+    "/api/journal": {
+        "get": reading(
+            "The newest lines of the journal",
+            "JournalLines",
+            "404",
+            parameters=[
+                query_parameter("strategy", TEXT, "only this one"),
+                query_parameter("event", TEXT, "only these events"),
+                query_parameter("bot", TEXT, "only this bot"),
+                query_parameter("symbol", TEXT, "only this symbol"),
+                query_parameter("q", TEXT, "only lines in which this text occurs"),
+                query_parameter("at", {**TEXT, "pattern": INSTANT_PATTERN}, "only lines up to this instant"),
+                limit_parameter(200),
+            ],
+        )
+    },
+    "/api/strategies/{name}/settings": {
+        "parameters": [path_parameter("name")],
+        "get": reading(
+            "What a strategy was told: its manifest, its packages, secrets by name", "StrategySettings", "404"
+        ),
+    },
+    "/api/strategies/{name}": {
+        "parameters": [path_parameter("name")],
+        "get": reading(
+            "One strategy with its bots, account, errors, notes and events",
+            "StrategyDetail",
+            "404",
+            parameters=[limit_parameter(200)],
+        ),
+    },
+    "/api/alerts": {"get": reading("Where alerts go, and the newest messages", "Alerts")},
+    "/api/positions": {
+        "get": reading(
+            "What is held, by strategy and by symbol",
+            "Positions",
+            "404",
+            parameters=[query_parameter("strategy", TEXT, "only this one")],
+        )
+    },
+    "/api/timeline": {
+        "get": reading(
+            "What bots did in a day or a week, beside sessions, half days, closures and blackouts",
+            "Timeline",
+            parameters=[
+                query_parameter("span", {"enum": list(LENGTHS)}, "a day if not said"),
+                query_parameter(
+                    "day", {**TEXT, "pattern": f"^{DATE_PATTERN}$"}, "on which it begins; the newest if not said"
+                ),
+                *_OF_BOTS,
+            ],
+        )
+    },
+    "/api/bots/{id}/year": {
+        "parameters": [path_parameter("id")],
+        "get": reading(
+            "How the slots of a bot ended on each day of a year",
+            "Year",
+            "404",
+            parameters=[
+                query_parameter("year", {"type": "integer", "minimum": 2000, "maximum": 2100}, "this one if not said")
+            ],
+        ),
+    },
+    "/api/strategies/{name}/runs/{run_id}": {
+        "parameters": [path_parameter("name"), path_parameter("run_id")],
+        "get": reading("All that is kept of one run", "RunDetail", "404"),
+    },
+}
