@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 python := .venv/bin/python
 deploy := @scripts/python-ready host && $(python) -m deploy
 tests  ?= tests
+with-duckdb := $(python) -c 'import duckdb' 2>/dev/null || $(python) -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r requirements-query.txt
 
 # Variables on the command line reach the programs through the environment, word for word: neither make nor a shell
 # expands or quotes them. (`$(value X)` is the text as it was typed; `:=` assigns it without expanding it again.)
@@ -123,8 +124,15 @@ journal: ## Print what a strategy saw and decided: STRATEGY= [SYMBOL=] [SINCE=2h
 .PHONY: query
 query: ## Ask the journals by SQL (DuckDB), or keep whole days as Parquet: SQL="SELECT … FROM journal" [SINCE=30d] [TO=folder] [HOST=]
 	@scripts/python-ready host
-	@.venv/bin/python -c 'import duckdb' 2>/dev/null || .venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r requirements-query.txt
+	@$(with-duckdb)
 	@$(python) -m deploy query
+
+.PHONY: export
+export: ## Write lines of the journals as CSV or Parquet, as the page filters them: TO=journal.csv [STRATEGY=] [BOT=] [EVENT=] [SYMBOL=] [TEXT=] [SINCE=30d] [HOST=]
+	$(call need,TO,journal.csv)
+	@scripts/python-ready host
+	@$(with-duckdb)
+	@$(python) -m deploy export
 
 .PHONY: run
 run: ## Run a strategy now, or a slot that has passed; then it asks first: STRATEGY= [BOT=] [SLOT=] [YES=1] [HOST=]
@@ -253,7 +261,7 @@ audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
 ##@ Elsewhere
 
 .PHONY: crontab
-crontab: ## Print the lines that let cron run strategies instead of containers, or one for backups: [STRATEGY=] [BACKUP=~/backups KEEP=14 HOST=]
+crontab: ## Print the lines that let cron run strategies instead of containers, or those for backups and Parquet each night: [STRATEGY=] [BACKUP=~/backups KEEP=14] [PARQUET=~/journals] [HOST=]
 	@scripts/python-ready host >&2
 	@$(python) -m deploy crontab
 

@@ -13,9 +13,11 @@ from deploy import (
     backtests,
     backups,
     database,
+    journal_export,
     journal_query,
     move,
     own_database,
+    nightly,
     own_folder,
     packages,
     processes,
@@ -149,9 +151,9 @@ def run_demo(settings: Settings, _options: Namespace) -> int:
 
 
 def crontab(settings: Settings, options: Namespace) -> int:
-    """Print the lines for cron: those of strategies, or with BACKUP= the one of a backup."""
-    if options.backup:
-        print(backups.crontab(options))
+    """Print the lines for cron: those of strategies, or with BACKUP= and PARQUET= those of each night."""
+    if options.backup or options.parquet:
+        print(nightly.lines(options))
         return 0
     if options.strategy:
         must_exist(options.strategy, strategies_folder())
@@ -211,6 +213,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "database": own_database.database,
     "database-backup": own_database.backup,
     "database-restore": own_database.restore,
+    "export": journal_export.export,
     "move-to-database": database.move_to,
     "move-from-database": database.move_from,
     "upgrade": upgrade.upgrade,

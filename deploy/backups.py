@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,14 +47,6 @@ def restore(settings: Settings, options: Namespace) -> int:
             holds = put_in_place(there, file)
         print(f"openbell: restored {options.source}: {holds}{f'; `{there.start}` starts it' if there.start else ''}")
     return 0
-
-
-def crontab(options: Namespace) -> str:
-    """Return the lines that let cron make a backup each night; what fails comes by mail."""
-    given = {"HOST": options.host, "TO": options.backup, "KEEP": options.keep}
-    words = shlex.join(("make", "backup", *(f"{key}={value}" for key, value in given.items() if value)))
-    command = f"cd {shlex.quote(str(Path.cwd()))} && {words} >/dev/null".replace("%", r"\%")  # cron's line end
-    return f'CONTENT_TYPE="text/plain; charset=UTF-8"\nPATH={os.environ.get("PATH", os.defpath)}\n17 3 * * * {command}'
 
 
 def to_own_folder(there: Installation) -> Path:

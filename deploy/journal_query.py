@@ -4,7 +4,8 @@ import csv
 import sys
 import tarfile
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -29,7 +30,27 @@ def query(settings: Settings, options: Namespace) -> int:
     if not options.sql and not options.to:
         msg = "make query: SQL= is missing; for example: make query SQL=\"SELECT bot, outcome, count(*) FROM journal WHERE event = 'run_end' GROUP BY ALL\""
         raise CommandError(msg, 2)
-    import duckdb  # noqa: PLC0415 - installed by this target only
+    kept = Path(options.to).expanduser() if options.to else None
+    with journals(settings, options, "SQL=") as (database, files):
+        if kept is not None:
+            keep(database, files, kept, datetime.now(UTC))
+        if not options.sql:
+            return 0
+        load(database, files, kept)
+        found = database.execute(options.sql)
+        show([one[0] for one in found.description or ()], found.fetchall())
+    return 0
+
+
+@contextmanager
+def journals(
+    settings: Settings, options: Namespace, asked: str
+) -> Iterator[tuple["duckdb.DuckDBPyConnection", list[Path]]]:
+    """Bring the journals of an installation here, for as long as this lasts, beside an empty database.
+
+    asked: what the person wrote that DuckDB reads, for its complaints.
+    """
+    import duckdb  # noqa: PLC0415 - installed by the targets that need it
 
     with scratch.folder() as folder, installation_of(options.host, settings) as there:
         archive = folder / "journal.tar.gz"
@@ -43,23 +64,15 @@ def query(settings: Settings, options: Namespace) -> int:
         except tarfile.TarError as error:
             msg = f"the journals cannot be unpacked: {error}"
             raise CommandError(msg) from None
-        kept = Path(options.to).expanduser() if options.to else None
-        with duckdb.connect() as database:
-            try:
-                if kept is not None:
-                    keep(database, files, kept, datetime.now(UTC))
-                if not options.sql:
-                    return 0
-                load(database, files, kept)
-                found = database.execute(options.sql)
-                show([one[0] for one in found.description or ()], found.fetchall())
-            except OSError as error:
-                msg = f"TO=: {error.filename or options.to}: {error.strerror}"
-                raise CommandError(msg) from None
-            except duckdb.Error as error:
-                msg = f"SQL=: {' '.join(str(error).split())[:500]}"
-                raise CommandError(msg) from None
-    return 0
+        try:
+            with duckdb.connect() as database:
+                yield database, files
+        except OSError as error:
+            msg = f"TO=: {error.filename or options.to}: {error.strerror}"
+            raise CommandError(msg) from None
+        except duckdb.Error as error:
+            msg = f"{asked}: {' '.join(str(error).split())[:500]}"
+            raise CommandError(msg) from None
 
 
 def first_day(since: str | None, now: datetime) -> str:

@@ -93,6 +93,12 @@ def _version(text: str) -> str:
     return text
 
 
+def _table_file(text: str) -> str:
+    if not text.endswith((".csv", ".parquet")):
+        raise ValueError(text)
+    return text
+
+
 def _one_of(*values: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in values:
@@ -115,6 +121,7 @@ REASON = Variable("REASON", '"earnings today"', required=True)
 KEEP = Variable("KEEP", "14", read=_count, allowed="how many backups stay in the folder, such as 14")
 DRY_RUN = _switch("DRY_RUN")
 WAIT = Variable("WAIT", "idle", read=_one_of("idle"), allowed="idle")
+SINCE = Variable("SINCE", "30d", read=_since, allowed='a duration such as "30d", or a date such as 2026-01-31')
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 TARGETS = ("digitalocean", "aws", "gcp")
 DAY = 'a day such as "2026-01-31"'
@@ -136,7 +143,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "lock": (STRATEGY,),
     "next": (ONE_OR_ALL, _switch("ALL")),
     "calendar": (Variable("CALENDAR", "XNYS"), _switch("APPLY"), ON),
-    "crontab": (ONE_OR_ALL, Variable("BACKUP", "~/backups"), KEEP, ON),
+    "crontab": (ONE_OR_ALL, Variable("BACKUP", "~/backups"), KEEP, Variable("PARQUET", "~/journals"), ON),
     "backtest": (
         STRATEGY,
         Variable("FROM", "2010-01-04", read=_day, allowed=DAY, attribute="first"),
@@ -147,7 +154,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     ),
     "compare": (
         STRATEGY,
-        Variable("SINCE", "30d", read=_since, allowed='a duration such as "30d", or a date such as 2026-01-31'),
+        SINCE,
         Variable("OPTIONS", '"--prices FOLDER"', read=shlex.split, allowed="words with closed quotes", default=()),
         ON,
     ),
@@ -178,8 +185,20 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     ),
     "query": (
         Variable("SQL", "\"SELECT bot, outcome, count(*) FROM journal WHERE event = 'run_end' GROUP BY ALL\""),
-        Variable("SINCE", "30d", read=_since, allowed='a duration such as "30d", or a date such as 2026-01-31'),
+        SINCE,
         Variable("TO", "~/journals"),
+        ON,
+    ),
+    "export": (
+        Variable(
+            "TO", "journal.csv", required=True, read=_table_file, allowed="a file that ends with .csv or .parquet"
+        ),
+        ONE_OR_ALL,
+        Variable("BOT", "ma_crossover"),
+        Variable("EVENT", "decision"),
+        Variable("SYMBOL", "AAPL"),
+        Variable("TEXT", '"rose above"'),
+        SINCE,
         ON,
     ),
     "pause": (

@@ -52,6 +52,19 @@ def test_a_restore_stops_replaces_and_starts_again(deployed: Site, tmp_path: Pat
     must(deployed, "resume", "BOT=daily")
 
 
+def test_a_servers_journal_is_asked_and_exported_here(deployed: Site, tmp_path: Path) -> None:
+    """By DuckDB on this machine: what a query counts there is in its journal, and an export has the lines that were asked for."""
+    before = runs(deployed)
+    said = must(deployed, "query", "SQL=SELECT count(*) FROM journal WHERE strategy = 'fives' AND event = 'run_end'")
+    assert before <= int(said.splitlines()[-1]) <= runs(deployed)
+    file = tmp_path / "ends.csv"
+    said = must(deployed, "export", f"TO={file}", "STRATEGY=fives", "EVENT=run_end")
+    assert f"lines to {file}" in said
+    header, *lines = file.read_text().splitlines()
+    assert {"slot", "outcome", "tick_duration_ms"} <= set(header.split(","))
+    assert len(lines) >= before
+
+
 @pytest.mark.parametrize("content", [b"not a backup", b""])
 def test_a_file_that_is_no_backup_stops_nothing(deployed: Site, tmp_path: Path, content: bytes) -> None:
     """It is read here before anything there is touched."""

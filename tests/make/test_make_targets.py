@@ -44,6 +44,8 @@ WITHOUT_ENGINE = [
     ),
     (("journal", "STRATEGY=pulse", "SINCE=yesterday"), 'SINCE=: found "yesterday"; allowed: a duration such as'),
     (("query",), "SQL= is missing; for example: make query SQL="),
+    (("export",), "TO=: is missing; for example: make export TO=journal.csv"),
+    (("export", "TO=journal.xls"), 'TO=: found "journal.xls"; allowed: a file that ends with .csv or .parquet'),
     (("query", "SQL=SELECT 1", "SINCE=yesterday"), 'SINCE=: found "yesterday"; allowed: a duration such as'),
     (("new", "STRATEGY=prometheus"), "which is the name of a service in compose/metrics.yaml; choose another name"),
     (("new", "STRATEGY=class"), "which is a word of the Python language; choose another name"),

@@ -245,6 +245,15 @@ def test_a_backup_that_fails_leaves_no_file(data: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
 
 
+def test_cron_keeps_days_of_the_journal_as_parquet(data: Path, tmp_path: Path) -> None:
+    """A line of its own beside the backup's, which reaches back as far as journals are kept."""
+    done = make(data, "crontab", f"BACKUP={tmp_path}", f"PARQUET={tmp_path}/days", "HOST=vps")
+    assert done.returncode == 0, done.stderr
+    backup, parquet = re.findall(r"^\d+ 3 \* \* \* (.*)$", done.stdout, re.MULTILINE)
+    assert f"make backup HOST=vps TO={tmp_path} >" in backup
+    assert f"make query HOST=vps TO={tmp_path}/days SINCE=90d >" in parquet
+
+
 def test_cron_makes_a_backup_each_night(data: Path, tmp_path: Path) -> None:
     """The line that is printed does what it says, with sh as cron would; a percent sign is not the end of it."""
     folder = tmp_path / "100% mine"

@@ -1,4 +1,4 @@
-"""`make query`: the journals of an installation as a table, by SQL."""
+"""`make query` and `make export`: the journals of an installation as a table."""
 
 import json
 import tarfile
@@ -14,6 +14,7 @@ import pytest
 
 from deploy import journal_query
 from deploy.errors import CommandError
+from deploy.journal_export import export
 from deploy.journal_query import first_day, query, unpack
 from deploy.processes import Output
 from deploy.settings import Settings
@@ -136,3 +137,58 @@ def test_only_journals_are_unpacked(tmp_path: Path) -> None:
             made.add(tmp_path / "line", name)
     assert unpack(archive, tmp_path / "to", "2026-01-01") == [tmp_path / "to" / "journal" / "a" / "2026-11-20.jsonl"]
     assert unpack(archive, tmp_path / "to", "2026-11-21") == []
+
+
+def write(to: Path, **filters: str) -> int:
+    """Export with filters."""
+    given = dict.fromkeys(("strategy", "event", "bot", "symbol", "text"), None) | filters
+    return export(Settings(), Namespace(to=str(to), since="2026-11-01", host=None, **given))
+
+
+@pytest.fixture
+def decisions(journals: Journals) -> Journals:
+    """Besides, lines with symbols: one of its own, one among several, and words that SQL would read."""
+    today = datetime.now(UTC).date().isoformat()
+    one = {"event": "decision", "bot": "c1", "symbol": "AAPL", "reason": "Rose above; it's 50 %"}
+    several = {"event": "run_start", "bot": "c2", "symbols": ["MSFT", "AAPL"]}
+    journals.write("c", today, {"timestamp": "2", **one}, {"timestamp": "1", **several})
+    return journals
+
+
+@pytest.mark.parametrize(
+    "filters, events",
+    [
+        ({"symbol": "AAPL"}, ["run_start", "decision"]),
+        ({"symbol": "MSFT"}, ["run_start"]),
+        ({"strategy": "c", "event": "decision"}, ["decision"]),
+        ({"bot": "c2"}, ["run_start"]),
+        ({"text": "rose ABOVE; it's"}, ["decision"]),
+        ({"strategy": "a"}, ["run_end", "run_end", "note"]),
+    ],
+)
+def test_an_export_has_what_the_page_filters(
+    decisions: Journals, tmp_path: Path, filters: dict[str, str], events: list[str]
+) -> None:
+    """As the page's filters do, in order of time; columns that no line has are left out."""
+    assert write(tmp_path / "out.parquet", **filters) == 0
+    found = duckdb.read_parquet(str(tmp_path / "out.parquet"))
+    at = found.columns.index("event")
+    assert sorted(row[at] for row in found.fetchall()) == sorted(events)
+    assert ("outcome" in found.columns) == ("run_end" in events)
+    assert decisions.asked == [("--journal",)]
+
+
+def test_an_export_is_csv_too(decisions: Journals, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It replaces the file at once; where nothing passes, the file stays as it is."""
+    file = tmp_path / "out.csv"
+    file.write_text("older")
+    with pytest.raises(CommandError, match="no line passes these filters"):
+        write(file, symbol="NOPE")
+    assert file.read_text() == "older"
+    assert write(file, strategy="c", event="decision") == 0
+    columns = {"strategy", "timestamp", "event", "bot", "symbol", "reason"}
+    assert set(file.read_text().splitlines()[0].split(",")) == columns
+    assert capsys.readouterr().out == f"openbell: wrote 1 lines to {file}\n"
+    with pytest.raises(CommandError, match=r"TO=: .*No such file or directory|the journals: IO Error"):
+        write(tmp_path / "none" / "out.csv")
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from openbell.journal import instant, stamp
 from openbell.supervisor.web.bot_list import LONGEST_TEXT
 from openbell.supervisor.web.dependencies import Dependencies
-from openbell.supervisor.web.journal_search import MOST_LINES, Filters, Found, search, whole_day
+from openbell.supervisor.web.journal_search import MOST_LINES, Filters, Found, export_command, search, whole_day
 from openbell.supervisor.web.request_params import YEARS, integer, iso_date, reject_unknown
 from openbell.supervisor.web.time_routes import Show
 
@@ -43,10 +43,12 @@ class JournalRoutes:
         found = self._found(request, MOST_LINES)
         day = iso_date(request, "day")
         moment = _moment(request, "at")
+        shown_day = day or (moment or self._dependencies.now()).date()
         values = {
             "found": found,
             "given": {name: request.query_params.get(name, "") for name in _FILTERS},
-            "day": day or (moment or self._dependencies.now()).date(),
+            "day": shown_day,
+            "export": export_command(request.query_params.get("strategy", ""), _filters(request), shown_day),
             "moment": moment,
             "is_live": day is None and moment is None,
             "events": EVENTS,

@@ -2,9 +2,10 @@
 
 import heapq
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from openbell import journal
@@ -32,6 +33,19 @@ class Filters:
         if self.symbol not in ("", event.get("symbol")) and self.symbol not in _list(event.get("symbols")):
             return False
         return not self.text or self.text.casefold() in json.dumps(event, ensure_ascii=False).casefold()
+
+
+def export_command(strategy: str, filters: Filters, day: date) -> str:
+    """Return the command that exports the lines that pass the filters, from a day on, on the machine of the operator."""
+    given = {
+        "STRATEGY": strategy,
+        "BOT": filters.bot,
+        "EVENT": filters.event,
+        "SYMBOL": filters.symbol,
+        "TEXT": filters.text,
+    }
+    told = {"TO": "journal.csv", **given, "SINCE": day.isoformat()}
+    return " ".join(("make export", *(f"{name}={shlex.quote(text)}" for name, text in told.items() if text)))
 
 
 @dataclass(frozen=True)

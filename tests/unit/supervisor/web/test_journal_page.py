@@ -114,3 +114,11 @@ def test_a_journal_that_is_a_link_is_not_read(client: Client) -> None:
     answer = client.ask("/api/journal")
     assert answer.status_code == 503
     assert "is a link" in answer.json()["error"]
+
+
+def test_the_page_names_the_command_that_exports(client: Client) -> None:
+    """With the filters of the page and from its day on; words of a reader are quoted for a shell."""
+    text = client.ask("/journal?strategy=pulse&event=decision&q=it's; id&day=2026-11-20").text
+    command = "make export TO=journal.csv STRATEGY=pulse EVENT=decision TEXT=&#39;it&#39;&#34;&#39;&#34;&#39;s; id&#39; SINCE=2026-11-20"
+    assert f"<code>{command}</code>" in text
+    assert "<code>make export TO=journal.csv SINCE=2026-11-20</code>" in client.ask("/journal").text
