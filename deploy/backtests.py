@@ -7,9 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from deploy import packages, processes, secrets
+from deploy.backups import installation_of, reason
 from deploy.cli import arguments
 from deploy.cli.known import must_exist
 from deploy.docker import compose
+from deploy.errors import CommandError
 from deploy.local import run as local
 from deploy.local.processes import LocalPaths
 from deploy.log import log_to_stdout
@@ -50,7 +52,22 @@ def compare(settings: Settings, options: Namespace) -> int:
         if code := processes.run_into(lines, command, {**environment, **asked}):
             return code
         words = (f"--journal={lines}", f"--out=backtests/{options.strategy}", *options.options)
-        return processes.run(compose.compare(options.strategy, words, places.packages(options.strategy)))
+        if code := processes.run(compose.compare(options.strategy, words, places.packages(options.strategy))):
+            return code
+    _show_on_the_page(settings, options)
+    return 0
+
+
+def _show_on_the_page(settings: Settings, options: Namespace) -> None:
+    """Hand the comparison to the supervisor; where that fails, the file here is all there is, and this says so."""
+    file = Path("backtests", options.strategy, "compare.csv")
+    try:
+        with file.open("rb") as rows, installation_of(options.host, settings) as there:
+            kept = there.keep_comparison(options.strategy, rows)
+        failed = reason(kept.errors) if kept.code else ""
+    except CommandError as problem:
+        failed = str(problem)
+    print(f"the page does not show it: {failed}" if failed else "the page of each of these runs shows it")
 
 
 def history(settings: Settings, options: Namespace) -> int:

@@ -23,7 +23,7 @@ from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.target import LocalTarget, here
 
-RESTORE = "restore"
+RESTORE, KEEP_COMPARISON = "restore", "keep-comparison"
 DOING = {RESTORE: "restoring a backup", MOVE: "moving data to or from a database"}  # as a lock names it
 
 
@@ -41,6 +41,9 @@ class Installation(Protocol):
 
     def restore(self, source: BinaryIO) -> Output:
         """Put a backup in the place of what is there."""
+
+    def keep_comparison(self, strategy: str, source: BinaryIO) -> Output:
+        """Let the pages of a strategy's runs show what `make compare` has found."""
 
     def move_data(self, way: str) -> Output:
         """Bring what strategies know to the database or to files, where nothing runs; way: an option of the command."""
@@ -81,6 +84,10 @@ class Processes:
     def restore(self, source: BinaryIO) -> Output:
         """Write the folder."""
         return processes.piped(self._command("restore"), source)
+
+    def keep_comparison(self, strategy: str, source: BinaryIO) -> Output:
+        """Write it into the folder."""
+        return processes.piped(self._command(KEEP_COMPARISON, strategy), source)
 
     def move_data(self, way: str) -> Output:
         """Read and write the folder."""
@@ -126,6 +133,10 @@ class Containers:
     def restore(self, source: BinaryIO) -> Output:
         """Write the volumes in such a container."""
         return processes.piped(self._command("restore"), source)
+
+    def keep_comparison(self, strategy: str, source: BinaryIO) -> Output:
+        """Write it into the supervisor's volume."""
+        return processes.piped(self._command(KEEP_COMPARISON, strategy), source)
 
     def move_data(self, way: str) -> Output:
         """Read and write the volumes in a container of the supervisor's for that alone, which reaches the database."""
@@ -182,6 +193,10 @@ class OnHost:
     def restore(self, source: BinaryIO) -> Output:
         """Write the volumes in such a container, of what comes from here."""
         return program.stream(self._connection, *self._words("restore"), source=source)
+
+    def keep_comparison(self, strategy: str, source: BinaryIO) -> Output:
+        """Write it into the supervisor's volume there."""
+        return program.stream(self._connection, *self._words(KEEP_COMPARISON, strategy), source=source)
 
     def move_data(self, way: str) -> Output:
         """Read and write the volumes in such a container, which reaches the database."""

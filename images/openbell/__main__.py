@@ -38,6 +38,10 @@ COMMANDS = {
     "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
     "backup": ("openbell.commands.backup", "write a backup of everything to standard output (used by make backup)"),
     "restore": ("openbell.commands.restore", "restore a backup from standard input (used by make restore)"),
+    "keep-comparison": (
+        "openbell.commands.keep_comparison",
+        "let the pages of runs show a comparison with a backtest (used by make compare)",
+    ),
     "prepare-volumes": ("openbell.commands.prepare_volumes", "give each strategy its own folders (used by Compose)"),
     "move-data": (
         "openbell.commands.move_data",

@@ -34,6 +34,7 @@ from openbell.supervisor.model.records import (
 )
 from openbell.supervisor.web.answer import Answer, Json, json_value
 from openbell.supervisor.web.audit import AuditEntry
+from openbell.supervisor.web.comparisons import ComparedDecision
 from openbell.supervisor.web.labels import advice, kind_of
 from openbell.supervisor.web.money_page import Exposure, Position
 from openbell.supervisor.web.run_page import RunPage
@@ -214,13 +215,27 @@ FINDING = Answer(
 ERROR = Answer("RunError", ErrorRecord, "timestamp=at bot slot error traceback will_retry")
 NOTE = Answer("Note", NoteRecord, "timestamp=at bot kind level text values")
 EVENT = Answer("Event", ServiceEvent, "timestamp=at event detail unclean")
+COMPARED = Answer(
+    "ComparedDecision",
+    ComparedDecision,
+    "symbol live backtest slippage_bp cost why",
+    description="One decision of a run and of the same run in a backtest, as `make compare` tells them",
+)
 RUN_DETAIL = Answer(
     "RunDetail",
     RunPage,
     "strategy=view.name bot=run.bot run_id=run.run_id slot=run.slot trigger=run.trigger attempt=run.attempt "
     "started_at=run.started_at ended_at=run.ended_at outcome=run.outcome lateness_ms=run.lateness_ms "
-    "duration_ms=run.duration_ms orders=run.orders error=run.error",
-    lists={"signals": SIGNAL, "decisions": DECISION, "findings": FINDING, "errors": ERROR, "notes": NOTE},
+    "duration_ms=run.duration_ms orders=run.orders error=run.error compared_at",
+    lists={
+        "signals": SIGNAL,
+        "decisions": DECISION,
+        "findings": FINDING,
+        "errors": ERROR,
+        "notes": NOTE,
+        "backtest": COMPARED,
+    },
+    description="compared_at: when `make compare` was run last, whose decisions of the same run are in backtest",
 )
 BOT = Answer(
     "Bot",

@@ -138,7 +138,7 @@ class Api:
         if view is None:
             raise HTTPException(404, f"there is no strategy {name[:100]}")
         with self._dependencies.records() as store:
-            found = run_page(view, store, request.path_params["run_id"])
+            found = run_page(view, store, request.path_params["run_id"], self._dependencies.store.parent)
         if found is None:
             raise HTTPException(404, f"{name} has no such run, or it is older than what is kept")
         return JSONResponse(answers.RUN_DETAIL.json(found))

@@ -154,7 +154,7 @@ class WebApp:
         if view is None:
             raise HTTPException(404, "There is no such strategy")
         with self._dependencies.records() as store:
-            shown = run_page(view, store, request.path_params["run_id"])
+            shown = run_page(view, store, request.path_params["run_id"], self._dependencies.store.parent)
         if shown is None:
             raise HTTPException(404, f"{view.name} has no such run, or it is older than what is kept")
         title = f"{shown.run.bot} {stamp(shown.run.slot)} · openbell"

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 from openbell.supervisor.health.snapshot import StrategyView
 from openbell.supervisor.model.records import DecisionRecord, ErrorRecord, Finding, NoteRecord, RunRecord, SignalRecord
 from openbell.supervisor.store import event_tables
 from openbell.supervisor.store.store import Store
+from openbell.supervisor.web import comparisons
+from openbell.supervisor.web.comparisons import ComparedDecision
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class RunPage:
     findings: Sequence[Finding]
     errors: Sequence[ErrorRecord]
     notes: Sequence[NoteRecord]
+    compared_at: datetime | None  # when `make compare` was run; None if it never was
+    backtest: Sequence[ComparedDecision]  # the same run in that backtest
 
     @property
     def is_empty(self) -> bool:
@@ -28,11 +34,12 @@ class RunPage:
         return not (self.signals or self.decisions or self.findings or self.errors or self.notes)
 
 
-def run_page(view: StrategyView, store: Store, run_id: str) -> RunPage | None:
-    """Return the page of a strategy's run, or None if the store has no such run."""
+def run_page(view: StrategyView, store: Store, run_id: str, state: Path) -> RunPage | None:
+    """Return the page of a strategy's run, or None if the store has no such run. state: the supervisor's folder."""
     run = store.run(view.name, run_id)
     if run is None:
         return None
+    compared_at, backtest = comparisons.of_run(state, view.name, run.bot, run.slot)
     return RunPage(
         view=view,
         timezone=next((bot.timezone for bot in view.bots if bot.id == run.bot), view.timezone),
@@ -42,4 +49,6 @@ def run_page(view: StrategyView, store: Store, run_id: str) -> RunPage | None:
         findings=store.of_run(event_tables.FINDINGS, view.name, run_id),
         errors=store.of_run(event_tables.ERRORS, view.name, run_id),
         notes=store.of_run(event_tables.NOTES, view.name, run_id),
+        compared_at=compared_at,
+        backtest=backtest,
     )
