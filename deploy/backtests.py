@@ -54,11 +54,11 @@ def compare(settings: Settings, options: Namespace) -> int:
         words = (f"--journal={lines}", f"--out=backtests/{options.strategy}", *options.options)
         if code := processes.run(compose.compare(options.strategy, words, places.packages(options.strategy))):
             return code
-    _show_on_the_page(settings, options)
+    show_on_the_page(settings, options)
     return 0
 
 
-def _show_on_the_page(settings: Settings, options: Namespace) -> None:
+def show_on_the_page(settings: Settings, options: Namespace) -> None:
     """Hand the comparison to the supervisor; where that fails, the file here is all there is, and this says so."""
     file = Path("backtests", options.strategy, "compare.csv")
     try:

@@ -15,7 +15,7 @@ KNOWN = """
 "path.id" = "basket-1"
 "path.name" = "basket"
 "query.bot" = "pulse"
-"path.run_id" = "run-9"
+"path.run_id" = "run-200"
 """
 
 

@@ -46,10 +46,10 @@ def one_of(request: Request, name: str, allowed: Collection[str], *, may_be_empt
     return text
 
 
-def iso_date(request: Request, name: str) -> date | None:
-    """Return a parameter's date, None if it is absent or empty; 400 if it is none, or one that no journal could reach."""
-    text = request.query_params.get(name, "")
-    if not text:
+def iso_date(request: Request, name: str, *, may_be_empty: bool = True) -> date | None:
+    """Return a parameter's date, None if it is absent or empty, as forms send it; 400 if it is none, or one that no journal could reach."""
+    text = request.query_params.get(name)
+    if text is None or (may_be_empty and not text):
         return None
     try:
         found = date.fromisoformat(text) if len(text) == len("2026-01-31") else None

@@ -41,13 +41,13 @@ class TimeRoutes:
     def timeline(self, request: Request) -> Response:
         """Answer with a day or a week of the bots that were asked for."""
         query = bot_query(request, is_form=True)
-        found, shown = self._timeline(request, query)
+        found, shown = self._timeline(request, query, is_form=True)
         values = {"shown": shown, "query": query, "list": found, "axis_zone": shown.timezone}
         return self._show(request, "timeline.html", self._dependencies.ready(), title="timeline · openbell", **values)
 
     def timeline_json(self, request: Request) -> Response:
         """Answer with the same for programs."""
-        found, shown = self._timeline(request, bot_query(request))
+        found, shown = self._timeline(request, bot_query(request), is_form=False)
         about = {
             "span": shown.span,
             "day": shown.day.isoformat(),
@@ -58,12 +58,12 @@ class TimeRoutes:
         }
         return JSONResponse({**about, "bots": [answers.LANE.json(one) for one in shown.lanes]})
 
-    def _timeline(self, request: Request, query: Query) -> tuple[BotList, Timeline]:
+    def _timeline(self, request: Request, query: Query, *, is_form: bool) -> tuple[BotList, Timeline]:
         reject_unknown(request, *LIST_PARAMETERS, "span", "day")
-        span = one_of(request, "span", tuple(LENGTHS)) or "day"
+        span = one_of(request, "span", tuple(LENGTHS), may_be_empty=is_form) or "day"
         found, now = bot_list(self._dependencies.ready().strategies, query), self._dependencies.now()
         zone = chosen_zone(request) or _common_zone(found.rows)
-        day = iso_date(request, "day") or _newest(span, now, zone)
+        day = iso_date(request, "day", may_be_empty=is_form) or _newest(span, now, zone)
         with self._dependencies.records() as store:
             return found, timeline(found.rows, self._dependencies.bots, store, span, day, zone, now)
 

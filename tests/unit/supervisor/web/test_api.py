@@ -193,6 +193,7 @@ def test_the_timeline(client: Client) -> None:
     (lane,) = found["bots"]
     assert {one["outcome"]: one["count"] for one in lane["slots"]} == {"succeeded": 1, "failed": 1, "missed": 1}
     assert client.ask("/api/timeline?day=2026-11-19").json()["bots"][0]["slots"] == []
+    assert client.ask("/api/timeline?day=").status_code == client.ask("/api/timeline?span=").status_code == 400
     week = client.ask("/api/timeline?span=week").json()
     assert (week["day"], week["end"]) == ("2026-11-14", "2026-11-21T00:00:00.000Z")
 
