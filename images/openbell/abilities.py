@@ -18,10 +18,39 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
     "ccxt:binance": _EXCHANGE | {"limit_bracket", "pair"},
     "ccxt:kraken": _EXCHANGE,
-    "ccxt:okx": _EXCHANGE,
+    "ccxt:okx": _EXCHANGE | {"limit_bracket", "pair"},
     "ccxt:bybit": _EXCHANGE,
     "ccxt:coinbase": _EXCHANGE - {"stop"} | {"limit_bracket", "pair"},
 })  # fmt: skip
+
+# Why a venue that has orders of a kind, or of its kin, cannot be used for it, where that is not plain.
+_WHY = MappingProxyType({
+    ("ccxt:kraken", "bracket"): "an order there brings one exit along, not two",
+    ("ccxt:kraken", "pair"): "its API has no orders that cancel one another",
+    ("ccxt:bybit", "bracket"): "the exits of a spot order there have neither an id of ours nor a link to it, so they cannot be followed",
+    ("ccxt:bybit", "pair"): "its API has no orders for spot that cancel one another",
+})  # fmt: skip
+# What comes nearest to an ability where it is missing.
+_INSTEAD = MappingProxyType({
+    "bracket": "when the entry has filled, let a stop rest there, ctx.order(…, stop=), and take the profit in run()",
+    "pair": "let a stop rest there, ctx.order(…, stop=), and take the profit in run()",
+    "stop": "give the stop a limit too",
+    "trailing_stop": "move a stop in run()",
+    "extended_hours": "leave it out",
+    "day": "send it as gtc, and cancel it in run()",
+    "replace": "cancel the order, and send another one",
+})  # fmt: skip
+
+
+def advice(venue: str, ability: str) -> str:
+    """Return why a venue lacks an ability, where that is known, and what comes nearest to it."""
+    if (can := VENUES.get(venue)) is None:
+        return ""
+    if ability == "bracket" and "limit_bracket" in can:
+        return "give its entry a limit"
+    name = ability.removeprefix("limit_")
+    told = (_WHY.get((venue, name)), _INSTEAD.get(name))
+    return ": ".join(one for one in told if one)
 
 
 def venue_of(broker: str, symbol: str) -> str:
@@ -62,9 +91,11 @@ def refusal(
         can |= {"limit_bracket"}
     missing = [one for one in (*needed(terms, symbol), *(["replace"] if changes else [])) if one not in can]
     if missing == ["replace"]:
-        return f"{venue} cannot change an order: cancel it, and send another one"
+        return f"{venue} cannot change an order: {_INSTEAD['replace']}"
     if missing:
-        return f"{venue} takes no {text(missing[0])} orders; it takes: {', '.join(text(one) for one in ABILITIES if one in can)}"
+        told = advice(venue, missing[0])
+        takes = ", ".join(text(one) for one in ABILITIES if one in can)
+        return f"{venue} takes no {text(missing[0])} orders{f' ({told})' if told else ''}; it takes: {takes}"
     if (
         venue == "alpaca"
         and not is_whole

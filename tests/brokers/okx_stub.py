@@ -15,7 +15,7 @@ from tests.brokers.server import Answer, Request, Venue
 
 SECRET, PASSPHRASE = "secret", "phrase"
 TRIGGERED = 10_000  # what is added to the number of an order once its price was reached
-STATES = {"filled": "filled", "open": "live", "cancelled": "canceled"}
+STATES = {"filled": "filled", "open": "live", "cancelled": "canceled", "failed": "order_failed"}
 _ID = re.compile(r"[A-Za-z0-9]{1,32}")
 
 
@@ -38,6 +38,7 @@ def _wrong(code: str, message: str) -> Answer:
 
 def _answer(request: Request, book: Book, now: int) -> Answer:
     name = request.path.removeprefix("/api/v5/")
+    _tend_exits(book)
     match request.method, name:
         case "GET", "public/instruments":
             return _told(*(_instrument(symbol) for symbol in book.prices if symbol.endswith("/USDT")))
@@ -80,6 +81,7 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
                 failed = {"ordId": number, "clOrdId": "", "sCode": "51400", "sMsg": "Cancellation failed"}
                 return Answer(200, {"code": "1", "msg": "All operations failed", "data": [failed]})
             order.status = "cancelled"
+            _tend_exits(book)
             return _told({"ordId": str(order.number), "clOrdId": order.client_id, "sCode": "0", "sMsg": ""})
     return _wrong("50000", f"no route {request.method} {request.path}")
 
@@ -112,14 +114,9 @@ def _place(body: dict[str, Any], book: Book) -> Answer:
         data = {"clOrdId": body["clOrdId"], "ordId": "", "sCode": code, "sMsg": message}
         return Answer(200, {"code": "1", "msg": "All operations failed", "data": [data]})
 
-    if not _ID.fullmatch(body["clOrdId"]):
-        return rejected("51000", "Parameter clOrdId error")
-    if body["tdMode"] != "cash":
-        return rejected("51000", "Parameter tdMode error")
-    if body["ordType"] == "market" and body["side"] == "buy" and body.get("tgtCcy") != "base_ccy":
-        return rejected("51000", "the size of a market buy is in the quote currency")
-    if (body["ordType"] == "market") == ("px" in body):
-        return rejected("51000", "Parameter px error")
+    attached = body.get("attachAlgoOrds", [])
+    if wrong := _problem(body, attached):
+        return rejected(*wrong)
     try:
         waits = body["ordType"] != "market"
         order = book.place(
@@ -129,14 +126,49 @@ def _place(body: dict[str, Any], book: Book) -> Answer:
         return rejected("51016", "Client order ID already exists")
     except RejectedError:
         return rejected("51008", "Order failed. Insufficient USDT balance in account")
+    for exits in attached:
+        book.leg(order, "sell", {"ordType": "oco", **exits}, exits["attachAlgoClOrdId"], "pending")
     return _told(
         {"clOrdId": order.client_id, "ordId": str(order.number), "sCode": "0", "sMsg": "Order placed", "tag": ""}
     )
 
 
+def _problem(body: dict[str, Any], attached: list[dict[str, Any]]) -> tuple[str, str] | None:
+    """Return the code and text of what is wrong with an order."""
+    names = [body["clOrdId"], *(exits.get("attachAlgoClOrdId", "") for exits in attached)]
+    if not all(map(_ID.fullmatch, names)):
+        return "51000", "Parameter clOrdId error"
+    if body["tdMode"] != "cash":
+        return "51000", "Parameter tdMode error"
+    if body["ordType"] == "market" and body["side"] == "buy" and body.get("tgtCcy") != "base_ccy":
+        return "51000", "the size of a market buy is in the quote currency"
+    if (body["ordType"] == "market") == ("px" in body):
+        return "51000", "Parameter px error"
+    return next(filter(None, (_exits_problem(exits, float(body["px"])) for exits in attached)), None)
+
+
 def _is_algo(order: Booked) -> bool:
     """Tell whether an order waits for a price, or has."""
-    return order.asked.get("ordType") == "trigger"
+    return order.asked.get("ordType") in {"trigger", "oco"}
+
+
+def _exits_problem(exits: dict[str, Any], price: float) -> tuple[str, str] | None:
+    """Return the code and text of what is wrong with two exits that sell what is worth `price`."""
+    if not {"tpTriggerPx", "tpOrdPx", "slTriggerPx", "slOrdPx"} <= exits.keys():
+        return "51000", "Parameter error"
+    if float(exits["tpTriggerPx"]) <= price:
+        return "51279", "TP trigger price can not be lower than the last price"
+    if float(exits["slTriggerPx"]) >= price:
+        return "51280", "SL trigger price can not be higher than the last price"
+    return None
+
+
+def _tend_exits(book: Book) -> None:
+    """Make attached exits an order of their own once all of their entry has filled."""
+    for order in [one for one in book.orders if one.legs]:
+        for leg in order.legs:
+            if leg.status == "pending":
+                leg.status = {"filled": "open", "cancelled": "gone"}.get(order.status, "pending")
 
 
 def _numbered(book: Book, number: str) -> Booked | None:
@@ -153,10 +185,14 @@ def _algo(request: Request, name: str, book: Book, now: int) -> Answer:
         return _told({"algoId": one["algoId"], "sCode": "0", "sMsg": ""})
     if request.method == "POST":
         body = json.loads(request.raw)
-        if not _ID.fullmatch(body.get("algoClOrdId", "")) or "triggerPx" not in body or "orderPx" not in body:
+        symbol, is_pair = _named(body["instId"]), body["ordType"] == "oco"
+        if not _ID.fullmatch(body.get("algoClOrdId", "")) or body["tdMode"] != "cash":
             return _wrong("51000", "Parameter error")
+        if not is_pair and ("triggerPx" not in body or "orderPx" not in body):
+            return _wrong("51000", "Parameter error")
+        if is_pair and (wrong := _exits_problem(body, book.prices[symbol])):
+            return _wrong(*wrong)
         try:
-            symbol = _named(body["instId"])
             order = book.place(body["algoClOrdId"], symbol, body["side"], float(body["sz"]), body, waits=True)
         except DoubledError:
             return _wrong("51065", "algoClOrdId already exists")
@@ -165,11 +201,17 @@ def _algo(request: Request, name: str, book: Book, now: int) -> Answer:
         told = {"algoId": str(order.number), "clOrdId": "", "algoClOrdId": order.client_id, "sCode": "0", "sMsg": ""}
         return _told(told)
     known = book.known(request.query["algoClOrdId"])
-    if known is None or not _is_algo(known):
+    if known is None or not _is_algo(known) or known.status in {"pending", "gone"}:
         return _wrong("51603", "Order does not exist")
-    state = "canceled" if known.status == "cancelled" and not known.filled else "effective" if known.filled else "live"
+    state = "effective" if known.filled else STATES[known.status]
     algo = {**_order(known, now), "algoId": str(known.number), "algoClOrdId": known.client_id, "clOrdId": ""}
-    empty = {"accFillSz": "", "avgPx": "", "fee": "", "state": state, "triggerPx": str(known.asked["triggerPx"])}
+    empty = {
+        "accFillSz": "",
+        "avgPx": "",
+        "fee": "",
+        "state": state,
+        "triggerPx": str(known.asked.get("triggerPx", "")),
+    }
     number = str(known.number + TRIGGERED) if known.filled else ""
     return _told({**algo, **empty, "ordId": number, "ordIdList": [number] if number else []})
 

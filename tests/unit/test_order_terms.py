@@ -250,7 +250,9 @@ def test_the_exits_of_a_bracket_lie_on_both_sides(side: str, terms: Terms, *, is
     ("ccxt:binance", "BTC/USDT", Terms(limit=1.5, take_profit=2, stop_loss=1), True),
     ("ccxt:binance", "BTC/USDT", Terms(limit=2, stop_loss=1, is_pair=True), True),
     ("ccxt:kraken", "BTC/USD", Terms(limit=2, stop_loss=1, is_pair=True), False),
-    ("ccxt:okx", "BTC/USDT", Terms(limit=1.5, take_profit=2, stop_loss=1), False),
+    ("ccxt:okx", "BTC/USDT", Terms(limit=1.5, take_profit=2, stop_loss=1), True),
+    ("ccxt:okx", "BTC/USDT", Terms(limit=2, stop_loss=1, is_pair=True), True),
+    ("ccxt:bybit", "BTC/USDT", Terms(limit=1.5, take_profit=2, stop_loss=1), False),
     ("ccxt:binance", "BTC/USDT", Terms(time_in_force="opg"), False),
     ("my_broker:MyBroker", "X", MARKET, True),
     ("my_broker:MyBroker", "X", Terms(limit=5), False),
@@ -258,6 +260,21 @@ def test_the_exits_of_a_bracket_lie_on_both_sides(side: str, terms: Terms, *, is
 def test_what_a_venue_cannot_do_is_refused(broker: str, symbol: str, terms: Terms, *, is_taken: bool) -> None:
     """By the one table; a class of the user's own takes market orders unless it says more."""
     assert (abilities.refusal(broker, terms, symbol) == "") is is_taken
+
+
+@pytest.mark.parametrize("broker, terms, reason", [
+    ("ccxt:binance", Terms(take_profit=2, stop_loss=1), "bracket orders (give its entry a limit)"),
+    ("ccxt:okx", Terms(stop=1.2, take_profit=2, stop_loss=1), "bracket orders (give its entry a limit)"),
+    ("ccxt:kraken", Terms(limit=1.5, take_profit=2, stop_loss=1), "(an order there brings one exit along, not two: when the"),
+    ("ccxt:bybit", Terms(limit=1.5, take_profit=2, stop_loss=1), "neither an id of ours nor a link to it"),
+    ("ccxt:bybit", Terms(limit=2, stop_loss=1, is_pair=True), "no orders for spot that cancel one another: let a stop rest"),
+    ("ccxt:coinbase", Terms(stop=1), "stop orders (give the stop a limit too)"),
+    ("ccxt:kraken", Terms(trail=1), "trailing stop orders (move a stop in run())"),
+    ("my_broker:MyBroker", Terms(limit=1), "limit orders; it takes: market"),
+])  # fmt: skip
+def test_a_refusal_says_why_and_what_comes_nearest(broker: str, terms: Terms, reason: str) -> None:
+    """So that the author of a strategy knows what to write instead."""
+    assert reason in abilities.refusal(broker, terms, "BTC/USDT")
 
 
 def test_a_broker_of_ones_own_says_what_it_can() -> None:

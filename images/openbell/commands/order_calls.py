@@ -26,8 +26,10 @@ def order_problems(folder: Path, manifest: Manifest) -> Iterator[str]:
                 able = [venue for venue, can in abilities.VENUES.items() if one in can]
                 if venues.isdisjoint(able):
                     where = f"{folder.name}/{file.relative_to(folder)}:{call.lineno}"
+                    told = "; ".join(dict.fromkeys(abilities.advice(venue, one) for venue in sorted(venues)))
                     yield (
-                        f"{where}: {abilities.text(one)} orders: {', '.join(sorted(venues))} takes none; "
+                        f"{where}: {abilities.text(one)} orders: {', '.join(sorted(venues))} takes none"
+                        f"{f' ({told})' if told else ''}; "
                         f"allowed there: see docs/orders.md (they are taken by {', '.join(able)})"
                     )
 

@@ -167,10 +167,11 @@ class ExchangeBroker:
 
     def _find(self, client_order_id: str, symbol: str) -> PlacedOrder | None:
         venue = self._venue()
-        parent, leg = leg_of(client_order_id) if self._name == "coinbase" else ("", "")
+        leg_at = exchange_lists.EXITS_IN_ONE.get(self._name)
+        parent, leg = leg_of(client_order_id) if leg_at else ("", "")
         answer = exchange_search.listed(venue, parent or client_order_id, symbol)
-        if leg and answer is not None:
-            answer = exchange_lists.leg_at_coinbase(venue, answer, leg, symbol)
+        if leg_at and leg and answer is not None:
+            answer = leg_at(venue, answer, leg, symbol)
         return None if answer is None else placed_of({**answer, "symbol": symbol}, client_order_id)
 
     def _quantity(self, order: Order) -> float:
@@ -218,7 +219,8 @@ class ExchangeBroker:
             return venue.client.create_order(order.symbol, kind, order.side, quantity, price, known)
 
         answer = venue.calls.send(create, is_exit=order.is_exit, before=leaves)
-        if self._name == "bybit" or (self._name == "okx" and order.terms.stop is not None):
+        waits_apart = order.terms.stop is not None or order.terms.is_pair
+        if self._name == "bybit" or (self._name == "okx" and waits_apart):
             if (found := self._find(order.client_order_id, order.symbol)) is None:
                 msg = f"{self._name} has taken the order and does not list it yet"
                 raise UnansweredError(msg)

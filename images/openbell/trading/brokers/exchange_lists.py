@@ -1,13 +1,15 @@
 """Brackets and pairs of exits as the exchanges keep them. Where an exchange is not here, the table of abilities refuses them.
 
 Binance has them as a list of orders and lets us name each, so every leg is found, followed and cancelled by an id of ours.
-Coinbase has both exits as one order; its fills count for the exit that takes the profit, and the price says which one it was.
+Coinbase and OKX have both exits as one order; its fills count for the exit that takes the profit, and the price says which one it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, leg_id
+from openbell.trading.brokers import exchange_search
+from openbell.trading.brokers.exchange_requests import venue_id
 from openbell.trading.orders import Order
 from openbell.trading.venues.exchange import Venue
 
@@ -30,6 +32,8 @@ def create(name: str, client: Any, order: Order, quantity: float, known: Mapping
     """Send a bracket or pair, and return the order that the rest of it belongs to, as the library reads it."""
     if name == "coinbase":
         return _create_at_coinbase(client, order, quantity, known)
+    if name == "okx":
+        return _create_at_okx(client, order, quantity, known)
     market, terms = client.market(order.symbol), order.terms
     given = {"symbol": market["id"], "timestamp": known["timestamp"]}
     amount = client.amount_to_precision(order.symbol, quantity)
@@ -83,11 +87,36 @@ def _create_at_coinbase(client: Any, order: Order, quantity: float, known: Mappi
     )
 
 
-def leg_at_coinbase(venue: Venue, whole: Answer, leg: str, symbol: str) -> Answer | None:
-    """Return a leg of an order that was found there; None if the exchange has none, and will not make it any more.
+def _create_at_okx(client: Any, order: Order, quantity: float, known: Mapping[str, object]) -> Any:
+    """Send both exits as one order: attached to its entry, which has a limit, or by themselves."""
+    symbol, terms = order.symbol, order.terms
+    profit = client.price_to_precision(symbol, terms.limit if terms.is_pair else terms.take_profit)
+    exits = {
+        "tpTriggerPx": profit,
+        "tpOrdPx": profit,
+        "slTriggerPx": client.price_to_precision(symbol, terms.stop_loss),
+        "slOrdPx": "-1",  # at the market
+    }
+    if not terms.is_pair:
+        exits["attachAlgoClOrdId"] = venue_id("okx", leg_id(order.client_order_id, TAKE_PROFIT))
+        return client.create_order(
+            symbol, "limit", order.side, quantity, terms.limit, {**known, "attachAlgoOrds": [exits]}
+        )
+    given = {"instId": client.market(symbol)["id"], "tdMode": "cash", "side": order.side, "ordType": "oco"}
+    amount, named = client.amount_to_precision(symbol, quantity), venue_id("okx", order.client_order_id)
+    return client.privatePostTradeOrderAlgo({**given, "sz": amount, "algoClOrdId": named, **exits})
 
-    Until an entry is filled its exits are told as waiting under the entry's own number: cancelled, they end with it.
-    """
+
+def _leg_at_okx(venue: Venue, whole: Answer, leg: str, symbol: str) -> Answer | None:
+    if whole["info"].get("algoClOrdId"):  # it is a pair
+        return _without_fills(whole, whole["side"])
+    if whole["status"] == "open" or not whole["filled"]:
+        return _without_fills(whole, "sell")
+    exits = exchange_search.listed(venue, leg_id(str(whole["clientOrderId"]), TAKE_PROFIT), symbol)
+    return exits if exits is None or leg == TAKE_PROFIT else _without_fills(exits, exits["side"])
+
+
+def _leg_at_coinbase(venue: Venue, whole: Answer, leg: str, symbol: str) -> Answer | None:
     told = whole["info"]
     if _AT_COINBASE in (told.get("order_configuration") or {}):
         return _without_fills(whole, whole["side"])
@@ -96,6 +125,14 @@ def leg_at_coinbase(venue: Venue, whole: Answer, leg: str, symbol: str) -> Answe
         return None if is_over else _without_fills(whole, "sell")
     exits: Answer = venue.calls.ask(lambda: venue.client.fetch_order(str(number), symbol))
     return exits if leg == TAKE_PROFIT else _without_fills(exits, exits["side"])
+
+
+# Where both exits are one order: the leg of an order that was found there; None if the exchange has none, not yet or never.
+# Until an entry is filled its exits are told as waiting under the entry's own number: cancelled, they end with it.
+EXITS_IN_ONE: Mapping[str, Callable[[Venue, Answer, str, str], Answer | None]] = {
+    "coinbase": _leg_at_coinbase,
+    "okx": _leg_at_okx,
+}
 
 
 def _without_fills(answer: Answer, side: str) -> Answer:

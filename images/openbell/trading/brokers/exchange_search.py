@@ -61,6 +61,8 @@ def _at_okx(venue: Venue, known: Mapping[str, object], symbol: str) -> Answer:
     except MissingError:
         found = venue.calls.ask(lambda: venue.client.fetch_order(None, symbol, {**known, "trigger": True}))
         told = found["info"]
+        if told.get("state") == "order_failed":  # its price was reached, and what it holds did not suffice
+            return {**found, "status": "rejected"}
         numbers = [one for one in (told.get("ordId"), *(told.get("ordIdList") or [])) if one]
         if told.get("state") != "effective" or not numbers:
             return found
