@@ -85,10 +85,8 @@ def refusal(
     own: what a broker class of the user's own says that it can do; one that says nothing takes market orders.
     """
     venue = venue_of(broker, symbol)
-    can = VENUES[venue] if venue else frozenset({*(own or ("market",)), "day", "gtc"})
+    can = VENUES[venue] if venue else _of_own(own or ("market",))
     venue = venue or broker
-    if "bracket" in can:
-        can |= {"limit_bracket"}
     missing = [one for one in (*needed(terms, symbol), *(["replace"] if changes else [])) if one not in can]
     if missing == ["replace"]:
         return f"{venue} cannot change an order: {_INSTEAD['replace']}"
@@ -103,6 +101,11 @@ def refusal(
     ):
         return "Alpaca takes fractions of a share only in day orders without legs or trail"
     return ""
+
+
+def _of_own(names: Collection[str]) -> frozenset[str]:
+    """Return what a broker class can do: an entry with a limit is the easier one of a bracket."""
+    return frozenset({*names, "day", "gtc", *(["limit_bracket"] if "bracket" in names else [])})
 
 
 def takes_value(broker: str, symbol: str) -> bool:

@@ -37,18 +37,13 @@ def after_fill(position: Position, change: Decimal, value: Decimal, at: datetime
     if held * change >= 0:
         renewed = abs(held) <= abs(change) * _RENEWS
         since = at if renewed or position.since is None else position.since
-        return replace(position, quantity=held + change, cost=position.cost + value, since=since)
+        return Position(position.bot, position.symbol, held + change, position.cost + value, since, position.realised)
     closed = min(abs(change), abs(held))
     share, part = closed / abs(held), closed / abs(change)
     cost = position.cost * share
-    left = replace(
-        position,
-        quantity=held + change * part,
-        cost=position.cost - cost,
-        realised=position.realised - value * part - cost,
-    )
-    if not left.quantity:
-        left = replace(left, quantity=ZERO, cost=ZERO, since=None)
+    rest, realised = held + change * part, position.realised - value * part - cost
+    kept = (rest, position.cost - cost, position.since) if rest else (ZERO, ZERO, None)
+    left = Position(position.bot, position.symbol, *kept, realised)
     if part == 1:
         return left
     return after_fill(left, change * (1 - part), value * (1 - part), at)

@@ -105,9 +105,10 @@ class BacktestBroker:
         self._book.add(order, at, seen, expires)
         for one in self._group(order.client_order_id):
             self._bots[one.order.client_order_id] = self.bot
-            self._record(one)
         self._see_the_moment(order.symbol, at)
         self._see(order.symbol, at)
+        for one in self._group(order.client_order_id):
+            self._record(one)
         placed = self._orders[order.client_order_id]
         self.orders_taken += placed.status != "rejected"
         return placed

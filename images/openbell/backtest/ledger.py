@@ -4,8 +4,8 @@ What a run reads between two orders is there already, and an order costs no stat
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +14,8 @@ from openbell.ledger import Claim, Ledger, OrderRecord
 from openbell.ledger.orders import LONGEST_DAY, NEVER_ARRIVED
 from openbell.order_terms import FINAL, Terms
 from openbell.position import ZERO, Position
+
+_NOTHING = nullcontext()
 
 
 class BacktestLedger(Ledger):
@@ -36,13 +38,12 @@ class BacktestLedger(Ledger):
     def close(self) -> None:
         """Keep nothing."""
 
-    @contextmanager
-    def one_at_a_time(self) -> Iterator[None]:
+    def one_at_a_time(self) -> AbstractContextManager[None]:
         """Let orders be decided on at once: no other process has this ledger."""
-        yield
+        return _NOTHING
 
     def _transaction(self) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _NOTHING
 
     def state(self, bot: str) -> dict[str, object]:
         """Return the bot's own state."""

@@ -139,6 +139,8 @@ class SymbolPrices:
         newest = self.newest(at)
         if newest is None:
             return True
+        if self.is_daily and newest.at == self._opens:
+            return False  # of the session that goes on
         try:
             expected = timeframes.expected_close("1d", at, None if self.hours.never_closes else self.hours.calendar)
         except CalendarExpired:

@@ -44,7 +44,10 @@ def _ago(prices: SymbolPrices, index: int, at: datetime) -> float:
 
 def day_ends(prices: SymbolPrices, at: datetime) -> datetime | None:
     """Return when an order for the day expires that is placed at `at`: with the session that goes on or comes next."""
-    for index in range(prices.closed_before(at), len(prices.all_bars)):
+    begin = prices.closed_before(at)
+    if prices.is_daily:
+        return prices.closed_at[begin] if begin < len(prices.closed_at) else None
+    for index in range(begin, len(prices.all_bars)):
         _, closing = prices.hours.of(prices.hours.day(prices.opened_at[index]))
         if closing > at:
             return closing

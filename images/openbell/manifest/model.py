@@ -142,7 +142,10 @@ class Limits:
     @property
     def are_set(self) -> bool:
         """Tell whether there is any limit."""
-        return self not in (Limits(), Limits(short=True))
+        return self not in _NO_LIMITS
+
+
+_NO_LIMITS = (Limits(), Limits(short=True))
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, l
     """
     import hashlib  # noqa: PLC0415 - loads OpenSSL, megabytes that the loop does without and a run without orders too
 
-    text = occasion if isinstance(occasion, str) else occasion.astimezone(UTC).isoformat(timespec="microseconds")
-    identity = json.dumps([bot, text, symbol, side, leg])
+    if not isinstance(occasion, str):
+        utc = occasion if occasion.tzinfo is UTC else occasion.astimezone(UTC)
+        occasion = utc.isoformat(timespec="microseconds")
+    identity = json.dumps([bot, occasion, symbol, side, leg])
     return "ob-" + hashlib.sha256(identity.encode()).hexdigest()[:24]

@@ -91,15 +91,16 @@ class Book:
     def _in_order(self, symbol: str) -> list[str]:
         """Return the orders of a symbol, stops first."""
         waiting = [one for one in self.resting.values() if one.order.symbol == symbol and not one.is_done]
-        waiting.sort(key=lambda one: (one.order.terms.kind in {"market", "limit"}, one.placed_at))
+        if len(waiting) > 1:
+            waiting.sort(key=lambda one: (one.order.terms.kind in {"market", "limit"}, one.placed_at))
         return [one.order.client_order_id for one in waiting]
 
     def _see_one(self, client_order_id: str, prices: Prices) -> Iterator[tuple[str, Fill | None]]:
-        one = self.resting[client_order_id]
-        if one.is_done or prices.rank <= one.seen or (prices.is_extended and not one.order.terms.extended_hours):
+        one, rank = self.resting[client_order_id], prices.rank
+        if one.is_done or rank <= one.seen or (prices.is_extended and not one.order.terms.extended_hours):
             return
         if one.status == "held":
-            self.resting[client_order_id] = one._replace(seen=prices.rank)
+            self.resting[client_order_id] = one._replace(seen=rank)
             return
         if one.expires_at is not None and prices.at > one.expires_at:
             for ended in self.cancel(client_order_id, "expired"):
@@ -110,7 +111,7 @@ class Book:
                 return
             prices = prices._replace(open=prices.close, high=prices.close, low=prices.close)
         one, price = compared(one, prices)
-        one = one._replace(seen=prices.rank)
+        one = one._replace(seen=rank)
         self.resting[client_order_id] = one
         if price is not None:
             yield from self._fill(one, price, prices)

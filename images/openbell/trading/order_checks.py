@@ -102,7 +102,9 @@ class OrderChecks:
         # A sale by value could sell more than is held, and whole shares have no value of their own choosing.
         by_value = wanted.side == "buy" and not is_exit and rules.step < 1 and _is_plain(wanted.terms)
         value = wanted.value if by_value and abilities.takes_value(self._manifest.broker, wanted.symbol) else None
-        sized = replace(wanted, quantity=float(whole), is_exit=is_exit, value=value)
+        sized = wanted
+        if (float(whole), is_exit, value) != (wanted.quantity, wanted.is_exit, wanted.value):
+            sized = replace(wanted, quantity=float(whole), is_exit=is_exit, value=value)
         if reason := _legs_problem(sized):
             return sized, reason
         if wanted.side == "sell" and not is_exit and not self._manifest.limits.short:
