@@ -29,6 +29,7 @@ class RunProgress:
         self.orders = OrderPath(run.bot.id, services.broker, services.ledger, self.checks, services.clock)
         self.one_thread = threading.RLock()  # the strategy may order and log from threads of its own
         self._journal = services.journal
+        self.keeps_lines = services.journal.keeps_lines  # nothing reads those of a backtest without a journal
         self._own_names: frozenset[str] | None = None  # those that the journal puts into each line
         self.begin(run)
 
@@ -58,11 +59,6 @@ class RunProgress:
     def has_ordered(self) -> bool:
         """Tell whether the run has decided anything but to do nothing."""
         return any(action != "hold" for action in self.decisions.values())
-
-    @property
-    def keeps_lines(self) -> bool:
-        """Tell whether anything reads the journal's lines; a backtest without one does not."""
-        return self._journal.keeps_lines
 
     def record_opening_equity(self) -> None:
         """Take the day's first look at the account, if a limit of the manifest counts from there."""
