@@ -4,8 +4,8 @@ What a run reads between two orders is there already, and an order costs no stat
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -38,9 +38,10 @@ class BacktestLedger(Ledger):
     def close(self) -> None:
         """Keep nothing."""
 
-    def one_at_a_time(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def one_at_a_time(self) -> Iterator[None]:
         """Let orders be decided on at once: no other process has this ledger."""
-        return _NOTHING
+        yield
 
     def _transaction(self) -> AbstractContextManager[None]:
         return _NOTHING
