@@ -228,7 +228,7 @@ COMMANDS: Mapping[str, Callable[[Settings, Namespace], int]] = {
     "serverless": write_function,
     "kubernetes": kubernetes.kubernetes,
     "provision": operate.provision,
-    "stats": operate.take,
+    "stats": operate.stats,
     "plan": plan,
     "dashboard": operate.open_dashboard,
     "audit": operate.show_audit,

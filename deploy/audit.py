@@ -17,7 +17,7 @@ def read(connection: Connection) -> str:
     return program.ask(connection, "audit", f"{host.folder}/{host.project}", doing="reading the audit")
 
 
-def shown(text: str) -> str:
+def table(text: str) -> str:
     """Return the lines as a table, oldest first."""
     rows = [_row(line) for line in _lines(text)]
     return aligned([HEADINGS, *rows]) if rows else "No action is recorded there yet."

@@ -80,7 +80,7 @@ def go(commit: str, here: Position) -> None:
         git("checkout", "--quiet", "--detach", commit)
 
 
-def back(to: Position) -> None:
+def restore(to: Position) -> None:
     """Put everything back as it was."""
     if to.branch:
         git("checkout", "--quiet", to.branch)

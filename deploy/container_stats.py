@@ -105,7 +105,7 @@ def _of(content: Mapping[str, Any], *keys: str) -> Any:
     return found
 
 
-def shown(stats: ContainerStats, facts: Facts) -> str:
+def table(stats: ContainerStats, facts: Facts) -> str:
     """Return the whole text: containers, volumes, and what the machine has left."""
     parts = []
     if stats.usages:

@@ -18,7 +18,7 @@ PATIENCE = 30.0  # seconds for a command to print a secret
 HOW = f"set NAME, NAME{FILE} or NAME{COMMAND} in .env or the environment"
 
 
-def of(manifests: Iterable[Manifest], values: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def by_strategy(manifests: Iterable[Manifest], values: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Return, by strategy, its secrets by name; CommandError names each that has no value.
 
     values: what .env and the environment say.

@@ -94,7 +94,7 @@ def _back_if_it_fails(before: checkout.Position, log: Log, saved: Path | None, *
         yield
     except (CommandError, KeyboardInterrupt) as problem:
         log.info("going back", commit=before.commit[:12])
-        checkout.back(before)
+        checkout.restore(before)
         why = str(problem) or "interrupted"
         if runs and _make("up"):
             # Data are not put back by themselves: slots may have run meanwhile, and would run again.

@@ -28,7 +28,7 @@ def plan(settings: Settings, options: Namespace) -> int:
         raise CommandError(msg)
     name = options.host or "this machine"
     planned = fit.plan(found, facts, sum(running.values()), len(running))
-    print(f"\n{fit.shown(planned, name)}\n", flush=True)
+    print(f"\n{fit.table(planned, name)}\n", flush=True)
     if refused := fit.refusal(planned, name):
         raise CommandError(refused)
     return 0

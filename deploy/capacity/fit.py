@@ -71,7 +71,7 @@ def _saved(needs: Sequence[MemoryNeed]) -> tuple[int, str]:
     return (saved if several else 0), "portfolio"
 
 
-def shown(found: MemoryPlan, host: str = "this machine") -> str:
+def table(found: MemoryPlan, host: str = "this machine") -> str:
     """Return the table, and what it comes to."""
     rows = [
         (one.service, megabytes(one.bytes), megabytes(one.limit) if one.limit else "none", one.source)

@@ -199,14 +199,14 @@ def canary(settings: Settings, options: Namespace) -> int:
     return _ask_supervisor(settings, options, compose.canary())
 
 
-def take(settings: Settings, options: Namespace) -> int:
+def stats(settings: Settings, options: Namespace) -> int:
     """Show what the containers take: memory, CPU, disk, restarts."""
     with target.place(options.host, settings) as where:
         if not where.services():
             msg = f"nothing runs: start it with `{where.start}`"
             raise CommandError(msg)
         print(
-            "\n" + container_stats.shown(container_stats.read(where.engine, where.project), where.facts()) + "\n",
+            "\n" + container_stats.table(container_stats.read(where.engine, where.project), where.facts()) + "\n",
             flush=True,
         )
     return 0
@@ -221,7 +221,7 @@ def show_audit(settings: Settings, options: Namespace) -> int:
     """Show what was done to a host, and by whom."""
     with Connection(config.find(options.host, settings)) as connection:
         text = audit.read(connection)
-    print(text if options.json else audit.shown(text))
+    print(text if options.json else audit.table(text))
     return 0
 
 

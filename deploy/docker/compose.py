@@ -44,7 +44,7 @@ class Inside:
 
 
 @dataclass(frozen=True)
-class Beside(Inside):
+class OneOff(Inside):
     """A command in a container for it alone, with the volumes of a service that runs, as the supervisor's user."""
 
     project: str = ""
@@ -176,7 +176,7 @@ def operator(words: Command) -> Inside:
 
 def beside(project: str, service: str, image: str, words: Command) -> Inside:
     """Run such a command while the supervisor is down."""
-    return Beside(service, words, project=project, image=image)
+    return OneOff(service, words, project=project, image=image)
 
 
 def calendar(name: str | None) -> Command:

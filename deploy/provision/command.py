@@ -19,7 +19,7 @@ def provision(host: Host, *, yes: bool) -> int:
     with Connection(host) as connection:
         facts = read_facts(connection)
         steps = plan(host, facts)
-        print(shown(described(host, facts), steps), flush=True)
+        print(plan_text(described(host, facts), steps), flush=True)
         if not any(step.script for step in steps):
             print(f"{host.name} is ready: nothing to be done.")
             return 0
@@ -38,7 +38,7 @@ def provision(host: Host, *, yes: bool) -> int:
     return 0
 
 
-def shown(title: str, steps: Sequence[Step]) -> str:
+def plan_text(title: str, steps: Sequence[Step]) -> str:
     """Return the plan as a person reads it before saying yes."""
     rows = [(step.part, step.now, step.then or "nothing") for step in steps]
     return f"{title}\n\n{aligned([HEADINGS, *rows])}\n"

@@ -73,7 +73,7 @@ def secret_values(configuration: Tree, strategies: Path, only: str | None = None
     """
     hosted = {name: own for name, own in services.hosted(configuration).items() if only is None or only in own}
     wanted = {one for own in hosted.values() for one in own}
-    found = secrets.of([manifest for manifest in load_all(strategies)[0] if manifest.name in wanted], values())
+    found = secrets.by_strategy([manifest for manifest in load_all(strategies)[0] if manifest.name in wanted], values())
     return {
         name: {key: value for one in own for key, value in found.get(one, {}).items()} for name, own in hosted.items()
     }
@@ -120,7 +120,7 @@ def draft(
     return ReleaseDraft(release, resolved.compose, resolved.environment, resolved.files, ships)
 
 
-def within(current: Release, its_compose: Tree, part: ReleaseDraft) -> ReleaseDraft:
+def partial_draft(current: Release, its_compose: Tree, part: ReleaseDraft) -> ReleaseDraft:
     """Return the draft in which nothing but a part differs from the release that runs."""
     stay = tuple(sorted(current.services.keys() - part.release.services.keys()))
     release = replace(part.release, services={**current.services, **part.release.services})

@@ -82,7 +82,7 @@ def deploy(
                     if len(draft.ships) < len(set(references)):
                         shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))
                     if options.strategy and there.current:
-                        draft = build.within(there.current, _its_compose(connection), draft)
+                        draft = build.partial_draft(there.current, _its_compose(connection), draft)
                     plan = plans.plan(draft.release, there, options.renames)
                     _show(connection, plan, there, shipment)
                     _must_be_ready(host, facts, shipment.disk_bytes)
@@ -110,7 +110,7 @@ def rollback(host: Host, log: Log, options: DeployOptions) -> int:
             ) as session:
                 there = host_state.fetch(connection)
                 _tell_of_the_last(connection, there, log)
-                release = plans.back(there, options.to)
+                release = plans.rollback_release(there, options.to)
                 plan = plans.plan(release, there, plans.renamed(release, there.current))
                 _show(connection, plan, there, None)
                 if not plan.changes and release == there.current:

@@ -177,7 +177,7 @@ def _why(wanted: ServiceRecord, running: Running | None, before: ServiceRecord |
     return f"changed: {', '.join(changed)}"
 
 
-def back(deployed: HostState, to: str | None) -> Release:
+def rollback_release(deployed: HostState, to: str | None) -> Release:
     """Return the release to go back to: the one that is asked for, or the newest before the one that runs."""
     choices = [one.id for one in deployed.releases]
     if deployed.current is None:

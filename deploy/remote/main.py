@@ -14,7 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
-from deploy.remote import data, images, look, worker
+from deploy.remote import data, host_queries, images, worker
 from deploy.remote.docker_client import DockerClient, DockerError
 from deploy.remote.files import read_text, reason_of
 from deploy.remote.receive import receive
@@ -40,7 +40,7 @@ def serve_peer(program: str) -> int:
     """Answer what a peer asks until it is gone; it may hold the lock."""
     lock = Lock(program, Rest(_docker()))
     own: Mapping[str, Command] = {
-        "lock": lambda root: _say(lock.take(Path(root).absolute(), sys.stdin.read())),
+        "lock": lambda root: _say(lock.acquire(Path(root).absolute(), sys.stdin.read())),
         "unlock": lock.free,
         "start": lock.start,
         "stop": lock.stop,
@@ -104,12 +104,12 @@ def _receive(root: str, release: str, transaction: str, *inherit: str) -> int:
 
 
 def _follow(root: str, transaction: str) -> int:
-    ended = look.follow(_record(root, transaction), lambda line: print(f"log {line}", flush=True))
+    ended = host_queries.follow(_record(root, transaction), lambda line: print(f"log {line}", flush=True))
     print(f"end {json.dumps(ended)}", flush=True)
     return 0
 
 
-def _told(root: str, transaction: str) -> int:
+def _delivered(root: str, transaction: str) -> int:
     (_record(root, transaction).folder / "told").touch()
     return 0
 
@@ -177,10 +177,10 @@ COMMANDS: Mapping[str, Command] = {
     "run": lambda folder: worker.run(Path(folder)),
     "receive": _receive,
     "follow": _follow,
-    "told": _told,
+    "told": _delivered,
     "begun": _begun,
-    "state": lambda root, project: _print(look.state(_records(root), _docker(), project)),
-    "containers": lambda project: _print(look.containers(_docker(), project)),
+    "state": lambda root, project: _print(host_queries.state(_records(root), _docker(), project)),
+    "containers": lambda project: _print(host_queries.containers(_docker(), project)),
     "under-way": _under_way,
     "add-audit": _add_audit,
     "audit": _audit,

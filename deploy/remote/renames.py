@@ -53,7 +53,7 @@ class Renames:
         self._rename(old, self._plan.renames[old])
         self._restart_old("no")
 
-    def take_back(self) -> dict[str, str]:
+    def revert(self) -> dict[str, str]:
         """Give strategies their old names again, once no new container has their data; return what failed, by service.
 
         Until the data is back the new container is what a reboot starts, and from there on the old one.

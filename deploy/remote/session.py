@@ -72,7 +72,7 @@ class Lock:
         self._root = Path()
         self._descriptor: int | None = None
 
-    def take(self, root: Path, holder: str) -> str:
+    def acquire(self, root: Path, holder: str) -> str:
         """Return "locked", or "held" and who has it; OSError says why neither is possible."""
         for folder in (root / "releases", root / "transactions"):
             folder.mkdir(parents=True, exist_ok=True)

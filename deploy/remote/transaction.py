@@ -204,7 +204,7 @@ class Transaction:
         """Let the old containers run again, and see that they are well; return what failed, by service."""
         if self.plan.renames:
             self._should_run(self.should_run - {swap.new for swap in swaps})
-        failed = self.renames.take_back()
+        failed = self.renames.revert()
         for swap in reversed(swaps):
             try:
                 if swap.service not in failed:

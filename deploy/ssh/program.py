@@ -38,7 +38,7 @@ MODULES = (
         "renames",
         "transaction",
     ),
-    *("worker", "rest", "session", "receive", "look", "images", "data", "main"),
+    *("worker", "rest", "session", "receive", "host_queries", "images", "data", "main"),
 )
 # Makes modules of the texts that it carries, in memory: a server's disk may be full or read-only.
 _LOADER = """\

@@ -27,7 +27,9 @@ def possible() -> bool:
     return (address() or _USUAL).startswith("unix://")
 
 
-def take(client: docker.DockerClient, images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> bool:
+def export(
+    client: docker.DockerClient, images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache
+) -> bool:
     """Put the configurations of the images and the layers that are needed into the spool; tell whether all are there."""
     with (
         scratch.folder() as folder,

@@ -14,7 +14,7 @@ from deploy.transfer.layer_cache import LayerCache
 _LARGEST_JSON = 4 << 20  # bytes; a layer is never JSON
 
 
-def take(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
+def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
     """Put the configurations of the images and the layers that are needed into the spool; Problem if the engine fails."""
     references = [image.reference for image in images]
     with subprocess.Popen(

@@ -101,11 +101,11 @@ def _take(
     if (
         by_push
         and all(inventory.known(image.layers) for image in moving)
-        and export_push.take(client, moving, wanted, spool)
+        and export_push.export(client, moving, wanted, spool)
     ):
         return True
     log.info("taking images out of the local engine", images=len(moving))
-    export_save.take(moving, wanted, spool)
+    export_save.export(moving, wanted, spool)
     return not by_push
 
 

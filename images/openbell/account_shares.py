@@ -38,7 +38,7 @@ def published(folder: Path) -> Shares | None:
     return _shares(content.get("held"))
 
 
-def tell(root: Path, strategy: str, others: Sequence[Shares] | None, now: datetime) -> None:
+def write(root: Path, strategy: str, others: Sequence[Shares] | None, now: datetime) -> None:
     """Tell a strategy what the others of its account hold, in the control folder; None if that is not known of all of them."""
     (root / strategy).mkdir(parents=True, exist_ok=True)
     content: dict[str, object] = {"at": stamp(now)}

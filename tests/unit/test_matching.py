@@ -13,7 +13,7 @@ from openbell.trading.brokers.resting_text import decoded, encoded
 from openbell.trading.markets import Bar
 from openbell.trading.matching import Book, Fill
 from openbell.trading.orders import Order
-from openbell.trading.price_comparison import Prices, first_of, whole
+from openbell.trading.price_comparison import Prices, closed_bar, first_of
 
 START = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -28,7 +28,7 @@ def bars(*figures: Ohlc, volume: float = 1000.0, sessions: int = 0) -> list[Pric
         bar = Bar(opened + MINUTE, open_, high, low, close, volume)
         opening = "open" if sessions and index % sessions == 0 else ""
         closing = "close" if sessions and (index + 1) % sessions == 0 else ""
-        found += [first_of(opened, bar, opening), whole(bar, opened, closing)]
+        found += [first_of(opened, bar, opening), closed_bar(bar, opened, closing)]
     return found
 
 

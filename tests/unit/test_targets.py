@@ -17,16 +17,16 @@ from openbell.strategy.target_context import LEG
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets import Bars, MarketError, Series
 from openbell.trading.order_size import SizeRules
-from openbell.trading.targets import Wanted, purchases, sales
+from openbell.trading.targets import TargetOrder, purchases, sales
 from tests.unit.strategy_file import write
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 WHOLE = SizeRules(Decimal(1))
 
 
-def wanted(symbol: str, target: float, held: float = 0, waiting: float = 0, price: float = 10) -> Wanted:
+def wanted(symbol: str, target: float, held: float = 0, waiting: float = 0, price: float = 10) -> TargetOrder:
     """Return what is wanted of a share that is traded whole."""
-    return Wanted(symbol, Decimal(target), Decimal(held), Decimal(waiting), Decimal(price), WHOLE)
+    return TargetOrder(symbol, Decimal(target), Decimal(held), Decimal(waiting), Decimal(price), WHOLE)
 
 
 @pytest.mark.parametrize("one, cash, expected", [
@@ -40,7 +40,7 @@ def wanted(symbol: str, target: float, held: float = 0, waiting: float = 0, pric
     (wanted("X", 10, held=9), 1000, ("", 0)),  # within the tolerance of 20
     (wanted("X", 0, held=-1), 0, ("buy", 1)),  # a short position is closed whatever the cash
 ])  # fmt: skip
-def test_what_is_bought(one: Wanted, cash: float, expected: tuple[str, int]) -> None:
+def test_what_is_bought(one: TargetOrder, cash: float, expected: tuple[str, int]) -> None:
     """The difference to what is held and waiting, in whole steps, as far as the cash goes."""
     (trade,) = purchases([one], Decimal(20), Decimal(str(cash)))
     assert (trade.side, int(trade.quantity)) == expected
@@ -53,7 +53,7 @@ def test_what_is_bought(one: Wanted, cash: float, expected: tuple[str, int]) -> 
     (wanted("X", 5, held=10, waiting=-2), ("sell", 3)),
     (wanted("X", -5, held=0), ("sell", 5)),
 ])  # fmt: skip
-def test_what_is_sold(one: Wanted, expected: tuple[str, int]) -> None:
+def test_what_is_sold(one: TargetOrder, expected: tuple[str, int]) -> None:
     """The same for sales."""
     (trade,) = sales([one], Decimal(20))
     assert (trade.side, int(trade.quantity)) == expected

@@ -128,10 +128,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     slip = "" if row.slippage is None else f"{row.slippage:.2f}"
     cost = f"{row.cost:.2f}" if row.slippage is not None else ""
     told = f"{row.slot.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-    return told, row.bot, row.symbol, _told(row.live), _told(row.past), slip, cost, row.why
+    return told, row.bot, row.symbol, _action_text(row.live), _action_text(row.past), slip, cost, row.why
 
 
-def _told(side: Decided | None) -> str:
+def _action_text(side: Decided | None) -> str:
     if side is None:
         return "-"
     if side.action in {"hold", "refused", "rejected"}:

@@ -42,7 +42,7 @@ class HasPast(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FetchRequest:
     """What is to be kept of one symbol: the bars that closed after `start` and until `end`."""
 
     symbol: str
@@ -51,7 +51,7 @@ class Wanted:
     end: datetime
 
 
-def fetch(market: HasPast, history: KeptHistory, wanted: Wanted, tell: Tell) -> str:
+def fetch(market: HasPast, history: KeptHistory, wanted: FetchRequest, tell: Tell) -> str:
     """Fetch what is not kept yet; return why all was fetched anew, or an empty string. MarketError if the market fails."""
     symbol, timeframe = wanted.symbol, wanted.timeframe
     why = _why_anew(market, history, wanted)
@@ -69,7 +69,7 @@ def fetch(market: HasPast, history: KeptHistory, wanted: Wanted, tell: Tell) -> 
     return why
 
 
-def _why_anew(market: HasPast, history: KeptHistory, wanted: Wanted) -> str:
+def _why_anew(market: HasPast, history: KeptHistory, wanted: FetchRequest) -> str:
     begun, columns = history.begun(wanted.symbol, wanted.timeframe), history.columns(wanted.symbol, wanted.timeframe)
     if begun is None or not len(columns.closed):
         return ""
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str]) -> int:
     now = datetime.now(UTC)
     latest = now - DELAY if options.market == "alpaca" and not options.feed else now
     until = latest if options.last is None else min(latest, _midnight(options.last) + timeframes.DAY)
-    spans = [Wanted(symbol, options.timeframe, _midnight(options.first), until) for symbol in symbols]
+    spans = [FetchRequest(symbol, options.timeframe, _midnight(options.first), until) for symbol in symbols]
     try:
         _fetch_all(cast("HasPast", market), KeptHistory(state), spans)
     except (MarketError, OSError) as error:
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _fetch_all(market: HasPast, history: KeptHistory, spans: Sequence[Wanted]) -> None:
+def _fetch_all(market: HasPast, history: KeptHistory, spans: Sequence[FetchRequest]) -> None:
     # The host has rich. A strategy's image has it not, and fetches nothing.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
@@ -146,7 +146,7 @@ def _fetch_all(market: HasPast, history: KeptHistory, spans: Sequence[Wanted]) -
             print(_summary(history, wanted, count))
 
 
-def _summary(history: KeptHistory, wanted: Wanted, added: int) -> str:
+def _summary(history: KeptHistory, wanted: FetchRequest, added: int) -> str:
     columns = history.columns(wanted.symbol, wanted.timeframe)
     kept = len(columns.closed)
     if not kept:

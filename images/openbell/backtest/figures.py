@@ -113,7 +113,7 @@ def _sortino(returns: Sequence[float], in_a_year: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Beside:
+class Benchmark:
     """How returns went with a benchmark's."""
 
     beta: float
@@ -121,7 +121,7 @@ class Beside:
     correlation: float
 
 
-def beside(curve: Sequence[Point], held: Sequence[Point], start: float) -> Beside | None:
+def against(curve: Sequence[Point], held: Sequence[Point], start: float) -> Benchmark | None:
     """Return how the account went with a benchmark at the same instants; None where that cannot be told."""
     own, other = returns_of(curve, start), returns_of(held, start).values
     if not own.tells:
@@ -134,7 +134,7 @@ def beside(curve: Sequence[Point], held: Sequence[Point], start: float) -> Besid
         return None
     beta = covariance / other_spread**2
     alpha: float = (1 + mean - beta * other_mean) ** own.in_a_year - 1
-    return Beside(beta, alpha, covariance / spread / other_spread)
+    return Benchmark(beta, alpha, covariance / spread / other_spread)
 
 
 def drawdowns(curve: Sequence[Point], start: float) -> list[Point]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from openbell.backtest.past import OPENING as STANDS_FOR
 from openbell.backtest.past import SymbolPrices
-from openbell.trading.price_comparison import CLOSING, OPENING, Prices, first_of, whole
+from openbell.trading.price_comparison import CLOSING, OPENING, Prices, closed_bar, first_of
 
 
 def since(prices: SymbolPrices, seen: datetime, until: datetime) -> Iterator[Prices]:
@@ -23,7 +23,7 @@ def since(prices: SymbolPrices, seen: datetime, until: datetime) -> Iterator[Pri
         if bar.timestamp <= until:
             moment = CLOSING if _is_session_end(prices, index) else ""
             is_followed = index + 1 < len(bars) and opens[index + 1] == bar.timestamp
-            yield whole(bar, opened + stands, moment, is_followed=is_followed)
+            yield closed_bar(bar, opened + stands, moment, is_followed=is_followed)
 
 
 def of_the_moment(prices: SymbolPrices, at: datetime) -> Prices | None:

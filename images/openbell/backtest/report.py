@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from openbell.backtest import buy_and_hold, charts, overfitting
 from openbell.backtest.engine import Outcome, Setup
-from openbell.backtest.figures import YEAR, Figures, beside, by_month, drawdown_periods, figures, returns_of, sharpe
+from openbell.backtest.figures import YEAR, Figures, against, by_month, drawdown_periods, figures, returns_of, sharpe
 from openbell.backtest.record import Point
 from openbell.backtest.trades import Trade, trade_figures, trades
 from openbell.backtest.walk_forward import WalkForward
@@ -148,7 +148,7 @@ def tiles(setup: Setup, outcome: Outcome, benchmark: Sequence[Point], done: Sequ
     curve = outcome.curve
     one, traded = figures(curve, setup.cash), trade_figures(done)
     held = figures(benchmark, setup.cash)
-    together = beside(curve, benchmark, setup.cash)
+    together = against(curve, benchmark, setup.cash)
     return [
         ("Equity at the end", f"{curve[-1].equity:,.2f}" if curve else "-"),
         ("Return", percent(one.total_return)),

@@ -85,7 +85,7 @@ class Watched:
     begun: set[str] = field(default_factory=set)
     errors: dict[str, str] = field(default_factory=dict)
 
-    def take(self, events: Iterable[Event]) -> None:
+    def add(self, events: Iterable[Event]) -> None:
         """Count lines of the journal; those of other boots, and runs that a person asked for, are left out."""
         for event in events:
             if event.get("boot_id") != self.boot or event.get("trigger") in {"manual", "backfill"}:
@@ -142,13 +142,13 @@ def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime,
     for path in _newest_files(places):
         follower.skip(path, FAR_BACK)
     while True:
-        watched.take(follower.follow(_newest_files(places)))
+        watched.add(follower.follow(_newest_files(places)))
         due |= (watched.begun & free) - streams
         if reason := watched.failure(sorted(due | streams)):
             return reason
         silent = {bot for bot in streams if not _stream_beats(places, bot)}
         if due <= watched.outcomes.keys() and not silent:
-            print(_told(due, streams), flush=True)
+            print(_summary(due, streams), flush=True)
             return None
         if time.monotonic() >= end:
             waiting = ", ".join(sorted((due - watched.outcomes.keys()) | silent))
@@ -162,7 +162,7 @@ def _newest_files(places: Paths) -> list[Path]:
     return [path for _, path in days(places.journal / places.strategy)[-2:]]
 
 
-def _told(due: set[str], streams: set[str]) -> str:
+def _summary(due: set[str], streams: set[str]) -> str:
     parts = [f"the first run of {bot} succeeded" for bot in sorted(due)] + [f"{bot} streams" for bot in sorted(streams)]
     return "; ".join(parts) or "nothing is due soon: its rehearsal counts"
 

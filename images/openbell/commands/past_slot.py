@@ -43,7 +43,7 @@ def due(bots: Iterable[Bot], slot: datetime, now: datetime) -> list[Bot]:
     return found
 
 
-def shown(bot: Bot, slot: datetime, money: str, now: datetime) -> str:
+def summary(bot: Bot, slot: datetime, money: str, now: datetime) -> str:
     """Return which run it would be, as one line."""
     age = timedelta(seconds=round((now - slot).total_seconds()))
     return (

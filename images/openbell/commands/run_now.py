@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         if options.dry_run:
             for bot in bots:
-                print(past_slot.shown(bot, slot, manifest.money, datetime.now(UTC)))
+                print(past_slot.summary(bot, slot, manifest.money, datetime.now(UTC)))
             return 0
     return max([_run(places, bot.id, slot, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
 

@@ -95,7 +95,7 @@ class ListOf:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeNumber:
     """Reads a whole number within these bounds."""
 
     low: int

@@ -40,7 +40,7 @@ class TableReader:
         self.file = file
         self.problems: list[Problem] = []
 
-    def take(
+    def read(
         self,
         table: dict[str, object],
         name: str,
@@ -54,15 +54,15 @@ class TableReader:
             return default
         value = parse(table[name])
         if value is None:
-            self.wrong(key + name, shown(table[name]), allowed)
+            self.wrong(key + name, toml_text(table[name]), allowed)
             return default
         return value
 
-    def take_given(
+    def read_present(
         self, table: dict[str, object], readers: Mapping[str, tuple[Callable[[object], object], str]], key: str
     ) -> dict[str, object]:
         """Return the values of those of these keys that a table has; each has its reader and what is allowed."""
-        given = {name: self.take(table, name, None, *readers[name], key) for name in readers if name in table}
+        given = {name: self.read(table, name, None, *readers[name], key) for name in readers if name in table}
         return {name: value for name, value in given.items() if value is not None}
 
     def table(self, table: dict[str, object], name: str, key: str = "") -> dict[str, object]:
@@ -70,10 +70,10 @@ class TableReader:
         value = table.get(name, {})
         if isinstance(value, dict):
             return value
-        self.wrong(key + name, shown(value), f"a table, [{name}] or {name} = {{ ... }}")
+        self.wrong(key + name, toml_text(value), f"a table, [{name}] or {name} = {{ ... }}")
         return {}
 
-    def only(self, table: Mapping[str, object], known: Iterable[str], key: str) -> None:
+    def refuse_unknown(self, table: Mapping[str, object], known: Iterable[str], key: str) -> None:
         """See that a table has no other keys than these."""
         known = tuple(known)
         for name in table:
@@ -89,7 +89,7 @@ class TableReader:
         return any(problem.key == key for problem in self.problems)
 
 
-def shown(value: object) -> str:
+def toml_text(value: object) -> str:
     """Return a value as a TOML file has it, cut where it is long."""
     text = f'"{value}"' if isinstance(value, str) else _toml(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

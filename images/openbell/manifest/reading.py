@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from openbell.manifest import grammar, trading, windows
 from openbell.manifest.model import DAY, Bot, Container, Manifest, Schedule, Settings, Window
-from openbell.manifest.problems import ManifestError, shown
+from openbell.manifest.problems import ManifestError, toml_text
 from openbell.manifest.schedules import CALENDAR, TIMES, read_schedule
 from openbell.manifest.trading_tables import TradingTables
 
@@ -38,26 +38,26 @@ class ManifestReader(TradingTables):
                 self.name,
                 "a name such as my_idea: lower-case letters, digits and single _ between them, at most 40",
             )
-        self.only(table, _TOP_LEVEL, "")
-        description = self.take(table, "description", "", grammar.text, "a sentence in quotes")
-        tags: tuple[str, ...] = self.take(table, "tags", (), grammar.ListOf(_TAG), 'words such as ["momentum", "us"]')
+        self.refuse_unknown(table, _TOP_LEVEL, "")
+        description = self.read(table, "description", "", grammar.text, "a sentence in quotes")
+        tags: tuple[str, ...] = self.read(table, "tags", (), grammar.ListOf(_TAG), 'words such as ["momentum", "us"]')
         if "timezone" not in table:
             self.wrong("timezone", "nothing", 'a zone such as "America/New_York"')
-        timezone = self.take(
+        timezone = self.read(
             table, "timezone", "UTC", grammar.zone, 'a zone of the tz database such as "America/New_York"'
         )
-        calendar = self.take(table, "calendar", None, grammar.calendar, CALENDAR)
-        market = self.take(table, "market", "sample", trading.market, trading.MARKET)
-        feed = self.take(table, "feed", "", grammar.OneOf(("iex", "sip")), "one of iex, sip")
+        calendar = self.read(table, "calendar", None, grammar.calendar, CALENDAR)
+        market = self.read(table, "market", "sample", trading.market, trading.MARKET)
+        feed = self.read(table, "feed", "", grammar.OneOf(("iex", "sip")), "one of iex, sip")
         if feed and market != "alpaca":
-            self.wrong("feed", shown(feed), 'a feed only with market = "alpaca"')
-        broker = self.take(table, "broker", "paper", trading.broker, trading.BROKER)
-        secrets: tuple[str, ...] = self.take(
+            self.wrong("feed", toml_text(feed), 'a feed only with market = "alpaca"')
+        broker = self.read(table, "broker", "paper", trading.broker, trading.BROKER)
+        secrets: tuple[str, ...] = self.read(
             table, "secrets", (), grammar.ListOf(_SECRET), 'names of environment variables such as ["ALPACA_API_KEY"]'
         )
-        live = self.take(table, "live", False, grammar.flag, "true or false")  # noqa: FBT003 - a default like any other
+        live = self.read(table, "live", False, grammar.flag, "true or false")  # noqa: FBT003 - a default like any other
         self.money(table, market, broker, secrets, live=live)
-        untried = self.take(table, "untried_exchange", False, grammar.flag, "true or false")  # noqa: FBT003 - as above
+        untried = self.read(table, "untried_exchange", False, grammar.flag, "true or false")  # noqa: FBT003 - as above
         if trading.is_untried(broker, secrets, live=live) and not untried:
             allowed = ", ".join(f'"ccxt:{name}"' for name in sorted(trading.TRIED))
             why = "orders elsewhere were never tried; untried_exchange = true sends them at your own risk"
@@ -66,15 +66,15 @@ class ManifestReader(TradingTables):
         capital = self.capital(table)
         costs = self.costs(table)
         container = self.container(table)
-        stale = self.take(table, "stale", "refuse", grammar.OneOf(("refuse", "trade")), "one of refuse, trade")
-        profile = self.take(table, "profile", "", grammar.Matching(_PROFILE), 'a name such as "portfolio"')
-        start = self.take(table, "start", "warm", grammar.OneOf(("warm", "fresh")), "one of warm, fresh")
-        max_parallel = self.take(table, "max_parallel", 64, grammar.Whole(1, 256), "a whole number from 1 to 256")
-        stagger = self.take(table, "stagger", timedelta(0), grammar.parse_duration, 'a duration such as "2s"')
+        stale = self.read(table, "stale", "refuse", grammar.OneOf(("refuse", "trade")), "one of refuse, trade")
+        profile = self.read(table, "profile", "", grammar.Matching(_PROFILE), 'a name such as "portfolio"')
+        start = self.read(table, "start", "warm", grammar.OneOf(("warm", "fresh")), "one of warm, fresh")
+        max_parallel = self.read(table, "max_parallel", 64, grammar.WholeNumber(1, 256), "a whole number from 1 to 256")
+        stagger = self.read(table, "stagger", timedelta(0), grammar.parse_duration, 'a duration such as "2s"')
         defaults = self.table(table, "defaults")
-        self.only(defaults, _SETTINGS, "defaults.")
+        self.refuse_unknown(defaults, _SETTINGS, "defaults.")
         base = self.settings(defaults, Settings(), "defaults.")
-        blackout: tuple[Window, ...] = self.take(
+        blackout: tuple[Window, ...] = self.read(
             table, "blackout", (), windows.windows, f"a list of windows such as {windows.ALLOWED}"
         )
         bots = self.bots(table, timezone, calendar, blackout, base)
@@ -84,7 +84,9 @@ class ManifestReader(TradingTables):
         bots = tuple(replace(bot, shift=index * stagger) for index, bot in enumerate(bots))
         for index, bot in enumerate(bots):
             if bot.shift >= (bot.schedule.every or DAY):
-                found = f"{shown(table['stagger'])}, which shifts bot {bot.id} (number {index + 1}) past its next slot"
+                found = (
+                    f"{toml_text(table['stagger'])}, which shifts bot {bot.id} (number {index + 1}) past its next slot"
+                )
                 self.wrong("stagger", found, "a stagger that keeps every bot within its interval, or within a day")
                 break
         if self.problems:
@@ -114,10 +116,10 @@ class ManifestReader(TradingTables):
     def container(self, table: dict[str, object]) -> Container:
         """Return what [container] says."""
         given = self.table(table, "container")
-        self.only(given, ("memory", "cpus", "files"), "container.")
-        memory = self.take(given, "memory", "", grammar.Matching(_SIZE), 'a size such as "512m"', "container.")
-        cpus = self.take(given, "cpus", None, grammar.amount, "a number such as 0.5", "container.")
-        files = self.take(given, "files", "256m", grammar.Matching(_SIZE), 'a size such as "1g"', "container.")
+        self.refuse_unknown(given, ("memory", "cpus", "files"), "container.")
+        memory = self.read(given, "memory", "", grammar.Matching(_SIZE), 'a size such as "512m"', "container.")
+        cpus = self.read(given, "cpus", None, grammar.amount, "a number such as 0.5", "container.")
+        files = self.read(given, "files", "256m", grammar.Matching(_SIZE), 'a size such as "1g"', "container.")
         units = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
         return Container(memory, cpus=cpus, files=int(files[:-1]) * units[files[-1]])
 
@@ -132,14 +134,14 @@ class ManifestReader(TradingTables):
         """Return what the [[bot]] tables say."""
         tables = table.get("bot")
         if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
-            self.wrong("bot", shown(tables), "at least one [[bot]] table")
+            self.wrong("bot", toml_text(tables), "at least one [[bot]] table")
             return ()
         bots: list[Bot] = []
         for index, one in enumerate(tables):
             default_id = self.name if len(tables) == 1 else None
             bot = self.bot(one, f"bot[{index}].", default_id, timezone, calendar, blackout, base)
             if bot.id and any(other.id == bot.id for other in bots):
-                self.wrong(f"bot[{index}].id", shown(bot.id), "an id that no other bot has")
+                self.wrong(f"bot[{index}].id", toml_text(bot.id), "an id that no other bot has")
             bots.append(bot)
         return tuple(bots)
 
@@ -154,26 +156,26 @@ class ManifestReader(TradingTables):
         base: Settings,
     ) -> Bot:
         """Return what one [[bot]] table says; `key` is its place in the file."""
-        self.only(table, ("id", "kind", "symbols", *TIMES, "params", *_SETTINGS), key)
-        bot_id = self.take(
+        self.refuse_unknown(table, ("id", "kind", "symbols", *TIMES, "params", *_SETTINGS), key)
+        bot_id = self.read(
             table, "id", default_id, grammar.Matching(_BOT_ID), "lower-case letters, digits, - and _", key
         )
         if bot_id is None and "id" not in table:
             self.wrong(key + "id", "nothing", "an id for each bot, since the strategy has several")
-        symbols: tuple[str, ...] = self.take(
+        symbols: tuple[str, ...] = self.read(
             table, "symbols", (), grammar.ListOf(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]', key
         )
         if not symbols and not self.has_problem(key + "symbols"):
-            self.wrong(key + "symbols", shown(table.get("symbols")), 'at least one symbol such as ["AAPL"]')
+            self.wrong(key + "symbols", toml_text(table.get("symbols")), 'at least one symbol such as ["AAPL"]')
         params = self.table(table, "params", key)
-        kind = self.take(
+        kind = self.read(
             table, "kind", "schedule", grammar.OneOf(("schedule", "stream")), "one of schedule, stream", key
         )
         if kind == "stream":
             schedule = Schedule(timezone, calendar, blackout=blackout)
             for name in TIMES:
                 if name in table:
-                    self.wrong(key + name, shown(table[name]), "no times for a stream: it is always running")
+                    self.wrong(key + name, toml_text(table[name]), "no times for a stream: it is always running")
         else:
             schedule = read_schedule(self, table, key, Schedule(timezone, calendar, blackout=blackout))
         settings = self.settings(table, base, key)
@@ -186,10 +188,10 @@ class ManifestReader(TradingTables):
         if "prepare" not in table:
             return ()
         given, key = self.table(table, "prepare"), "prepare."
-        self.only(given, (*TIMES, "params", *_SETTINGS), key)
+        self.refuse_unknown(given, (*TIMES, "params", *_SETTINGS), key)
         name = f"{self.name}-prepare"
         if any(bot.id == name for bot in bots):
-            self.wrong("bot", shown(name), "another id: this one is that of [prepare]")
+            self.wrong("bot", toml_text(name), "another id: this one is that of [prepare]")
         schedule = read_schedule(self, given, key, base)
         has_timeout = "timeout" in given or settings.timeout != Settings().timeout
         if not has_timeout:
@@ -201,10 +203,10 @@ class ManifestReader(TradingTables):
 
     def settings(self, table: dict[str, object], base: Settings, key: str) -> Settings:
         """Return the settings of a table, those of `base` where it says nothing."""
-        given = self.take_given(table, _SETTINGS, key)
+        given = self.read_present(table, _SETTINGS, key)
         settings = replace(base, **given)  # type: ignore[arg-type] # each reader returns what its field is
         if "catch_up_within" in given and settings.catch_up != "latest":
-            found = f"{shown(table['catch_up_within'])} with catch_up = {shown(settings.catch_up)}"
+            found = f"{toml_text(table['catch_up_within'])} with catch_up = {toml_text(settings.catch_up)}"
             self.wrong(key + "catch_up_within", found, 'a bound only beside catch_up = "latest"')
         return settings
 
@@ -213,10 +215,10 @@ PREPARE_TIMEOUT = timedelta(minutes=30)  # of [prepare], where nothing else is s
 _SETTINGS: dict[str, tuple[Callable[[object], object], str]] = {
     "grace": (grammar.parse_duration, 'a duration such as "60s", at most 3650d'),
     "timeout": (grammar.positive, 'a duration longer than zero such as "2m", at most 3650d'),
-    "retries": (grammar.Whole(0, 20), "a whole number from 0 to 20"),
+    "retries": (grammar.WholeNumber(0, 20), "a whole number from 0 to 20"),
     "catch_up": (grammar.OneOf(("skip", "latest")), "one of skip, latest"),
     "catch_up_within": (grammar.positive, 'a duration longer than zero such as "12h", at most 3650d'),
-    "halt_after": (grammar.Whole(0, 1000), "a whole number from 0 (never) to 1000"),
+    "halt_after": (grammar.WholeNumber(0, 1000), "a whole number from 0 (never) to 1000"),
 }
 _SIZE = re.compile(r"[1-9][0-9]{0,6}[kmg]")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}")

@@ -11,7 +11,7 @@ from openbell.calendars import Calendar, CalendarExpired, Session
 from openbell.calendars.local_time import local_instant
 from openbell.manifest import grammar
 from openbell.manifest.model import DAY, EVERY_DAY, Anchor, DayRule, Schedule
-from openbell.manifest.problems import TableReader, shown
+from openbell.manifest.problems import TableReader, toml_text
 
 TIMES = ("at", "every", "from", "offset", "days", "early_close")
 CALENDAR = "one of " + ", ".join(calendars.names())
@@ -22,16 +22,16 @@ def read_schedule(reader: TableReader, table: dict[str, object], key: str, base:
     """Return the schedule of a bot's table; `base` has what the whole strategy shares."""
     calendar = base.calendar
     every_day: tuple[frozenset[int], tuple[DayRule, ...]] = (EVERY_DAY, ())
-    days, rules = reader.take(table, "days", every_day, grammar.days, DAYS, key)
-    at: tuple[Anchor, ...] = reader.take(
+    days, rules = reader.read(table, "days", every_day, grammar.days, DAYS, key)
+    at: tuple[Anchor, ...] = reader.read(
         table, "at", (), grammar.anchors, '"09:35", "open+5m", "close-10m" (less than 12h) or a list of them', key
     )
-    every = reader.take(
+    every = reader.read(
         table, "every", None, grammar.interval, 'an interval that divides a day, such as "15m", "1h" or "4h"', key
     )
-    start = reader.take(table, "from", None, grammar.count_from, '"open" or "open+15m" (less than 12h)', key)
-    offset = reader.take(table, "offset", timedelta(0), grammar.parse_duration, 'a duration such as "5s"', key)
-    early_close = reader.take(table, "early_close", "skip", grammar.OneOf(("skip", "run")), "one of skip, run", key)
+    start = reader.read(table, "from", None, grammar.count_from, '"open" or "open+15m" (less than 12h)', key)
+    offset = reader.read(table, "offset", timedelta(0), grammar.parse_duration, 'a duration such as "5s"', key)
+    early_close = reader.read(table, "early_close", "skip", grammar.OneOf(("skip", "run")), "one of skip, run", key)
     schedule = replace(
         base, days=days, rules=rules, at=at, every=every, offset=offset, count_from=start, early_close=early_close
     )
@@ -44,7 +44,7 @@ def read_schedule(reader: TableReader, table: dict[str, object], key: str, base:
     if wrong is not None:
         name, allowed = wrong
         if not (name == "at" and reader.has_problem("calendar")):
-            reader.wrong(key + name, shown(table[name]), allowed)
+            reader.wrong(key + name, toml_text(table[name]), allowed)
         return schedule
     if calendar is not None and not occurs(schedule, calendars.load(calendar)):
         name = "at" if at else "every"

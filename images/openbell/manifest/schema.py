@@ -15,7 +15,7 @@ import pytz
 from openbell import calendars
 from openbell.calendars import periods
 from openbell.manifest import grammar, trading, windows
-from openbell.manifest.grammar import Between, ListOf, Matching, OneOf, Whole
+from openbell.manifest.grammar import Between, ListOf, Matching, OneOf, WholeNumber
 from openbell.manifest.problems import ManifestError
 from openbell.manifest.reading import ManifestReader
 from openbell.manifest.schedules import TIMES
@@ -72,17 +72,17 @@ class _Asked(ManifestReader):
         super().__init__(file, name)
         self.nodes: dict[str, dict[str, Schema]] = {"": {}}
 
-    def take(self, table: dict[str, object], name: str, default: T, parse: Parse, allowed: str, key: str = "") -> T:  # noqa: ARG002 - what the table has is nothing
+    def read(self, table: dict[str, object], name: str, default: T, parse: Parse, allowed: str, key: str = "") -> T:  # noqa: ARG002 - what the table has is nothing
         """Remember a key and how it is read."""
         self.nodes.setdefault(key, {})[name] = {**_schema(parse), "description": allowed}
         return default
 
-    def take_given(
+    def read_present(
         self, table: dict[str, object], readers: Mapping[str, tuple[Parse, str]], key: str
     ) -> dict[str, object]:
         """Remember all of these keys."""
         for name, (parse, allowed) in readers.items():
-            self.take(table, name, None, parse, allowed, key)
+            self.read(table, name, None, parse, allowed, key)
         return {}
 
     def table(self, table: dict[str, object], name: str, key: str = "") -> dict[str, object]:
@@ -113,7 +113,7 @@ def _schema(parse: Parse) -> Schema:
             return _matching(pattern.pattern)
         case ListOf(pattern):
             return {"type": "array", "uniqueItems": True, "items": _matching(pattern.pattern)}
-        case Whole(low, high):
+        case WholeNumber(low, high):
             return {"type": "integer", "minimum": low, "maximum": high}
         case Between(low, high):
             return {"type": "number", "minimum": low, "maximum": high}

@@ -24,7 +24,7 @@ _QUOTES = ("USDT", "USDC", "USD", "BTC")
 LIMITS: dict[str, tuple[Callable[[object], object], str]] = {
     "max_order_value": (grammar.amount, "an amount above zero"),
     "max_position": (grammar.amount, "an amount above zero"),
-    "max_orders_per_day": (grammar.Whole(1, 1_000_000), "a whole number from 1 to 1000000"),
+    "max_orders_per_day": (grammar.WholeNumber(1, 1_000_000), "a whole number from 1 to 1000000"),
     "max_daily_loss": (grammar.amount, "an amount above zero"),
     "allowed_symbols": (grammar.ListOf(grammar.SYMBOL), 'different symbols such as ["AAPL", "MSFT"]'),
     "short": (grammar.flag, "true or false"),

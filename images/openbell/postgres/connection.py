@@ -35,7 +35,7 @@ class Connection:
         self._usual_patience = patience
         self.status = ""  # what the server called the last statement of the last exchange
         self._turns = threading.RLock()  # a strategy may print on threads of its own
-        with _told():
+        with _postgres_errors():
             self._connection = psycopg2.connect(extensions.make_dsn(**settings(url)), async_=True)
             try:
                 self._wait()
@@ -51,12 +51,12 @@ class Connection:
 
     def filled(self, statement: str, values: Sequence[Value]) -> bytes:
         """Return a statement with its values at its %s; ValueError for a text that PostgreSQL cannot keep."""
-        with _told():
+        with _postgres_errors():
             return self._connection.cursor().mogrify(statement, values)
 
     def run(self, text: str | bytes) -> tuple[list[Row], int]:
         """Carry out statements, with semicolons between them, in one exchange; return the last one's rows and their number."""
-        with _told(), self._turns:
+        with _postgres_errors(), self._turns:
             cursor = self._connection.cursor()
             try:
                 cursor.execute(text)
@@ -85,7 +85,7 @@ class Connection:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _postgres_errors() -> Iterator[None]:
     """Turn what psycopg2 raises into one line."""
     try:
         yield

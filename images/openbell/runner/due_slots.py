@@ -32,7 +32,7 @@ class DueSlots:
         self._control = control
         self._trigger = trigger
 
-    def take(self, bot: Bot, now: datetime) -> None:
+    def queue(self, bot: Bot, now: datetime) -> None:
         """Decide on the bot's slots that are due, and queue the one that is to run."""
         waiting = self._runs.of(bot.id)
         busy = waiting is not None and waiting.claimed

@@ -25,7 +25,7 @@ from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import BrokerError
 from openbell.trading.markets import MarketError
-from openbell.trading.order_following import follow, tell
+from openbell.trading.order_following import follow, write_events
 
 PATIENCE = 20.0  # seconds for the orders to fill
 PAUSE = 0.5
@@ -46,7 +46,7 @@ class Flattening:
         """Tell whether positions are being closed."""
         return self._process is not None
 
-    def take(self, request: Request, now: datetime) -> str:
+    def begin(self, request: Request, now: datetime) -> str:
         """Begin what a request asks for; return why it is refused, empty if it is not."""
         if self._start is None:
             return "this loop closes no positions"
@@ -138,7 +138,7 @@ def _wait(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -
     until = time.monotonic() + PATIENCE
     while any(one.status != "uncertain" for one in ledger.open_orders()) and time.monotonic() < until:
         now = datetime.now(UTC)
-        tell(follow(open_at(now), ledger, now), journal, now)
+        write_events(follow(open_at(now), ledger, now), journal, now)
         time.sleep(PAUSE / clock.SPEED)
 
 

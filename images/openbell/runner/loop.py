@@ -117,7 +117,7 @@ class Loop:
                 self._start(now, steady)
                 # What people ask for comes after what is due to the moment. Each order asks for itself whether it is halted.
                 self._obey_halt(now)
-                if not self.draining and self._requests.take(now):
+                if not self.draining and self._requests.accept(now):
                     self._start(now, steady)
                 self._unwritten.write_refusals(now)
                 self._beat(now, steady)
@@ -163,7 +163,7 @@ class Loop:
     # Deciding
 
     def _due(self, bot: Bot) -> None:
-        self._due_slots.take(bot, self._clock.now())
+        self._due_slots.queue(bot, self._clock.now())
 
     def _tend(self, now: datetime, steady: float) -> None:
         """Keep open orders followed and streams running."""

@@ -18,7 +18,7 @@ from openbell.runner.processes import RunProcess
 from openbell.runner.report import Failure
 from openbell.runner.run_setup import desk_of, open_for, open_ledger, publish_holdings
 from openbell.trading.brokers import BrokerError
-from openbell.trading.order_following import follow, tell
+from openbell.trading.order_following import follow, write_events
 
 ASK_EVERY = 5.0  # seconds between two questions to the ledger
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two questions to the broker; news shorten the pause again
@@ -67,7 +67,7 @@ def follow_to_the_end(manifest: Manifest, places: Paths, journal: Journal) -> Fa
         news = []
         with suppress(BrokerError):  # it cannot be asked now; the next question is asked later
             news = follow(open_at(now), ledger, now)
-        tell(news, journal, now)
+        write_events(news, journal, now)
         if news:
             publish_holdings(manifest, places, ledger)
         pause = FIRST_PAUSE if news else min(pause * STRETCH, LONGEST_PAUSE)

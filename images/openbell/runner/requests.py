@@ -37,7 +37,7 @@ class Requests:
         self._flattening = flattening
         self._version = -1
 
-    def take(self, now: datetime) -> bool:
+    def accept(self, now: datetime) -> bool:
         """Take the requests that have come; tell whether a run was queued."""
         version = self._control.requests_version()
         if version == self._version:
@@ -46,7 +46,7 @@ class Requests:
         for request in self._control.requests():
             # Remembered before it is obeyed: after a crash in between it does not run twice.
             self._control.done(request)
-            reason = self._flattening.take(request, now) if request.flatten else self._queue(request, now)
+            reason = self._flattening.begin(request, now) if request.flatten else self._queue(request, now)
             if reason:
                 self._unwritten.refuse(request, reason)
             elif not request.flatten:

@@ -12,7 +12,7 @@ from openbell.strategy.run_state import StrategyError
 from openbell.trading import targets
 from openbell.trading.brokers import PlacedOrder
 from openbell.trading.order_size import sizes_of
-from openbell.trading.targets import Trade, Wanted
+from openbell.trading.targets import TargetOrder, Trade
 from openbell.trading.waiting_orders import left_to_fill
 
 LEG = "target"  # of orders towards a target
@@ -92,11 +92,11 @@ class TargetContext(OrderContext):
                 )
         return found
 
-    def _wanted(self, symbol: str, target: Decimal) -> Wanted:
+    def _wanted(self, symbol: str, target: Decimal) -> TargetOrder:
         waiting = [one for one in self._ledger.open_orders() if one.bot == self.bot and one.symbol == symbol]
         adds = left_to_fill(waiting, "buy") - left_to_fill(waiting, "sell")
         held = self._ledger.position(self.bot, symbol, takes=symbol in self.symbols).quantity
-        return Wanted(symbol, target, held, adds, decimal(self.price(symbol)), sizes_of(self._broker, symbol))
+        return TargetOrder(symbol, target, held, adds, decimal(self.price(symbol)), sizes_of(self._broker, symbol))
 
     def _trade(self, trade: Trade, reason: str, event: str, placed: dict[str, PlacedOrder]) -> None:
         if not trade.side:

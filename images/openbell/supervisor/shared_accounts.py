@@ -34,5 +34,5 @@ class SharedAccounts:
                 others = known if len(known) == len(beside) else None
                 before, at = self._told.get(name, (None, datetime.min.replace(tzinfo=now.tzinfo)))
                 if others != before or not timedelta(0) <= now - at < AGAIN:
-                    account_shares.tell(self._control, name, others, now)
+                    account_shares.write(self._control, name, others, now)
                     self._told[name] = others, now

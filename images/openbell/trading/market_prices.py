@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from openbell import calendars
 from openbell.trading.limits import is_usable
 from openbell.trading.markets import Bar, Bars, Market, MarketError, timeframes
-from openbell.trading.price_comparison import Prices, single, whole
+from openbell.trading.price_comparison import Prices, closed_bar, single
 
 TIMEFRAMES = ("1m", "15m", "1h", "1d")  # the finest that the market has and that reaches back far enough is taken
 MOST = 400  # bars of one question
@@ -38,7 +38,7 @@ def since(market: Market, symbol: str, seen: datetime, at: datetime, *, extended
         newest = max(newest, bar.timestamp)
         opened = bar.timestamp - length
         is_outside = extended and all(is_closed(market, symbol, one) for one in (opened, bar.timestamp - _MOMENT))
-        yield whole(bar, opened)._replace(is_extended=is_outside)
+        yield closed_bar(bar, opened)._replace(is_extended=is_outside)
     try:
         price = market.price(symbol, at)
     except MarketError:

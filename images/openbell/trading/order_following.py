@@ -42,7 +42,7 @@ def follow(broker: Broker, ledger: Ledger, now: datetime) -> list[OrderRecord]:
     return news
 
 
-def tell(news: Iterable[OrderRecord], journal: Journal, now: datetime) -> None:
+def write_events(news: Iterable[OrderRecord], journal: Journal, now: datetime) -> None:
     """Write one event `order` for each order of which there is something new."""
     for one in news:
         is_bad = one.status in {"rejected", "expired", "lost", "uncertain"}

@@ -44,7 +44,7 @@ def first_of(at: datetime, bar: Bar, moment: str = "") -> Prices:
     return Prices(at, *(bar.open,) * 4, bar.volume, moment, bar.timestamp, is_first=True)
 
 
-def whole(bar: Bar, opened: datetime, moment: str = "", *, is_followed: bool = False) -> Prices:
+def closed_bar(bar: Bar, opened: datetime, moment: str = "", *, is_followed: bool = False) -> Prices:
     """Return what a bar that has closed tells."""
     return Prices(*bar, moment, bar.timestamp, opened=opened, is_followed=is_followed)
 

@@ -17,7 +17,7 @@ from openbell.trading import cash_following
 from openbell.trading.brokers import Broker, BrokerError, Position
 from openbell.trading.corporate_actions import CorporateAction, TellsCorporateActions
 from openbell.trading.order_checks import DIFFERENCES
-from openbell.trading.order_following import follow, tell
+from openbell.trading.order_following import follow, write_events
 from openbell.trading.waiting_orders import left_to_fill
 
 SELDOM = timedelta(seconds=10)  # runs that start together look once
@@ -193,9 +193,9 @@ def reconcile(
     ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
     news: list[OrderRecord] = []
     found = differences(broker, ledger, symbols, now, news, shared=shared)
-    tell(news, journal, now)
+    write_events(news, journal, now)
     cash = cash_following.book_new(broker, ledger, now)
-    actions = take_up(broker, ledger, found, now)
+    actions = apply_corporate_actions(broker, ledger, found, now)
     found = [one for one in found if not any(action.symbol == one.symbol for action in actions)]
     fees = [one for one in found if _is_fee(one)]
     found = [one for one in found if one not in fees]
@@ -217,7 +217,9 @@ def reconcile(
     return found
 
 
-def take_up(broker: Broker, ledger: Ledger, found: Iterable[Difference], now: datetime) -> list[CorporateAction]:
+def apply_corporate_actions(
+    broker: Broker, ledger: Ledger, found: Iterable[Difference], now: datetime
+) -> list[CorporateAction]:
     """Take up the splits and renames that explain differences to the last share, and return them."""
     found = tuple(found)
     if not found or not isinstance(broker, TellsCorporateActions):

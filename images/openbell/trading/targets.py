@@ -13,7 +13,7 @@ TRIES = 8
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TargetOrder:
     """What is wanted of one symbol, and what there is of it. Quantities are below zero if short."""
 
     symbol: str
@@ -40,12 +40,12 @@ class Trade:
     told: Mapping[str, object]  # the arithmetic, for the journal
 
 
-def sales(wanted: Iterable[Wanted], smallest: Decimal) -> list[Trade]:
+def sales(wanted: Iterable[TargetOrder], smallest: Decimal) -> list[Trade]:
     """Return what is to be sold. smallest: the value of a difference that is not worth an order, unless it closes a position."""
     return [_trade(one, one.difference, smallest) for one in wanted if one.difference < 0]
 
 
-def purchases(wanted: Iterable[Wanted], smallest: Decimal, cash: Decimal, costs: Costs = FREE) -> list[Trade]:
+def purchases(wanted: Iterable[TargetOrder], smallest: Decimal, cash: Decimal, costs: Costs = FREE) -> list[Trade]:
     """Return what is to be bought with this cash: where it is short, each purchase is smaller by the same part."""
     buys = [one for one in wanted if one.difference >= 0]
     part = _payable(buys, max(ZERO, cash), costs)
@@ -53,7 +53,7 @@ def purchases(wanted: Iterable[Wanted], smallest: Decimal, cash: Decimal, costs:
     return [_trade(one, one.difference * (part if one.target > 0 else 1), smallest, part) for one in buys]
 
 
-def _payable(buys: Iterable[Wanted], cash: Decimal, costs: Costs) -> Decimal:
+def _payable(buys: Iterable[TargetOrder], cash: Decimal, costs: Costs) -> Decimal:
     """Return which part of all purchases the cash pays. A smallest commission makes a smaller order dearer, so it is tried again."""
     opening = [one for one in buys if one.target > 0]
     part = Decimal(1)
@@ -65,13 +65,13 @@ def _payable(buys: Iterable[Wanted], cash: Decimal, costs: Costs) -> Decimal:
     return part
 
 
-def _paid(one: Wanted, quantity: Decimal, costs: Costs) -> Decimal:
+def _paid(one: TargetOrder, quantity: Decimal, costs: Costs) -> Decimal:
     """Return the cash that a purchase may take."""
     amount = quantity * costs.slipped(one.price, "buy") * (1 + CUSHION)
     return amount + costs.commission_of(quantity, amount)
 
 
-def _trade(one: Wanted, difference: Decimal, smallest: Decimal, part: Decimal = Decimal(1)) -> Trade:
+def _trade(one: TargetOrder, difference: Decimal, smallest: Decimal, part: Decimal = Decimal(1)) -> Trade:
     told: dict[str, object] = {
         "target_qty": float(one.target),
         "held_qty": float(one.held),

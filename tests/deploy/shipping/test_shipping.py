@@ -142,7 +142,7 @@ def test_a_change_leaves_the_local_engine_by_push_and_leaves_no_name_there(
     engine: docker.DockerClient, blocks: Blocks, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`docker save` would write the whole image; the names that the push needs are taken away."""
-    monkeypatch.setattr(export_save, "take", never)
+    monkeypatch.setattr(export_save, "export", never)
     reference = blocks.build("app", ("one", 2000), ("two", 2000))
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
     there = HostImages(chains=frozenset({(layers[0],)}))
@@ -191,7 +191,7 @@ def test_after_the_first_deploy_the_engine_has_packed_what_the_next_needs(
         begin.set()
         assert done.wait(60)
     monkeypatch.setattr(export_push, "LIMIT", MEGABYTE)  # the base would be more
-    monkeypatch.setattr(export_save, "take", never)
+    monkeypatch.setattr(export_save, "export", never)
     blocks.build("app", ("other", 100), base="base")
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
     with transfer.prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:

@@ -10,7 +10,7 @@ import pytest
 
 from openbell.backtest.figures import (
     Figures,
-    beside,
+    against,
     by_month,
     drawdown_periods,
     drawdowns,
@@ -124,7 +124,7 @@ def test_beta_and_alpha_are_those_of_empyrical(seed: int) -> None:
     curve, held = random_curves(seed)
     own, other = returns_of(curve, 100.0), returns_of(held, 100.0)
     alpha, beta = empyrical.alpha_beta(np.array(own.values), np.array(other.values), annualization=own.in_a_year)
-    found = beside(curve, held, 100.0)
+    found = against(curve, held, 100.0)
     assert found is not None
     assert [found.alpha, found.beta] == pytest.approx([alpha, beta])
     assert found.correlation == pytest.approx(np.corrcoef(own.values, other.values)[0, 1])

@@ -15,7 +15,7 @@ from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 from openbell.trading.markets.alpaca import AlpacaMarket, _is_in_session
-from openbell.trading.reconciliation import differences, take_up
+from openbell.trading.reconciliation import apply_corporate_actions, differences
 from openbell.trading.run_services import RunServices
 
 
@@ -244,7 +244,9 @@ def test_the_books_follow_the_paper_accounts_split(tmp_path: Path) -> None:
     market.current = 100.0
     found = differences(PaperBroker(tmp_path, market, monday), ledger, ["AAPL"], monday)
     assert [(one.ours, one.theirs) for one in found] == [(10.0, 100.0)]
-    assert [one.ratio for one in take_up(PaperBroker(tmp_path, market, monday), ledger, found, monday)] == [Decimal(10)]
+    assert [
+        one.ratio for one in apply_corporate_actions(PaperBroker(tmp_path, market, monday), ledger, found, monday)
+    ] == [Decimal(10)]
     position = ledger.position("bot", "AAPL")
     assert (position.quantity, position.cost) == (Decimal(100), Decimal(10_000))
     ledger.close()

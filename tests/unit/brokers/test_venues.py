@@ -39,36 +39,36 @@ def clock() -> Seconds:
 def test_a_burst_goes_through_and_then_a_steady_rate(tmp_path: Path, clock: Seconds) -> None:
     """Sixty a minute, three at once: the fourth waits a second, the fifth two; a pause gives room again."""
     gate = RateLimiter(tmp_path / "rate", 60, 3, clock)
-    assert [gate.take(10) for _ in range(5)] == [0, 0, 0, 1, 2]
+    assert [gate.reserve(10) for _ in range(5)] == [0, 0, 0, 1, 2]
     clock.now += 60
-    assert [gate.take(10) for _ in range(4)] == [0, 0, 0, 1]
+    assert [gate.reserve(10) for _ in range(4)] == [0, 0, 0, 1]
 
 
 def test_processes_share_the_rate(tmp_path: Path, clock: Seconds) -> None:
     """Another gate on the same file, as another run has it, stands behind the first."""
-    assert RateLimiter(tmp_path / "rate", 60, 1, clock).take(10) == 0
-    assert RateLimiter(tmp_path / "rate", 60, 1, clock).take(10) == 1
+    assert RateLimiter(tmp_path / "rate", 60, 1, clock).reserve(10) == 0
+    assert RateLimiter(tmp_path / "rate", 60, 1, clock).reserve(10) == 1
 
 
 def test_who_cannot_wait_takes_no_place(tmp_path: Path, clock: Seconds) -> None:
     """A refusal says how long it would take, and the next one does not wait behind it."""
     gate = RateLimiter(tmp_path / "rate", 60, 1, clock)
-    gate.take(10)
+    gate.reserve(10)
     with pytest.raises(BusyError, match=r"the next request may be sent in 1\.0 s, and the run has 0\.5 s left"):
-        gate.take(0.5)
-    assert gate.take(10) == 1
+        gate.reserve(0.5)
+    assert gate.reserve(10) == 1
 
 
 def test_a_hold_is_for_everybody_and_not_for_ever(tmp_path: Path, clock: Seconds) -> None:
     """What the venue has asked for holds; a machine that restarts begins anew."""
     gate = RateLimiter(tmp_path / "rate", 60, 5, clock)
     gate.hold(30)
-    assert RateLimiter(tmp_path / "rate", 60, 5, clock).take(60) == 30
+    assert RateLimiter(tmp_path / "rate", 60, 5, clock).reserve(60) == 30
     gate.hold(HOLD_LONGEST)
-    assert gate.take(1e6) == pytest.approx(HOLD_LONGEST)
+    assert gate.reserve(1e6) == pytest.approx(HOLD_LONGEST)
     clock.now = 1.0
     (tmp_path / "rate").write_bytes(b"\xff" * 3)
-    assert gate.take(0) == 0
+    assert gate.reserve(0) == 0
 
 
 @pytest.mark.parametrize("seconds, held", [(259_200, 259_200), (1e9, LONGEST_BAN)])
@@ -79,7 +79,7 @@ def test_a_ban_of_days_is_obeyed_to_its_end_and_said(
     RateLimiter(tmp_path / "rate", 60, 5, clock).hold(seconds)
     clock.now = 5.0
     with pytest.raises(BusyError, match="the venue has banned these requests until 20") as caught:
-        RateLimiter(tmp_path / "rate", 60, 5, clock).take(60)
+        RateLimiter(tmp_path / "rate", 60, 5, clock).reserve(60)
     assert caught.value.after == pytest.approx(held, abs=10)
 
 
@@ -93,16 +93,16 @@ def test_a_ban_of_a_clock_that_was_ahead_is_as_long_from_now_on(tmp_path: Path, 
     clock.now = 5.0
     for _ in range(2):
         with pytest.raises(BusyError) as caught:
-            RateLimiter(tmp_path / "rate", 60, 5, clock).take(60)
+            RateLimiter(tmp_path / "rate", 60, 5, clock).reserve(60)
         assert caught.value.after == pytest.approx(259_200, abs=60)
 
 
 def test_a_number_of_another_boot_does_not_count(tmp_path: Path, clock: Seconds) -> None:
     """The monotonic clock begins anew with the machine: what lies hours ahead was written before."""
     clock.now = 90_000.0
-    RateLimiter(tmp_path / "rate", 60, 1, clock).take(0)
+    RateLimiter(tmp_path / "rate", 60, 1, clock).reserve(0)
     clock.now = 5.0
-    assert RateLimiter(tmp_path / "rate", 60, 1, clock).take(0) == 0
+    assert RateLimiter(tmp_path / "rate", 60, 1, clock).reserve(0) == 0
 
 
 @dataclass

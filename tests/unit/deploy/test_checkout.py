@@ -68,7 +68,7 @@ def test_the_way_back_leads_to_where_one_was(origin: Path, to: str | None) -> No
     release(origin, "v0.2.0")
     before = checkout.position()
     go(to)
-    checkout.back(before)
+    checkout.restore(before)
     assert checkout.position() == before
     assert Path("version").read_text() == "v0.1.0"
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy import secrets
 from deploy.errors import CommandError
-from deploy.secrets import of
+from deploy.secrets import by_strategy
 from openbell.manifest import Manifest, load_named
 from tests.unit.strategy_file import BOT, TOP, write
 
@@ -26,21 +26,23 @@ def manifest(folder: Path, name: str, *secrets: str) -> Manifest:
 def test_each_strategy_gets_what_it_names(tmp_path: Path) -> None:
     """And nothing else of what is set."""
     manifests = [manifest(tmp_path, "a", "KEY"), manifest(tmp_path, "b", "KEY", "OTHER"), manifest(tmp_path, "c")]
-    found = of(manifests, {"KEY": "k", "OTHER": "o", "NOT_NAMED": "n"})
+    found = by_strategy(manifests, {"KEY": "k", "OTHER": "o", "NOT_NAMED": "n"})
     assert found == {"a": {"KEY": "k"}, "b": {"KEY": "k", "OTHER": "o"}}
 
 
 def test_a_secret_may_be_a_file(tmp_path: Path) -> None:
     """NAME_FILE is its path; the line end that editors leave is not part of it."""
     (tmp_path / "key").write_text("two\nlines\n")
-    assert of([manifest(tmp_path, "a", "KEY")], {"KEY_FILE": str(tmp_path / "key")}) == {"a": {"KEY": "two\nlines"}}
+    assert by_strategy([manifest(tmp_path, "a", "KEY")], {"KEY_FILE": str(tmp_path / "key")}) == {
+        "a": {"KEY": "two\nlines"}
+    }
 
 
 def test_what_is_missing_is_named_at_once(tmp_path: Path) -> None:
     """All of it, with who wants it and what to do."""
     manifests = [manifest(tmp_path, "a", "KEY", "OTHER"), manifest(tmp_path, "b", "KEY")]
     with pytest.raises(CommandError) as caught:
-        of(manifests, {"OTHER": ""})
+        by_strategy(manifests, {"OTHER": ""})
     assert str(caught.value) == (
         "without a value: KEY (named by strategies/a/strategy.toml), OTHER (named by strategies/a/strategy.toml), "
         "KEY (named by strategies/b/strategy.toml): set NAME, NAME_FILE or NAME_COMMAND in .env or the environment"
@@ -50,7 +52,7 @@ def test_what_is_missing_is_named_at_once(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """With the reason, and without its content."""
     with pytest.raises(CommandError, match=r"KEY_FILE: /nowhere/key cannot be read: No such file or directory"):
-        of([manifest(tmp_path, "a", "KEY")], {"KEY_FILE": "/nowhere/key"})
+        by_strategy([manifest(tmp_path, "a", "KEY")], {"KEY_FILE": "/nowhere/key"})
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_secret_may_be_what_a_command_prints(tmp_path: Path, command: str, expected: str) -> None:
     """NAME_COMMAND is run without a shell; the one line end behind its output is not part of the secret."""
     values = {**PATH, "KEY_COMMAND": command}
-    assert of([manifest(tmp_path, "a", "KEY")], values) == {"a": {"KEY": expected}}
+    assert by_strategy([manifest(tmp_path, "a", "KEY")], values) == {"a": {"KEY": expected}}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_command_that_fails_is_one_line_without_its_output(
     if command.startswith("sleep"):
         monkeypatch.setattr(secrets, "PATIENCE", 0.1)
     with pytest.raises(CommandError) as caught:
-        of([manifest(tmp_path, "a", "KEY")], {**PATH, "KEY_COMMAND": command})
+        by_strategy([manifest(tmp_path, "a", "KEY")], {**PATH, "KEY_COMMAND": command})
     assert str(caught.value) == expected
 
 

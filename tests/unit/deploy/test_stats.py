@@ -1,6 +1,6 @@
 """What containers take, from the engine's answers."""
 
-from deploy.container_stats import ContainerStats, Usage, shown, usage
+from deploy.container_stats import ContainerStats, Usage, table, usage
 from deploy.hosts.facts import Facts
 
 LISTED = {"Id": "a1", "State": "running", "Labels": {"com.docker.compose.service": "pulse"}, "SizeRw": 2 * 2**20}
@@ -39,7 +39,7 @@ def test_everything_is_in_one_text() -> None:
     """Containers, volumes, and what the machine has left."""
     facts = Facts(memory=2**30, memory_available=600 * 2**20, disk=20 * 2**30, disk_free=15 * 2**30)
     unlimited = Usage("supervisor", 60 * 2**20, 0, 0.04, 9, 0, 0)
-    assert shown(ContainerStats((PULSE, unlimited), {"openbell_journal": 3 * 2**19}), facts).splitlines() == [
+    assert table(ContainerStats((PULSE, unlimited), {"openbell_journal": 3 * 2**19}), facts).splitlines() == [
         "SERVICE     MEMORY   LIMIT     CPU    PROCESSES  RESTARTS  DISK",
         "pulse       20.0 MB  256.0 MB  40.0%  4          3         2.0 MB",
         "supervisor  60.0 MB  none      0.0%   9          0         0.0 MB",

@@ -43,7 +43,7 @@ class Closing:
     def ask(self, after: timedelta = timedelta(0), age: timedelta = timedelta(0)) -> str:
         """Return why a request is refused that is so old, so long after NOW."""
         now = NOW + after
-        return self.flattening.take(Request("r", "", "page", now - age, flatten=True), now)
+        return self.flattening.begin(Request("r", "", "page", now - age, flatten=True), now)
 
 
 def test_it_is_one_process_at_a_time() -> None:

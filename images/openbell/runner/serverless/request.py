@@ -16,13 +16,13 @@ class AskedWrongError(ValueError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class FunctionRequest:
     """A question. Without a bot it is for all slots that are due."""
 
     bot: Bot | None = None  # with the symbols and parameters that this one run is to have
 
 
-def understand(manifest: Manifest, body: object) -> Asked:
+def understand(manifest: Manifest, body: object) -> FunctionRequest:
     """Return what a call asks for; AskedWrongError if a key is unknown or a value has the wrong type."""
     if not isinstance(body, Mapping):
         _refuse("the body", body, f"a JSON object with {_listed(KEYS)}")
@@ -33,14 +33,14 @@ def understand(manifest: Manifest, body: object) -> Asked:
     if trigger == SCHEDULE:
         if len(body) > 1:
             _refuse("trigger", trigger, "no other key beside it: a schedule runs what is due")
-        return Asked()
+        return FunctionRequest()
     if trigger != "manual":
         _refuse("trigger", trigger, f'"{SCHEDULE}" or "manual"')
     bot = _bot(manifest, body)
     # A call that says nothing is not meant for a strategy: a probe, a browser, a message without content.
     if body.keys().isdisjoint(SAYS_WHAT):
         _refuse("the body", None, f'one of {_listed(SAYS_WHAT)}, as in {{"trigger": "{SCHEDULE}"}}')
-    return Asked(bot)
+    return FunctionRequest(bot)
 
 
 def _bot(manifest: Manifest, body: Mapping[str, object]) -> Bot:

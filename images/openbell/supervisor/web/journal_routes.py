@@ -11,7 +11,7 @@ from starlette.routing import Route
 from openbell.journal import instant, stamp
 from openbell.supervisor.web.bot_list import LONGEST_TEXT
 from openbell.supervisor.web.dependencies import Dependencies
-from openbell.supervisor.web.journal_search import MOST_LINES, Filters, Found, export_command, search, whole_day
+from openbell.supervisor.web.journal_search import MOST_LINES, Filters, SearchResult, export_command, search, whole_day
 from openbell.supervisor.web.request_params import YEARS, integer, iso_date, reject_unknown
 from openbell.supervisor.web.time_routes import Show
 
@@ -76,7 +76,7 @@ class JournalRoutes:
         headers = {"Content-Disposition": f'attachment; filename="journal-{day}.jsonl"'}
         return StreamingResponse(lines, media_type="application/jsonl", headers=headers)
 
-    def _found(self, request: Request, limit: int) -> Found:
+    def _found(self, request: Request, limit: int) -> SearchResult:
         now, day = self._dependencies.now(), iso_date(request, "day")
         until = _moment(request, "at") or now + _AHEAD
         if day is not None:

@@ -63,7 +63,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The lines that were found, newest first; is_cut: not all was searched, `searched_to` says how far back."""
 
     lines: Sequence[Line]
@@ -72,7 +72,9 @@ class Found:
     searched_to: datetime | None = None
 
 
-def search(root: Path, strategies: Sequence[str], filters: Filters, until: datetime, limit: int = MOST_LINES) -> Found:
+def search(
+    root: Path, strategies: Sequence[str], filters: Filters, until: datetime, limit: int = MOST_LINES
+) -> SearchResult:
     """Return the newest lines up to `until` that are wanted; OSError if a journal cannot be read."""
     room = MOST_BYTES // max(1, len(strategies))
     reaches: list[datetime] = []
@@ -85,8 +87,8 @@ def search(root: Path, strategies: Sequence[str], filters: Filters, until: datet
     for line in newest:
         lines.append(line)
         if len(lines) > limit:
-            return Found(lines[:limit], has_more=True)
-    return Found(lines, has_more=False, is_cut=bool(reaches), searched_to=max(reaches, default=None))
+            return SearchResult(lines[:limit], has_more=True)
+    return SearchResult(lines, has_more=False, is_cut=bool(reaches), searched_to=max(reaches, default=None))
 
 
 def _backwards(folder: Path, filters: Filters, until: datetime, room: int, reaches: list[datetime]) -> Iterator[Line]:

@@ -58,7 +58,7 @@ class AlpacaBroker:
 
     def account(self) -> Account:
         """Return cash and equity."""
-        with _told():
+        with _broker_errors():
             answer = self._ask(lambda client: client.get_account())
             power = answer.get("buying_power")
             told = (float(answer["cash"]), str(answer["currency"]), float(answer["equity"]))
@@ -66,33 +66,33 @@ class AlpacaBroker:
 
     def sizes(self, symbol: str) -> SizeRules:
         """Return the rules for quantities and prices of a symbol."""
-        with _told():
+        with _broker_errors():
             return alpaca_assets.sizes(self._desk, symbol)
 
     def positions(self) -> dict[str, Position]:
         """Return the open positions; a short one has a quantity below zero."""
-        with _told():
+        with _broker_errors():
             answer = self._ask(lambda client: client.get_all_positions())
             return {position.symbol: position for position in map(position_of, answer)}
 
     def corporate_actions(self, symbols: Iterable[str], since: date) -> list[CorporateAction]:
         """Return the splits and renames of shares from that day on."""
-        with _told():
+        with _broker_errors():
             return alpaca_actions.ask(self._desk, symbols, since, self._at.date())
 
     def cash_entries(self, since: date) -> list[CashEntry]:
         """Return the dividends that were booked on that day or later."""
-        with _told():
+        with _broker_errors():
             return alpaca_activities.dividends(self._desk, since, self._at.date())
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order of that id as it is now, or None."""
-        with _told():
+        with _broker_errors():
             return self._find(client_order_id)
 
     def submit(self, order: Order) -> PlacedOrder:
         """Send `order` for the next price, wait a moment for it to fill, and return it as far as it has come."""
-        with _told():
+        with _broker_errors():
             try:
                 placed = self._send(order)
             except DuplicateError as duplicate:
@@ -112,7 +112,7 @@ class AlpacaBroker:
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel what is not filled yet of the order of that id."""
-        with _told():
+        with _broker_errors():
             placed = self._find(client_order_id)
             if placed is None or placed.status in FINAL:
                 state = "is not known" if placed is None else f"is {placed.status} already"
@@ -131,7 +131,7 @@ class AlpacaBroker:
 
     def replace(self, order: Order) -> PlacedOrder:
         """Change what waits of an order at the venue, which goes on with it under a new id of its own."""
-        with _told():
+        with _broker_errors():
             placed = self._find(order.client_order_id)
             if placed is None or placed.status in FINAL:
                 state = "is not known" if placed is None else f"is {placed.status} already"
@@ -238,7 +238,7 @@ class AlpacaBroker:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _broker_errors() -> Iterator[None]:
     """Turn what went wrong at the venue into a BrokerError; an answer without a field that it must have is no answer."""
     try:
         yield

@@ -64,7 +64,7 @@ class ExchangeBroker:
 
     def account(self) -> Account:
         """Return the cash in the quote currency of the strategy's first symbol, and the worth of it and of its coins."""
-        with self._told():
+        with self._broker_errors():
             quote = self._quote()
             total = self._totals()
             coins = {symbol: held for symbol, held in self._held(total).items() if symbol.endswith(f"/{quote}")}
@@ -75,17 +75,17 @@ class ExchangeBroker:
 
     def sizes(self, symbol: str) -> SizeRules:
         """Return the exchange's steps and smallest orders of a symbol."""
-        with self._told():
+        with self._broker_errors():
             return self._venue().sizes(symbol)
 
     def positions(self) -> dict[str, Position]:
         """Return what is held of the coins of the strategy's symbols; what they cost an exchange does not say."""
-        with self._told():
+        with self._broker_errors():
             return {symbol: Position(symbol, held, 0.0) for symbol, held in self._held(self._totals()).items()}
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order of that id, or None once it is certain that it has not arrived and will not."""
-        with self._told():
+        with self._broker_errors():
             intent = self._desk.intended(client_order_id)
             if intent is None:
                 return None
@@ -101,7 +101,7 @@ class ExchangeBroker:
 
     def submit(self, order: Order) -> PlacedOrder:
         """Send `order` for the next price, wait a moment for it to fill, and return it as far as it has come."""
-        with self._told():
+        with self._broker_errors():
             try:
                 quantity = self._quantity(order)
             except RefusedError as refused:
@@ -126,7 +126,7 @@ class ExchangeBroker:
             state = "is not known" if placed is None else f"is {placed.status} already"
             msg = f"order {client_order_id} {state} and cannot be cancelled"
             raise BrokerError(msg)
-        with self._told():
+        with self._broker_errors():
             exchange_search.cancel(self._venue(), placed.order_id, placed.symbol)
 
     def _venue(self) -> Venue:
@@ -275,7 +275,7 @@ class ExchangeBroker:
         time.sleep(max(0.0, min(seconds, self._desk.remaining())))
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _broker_errors(self) -> Iterator[None]:
         try:
             yield
         except BrokerError:

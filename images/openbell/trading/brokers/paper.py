@@ -220,7 +220,7 @@ class PaperBroker:
         """Take up splits and dividends of what is held; orders that wait for a price from before a split end."""
         today = self._at.astimezone(NEW_YORK).date()
         with self._connection() as connection:
-            told, was_asked = paper_actions.told(connection, self._market, self._strategy, today, self._at)
+            told, was_asked = paper_actions.announced(connection, self._market, self._strategy, today, self._at)
             if not was_asked and not paper_actions.pending(connection, told, today):
                 return
         with self._book() as (connection, book):

@@ -50,7 +50,7 @@ def asked_until(connection: sqlite3.Connection) -> dict[str, date]:
     return {symbol: max(day, date.fromisoformat(asked.get(symbol, day.isoformat()))) for symbol, day in since.items()}
 
 
-def told(
+def announced(
     connection: sqlite3.Connection, market: Market, strategy: Path | None, today: date, at: datetime
 ) -> tuple[list[CorporateAction], bool]:
     """Return what the strategy's file and, once a day, the market tell, and whether the market was asked."""

@@ -44,7 +44,7 @@ class AlpacaMarket:
 
     def quote(self, symbol: str, at: datetime) -> Quote:
         """Return the newest bid, ask and trade."""
-        with _told():
+        with _market_errors():
             answer, last = self._latest_quote(symbol).get(symbol), self.price(symbol, at)
         if answer is None:
             msg = f"Alpaca has no quote of {symbol}"
@@ -59,7 +59,7 @@ class AlpacaMarket:
         if count < 1:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
-        with _told():
+        with _market_errors():
             rows = self._rows(symbol, timeframe, at - _reach(bar, count, symbol), at, adjusted=adjusted)
             bars = [_bar(row, bar, symbol) for row in rows]
             if not extended and bar < timeframes.DAY and "/" not in symbol:
@@ -72,7 +72,7 @@ class AlpacaMarket:
     def between(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> Bars:
         """Return the adjusted bars that closed after `start` and until `end`, of shares those outside of sessions too."""
         bar = _length(timeframe)
-        with _told():
+        with _market_errors():
             # A day's bar opens at midnight and closes with the session.
             rows = self._rows(symbol, timeframe, start - bar, end, adjusted=True)
             bars = [_bar(row, bar, symbol) for row in rows]
@@ -80,7 +80,7 @@ class AlpacaMarket:
 
     def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
         """Return the price of the newest trade."""
-        with _told():
+        with _market_errors():
             answer = self._latest(symbol)
         if symbol not in answer:
             msg = f"Alpaca has no price of {symbol}"
@@ -101,7 +101,7 @@ class AlpacaMarket:
 
     def corporate_actions(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
         """Return the splits and dividends of shares in these days, for an account that fills orders itself."""
-        with _told():
+        with _market_errors():
             told = alpaca_actions.ask(self._desk, symbols, since, at.astimezone(_NEW_YORK).date())
         return [one for one in told if not one.named]
 
@@ -219,7 +219,7 @@ def _closed(opened: datetime, length: timedelta, symbol: str) -> datetime:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _market_errors() -> Iterator[None]:
     try:
         yield
     except VenueError as error:

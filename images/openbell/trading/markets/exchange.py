@@ -38,7 +38,7 @@ class ExchangeMarket:
     def between(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> Bars:
         """Return the bars that closed after `start` and until `end`, by the exchange's clock and by ours."""
         length = _length(timeframe)
-        with self._told():
+        with self._market_errors():
             venue = self._venue()
             _see_that_it_is_there(venue, symbol)
             rows = self._rows(venue, symbol, timeframe, start - length, end - length)
@@ -66,7 +66,7 @@ class ExchangeMarket:
 
     def quote(self, symbol: str, at: datetime) -> Quote:  # noqa: ARG002 - as for the price
         """Return the newest bid, ask and trade."""
-        with self._told():
+        with self._market_errors():
             venue = self._venue()
             _see_that_it_is_there(venue, symbol)
             told = venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))
@@ -77,7 +77,7 @@ class ExchangeMarket:
 
     def price(self, symbol: str, at: datetime) -> float:  # noqa: ARG002 - the price of today's market is the newest
         """Return the price of the newest trade."""
-        with self._told():
+        with self._market_errors():
             venue = self._venue()
             _see_that_it_is_there(venue, symbol)
             ticker = venue.calls.ask(lambda: venue.client.fetch_ticker(symbol))
@@ -95,7 +95,7 @@ class ExchangeMarket:
         return Venue(self._name, self._desk, sandbox=False)  # a sandbox's prices are its own inventions
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _market_errors(self) -> Iterator[None]:
         try:
             yield
         except VenueError as error:

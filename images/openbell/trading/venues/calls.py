@@ -64,7 +64,7 @@ class Calls:
 
     def _once(self, call: Callable[[], T], before: Callable[[], None] = lambda: None) -> T:
         try:
-            time.sleep(self.gate.take(self.remaining() - RESERVE))
+            time.sleep(self.gate.reserve(self.remaining() - RESERVE))
         except BusyError as busy:
             raise TooLongError(str(busy)) from None
         before()

@@ -32,7 +32,7 @@ class RateLimiter:
         self._ahead = (burst - 1) * self._interval
         self._clock = clock
 
-    def take(self, patience: float) -> float:
+    def reserve(self, patience: float) -> float:
         """Take the next place and return in how many seconds it is; BusyError, without a place, if that is beyond `patience`."""
         self._obey_ban()
         with _Number(self._path) as number:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy import container_stats, processes, target
 from deploy.capacity import command, fit
-from deploy.capacity.fit import refusal, shown
+from deploy.capacity.fit import refusal, table
 from deploy.capacity.memory_needs import (
     ENGINE,
     HOSTED,
@@ -103,7 +103,7 @@ def test_what_fits() -> None:
     """Seven strategies and a machine of 1 GB."""
     found = fit.plan(portfolio(), facts(GB, 800 * MB), 0, 0)
     assert refusal(found) == ""
-    memory, needed, limits = shown(found, "vps").splitlines()[-3:]
+    memory, needed, limits = table(found, "vps").splitlines()[-3:]
     assert memory == "Memory of vps: 1.0 GB, of which 224 MB are taken by others, the engine among them"
     assert needed == "Needed: 217 MB (with 7 MB of the engine's for each container); free then: 583 MB, 56 %"
     assert limits.startswith("Limits: 1.8 GB together, which is more than there is: ")

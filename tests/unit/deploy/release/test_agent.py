@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.remote import look
+from deploy.remote import host_queries
 from deploy.remote.docker_client import Answer, DockerClient
 from deploy.remote.records import Records
 from deploy.ssh import program
@@ -214,7 +214,7 @@ def test_a_server_of_before_goes_on(tmp_path: Path) -> None:
     (root / "transactions" / "20261102-000000-bbbb" / "pid").write_text("999999999\n")
     (root / "transactions" / "20261102-000000-bbbb" / "state").write_text("ended succeeded \n")
     records = Records(root)
-    found = look.state(records, NoContainers(), "bells")
+    found = host_queries.state(records, NoContainers(), "bells")
     assert [one["sequence"] for one in found["releases"]] == [0, 0]
     assert (found["current"], found["untold"]["state"]) == ("20261102-000000-bbbb", "ended succeeded ")
     (root / "releases" / "20251231-000000-cccc").mkdir()  # made by a laptop whose clock is behind

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.errors import CommandError
 from deploy.release.host_state import HostState, Running
-from deploy.release.plan import back, plan, renamed, taken
+from deploy.release.plan import plan, renamed, rollback_release, taken
 from deploy.release.release import Release
 from tests.unit.deploy.release.releases import host, record, release
 
@@ -74,8 +74,8 @@ def test_a_rollback_goes_to_the_release_before() -> None:
     """Of three, the one in the middle runs: the first is before it; TO= takes any."""
     first, last = release("20261001-000000-0000"), release("20261201-000000-ffff")
     there = HostState({}, (first, OLD, last), OLD)
-    assert back(there, None) == first
-    assert back(there, last.id) == last
+    assert rollback_release(there, None) == first
+    assert rollback_release(there, last.id) == last
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_rollback_goes_to_the_release_before() -> None:
 def test_a_rollback_to_nowhere_says_why(there: HostState, to: str | None, said: str) -> None:
     """One line."""
     with pytest.raises(CommandError, match=said):
-        back(there, to)
+        rollback_release(there, to)
 
 
 def test_strategies_move_into_one_container() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.audit import shown
+from deploy.audit import table
 from deploy.release import host_state, plan
 from deploy.release.host_state import HostState, Running
 from deploy.release.transaction import parse
-from deploy.remote import look
+from deploy.remote import host_queries
 from deploy.remote.docker_client import Answer
 from deploy.remote.plan import TransactionPlan
 from deploy.remote.prune import prune
@@ -31,7 +31,7 @@ def records(tmp_path: Path) -> Records:
 
 def seen(records: Records) -> HostState:
     """Return what today's commands make of them, on a server where the second release runs."""
-    there = host_state.parse(json.dumps(look.state(records, FakeEngine().client(), "bells")))
+    there = host_state.parse(json.dumps(host_queries.state(records, FakeEngine().client(), "bells")))
     assert there.current
     running = {name: Running(name, "running", one.fingerprint) for name, one in there.current.services.items()}
     return replace(there, containers=running)
@@ -53,7 +53,7 @@ def test_its_releases_are_listed_in_their_order(records: Records) -> None:
 def test_a_rollback_leads_to_the_release_before(records: Records) -> None:
     """Only the strategy that differs is touched."""
     there = seen(records)
-    back = plan.back(there, None)
+    back = plan.rollback_release(there, None)
     assert back.id == FIRST
     assert plan.plan(back, there).recreate == {"fives": "changed: image"}
 
@@ -71,7 +71,7 @@ def test_the_next_release_is_the_newest_and_an_old_one_keeps_its_place(records: 
 def test_how_its_last_deployment_ended_is_told_if_nobody_was(records: Records) -> None:
     """Its state has the form of today's."""
     (records.root / "transactions" / SECOND / "told").unlink()
-    untold = host_state.parse(json.dumps(look.state(records, FakeEngine().client(), "bells"))).untold
+    untold = host_state.parse(json.dumps(host_queries.state(records, FakeEngine().client(), "bells"))).untold
     assert untold
     assert (untold.transaction, parse(untold.state).outcome) == (SECOND, "succeeded")
 
@@ -79,7 +79,7 @@ def test_how_its_last_deployment_ended_is_told_if_nobody_was(records: Records) -
 def test_its_audit_is_shown(records: Records) -> None:
     """Beside what is added to it."""
     records.audit({"action": "pause", "bot": "daily", "by": "alice@laptop", "host": "vps", "outcome": "succeeded"})
-    lines = shown(records.audit_file.read_text()).splitlines()
+    lines = table(records.audit_file.read_text()).splitlines()
     assert [line.split("  ")[1] for line in lines[1:]] == [
         f"deploy {FIRST} daily,fives,supervisor",
         f"deploy {SECOND} fives",
