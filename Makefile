@@ -232,6 +232,12 @@ deploy: ## Deploy between two runs, and roll back on failure: HOST=vps or HOST=a
 	@scripts/docker-ready
 	$(deploy) deploy
 
+.PHONY: move
+move: ## Let a strategy run on another of the hosts that share a database, between two runs: STRATEGY= HOST=b
+	$(call need,STRATEGY,ma_crossover)
+	$(call need,HOST,b)
+	$(deploy) move
+
 .PHONY: move-to
 move-to: ## Bring strategies with all that they know from this machine, or from another server, to a server: HOST=new [FROM=old]
 	$(call need,HOST,vps)
@@ -330,7 +336,7 @@ test-mutants: ## Change the code of the order path, limits, positions and recove
 test-hosts: ## Simulate 5,000 histories of several hosts, then kill and freeze real loops on a real PostgreSQL: [SEED=1]
 	@scripts/python-ready dev
 	@$(python) -m tests.hosts.simulation --seed "$${SEED:-1}" --seeds 5000
-	@OPENBELL_TEST_HOSTS=whole $(python) -m pytest -q -s tests/hosts
+	@$(python) -m pytest -q -s tests/hosts
 
 .PHONY: test-ported
 test-ported: ## Build an image of each ported strategy, kill its container in the middle of a year, and compare the books (minutes)

@@ -239,6 +239,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         Variable("TO", "0.2.0", read=_version, allowed="a version such as 0.2.0, a branch or a commit"),
         DRY_RUN,
     ),
+    "move": (STRATEGY, Variable("HOST", "b", required=True)),
     "move-to": (SERVER, Variable("FROM", "old", attribute="source")),
     "rollback": (SERVER, Variable("TO", "20261121-101251-ba2a"), DRY_RUN, WAIT),
     "releases": (SERVER,),

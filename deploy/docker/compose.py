@@ -211,6 +211,16 @@ def owners() -> Inside:
     return Inside(SUPERVISOR, ("owners",))
 
 
+def move(strategy: str, host: str) -> Inside:
+    """Let a strategy run on another of the hosts that share a database."""
+    return Inside(SUPERVISOR, ("move", strategy, host))
+
+
+def place(wanted: str) -> Inside:
+    """Give strategies homes and standbys among hosts. wanted: hosts, needs and what is fixed, as JSON."""
+    return Inside(SUPERVISOR, ("place", wanted))
+
+
 def alert_test() -> Inside:
     """Send one message to each channel, from where alerts are sent."""
     return Inside(SUPERVISOR, ("alert-test",))

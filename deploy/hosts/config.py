@@ -20,12 +20,12 @@ KEYS: Mapping[str, str] = {
     if key not in _HERE_ONLY
 }
 _FOLDER = "folder"
+_PLACES = ("home", "standby")  # the strategies that rather run there, where hosts share a database
 
 
 def find(name: str, settings: Settings, file: Path | None = None) -> Host:
     """Return the host of that name with its settings; Problem names the file and key that are wrong."""
-    own = strategies_folder() / FILE.name
-    file = file or (own if own.is_file() else FILE)
+    file = file or default_file()
     entries = {entry: _entry(entry, values, file) for entry, values in _load(file).items()}
     values = entries.get(name, {})
     return Host(
@@ -35,8 +35,30 @@ def find(name: str, settings: Settings, file: Path | None = None) -> Host:
         project=values.get("COMPOSE_PROJECT_NAME", settings.project),
         bind=values.get("OPENBELL_BIND", settings.bind),
         port=int(values.get("OPENBELL_PORT", settings.port)),
-        environment={key: value for key, value in values.items() if key != _FOLDER},
+        environment={key: value for key, value in values.items() if key not in {_FOLDER, *_PLACES}},
     )
+
+
+def places(file: Path | None = None) -> dict[str, tuple[str, str]]:
+    """Return the home and the standby of each strategy that has one in the file, empty where none is named."""
+    file = file or default_file()
+    found: dict[str, tuple[str, str]] = {}
+    for host, values in _load(file).items():
+        entry = _entry(host, values, file)
+        for number, key in enumerate(_PLACES):
+            for strategy in entry.get(key, "").split():
+                here = found.get(strategy, ("", ""))
+                if host in here or here[number]:
+                    msg = f"{file}: {host}.{key}: {strategy} has a {key if here[number] else 'place'} already"
+                    raise CommandError(msg)
+                found[strategy] = (host, here[1]) if key == "home" else (here[0], host)
+    return found
+
+
+def default_file() -> Path:
+    """Return the file beside the user's own strategies, or the kit's."""
+    own = strategies_folder() / FILE.name
+    return own if own.is_file() else FILE
 
 
 def _load(file: Path) -> Mapping[str, object]:
@@ -59,9 +81,12 @@ def _entry(name: str, values: object, file: Path) -> dict[str, str]:
     found = {}
     for key, value in values.items():
         where = f"{file}: {name}.{key}"
-        if key != _FOLDER and key not in KEYS:
-            msg = f"{where}: an unknown key; known: {', '.join((_FOLDER, *KEYS))}"
+        if key not in {_FOLDER, *_PLACES, *KEYS}:
+            msg = f"{where}: an unknown key; known: {', '.join((_FOLDER, *_PLACES, *KEYS))}"
             raise CommandError(msg)
+        if key in _PLACES:
+            found[key] = " ".join(_strategies(where, value))
+            continue
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             msg = f"{where}: found {_shown(value)}; allowed: a text or a number"
             raise CommandError(msg)
@@ -71,6 +96,13 @@ def _entry(name: str, values: object, file: Path) -> dict[str, str]:
             raise CommandError(msg)
         found[KEYS.get(key, key)] = str(value)
     return found
+
+
+def _strategies(where: str, value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one.isidentifier() for one in value):
+        msg = f'{where}: found {_shown(value)}; allowed: a list of strategies such as ["ma_crossover", "pulse"]'
+        raise CommandError(msg)
+    return value
 
 
 def _folder(value: str) -> str | None:

@@ -24,6 +24,11 @@ COMMANDS = {
     "calendar": ("openbell.commands.calendar", "show the coming sessions, half days and closures of calendars"),
     "own-days": ("openbell.commands.own_days", "tell loops and supervisor of closures that the user has added"),
     "owners": ("openbell.commands.owners", "show which host runs each strategy, where hosts share a database"),
+    "move": ("openbell.commands.move", "let a strategy run on another of the hosts that share a database"),
+    "place": (
+        "openbell.commands.place",
+        "give strategies homes among the hosts that share a database (used by deploys)",
+    ),
     "journal": ("openbell.commands.journal", "print journal lines of one strategy"),
     "run-now": ("openbell.commands.run_now", "run a bot of this container now and print what it decided"),
     "pause": ("openbell.commands.pause", "pause a bot of this container"),

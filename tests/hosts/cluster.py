@@ -131,7 +131,7 @@ class Cluster:
         for name, text in (("strategy.toml", MANIFEST), ("strategy.py", CODE), ("log_broker.py", BROKER)):
             (self.folder / name).write_text(text)
         given = {"OPENBELL_STRATEGY": STRATEGY, "OPENBELL_FOLDER": str(self.folder), "OPENBELL_DATABASE": url}
-        self.hosts = {name: Host(name, folder / name, {**os.environ, **given}) for name in names}
+        self.hosts = {name: Host(name, folder / name, {**os.environ, **given, "OPENBELL_HOST": name}) for name in names}
         self.database = Database(url, SHARED_SCHEMA)
         self.database.make(SHARED)
 
@@ -167,7 +167,7 @@ class Cluster:
         self.database.close()
 
 
-def problems(events: list[Event], orders: list[str]) -> list[str]:
+def problems(events: list[Event], orders: list[str], seconds: int = 1) -> list[str]:
     """Return what is wrong with a history: slots without exactly one outcome, runs without an end, orders sent twice."""
     found = [f"order {one} was sent {count} times" for one, count in Counter(orders).items() if count > 1]
     outcomes: Counter[datetime] = Counter()
@@ -176,7 +176,7 @@ def problems(events: list[Event], orders: list[str]) -> list[str]:
             outcomes[_slot(event, "slot")] += 1
         elif event["event"] == "slot_skipped":
             first = _slot(event, "first") if "first" in event else _slot(event, "slot")
-            for second in range(int(first.timestamp()), int(_slot(event, "slot").timestamp()) + 1):
+            for second in range(int(first.timestamp()), int(_slot(event, "slot").timestamp()) + 1, seconds):
                 outcomes[datetime.fromtimestamp(second, UTC)] += 1
     started = [event for event in events if event["event"] == "run_start"]
     attempts = Counter((_slot(event, "slot"), event["attempt"]) for event in started)
@@ -187,7 +187,10 @@ def problems(events: list[Event], orders: list[str]) -> list[str]:
     found += ["a slot has two runs"] if len(runs) > len(starts) else []
     if starts:
         first, last = min(starts), max([*starts, *outcomes])
-        every = {datetime.fromtimestamp(second, UTC) for second in range(int(first.timestamp()), int(last.timestamp()))}
+        every = {
+            datetime.fromtimestamp(second, UTC)
+            for second in range(int(first.timestamp()), int(last.timestamp()), seconds)
+        }
         found += [f"slot {slot} is not accounted for" for slot in sorted(every - set(outcomes))]
     return found
 

@@ -1,6 +1,5 @@
 """What people want reaches the loop that owns the strategy, from whichever host they ask."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,7 +45,7 @@ def test_a_pause_a_halt_and_a_request_reach_the_owner(cluster: Cluster) -> None:
     assert "resumed" in command(cluster, "resume", "b")
     ran = len(cluster.events("run_end"))
     cluster.wait(lambda: len(cluster.events("run_end")) > ran, 10, "a run after the pause")
-    assert command(cluster, "owners") == f"demo  runs on {os.uname().nodename} (epoch 1)\n"
+    assert command(cluster, "owners") == "demo  runs on a (epoch 1)\n"
     command(cluster, "halt", "--reason", "enough")
     cluster.wait(lambda: cluster.events("trading_halted"), 10, "the halt")
     ordered = len(cluster.orders())

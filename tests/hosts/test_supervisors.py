@@ -17,9 +17,6 @@ from tests.serverless.postgres import Server, free_port, running_server
 from tests.unit.supervisor.alerts.webhook import Hook
 
 TOKEN = "a-token-that-is-long-enough"
-LONG = pytest.mark.skipif(
-    not os.environ.get("OPENBELL_TEST_HOSTS"), reason="takes a lease's time: `make test-hosts` runs it"
-)
 TAKEOVER = 60.0  # seconds for one on a busy machine, with its alert
 
 
@@ -121,7 +118,7 @@ def watched(tmp_path: Path, own: Server, hook: Hook) -> Iterator[Watched]:
         one.cluster.database.execute("DROP SCHEMA openbell CASCADE; DROP SCHEMA openbell_demo CASCADE")
 
 
-@LONG
+@pytest.mark.hosts_long
 def test_a_host_that_is_gone_is_one_alert(watched: Watched, hook: Hook) -> None:
     """With the strategy that moved, from the supervisor that is left, which has owned no alerts until then."""
     cluster = watched.cluster
@@ -155,7 +152,7 @@ def test_what_is_asked_on_one_page_reaches_the_owner_and_is_seen_on_both(watched
     watched.wait(lambda: cluster.events("trading_resumed"), "the end of the halt")
 
 
-@LONG
+@pytest.mark.hosts_long
 def test_a_lost_database_is_one_alert(watched: Watched, own: Server, hook: Hook) -> None:
     """From one of two supervisors, and not one for the bot; nothing is told of the other host, which is not known."""
     send(own, signal.SIGSTOP)

@@ -93,6 +93,7 @@ WITH_ENGINE = [
     (("crontab", "BACKUP=~/backups", "KEEP=x"), 'KEEP=: found "x"; allowed: how many backups stay in the folder'),
     (("backup", "TO=/tmp", f"HOST={NOWHERE}"), "no machine of this name is known"),
     (("move-to", f"HOST={NOWHERE}", f"FROM={NOWHERE}"), f"FROM=: {NOWHERE} is where the strategies are to go"),
+    (("move", "STRATEGY=pulse", f"HOST={NOWHERE}"), "no machine of this name is known"),
     (("move-to", f"HOST={NOWHERE}"), "nothing that could be moved runs on this machine"),
     (("restore", "FROM=/nowhere/x.tar.gz"), "FROM=: there is no file /nowhere/x.tar.gz"),
     (("restore", "FROM=README.md"), "README.md: it is no backup of openbell, or it is damaged"),

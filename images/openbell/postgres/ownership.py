@@ -10,21 +10,24 @@ import time
 from typing import NamedTuple
 
 from openbell.paths import EPOCH
+from openbell.postgres import homes
 from openbell.postgres.database import Database, Guard
 from openbell.postgres.lease import IN_FLIGHT, LEASE
 
-_ACQUIRE = """
+_ACQUIRE = f"""
 INSERT INTO owners AS mine (strategy, epoch, until, owner, host)
-VALUES (?, 1, clock_timestamp() + ? * interval '1 second', ?, ?)
+SELECT ?, 1, clock_timestamp() + ? * interval '1 second', ?, ?
+WHERE NOT EXISTS ({homes.better_place("? ?", 0)})
 ON CONFLICT (strategy) DO UPDATE
 SET epoch = mine.epoch + 1, until = excluded.until, owner = excluded.owner, host = excluded.host
 WHERE mine.until + ? * interval '1 second' < clock_timestamp()
 RETURNING epoch, answers
 """
-_RENEW = """
+_RENEW = f"""
 UPDATE owners SET until = clock_timestamp() + ? * interval '1 second', beat = ?
 WHERE strategy = ? AND epoch = ? AND until > clock_timestamp()
-"""
+RETURNING ({homes.better_place("owners.strategy owners.host", homes.TRUSTED)})
+"""  # noqa: S608 - as written here
 _RELEASE = "UPDATE owners SET until = '-infinity' WHERE strategy = ? AND epoch = ?"
 _ANSWER = "UPDATE owners SET answers = ? WHERE strategy = ? AND epoch = ? AND until > clock_timestamp()"
 
@@ -51,19 +54,23 @@ class Ownership:
 
     def __init__(self, database: Database, strategy: str, owner: str, host: str) -> None:
         """database: the schema that all strategies share."""
+        self.awaited_by = ""  # at the last renewal: the host where the strategy should rather run, and whose loop waits
         self._database = database
         self._strategy = strategy
         self._owner, self._host = owner, host
 
     def acquire(self) -> Acquired | None:
         """Become the owner if there is none; None if there is."""
-        values = (self._strategy, LEASE, self._owner, self._host, IN_FLIGHT)
+        mine = self._strategy, LEASE, self._owner, self._host
+        values = (*mine, self._strategy, self._host, IN_FLIGHT)
         row = self._database.execute(_ACQUIRE, values).fetchone()
         return Acquired(int(str(row[0])), str(row[1])) if row else None
 
     def renew(self, epoch: int, beat: str) -> bool:
         """Own the strategy for another LEASE, and tell others of the loop's heartbeat; False if it is not owned any more."""
-        return self._database.execute(_RENEW, (LEASE, beat, self._strategy, epoch)).rowcount == 1
+        rows = self._database.execute(_RENEW, (LEASE, beat, self._strategy, epoch))
+        self.awaited_by = str(rows[0][0] or "") if rows else ""
+        return bool(rows)
 
     def answer(self, epoch: int, answers: str) -> bool:
         """Keep what the loop answers to people; False if the strategy is not owned any more."""

@@ -9,10 +9,12 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 
 from openbell import answers, clock, heartbeat
 from openbell.journal import Journal
 from openbell.paths import EPOCH, Paths
+from openbell.postgres import homes
 from openbell.postgres.awaited import awaited_move
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.control import RecentControl
@@ -29,6 +31,8 @@ from openbell.runner.owners_control import OwnersControl
 from openbell.runner.startup import arm_watchdog, end_by
 
 HOST = "OPENBELL_HOST"  # what people call the machine that this container runs on
+GIVE_WAY_WITHIN = 30.0  # seconds in which a moment between two runs is waited for before a strategy moves
+SOON = timedelta(seconds=2)  # a slot that is due within it is let pass before
 SAY_EVERY = 30.0  # seconds between two lines about the same trouble
 
 
@@ -41,9 +45,10 @@ class Owner:
         self._boot_id = boot_id
         wait_no_longer_than(PATIENCE, RETRY)
         self._database = Database(places.database, SHARED_SCHEMA)
-        self._ownership = Ownership(
-            self._database, places.strategy, boot_id, os.environ.get(HOST) or os.uname().nodename
-        )
+        self._host = os.environ.get(HOST) or os.uname().nodename
+        self._ownership = Ownership(self._database, places.strategy, boot_id, self._host)
+        self._awaited_since: float | None = None  # by another host's loop, as long as this one is to give way
+        self._wait_at = 0.0
         self._copy = JournalCopy(places.database, places.journal, places.state, places.strategy)
         self._lease: Lease | None = None
         self._copy_at = 0.0
@@ -66,6 +71,8 @@ class Owner:
                 self._stand_by(why)
                 self._follow()
             self.clock.wait(ASK)
+        with suppress(PostgresError, OSError):
+            homes.wait_no_more(self._database, self._places.strategy, self._host)
         return False
 
     def keep(self) -> bool:
@@ -88,6 +95,8 @@ class Owner:
 
     def step(self, loop: Loop) -> float:
         """Let the loop do what is to be done; return the seconds until the next thing. A silent database is asked again soon."""
+        if self._gives_way(loop):
+            loop.draining = True
         with self._trouble("the runs are ended before the ownership is over"):
             return loop.step()
         return RETRY
@@ -113,6 +122,15 @@ class Owner:
         end_by(float("inf"))
         self._database.close()
 
+    def _gives_way(self, loop: Loop) -> bool:
+        """Tell whether the strategy moves to a host that waits for it: between two runs, or after a while at any moment."""
+        if not self._ownership.awaited_by:
+            self._awaited_since = None
+            return False
+        self._awaited_since = self._awaited_since or steady_seconds()
+        is_late = steady_seconds() - self._awaited_since >= GIVE_WAY_WITHIN
+        return is_late or loop.is_settled(self.clock.now() + SOON)
+
     def _awaited_move(self) -> str:
         """Return what keeps the loop from its data; once they are in the database, it is not asked again."""
         if not self._has_data:
@@ -129,6 +147,9 @@ class Owner:
             say(f"{self._places.strategy}: {text}")
             heartbeat.stand_by(self._folder, clock.now())
             self._said = reason
+        if not why and steady_seconds() >= self._wait_at:
+            homes.wait(self._database, self._places.strategy, self._host)
+            self._wait_at = steady_seconds() + homes.SAY_EVERY
 
     def _acquire(self) -> bool:
         asked_at = steady_seconds()
@@ -139,6 +160,8 @@ class Owner:
         if acquired is None:
             return False
         put(self._folder / answers.FILE, acquired.answers)
+        homes.wait_no_more(self._database, self._places.strategy, self._host)
+        self._awaited_since, self._ownership.awaited_by = None, ""
         heartbeat.end_standby(self._folder)
         os.environ[EPOCH] = str(acquired.epoch)
         self._grant(acquired.epoch, asked_at)
@@ -192,7 +215,10 @@ class _Trouble:
 def serve_while_owned(
     places: Paths, journal: Journal, boot_id: str, printed: Pipe, serve: Callable[[Owner], bool]
 ) -> None:
-    """Run the strategy whenever this process owns it, until SIGTERM. serve: runs its loop; False if ownership was lost."""
+    """Run the strategy whenever this process owns it, until SIGTERM.
+
+    serve: runs its loop; False if that ended because the strategy is not owned any more.
+    """
     stop: list[int] = []
     owner = Owner(places, journal, boot_id)
     while True:
@@ -202,8 +228,7 @@ def serve_while_owned(
             return
         try:
             if serve(owner):
-                owner.end()
                 return
         finally:
             owner.lose()
-        say(f"{places.strategy}: not owned any more: its runs were ended, and it stands by")
+        say(f"{places.strategy}: not owned any more: its runs have ended, and it stands by")

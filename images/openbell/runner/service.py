@@ -7,7 +7,8 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -119,7 +120,7 @@ def _serve(
     printed: Pipe,
     owner: "Owner | None" = None,
 ) -> bool:
-    """Run the loop until this process is asked to stop; False if its ownership ended before, with all its runs."""
+    """Run the loop until this process is asked to stop; False if its ownership ended before, and with it all its runs."""
     for folder in (journal.folder, places.state):
         take_over(folder)
     if owner is None:
@@ -127,7 +128,6 @@ def _serve(
     ledger = open_ledger(places, prepare=True)
     control = owner.control() if owner else LoopControl(places.control, manifest.name, journal.folder, boot_id)
     clock = owner.clock if owner else SystemClock()
-    longest_wait = owner.longest_wait if owner else LONGEST_WAIT
     control.wake_on_change()  # the clock handles the signal
     follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
     armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
@@ -148,17 +148,38 @@ def _serve(
     _warn_of_threads(manifest, journal)
     loop.begin(recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean"))
     reconciliation = StartReconciliation(manifest, places, journal)
-    tidied = clock.now() - timedelta(days=1)  # after the first step: a slot may be due by now
     # What is there now stays shared with the runs' processes instead of being copied at their first collection.
     gc.collect()
     gc.freeze()
+    with closing(control), closing(ledger):
+        if not _run(loop, owner, clock, printed, reconciliation, lambda now: tidy(ledger, journal, now)):
+            loop.abandon()
+            return bool(stop)
+        reconciliation.end()
+        try:
+            loop.finish(stop[0] if stop else "moved")
+        except (OSError, sqlite3.Error) as error:
+            say(f"{manifest.name}: stopped, but could not write that it did: {error}")
+        if owner is not None:
+            owner.end()
+    return bool(stop)
+
+
+def _run(
+    loop: Loop,
+    owner: "Owner | None",
+    clock: SystemClock,
+    printed: Pipe,
+    reconciliation: StartReconciliation,
+    tidied_at: Callable[[datetime], datetime],
+) -> bool:
+    """Let the loop do its work until it has drained; False if its ownership ended before."""
+    longest_wait = owner.longest_wait if owner else LONGEST_WAIT
+    tidied = clock.now() - timedelta(days=1)  # after the first step: a slot may be due by now
     armed_at = float("-inf")
     while not loop.is_drained:
         if owner is not None and not owner.keep():
-            loop.abandon()
-            control.close()
-            ledger.close()
-            return bool(stop)
+            return False
         idle = owner.step(loop) if owner else loop.step()
         # What is not due to the moment comes after the step, which may be a slot's.
         printed.read()
@@ -168,12 +189,7 @@ def _serve(
             armed_at = clock.elapsed()
         clock.wait(min(idle, longest_wait))
         if clock.now() - tidied >= timedelta(days=1):
-            tidied = tidy(ledger, journal, clock.now())
-    reconciliation.end()
-    try:
-        loop.finish(stop[0] if stop else "drained")
-    except (OSError, sqlite3.Error) as error:
-        say(f"{manifest.name}: stopped, but could not write that it did: {error}")
+            tidied = tidied_at(clock.now())
     return True
 
 

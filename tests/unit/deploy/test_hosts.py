@@ -58,7 +58,7 @@ def test_every_key_of_an_entry_is_one_of_the_environment() -> None:
 @pytest.mark.parametrize(
     "text,expected",
     [
-        ("[vps]\nprot = 1", "{file}: vps.prot: an unknown key; known: folder, project, .*port"),
+        ("[vps]\nprot = 1", "{file}: vps.prot: an unknown key; known: folder, home, standby, project, .*port"),
         ("[vps]\nlog = 'json'", "{file}: vps.log: an unknown key"),
         ("[vps]\nport = true", r"{file}: vps.port: found True \(bool\); allowed: a text or a number"),
         ("[vps]\nport = [80]", r"{file}: vps.port: found \[80\] \(list\); allowed: a text or a number"),
@@ -80,3 +80,25 @@ def test_what_is_wrong_is_one_clear_line(text: str, expected: str, file: Path) -
         config.find("another", Settings(), file)
     assert re.match(expected.replace("{file}", re.escape(str(file))), str(raised.value))
     assert "\n" not in str(raised.value)
+
+
+def test_strategies_have_places(file: Path) -> None:
+    """By host in the file, by strategy for what asks; a host's settings have nothing of it."""
+    file.write_text('[a]\nhome = ["pulse", "slow"]\n[b]\nstandby = ["pulse"]\nport = 9000\n')
+    assert config.places(file) == {"pulse": ("a", "b"), "slow": ("a", "")}
+    assert config.find("a", Settings(), file).environment == {}
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ('[a]\nhome = "pulse"', r"a\.home: found 'pulse' \(str\); allowed: a list of strategies"),
+        ('[a]\nhome = ["x"]\n[b]\nhome = ["x"]', r"b\.home: x has a home already"),
+        ('[a]\nhome = ["x"]\nstandby = ["x"]', r"a\.standby: x has a place already"),
+    ],
+)
+def test_a_wrong_place_is_told(file: Path, text: str, expected: str) -> None:
+    """With the file, the host and the key."""
+    file.write_text(text)
+    with pytest.raises(CommandError, match=expected):
+        config.places(file)

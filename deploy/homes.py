@@ -1,0 +1,49 @@
+"""Where strategies live, if hosts share a database: `make move`, and the homes that a deploy to several hosts gives them."""
+
+import json
+import os
+from argparse import Namespace
+from pathlib import Path
+
+from deploy import processes, target
+from deploy.capacity.memory_needs import needs
+from deploy.docker import compose
+from deploy.docker.services import strategies
+from deploy.hosts import config
+from deploy.settings import DATABASE, Settings, strategies_folder, values
+from deploy.several_hosts import Command, names
+from openbell.manifest import load_all
+
+
+def move(settings: Settings, options: Namespace) -> int:
+    """Let a strategy run on another of the hosts that share a database, from its next quiet moment on."""
+    with target.place(options.host, settings) as where:
+        return where.run(compose.move(options.strategy, options.host))
+
+
+def placed(deploy: Command) -> Command:
+    """Let a deploy to several hosts that share a database give each strategy a home and a standby."""
+
+    def run(settings: Settings, options: Namespace) -> int:
+        hosts = names(options.host)
+        code = deploy(settings, options)
+        is_shared = len(hosts) > 1 and values(Path(".env"), os.environ).get(DATABASE)
+        if code or options.dry_run or options.strategy or not is_shared:
+            return code
+        with target.place(hosts[0], settings) as where:
+            return where.run(compose.place(json.dumps(_wanted(hosts))))
+
+    run.__doc__ = deploy.__doc__
+    return run
+
+
+def _wanted(hosts: list[str]) -> dict[str, object]:
+    configuration = json.loads(processes.output(compose.configuration()))
+    manifests = load_all(strategies_folder())[0]
+    known = {one.name for one in manifests}
+    sizes: dict[str, int] = {}
+    for one in needs(configuration, manifests, {}):
+        own = strategies(one.service, configuration["services"][one.service].get("labels"))
+        sizes |= {name: one.bytes // len(own) for name in own if name in known}
+    fixed = {strategy: place for strategy, place in config.places().items() if strategy in sizes}
+    return {"hosts": hosts, "needs": sizes, "fixed": fixed}
