@@ -367,11 +367,11 @@ docs: ## Build the documentation into site/; a broken link fails
 	@$(python) -m mkdocs --quiet build --clean
 	@echo 'openbell: the documentation is in site/index.html'
 
-.PHONY: screenshot
-screenshot: ## Take the picture of the status page in the README again
+.PHONY: screenshots
+screenshots: ## Take the pictures of the page in the documentation again; TO=folder: every view, wide and narrow, light and dark
 	@scripts/python-ready dev
 	@scripts/browser-ready
-	@$(python) -m tests.browser.screenshot docs/images/status-page.png
+	@$(python) -m tests.browser.screenshots $${TO:+"$$TO"}
 
 .PHONY: bench
 bench: ## Measure lateness, memory and image sizes, beside peers

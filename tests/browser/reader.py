@@ -1,7 +1,6 @@
 """A person with a browser, who notices everything that is not as it should be."""
 
 from importlib.resources import files
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -22,7 +21,8 @@ PHONE: dict[str, Any] = {
     "device_scale_factor": 2,
     "reduced_motion": "reduce",
 }
-LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE}
+PHONE_DARK = {**PHONE, "color_scheme": "dark"}
+LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE, "phone-dark": PHONE_DARK}
 
 
 class Reader:
@@ -62,6 +62,10 @@ class Reader:
         self.page.wait_for_selector("#live.alive")
         return self.page
 
+    def go_dark(self) -> None:
+        """Let the device prefer dark colours from now on."""
+        self.page.emulate_media(color_scheme="dark")
+
     def violations(self) -> list[str]:
         """Return what axe finds wrong with the open page, one line each."""
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
@@ -75,7 +79,3 @@ class Reader:
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than its window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
-
-    def screenshot(self, file: Path) -> None:
-        """Keep what the page looks like."""
-        self.page.screenshot(path=file, full_page=True)

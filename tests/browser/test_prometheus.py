@@ -80,6 +80,7 @@ tests:
       - {series: 'openbell_strategy_status{strategy="s",status="up"}', values: '1x60'}
       - {series: 'openbell_strategy_status{strategy="t",status="down"}', values: '1x60'}
       - {series: 'openbell_alert_queue{channel="phone"}', values: '2x60'}
+      - {series: 'openbell_alert_incidents_unacknowledged', values: '1x90'}
     promql_expr_test:
       - expr: count by (strategy, alertname) (ALERTS{alertstate="firing"})
         eval_time: 50m
@@ -88,6 +89,9 @@ tests:
           - {labels: '{strategy="s",alertname="OpenbellBeatOld"}', value: 1}
           - {labels: '{strategy="t",alertname="OpenbellStrategyDown"}', value: 1}
           - {labels: '{alertname="OpenbellAlertsStuck"}', value: 1}
+      - expr: count(ALERTS{alertname="OpenbellIncidentUnanswered",alertstate="firing"})
+        eval_time: 70m
+        exp_samples: [{labels: '{}', value: 1}]
 """
 
 
@@ -116,7 +120,7 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
     """Prometheus' own check, of the rules that it names too."""
     shutil.copytree(METRICS, tmp_path / "metrics")
     _configure(tmp_path / "metrics", (tmp_path / "metrics" / "prometheus.yml").read_text())
-    assert "9 rules found" in promtool("check", "config", "prometheus.yml", cwd=tmp_path / "metrics")
+    assert "10 rules found" in promtool("check", "config", "prometheus.yml", cwd=tmp_path / "metrics")
 
 
 def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import yaml
 from deploy.cli.arguments import VARIABLES
 from openbell.manifest import load, reading, schedules
 from openbell.manifest.trading import LIMITS
+from tests.browser.screenshots import DOCS
 from tests.make.calls import ROOT
 from tests.make.test_makefile import MAKEFILE, TARGETS
 
@@ -89,9 +90,13 @@ def test_the_site_is_built_without_a_broken_link(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "index.html").is_file()
 
 
-def test_the_picture_is_small() -> None:
-    """It is loaded with the README."""
-    assert (ROOT / "docs" / "images" / "status-page.png").stat().st_size < 200_000
+def test_the_pictures_are_small_and_those_that_the_documentation_shows() -> None:
+    """`make screenshots` takes each of them; none is left that no page shows."""
+    images = ROOT / "docs" / "images"
+    text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    assert {one.name for one in images.iterdir()} == DOCS.keys()
+    assert all(f"images/{name})" in text for name in DOCS)
+    assert max(one.stat().st_size for one in images.iterdir()) < 200_000
 
 
 def test_the_hooks_of_pre_commit_are_the_tools_of_the_project() -> None:

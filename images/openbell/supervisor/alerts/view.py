@@ -45,6 +45,12 @@ class IncidentView:
     closed_at: datetime | None
     members: tuple[MemberView, ...]
 
+    def needs_answer(self, now: datetime) -> bool:
+        """Tell whether it is open and no person has answered it, or a snooze of it is over."""
+        if self.closed_at is not None:
+            return False
+        return self.acknowledged_at is None or (self.snoozed_until is not None and self.snoozed_until <= now)
+
 
 @dataclass(frozen=True)
 class ChannelView:

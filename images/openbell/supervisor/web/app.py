@@ -110,12 +110,15 @@ class WebApp:
         snapshot = self._dependencies.snapshot()
         if snapshot is None:
             return self._waiting(503, READING)
+        found = (view.read(self._dependencies.alerts) or view.EMPTY).incidents
+        unanswered = sum(one.needs_answer(self._dependencies.now()) for one in found)
         key = (
             snapshot.version,
             query,
             chosen_zone(request),
             self._dependencies.alive,
             str(halted(self._dependencies.control)),
+            (len(found), unanswered),
         )
         document = self._cached.get(key)
         if document is None:
@@ -127,6 +130,8 @@ class WebApp:
                 title="openbell",
                 overview=shown,
                 has_channel=self._dependencies.has_channel,
+                open_incidents=len(found),
+                unanswered=unanswered,
             )
             kept = [(one, old) for one, old in self._cached.items() if one[0] == snapshot.version]
             self._cached = dict(kept[-_MOST_CACHED + 1 :]) | {key: document}

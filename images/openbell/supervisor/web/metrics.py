@@ -4,7 +4,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client import Metric
@@ -92,7 +92,8 @@ class Metrics(Collector):
             return
         channels = [({"channel": channel.name}, channel) for channel in found.channels]
         yield gauge("openbell_alert_incidents", "Open incidents.", [({}, len(found.incidents))])
-        unanswered = sum(one.acknowledged_at is None for one in found.incidents)
+        now = self._dependencies.now()
+        unanswered = sum(one.needs_answer(now) for one in found.incidents)
         yield gauge(
             "openbell_alert_incidents_unacknowledged", "Open incidents that no person has answered.", [({}, unanswered)]
         )
@@ -144,10 +145,10 @@ def _bots(bots: list[tuple[str, BotView]]) -> Iterator[Metric]:
         "The part of the slots of the last 30 days that succeeded.",
         [(one, bot.uptime.month) for one, bot in labelled if bot.uptime is not None and bot.uptime.month is not None],
     )
-    succeeded = [(one, _last_success(bot)) for one, bot in labelled]
+    succeeded = [(one, bot.last_success) for one, bot in labelled]
     yield gauge(
         "openbell_bot_last_succeeded_slot_timestamp_seconds",
-        "The newest slot that succeeded, of those that the page shows.",
+        "The newest slot that succeeded.",
         [(one, at.timestamp()) for one, at in succeeded if at is not None],
     )
 
@@ -163,10 +164,6 @@ def _money(snapshot: Snapshot) -> Iterator[Metric]:
     yield gauge("openbell_account_gain", "What the account has gained since the day, the week and its start.", gains)
     waiting = [({"strategy": view.name}, sum(bot.open_orders for bot in view.bots)) for view in snapshot.strategies]
     yield gauge("openbell_open_orders", "Orders that wait, or whose fate is unknown.", waiting)
-
-
-def _last_success(bot: BotView) -> datetime | None:
-    return next((slot.last for slot in bot.slots if slot.outcome == "succeeded"), None)
 
 
 def _totals(snapshot: Snapshot, totals: dict[str, Totals]) -> Iterator[Metric]:

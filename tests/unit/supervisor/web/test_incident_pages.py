@@ -205,3 +205,17 @@ def test_prometheus_knows_what_no_person_has_answered(told: Client) -> None:
     metrics = told.ask("/metrics").text
     assert f"openbell_alert_incidents_unacknowledged {float(len(found) - 1)}" in metrics
     assert f"openbell_alert_incidents {float(len(found))}" in metrics
+
+
+def test_an_incident_waits_again_when_its_snooze_is_over(told: Client) -> None:
+    """On its page, on the overview and in the metrics: nobody has taken care of it."""
+    found = incidents(told)
+    told.change(f"/api/incidents/{found[0]['id']}/snooze", "POST", json={"for": "30m"})
+    path = f"/incidents/{found[0]['id']}"
+    assert "snoozed by" in told.ask(path).text
+    assert f"{len(found)} open incident" in told.ask("/").text
+    told.world.now += timedelta(hours=1)
+    told.world.see()
+    assert "<b>not acknowledged</b> since a snooze by page is over" in told.ask(path).text
+    assert f"openbell_alert_incidents_unacknowledged {float(len(found))}" in told.ask("/metrics").text
+    assert f", {len(found)} not acknowledged</a>" in told.ask("/").text

@@ -1,8 +1,10 @@
 """/metrics: what Prometheus is told, and the totals behind it."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client import Metric
@@ -10,11 +12,13 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from openbell.supervisor.alerts import view as alerts_view
 from openbell.supervisor.model.records import RunRecord, SlotRecord
 from openbell.supervisor.store.counters import Totals, reason_class
 from openbell.supervisor.store.retention import sweep
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.metric_families import counter, gauge, histogram
+from openbell.supervisor.web.metrics import Metrics
 from tests.unit.supervisor.web.client import Client
 from tests.unit.supervisor.world import World
 
@@ -229,3 +233,45 @@ def test_money_and_uptime(client: Client) -> None:
     assert 'openbell_account_gain{currency="USD",since="day",strategy="pulse"} 0.0' in told
     assert 'openbell_open_orders{strategy="pulse"} 0.0' in told
     assert 'openbell_bot_uptime_ratio{bot="pulse",strategy="pulse"} 0.333' in told
+
+
+ROOT = Path(__file__).parents[4]
+METRICS = ROOT / "compose" / "metrics"
+
+
+@pytest.fixture
+def told(client: Client, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Every family with what it says, also those that have no samples now."""
+    monkeypatch.setattr(alerts_view, "read", lambda _: alerts_view.EMPTY)
+    families = Metrics(client.sources).families()
+    return {one.name + ("_total" if one.type == "counter" else ""): one.documentation for one in families}
+
+
+def test_every_metric_is_documented(told: dict[str, str]) -> None:
+    """In the table of docs/page-and-api.md, in the same words, and nothing else is."""
+    page = (ROOT / "docs" / "page-and-api.md").read_text()
+    table = dict(re.findall(r"^\| `(openbell_[a-z_]+)` \| (.*) \|$", page, re.MULTILINE))
+    assert table == told
+
+
+def test_rules_and_dashboard_ask_for_metrics_that_are_there(told: dict[str, str]) -> None:
+    """And the dashboard shows the incidents that no person has answered."""
+    dashboard = (METRICS / "grafana" / "dashboards" / "openbell.json").read_text()
+    asked = set(re.findall(r"openbell_[a-z_]+", dashboard + (METRICS / "rules.yml").read_text()))
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in asked} <= told.keys()
+    assert "openbell_alert_incidents_unacknowledged" in dashboard
+
+
+def test_the_panels_of_the_dashboard_lie_side_by_side() -> None:
+    """None covers another, none has the number of another, and each asks for something."""
+    panels = json.loads((METRICS / "grafana" / "dashboards" / "openbell.json").read_text())["panels"]
+    cells = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in panels
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) == 23
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(target["expr"] for panel in panels for target in panel["targets"])
