@@ -18,6 +18,7 @@ class BotApi:
         self.sent: queue.Queue[dict[str, Any]] = queue.Queue()
         self.paths: list[str] = []
         self.fails = False
+        self.refusals: dict[str, list[dict[str, Any]]] = {}  # by method: what it answers next instead
         self._token = token
         self._updates: queue.Queue[dict[str, Any]] = queue.Queue()
         self._numbers = itertools.count(1)
@@ -75,6 +76,10 @@ class BotApi:
                 api.paths.append(method)
                 if api.fails or token != api._token:
                     self._answer(500, {"ok": False, "error_code": 500, "description": "it fails"})
+                    return
+                if api.refusals.get(method):
+                    refusal = api.refusals[method].pop(0)
+                    self._answer(refusal["error_code"], {"ok": False, **refusal})
                     return
                 result: object = True
                 if method == "getUpdates":

@@ -26,9 +26,14 @@ class Telegram:
         self.supervisor, self.api, self.world = supervisor, api, world
 
     def process(self) -> int:
-        """Return the bot's process, None if it has ended."""
+        """Return the bot's newest process."""
         lines = [json.loads(line) for line in self.supervisor.log.splitlines() if '"telegram.started"' in line]
         return int(lines[-1]["pid"])
+
+    def memory_mb(self) -> float:
+        """Return the proportional memory of the bot's process."""
+        lines = Path(f"/proc/{self.process()}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1000
 
 
 @pytest.fixture
@@ -103,3 +108,20 @@ def test_it_is_started_again(telegram: Telegram) -> None:
     last = Path(f"/proc/{telegram.process()}")
     os.kill(telegram.supervisor.process.pid, signal.SIGKILL)
     wait_for(lambda: not last.exists() or "Z" in (last / "stat").read_text().split()[2], "the bot's end")
+
+
+def test_what_telegram_refuses_is_waited_for_or_explained(telegram: Telegram) -> None:
+    """Patience that it asks for, another program with the same token, a button that it has forgotten: no answer is lost."""
+    api, log = telegram.api, lambda: telegram.supervisor.log
+    api.write(ANN, "/pause pulse")
+    asked = api.reply()
+    conflict = {"error_code": 409, "description": "Conflict: terminated by other getUpdates request"}
+    patience = {"error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 1}}
+    old = {"error_code": 400, "description": "Bad Request: query is too old and response timeout expired"}
+    api.refusals = {"getUpdates": [conflict, patience], "sendMessage": [patience], "answerCallbackQuery": [old]}
+    api.press(ANN, buttons(asked)["Pause pulse"])
+    assert api.reply()["text"] == "pulse is paused"
+    wait_for(lambda: "the buttons stay: Telegram answers 400" in log(), "the forgotten button in the log")
+    assert "another program asks for the news of this bot" in log()
+    wait_for(lambda: "Telegram answers again" in log(), "the end of the outage in the log")
+    assert telegram.memory_mb() < 45

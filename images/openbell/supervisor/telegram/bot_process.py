@@ -14,10 +14,13 @@ from typing import Any
 
 import telebot
 from telebot import apihelper, types
+from telebot.apihelper import ApiTelegramException
 
 from openbell.redaction import Redaction
 from openbell.supervisor.telegram.api_client import ApiClient
 from openbell.supervisor.telegram.conversation import Conversation, Person, Reply
+from openbell.supervisor.telegram.failures import LONGEST_WAIT, Outage, explained, wait_of
+from openbell.supervisor.telegram.texts import fitted
 
 POLL = 25  # seconds for which Telegram holds a question for news
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds after a question that failed
@@ -31,6 +34,7 @@ class TelegramBot:
         self._chats = frozenset(settings["chats"])
         self._redaction = Redaction([settings["token"]])
         self._refused: set[int] = set()
+        self._outage = Outage()
         apihelper.API_URL = settings["server"] + "/bot{0}/{1}"
         api = ApiClient(settings["host"], settings["port"], settings["key"])
         self._conversation = Conversation(api, time.monotonic)
@@ -45,21 +49,23 @@ class TelegramBot:
                     offset, timeout=POLL + 10, long_polling_timeout=POLL, allowed_updates=UPDATES
                 )
             except Exception as error:  # noqa: BLE001 - the network's, the library's or Telegram's: it is told and tried again
-                self.say(f"{type(error).__name__}: {error}")
-                time.sleep(pause)
+                self.say(self._outage.failed(explained(error), time.monotonic()))
+                time.sleep(max(pause, wait_of(error)))
                 pause = min(LONGEST_PAUSE, pause * 2)
                 continue
             pause = FIRST_PAUSE
+            self.say(self._outage.answered())
             for update in updates:
                 offset = update.update_id + 1
                 try:
                     self._handle(update)
                 except Exception as error:  # noqa: BLE001 - one message that cannot be answered keeps no other from it
-                    self.say(f"an answer failed: {type(error).__name__}: {error}")
+                    self.say(f"an answer failed: {explained(error)}")
 
     def say(self, text: str) -> None:
-        """Tell the supervisor's log."""
-        print(self._redaction(" ".join(text.split())), flush=True)
+        """Tell the supervisor's log, if there is anything to tell."""
+        if text:
+            print(self._redaction(" ".join(text.split())), flush=True)
 
     def _handle(self, update: types.Update) -> None:
         call = update.callback_query
@@ -78,13 +84,23 @@ class TelegramBot:
             self._send(chat, self._conversation.answer(person, message.text or ""))
             return
         reply = self._conversation.press(person, call.data or "")
-        self._bot.answer_callback_query(call.id)
-        # The buttons go: what was pressed and what came of it stays in the chat.
-        self._bot.edit_message_reply_markup(chat, message.message_id, reply_markup=None)
+        # What came of it is said first: the rest is only to look at, and fails for a button that was pressed long ago.
         self._send(chat, reply)
+        try:
+            self._bot.answer_callback_query(call.id)
+            self._bot.edit_message_reply_markup(chat, message.message_id, reply_markup=None)
+        except ApiTelegramException as error:
+            self.say(f"the buttons stay: {explained(error)}")
 
     def _send(self, chat: int, reply: Reply) -> None:
-        self._bot.send_message(chat, reply.text, reply_markup=_keyboard(reply.buttons))
+        text, keyboard = fitted([reply.text]), _keyboard(reply.buttons)
+        try:
+            self._bot.send_message(chat, text, reply_markup=keyboard)
+        except ApiTelegramException as error:
+            if not 0 < wait_of(error) <= LONGEST_WAIT:
+                raise
+            time.sleep(wait_of(error))
+            self._bot.send_message(chat, text, reply_markup=keyboard)
 
 
 def _keyboard(buttons: Sequence[tuple[str, str]]) -> types.InlineKeyboardMarkup | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-LONGEST = 4_000  # characters; Telegram takes 4,096
+LONGEST = 4_000  # units of UTF-16, as Telegram counts characters; it takes 4,096
 ROWS = 20
 HELP = """/status what runs, what does not
 /orders what waits at the brokers
@@ -57,8 +57,10 @@ def profit(answer: Answer) -> str:
 
 def fitted(lines: Iterable[str]) -> str:
     """Return the lines as a message that Telegram takes."""
-    text = "\n".join(lines)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    units = "\n".join(lines).encode("utf-16-le", "replace")
+    if len(units) <= 2 * LONGEST:
+        return units.decode("utf-16-le")
+    return units[: 2 * (LONGEST - 1)].decode("utf-16-le", "ignore") + "…"
 
 
 def _worth(name: str, worth: Answer) -> str:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from telebot.apihelper import ApiTelegramException
 
 from openbell.supervisor.telegram.api_client import ApiError
 from openbell.supervisor.telegram.conversation import BUTTON_LIFE, NOTHING, TOO_OLD, Conversation, Person, Reply
+from openbell.supervisor.telegram.failures import Outage, explained, wait_of
 from openbell.supervisor.telegram.settings import TelegramSettings, from_environment
-from openbell.supervisor.telegram.texts import HELP, LONGEST
+from openbell.supervisor.telegram.texts import HELP, LONGEST, fitted
 
 ANN, BOB = Person(1, "ann"), Person(2, "bob")
 TOKEN = "123456789:AAabcdefghijklmnopqrstuvwxyz012345678"
@@ -169,3 +171,48 @@ def test_a_wrong_setting_is_one_line_without_the_token(text: str) -> None:
     with pytest.raises(ValueError, match=r"^OPENBELL_TELEGRAM: ") as caught:
         from_environment({"OPENBELL_TELEGRAM": text})
     assert TOKEN not in str(caught.value)
+
+
+def test_a_text_is_cut_as_telegram_counts_it() -> None:
+    """In units of UTF-16, never within a character; what is no character of Unicode is replaced."""
+    assert fitted(["a" * LONGEST]) == "a" * LONGEST
+    cut = fitted(["\N{CHART WITH UPWARDS TREND}" * LONGEST])
+    assert LONGEST - 1 <= len(cut.encode("utf-16-le")) // 2 <= LONGEST
+    assert cut.endswith("\N{CHART WITH UPWARDS TREND}…")
+    assert fitted(["x\ud800"]) == "x?"
+
+
+def refusal(code: int, **parameters: float) -> ApiTelegramException:
+    """Return what the library raises for an answer of Telegram's."""
+    answer = {"error_code": code, "description": "Bad: it says so", "parameters": parameters}
+    return ApiTelegramException("getUpdates", None, answer)
+
+
+@pytest.mark.parametrize(
+    "error, said, wait",
+    [
+        (refusal(401), "does not know the token in OPENBELL_TELEGRAM", 0),
+        (refusal(404), "does not know the token in OPENBELL_TELEGRAM", 0),
+        (refusal(409), "another program asks for the news of this bot", 0),
+        (refusal(403), "write to the bot first", 0),
+        (refusal(429, retry_after=35), "asks for patience: 35 s", 35),
+        (refusal(429), "Telegram answers 429: Bad: it says so", 0),
+        (refusal(502), "Telegram answers 502", 0),
+        (ConnectionError("https://api.telegram.org/botSECRET/getUpdates"), "is not reached (ConnectionError)", 0),
+    ],
+)
+def test_a_failure_of_telegram_is_explained(error: Exception, said: str, wait: float) -> None:
+    """With what to do, and without the address, which has the token; patience is kept."""
+    assert said in explained(error)
+    assert "SECRET" not in explained(error)
+    assert wait_of(error) == wait
+
+
+def test_an_outage_of_hours_is_told_once_an_hour() -> None:
+    """Another reason is told at once, and so is the end."""
+    outage = Outage()
+    assert outage.answered() == ""
+    told = [outage.failed("not reached", 60.0 * minute) for minute in range(130)]
+    assert [minute for minute, text in enumerate(told) if text] == [0, 60, 120]
+    assert outage.failed("another", 7_801.0) == "another; it is tried again"
+    assert (outage.answered(), outage.answered()) == ("Telegram answers again", "")
