@@ -112,7 +112,7 @@ def test_it_is_started_again(telegram: Telegram) -> None:
 
 def test_what_telegram_refuses_is_waited_for_or_explained(telegram: Telegram) -> None:
     """Patience that it asks for, another program with the same token, a button that it has forgotten: no answer is lost."""
-    api, log = telegram.api, lambda: telegram.supervisor.log
+    api, supervisor = telegram.api, telegram.supervisor
     api.write(ANN, "/pause pulse")
     asked = api.reply()
     conflict = {"error_code": 409, "description": "Conflict: terminated by other getUpdates request"}
@@ -121,7 +121,7 @@ def test_what_telegram_refuses_is_waited_for_or_explained(telegram: Telegram) ->
     api.refusals = {"getUpdates": [conflict, patience], "sendMessage": [patience], "answerCallbackQuery": [old]}
     api.press(ANN, buttons(asked)["Pause pulse"])
     assert api.reply()["text"] == "pulse is paused"
-    wait_for(lambda: "the buttons stay: Telegram answers 400" in log(), "the forgotten button in the log")
-    assert "another program asks for the news of this bot" in log()
-    wait_for(lambda: "Telegram answers again" in log(), "the end of the outage in the log")
+    wait_for(lambda: "the buttons stay: Telegram answers 400" in supervisor.log, "the forgotten button in the log")
+    assert "another program asks for the news of this bot" in supervisor.log
+    wait_for(lambda: "Telegram answers again" in supervisor.log, "the end of the outage in the log")
     assert telegram.memory_mb() < 45
