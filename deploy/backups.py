@@ -13,7 +13,7 @@ from deploy import backup_places, installation, processes, scratch
 from deploy.backup_places import BackupPlace, Files
 from deploy.errors import CommandError
 from deploy.hosts import config
-from deploy.installation import Installation, OnHost
+from deploy.installation import HostContainers, Installation
 from deploy.local.process_target import OPENBELL
 from deploy.processes import Output
 from deploy.settings import Settings
@@ -109,7 +109,7 @@ def installation_of(host: str | None, settings: Settings) -> Iterator[Installati
         yield installation.local(settings)
         return
     with Connection(config.find(host, settings)) as connection:
-        yield OnHost(connection)
+        yield HostContainers(connection)
 
 
 def _folder() -> Path:

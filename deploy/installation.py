@@ -170,7 +170,7 @@ class Containers:
         return found
 
 
-class OnHost:
+class HostContainers:
     """Containers of a host, over one connection.
 
     release: whose files say which volumes there are; the current one's by default.

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from deploy import backups, installation, scratch, start
 from deploy.backup_places import Files
-from deploy.docker.compose import SUPERVISOR, Inside
+from deploy.docker.compose import SUPERVISOR, ServiceCommand
 from deploy.errors import CommandError
 from deploy.hosts import config
-from deploy.installation import Installation, OnHost
+from deploy.installation import HostContainers, Installation
 from deploy.log import Log, log_to_stdout
 from deploy.release import audit, host_state, provenance
 from deploy.release import commands as releases
@@ -34,7 +34,7 @@ KNOWN_WITHIN = 300.0  # seconds to learn whether the new server runs the strateg
 TRY_EVERY = 5.0  # seconds
 
 
-class Old(Protocol):
+class Origin(Protocol):
     """The place that is left."""
 
     label: str
@@ -60,12 +60,12 @@ class Stopped(Protocol):
         """Start it again after all."""
 
 
-class OldHost:
+class HostOrigin:
     """A server. It starts again by itself too if this process or the connection dies before it is to stay stopped."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self.label = connection, connection.host.name
-        self.data: Installation = OnHost(connection)
+        self.data: Installation = HostContainers(connection)
 
     def running(self) -> frozenset[str]:
         """Ask the server."""
@@ -88,7 +88,7 @@ class OldHost:
         audit.append(self._connection, {**line, "reason": f"to {new}"})
 
 
-class OldHere:
+class LocalOrigin:
     """This machine, with containers or processes."""
 
     label = "this machine"
@@ -107,7 +107,7 @@ class OldHere:
     def stopped(self) -> Iterator[Stopped]:
         """Stop it as `make down` does."""
         for service in sorted(self.running() - {SUPERVISOR}):
-            self._where.run(Inside(service, IDLE))
+            self._where.run(ServiceCommand(service, IDLE))
         start.down(self._settings, Namespace())
         try:
             yield self
@@ -145,7 +145,7 @@ def move(settings: Settings, to: str, source: str | None) -> int:
 
 
 class _Move:
-    def __init__(self, old: Old, new: Host, log: Log) -> None:
+    def __init__(self, old: Origin, new: Host, log: Log) -> None:
         self._old, self._new, self._log = old, new, log
         self._rest = ExitStack()
         self._left: Stopped | None = None  # the old place, once it stays stopped
@@ -173,7 +173,7 @@ class _Move:
             raise CommandError(msg)
         self._log.info("stopping at a quiet moment", place=self._old.label)
         stopped = self._rest.enter_context(self._old.stopped())
-        there = OnHost(connection, release.id)
+        there = HostContainers(connection, release.id)
         if there.has_data():  # of a release that ran there once
             backups.to_own_folder(there)
         with scratch.folder() as folder:
@@ -191,7 +191,7 @@ class _Move:
         if runs:
             return CommandError(f"{problem}; the strategies run on {new}, and {old} stays stopped")
         if runs is None:
-            again = "`make up`" if isinstance(self._old, OldHere) else f"`make deploy HOST={old}`"
+            again = "`make up`" if isinstance(self._old, LocalOrigin) else f"`make deploy HOST={old}`"
             return CommandError(
                 f"{problem}; {new} cannot be asked whether the strategies run there, so {old} stays stopped: "
                 f"`make status HOST={new}` shows them; if they do not run, {again} starts them again"
@@ -217,12 +217,12 @@ class _Move:
 
 
 @contextmanager
-def _old(settings: Settings, source: str | None) -> Iterator[Old]:
+def _old(settings: Settings, source: str | None) -> Iterator[Origin]:
     if not source:
-        yield OldHere(settings)
+        yield LocalOrigin(settings)
         return
     with Connection(config.find(source, settings)) as connection:
-        yield OldHost(connection)
+        yield HostOrigin(connection)
 
 
 def _must_be_free(host: Host) -> None:

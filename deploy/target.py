@@ -11,7 +11,7 @@ from typing import Protocol
 
 from deploy import processes, supervisor_client
 from deploy.docker import compose, engine
-from deploy.docker.compose import Inside, Logs
+from deploy.docker.compose import Logs, ServiceCommand
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.hosts import config, facts, requirements
@@ -41,7 +41,7 @@ class Target(Protocol):
     def bots(self, patience: float) -> tuple[BotStatus, ...] | None:
         """Return what the supervisor knows about the bots, or None if it gives no answer within `patience` seconds."""
 
-    def run(self, command: Inside | Logs) -> int:
+    def run(self, command: ServiceCommand | Logs) -> int:
         """Run a command, its output where ours goes, and return its exit code."""
 
     def facts(self) -> Facts:
@@ -70,7 +70,7 @@ class LocalTarget:
         """Ask the page."""
         return supervisor_client.fetch(self.page, patience, supervisor_client.reading_token())
 
-    def run(self, command: Inside | Logs) -> int:
+    def run(self, command: ServiceCommand | Logs) -> int:
         """Run it in the project's folder."""
         return processes.run(command.command)
 
@@ -119,7 +119,7 @@ class RemoteTarget:
         answer = program.attempt(self.connection, *words, timeout=30)
         return answer.out if answer.code == 0 else None
 
-    def run(self, command: Inside | Logs) -> int:
+    def run(self, command: ServiceCommand | Logs) -> int:
         """Run it there; it ends with this process or the connection."""
         return self.connection.foreground(compose.elsewhere(command.command, self.project))
 

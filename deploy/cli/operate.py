@@ -9,7 +9,7 @@ from deploy import audit, container_stats, processes, supervisor_client, table, 
 from deploy.cli.arguments import quoted
 from deploy.cli.known import must_exist
 from deploy.docker import compose, engine
-from deploy.docker.compose import Inside
+from deploy.docker.compose import ServiceCommand
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local.process_target import ProcessTarget
@@ -173,7 +173,7 @@ def reconcile(settings: Settings, options: Namespace) -> int:
         return _audited(where, command, "reconcile", strategy=options.strategy) if options.adopt else where.run(command)
 
 
-def _operator(where: Target, words: compose.Command) -> Inside:
+def _operator(where: Target, words: compose.Command) -> ServiceCommand:
     """Return a command of openbell with the right to write what strategies obey: the supervisor's, or one of its own."""
     running = [service for service in where.services() if service.state == "running"]
     if not running:
@@ -259,7 +259,7 @@ def _running(found: Sequence[engine.Service]) -> list[str]:
     return [service.name for service in found if service.state == "running"]
 
 
-def _ask_supervisor(settings: Settings, options: Namespace, command: Inside) -> int:
+def _ask_supervisor(settings: Settings, options: Namespace, command: ServiceCommand) -> int:
     with target.place(options.host, settings) as where:
         must_run(compose.SUPERVISOR, where)
         return where.run(command)
@@ -280,7 +280,7 @@ def _owner(bot: str, where: Target) -> str:
     return owners[bot]
 
 
-def _audited(where: Target, command: Inside, action: str, **what: str) -> int:
+def _audited(where: Target, command: ServiceCommand, action: str, **what: str) -> int:
     """Run a command that changes something; on a host that is a line of its audit."""
     code = where.run(command)
     if isinstance(where, RemoteTarget):

@@ -26,7 +26,7 @@ exec docker run --rm --network none --user 10001:10001 --volumes-from "$from:rw"
 
 
 @dataclass(frozen=True)
-class Inside:
+class ServiceCommand:
     """A command of openbell for a service that runs, in a container or as a process."""
 
     service: str
@@ -44,7 +44,7 @@ class Inside:
 
 
 @dataclass(frozen=True)
-class OneOff(Inside):
+class OneOffCommand(ServiceCommand):
     """A command in a container for it alone, with the volumes of a service that runs, as the supervisor's user."""
 
     project: str = ""
@@ -147,21 +147,23 @@ def logs(service: str | None, *, follow: bool) -> Logs:
     return Logs(service, follow)
 
 
-def run(strategy: str, bot: str | None, service: str = "", *, slot: str | None = None, dry_run: bool = False) -> Inside:
+def run(
+    strategy: str, bot: str | None, service: str = "", *, slot: str | None = None, dry_run: bool = False
+) -> ServiceCommand:
     """Run a strategy's bots, or one of them, where it runs: now or as a past slot; dry_run: only print which slot."""
     words = (f"--bot={bot}" if bot else "", f"--slot={slot}" if slot else "", "--dry-run" if dry_run else "")
-    return Inside(service or strategy, ("run-now", *filter(None, words)), strategy)
+    return ServiceCommand(service or strategy, ("run-now", *filter(None, words)), strategy)
 
 
-def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> Inside:
+def pause(strategy: str, bot: str, length: str | None, reason: str, service: str = "") -> ServiceCommand:
     """Pause a bot, for a while or until it is resumed."""
     words = ("pause", bot, f"--reason={reason}", *((f"--for={length}",) if length else ()))
-    return Inside(service or strategy, words, strategy)
+    return ServiceCommand(service or strategy, words, strategy)
 
 
-def resume(strategy: str, bot: str, service: str = "") -> Inside:
+def resume(strategy: str, bot: str, service: str = "") -> ServiceCommand:
     """Let a paused bot run again."""
-    return Inside(service or strategy, ("resume", bot), strategy)
+    return ServiceCommand(service or strategy, ("resume", bot), strategy)
 
 
 def halt(reason: str, *, exits: bool = False) -> Command:
@@ -169,14 +171,14 @@ def halt(reason: str, *, exits: bool = False) -> Command:
     return ("halt", f"--reason={reason}", *(("--exits",) if exits else ()))
 
 
-def operator(words: Command) -> Inside:
+def operator(words: Command) -> ServiceCommand:
     """Run a command of openbell that writes what people want: the supervisor's container may, a strategy's may not."""
-    return Inside(SUPERVISOR, words)
+    return ServiceCommand(SUPERVISOR, words)
 
 
-def beside(project: str, service: str, image: str, words: Command) -> Inside:
+def beside(project: str, service: str, image: str, words: Command) -> ServiceCommand:
     """Run such a command while the supervisor is down."""
-    return OneOff(service, words, project=project, image=image)
+    return OneOffCommand(service, words, project=project, image=image)
 
 
 def calendar(name: str | None) -> Command:
@@ -190,45 +192,45 @@ def calendar(name: str | None) -> Command:
     )
 
 
-def flatten(strategy: str, *, dry_run: bool, service: str = "") -> Inside:
+def flatten(strategy: str, *, dry_run: bool, service: str = "") -> ServiceCommand:
     """Cancel what a strategy's orders wait for and close what they hold; dry_run: only print that."""
-    return Inside(service or strategy, ("flatten", *(("--dry-run",) if dry_run else ())), strategy)
+    return ServiceCommand(service or strategy, ("flatten", *(("--dry-run",) if dry_run else ())), strategy)
 
 
-def reconcile(strategy: str, *, adopt: bool, service: str = "") -> Inside:
+def reconcile(strategy: str, *, adopt: bool, service: str = "") -> ServiceCommand:
     """Compare a strategy's account with its ledger."""
-    return Inside(service or strategy, ("reconcile", *(("--adopt",) if adopt else ())), strategy)
+    return ServiceCommand(service or strategy, ("reconcile", *(("--adopt",) if adopt else ())), strategy)
 
 
-def journal(strategy: str, symbol: str | None, since: str | None) -> Inside:
+def journal(strategy: str, symbol: str | None, since: str | None) -> ServiceCommand:
     """Print lines of a strategy's journal, as they are."""
     options = (*((f"--symbol={symbol}",) if symbol else ()), *((f"--since={since}",) if since else ()))
-    return Inside(SUPERVISOR, ("journal", *options, "--", strategy))
+    return ServiceCommand(SUPERVISOR, ("journal", *options, "--", strategy))
 
 
-def owners() -> Inside:
+def owners() -> ServiceCommand:
     """Print which host runs each strategy."""
-    return Inside(SUPERVISOR, ("owners",))
+    return ServiceCommand(SUPERVISOR, ("owners",))
 
 
-def move(strategy: str, host: str) -> Inside:
+def move(strategy: str, host: str) -> ServiceCommand:
     """Let a strategy run on another of the hosts that share a database."""
-    return Inside(SUPERVISOR, ("move", strategy, host))
+    return ServiceCommand(SUPERVISOR, ("move", strategy, host))
 
 
-def place(wanted: str) -> Inside:
+def place(wanted: str) -> ServiceCommand:
     """Give strategies homes and standbys among hosts. wanted: hosts, needs and what is fixed, as JSON."""
-    return Inside(SUPERVISOR, ("place", wanted))
+    return ServiceCommand(SUPERVISOR, ("place", wanted))
 
 
-def alert_test() -> Inside:
+def alert_test() -> ServiceCommand:
     """Send one message to each channel, from where alerts are sent."""
-    return Inside(SUPERVISOR, ("alert-test",))
+    return ServiceCommand(SUPERVISOR, ("alert-test",))
 
 
-def canary() -> Inside:
+def canary() -> ServiceCommand:
     """Miss a slot on purpose in the running supervisor, and follow it to the channels."""
-    return Inside(SUPERVISOR, ("canary",))
+    return ServiceCommand(SUPERVISOR, ("canary",))
 
 
 def elsewhere(command: Command, project: str) -> Command:

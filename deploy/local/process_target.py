@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deploy import processes, supervisor_client
-from deploy.docker.compose import SUPERVISOR, Inside, Logs
+from deploy.docker.compose import SUPERVISOR, Logs, ServiceCommand
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.hosts import facts
@@ -66,7 +66,7 @@ class ProcessTarget:
         """Ask the page."""
         return supervisor_client.fetch(self.page, patience)
 
-    def run(self, command: Inside | Logs) -> int:
+    def run(self, command: ServiceCommand | Logs) -> int:
         """Run a command of openbell as the service's own process would, or show what services wrote."""
         if isinstance(command, Logs):
             return processes.run(self._tail(command))

@@ -24,7 +24,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Untold:
+class UnreportedTransaction:
     """A transaction whose end was not reported."""
 
     transaction: str
@@ -39,7 +39,7 @@ class HostState:
     containers: Mapping[str, Running] = field(default_factory=dict)  # by service
     releases: tuple[Release, ...] = ()  # in the order in which they took over, by the server's own count
     current: Release | None = None
-    untold: Untold | None = None  # the last transaction, if its end was not reported
+    untold: UnreportedTransaction | None = None  # the last transaction, if its end was not reported
 
     def release(self, name: str) -> Release | None:
         """Return the release of that id."""
@@ -75,5 +75,5 @@ def parse(text: str) -> HostState:
     found = [release for one in content["releases"] if (release := from_json(one["record"]))]
     current = next((one for one in found if one.id == content["current"]), None)
     last = content.get("untold")
-    untold = Untold(last["transaction"], last["state"], last["rebooted"]) if last else None
+    untold = UnreportedTransaction(last["transaction"], last["state"], last["rebooted"]) if last else None
     return HostState(containers, tuple(found), current, untold)

@@ -20,7 +20,7 @@ from deploy.remote.files import read_text, reason_of
 from deploy.remote.receive import receive
 from deploy.remote.records import Records, TransactionRecord
 from deploy.remote.rest import Rest
-from deploy.remote.session import Done, Lines, Lock, serve
+from deploy.remote.session import CommandResult, Lines, Lock, serve
 
 # Where a login without a terminal may not look: sbin, and what snap installs.
 PATHS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
@@ -54,12 +54,12 @@ def serve_peer(program: str) -> int:
     return 0
 
 
-def _captured(commands: Mapping[str, Command], words: Sequence[str], given: str) -> Done:
+def _captured(commands: Mapping[str, Command], words: Sequence[str], given: str) -> CommandResult:
     out, err = io.StringIO(), io.StringIO()
     sys.stdin = io.StringIO(given)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = _run(commands, words)
-    return Done(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
 def _run(commands: Mapping[str, Command], words: Sequence[str]) -> int:

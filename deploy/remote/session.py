@@ -48,7 +48,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """How a command ended, and what it printed."""
 
     code: int
@@ -56,7 +56,7 @@ class Done:
     err: str
 
 
-def serve(lines: Lines, run: Callable[[Sequence[str], str], Done]) -> None:
+def serve(lines: Lines, run: Callable[[Sequence[str], str], CommandResult]) -> None:
     """Answer each line, a command with its input, by a line, for as long as the peer is there."""
     while (line := lines.next()) is not None:
         if line != ALIVE:

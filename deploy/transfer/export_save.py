@@ -56,14 +56,14 @@ def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object
             if first in {b"{", b"["} and member.size <= _LARGEST_JSON:
                 documents[str(name)] = first + content.read()
             elif name.name == "layer.tar" or name.parts[:1] == ("blobs",):
-                spool.put(_Again(first, content), needed)
+                spool.put(_PeekedStream(first, content), needed)
     listed = json.loads(documents["manifest.json"])
     configurations = {tag: documents[one["Config"]] for one in listed for tag in one["RepoTags"] or ()}
     for image in images:
         spool.configurations[image.reference] = configurations[image.reference]
 
 
-class _Again:
+class _PeekedStream:
     """A stream whose first byte was read ahead."""
 
     def __init__(self, first: bytes, rest: IO[bytes]) -> None:

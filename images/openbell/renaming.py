@@ -41,7 +41,7 @@ class Volumes:
 
 
 @dataclass(frozen=True)
-class Moved:
+class OrphanedBot:
     """A bot whose data is of a strategy that is not there any more."""
 
     bot: str
@@ -101,7 +101,7 @@ def move(volumes: Volumes, old: str, new: str, patience: float, give: Give) -> N
             _take_the_place(root, old, new)
 
 
-def moved_bots(volumes: Volumes, bots: Mapping[str, Sequence[str]]) -> Iterator[Moved]:
+def moved_bots(volumes: Volumes, bots: Mapping[str, Sequence[str]]) -> Iterator[OrphanedBot]:
     """Yield bots (by strategy) that another strategy, which is not among these, has run here; each would run anew."""
     if not volumes.state.is_dir():  # nothing has run here yet
         return
@@ -109,7 +109,7 @@ def moved_bots(volumes: Volumes, bots: Mapping[str, Sequence[str]]) -> Iterator[
     gone = [name for name in foreign_files.folders(volumes.state) if name not in bots] if fresh else []
     owners = {bot: name for name in sorted(gone) for bot in _bots_of(volumes.journal / name)}
     for name in fresh:
-        yield from (Moved(bot, owners[bot], name) for bot in bots[name] if bot in owners)
+        yield from (OrphanedBot(bot, owners[bot], name) for bot in bots[name] if bot in owners)
 
 
 def _waits(volumes: Volumes, name: str) -> bool:

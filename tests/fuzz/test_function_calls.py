@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from openbell.manifest import Manifest, load
-from openbell.runner.serverless.function import OK, Answered, CannotRunError, Function
-from openbell.runner.serverless.request import AskedWrongError
+from openbell.runner.serverless.function import OK, CannotRunError, Function, FunctionResponse
+from openbell.runner.serverless.request import BadRequestError
 from tests.fuzz.inputs import fuzz, rounds
 
 MANIFEST = 'timezone = "UTC"\n[[bot]]\nid = "b"\nsymbols = ["AAPL", "MSFT"]\nat = "09:30"\n[bot.params]\nfast = 5\nname = "x"\n'
@@ -36,10 +36,10 @@ class Runs:
         self.manifest = manifest
         self.asked = 0
 
-    def run(self, _: object) -> Answered:
+    def run(self, _: object) -> FunctionResponse:
         """Run nothing."""
         self.asked += 1
-        return Answered(OK, {"status": "ok"})
+        return FunctionResponse(OK, {"status": "ok"})
 
 
 @dataclass
@@ -75,7 +75,7 @@ def _event(of: str) -> Callable[[Function, bytes], object]:
             return None  # the provider has parsed it already
         if not isinstance(event, dict) and of != "gcp_event":
             return None
-        with contextlib.suppress(AskedWrongError, CannotRunError):
+        with contextlib.suppress(BadRequestError, CannotRunError):
             return getattr(function, of)(event)
         return None
 

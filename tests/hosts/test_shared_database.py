@@ -10,7 +10,7 @@ from openbell import control, heartbeat
 from openbell.control import Control, Halt, Pause
 from openbell.journal import Journal
 from openbell.postgres.control import control_in, halt_in, unhalt_in
-from openbell.postgres.database import Database, _Waiting
+from openbell.postgres.database import Database, _WaitPolicy
 from openbell.postgres.journal import PostgresJournal
 from openbell.postgres.ownership import Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
@@ -23,7 +23,7 @@ AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 def _usual_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A supervisor sets how long its process waits; for other tests that stays as it was."""
     for name, value in (("patience", None), ("hold_off", 0.0), ("failed_at", float("-inf"))):
-        monkeypatch.setattr(_Waiting, name, value)
+        monkeypatch.setattr(_WaitPolicy, name, value)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 from openbell.journal import Event
 from openbell.postgres.database import Database
 from openbell.postgres.tables import SHARED_SCHEMA as SCHEMA
-from openbell.runner.serverless.function import Answered, Function
+from openbell.runner.serverless.function import Function, FunctionResponse
 
 BUYS = "def run(ctx):\n    for symbol in ctx.symbols:\n        ctx.order(symbol, 'buy', 2, reason='test')\n"
 HOLDS = "def run(ctx):\n    for symbol in ctx.symbols:\n        ctx.hold(symbol, reason='fine')\n"
@@ -50,7 +50,7 @@ class World:
         """Return a new instance in this process."""
         return Function(self.folder, environment or self.environment)
 
-    def call(self, **body: object) -> Answered:
+    def call(self, **body: object) -> FunctionResponse:
         """Call a new instance."""
         return self.function().call(body or {"trigger": "schedule"}, "test")
 

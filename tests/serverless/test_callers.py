@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from openbell.runner.serverless.function import CannotRunError
-from openbell.runner.serverless.request import AskedWrongError
+from openbell.runner.serverless.request import BadRequestError
 from tests.serverless.calls import BUYS, World
 
 JSON = "application/json"
@@ -118,9 +118,9 @@ def test_a_message_that_says_nothing_is_acknowledged_and_told(
 def test_a_schedule_with_a_wrong_input_fails_the_invocation(world: World, event: Mapping[str, object]) -> None:
     """What was wired wrong is found in the provider's errors, not in a success that ran nothing."""
     world.write(BUYS, slot=False)
-    with pytest.raises(AskedWrongError):
+    with pytest.raises(BadRequestError):
         world.function().aws(event)
-    with pytest.raises(AskedWrongError):
+    with pytest.raises(BadRequestError):
         world.function().digitalocean(event)
 
 

@@ -14,7 +14,7 @@ from openbell.control import Pause
 from openbell.postgres.control import PostgresControl
 from openbell.postgres.database import Database
 from openbell.postgres.tables import SHARED_SCHEMA as SCHEMA
-from openbell.runner.serverless.function import Answered
+from openbell.runner.serverless.function import FunctionResponse
 from tests.installed import Installed
 from tests.serverless.calls import BUYS, FAILS, HOLDS, World, answer, go
 from tests.serverless.postgres import PASSWORD, running_server
@@ -43,7 +43,7 @@ def test_a_slot_that_is_due_runs_once(world: World, capfd: pytest.CaptureFixture
         name for line in capfd.readouterr().out.splitlines() for name in [line.split('"event": "')[1].split('"')[0]]
     ]
     for again in (function.call(SCHEDULE, "test"), world.call()):
-        assert again == Answered(200, {"status": "ok", "strategy": "demo", "action": "none", "runs": []})
+        assert again == FunctionResponse(200, {"status": "ok", "strategy": "demo", "action": "none", "runs": []})
     assert len(world.events("run_start")) == 1
 
 
@@ -145,7 +145,7 @@ def test_a_bot_that_runs_elsewhere_is_busy(world: World) -> None:
     assert instance.stdout is not None
     while "here" not in (line := instance.stdout.readline()):
         assert line, instance.communicate()
-    assert world.call(symbol="AAPL") == Answered(409, {"status": "busy", "error": "a run of b is in progress"})
+    assert world.call(symbol="AAPL") == FunctionResponse(409, {"status": "busy", "error": "a run of b is in progress"})
     assert answer(instance)[0] == 200
 
 
@@ -274,7 +274,7 @@ def test_it_is_called_on_any_thread(world: World) -> None:
     """Web servers answer on threads of theirs."""
     world.write(BUYS)
     function = world.function()
-    answers: list[Answered] = []
+    answers: list[FunctionResponse] = []
     thread = threading.Thread(target=lambda: answers.append(function.call(SCHEDULE, "test")))
     thread.start()
     thread.join(60)
@@ -308,7 +308,7 @@ def test_no_run_goes_on_when_nobody_can_be_told(
             f"import os, time\ndef run(ctx):\n    open({str(mark)!r}, 'w').write(str(os.getpid()))\n    time.sleep(60)\n"
         )
         function = world.function()
-        answers: list[Answered] = []
+        answers: list[FunctionResponse] = []
         thread = threading.Thread(target=lambda: answers.append(function.call(SCHEDULE, "test")))
         thread.start()
         wait_for(lambda: mark.exists() and mark.read_text() != "", "the run's start")

@@ -62,7 +62,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedSymbol:
     """A symbol whose prices ended while it was held: it was closed at the last of them."""
 
     symbol: str
@@ -83,7 +83,7 @@ class Outcome:
     signals: Mapping[str, tuple[Signal, ...]] = field(default_factory=dict)  # by symbol
     borrowed: float = 0.0  # what short positions have cost
     rejections: tuple[Rejection, ...] = ()
-    ended: tuple[Ended, ...] = ()
+    ended: tuple[EndedSymbol, ...] = ()
     interrupted: bool = False  # later slots were not run
 
 
@@ -165,7 +165,7 @@ class _Backtest:
     journal: BacktestJournal
     functions: Mapping[str, StrategyFunction]
     files: Path  # of this backtest; none is there when it begins
-    ended: list[Ended] = field(default_factory=list)
+    ended: list[EndedSymbol] = field(default_factory=list)
     first_end: datetime = NEVER  # no symbol has ended before
     printed: io.StringIO = field(default_factory=io.StringIO)
     contexts: dict[str, tuple[RunProgress, Context]] = field(default_factory=dict)  # by bot
@@ -233,7 +233,7 @@ class _Backtest:
         ):
             self.ledger.book_cash(f"borrowing {symbol}", quote_of(symbol), -cost)
         for symbol, last in self.broker.close_ended(at - ENDED_AFTER) if at > self.first_end else ():
-            self.ended.append(Ended(symbol, last.at, last.price))
+            self.ended.append(EndedSymbol(symbol, last.at, last.price))
             self.ledger.hold({symbol: 0.0}, last.at)
 
     def _one(self, one: Run) -> str:

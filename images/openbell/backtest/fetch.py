@@ -33,7 +33,7 @@ SECRETS = ("ALPACA_API_KEY", "ALPACA_SECRET_KEY")
 Tell = Callable[[datetime, int], None]  # up to which instant bars are kept, and how many were added
 
 
-class HasPast(Protocol):
+class HistorySource(Protocol):
     """A market that can be asked for a span of its past."""
 
     def between(self, symbol: str, timeframe: str, start: datetime, end: datetime) -> Bars:
@@ -51,7 +51,7 @@ class FetchRequest:
     end: datetime
 
 
-def fetch(market: HasPast, history: KeptHistory, wanted: FetchRequest, tell: Tell) -> str:
+def fetch(market: HistorySource, history: KeptHistory, wanted: FetchRequest, tell: Tell) -> str:
     """Fetch what is not kept yet; return why all was fetched anew, or an empty string. MarketError if the market fails."""
     symbol, timeframe = wanted.symbol, wanted.timeframe
     why = _why_anew(market, history, wanted)
@@ -69,7 +69,7 @@ def fetch(market: HasPast, history: KeptHistory, wanted: FetchRequest, tell: Tel
     return why
 
 
-def _why_anew(market: HasPast, history: KeptHistory, wanted: FetchRequest) -> str:
+def _why_anew(market: HistorySource, history: KeptHistory, wanted: FetchRequest) -> str:
     begun, columns = history.begun(wanted.symbol, wanted.timeframe), history.columns(wanted.symbol, wanted.timeframe)
     if begun is None or not len(columns.closed):
         return ""
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     until = latest if options.last is None else min(latest, _midnight(options.last) + timeframes.DAY)
     spans = [FetchRequest(symbol, options.timeframe, _midnight(options.first), until) for symbol in symbols]
     try:
-        _fetch_all(cast("HasPast", market), KeptHistory(state), spans)
+        _fetch_all(cast("HistorySource", market), KeptHistory(state), spans)
     except (MarketError, OSError) as error:
         print(f"openbell history: {error}; what was fetched is kept, and the next call goes on", file=sys.stderr)
         return 1
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _fetch_all(market: HasPast, history: KeptHistory, spans: Sequence[FetchRequest]) -> None:
+def _fetch_all(market: HistorySource, history: KeptHistory, spans: Sequence[FetchRequest]) -> None:
     # The host has rich. A strategy's image has it not, and fetches nothing.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415

@@ -41,7 +41,7 @@ class PastBars(Bars):
         return self.closing
 
 
-class _Made(NamedTuple):
+class _Timeframe(NamedTuple):
     """All bars of one timeframe, when each closed, and their closes if they are objects in memory."""
 
     bars: Sequence[Bar]
@@ -60,7 +60,7 @@ class SymbolPrices:
         self.opened_at = prices.opened_at
         self.closed_at = kept_prices.closed_at(prices.bars)
         self.is_daily = prices.length == DAY
-        self._made: dict[str, _Made] = {}  # by timeframe
+        self._made: dict[str, _Timeframe] = {}  # by timeframe
         # What is known at the instant that was asked for last: a run asks several times for one, and the next is not far.
         self._at = _NEVER
         self._closed = 0  # how many bars have closed
@@ -86,7 +86,7 @@ class SymbolPrices:
         bars.closing = made.closes[begin:end]
         return bars
 
-    def _make(self, timeframe: str) -> "_Made | None":
+    def _make(self, timeframe: str) -> "_Timeframe | None":
         length = timeframes.length(timeframe)
         if length is None or length < self.length or length % self.length or length > DAY:
             return None
@@ -94,7 +94,7 @@ class SymbolPrices:
         bars = self.all_bars if is_own else resampled(self._prices, length)
         closes = tuple([bar.close for bar in bars]) if isinstance(bars, tuple) else None
         closed_at = self.closed_at if is_own else kept_prices.closed_at(bars)
-        made = self._made[timeframe] = _Made(bars, closed_at, closes)
+        made = self._made[timeframe] = _Timeframe(bars, closed_at, closes)
         return made
 
     def _move_to(self, at: datetime) -> None:

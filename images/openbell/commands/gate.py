@@ -77,7 +77,7 @@ def started() -> float:
 
 
 @dataclass
-class Watched:
+class FirstRuns:
     """What the journal says of the bots since the boot: how their first run ended, and their last error."""
 
     boot: str
@@ -126,7 +126,7 @@ def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
 
 
 def _wait_for_runs(places: Paths, manifest: Manifest, boot: str, soon: datetime, limit: float) -> str | None:
-    control, watched = Control(places.control, manifest.name), Watched(boot)
+    control, watched = Control(places.control, manifest.name), FirstRuns(boot)
     known = answers.read(places.journal / places.strategy)
     # Root has no rights of its own in the container for several strategies, and a pause that cannot be read holds.
     with acting_as_supervisor():

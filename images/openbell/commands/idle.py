@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedStrategy:
     """A strategy that may have runs."""
 
     places: Paths
@@ -88,7 +88,7 @@ class Watched:
         return sign is not None and (now - sign.timestamp).total_seconds() <= heartbeat.OLD
 
 
-def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
+def _open(environment: Mapping[str, str], stack: ExitStack) -> WatchedStrategy | None:
     """Return a strategy with its ledger, which `stack` closes; None if it has never run, or is in no state to run."""
     try:
         places = from_environment(environment)
@@ -98,7 +98,7 @@ def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
             return None
         # A file that SQLite makes beside the ledger must be the strategy's, also where this process is root.
         with acting_as(places.strategy):
-            watched = Watched(places, manifest, stack.enter_context(closing(open_ledger(places))))
+            watched = WatchedStrategy(places, manifest, stack.enter_context(closing(open_ledger(places))))
             activity_of(manifest, watched.ledger, datetime.now(UTC))
     except (PathError, ManifestError, CalendarExpired, sqlite3.Error) as error:
         # A strategy in such a state starts no run: there is nothing to cross.
@@ -107,7 +107,7 @@ def _open(environment: Mapping[str, str], stack: ExitStack) -> Watched | None:
     return watched
 
 
-def _activity(watched: Iterable[Watched], now: datetime) -> Activity:
+def _activity(watched: Iterable[WatchedStrategy], now: datetime) -> Activity:
     found = [activity_of(one.manifest, one.ledger, now) for one in watched]
     running = tuple(run for one in found for run in one.running)
     return Activity(running, tuple(sorted((slot for one in found for slot in one.coming), key=lambda slot: slot[1])))
@@ -135,7 +135,7 @@ def is_quiet(now: Activity, first: Activity, until: datetime, strict_until: date
     return all(bot not in later or later[bot] > at for bot, at in first.due(until))
 
 
-def _wait(watched: Sequence[Watched], options: argparse.Namespace) -> int:
+def _wait(watched: Sequence[WatchedStrategy], options: argparse.Namespace) -> int:
     within, end = timedelta(seconds=options.within), time.monotonic() + options.patience
     began = datetime.now(UTC)
     first = _activity(watched, began)

@@ -37,7 +37,7 @@ _MOST_UNITS = {unit: number * grammar.LONGEST.days for unit, number in _UNITS.it
 
 def strategy_schema() -> Schema:
     """Return the schema of a strategy.toml."""
-    asked = _Asked("strategy.toml", "name")
+    asked = _SchemaReader("strategy.toml", "name")
     with suppress(ManifestError):  # it has nothing of what it asks for
         asked.manifest({"bot": [{}], "prepare": {}})
     properties: dict[str, object] = dict(asked.nodes[""])
@@ -65,7 +65,7 @@ def _table(properties: Mapping[str, object], **more: object) -> dict[str, object
     return {"type": "object", "properties": dict(properties), "additionalProperties": False, **more}
 
 
-class _Asked(ManifestReader):
+class _SchemaReader(ManifestReader):
     """A reader that remembers what it is asked for: the tables' keys, each with the schema of its values."""
 
     def __init__(self, file: str, name: str) -> None:

@@ -34,14 +34,14 @@ _FREE = (
 _MARK = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
-class Moved(NamedTuple):
+class MoveResult(NamedTuple):
     """What has arrived."""
 
     rows: int
     lines: int
 
 
-def to_database(volumes: Volumes, strategy: str, url: str, at: datetime) -> Moved:
+def to_database(volumes: Volumes, strategy: str, url: str, at: datetime) -> MoveResult:
     """Bring a strategy's files into the database; MoveError, sqlite3.Error or OSError if nothing was brought.
 
     No loop of this host may run it meanwhile; those of others are kept from it.
@@ -63,10 +63,10 @@ def to_database(volumes: Volumes, strategy: str, url: str, at: datetime) -> Move
     keep_cursor(state, int(str((newest or (0,))[0] or 0)))
     with closing(Ledger(state / LEDGER_FILE)) as ledger:
         ledger.remember(MOVED, f"to the database at {stamp(at)}")
-    return Moved(rows, lines)
+    return MoveResult(rows, lines)
 
 
-def to_files(volumes: Volumes, strategy: str, url: str, at: datetime) -> Moved:
+def to_files(volumes: Volumes, strategy: str, url: str, at: datetime) -> MoveResult:
     """Bring what the database has of a strategy into files; those that were moved before are kept beside them."""
     state = volumes.state / strategy
     state.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def to_files(volumes: Volumes, strategy: str, url: str, at: datetime) -> Moved:
         parts[0].database.execute(_MARK, (MOVED, f"to files at {stamp(at)}"))
     for part in reversed(parts):  # the ledger last: until it is there, no loop starts with files
         put_in_place(part, at)
-    return Moved(rows, lines)
+    return MoveResult(rows, lines)
 
 
 def strategies(url: str) -> list[str]:

@@ -73,7 +73,7 @@ class Rows(list[Row]):
 
 
 @dataclass
-class _Line:
+class _ProcessConnection:
     """One process's connection to one server. A connection that a fork has copied is left alone: it is the parent's."""
 
     connection: Connection
@@ -81,10 +81,10 @@ class _Line:
     search_path: str = ""  # the open transaction's
 
 
-_lines: dict[tuple[int, str], _Line] = {}
+_lines: dict[tuple[int, str], _ProcessConnection] = {}
 
 
-class _Waiting:
+class _WaitPolicy:
     """How this process waits for a server."""
 
     patience: float | None = None  # seconds, in place of PATIENCE and of what a server that wakes up may take
@@ -94,7 +94,7 @@ class _Waiting:
 
 def wait_no_longer_than(patience: float, hold_off: float) -> None:
     """Let this process, which has more to do than to wait, give up early and not wait again at once."""
-    _Waiting.patience, _Waiting.hold_off = patience, hold_off
+    _WaitPolicy.patience, _WaitPolicy.hold_off = patience, hold_off
 
 
 class Database:
@@ -183,17 +183,19 @@ class Database:
         if line := _lines.pop((os.getpid(), self._url), None):
             line.connection.close()
 
-    def _line(self) -> _Line:
+    def _line(self) -> _ProcessConnection:
         here = (os.getpid(), self._url)
         if here not in _lines:
-            if time.monotonic() - _Waiting.failed_at < _Waiting.hold_off:
+            if time.monotonic() - _WaitPolicy.failed_at < _WaitPolicy.hold_off:
                 msg = "PostgreSQL cannot be reached: it gave no answer a moment ago"
                 raise PostgresError(msg)
-            patience = _Waiting.patience
+            patience = _WaitPolicy.patience
             try:
-                _lines[here] = _Line(Connection(self._url, patience or PATIENCE, patience or _waking_patience()))
+                _lines[here] = _ProcessConnection(
+                    Connection(self._url, patience or PATIENCE, patience or _waking_patience())
+                )
             except PostgresError:
-                _Waiting.failed_at = time.monotonic()
+                _WaitPolicy.failed_at = time.monotonic()
                 raise
         return _lines[here]
 
@@ -229,7 +231,7 @@ class Database:
                 with suppress(PostgresError):
                     line.connection.run("ROLLBACK")
             if line.connection.is_closed:
-                _Waiting.failed_at = time.monotonic()
+                _WaitPolicy.failed_at = time.monotonic()
                 self.close()
             raise
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from openbell import journal
 from openbell.runner.child import Attempt, Files, be_child
-from openbell.runner.output import Pipe, Printed
+from openbell.runner.output import Pipe, PrintedLines
 from openbell.runner.processes import RUNNING, STACK_SIGNAL, ArmedProcess, ChildProcess, RunProcess
 from openbell.runner.report import Failure
 from openbell.runner.start_signal import StartSignal, WaitForStart
@@ -18,7 +18,7 @@ from openbell.strategy.run_state import Run
 ECHO = "OPENBELL_ECHO"  # tells a new interpreter at which descriptor the real standard output is
 
 # Returns what becomes of the lines that a run prints past Python, at the descriptors 1 and 2.
-Printer = Callable[[Run], Printed]
+Printer = Callable[[Run], PrintedLines]
 
 
 def _nothing() -> None:

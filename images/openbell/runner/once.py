@@ -53,7 +53,7 @@ EXIT_BUSY = 75  # another process runs the strategy, and went on for as long as 
 PAUSE = 0.2  # seconds between two attempts to get the lock
 
 
-class _Witness(Journal):
+class _RecordingJournal(Journal):
     """A journal that also remembers how the slots of this process ended."""
 
     def __init__(self, root: Path, strategy: str, boot_id: str) -> None:
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     # What a run that starts in a new interpreter finds its places by.
     os.environ |= {"OPENBELL_FOLDER": str(places.folder), "OPENBELL_STRATEGY": places.strategy}
     boot_id = os.environ["OPENBELL_BOOT_ID"] = os.urandom(4).hex()
-    journal = _Witness(places.journal, places.strategy, boot_id)
+    journal = _RecordingJournal(places.journal, places.strategy, boot_id)
     try:
         prepare(places.state)
         manifest = _manifest(places, options.bot)
@@ -148,9 +148,9 @@ def _lock(places: Paths, patience: timedelta) -> bool:
     return True
 
 
-def _settle(manifest: Manifest, places: Paths, journal: _Witness, boot_id: str, ahead: timedelta) -> int:
+def _settle(manifest: Manifest, places: Paths, journal: _RecordingJournal, boot_id: str, ahead: timedelta) -> int:
     """Run the loop until nothing is due any more, also not within `ahead`."""
-    clock, launcher = SystemClock(), _Later()
+    clock, launcher = SystemClock(), _LazyLauncher()
     until = clock.now() + ahead
     share(places.state / LEDGER)
     ledger = open_ledger(places, prepare=True)
@@ -205,7 +205,7 @@ def _follow_own_days(places: Paths) -> None:
             raise PathError(str(error)) from None
 
 
-class _Later:
+class _LazyLauncher:
     """A launcher that is there once the strategy has been imported."""
 
     def __init__(self) -> None:

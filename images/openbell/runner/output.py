@@ -22,7 +22,7 @@ PIPE_SIZE = 1 << 20  # bytes that may wait to be read before who prints has to w
 READ_AT_ONCE = 1 << 20  # bytes that one look takes from a pipe
 
 
-class Printed:
+class PrintedLines:
     """Takes lines, hands on so much a minute, and says how much was left out."""
 
     def __init__(self, emit: Callable[[str, str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -133,12 +133,12 @@ class _Captured:
 
     raws: tuple[_Raw, ...] = ()
     streams: tuple[_Stream, ...] = ()
-    printed: Printed | None = None
+    printed: PrintedLines | None = None
     process = 0  # which process captured them last
     error = 2  # the descriptor of the real standard error
 
 
-def capture(printed: Printed) -> None:
+def capture(printed: PrintedLines) -> None:
     """Let what Python prints in this process, and in what is forked from it, go there from now on.
 
     The streams stay the same over a fork, so that a logging handler made at import reaches each run's own lines.
@@ -173,7 +173,7 @@ def finish() -> None:
 class Pipe:
     """The pipe at the descriptors 1 and 2 of this process or of a child. The reading end never blocks."""
 
-    def __init__(self, printed: Printed) -> None:
+    def __init__(self, printed: PrintedLines) -> None:
         self._printed = printed
         self._lines = Lines(printed.line)
         self._read, self._write = os.pipe2(os.O_CLOEXEC)
@@ -248,7 +248,7 @@ def say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def at_standard_files(pipe: Pipe, printed: Printed) -> Iterator[None]:
+def at_standard_files(pipe: Pipe, printed: PrintedLines) -> Iterator[None]:
     """Capture all that this process prints, and give it its standard files back at the end."""
     files, streams = (journal.echo_file(), _Captured.error), (sys.stdout, sys.stderr)
     # Who reads the pipe is who prints: better to lose output than to wait for oneself.

@@ -186,8 +186,8 @@ class Owner:
         if self._lease is None or not self._ownership.answer(self._lease.epoch, text):
             raise OwnershipLostError(self._places.strategy)
 
-    def _trouble(self, meaning: str) -> "_Trouble":
-        return _Trouble(self, meaning)
+    def _trouble(self, meaning: str) -> "_DatabaseErrors":
+        return _DatabaseErrors(self, meaning)
 
     def tell(self, error: Exception, meaning: str) -> None:
         """Say on standard error what is wrong with the database, now and then."""
@@ -196,7 +196,7 @@ class Owner:
             say(f"{self._places.strategy}: {error}; {meaning}")
 
 
-class _Trouble:
+class _DatabaseErrors:
     """Turns a database that cannot be used into a line; what follows is decided by the clock."""
 
     def __init__(self, owner: Owner, meaning: str) -> None:

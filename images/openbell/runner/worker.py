@@ -28,7 +28,7 @@ from openbell.runner import open_files, orphans, output
 from openbell.runner.account_event import tell_account
 from openbell.runner.child import Files, answer_stack, wait_for_start
 from openbell.runner.launchers import ECHO
-from openbell.runner.output import Printed
+from openbell.runner.output import PrintedLines
 from openbell.runner.report import Failure, write_report
 from openbell.runner.run_setup import (
     TimeLeft,
@@ -196,14 +196,14 @@ def _end_copies(process: int) -> None:
         os._exit(1)
 
 
-def printer(journal: Journal) -> Callable[[Run], Printed]:
+def printer(journal: Journal) -> Callable[[Run], PrintedLines]:
     """Return what makes journal lines of what a run prints."""
-    return lambda run: Printed(partial(_note, journal, run.fields()))
+    return lambda run: PrintedLines(partial(_note, journal, run.fields()))
 
 
-def printed_at_import(journal: Journal) -> Printed:
+def printed_at_import(journal: Journal) -> PrintedLines:
     """Return what makes journal lines of what is printed outside of runs."""
-    return Printed(partial(_note, journal, {}))
+    return PrintedLines(partial(_note, journal, {}))
 
 
 def _note(journal: Journal, fields: Mapping[str, object], text: str, level: str) -> None:

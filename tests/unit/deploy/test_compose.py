@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.docker import compose
-from deploy.docker.compose import Command, Inside, Logs
+from deploy.docker.compose import Command, Logs, ServiceCommand
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from deploy.docker.compose import Command, Inside, Logs
         ),
     ],
 )
-def test_commands_of_compose(command: Command | Inside | Logs, expected: str) -> None:
+def test_commands_of_compose(command: Command | ServiceCommand | Logs, expected: str) -> None:
     """Each command is one list, with only the options that were asked for."""
     words = command if isinstance(command, tuple) else command.command
     assert list(words) == expected.split()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openbell.runner.output import A_MINUTE, LONGEST_LINE, Lines, Printed
+from openbell.runner.output import A_MINUTE, LONGEST_LINE, Lines, PrintedLines
 
 
 class Teller:
@@ -11,7 +11,7 @@ class Teller:
     def __init__(self) -> None:
         self.now = 0.0
         self.told: list[tuple[str, str]] = []
-        self.printed = Printed(lambda text, level: self.told.append((text, level)), lambda: self.now)
+        self.printed = PrintedLines(lambda text, level: self.told.append((text, level)), lambda: self.now)
 
 
 def test_a_stream_is_heard_for_life() -> None:

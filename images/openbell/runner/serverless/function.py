@@ -30,7 +30,7 @@ from openbell.runner import worker
 from openbell.runner.launchers import ForkLauncher
 from openbell.runner.report import Failure
 from openbell.runner.serverless import response
-from openbell.runner.serverless.request import AskedWrongError, understand
+from openbell.runner.serverless.request import BadRequestError, understand
 from openbell.runner.serverless.response import Answer
 from openbell.runner.serverless.session import BusyError, LeaseLostError, Session, Store
 from openbell.runner.startup import CANNOT_START, captured, reasons, tell_start, tell_that_it_cannot_start
@@ -46,7 +46,7 @@ class CannotRunError(Exception):
     """Nothing was run, and it may help to call again: the provider's own retries are welcome."""
 
 
-class Answered(NamedTuple):
+class FunctionResponse(NamedTuple):
     """An answer, and how HTTP would put it."""
 
     code: int
@@ -89,7 +89,7 @@ class Function:
     def aws(self, event: Mapping[str, object], _context: object = None) -> Answer:
         """Answer an invocation by AWS Lambda: of a schedule or by hand, or of its function URL.
 
-        CannotRunError where another invocation may help, and AskedWrongError where the schedule's own input is wrong: both
+        CannotRunError where another invocation may help, and BadRequestError where the schedule's own input is wrong: both
         fail the invocation, so that the provider retries it and then keeps it where it is found.
         """
         if "requestContext" not in event:
@@ -122,7 +122,7 @@ class Function:
         try:
             asked = _json(base64.b64decode(str(text or ""), validate=True))
         except ValueError as error:
-            answered = Answered(WRONG, response.refusal("error", f"the message: {error}"))
+            answered = FunctionResponse(WRONG, response.refusal("error", f"the message: {error}"))
         else:
             answered = self.call(asked, "gcp")
         print(json.dumps(answered.body), flush=True)
@@ -137,46 +137,50 @@ class Function:
         if answered.code == UNAVAILABLE:
             raise CannotRunError(answered.body["error"])
         if answered.code == WRONG:
-            raise AskedWrongError(answered.body["error"])
+            raise BadRequestError(answered.body["error"])
         return answered.body
 
-    def _http(self, method: str, kind: str, body: Callable[[], object], by: str) -> Answered:
+    def _http(self, method: str, kind: str, body: Callable[[], object], by: str) -> FunctionResponse:
         """Answer a call over HTTP. Only a POST of JSON is a call; what a browser, a probe or a form sends is not."""
         if method.upper() != "POST":
-            return Answered(NOT_ALLOWED, response.refusal("error", f"the method: found {method:.20}; allowed: POST"))
+            return FunctionResponse(
+                NOT_ALLOWED, response.refusal("error", f"the method: found {method:.20}; allowed: POST")
+            )
         if kind.partition(";")[0].strip().lower() != JSON:
-            return Answered(WRONG, response.refusal("error", f"the content type: found {kind:.50}; allowed: {JSON}"))
+            return FunctionResponse(
+                WRONG, response.refusal("error", f"the content type: found {kind:.50}; allowed: {JSON}")
+            )
         try:
             asked = body()
         except ValueError as error:
-            return Answered(WRONG, response.refusal("error", f"the body: {error}"))
+            return FunctionResponse(WRONG, response.refusal("error", f"the body: {error}"))
         return self.call(asked, by)
 
-    def call(self, body: object, by: str) -> Answered:
+    def call(self, body: object, by: str) -> FunctionResponse:
         """Run what is asked for, and answer."""
         with self._one_call:
             return self._call(body, by)
 
-    def _call(self, body: object, by: str) -> Answered:
+    def _call(self, body: object, by: str) -> FunctionResponse:
         try:
             ready = self._ready = self._ready or _Ready(self._folder, self._environment, self._boot_id)
             asked = understand(ready.manifest, body)
-        except AskedWrongError as error:
-            return Answered(WRONG, response.refusal("error", str(error)))
+        except BadRequestError as error:
+            return FunctionResponse(WRONG, response.refusal("error", str(error)))
         except CANNOT_START as error:
             return self._unavailable(reasons(error)[0])
         try:
             return ready.run(lambda session: session.run_now(asked.bot, by) if asked.bot else session.run_due(AHEAD))
         except BusyError as error:
-            return Answered(BUSY, response.refusal("busy", str(error)))
+            return FunctionResponse(BUSY, response.refusal("busy", str(error)))
         except (*CANNOT_START, LeaseLostError) as error:
             return self._unavailable(reasons(error)[0])
 
-    def _unavailable(self, line: str) -> Answered:
+    def _unavailable(self, line: str) -> FunctionResponse:
         # It may be the database that is missing: what the platform keeps of the output is all there is then.
         line = _without_password(line, _address(self._environment))
         print(json.dumps({"event": "error", "level": "error", "stage": "start", "error": line}), flush=True)
-        return Answered(UNAVAILABLE, response.refusal("error", line))
+        return FunctionResponse(UNAVAILABLE, response.refusal("error", line))
 
 
 class _Ready:
@@ -203,7 +207,7 @@ class _Ready:
             raise
         tell_start(journal, self.manifest, places, "clean")
 
-    def run(self, what: Callable[[Session], None]) -> Answered:
+    def run(self, what: Callable[[Session], None]) -> FunctionResponse:
         """Hold a session, and answer what its runs decided."""
         session = Session(self.manifest, self._store, self._launcher)
         try:
@@ -211,7 +215,7 @@ class _Ready:
             session.end()
             self._tidy()
             answer = response.of_runs(self.manifest.name, self._store.journal.of_runs(session.run_ids))
-            return Answered(OK if answer["status"] == "ok" else FAILED, answer)
+            return FunctionResponse(OK if answer["status"] == "ok" else FAILED, answer)
         finally:
             session.give_up()
             # An instance may sleep for hours or for ever: it holds no connection meanwhile.

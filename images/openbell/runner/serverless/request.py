@@ -11,7 +11,7 @@ KEYS = ("trigger", "bot", "symbol", "params")
 SAYS_WHAT = ("trigger", "bot", "symbol")  # at least one of them is in every call that runs something
 
 
-class AskedWrongError(ValueError):
+class BadRequestError(ValueError):
     """A question that cannot be meant so; one line that says what, where, and what is allowed."""
 
 
@@ -23,7 +23,7 @@ class FunctionRequest:
 
 
 def understand(manifest: Manifest, body: object) -> FunctionRequest:
-    """Return what a call asks for; AskedWrongError if a key is unknown or a value has the wrong type."""
+    """Return what a call asks for; BadRequestError if a key is unknown or a value has the wrong type."""
     if not isinstance(body, Mapping):
         _refuse("the body", body, f"a JSON object with {_listed(KEYS)}")
     for key in body:
@@ -98,7 +98,7 @@ def _kind(example: object) -> str:
 def _refuse(where: str, found: object, allowed: str) -> NoReturn:
     shown = "nothing" if found is None else f'"{found:.100}"' if isinstance(found, str) else f"{found!r:.100}"
     msg = f"{where}: found {shown}; allowed: {allowed}"
-    raise AskedWrongError(msg)
+    raise BadRequestError(msg)
 
 
 def _listed(names: Iterable[object]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.release.host_state import Running, Untold, parse
+from deploy.release.host_state import Running, UnreportedTransaction, parse
 from deploy.release.lock import LockHeldError
 from deploy.release.plan import plan
 from deploy.release.release import from_json
@@ -60,7 +60,7 @@ def test_what_a_host_says() -> None:
         "t": Running("d", "running", "", ("a", "b")),
     }
     assert (found.current, found.releases) == (ONE, (ONE,))
-    assert found.untold == Untold(ONE.id, "ended returned pulse: it failed")
+    assert found.untold == UnreportedTransaction(ONE.id, "ended returned pulse: it failed")
 
 
 def test_the_files_of_a_release() -> None:
