@@ -105,6 +105,16 @@ class Book:
             order.status, order.replaced_by = "replaced", number
             return after
 
+    def amend(self, order: Booked, changes: dict[str, object], size: str) -> str:
+        """Give an order other terms, of which `size` is its quantity in all; return why not, or an empty string."""
+        with self.lock:
+            quantity = float(str(changes.get(size, order.quantity)))
+            if quantity < order.filled:
+                return "the quantity is below what was filled"
+            order.asked.update(changes)
+            order.quantity = quantity
+            return ""
+
     def execute(self, order: Booked, quantity: float) -> None:
         """Fill so much more of an order."""
         with self.lock:

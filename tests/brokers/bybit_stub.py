@@ -77,6 +77,8 @@ def _private(request: Request, name: str, given: dict[str, Any], book: Book, now
         case "GET", "execution/list":
             trades = [_trade(one, now) for one in book.traded()]
             return _told({"category": "spot", "list": trades, "nextPageCursor": ""}, now)
+        case "POST", "order/amend":
+            return _amend(given, book, now)
         case "POST", "order/cancel":
             order = book.numbered(int(given["orderId"]))
             if _is_untriggered(order) != (given.get("orderFilter") == "StopOrder"):
@@ -141,6 +143,16 @@ def _place(given: dict[str, Any], book: Book, now: int) -> Answer:
         return _wrong(170141, "Duplicate clientOrderId.")
     except RejectedError:
         return _wrong(170131, "Insufficient balance.")
+    return _told({"orderId": str(order.number), "orderLinkId": order.client_id}, now)
+
+
+def _amend(given: dict[str, Any], book: Book, now: int) -> Answer:
+    order = book.numbered(int(given["orderId"]))
+    if order.status != "open" or ("triggerPrice" in given and not _is_untriggered(order)):
+        return _wrong(170213, "Order does not exist.")
+    names = ("price", "triggerPrice", "qty")
+    if wrong := book.amend(order, {name: given[name] for name in names if name in given}, "qty"):
+        return _wrong(170130, wrong)
     return _told({"orderId": str(order.number), "orderLinkId": order.client_id}, now)
 
 

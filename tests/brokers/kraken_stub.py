@@ -61,6 +61,8 @@ def _private(name: str, given: dict[str, str], book: Book, clock: Callable[[], d
         case "TradesHistory":
             found = {f"T{one.number}": _trade(one, clock()) for one in book.traded()}
             return _told({"trades": found, "count": len(found)})
+        case "AmendOrder":
+            return _amend(given, book)
         case "CancelOrder":
             book.numbered(int(given["txid"][1:])).status = "cancelled"
             return _told({"count": 1})
@@ -129,6 +131,18 @@ def _place(given: dict[str, str], book: Book, now: datetime) -> Answer:
     except RejectedError:
         return _wrong("EOrder:Insufficient funds")
     return _told({"descr": {"order": f"{order.side} {order.quantity} XBTUSD @ market"}, "txid": [f"O{order.number}"]})
+
+
+def _amend(given: dict[str, str], book: Book) -> Answer:
+    order = book.numbered(int(given["txid"][1:]))
+    if order.status != "open":
+        return _wrong("EOrder:Unknown order")
+    names = {"limit_price": "price", "trigger_price": "price", "order_qty": "volume"}
+    if order.asked.get("ordertype") == "stop-loss-limit":
+        names["limit_price"] = "price2"
+    if wrong := book.amend(order, {old: given[new] for new, old in names.items() if new in given}, "volume"):
+        return _wrong(f"EOrder:{wrong}")
+    return _told({"amend_id": "TAAAAA-BBBBB-CCCCCC"})
 
 
 def _listed(book: Book, given: dict[str, str], now: datetime, states: tuple[str, ...]) -> dict[str, object]:

@@ -64,6 +64,8 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
             return _told({"uTime": str(now), "details": details})
         case "POST", "trade/batch-orders":
             return _place(json.loads(request.raw)[0], book)
+        case "POST", "trade/amend-order" | "trade/amend-algos":
+            return _amend(json.loads(request.raw), book)
         case _, "trade/order-algo" | "trade/cancel-algos":
             return _algo(request, name, book, now)
         case "GET", "trade/order":
@@ -72,7 +74,7 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
                 known = None if known and _is_algo(known) else known
             else:
                 known = _numbered(book, request.query["ordId"])
-            return _told(_order(known, now)) if known else _wrong("51603", "Order does not exist")
+            return _shown(known, book, _told(_order(known, now))) if known else _wrong("51603", "Order does not exist")
         case "GET", "trade/fills-history":
             return _told(*(_trade(one, now) for one in book.traded()))
         case "POST", "trade/cancel-order":
@@ -177,6 +179,24 @@ def _numbered(book: Book, number: str) -> Booked | None:
     return order if _is_algo(order) == (int(number) > TRIGGERED) else None
 
 
+def _amend(body: dict[str, Any], book: Book) -> Answer:
+    """Take a change; it is made after the next question about the order, so the first one still shows what was."""
+    order = book.numbered(int(body["algoId"])) if "algoId" in body else _numbered(book, body["ordId"])
+    if order is None or order.status != "open" or _is_algo(order) != ("algoId" in body):
+        failed = {"sCode": "51503", "sMsg": "Your order has already been filled or canceled."}
+        return Answer(200, {"code": "1", "msg": "All operations failed", "data": [failed]})
+    names = {"newSz": "sz", "newPx": "px", "newOrdPx": "orderPx", "newTriggerPx": "triggerPx"}
+    order.asked["change"] = {old: body[new] for new, old in names.items() if new in body}
+    return _told({"ordId": body.get("ordId", ""), "algoId": body.get("algoId", ""), "sCode": "0", "sMsg": ""})
+
+
+def _shown(order: Booked, book: Book, answer: Answer) -> Answer:
+    """Make a change of an order that has just been looked at."""
+    if change := order.asked.pop("change", None):
+        book.amend(order, dict(change), "sz")  # type: ignore[call-overload]
+    return answer
+
+
 def _algo(request: Request, name: str, book: Book, now: int) -> Answer:
     if name == "trade/cancel-algos":
         (one,) = json.loads(request.raw)
@@ -213,7 +233,8 @@ def _algo(request: Request, name: str, book: Book, now: int) -> Answer:
         "triggerPx": str(known.asked.get("triggerPx", "")),
     }
     number = str(known.number + TRIGGERED) if known.filled else ""
-    return _told({**algo, **empty, "ordId": number, "ordIdList": [number] if number else []})
+    whole = {**algo, **empty, "ordId": number, "ordIdList": [number] if number else []}
+    return _shown(known, book, _told(whole))
 
 
 def _order(order: Booked, now: int) -> dict[str, str]:

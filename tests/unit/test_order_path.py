@@ -75,6 +75,8 @@ class Replacing(ABroker):
 
     def replace(self, order: Order) -> PlacedOrder:
         """Change an order."""
+        if self.refuses is not None:
+            raise self.refuses
         self.sent.append(order)
         return replace(placed(status="accepted", filled=1.0), quantity=order.quantity)
 
@@ -395,6 +397,22 @@ def test_an_order_is_replaced(tmp_path: Path) -> None:
         assert desk.broker.sent == [Order("ob-1", "BTC/USDT", "buy", 5.0, terms=Terms(limit=90.0))]
         record = desk.record()
         assert (answer.quantity, record.quantity, record.filled, record.terms) == (5.0, 5.0, 1.0, Terms(limit=90.0))
+
+
+@pytest.mark.parametrize("status, is_told", [("filled", True), ("cancelled", True), ("accepted", False)])
+def test_an_order_that_is_done_meanwhile_is_not_replaced(tmp_path: Path, status: str, *, is_told: bool) -> None:
+    """It is returned as it ended; where it goes on, the broker's error is told."""
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        desk = Desk(
+            ledger, Replacing(refuses=BrokerError("too late"), known={"ob-1": placed(status=status, filled=1.0)})
+        )
+        desk.intend(status="accepted")
+        if not is_told:
+            with pytest.raises(BrokerError, match="too late"):
+                desk.path.replace(desk.record(), 5.0, Terms(limit=90.0))
+            return
+        assert desk.path.replace(desk.record(), 5.0, Terms(limit=90.0)).status == status
+        assert (desk.record().status, desk.record().quantity, desk.record().filled) == (status, 3.0, 1.0)
 
 
 def test_a_broker_that_cannot_replace_says_so(desk: Desk) -> None:

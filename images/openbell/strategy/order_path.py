@@ -127,7 +127,14 @@ class OrderPath:
             msg = "this broker cannot change an order: cancel it, and send another one"
             raise BrokerError(msg)
         wanted = Order(order.client_order_id, order.symbol, order.side, quantity, terms=terms)
-        placed = self._broker.replace(wanted)
+        try:
+            placed = self._broker.replace(wanted)
+        except BrokerError:
+            found = self._broker.find(order.client_order_id)
+            if found is None or found.status not in FINAL:
+                raise
+            self.settle(found)  # it was done before the change could reach it
+            return found
         self._ledger.amend(order.client_order_id, placed.quantity, terms)
         self.settle(placed)
         return placed

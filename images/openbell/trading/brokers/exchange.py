@@ -24,6 +24,7 @@ from openbell.trading.brokers import (
     Order,
     PlacedOrder,
     Position,
+    exchange_changes,
     exchange_lists,
     exchange_search,
 )
@@ -110,9 +111,7 @@ class ExchangeBroker:
                 raise NotSentError(str(error)) from error
             try:
                 placed = self._send(order, quantity)
-            except DuplicateError as error:
-                return self._recover(order, error)
-            except UnansweredError as error:
+            except (DuplicateError, UnansweredError) as error:
                 return self._recover(order, error)
             except RefusedError as refused:
                 return self._rejected(order, refused)
@@ -128,6 +127,20 @@ class ExchangeBroker:
             raise BrokerError(msg)
         with self._broker_errors():
             exchange_search.cancel(self._venue(), placed.order_id, placed.symbol)
+
+    def replace(self, order: Order) -> PlacedOrder:
+        """Change what waits of an order at the exchange, where it goes on under its ids."""
+        with self._told():
+            found = exchange_search.listed(self._venue(), order.client_order_id, order.symbol)
+            quantity = self._quantity(order)
+            exchange_changes.change(self._venue(), found, order, quantity)
+            for wait in (0.0, *FILL_WAITS):  # some take a change before they have made it
+                self._pause(wait)
+                placed = self._find(order.client_order_id, order.symbol)
+                if placed is not None and (placed.status in FINAL or placed.quantity == quantity):
+                    return placed
+            msg = f"{self._name} has taken the change of order {order.client_order_id}, and does not show it yet"
+            raise BrokerError(msg)
 
     def _venue(self) -> Venue:
         if self._made is None:
@@ -202,7 +215,6 @@ class ExchangeBroker:
 
     def _send(self, order: Order, quantity: float) -> PlacedOrder:
         venue = self._venue()
-
         left_at: list[datetime] = []
 
         def leaves() -> None:
