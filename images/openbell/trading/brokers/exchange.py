@@ -130,7 +130,7 @@ class ExchangeBroker:
 
     def replace(self, order: Order) -> PlacedOrder:
         """Change what waits of an order at the exchange, where it goes on under its ids."""
-        with self._told():
+        with self._broker_errors():
             found = exchange_search.listed(self._venue(), order.client_order_id, order.symbol)
             quantity = self._quantity(order)
             exchange_changes.change(self._venue(), found, order, quantity)
