@@ -1,5 +1,6 @@
 """Which part of an account's dividends is the strategy's, and how often it is asked for."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -55,7 +56,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     (20, NOW + DAY, 4.0),  # another ten were bought by hand
     (16, NOW + 2 * DAY, 3.0),
     (16, None, 2.0),
-    (4, None, 8.0),  # never more than all of it
+    (4, None, 8.0),
+    (2, None, 8.0),  # never more than all of it
     (20, NOW, 0.0),  # none were held yet
     (-20, None, 0.0),  # paid by a short position that is not the strategy's
     (0, None, 0.0),
@@ -64,6 +66,17 @@ def test_the_strategys_part(ledger: Ledger, units: int | None, before: datetime 
     """As large as its part of the shares that were held before the ex-date."""
     entry = CashEntry("d", "dividend", "AAPL", Decimal(8), None if units is None else Decimal(units), before)
     assert float(own_part(entry, ledger)) == part
+
+
+@pytest.mark.parametrize(
+    "held, units, part", [(0.5, 1, "0.061728"), (0.5, "0.5", "0.1234567"), (0.5, "0.4", "0.1234567")]
+)
+def test_a_part_of_coins(tmp_path: Path, held: float, units: int | str, part: str) -> None:
+    """Less than one unit is held; a part is rounded to a millionth, and the whole is not."""
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        ledger.hold({"BTC/USD": held})
+        entry = CashEntry("d", "dividend", "BTC/USD", Decimal("0.1234567"), Decimal(units))
+        assert own_part(entry, ledger) == Decimal(part)
 
 
 def test_a_short_positions_dividend(tmp_path: Path) -> None:
@@ -86,6 +99,13 @@ def test_an_entry_is_booked_once_and_its_change_too(ledger: Ledger) -> None:
     assert ledger.flows() == {"": start + 9, "USDT": Decimal("-0.5")}
 
 
+def test_the_strategys_part_is_what_is_booked(ledger: Ledger) -> None:
+    """Half of the shares were bought by hand: half of the dividend is the strategy's."""
+    broker = APayingBroker()
+    broker.entries = [CashEntry("d", "dividend", "AAPL", Decimal(8), Decimal(8))]
+    assert book_new(broker, ledger, NOW) == [{"kind": "dividend", "symbol": "AAPL", "amount": 4.0}]
+
+
 def test_how_far_back_the_broker_is_asked(ledger: Ledger) -> None:
     """What was paid before the first question is no news; later, entries of the last week may come late."""
     broker = APayingBroker()
@@ -96,10 +116,24 @@ def test_how_far_back_the_broker_is_asked(ledger: Ledger) -> None:
     assert broker.since[-1] == NOW.date() + 23 * DAY
 
 
+def test_the_day_of_a_question_is_utcs(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brokers tell days in UTC, and the machine may be anywhere."""
+    broker = APayingBroker()
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        for days in (0, 30, 31):
+            book_new(broker, ledger, NOW + days * DAY)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert broker.since == [NOW.date(), NOW.date(), NOW.date() + 23 * DAY]
+
+
 def test_how_often_the_broker_is_asked(ledger: Ledger) -> None:
     """As often as it says; a clock that was ahead keeps it from nothing, and what failed is asked again at once."""
     broker = APayingBroker()
-    for minutes in (0, 59, 60, 30):
+    for minutes in (0, 0, 59, 60, 30):
         book_new(broker, ledger, NOW + timedelta(minutes=minutes))
     assert len(broker.since) == 3
     broker.is_down = True

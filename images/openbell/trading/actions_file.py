@@ -8,6 +8,7 @@ Each line has the ratio of a split (new units for each old one) or the cash that
 """
 
 import csv
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -39,14 +40,12 @@ def read(folder: Path) -> list[CorporateAction]:
 
 
 def _action(number: int, row: list[str]) -> CorporateAction:
-    try:
+    with suppress(ValueError, InvalidOperation):
         symbol, day, ratio, cash = row
-        figure = Decimal(ratio or cash)
-        is_whole = bool(symbol) and bool(ratio) != bool(cash) and figure.is_finite() and figure > 0
-        on = date.fromisoformat(day)
-    except (ValueError, InvalidOperation):
-        is_whole = False
-    if not is_whole:
-        msg = f"{NAME}, line {number}: it is a symbol, a day such as 2026-11-23, and a ratio or an amount of cash above zero"
-        raise ActionsFileError(msg)
-    return CorporateAction(symbol, on, ratio=figure) if ratio else CorporateAction(symbol, on, cash=figure)
+        figure, on = Decimal(ratio or cash), date.fromisoformat(day)
+        if symbol and bool(ratio) != bool(cash) and figure.is_finite() and figure > 0:
+            return CorporateAction(symbol, on, ratio=figure) if ratio else CorporateAction(symbol, on, cash=figure)
+    msg = (
+        f"{NAME}, line {number}: it is a symbol, a day such as 2026-11-23, and a ratio or an amount of cash above zero"
+    )
+    raise ActionsFileError(msg)

@@ -13,7 +13,7 @@ from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Capital
 from openbell.trading import reconciliation
-from openbell.trading.actions_file import NAME, ActionsFileError, read
+from openbell.trading.actions_file import NAME
 from openbell.trading.brokers import BrokerError, Order, PlacedOrder
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.capital import Share
@@ -120,28 +120,8 @@ def test_what_the_file_tells_of_a_later_day_waits_for_it(tmp_path: Path) -> None
     assert held == [10.0, 100.0]
 
 
-@pytest.mark.parametrize("text, told", [
-    ("symbol,day\n", "the first line of corporate-actions.csv is symbol,day,ratio,cash"),
-    ("", "the first line"),
-    ("symbol,day,ratio,cash\nAAPL,2026-11-24,10,1\n", "line 2"),
-    ("symbol,day,ratio,cash\n\nAAPL,2026-11-24,,\n", "line 3"),
-    ("symbol,day,ratio,cash\nAAPL,24.11.2026,10,\n", "line 2"),
-    ("symbol,day,ratio,cash\nAAPL,2026-11-24,ten,\n", "line 2"),
-    ("symbol,day,ratio,cash\nAAPL,2026-11-24,nan,\n", "line 2"),
-    ("symbol,day,ratio,cash\nAAPL,2026-11-24,0,\n", "line 2"),
-    ("symbol,day,ratio,cash\nAAPL,2026-11-24,,-1\n", "line 2"),
-    ("symbol,day,ratio,cash\n,2026-11-24,2,\n", "line 2"),
-    ("symbol,day,ratio,cash\nAAPL,2026-11-24,2\n", "line 2"),
-])  # fmt: skip
-def test_a_file_that_cannot_be_understood_is_told(tmp_path: Path, text: str, told: str) -> None:
-    """With the line; the account is not used on half of what is known."""
-    (tmp_path / NAME).write_text(text)
-    with pytest.raises(ActionsFileError, match=told):
-        read(tmp_path)
-    with pytest.raises(BrokerError, match=r"corporate-actions\.csv"):
+def test_an_account_is_not_used_on_half_of_what_is_known(tmp_path: Path) -> None:
+    """A file that cannot be understood is the broker's error, with the line."""
+    (tmp_path / NAME).write_text("symbol,day,ratio,cash\nAAPL,2026-11-24,,\n")
+    with pytest.raises(BrokerError, match=r"corporate-actions\.csv, line 2"):
         paper(tmp_path, FRIDAY).account()
-
-
-def test_without_a_file_there_is_nothing_to_read(tmp_path: Path) -> None:
-    """Most strategies have none."""
-    assert read(tmp_path) == []
