@@ -92,6 +92,24 @@ def test_what_a_share_is_worth(ledger: Ledger) -> None:
     assert share.equity(COINS, {"BTC/USDT": 150.0, "ETH/USDT": 8.0}.__getitem__) == 1_000 - 200 + 40 + 300 - 32
 
 
+def test_shares_and_coins_are_paid_from_one_cash(ledger: Ledger) -> None:
+    """At Alpaca both cost dollars: what a bot has spent on a share another cannot spend on a coin."""
+    trade(ledger, "AAPL", "buy", 3.0, 10.0)
+    trade(ledger, "BTC/USD", "buy", 1.0, 50.0)
+    for symbols, currency in ((("AAPL",), ""), (("BTC/USD",), "USD")):
+        share = Share(Capital(amount=100.0), symbols, ledger)
+        assert share.cash(DOLLARS, currency) == 20.0
+        assert share.equity(DOLLARS, {"AAPL": 10.0, "BTC/USD": 50.0}.__getitem__) == 100.0
+
+
+@pytest.mark.parametrize("first, then", [("", "USD"), ("USD", "")])
+def test_a_part_of_one_cash_is_taken_once(ledger: Ledger, first: str, then: str) -> None:
+    """Whether a bot in shares or one in coins has looked at the account first."""
+    share = Share(Capital(part=0.25), ("AAPL",), ledger)
+    share.cash(DOLLARS, first)
+    assert share.cash(Account(90_000.0, "USD", 160_000.0), then) == 20_000.0
+
+
 def test_without_a_share_the_accounts_worth_counts(ledger: Ledger) -> None:
     """The strategy says nothing of its own."""
     ledger.hold({"AAPL": 1.0})

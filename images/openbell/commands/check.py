@@ -20,6 +20,7 @@ from openbell.manifest import Manifest, load_all, strategy_folders, trading
 from openbell.slots import closed_slots, slots_between
 from openbell.strategy import executable_text as text
 from openbell.strategy.loader import functions
+from openbell.trading.capital import quote_of
 
 YEAR = timedelta(days=366)
 NEXT_SLOTS = 20  # slots of a bot from which the time between slots is taken
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     ]
     problems += [problem for one in manifests for problem in reference_problems(folder / one.name, one)]
     problems += [problem for one in manifests for problem in order_problems(folder / one.name, one)]
-    problems += shared_accounts(manifests)
+    problems += [*shared_accounts(manifests), *ambiguous_amounts(manifests)]
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
@@ -71,6 +72,19 @@ def shared_accounts(manifests: Iterable[Manifest]) -> list[str]:
         for one in sharing
         if not one.capital.is_set
     ]
+
+
+def ambiguous_amounts(manifests: Iterable[Manifest]) -> list[str]:
+    """Return one line for each strategy whose share is one amount though its bots trade in several currencies."""
+    found = []
+    for one in manifests:
+        currencies = {quote_of(symbol) for bot in one.bots for symbol in bot.symbols} - {""}
+        if one.capital.amount is not None and len(currencies) > 1:
+            found.append(
+                f"{one.name}/strategy.toml: capital.amount: found bots that trade in {' and '.join(sorted(currencies))}; "
+                "allowed: bots in one currency, or a part of the account, which counts in each"
+            )
+    return found
 
 
 def notes(manifest: Manifest, now: datetime) -> Iterator[str]:

@@ -14,7 +14,7 @@ from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of
 from openbell.position import ZERO, decimal
 from openbell.trading import strategy_day
 from openbell.trading.brokers import Broker, BrokerError, Order
-from openbell.trading.capital import Share, quote_of
+from openbell.trading.capital import Share, names_of, quote_of
 from openbell.trading.limits import Exposure, is_usable, refusal
 from openbell.trading.markets import Bars, Market, MarketError, timeframes
 from openbell.trading.order_size import SizeRules, as_decimal, priced, sizes_of
@@ -230,9 +230,10 @@ class OrderChecks:
 
     def _free_cash(self, symbol: str) -> float:
         """Return the share's cash, without what purchases that wait may still take of it."""
-        quote = quote_of(symbol)
-        waiting = [one for one in self._others() if one.side == "buy" and quote_of(one.symbol) == quote]
-        return self.share.cash(self._broker.account(), quote) - sum(
+        account = self._broker.account()
+        names = names_of(quote_of(symbol), account)
+        waiting = [one for one in self._others() if one.side == "buy" and quote_of(one.symbol) in names]
+        return self.share.cash(account, names[0]) - sum(
             one.left * one.terms.limit
             for one in waiting
             if one.terms.limit is not None and not leg_of(one.client_order_id)[0]

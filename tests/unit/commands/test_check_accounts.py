@@ -9,11 +9,11 @@ from openbell.commands.check import main
 KEYS = "secrets = ['ALPACA_API_KEY', 'ALPACA_SECRET_KEY']\nmarket = 'alpaca'\nbroker = 'alpaca'\n"
 
 
-def write(root: Path, name: str, top: str) -> None:
+def write(root: Path, name: str, top: str, symbols: str = "'AAPL'") -> None:
     """Write a strategy that is right but for what is at its top."""
     folder = root / name
     folder.mkdir()
-    bot = f"[[bot]]\nid = '{name}'\nsymbols = ['AAPL']\nat = '09:35'\n"
+    bot = f"[[bot]]\nid = '{name}'\nsymbols = [{symbols}]\nat = '09:35'\n"
     (folder / "strategy.toml").write_text(f"timezone = 'UTC'\n{top}\n{bot}")
     (folder / "strategy.py").write_text("def run(ctx):\n    pass\n")
 
@@ -41,3 +41,22 @@ def test_paper_accounts_and_other_money_are_not_shared(tmp_path: Path) -> None:
     write(tmp_path, "three", "")
     write(tmp_path, "four", "")
     assert main(["--strategies", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("market, share, symbols, currencies", [
+    ("ccxt:binance", "amount = 5000", "'BTC/USDT', 'ETH/EUR'", "EUR and USDT"),
+    ("ccxt:binance", "amount = 5000", "'BTC/USDT', 'ETH/USDT'", ""),
+    ("ccxt:binance", "part = 0.5", "'BTC/USDT', 'ETH/EUR'", ""),
+    ("synthetic", "amount = 5000", "'AAPL', 'BTC/USD'", ""),  # both cost dollars
+])  # fmt: skip
+def test_an_amount_is_in_one_currency(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], market: str, share: str, symbols: str, currencies: str
+) -> None:
+    """Bots in two currencies would each take it for an amount of their own: the share would be twice as large."""
+    write(tmp_path, "one", f"market = '{market}'\n[capital]\n{share}\n", symbols)
+    code, told = main(["--strategies", str(tmp_path)]), capsys.readouterr().err
+    expected = (
+        f"one/strategy.toml: capital.amount: found bots that trade in {currencies}; allowed: bots in one currency, or a part "
+        "of the account, which counts in each\n"
+    )
+    assert (code, told) == ((1, expected) if currencies else (0, ""))
