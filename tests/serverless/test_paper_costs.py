@@ -9,12 +9,12 @@ from openbell.costs import Costs
 from openbell.trading.brokers import Order
 from openbell.trading.brokers.postgres_paper import PostgresPaperBroker
 from tests.unit.brokers.test_paper_cash import _Paying
-from tests.unit.brokers.test_paper_sessions import _Splitting
+from tests.unit.brokers.test_paper_splits import SplittingMarket
 
 
 def test_a_short_position_is_borrowed_and_split(url: str) -> None:
     """Ten short at 1000 become a hundred at 100, and cost 3.65 per cent a year."""
-    market, begin = _Splitting(), datetime(2026, 11, 20, 16, tzinfo=UTC)
+    market, begin = SplittingMarket(), datetime(2026, 11, 20, 16, tzinfo=UTC)
     costs = Costs(borrow=Decimal("3.65"))
 
     def broker(days: int) -> PostgresPaperBroker:

@@ -1,21 +1,17 @@
 """The paper account where the market has sessions and small prices."""
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from openbell.costs import Costs
-from openbell.ledger import Ledger, OrderRecord
 from openbell.order_terms import Terms
 from openbell.trading.brokers import Order
 from openbell.trading.brokers.paper import PaperBroker
-from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.markets import Bar, Bars, MarketError, Series
 from openbell.trading.markets.alpaca import AlpacaMarket, _is_in_session
-from openbell.trading.reconciliation import apply_corporate_actions, differences
 from openbell.trading.run_services import RunServices
 
 
@@ -175,78 +171,3 @@ def test_small_prices_cost_what_they_cost(tmp_path: Path) -> None:
 def test_bars_of_a_share_are_those_of_its_sessions(opened: str, closed: str, is_in: bool) -> None:
     """Extended hours are another market, and belong to a strategy only if it asks (T27)."""
     assert _is_in_session(datetime.fromisoformat(opened), datetime.fromisoformat(closed)) is is_in
-
-
-class _Splitting(_Always):
-    """A market whose share was split ten to one on 2026-11-23; the price of the day is set by hand."""
-
-    current = 1000.0
-    asked = 0
-
-    def price(self, symbol: str, at: datetime) -> float:
-        """Return the price."""
-        return self.current
-
-    def corporate_actions(self, symbols: Iterable[str], since: date, at: datetime) -> list[CorporateAction]:
-        """Tell of the split from its day on."""
-        self.asked += 1
-        action = CorporateAction("AAPL", date(2026, 11, 23), Decimal(10))
-        return [action] if since <= action.day <= at.date() and "AAPL" in symbols else []
-
-
-def test_a_split_makes_more_shares_of_the_same_cost(tmp_path: Path) -> None:
-    """Ten shares at 1000 are a hundred at 100, once, and the account is worth what it was (T16)."""
-    market = _Splitting()
-    friday, monday = (datetime(2026, 11, day, 16, tzinfo=UTC) for day in (20, 23))
-    PaperBroker(tmp_path, market, friday).submit(Order("b", "AAPL", "buy", 10))
-    market.current = 100.0
-    for at in (monday, monday, monday + timedelta(days=1)):
-        broker = PaperBroker(tmp_path, market, at)
-        (position,) = broker.positions().values()
-        assert (position.quantity, position.average_price) == (100.0, 100.0)
-        assert broker.account().cash + position.quantity * market.current == 100_000.0
-    told = broker.corporate_actions(["AAPL"], monday.date())
-    assert [(one.day, one.ratio) for one in told] == [(monday.date(), Decimal(10))]
-    assert market.asked == 2  # once a day
-
-
-def test_what_was_bought_after_a_split_is_not_split(tmp_path: Path) -> None:
-    """The first share is bought on the day itself, at the new price."""
-    market = _Splitting()
-    monday = datetime(2026, 11, 23, 16, tzinfo=UTC)
-    PaperBroker(tmp_path, market, monday).submit(Order("b", "AAPL", "buy", 10))
-    for at in (monday, monday + timedelta(days=1)):
-        assert PaperBroker(tmp_path, market, at).positions()["AAPL"].quantity == 10.0
-
-
-def test_an_order_that_waits_for_a_price_from_before_a_split_ends(tmp_path: Path) -> None:
-    """A stop at 900 would sell at once at 100."""
-    market = _Splitting()
-    friday, monday = (datetime(2026, 11, day, 16, tzinfo=UTC) for day in (20, 23))
-    broker = PaperBroker(tmp_path, market, friday)
-    broker.submit(Order("b", "AAPL", "buy", 10))
-    broker.submit(Order("s", "AAPL", "sell", 10, terms=Terms(stop=900.0, time_in_force="gtc")))
-    market.current = 100.0
-    ended = PaperBroker(tmp_path, market, monday).find("s")
-    assert ended is not None
-    assert (ended.status, ended.filled_quantity) == ("cancelled", 0.0)
-    assert "split" in ended.reason
-
-
-def test_the_books_follow_the_paper_accounts_split(tmp_path: Path) -> None:
-    """Reconciliation takes it up as that of a broker: nothing differs, and the cost stays."""
-    market = _Splitting()
-    friday, monday = (datetime(2026, 11, day, 16, tzinfo=UTC) for day in (20, 23))
-    PaperBroker(tmp_path, market, friday).submit(Order("b", "AAPL", "buy", 10))
-    ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.intend(OrderRecord("b", "bot", friday, "AAPL", "buy", "", 10), friday)
-    ledger.settle("b", "filled", "1", 10, 1000.0, now=friday)
-    market.current = 100.0
-    found = differences(PaperBroker(tmp_path, market, monday), ledger, ["AAPL"], monday)
-    assert [(one.ours, one.theirs) for one in found] == [(10.0, 100.0)]
-    assert [
-        one.ratio for one in apply_corporate_actions(PaperBroker(tmp_path, market, monday), ledger, found, monday)
-    ] == [Decimal(10)]
-    position = ledger.position("bot", "AAPL")
-    assert (position.quantity, position.cost) == (Decimal(100), Decimal(10_000))
-    ledger.close()

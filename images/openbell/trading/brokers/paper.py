@@ -16,8 +16,6 @@ from decimal import Decimal, localcontext
 from math import isfinite
 from pathlib import Path
 
-import pytz
-
 from openbell.costs import Costs
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
@@ -47,7 +45,6 @@ FILE = "paper.sqlite"
 VERSION = 0  # the file's user_version; a higher one is refused
 # Connections of the process that this one was forked from. Closing one here would free locks that are held there.
 _INHERITED: list[sqlite3.Connection] = []
-NEW_YORK = pytz.timezone("America/New_York")  # where the days of splits begin
 SPLIT = "the shares were split: an order that waited for an old price has ended"
 _PATIENCE = 5.0  # seconds to wait for another process that is writing
 
@@ -218,7 +215,7 @@ class PaperBroker:
 
     def _follow_actions(self) -> None:
         """Take up splits and dividends of what is held; orders that wait for a price from before a split end."""
-        today = self._at.astimezone(NEW_YORK).date()
+        today = paper_actions.day_of(self._at)
         with self._connection() as connection:
             told, was_asked = paper_actions.announced(connection, self._market, self._strategy, today, self._at)
             if not was_asked and not paper_actions.pending(connection, told, today):

@@ -71,7 +71,8 @@ class Settlement:
         ):
             return reason
         cash += -needed if order.side == "buy" else amount - fill.fee
-        holding = cash_account.after_fill(holding, order.side, fill.quantity, amount)
+        before, holding = holding.quantity, cash_account.after_fill(holding, order.side, fill.quantity, amount)
+        paper_actions.note_fill(connection, order.symbol, fill.at, before, holding.quantity)
         connection.execute("UPDATE account SET cash = ?", (str(cash),))
         if holding.quantity:
             connection.execute(_HOLD, (order.symbol, str(holding.quantity), str(holding.cost)))
