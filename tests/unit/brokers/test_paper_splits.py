@@ -15,7 +15,7 @@ from openbell.trading.brokers import Order
 from openbell.trading.brokers.paper import FILE, PaperBroker
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.markets import MarketError
-from openbell.trading.reconciliation import differences, take_up
+from openbell.trading.reconciliation import apply_corporate_actions, differences
 from tests.unit.brokers.test_paper_sessions import _Always
 
 FRIDAY, MONDAY, TUESDAY = (datetime(2026, 11, day, 16, tzinfo=UTC) for day in (20, 23, 24))
@@ -88,7 +88,9 @@ def test_the_books_follow_the_paper_accounts_split(tmp_path: Path) -> None:
     market.current = 100.0
     found = differences(PaperBroker(tmp_path, market, MONDAY), ledger, ["AAPL"], MONDAY)
     assert [(one.ours, one.theirs) for one in found] == [(10.0, 100.0)]
-    assert [one.ratio for one in take_up(PaperBroker(tmp_path, market, MONDAY), ledger, found, MONDAY)] == [Decimal(10)]
+    assert [
+        one.ratio for one in apply_corporate_actions(PaperBroker(tmp_path, market, MONDAY), ledger, found, MONDAY)
+    ] == [Decimal(10)]
     position = ledger.position("bot", "AAPL")
     assert (position.quantity, position.cost) == (Decimal(100), Decimal(10_000))
     ledger.close()

@@ -28,7 +28,6 @@ class AMarket:
 
     prices: dict[str, float] = field(default_factory=lambda: {COIN: 100.0, SHARE: 100.0})
     asked: list[datetime] = field(default_factory=list)
-    is_past: bool = False
     told: dict[str, str] = field(default_factory=dict)
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:

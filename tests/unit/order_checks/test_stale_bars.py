@@ -11,20 +11,17 @@ OLD = Bars([Bar(NOW - timedelta(minutes=15), 1.0, 1.0, 1.0, 1.0, 1.0)])
 NEW = Bars([Bar(NOW, 1.0, 1.0, 1.0, 1.0, 1.0)])
 
 
-@pytest.mark.parametrize("bars, timeframe, is_past, told, is_stale", [
-    (OLD, "15m", False, {}, True),
-    (NEW, "15m", False, {}, False),
-    (Bars([OLD[0], NEW[0]]), "15m", False, {}, False),  # the newest bar counts
-    (Bars(), "15m", False, {}, True),
-    (OLD, "1w", False, {}, False),  # a grid that is not known
-    (OLD, "15m", True, {}, False),
-    (OLD, "15m", False, {"historical_day": "2009-03-02"}, False),
+@pytest.mark.parametrize("bars, timeframe, told, is_stale", [
+    (OLD, "15m", {}, True),
+    (NEW, "15m", {}, False),
+    (Bars([OLD[0], NEW[0]]), "15m", {}, False),  # the newest bar counts
+    (Bars(), "15m", {}, True),
+    (OLD, "1w", {}, False),  # a grid that is not known
+    (OLD, "15m", {"historical_day": "2009-03-02"}, False),
 ])  # fmt: skip
-def test_which_bars_are_stale(
-    desk: Desk, bars: Bars, timeframe: str, told: dict[str, str], *, is_past: bool, is_stale: bool
-) -> None:
+def test_which_bars_are_stale(desk: Desk, bars: Bars, timeframe: str, told: dict[str, str], *, is_stale: bool) -> None:
     """Those that end before the newest that must be there; nothing is stale in a market that shows the past."""
-    desk.market.is_past, desk.market.told = is_past, told
+    desk.market.told = told
     checks = desk.checks()
     found = checks.stale(COIN, timeframe, bars, NOW)
     assert (found is not None) is is_stale
