@@ -41,13 +41,13 @@ def test_less_than_a_step_is_sent_by_none(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("broker, symbol, abilities, terms, quantity, reason", [
-    ("own", COIN, ("market",), Terms(limit=1.0), 1.0, "own takes no limit orders; it takes: market, day, gtc"),
+    ("own", COIN, ("market",), Terms(limit=1.0), 1.0, "own takes no limit orders"),
     ("own", COIN, ("market", "limit"), Terms(limit=1.0), 1.0, ""),
     ("alpaca", SHARE, (), Terms(limit=1.0, time_in_force="gtc"), 1.5,
-     "Alpaca takes fractions of a share only in day orders without legs or trail"),
+     "Alpaca takes fractions of a share only in day orders"),
     ("alpaca", SHARE, (), Terms(limit=1.0, time_in_force="gtc"), 2.0, ""),
     ("alpaca", "BTC/USD", (), Terms(stop=1.0), 1.5,
-     "alpaca coins takes no stop orders; it takes: market, limit, stop limit, gtc, ioc, fractional, notional, replace"),
+     "alpaca coins takes no stop orders"),
 ])  # fmt: skip
 def test_what_a_venue_cannot_do_is_not_sent(
     desk: Desk, broker: str, symbol: str, abilities: Sequence[str], terms: Terms, quantity: float, reason: str
@@ -55,8 +55,9 @@ def test_what_a_venue_cannot_do_is_not_sent(
     """Nothing else is asked for such an order, and nothing is told of it."""
     desk.broker.abilities = abilities
     found = judged(desk.checks((symbol,), broker=broker), "buy", quantity, symbol, terms=terms)
-    assert (found.reason, found.order) == (reason, Order("ob-1", symbol, "buy", quantity, terms=terms))
-    assert (found.told == {}) is bool(reason)
+    assert found.order == Order("ob-1", symbol, "buy", quantity, terms=terms)
+    assert found.reason.startswith(reason)
+    assert bool(found.reason) is (found.told == {}) is bool(reason)
 
 
 @pytest.mark.parametrize("broker, symbol, side, terms, held, value", [
@@ -116,18 +117,16 @@ def test_a_replacement_is_judged_as_any_order(desk: Desk) -> None:
     assert checks.replaced(record, 5.0, Terms(limit=98.0), NOW, NOW).reason.startswith("max_position: ")
 
 
-@pytest.mark.parametrize("broker, abilities, reason", [
-    ("own", ("market", "limit"), "own cannot change an order: cancel it, and send another one"),
-    ("own", ("market", "limit", "replace"), ""),
-    ("ccxt:kraken", (), "ccxt:kraken cannot change an order: cancel it, and send another one"),
-])  # fmt: skip
-def test_what_cannot_be_replaced_is_not(desk: Desk, broker: str, abilities: Sequence[str], reason: str) -> None:
+@pytest.mark.parametrize("abilities, replaces", [(("market", "limit"), False), (("market", "limit", "replace"), True)])
+def test_what_cannot_be_replaced_is_not(desk: Desk, abilities: Sequence[str], *, replaces: bool) -> None:
     """The order goes on as it was."""
     desk.broker.abilities = abilities
     desk.waits("buy", 2.0, named="ob-9", terms=Terms(limit=99.0))
     record = desk.ledger.order("ob-9")
     assert record is not None
-    found = desk.checks(broker=broker).replaced(record, 3.0, Terms(limit=98.0), NOW, NOW)
-    assert found.reason == reason
-    if reason:
-        assert found == Judged(Order("ob-9", COIN, "buy", 2.0, terms=Terms(limit=99.0)), reason, {})
+    found = desk.checks().replaced(record, 3.0, Terms(limit=98.0), NOW, NOW)
+    if replaces:
+        assert (found.reason, found.order.quantity) == ("", 3.0)
+    else:
+        assert found.reason.startswith("own cannot change an order: ")
+        assert (found.order, found.told) == (Order("ob-9", COIN, "buy", 2.0, terms=Terms(limit=99.0)), {})
