@@ -11,9 +11,10 @@ OTHERS = ("bracket", "limit_bracket", "pair", "extended_hours", "fractional", "n
 ABILITIES = (*KINDS, *TIMES, *OTHERS)
 _EXCHANGE = frozenset({"market", "limit", "stop", "stop_limit", "gtc", "ioc", "fractional"})
 
-# Abilities by venue; Alpaca differs between shares and coins.
+# Abilities by venue; some differ between shares and coins, which have neither sessions nor auctions.
 VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "paper": frozenset(ABILITIES) - {"notional"},
+    "paper coins": frozenset(ABILITIES) - {"notional", "opg", "cls", "extended_hours"},
     "alpaca": frozenset(ABILITIES),
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
     "ccxt:binance": _EXCHANGE | {"limit_bracket", "pair"},
@@ -37,6 +38,8 @@ _INSTEAD = MappingProxyType({
     "stop": "give the stop a limit too",
     "trailing_stop": "move a stop in run()",
     "extended_hours": "leave it out",
+    "opg": "there are no auctions",
+    "cls": "there are no auctions",
     "day": "send it as gtc, and cancel it in run()",
     "replace": "cancel the order, and send another one",
 })  # fmt: skip
@@ -55,7 +58,7 @@ def advice(venue: str, ability: str) -> str:
 
 def venue_of(broker: str, symbol: str) -> str:
     """Return the table's row of a broker's orders of a symbol; empty if it has none."""
-    name = "alpaca coins" if broker == "alpaca" and "/" in symbol else broker
+    name = f"{broker} coins" if "/" in symbol and f"{broker} coins" in VENUES else broker
     return name if name in VENUES else ""
 
 

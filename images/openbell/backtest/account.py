@@ -210,7 +210,7 @@ class BacktestBroker:
 
     def _prices(self, symbol: str, waiting: list[Resting], until: datetime) -> Iterator[Prices]:
         if not isinstance(self._market, PastMarket):
-            yield from market_prices.since(self._market, symbol, min(one.seen for one in waiting), until)
+            yield from market_prices.since(self._market, symbol, waiting, until)
             return
         yield from price_events.since(self._market.of(symbol), min(one.seen for one in waiting), until)
 

@@ -1,15 +1,18 @@
 """What a market's bars and prices tell the matching engine, where no file of the past does: for the paper account above all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from openbell import calendars
 from openbell.trading.limits import is_usable
 from openbell.trading.markets import Bar, Bars, Market, MarketError, timeframes
-from openbell.trading.price_comparison import Prices, closed_bar, single
+from openbell.trading.orders import Order
+from openbell.trading.price_comparison import CLOSING, OPENING, Prices, Resting, closed_bar, first_of, single
 
 TIMEFRAMES = ("1m", "15m", "1h", "1d")  # the finest that the market has and that reaches back far enough is taken
 MOST = 400  # bars of one question
+LATE = timedelta(minutes=30)  # after a session's close its last bar is there, if it has one
+AUCTIONS = frozenset({"opg", "cls"})
 FRIDAY = 4
 _DAY, _MOMENT = timedelta(days=1), timedelta(microseconds=1)
 
@@ -30,15 +33,23 @@ def seen_at(market: Market, symbol: str, at: datetime) -> datetime:
     return bars[-1].timestamp if bars else at
 
 
-def since(market: Market, symbol: str, seen: datetime, at: datetime, *, extended: bool = False) -> Iterator[Prices]:
-    """Yield the bars that have closed after `seen`, and the price of the moment. extended: also those outside of sessions."""
-    newest = seen
-    extended = extended and hasattr(market, "extended_bars")
-    for bar, length in _bars(market, symbol, seen, at, extended=extended):
+def since(market: Market, symbol: str, waiting: Sequence[Resting], at: datetime) -> Iterator[Prices]:
+    """Yield the bars that have closed since orders of a symbol met prices, and the price of the moment.
+
+    Orders for extended hours get those outside of sessions too, and orders for an auction know the first and the last ones.
+    """
+    newest = seen = min(one.seen for one in waiting)
+    extended = any(one.order.terms.extended_hours for one in waiting) and hasattr(market, "extended_bars")
+    bars = list(_bars(market, symbol, seen, at, extended=extended))
+    moments = _moments(market, symbol, bars, seen, at) if any(one.order.waits in AUCTIONS for one in waiting) else {}
+    for bar, length in bars:
         newest = max(newest, bar.timestamp)
         opened = bar.timestamp - length
         is_outside = extended and all(is_closed(market, symbol, one) for one in (opened, bar.timestamp - _MOMENT))
-        yield closed_bar(bar, opened)._replace(is_extended=is_outside)
+        opens, moment = moments.get(bar.timestamp, (None, ""))
+        if opens is not None:
+            yield first_of(opens, bar, OPENING)
+        yield closed_bar(bar, opened, moment)._replace(is_extended=is_outside)
     try:
         price = market.price(symbol, at)
     except MarketError:
@@ -65,6 +76,51 @@ def day_ends(market: Market, symbol: str, at: datetime, *, extended: bool = Fals
         return midnight
     # A market of the past has one bar for each of its days: the order meets the next one.
     return midnight + (3 * _DAY if seen.weekday() == FRIDAY and "/" not in symbol else _DAY)
+
+
+def expires(market: Market, order: Order, at: datetime) -> datetime | None:
+    """Return when an order that is placed now expires; None if it does not, or its end follows from the prices."""
+    extended = order.terms.extended_hours
+    match order.waits:
+        case "ioc":
+            return seen_at(market, order.symbol, at)
+        case "day":
+            return day_ends(market, order.symbol, at, extended=extended)
+        case "opg" | "cls" if not is_historical(market, at):
+            ends = day_ends(market, order.symbol, at)
+            if order.waits == "opg" and not is_closed(market, order.symbol, at):
+                ends = day_ends(market, order.symbol, ends)  # this session's opening is over
+            return ends + LATE
+    return None
+
+
+def _moments(
+    market: Market, symbol: str, bars: Sequence[tuple[Bar, timedelta]], seen: datetime, at: datetime
+) -> dict[datetime, tuple[datetime | None, str]]:
+    """Return by the end of a bar when its session has opened, if it is the first of one, and CLOSING if it is the last."""
+    found: dict[datetime, tuple[datetime | None, str]] = {}
+    newest = seen
+    for index, (bar, length) in enumerate(bars):
+        # A market of the past has one bar for each session, which opens where the one before has closed.
+        opens, closes = max(bar.timestamp - length, newest + _MOMENT), bar.timestamp
+        if not is_historical(market, at):
+            opens, closes = _session(market, symbol, bar.timestamp - _MOMENT)
+        is_first = newest <= opens < bar.timestamp
+        newest = bar.timestamp
+        following = bars[index + 1][0].timestamp if index + 1 < len(bars) else at - LATE
+        is_last = newest >= closes or following > closes
+        found[newest] = (opens if is_first else None), (CLOSING if is_last else "")
+    return found
+
+
+def _session(market: Market, symbol: str, at: datetime) -> tuple[datetime, datetime]:
+    """Return when the session around an instant opens and closes: the exchange's, else the day in UTC."""
+    if "/" not in symbol and hasattr(market, "closed_until"):
+        table = calendars.load(timeframes.CALENDARS["alpaca"])
+        if (session := table.session(table.session_date(at))) is not None:
+            return session.open, session.close
+    midnight = datetime(at.year, at.month, at.day, tzinfo=UTC)
+    return midnight, midnight + _DAY
 
 
 def closed_until(market: Market, symbol: str, at: datetime, *, extended: bool = False) -> datetime | None:

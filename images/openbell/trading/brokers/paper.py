@@ -113,9 +113,7 @@ class PaperBroker:
         price = None if opens is not None else self._price(order.symbol)
         is_extended = market_prices.is_closed(self._market, order.symbol, self._at)
         seen = market_prices.seen_at(self._market, order.symbol, self._at)
-        expires = seen if order.waits == "ioc" else None
-        if order.waits == "day":
-            expires = market_prices.day_ends(self._market, order.symbol, self._at, extended=extended)
+        expires = market_prices.expires(self._market, order, self._at)
         with self._book() as (connection, book):
             if known := paper_tables.find(connection, order.client_order_id):
                 return known
@@ -178,8 +176,7 @@ class PaperBroker:
         prices: dict[str, list[Prices]] = {}
         for symbol in dict.fromkeys(one.order.symbol for one in waiting.values()):
             its = [one for one in waiting.values() if one.order.symbol == symbol]
-            seen, extended = min(one.seen for one in its), any(one.order.terms.extended_hours for one in its)
-            prices[symbol] = list(market_prices.since(self._market, symbol, seen, self._at, extended=extended))
+            prices[symbol] = list(market_prices.since(self._market, symbol, its, self._at))
         self._has_caught_up = True
         if not prices:
             return
