@@ -17,7 +17,7 @@ class _Minutes(_Market):
 
     def __init__(self, prices: dict[str, tuple[float, float]]) -> None:
         super().__init__(1.0)
-        self._bars = [
+        self._minutes = [
             Bar(datetime.fromisoformat(f"2026-{at}+00:00"), first, max(first, last), min(first, last), last, 100.0)
             for at, (first, last) in prices.items()
         ]
@@ -26,11 +26,11 @@ class _Minutes(_Market):
         """Return those of minutes, also where so many are asked for that it is for quarters of an hour."""
         if timeframe not in {"1m", "15m"}:
             raise MarketError(timeframe)
-        return Bars([bar for bar in self._bars if bar.timestamp <= at][-count:])
+        return Bars([bar for bar in self._minutes if bar.timestamp <= at][-count:])
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the newest close."""
-        return next((bar.close for bar in reversed(self._bars) if bar.timestamp <= at), 1.0)
+        return next((bar.close for bar in reversed(self._minutes) if bar.timestamp <= at), 1.0)
 
 
 # Friday 20 November and Monday 23: open at 14:30, close at 21:00 in UTC. The last bar of Monday is not at its close.
