@@ -19,13 +19,14 @@ from openbell.supervisor.ingest.slot_ledger import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
 from openbell.supervisor.model.formatting import midnight, next_midnight
-from openbell.supervisor.model.records import MANUAL, Finding, RunRecord, SlotRecord
+from openbell.supervisor.model.records import MANUAL, DecisionRecord, Finding, RunRecord, SlotRecord
 from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.store import Store
 
 AHEAD = timedelta(seconds=1)  # slots further in the future come from a clock that was ahead and prove nothing
 RUNS = 10  # the newest runs that are looked at
 MANUAL_RUNS = 5  # failed ones that are shown among the slots
+MOST_SYMBOLS = 20  # whose decisions of one run are looked at
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 BEATS_SHOWN = timedelta(seconds=30)  # how old the beat of a stream may be that is shown, although there is a newer one
 
@@ -113,7 +114,9 @@ class BotMonitor:
             condition=judgement.condition,
             slots=self.facts.slots,
             next_slot=following,
-            last_decision=next(iter(self._store.decisions(bot.strategy, bot.id, 1)), None),
+            last_decision=_telling(
+                self._store.decisions(bot.strategy, bot.id, min(len(bot.symbols), MOST_SYMBOLS) or 1)
+            ),
             missed_today=self._missed_today(now),
             durations=self.facts.durations,
             last_success=self.facts.last_success,
@@ -186,3 +189,15 @@ def _next_slot(bot: Bot, now: datetime) -> datetime | None:
         return next_slot(bot.schedule, now)
     except CalendarExpired:
         return None
+
+
+def _telling(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
+    """Return the decision of the newest run that says most: an order that was turned away, then any order, then the newest."""
+    newest = decisions[0].run_id if decisions else ""
+    return min((one for one in decisions if one.run_id == newest), key=_rank, default=None)
+
+
+def _rank(decision: DecisionRecord) -> int:
+    if decision.action in {"buy", "sell"}:
+        return 1 if decision.about.get("status") in {None, "", "filled"} else 0
+    return 2 if decision.action == "hold" else 0

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from openbell.control import Deployment
 from openbell.supervisor.health.bot_status import GOOD
-from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.conditions import KINDS, Condition
 from openbell.supervisor.model.durations import Durations
 from openbell.supervisor.model.records import DecisionRecord, SlotRecord, Uptime, Worth
 
+MOST_TOLD = 2  # conditions that a headline names
 WELL = "All is well"  # how a headline begins if there is nothing to look at
 
 
@@ -199,15 +200,26 @@ def _doubts(bots: Iterable[BotView], conditions: Iterable[Condition]) -> str:
     bots = tuple(bots)
     by_hand = [bot.id for bot in bots if bot.manual_failure]
     failed = [bot.id for bot in bots if not bot.manual_failure and bot.last_slot_failed]
-    turned_away = sorted({one.bot for one in conditions if one.kind in {"order_rejected", "order_uncertain"}})
+    conditions = tuple(conditions)
+    turned_away = sorted({one.bot for one in conditions if one.kind in _ORDERS})
+    told = {*by_hand, *failed}
+    others = [_told(one) for one in conditions if one.kind not in _ORDERS and one.bot not in told]
     doubts = [
         *([f"manual runs of {_list(by_hand)} did not succeed"] if by_hand else []),
         *([f"the last slots of {_list(failed)} did not succeed"] if failed else []),
         *([f"orders of {_list(turned_away)} were turned away or are of unknown fate"] if turned_away else []),
+        *others[:MOST_TOLD],
+        *([f"{len(others) - MOST_TOLD} more"] if len(others) > MOST_TOLD else []),
     ]
     return f"No bot is down, but {'; '.join(doubts)}" if doubts else ""
 
 
+def _told(condition: Condition) -> str:
+    kind = KINDS.get(condition.kind)
+    return f"{condition.bot or condition.strategy or 'openbell'} {kind.title if kind else 'has something wrong'}"
+
+
+_ORDERS = frozenset({"order_rejected", "order_uncertain"})
 _CONDITIONS = {
     "never_started": "has never started",
     "cannot_start": "cannot start",

@@ -12,6 +12,7 @@ SNOOZES = {"30m": "30 minutes", "1h": "1 hour", "4h": "4 hours", "12h": "12 hour
 # A mark of its own for each outcome: colour is never the only sign.
 MARKS = {"succeeded": "✓", "failed": "F", "timed_out": "T", "interrupted": "I", "skipped": "-", "missed": "M", "": "…"}
 OUTCOMES = tuple(MARKS)
+TURNED_AWAY = ("rejected", "refused", "expired", "lost")  # an order that never did what it was for
 NAMED = 5  # bots in a banner
 _UNKNOWN = Kind("has something wrong", "")
 
@@ -57,24 +58,28 @@ def order_state(decision: DecisionRecord) -> str:
     """Return how a decision's order stands (waiting, rejected, refused and so on), empty if it is filled."""
     status = str(decision.about.get("status") or "")
     if decision.action not in {"buy", "sell"}:
-        return decision.action if decision.action != "hold" else ""
-    if status in {"", "filled"}:
-        return ""
-    if status in FINAL:
-        return status
-    return "partly filled" if decision.about.get("filled_qty") else "waiting"
+        state = decision.action if decision.action != "hold" else ""
+    elif status in {"", "filled"}:
+        state = ""
+    else:
+        state = status if status in FINAL else "waiting"
+    if not decision.about.get("filled_qty"):
+        return state
+    if state == "waiting":
+        return "partly filled"
+    return f"partly filled, {state}" if state in FINAL else state
 
 
 def orders_banner(snapshot: Snapshot) -> str:
-    """Return which orders wait, and whose newest order was turned away, in one line; empty if all were filled."""
+    """Return which orders wait, and in whose newest run one was turned away, in one line; empty if all were filled."""
     bots = [bot for view in snapshot.strategies for bot in view.bots]
     told = []
     if waiting := [bot for bot in bots if bot.open_orders]:
         count = sum(bot.open_orders for bot in waiting)
         told.append(f"{count} order{'' if count == 1 else 's'} waiting or of unknown fate: {_names(waiting)}")
     decided = [(bot, order_state(bot.last_decision)) for bot in bots if bot.last_decision is not None]
-    away = {state: [bot for bot, found in decided if found == state] for state in ("rejected", "refused")}
-    told += [f"the newest order was {state}: {_names(found)}" for state, found in away.items() if found]
+    away = {state: [bot for bot, found in decided if found == state] for state in TURNED_AWAY}
+    told += [f"an order of the newest run was {state}: {_names(found)}" for state, found in away.items() if found]
     return "; ".join(told)
 
 
@@ -85,7 +90,9 @@ def _names(bots: Sequence[BotView]) -> str:
 
 def order_class(state: str) -> str:
     """Return the class in the style sheet of an order's state."""
-    return {"waiting": "late", "partly filled": "late", "cancelled": "skipped", "": ""}.get(state, "turned-away")
+    if state.startswith("partly filled"):
+        return "late"
+    return {"waiting": "late", "cancelled": "skipped", "": ""}.get(state, "turned-away")
 
 
 def gain(value: float | None) -> str:

@@ -16,7 +16,7 @@ from openbell.supervisor.web.request_params import integer, one_of, reject_unkno
 from openbell.supervisor.web.time_routes import Show
 from openbell.supervisor.web.trades import Trade, as_csv, matching, newest
 
-ROWS = 50  # trades on a page
+ROWS = 25  # trades on a page
 MOST_PAGES = 1_000
 MOST_TRADES = 1_000  # in an answer of the API
 MOST_ROWS = 400_000  # of a CSV file: all that are kept

@@ -39,11 +39,23 @@ class Coming:
 
 
 @dataclass(frozen=True)
+class Total:
+    """What all accounts of one currency are worth, and have gained."""
+
+    currency: str
+    equity: float
+    today: float | None
+    week: float | None
+    start: float | None
+
+
+@dataclass(frozen=True)
 class Overview:
     """One page of the overview."""
 
     counts: tuple[tuple[str, int], ...]  # status → bots
     bots: int
+    totals: tuple[Total, ...]
     missed_today: int
     condition_groups: tuple[ConditionGroup, ...]
     more_condition_groups: int
@@ -60,6 +72,7 @@ def overview(snapshot: Snapshot, query: Query = EVERYTHING) -> Overview:
     return Overview(
         counts=counted_by_status(bots),
         bots=len(bots),
+        totals=totals(snapshot.strategies),
         missed_today=sum(bot.missed_today for bot in bots),
         condition_groups=found[:MOST_CONDITIONS],
         more_condition_groups=max(0, len(found) - MOST_CONDITIONS),
@@ -68,6 +81,22 @@ def overview(snapshot: Snapshot, query: Query = EVERYTHING) -> Overview:
         list=bot_list(snapshot.strategies, query),
         is_shared=frozenset(view.name for view in snapshot.strategies if len(view.bots) > 1),
     )
+
+
+def totals(strategies: Iterable[StrategyView]) -> tuple[Total, ...]:
+    """Return the sums of all accounts by currency, the largest first."""
+    worths = [view.worth for view in strategies if view.worth is not None]
+    found = []
+    for currency in dict.fromkeys(one.currency for one in worths):
+        of_currency = [one for one in worths if one.currency == currency]
+        gains = [_sum(getattr(one, name) for one in of_currency) for name in ("today", "week", "start")]
+        found.append(Total(currency, sum(one.equity for one in of_currency), *gains))
+    return tuple(sorted(found, key=lambda one: -abs(one.equity)))
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [one for one in values if one is not None]
+    return sum(known) if known else None
 
 
 def down_first(bots: Iterable[BotView]) -> list[BotView]:

@@ -7,7 +7,7 @@ from markupsafe import Markup, escape
 
 from openbell.journal import stamp
 from openbell.supervisor.health.snapshot import BotView
-from openbell.supervisor.model.formatting import clock, dated, day_name, local, milliseconds
+from openbell.supervisor.model.formatting import clock, dated, day_name, local, milliseconds, span
 from openbell.supervisor.model.records import MANUAL
 from openbell.supervisor.web import charts, labels
 from openbell.supervisor.web.bot_list import ORDER, hosts, tags
@@ -49,6 +49,7 @@ def environment(folder: Path) -> jinja2.Environment:
         slot_title=labels.slot_title,
         snoozes=labels.SNOOZES,
         spark=spark,
+        span=span,
         stamp=stamp,
         statuses=ORDER,
         strip_summary=labels.strip_summary,

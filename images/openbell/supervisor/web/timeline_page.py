@@ -15,10 +15,15 @@ from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.bot_list import Row
 
 WIDTH = 960  # of the drawing; one unit is a minute and a half of a day
+STROKE, WIDE_STROKE = (
+    1.5,
+    4.0,
+)  # units of one slot: what must be seen is wider, for a phone draws a unit as a third of a pixel
 LENGTHS = {"day": 1, "week": 7}
 MOST_SLOTS = 12_000  # of one bot that are read
 # From what must be seen to what may be covered.
 OUTCOMES = ("missed", "failed", "timed_out", "interrupted", "open", "succeeded", "skipped")
+BAD = frozenset(OUTCOMES[:4])
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def _stretches(slots: Iterable[SlotRecord], axis: Axis) -> Iterator[Stretch]:
     found: dict[str, list[Stretch]] = {}
     for slot in slots:
         outcome = slot.outcome or "open"
-        x, end_x = axis.x(slot.first), axis.x(slot.last) + 1.5
+        x, end_x = axis.x(slot.first), axis.x(slot.last) + (WIDE_STROKE if outcome in BAD else STROKE)
         alike = found.setdefault(outcome, [])
         before = (
             alike.pop() if alike and x <= alike[-1].end_x + 0.5 else Stretch(outcome, slot.first, slot.last, 0, x, 0)

@@ -6,13 +6,15 @@ from pathlib import Path
 
 from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.model.records import DecisionRecord, SlotRecord
+from openbell.supervisor.model.records import DecisionRecord, SlotRecord, Worth
 from openbell.supervisor.web import Dependencies, WebApp
 from openbell.supervisor.web.bot_list import MOST_ROWS
 from openbell.supervisor.web.overview_page import (
     MOST_CONDITIONS,
+    Total,
     condition_groups,
     overview,
+    totals,
 )
 from tests.unit.supervisor.web.client import ask
 
@@ -85,3 +87,16 @@ def test_the_first_view_of_a_thousand_bots_is_light(tmp_path: Path) -> None:
         assert text.count("<tr id=") == MOST_ROWS
         assert len(text.encode()) < 300_000, len(text.encode())
     assert "page 20 of 20" in ask(WebApp(sources), "/?page=20").text
+
+
+def test_accounts_of_one_currency_are_added_up() -> None:
+    """The largest sum first; a gain that no account tells is not said."""
+    accounts = [("USD", 5.0, 1.0, None), ("EUR", 90.0, None, None), ("USD", 7.0, -3.0, 2.0)]
+    views = [
+        StrategyView(
+            f"s{number}", "", "UTC", "up", "", "", "", (), (), worth=Worth(AT, currency, equity, today, week, None)
+        )
+        for number, (currency, equity, today, week) in enumerate(accounts)
+    ]
+    assert totals(views) == (Total("EUR", 90.0, None, None, None), Total("USD", 12.0, -2.0, 2.0, None))
+    assert totals(()) == ()

@@ -59,7 +59,7 @@ def test_a_day_shows_slots_where_they_were(tmp_path: Path) -> None:
     assert [kind for kind, _ in lane.strokes] == ["skipped", "succeeded", "missed"]
     strokes = dict(lane.strokes)
     assert [float(x) for x in re.findall(r"M([0-9.]+)", strokes["succeeded"])] == [400.0, 480.0]
-    assert strokes["missed"] == "M500 8h1.5"
+    assert strokes["missed"] == "M500 8h4.0"
     assert strokes["skipped"] == "M530 8h31.5"
     assert lane.said == "shop: 1 missed, 3 succeeded, 4 skipped"
     assert shown.now_x == 480.0

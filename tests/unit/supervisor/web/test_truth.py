@@ -2,13 +2,18 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from openbell.supervisor.health.shared_hosts import SharedHosts
+from openbell.supervisor.health.snapshot import headline
+from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.web import WebApp
 from tests.unit.supervisor.web.client import Client
-from tests.unit.supervisor.world import World
+from tests.unit.supervisor.world import PULSE, World
 
+AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 ORDER = {"symbol": "AAPL", "action": "buy", "reason": "rose", "qty": 3.0, "client_order_id": "o7", "filled_qty": 0.0}
 
 
@@ -39,6 +44,12 @@ PATHS = ("/", "/strategies/pulse", "/strategies/pulse/runs/run-1")
     ("partially_filled", {"filled_qty": 1.0}, '<span class="badge late">partly filled</span>'),
     ("rejected", {"broker_reason": "no funds"}, '<span class="badge turned-away">rejected</span>'),
     ("cancelled", {}, '<span class="badge skipped">cancelled</span>'),
+    ("cancelled", {"filled_qty": 1.0}, '<span class="badge late">partly filled, cancelled</span>'),
+    ("expired", {}, '<span class="badge turned-away">expired</span>'),
+    ("expired", {"filled_qty": 1.0}, '<span class="badge late">partly filled, expired</span>'),
+    ("lost", {}, '<span class="badge turned-away">lost</span>'),
+    ("held", {}, '<span class="badge late">waiting</span>'),
+    ("what_a_later_version_says", {}, '<span class="badge late">waiting</span>'),
     ("uncertain", {}, '<span class="badge turned-away">uncertain</span>'),
     ("", {"action": "refused", "side": "buy", "qty": 0}, '<span class="badge turned-away">refused</span>'),
 ])  # fmt: skip
@@ -155,8 +166,8 @@ def test_strange_values_break_no_page(quiet: Client, strange: object) -> None:
     "status, more, said",
     [
         ("accepted", {}, "1 order waiting or of unknown fate: pulse"),
-        ("rejected", {"broker_reason": "no funds"}, "the newest order was rejected: pulse"),
-        ("", {"action": "refused", "side": "buy", "qty": 0}, "the newest order was refused: pulse"),
+        ("rejected", {"broker_reason": "no funds"}, "an order of the newest run was rejected: pulse"),
+        ("", {"action": "refused", "side": "buy", "qty": 0}, "an order of the newest run was refused: pulse"),
         ("filled", {"filled_qty": 3.0}, ""),
     ],
 )
@@ -169,3 +180,56 @@ def test_a_banner_says_that_an_order_was_not_filled(
         page = quiet.ask(path).text
         assert ('id="orders"' in page) is bool(said), path
         assert said in page, path
+
+
+def test_an_order_that_was_turned_away_is_not_hidden_by_another_symbol(quiet: Client) -> None:
+    """A run that is refused one symbol's order and holds another: the overview and the banner show the refusal."""
+    quiet.world.strategy("pulse", PULSE.replace('["AAPL"]', '["AAPL", "MSFT"]'))
+    quiet.world.restart()
+    fields = {"bot": "pulse", "slot": quiet.world.slot("12:01:00"), "run_id": "run-1", "attempt": 1}
+    quiet.world.write("decision", fields, **(ORDER | {"action": "refused", "side": "buy", "qty": 0}))
+    quiet.world.write("decision", fields, symbol="MSFT", action="hold", reason="flat", qty=0)
+    quiet.world.at("12:01:25")
+    text = quiet.ask("/").text
+    assert "an order of the newest run was refused: pulse" in text
+    assert '<span class="badge turned-away">refused</span>' in text
+
+
+@pytest.mark.parametrize(
+    "hosts, said",
+    [
+        (SharedHosts("a", gone={"b": AT}, homeless=("pulse",)), "openbell has lost a host"),
+        (SharedHosts("a", lost_since=AT, error="no answer"), "a has no answer from the database"),
+        (SharedHosts("a", settles_until=AT + timedelta(hours=1)), "The database is back"),
+    ],
+)
+def test_nothing_is_well_while_a_host_or_the_database_is_lost(quiet: Client, hosts: SharedHosts, said: str) -> None:
+    """The headline says it, and is not green, although no bot is down."""
+    quiet.world.hosts = hosts
+    quiet.world.now += timedelta(seconds=1)
+    quiet.world.see()
+    text = quiet.ask("/").text
+    assert said in quiet.ask("/api/status").json()["headline"]
+    assert 'id="headline" class="ok"' not in text
+    assert "All is well" not in text
+
+
+def test_what_is_listed_as_wrong_is_in_the_headline(quiet: Client) -> None:
+    """A bot that only became slower is up, and yet all is not well."""
+    found = [Condition(kind, "pulse", "pulse", AT, "") for kind in ("slower", "stale_data", "overlapping")]
+    snapshot = quiet.world.see()
+    ok, text = headline(snapshot.strategies, "", found)
+    assert ok
+    assert text == (
+        "No bot is down, but pulse takes longer from week to week; pulse ran on old bars; 1 more: 1 strategy, 1 bot"
+    )
+
+
+def test_a_supervisor_that_has_just_started_claims_nothing(quiet: Client) -> None:
+    """Before its first look it answers 503, with what it does; then it says what its journals say."""
+    quiet.world.restart()
+    answer = quiet.ask("/")
+    assert (answer.status_code, "All is well" in answer.text) == (503, False)
+    assert quiet.ask("/api/status").json()["ok"] is False
+    quiet.world.see()
+    assert quiet.ask("/").status_code == 200
