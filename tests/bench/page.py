@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from openbell import heartbeat
+from openbell.instants import milliseconds
 from openbell.journal import Journal
 from openbell.supervisor.model.records import AccountRecord, DecisionRecord, OrderRecord, RunRecord, SlotRecord
 from openbell.supervisor.own_records import STORE
@@ -104,16 +105,24 @@ def _fill(path: Path, names: dict[str, list[str]], now: datetime) -> None:
 
 def _fill_bot(store: Store, strategy: str, bot: str, now: datetime) -> None:
     for day in range(DAYS, 1, -1):
-        store.slot_days.count(strategy, bot, SlotRecord(now - day * DAY, now - day * DAY, 23, "succeeded"), 1)
+        store.slot_days.count(
+            (strategy, bot, milliseconds(now - day * DAY)),
+            SlotRecord(now - day * DAY, now - day * DAY, 23, "succeeded"),
+            1,
+        )
         if day % 9 == 0:
-            store.slot_days.count(strategy, bot, SlotRecord(now - day * DAY, now - day * DAY, 1, "missed"), 1)
+            store.slot_days.count(
+                (strategy, bot, milliseconds(now - day * DAY)),
+                SlotRecord(now - day * DAY, now - day * DAY, 1, "missed"),
+                1,
+            )
     for back in range(SHOWN, 0, -1):
         slot, run = now - back * HOUR, f"{bot}-{back}"
-        store.put_run(
+        store.runs.put(
             strategy,
             RunRecord(run, bot, slot, "loop", 1, slot, slot, 1.4, slot, "succeeded", 31.0 + back, 0),
         )
-        store.put_slot(strategy, bot, SlotRecord(slot, slot, 1, "succeeded", run_id=run))
+        store.slots.put(strategy, bot, SlotRecord(slot, slot, 1, "succeeded", run_id=run))
         about = {"signal": 0.0123, "source": "bench"}
         decision = DecisionRecord(slot, bot, slot, run, bot.upper(), "hold", None, "nothing to do", about)
         store.add(strategy, decision, {"event": "decision", "n": run})

@@ -78,7 +78,7 @@ def main() -> None:
 def _failed_run(state: Path) -> str:
     store = Store(state / STORE, read_only=True)
     try:
-        return next(one.run_id for one in store.recent_runs("basket", "basket-3", 10) if one.outcome == "failed")
+        return next(one.run_id for one in store.runs.recent("basket", "basket-3", 10) if one.outcome == "failed")
     finally:
         store.close()
 

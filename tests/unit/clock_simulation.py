@@ -147,7 +147,7 @@ class Machine:
     def outcome(self, bot: str, slot: datetime) -> str | None:
         """Return what the supervisor has recorded of a slot; "nothing" without a record."""
         assert self._store is not None
-        records = self._store.slots_in_range("demo", bot, slot, slot)
+        records = self._store.slots.in_range("demo", bot, slot, slot)
         return records[0].outcome if records else "nothing"
 
     def close(self) -> None:

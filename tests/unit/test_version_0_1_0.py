@@ -123,8 +123,8 @@ def test_the_supervisors_store_is_as_it_was(installation: Path) -> None:
     with closing(Store(installation / "supervisor" / "supervisor.sqlite")) as store:
         assert store.positions() == {"trader/2026-11-26.jsonl": 29155}
         assert sorted(one.bot for one in store.expected()) == ["broken", "buyer", "slow"]
-        assert [one.outcome for one in store.recent_runs("trader", "broken", 10)] == ["failed"] * 4
-        assert store.last_success("trader", "buyer", NOW) == at("20")
+        assert [one.outcome for one in store.runs.recent("trader", "broken", 10)] == ["failed"] * 4
+        assert store.slots.last_success("trader", "buyer", NOW) == at("20")
         assert len(store.errors("trader", 50)) == 12
 
 

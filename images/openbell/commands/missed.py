@@ -105,8 +105,8 @@ def _read(
     """Enter all that the journals say; return why those that could not be read could not, by strategy."""
     recorder, before = LineRecorder(ledger, store), dict(reader.positions)
     while True:
-        for strategy, line in reader.read_batch(names, now, BATCH):
-            recorder.record(strategy, line, now, replayed=True)
+        for strategy, lines in reader.read_batch(names, now, BATCH):
+            recorder.record_all(strategy, lines, now, replayed=True)
         if not reader.behind:
             break
     store.save_positions(reader.positions, before)
@@ -137,7 +137,7 @@ def _lost_runs(store: Store, ledger: SlotLedger, journal: Path, strategy: str, n
     sign = heartbeat.read(journal / strategy)
     if sign is not None and (now - sign.timestamp).total_seconds() < heartbeat.OLD:
         return  # a process that lives follows them
-    for run in store.open_runs(strategy):
+    for run in store.runs.open(strategy):
         timeout, mark = ledger.timeout(strategy, run.bot), f"told {run.run_id}"
         begun = run.attempt_at or run.slot
         if timeout is not None and now > begun + timeout + WRITE_MARGIN and store.get_mark(mark) is None:

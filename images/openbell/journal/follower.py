@@ -1,12 +1,12 @@
 """Following journals: each event is handed out once, also over restarts of the reader."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from openbell import foreign_files
-from openbell.foreign_files import ForeignFileError
+from openbell.foreign_files import ForeignFileError, parse_object
 from openbell.journal.files import days
 from openbell.journal.lines import Event, parse, whole_lines
 
@@ -22,8 +22,15 @@ class Follower:
     after a restart.
     """
 
-    def __init__(self, root: Path, positions: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        positions: Mapping[str, int] | None = None,
+        decode: Callable[[bytes], Event] = parse_object,
+    ) -> None:
+        """decode: what reads a line, and raises ValueError where `parse_object` does."""
         self.root = root
+        self._decode = decode
         self.positions = dict(positions or {})
         self.unreadable = 0  # lines passed over so far
         self.is_cut = False  # the last look ended before the end of the files, since it had read enough
@@ -79,15 +86,15 @@ class Follower:
             self._within.discard(name)
 
     def _new(self, file: BinaryIO, name: str, offset: int, most: int | None) -> Iterator[Event]:
-        start = offset
+        start, decode, positions, within = offset, self._decode, self.positions, self._within
         file.seek(offset)
-        for count, (position, line, is_whole) in enumerate(whole_lines(file, offset, within=name in self._within), 1):
-            self.positions[name] = position
+        for count, (position, line, is_whole) in enumerate(whole_lines(file, offset, within=name in within), 1):
+            positions[name] = position
             if not is_whole:
-                self._within.add(name)
+                within.add(name)
             else:
-                self._within.discard(name)
-                event = parse(line)
+                within.discard(name)
+                event = parse(line, decode)
                 if event is None:
                     self.unreadable += 1
                 else:

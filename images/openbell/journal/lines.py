@@ -1,7 +1,7 @@
 """Reading the lines of one file, from its beginning, from some way on, or from its end."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -48,12 +48,12 @@ def whole_lines(file: BinaryIO, offset: int, *, within: bool = False) -> Iterato
             yield offset, None, False
 
 
-def parse(line: bytes | None) -> Event | None:
+def parse(line: bytes | None, decode: Callable[[bytes], Event] = parse_object) -> Event | None:
     """Return the event that a line holds, or None if it holds none or is too long."""
     if line is None or len(line) > LONGEST_LINE:
         return None
     try:
-        event = parse_object(line)
+        event = decode(line)
     except ValueError:
         return None
     return event if isinstance(event.get("event"), str) else None

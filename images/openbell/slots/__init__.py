@@ -113,7 +113,10 @@ calendars.on_change(_forget)
 
 def is_slot(schedule: Schedule, at: datetime) -> bool:
     """Tell whether a schedule is due at an instant."""
-    return next_slot(schedule, at - _TICK) == at
+    if schedule.every is None or schedule.daily:
+        return next(slots_between(schedule, at - _TICK, at), None) is not None
+    spans = open_spans(schedule, _utc(at - _TICK), _utc(at))
+    return any(not (at - origin) % schedule.every for _, _, origin in spans)
 
 
 def closed_slots(schedule: Schedule, after: datetime, until: datetime) -> tuple[datetime, ...]:

@@ -182,10 +182,11 @@ class Watch:
         before, unreadable = dict(state.reader.positions), state.reader.unreadable
         names = [monitor.name for monitor in state.monitors]
         changed = set()
-        for strategy, line in state.reader.read_batch(names, now, BATCH, self._watcher):
+        for strategy, lines in state.reader.read_batch(names, now, BATCH, self._watcher):
             changed.add(strategy)
-            if not state.recorder.record(strategy, line, now, replayed=not state.reader.is_read(strategy)):
-                self.passed_over += 1
+            self.passed_over += state.recorder.record_all(
+                strategy, lines, now, replayed=not state.reader.is_read(strategy)
+            )
         self.passed_over += state.reader.unreadable - unreadable
         self._store.save_positions(state.reader.positions, before)
         for strategy in changed & state.ledger.last_lines.keys():

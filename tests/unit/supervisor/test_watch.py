@@ -292,8 +292,8 @@ def test_what_is_old_is_forgotten(started: World) -> None:
         started.now += timedelta(hours=23)
         started.see()
     assert started.store is not None
-    assert started.store.recent_runs("pulse", "pulse", 10) == []
-    assert {slot.outcome for slot in started.store.recent_slots("pulse", "pulse", started.now, 40)} == {"missed"}
+    assert started.store.runs.recent("pulse", "pulse", 10) == []
+    assert {slot.outcome for slot in started.store.slots.recent("pulse", "pulse", started.now, 40)} == {"missed"}
 
 
 def test_a_loop_that_beats_and_writes_nothing_is_told(started: World) -> None:
@@ -355,7 +355,7 @@ def test_what_runs_take_is_summed_up_day_by_day(started: World) -> None:
         for day in range(20, 0, -1):
             at = started.now - timedelta(days=day)
             run = RunRecord(f"r{day}", "pulse", at, "loop", 1, at, at, 1.0, at, "succeeded", 20_000.0 - 500 * day)
-            started.store.put_run("pulse", run)
+            started.store.runs.put("pulse", run)
     started.restart()
     for _ in range(50):
         started.see()

@@ -42,7 +42,7 @@ def test_records_survive_a_start_with_a_clock_that_is_ahead(started: World, by: 
     before = started.store.positions()
     ahead_for_a_while(started, by)
     assert started.store is not None
-    assert [run.outcome for run in started.store.recent_runs("pulse", "pulse", 10)] == ["succeeded"]
+    assert [run.outcome for run in started.store.runs.recent("pulse", "pulse", 10)] == ["succeeded"]
     assert started.ledger()[0] == ("12:01:00", 1, "succeeded")
     assert before.items() <= started.store.positions().items()
 
@@ -83,7 +83,7 @@ def test_a_run_of_the_future_whose_end_was_lost_is_ended(started: World) -> None
     started.now = real + timedelta(seconds=10)
     started.at("12:02:30")
     assert started.store is not None
-    (run,) = started.store.recent_runs("pulse", "pulse", 10)
+    (run,) = started.store.runs.recent("pulse", "pulse", 10)
     assert (run.outcome, run.judged) == ("interrupted", True)
 
 

@@ -131,5 +131,5 @@ class World:
     def ledger(self, bot: str = "pulse", strategy: str = "pulse") -> list[tuple[str, int, str | None]]:
         """Return a bot's slots, oldest first: last slot's time, how many, outcome."""
         assert self.store is not None
-        slots = self.store.recent_slots(strategy, bot, self.now + timedelta(days=1), 1000)
+        slots = self.store.slots.recent(strategy, bot, self.now + timedelta(days=1), 1000)
         return [(f"{slot.last:%H:%M:%S}", slot.count, slot.outcome) for slot in reversed(slots)]

@@ -105,11 +105,11 @@ def done_today(store: Store, manifests: Iterable[Manifest], now: datetime, zone:
 def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> Done:
     outcomes, skips, orders = Counter[str](), Counter[str](), 0
     for bot in manifest.bots:
-        for slot in store.slots_in_range(manifest.name, bot.id, since, now):
+        for slot in store.slots.in_range(manifest.name, bot.id, since, now):
             outcomes[slot.outcome or "running"] += slot.count
             if slot.outcome == "skipped":
                 skips[slot.reason] += slot.count
-        orders += sum(run.orders for run in store.recent_runs(manifest.name, bot.id, 2000) if run.slot >= since)
+        orders += sum(run.orders for run in store.runs.recent(manifest.name, bot.id, 2000) if run.slot >= since)
     accounts = store.accounts(manifest.name, _ACCOUNTS)
     earlier = next((one.equity for one in accounts if one.at < since), None)
     today = [one.equity for one in accounts if one.at >= since]

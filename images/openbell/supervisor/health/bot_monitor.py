@@ -51,20 +51,20 @@ class BotMonitor:
         """Load the facts from the store; findings: also the findings."""
         bot, store = self.facts.bot, self._store
         until = now + AHEAD
-        slots = single_slots(store.recent_slots(bot.strategy, bot.id, until, SHOWN_SLOTS), bot.schedule, SHOWN_SLOTS)
+        slots = single_slots(store.slots.recent(bot.strategy, bot.id, until, SHOWN_SLOTS), bot.schedule, SHOWN_SLOTS)
         success = next((slot.last for slot in slots if slot.outcome == "succeeded"), None)
         streaks = bad_streaks(slots)
         if streaks is None:
-            success = store.last_success(bot.strategy, bot.id, until)
-            streaks = tuple(store.bad_streaks(bot.strategy, bot.id, success, until))
-        runs = store.recent_runs(bot.strategy, bot.id, RUNS)
+            success = store.slots.last_success(bot.strategy, bot.id, until)
+            streaks = tuple(store.slots.bad_streaks(bot.strategy, bot.id, success, until))
+        runs = store.runs.recent(bot.strategy, bot.id, RUNS)
         self.facts = replace(
             self.facts,
             runs=needed_runs(runs),
             slots=slots,
             streaks=streaks,
             last_success=success,
-            open_runs=tuple(store.open_runs(bot.strategy, bot.id)),
+            open_runs=tuple(store.runs.open(bot.strategy, bot.id)),
             awaited=self.expectation.awaited,
             calendar_error=self.expectation.calendar_error,
             calendar_error_since=_calendar_end(bot) if self.expectation.calendar_error else None,
@@ -75,6 +75,8 @@ class BotMonitor:
         self.valid_until = None
 
     def _findings(self) -> tuple[Finding, ...]:
+        if not self._store.has_findings(self.facts.bot.strategy, self.id):
+            return ()
         kinds = ("stale_data", "unexpected_run", "order_rejected", "order_uncertain", "symbol_unavailable")
         return tuple(
             finding
@@ -84,7 +86,7 @@ class BotMonitor:
 
     def _durations(self) -> Durations | None:
         bot = self.facts.bot
-        newest = [duration for _, duration in self._store.durations(bot.strategy, bot.id, SAMPLE)]
+        newest = self._store.runs.durations(bot.strategy, bot.id, SAMPLE)
         return usual(newest, self._store.trend(bot.strategy, bot.id) if newest else None)
 
     def judge(self, loop: Verdict, heartbeat: Heartbeat | None, now: datetime, watched_since: datetime) -> None:
@@ -153,14 +155,14 @@ class BotMonitor:
                 duration_ms=run.duration_ms,
                 error=run.error,
             )
-            for run in self._store.failed_manual_runs(bot.strategy, bot.id, since, MANUAL_RUNS)
+            for run in self._store.runs.failed_manual(bot.strategy, bot.id, since, MANUAL_RUNS)
         )
 
     def _missed_today(self, now: datetime) -> int:
         bot = self.facts.bot
         start = midnight(now, bot.schedule.timezone)
-        count = self._store.count_missed(bot.strategy, bot.id, start)
-        for record in self._store.slots_in_range(bot.strategy, bot.id, start, start):
+        count = self._store.slots.count_missed(bot.strategy, bot.id, start)
+        for record in self._store.slots.in_range(bot.strategy, bot.id, start, start):
             if record.outcome == "missed" and record.first < start:
                 count += count_slots(bot.schedule, start - MILLISECOND, record.last)
         return count

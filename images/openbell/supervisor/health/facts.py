@@ -106,6 +106,6 @@ class BotFacts:
             stream_heartbeat=self.stream_heartbeat and known(self.stream_heartbeat),
             heartbeat_at=self.heartbeat_at and known(self.heartbeat_at),
             stream_ends=tuple(at for at in self.stream_ends if at <= now + FUTURE),
-            open_runs=tuple(replace(run, attempt_at=known(run.attempt_at or run.slot)) for run in self.open_runs),
-            findings=tuple(replace(one, at=known(one.at), slot=one.slot and known(one.slot)) for one in self.findings),
+            open_runs=tuple(run._replace(attempt_at=known(run.attempt_at or run.slot)) for run in self.open_runs),
+            findings=tuple(one._replace(at=known(one.at), slot=one.slot and known(one.slot)) for one in self.findings),
         )

@@ -1,7 +1,6 @@
 """A bot's newest slots: one by one, and those that went wrong since the last success. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -56,5 +55,5 @@ def bad_streaks(slots: Iterable[SlotRecord]) -> tuple[Streak, ...] | None:
             return tuple(streaks.values())
         if outcome in BAD:
             streak = streaks.get(outcome, Streak(outcome, 0, slot.first, slot.last))
-            streaks[outcome] = replace(streak, count=streak.count + 1, first=slot.first)
+            streaks[outcome] = streak._replace(count=streak.count + 1, first=slot.first)
     return tuple(streaks.values()) if seen < SHOWN_SLOTS else None

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -43,23 +42,16 @@ def text(line: Event, name: str) -> str:
     """Return a field's text, or an empty one."""
     value = line.get(name)
     if type(value) is str:  # nearly all are, and that costs least
-        return _valid_text(value)
+        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT]
     if value is None or isinstance(value, dict | list):
         return ""
-    return _valid_text(str(value))
-
-
-def _valid_text(content: str) -> str:
-    if len(content) > LONGEST_TEXT:
-        content = content[:LONGEST_TEXT]
-    # JSON allows half a surrogate pair, UTF-8 does not.
-    return content if content.isascii() else content.encode("utf-8", "replace").decode()
+    return str(value)[:LONGEST_TEXT]
 
 
 def name(line: Event, field: str) -> str:
     """Return a field's text if it can be an id, else an empty text."""
     value = line.get(field)
-    return _valid_text(value) if isinstance(value, str) and len(value) <= LONGEST_NAME else ""
+    return value if type(value) is str and len(value) <= LONGEST_NAME else ""
 
 
 def number(line: Event, name: str) -> float | None:
@@ -82,7 +74,7 @@ ORDER_PROBLEMS = frozenset({"rejected", "expired", "lost", "uncertain"})
 def at(line: Event, name: str = "timestamp") -> datetime | None:
     """Return a field's instant, or None; one outside _YEARS counts as absent, so that arithmetic with it cannot overflow."""
     value = line.get(name)
-    return _instant(value) if isinstance(value, str) and len(value) <= LONGEST_NAME else None
+    return _instant(value) if type(value) is str and len(value) <= LONGEST_NAME else None
 
 
 # The lines of a run have few instants, and runs that are due together share theirs.
@@ -177,7 +169,7 @@ def account(line: Event) -> AccountRecord | None:
     when, positions = at(line), line.get("positions")
     if when is None or not isinstance(positions, dict):
         return None
-    held = {_valid_text(symbol): _figures(position) for symbol, position in list(positions.items())[:MOST_POSITIONS]}
+    held = {symbol[:LONGEST_TEXT]: _figures(position) for symbol, position in list(positions.items())[:MOST_POSITIONS]}
     return AccountRecord(
         at=when,
         bot=name(line, "bot"),
@@ -211,7 +203,7 @@ def order_problem(line: Event) -> Finding | None:
     found = finding(line) if status in ORDER_PROBLEMS else None
     if found is None:
         return None
-    return replace(found, kind="order_uncertain" if status == "uncertain" else "order_rejected")
+    return found._replace(kind="order_uncertain" if status == "uncertain" else "order_rejected")
 
 
 def _figures(position: object) -> dict[str, float]:
@@ -227,20 +219,15 @@ def _values(line: Event, known: frozenset[str] | set[str]) -> Mapping[str, objec
     for key, value in line.items():
         if key in _HEAD or key in known or value is None:
             continue
-        if isinstance(value, str):
-            room -= len(key) + len(value)
-            if room >= 0:
-                kept[_valid_text(key)] = _valid_text(value)
-            continue
-        if isinstance(value, int | float):
-            room -= len(key) + len(repr(value))
-            if room >= 0:
-                kept[_valid_text(key)] = value
-            continue
-        encoded = json.dumps({key: value}, ensure_ascii=False)
-        room -= len(encoded)
+        kind = type(value)
+        if kind is str:
+            room -= len(key) + len(value)  # type: ignore[arg-type]
+        elif kind is float or kind is int:
+            room -= len(key) + 24  # no number is longer
+        else:
+            room -= len(json.dumps({key: value}, ensure_ascii=False))
         if room >= 0:
-            kept.update(json.loads(encoded.encode("utf-8", "replace")))
+            kept[key] = value
     return kept
 
 

@@ -3,13 +3,12 @@
 Reading a line twice changes nothing.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from openbell.journal import Event
 from openbell.supervisor.ingest import parse
-from openbell.supervisor.ingest.slot_ledger import AHEAD, SlotLedger, is_slot
+from openbell.supervisor.ingest.slot_ledger import AHEAD, SlotLedger
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.records import (
@@ -51,17 +50,47 @@ class LineRecorder:
         self._ledger = ledger
         self._store = store
         self._future_reported: dict[str, datetime] = {}
+        # Runs of which only the start was read: most end within the same batch, and are stored once. By strategy and id.
+        self._begun: dict[tuple[str, str], RunRecord] = {}
+        self._begun_slots: set[tuple[str, str, datetime]] = set()
 
-    def record(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> bool:
-        """Store what one line of a strategy's journal says; return whether it could be understood.
+    def record_all(self, strategy: str, lines: Sequence[Event], now: datetime, *, replayed: bool) -> int:
+        """Store what new lines of a strategy's journal say; return how many of them could not be understood.
 
-        replayed: the line may have been written long before now, while the supervisor was not running.
+        replayed: they may have been written long before now, while the supervisor was not running.
         """
+        self._store.runs.prepare(
+            strategy, [parse.name(line, "run_id") for line in lines if line["event"] == "run_start"]
+        )
+        refused = sum(not self._record(strategy, line, now, replayed=replayed) for line in lines)
+        self._flush()
+        return refused
+
+    def _flush(self) -> None:
+        """Store the runs whose ends were not read yet."""
+        if not self._begun:
+            return
+        begun = list(self._begun.items())
+        self._begun.clear()
+        self._begun_slots.clear()
+        for (strategy, _), run in begun:
+            self._ledger.record_run(strategy, run)
+
+    def _record(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> bool:
         self._record_time(strategy, line, now, replayed=replayed)
         self._record_order(strategy, line)
+        event = line["event"]
+        if event == "run_start":
+            return self._run_start(strategy, line)
+        if event == "run_end":
+            return self._run_end(strategy, line)
+        if event in _PARSERS and (event != "decision" or parse.order_problem(line) is None):
+            return self._add(strategy, _PARSERS[str(event)](line), line)
+        self._flush()  # what it is about may be the slot of a run that has begun
+        return self._record_other(strategy, line, now)
+
+    def _record_other(self, strategy: str, line: Event, now: datetime) -> bool:
         match line["event"]:
-            case "run_start" | "run_end":
-                return self._run(strategy, line)
             case "slot_skipped" if (last := parse.at(line, "slot")) is not None and last > now + AHEAD:
                 # A clock that was ahead has passed over slots that are yet to come: they are still expected.
                 report = ServiceEvent(now, "slots_from_future", parse.name(line, "boot_id"), parse.text(line, "slot"))
@@ -79,8 +108,6 @@ class LineRecorder:
                 return self._finding(strategy, parse.finding(line), line)
             case event if event in _LOOP_EVENTS:
                 return self._service(strategy, parse.service(line), line)
-            case event if event in _PARSERS:
-                return self._add(strategy, _PARSERS[str(event)](line), line)
         return True
 
     def _record_order(self, strategy: str, line: Event) -> None:
@@ -112,40 +139,53 @@ class LineRecorder:
         self._ledger.mark_changed(strategy, record.bot)
         return True
 
-    def _run(self, strategy: str, line: Event) -> bool:
-        at, slot = parse.at(line), parse.at(line, "slot")
-        bot, run_id = parse.name(line, "bot"), parse.name(line, "run_id")
-        outcome = parse.text(line, "outcome") if line["event"] == "run_end" else None
+    def _run_start(self, strategy: str, line: Event) -> bool:
+        at, slot, bot, run_id = _run_of(line)
         if at is None or slot is None or not bot or not run_id:
             return False
-        newer = ""
-        if outcome is not None and outcome not in _OUTCOMES:
-            # The run has ended, and not in a way that this version could call bad.
-            newer, outcome = _NEWER.format(outcome=outcome), "skipped"
-        known = self._store.run(strategy, run_id)
+        known = self._begun.get((strategy, run_id)) or self._store.runs.get(strategy, run_id)
         if known is not None and known.outcome is not None and not known.judged:
             return True  # the line was read before
         attempt = parse.integer(line, "attempt", 1)
-        run = known or RunRecord(run_id, bot, slot, parse.text(line, "trigger"), attempt)
-        attempt = max(run.attempt, attempt)
-        if outcome is None:
-            lateness = parse.number(line, "lateness_ms") if run.started_at is None else run.lateness_ms
-            # One of many: `replace` would take twice as long.
-            run = RunRecord(
-                *(run_id, run.bot, run.slot, run.trigger, attempt, run.started_at or at, at, lateness),
-                *(run.ended_at, None, run.duration_ms, run.orders, run.error),
-            )
+        if known is None:
+            lateness = parse.number(line, "lateness_ms")
+            run = RunRecord(run_id, bot, slot, parse.text(line, "trigger"), attempt, at, at, lateness)
+            if (strategy, bot, slot) in self._begun_slots:
+                self._flush()  # the run that came first has the slot
+            self._begun[strategy, run_id] = run
+            self._begun_slots.add((strategy, bot, slot))
+            self._ledger.mark_changed(strategy, bot)
         else:
-            duration, orders = parse.number(line, "tick_duration_ms"), parse.integer(line, "orders", 0)
-            run = replace(
-                run,
-                attempt=attempt,
-                ended_at=at,
-                outcome=outcome,
-                duration_ms=duration,
-                orders=orders,
-                judged=False,
-            )
+            if known.started_at is None:
+                known = known._replace(started_at=at, lateness_ms=parse.number(line, "lateness_ms"))
+            run = known._replace(attempt=max(known.attempt, attempt), attempt_at=at, outcome=None, judged=False)
+            self._flush()
+            self._ledger.record_run(strategy, run)
+        self._check_slot(strategy, run, at)
+        return True
+
+    def _run_end(self, strategy: str, line: Event) -> bool:
+        at, slot, bot, run_id = _run_of(line)
+        if at is None or slot is None or not bot or not run_id:
+            return False
+        newer, outcome = "", parse.text(line, "outcome")
+        if outcome not in _OUTCOMES:
+            # The run has ended, and not in a way that this version could call bad.
+            newer, outcome = _NEWER.format(outcome=outcome), "skipped"
+        known = self._begun.pop((strategy, run_id), None)
+        if known is None:
+            self._flush()  # the slot may be that of a run that has begun
+            known = self._store.runs.get(strategy, run_id)
+        if known is not None and known.outcome is not None and not known.judged:
+            return True  # the line was read before
+        attempt = parse.integer(line, "attempt", 1)
+        known = known or RunRecord(run_id, bot, slot, parse.text(line, "trigger"), attempt)
+        # One of many: `_replace` takes longer.
+        run = RunRecord(
+            *(run_id, known.bot, known.slot, known.trigger, max(known.attempt, attempt)),
+            *(known.started_at, known.attempt_at, known.lateness_ms, at, outcome),
+            *(parse.number(line, "tick_duration_ms"), parse.integer(line, "orders", 0), known.error),
+        )
         self._ledger.record_run(strategy, run, newer)
         self._check_slot(strategy, run, at)
         return True
@@ -159,7 +199,7 @@ class LineRecorder:
                 self._log_fault(Condition("stream_ended", strategy, run.bot, at, reason), at)
             return
         started = expectation.stored.started and run.outcome is None
-        if started and run.trigger != "manual" and not is_slot(expectation.bot, run.slot):
+        if started and run.trigger != "manual" and not expectation.is_slot(run.slot):
             finding = Finding(at, "unexpected_run", run.bot, run.slot, run.run_id, {"trigger": run.trigger})
             self._finding(strategy, finding, {"event": "unexpected_run", "run_id": run.run_id, "bot": run.bot})
 
@@ -184,9 +224,9 @@ class LineRecorder:
             return False
         self._store.add(strategy, error, line)
         self._ledger.mark_changed(strategy, error.bot)
-        run = self._store.run(strategy, error.run_id)
+        run = self._store.runs.get(strategy, error.run_id)
         if run is not None and (run.outcome is None or not run.error):
-            self._store.put_run(strategy, replace(run, error=parse.one_line(error.error)))
+            self._store.runs.put(strategy, run._replace(error=parse.one_line(error.error)))
         return True
 
     def _finding(self, strategy: str, finding: Finding | None, line: Event) -> bool:
@@ -237,3 +277,8 @@ class LineRecorder:
 
     def _log_fault(self, condition: Condition, last: datetime) -> None:
         self._store.add_fault(condition, last)
+
+
+def _run_of(line: Event) -> tuple[datetime | None, datetime | None, str, str]:
+    """Return the instant and the slot of a run's line, the bot and the run's id."""
+    return parse.at(line), parse.at(line, "slot"), parse.name(line, "bot"), parse.name(line, "run_id")

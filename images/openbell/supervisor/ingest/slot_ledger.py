@@ -5,8 +5,8 @@ If a run of that slot is read later (catch_up, a corrected clock, a journal that
 outcome replaces that. Reading a line twice changes nothing.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from openbell import slots
@@ -15,7 +15,7 @@ from openbell.heartbeat import Heartbeat
 from openbell.instants import MILLISECOND
 from openbell.journal import BACKFILL, stamp
 from openbell.manifest import Bot
-from openbell.slots import count_slots, last_slot, next_slot
+from openbell.slots import count_slots, last_slot, next_slot, slots_between
 from openbell.supervisor.ingest.clock_trust import ClockTrust
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import Expected, RunRecord, SlotRecord, why_not
@@ -45,11 +45,21 @@ class Expectation:
     recorded_until: datetime
     awaited: datetime | None = None  # the first slot without a record
     calendar_error: str = ""  # why its slots cannot be computed (its calendar has expired)
+    _asked: tuple[datetime, bool] | None = None  # the newest answer of `is_slot`: a run asks several times
 
     @property
     def since(self) -> datetime:
         """The time from which slots are expected."""
         return self.stored.since
+
+    def is_slot(self, at: datetime) -> bool:
+        """Return whether the bot is due at an instant; True if its calendar cannot say."""
+        if self._asked is None or self._asked[0] != at:
+            try:
+                self._asked = at, slots.is_slot(self.bot.schedule, at)
+            except CalendarExpired:
+                self._asked = at, True
+        return self._asked[1]
 
     @property
     def deadline(self) -> datetime | None:
@@ -87,10 +97,12 @@ class SlotLedger:
 
     def mark_changed(self, strategy: str, bot: str, *, findings: bool = False) -> None:
         """Remember that a bot has new records; findings: also new findings."""
-        self.changed_bots.add((strategy, bot))
-        self.changed_strategies.add(strategy)
+        key = strategy, bot
+        if key not in self.changed_bots:
+            self.changed_bots.add(key)
+            self.changed_strategies.add(strategy)
         if findings:
-            self.changed_findings.add((strategy, bot))
+            self.changed_findings.add(key)
 
     def mark_loop_changed(self, strategy: str) -> None:
         """Remember that a strategy's loop has new records."""
@@ -107,7 +119,7 @@ class SlotLedger:
     def save_progress(self) -> None:
         """Store up to when slots have records. Once in a while is enough: computing a slot again gives the same record."""
         for expectation in self.expectations.values():
-            expectation.stored = replace(expectation.stored, recorded_until=expectation.recorded_until)
+            expectation.stored = expectation.stored._replace(recorded_until=expectation.recorded_until)
             self._store.expect(expectation.stored)
 
     def timeout(self, strategy: str, bot: str) -> timedelta | None:
@@ -119,16 +131,15 @@ class SlotLedger:
 
     def record_run(self, strategy: str, run: RunRecord, reason: str = "") -> None:
         """Store a run and give its slot the run's outcome."""
-        self._store.put_run(strategy, run)
+        self._store.runs.put(strategy, run)
         self.mark_changed(strategy, run.bot)
         if run.trigger not in {"manual", "stream"}:
             self._assign(strategy, run, reason)
 
     def _assign(self, strategy: str, run: RunRecord, reason: str) -> None:
         expectation = self.expectation_for(strategy, run.bot, run.slot)
-        records = self._store.slots_in_range(strategy, run.bot, run.slot, run.slot)
-        is_assigned = any(record.run_id == run.run_id and record.count == 1 for record in records)
-        if expectation is not None and not is_assigned and not is_slot(expectation.bot, run.slot):
+        records = self._store.slots.in_range(strategy, run.bot, run.slot, run.slot)
+        if expectation is not None and not expectation.is_slot(run.slot) and not _is_assigned(run, records):
             return  # not a slot (an old schedule, a holiday): only stored as a run
         before = None
         was_missed = False
@@ -139,20 +150,19 @@ class SlotLedger:
             was_missed = record.outcome == "missed" or record.late
             if record.count > 1 or record.last != run.slot:  # else it is replaced below
                 self._cut(strategy, run.bot, record, run.slot, run.slot)
-        started = run.started_at or run.slot
-        late = expectation is not None and started > expectation.bot.start_by(run.slot)
+        late = expectation is not None and (run.started_at or run.slot) > expectation.bot.start_by(run.slot)
         # A slot that was passed over for a reason is not missed because a person runs it afterwards.
         late = late and (run.trigger != BACKFILL or was_missed)
         record = SlotRecord(run.slot, run.slot, 1, run.outcome, reason, late, run.judged, run.run_id)
-        self._store.put_slot(strategy, run.bot, record)
-        if expectation is not None and run.outcome != before:
+        self._store.slots.put(strategy, run.bot, record)
+        if run.outcome in BAD and expectation is not None and run.outcome != before:
             self._log_fault(expectation.bot, record, run.error or reason)
 
     def record_skip(self, strategy: str, bot: str, skip: SlotRecord) -> None:
         """Store that the bot's loop has passed over a slot or a range; a slot that has a run keeps it."""
         self.mark_changed(strategy, bot)
         known = False
-        for record in self._store.slots_in_range(strategy, bot, skip.first, skip.last):
+        for record in self._store.slots.in_range(strategy, bot, skip.first, skip.last):
             if record.run_id is None:
                 known = known or record.outcome == skip.outcome
                 self._cut(strategy, bot, record, skip.first, skip.last)
@@ -163,7 +173,7 @@ class SlotLedger:
                 return
         except CalendarExpired:
             pass  # the runner's calendar reaches further than ours, so the journal is right
-        self._store.put_slot(strategy, bot, skip)
+        self._store.slots.put(strategy, bot, skip)
 
     def record_first_start(self, expectation: Expectation, at: datetime) -> None:
         """Store that the bot's container has started for the first time."""
@@ -174,8 +184,8 @@ class SlotLedger:
             due = next_slot(expectation.bot.schedule, since)
             if due is None or at <= expectation.bot.start_by(due):
                 expectation.recorded_until = since = at
-        expectation.stored = replace(
-            expectation.stored, since=since, recorded_until=expectation.recorded_until, started=True
+        expectation.stored = expectation.stored._replace(
+            since=since, recorded_until=expectation.recorded_until, started=True
         )
         self._store.expect(expectation.stored)
         self.mark_changed(expectation.bot.strategy, expectation.bot.id)
@@ -209,16 +219,18 @@ class SlotLedger:
     def _skip_recorded(self, expectation: Expectation, awaited: datetime, until: datetime) -> bool:
         """Go on behind the awaited slot, and the slots up to `until` that follow it, if they have records."""
         bot, has_record = expectation.bot, False
-        for record in self._store.slots_in_range(bot.strategy, bot.id, awaited, until):
+        following: Iterator[datetime] | None = None
+        for record in self._store.slots.in_range(bot.strategy, bot.id, awaited, until):
             if record.last < awaited:
                 continue  # it lies between two slots, as those of an old schedule do
             if record.first > awaited:
                 break
             expectation.recorded_until, has_record = record.last, True
-            following = next_slot(bot.schedule, expectation.recorded_until)
-            if following is None:
+            following = following or slots_between(bot.schedule, awaited, until)
+            later = next((slot for slot in following if slot > record.last), None)
+            if later is None:
                 break
-            awaited = following
+            awaited = later
         return has_record
 
     def follow_clock(self, now: datetime) -> None:
@@ -235,7 +247,7 @@ class SlotLedger:
                 for key, before in list(self._taken_back.items()):
                     if now >= before.recorded_until and (expectation := self.expectations.get(key)) is not None:
                         expectation.recorded_until = max(expectation.recorded_until, before.recorded_until)
-                        expectation.stored = replace(expectation.stored, since=before.since)
+                        expectation.stored = expectation.stored._replace(since=before.since)
                         del self._taken_back[key]
             case "trusted":
                 self.last_lines.update({strategy: now for strategy, at in self.last_lines.items() if at > now})
@@ -244,22 +256,22 @@ class SlotLedger:
                 self.save_progress()
 
     def _take_back(self, key: tuple[str, str], expectation: Expectation, now: datetime) -> None:
-        for record in self._store.slots_in_range(*key, now + AHEAD, _EVER):
+        for record in self._store.slots.in_range(*key, now + AHEAD, _EVER):
             if record.run_id is None:  # what has run is not run again
                 self._cut(*key, record, now + AHEAD, record.last)
         if max(expectation.recorded_until, expectation.since) > now:
-            self._taken_back[key] = replace(expectation.stored, recorded_until=expectation.recorded_until)
+            self._taken_back[key] = expectation.stored._replace(recorded_until=expectation.recorded_until)
             expectation.recorded_until = min(expectation.recorded_until, now)
-            expectation.stored = replace(expectation.stored, since=min(expectation.since, now))
+            expectation.stored = expectation.stored._replace(since=min(expectation.since, now))
 
     def end_lost_runs(self, strategy: str, heartbeat: Heartbeat, now: datetime) -> None:
         """End the runs that the strategy's loop no longer names in its heartbeat and that have no run_end in the journal."""
-        for run in self._store.open_runs(strategy):
+        for run in self._store.runs.open(strategy):
             begun = run.attempt_at or run.slot
             if begun > now + AHEAD:
                 begun = self._clock.since  # a clock that was ahead has dated it
             if run.bot not in heartbeat.running and begun + LOST_AFTER < heartbeat.timestamp <= now + AHEAD:
-                lost = replace(run, outcome="interrupted", ended_at=heartbeat.timestamp, judged=True)
+                lost = run._replace(outcome="interrupted", ended_at=heartbeat.timestamp, judged=True)
                 self.record_run(strategy, lost, "its end is missing from the journal")
 
     def expectation_for(self, strategy: str, bot: str, slot: datetime) -> Expectation | None:
@@ -281,7 +293,7 @@ class SlotLedger:
     ) -> None:
         """Store a record like `like` for all slots with after < slot <= until that have none, as few ranges as possible."""
         bot = expectation.bot
-        for record in self._store.slots_in_range(bot.strategy, bot.id, after + MILLISECOND, until):
+        for record in self._store.slots.in_range(bot.strategy, bot.id, after + MILLISECOND, until):
             self._put_range(bot, after, record.first - MILLISECOND, like, log=log)
             after = max(after, record.last)
         self._put_range(bot, after, until, like, log=log)
@@ -290,14 +302,14 @@ class SlotLedger:
         count = count_slots(bot.schedule, after, until) if until > after else 0
         first, last = (next_slot(bot.schedule, after), last_slot(bot.schedule, after, until)) if count else (None, None)
         if first is not None and last is not None:
-            record = replace(like, first=first, last=last, count=count)
-            self._store.put_slot(bot.strategy, bot.id, record)
+            record = like._replace(first=first, last=last, count=count)
+            self._store.slots.put(bot.strategy, bot.id, record)
             if log:
                 self._log_fault(bot, record, why_not(record))
 
     def _cut(self, strategy: str, bot_id: str, record: SlotRecord, first: datetime, last: datetime) -> None:
         """Remove first..last from a record; the parts of a range before and after it stay."""
-        self._store.drop_slot(strategy, bot_id, record)
+        self._store.slots.drop(strategy, bot_id, record)
         expectation = self.expectations.get((strategy, bot_id))
         if expectation is None or record.count == 1:
             return
@@ -313,9 +325,5 @@ def _expectation(bot: Bot, now: datetime) -> Expectation:
     return Expectation(bot, Expected(bot.strategy, bot.id, repr(bot.schedule), now, now), now)
 
 
-def is_slot(bot: Bot, slot: datetime) -> bool:
-    """Return whether a bot is due at an instant; True if its calendar cannot say."""
-    try:
-        return slots.is_slot(bot.schedule, slot)
-    except CalendarExpired:
-        return True
+def _is_assigned(run: RunRecord, records: Iterable[SlotRecord]) -> bool:
+    return any(record.run_id == run.run_id and record.count == 1 for record in records)

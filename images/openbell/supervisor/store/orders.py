@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 from openbell.instants import milliseconds
@@ -12,10 +11,10 @@ from openbell.supervisor.model.records import DecisionRecord, OrderRecord
 TURNED_AWAY = frozenset({"rejected", "expired", "lost", "uncertain"})  # a decision whose order ended so is none
 KEEP_DAYS = 400
 KEEP_EACH = 5_000  # orders of a bot that stay
-_COLUMNS = ", ".join(field.name for field in fields(OrderRecord))
+_COLUMNS = ", ".join(OrderRecord._fields)
 _FINAL = ", ".join(f"'{status}'" for status in FINAL)
 # What is told late, or twice, changes nothing; what fills do not say stays as it was.
-_PUT = f"""INSERT INTO orders (strategy, {_COLUMNS}) VALUES ({", ".join("?" * (1 + len(fields(OrderRecord))))})
+_PUT = f"""INSERT INTO orders (strategy, {_COLUMNS}) VALUES ({", ".join("?" * (1 + len(OrderRecord._fields)))})
     ON CONFLICT DO UPDATE SET status = excluded.status, changed_at = excluded.changed_at,
     filled = coalesce(excluded.filled, filled), price = coalesce(excluded.price, price),
     fee = coalesce(excluded.fee, fee), quantity = coalesce(excluded.quantity, quantity),
@@ -31,8 +30,7 @@ class OrderTable:
 
     def put(self, strategy: str, order: OrderRecord) -> None:
         """Store how far an order has come."""
-        values = [getattr(order, field.name) for field in fields(OrderRecord)]
-        row = [milliseconds(value) if isinstance(value, datetime) else value for value in values]
+        row = [milliseconds(value) if isinstance(value, datetime) else value for value in order]
         self._database.execute(_PUT, (strategy, *row))
 
     def count_open(self, strategy: str, bot: str) -> int:
@@ -82,8 +80,8 @@ class OrderTable:
         known = {"status": now, "filled_qty": filled, "filled_price": price}
         about = {**decision.about, **{name: value for name, value in known.items() if value is not None}}
         if now in TURNED_AWAY:
-            return replace(decision, action=now, about={"side": side, **about})
-        return replace(decision, action=side, about=about)
+            return decision._replace(action=now, about={"side": side, **about})
+        return decision._replace(action=side, about=about)
 
     def prune(self, owner: Sequence[str], now: datetime) -> None:
         """Remove a bot's oldest orders; one that waits stays."""

@@ -110,7 +110,7 @@ def json_value(value: object) -> object:
     if value is None or type(value) in _SCALARS:
         return value
     if (answer := _BY_RECORD.get(type(value))) is not None:
-        return answer.json(value)
+        return answer.json(value)  # before its kind: a record may be a tuple
     match value:
         case datetime():
             return stamp(value)

@@ -91,7 +91,7 @@ class Api:
                 answers.BOT_DETAIL.json(
                     answers.BotOfStrategy(view, bot),
                     conditions=[one for one in snapshot.conditions if one.bot == bot.id],
-                    runs=store.recent_runs(view.name, bot.id, limit),
+                    runs=store.runs.recent(view.name, bot.id, limit),
                     decisions=store.decisions(view.name, bot.id, limit),
                     signals=store.signals(view.name, bot.id, limit),
                 )
@@ -106,7 +106,7 @@ class Api:
         snapshot = self._dependencies.ready()
         view, bot = find_bot(snapshot, bot_id)
         with self._dependencies.records() as store:
-            slots = store.recent_slots(view.name, bot.id, snapshot.judged_at, limit)
+            slots = store.slots.recent(view.name, bot.id, snapshot.judged_at, limit)
         return JSONResponse({"strategy": view.name, "bot": bot.id, "slots": [answers.SLOT.json(one) for one in slots]})
 
     def strategy(self, request: Request) -> Response:

@@ -36,7 +36,7 @@ class RunPage:
 
 def run_page(view: StrategyView, store: Store, run_id: str, state: Path) -> RunPage | None:
     """Return the page of a strategy's run, or None if the store has no such run. state: the supervisor's folder."""
-    run = store.run(view.name, run_id)
+    run = store.runs.get(view.name, run_id)
     if run is None:
         return None
     compared_at, backtest = comparisons.of_run(state, view.name, run.bot, run.slot)

@@ -110,11 +110,11 @@ def strategy_page(
 
 def _detail(strategy: str, bot: BotView, store: Store, rows: int) -> Detail:
     decisions = store.decisions(strategy, bot.id, max(rows * ROWS + 1, _HISTORY))
-    runs = store.recent_runs(strategy, bot.id, rows * ROWS + 1)
+    runs = store.runs.recent(strategy, bot.id, rows * ROWS + 1)
     signals = _signals(store.signals(strategy, bot.id, _HISTORY), decisions)
     measured = bot.durations
     durations = duration_chart(
-        [(slot, duration) for slot, duration in reversed(store.durations(strategy, bot.id, _HISTORY))],
+        store.runs.durations_by_slot(strategy, bot.id, _HISTORY)[::-1],
         measured.median_ms if measured else None,
         measured.p95_ms if measured else None,
     )

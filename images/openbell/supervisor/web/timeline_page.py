@@ -126,7 +126,7 @@ def _noon(day: date, timezone: str) -> datetime:
 
 
 def _lane(row: Row, bot: Bot | None, store: Store, axis: Axis) -> Lane:
-    slots = store.slots_in_range(row.strategy.name, row.name, axis.start, axis.end)[-MOST_SLOTS:]
+    slots = store.slots.in_range(row.strategy.name, row.name, axis.start, axis.end)[-MOST_SLOTS:]
     counted: Counter[str] = Counter()
     for slot in slots:
         counted[slot.outcome or "open"] += slot.count

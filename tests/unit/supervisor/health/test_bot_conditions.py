@@ -36,7 +36,7 @@ def slots(pattern: str) -> tuple[SlotRecord, ...]:
     known = {"s": "succeeded", "f": "failed", "m": "missed", "t": "timed_out", ".": None}
     reasons = {"o": "overlap", "p": "paused"}
     return tuple(
-        replace(slot(minutes, "skipped"), reason=reasons[letter]) if letter in reasons else slot(minutes, known[letter])
+        slot(minutes, "skipped")._replace(reason=reasons[letter]) if letter in reasons else slot(minutes, known[letter])
         for minutes, letter in enumerate(pattern)
     )
 
@@ -229,7 +229,7 @@ CASES: list[tuple[str, BotFacts, Verdict, list[tuple[str, float, int, str]]]] = 
             STREAM,
             stream_ends=(ago(11),),
             loop_started=ago(900),
-            runs=(replace(opened(1), ended_at=ago(11), outcome="failed", error="ConnectionError: the feed was cut"),),
+            runs=(opened(1)._replace(ended_at=ago(11), outcome="failed", error="ConnectionError: the feed was cut"),),
         ),
         UP,
         [("stream_ended", 11, 1, "was not started again: ConnectionError: the feed was cut")],

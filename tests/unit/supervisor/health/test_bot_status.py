@@ -42,7 +42,7 @@ def slot(minutes: float, outcome: str | None = "succeeded", reason: str = "", **
     """Return a slot of some minutes ago."""
     at = NOW - timedelta(minutes=minutes)
     known = {"lateness_ms": 1.0, "duration_ms": 230.0} if outcome == "succeeded" else {}
-    return replace(SlotRecord(at, at, 1, outcome, reason), **{**known, **more})  # type: ignore[arg-type]
+    return SlotRecord(at, at, 1, outcome, reason)._replace(**{**known, **more})  # type: ignore[arg-type]
 
 
 def opened(minutes: float, attempt: int = 1) -> RunRecord:

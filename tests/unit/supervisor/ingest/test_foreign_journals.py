@@ -70,7 +70,7 @@ def test_the_victim_is_read(root: Path, plant: Callable[[Path], None]) -> None:
     plant(root / "attacker")
     reader = JournalReader(root, {}, 90)
     lines = list(reader.read_batch(["attacker", "victim"], NOW, 500))
-    assert [(strategy, line["text"]) for strategy, line in lines] == [("victim", "fine")]
+    assert [(strategy, [line["text"] for line in found]) for strategy, found in lines] == [("victim", ["fine"])]
     assert reader.is_up_to_date("victim")
     assert "attacker" in reader.error_of("attacker")
     assert reader.unread_bytes("attacker") >= 0

@@ -110,7 +110,7 @@ def test_an_absence_of_any_length_is_replayed(world: World, away: timedelta) -> 
     world.beat()
     assert world.see().conditions == ()
     assert world.store is not None
-    records = world.store.slots_in_range("pulse", "pulse", left, world.now)
+    records = world.store.slots.in_range("pulse", "pulse", left, world.now)
     outcomes = {slot: record.outcome for record in records for slot in slots if record.first <= slot <= record.last}
     assert outcomes == {slot: "missed" if slot in lost else "succeeded" for slot in slots}
     assert sum(record.count for record in records) == len(slots)

@@ -60,7 +60,7 @@ def test_attempts_are_one_run(started: World) -> None:
     started.write("run_end", fields, attempt=2, outcome="failed", tick_duration_ms=3, orders=0, trigger="loop")
     started.see()
     assert started.store is not None
-    (run,) = started.store.recent_runs("pulse", "pulse", 10)
+    (run,) = started.store.runs.recent("pulse", "pulse", 10)
     assert (run.attempt, run.outcome, run.lateness_ms, run.error) == (2, "failed", 1.0, "Boom")
     assert started.ledger() == [("12:01:00", 1, "failed")]
 
@@ -141,7 +141,7 @@ def test_a_manual_run_settles_no_slot(started: World) -> None:
     started.at("12:01:30")
     assert started.ledger() == [("12:01:00", 1, "missed")]
     assert started.store is not None
-    assert [run.trigger for run in started.store.recent_runs("pulse", "pulse", 10)] == ["manual"]
+    assert [run.trigger for run in started.store.runs.recent("pulse", "pulse", 10)] == ["manual"]
 
 
 def test_a_run_for_no_slot_settles_none(started: World) -> None:
@@ -253,7 +253,7 @@ def test_a_market_holiday_is_no_slot(world: World) -> None:
     world.now = datetime(2026, 11, 30, 20, 0, tzinfo=UTC)
     world.see()
     assert world.store is not None
-    slots = world.store.recent_slots("pulse", "pulse", world.now, 10)
+    slots = world.store.slots.recent("pulse", "pulse", world.now, 10)
     assert [(slot.first, slot.last, slot.count) for slot in slots] == [
         (datetime(2026, 11, 27, 14, 35, tzinfo=UTC), datetime(2026, 11, 30, 14, 35, tzinfo=UTC), 2)
     ]

@@ -71,7 +71,7 @@ def _story(seed: int) -> list[dict[str, object]]:
 
 def _slots(store: Store) -> dict[datetime, str | None]:
     found: dict[datetime, str | None] = {}
-    for record in store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=1), 1000):
+    for record in store.slots.recent("pulse", "pulse", BEGIN + timedelta(days=1), 1000):
         for slot in slots_between(SCHEDULE, record.first - timedelta(milliseconds=1), record.last):
             assert slot not in found, "two records for one slot"
             found[slot] = record.outcome
@@ -85,10 +85,14 @@ def _keep(path: Path, lines: list[dict[str, object]], looks: random.Random | Non
         ledger = SlotLedger(store, [BOT], [], BEGIN)
         recorder = LineRecorder(ledger, store)
         expectation = ledger.expectations["pulse", "pulse"]
+        batch: list[dict[str, object]] = []
         for line in lines:
             if looks is not None and looks.random() < 0.5:
+                assert recorder.record_all("pulse", batch, END, replayed=False) == 0
+                batch.clear()
                 ledger.advance(expectation, datetime.fromisoformat(str(line["timestamp"])))
-            assert recorder.record("pulse", line, END, replayed=looks is None)
+            batch.append(line)
+        assert recorder.record_all("pulse", batch, END, replayed=looks is None) == 0
         ledger.advance(expectation, END)
         return _slots(store)
     finally:
@@ -105,6 +109,26 @@ def test_every_expected_slot_has_exactly_one_outcome(tmp_path: Path, seed: int) 
     assert _keep(tmp_path / "watched", story, random.Random(seed)) == replayed
     assert _keep(tmp_path / "doubled", [line for line in story for _ in (1, 2)], random.Random(seed)) == replayed
     assert _keep(tmp_path / "again", story + story, None) == replayed
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_lines_of_one_batch_leave_what_single_lines_leave(tmp_path: Path, seed: int) -> None:
+    """Also runs that share a slot, run ids that are used twice, and ends without a start."""
+    lines, chance = _story(seed), random.Random(seed)
+    for _ in range(10):
+        line = dict(chance.choice(lines))
+        line |= {name: chance.choice(lines).get(name) for name in ("slot", "run_id") if name in line}
+        lines.insert(chance.randrange(len(lines)), line)
+    left = []
+    for name, is_one in (("one", True), ("many", False)):
+        with closing(Store(tmp_path / name)) as store, store.transaction():
+            recorder = LineRecorder(SlotLedger(store, [BOT], [], BEGIN), store)
+            for batch in [lines] if is_one else [[line] for line in lines]:
+                recorder.record_all("pulse", batch, END, replayed=True)
+            faults = sorted(store.faults(0), key=lambda one: (one.condition.since, one.condition.kind))
+            slots = store.slots.recent("pulse", "pulse", END, 1000)
+            left.append((slots, store.runs.recent("pulse", "pulse", 1000), store.totals(), len(faults)))
+    assert left[0] == left[1]
 
 
 JSON = st.recursive(
@@ -198,10 +222,10 @@ def test_no_line_can_break_the_book(store: Store, event: str, fields: dict[str, 
     with suppress(_TakenBackError), store.transaction():
         ledger = SlotLedger(store, [BOT], [], BEGIN)
         recorder = LineRecorder(ledger, store)
-        recorder.record("pulse", line, END, replayed=likely)
-        recorder.record("pulse", line, END, replayed=likely)
+        recorder.record_all("pulse", [line], END, replayed=likely)
+        recorder.record_all("pulse", [line, line], END, replayed=likely)
         ledger.advance(ledger.expectations["pulse", "pulse"], BEGIN + timedelta(minutes=5))
-        store.recent_slots("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
+        store.slots.recent("pulse", "pulse", BEGIN + timedelta(days=9999), 10)
         said = [f"{decision}" for decision in store.decisions("pulse", "pulse", 10)]
         said += [f"{record}" for record in (*store.errors("pulse", 10), *store.services("pulse", 10))]
         assert all(text.encode() for text in said)

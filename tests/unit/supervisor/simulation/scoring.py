@@ -82,7 +82,7 @@ def compare_slots(score: Score, truth: Truth, store: Store, after: datetime, unt
             del outcomes[slot]
         seen: dict[datetime, str | None] = {}
         ranges = []
-        for record in store.slots_in_range(strategy, bot, after + timedelta(milliseconds=1), until):
+        for record in store.slots.in_range(strategy, bot, after + timedelta(milliseconds=1), until):
             if record.count == 1:
                 seen[record.last] = record.outcome
             else:

@@ -2,9 +2,9 @@
 
 import sqlite3
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -37,18 +37,18 @@ def test_records_come_back_as_they_were(tmp_path: Path) -> None:
     expected = Expected("s", "b", "daily", AT, AT, started=True)
     event = ServiceEvent(AT, "service_start", "boot", "abc", unclean=True)
     with closing(Store(tmp_path / "store")) as store:
-        store.put_run("s", RUN)
-        store.put_run("s", opened)
-        store.put_slot("s", "b", slot)
+        store.runs.put("s", RUN)
+        store.runs.put("s", opened)
+        store.slots.put("s", "b", slot)
         store.expect(expected)
         store.add("s", event, {"event": "x"})
         store.save_positions({"s/2026-11-20.jsonl": 7}, {})
     with closing(Store(tmp_path / "store", read_only=True)) as store:
-        assert store.recent_runs("s", "b", 9) == [RUN, opened]
-        assert store.open_runs("s") == [opened]
-        assert store.slots_in_range("s", "b", AT, AT) == [slot]
-        full = replace(slot, lateness_ms=0.25, duration_ms=12.5, error="Boom")
-        assert store.recent_slots("s", "b", AT, 9) == [full]
+        assert store.runs.recent("s", "b", 9) == [RUN, opened]
+        assert store.runs.open("s") == [opened]
+        assert store.slots.in_range("s", "b", AT, AT) == [slot]
+        full = slot._replace(lateness_ms=0.25, duration_ms=12.5, error="Boom")
+        assert store.slots.recent("s", "b", AT, 9) == [full]
         assert store.expected() == [expected]
         assert store.services("s", 9) == [event]
         assert store.positions() == {"s/2026-11-20.jsonl": 7}
@@ -70,7 +70,7 @@ def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
 def _write_what_cannot_be(store: Store) -> None:
     with store.transaction():
         store.save_positions({"file": 1}, {})
-        store.put_run("s", replace(RUN, trigger=None))  # type: ignore[arg-type]
+        store.runs.put("s", RUN._replace(trigger=None))  # type: ignore[arg-type]
 
 
 def test_records_within_a_span(tmp_path: Path) -> None:
@@ -78,12 +78,12 @@ def test_records_within_a_span(tmp_path: Path) -> None:
     slots = [SlotRecord(AT + timedelta(minutes=m), AT + timedelta(minutes=m + 3), 4, "missed") for m in (0, 4, 8, 12)]
     with closing(Store(tmp_path / "store")) as store:
         for slot in reversed(slots):
-            store.put_slot("s", "b", slot)
-        store.put_slot("s", "other", slots[0])
-        assert store.slots_in_range("s", "b", AT + timedelta(minutes=5), AT + timedelta(minutes=9)) == slots[1:3]
-        assert store.slots_in_range("s", "b", AT + timedelta(minutes=16), AT + timedelta(minutes=90)) == []
-        store.drop_slot("s", "b", slots[1])
-        assert store.slots_in_range("s", "b", AT, AT + timedelta(days=1)) == [slots[0], *slots[2:]]
+            store.slots.put("s", "b", slot)
+        store.slots.put("s", "other", slots[0])
+        assert store.slots.in_range("s", "b", AT + timedelta(minutes=5), AT + timedelta(minutes=9)) == slots[1:3]
+        assert store.slots.in_range("s", "b", AT + timedelta(minutes=16), AT + timedelta(minutes=90)) == []
+        store.slots.drop("s", "b", slots[1])
+        assert store.slots.in_range("s", "b", AT, AT + timedelta(days=1)) == [slots[0], *slots[2:]]
 
 
 def test_the_store_is_bounded(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_the_store_is_bounded(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store")) as store:
         for days in (0, KEEP_DAYS - 1, KEEP_DAYS + 1):
             at = AT - timedelta(days=days)
-            store.put_slot("s", "b", SlotRecord(at, at, 1, "missed"))
-            store.put_run("s", RunRecord(f"r{days}", "b", at, "loop", 1, outcome="succeeded"))
+            store.slots.put("s", "b", SlotRecord(at, at, 1, "missed"))
+            store.runs.put("s", RunRecord(f"r{days}", "b", at, "loop", 1, outcome="succeeded"))
         for number in range(KEEP_EACH + 50):
             for bot in ("b", "quiet") if number < 5 else ("b",):
                 store.add(
@@ -101,11 +101,11 @@ def test_the_store_is_bounded(tmp_path: Path) -> None:
                     {"number": number, "bot": bot},
                 )
         began = AT - timedelta(days=90)
-        store.put_run("s", RunRecord("stream", "streaming", began, "stream", 1))
+        store.runs.put("s", RunRecord("stream", "streaming", began, "stream", 1))
         list(store.sweep(AT, lambda *_: None))
-        assert len(store.recent_slots("s", "b", AT, 99)) == 2
-        assert len(store.recent_runs("s", "b", 99)) == 2
-        assert [run.slot for run in store.open_runs("s")] == [began]
+        assert len(store.slots.recent("s", "b", AT, 99)) == 2
+        assert len(store.runs.recent("s", "b", 99)) == 2
+        assert [run.slot for run in store.runs.open("s")] == [began]
         errors = store.errors("s", 9999)
         assert [error.bot for error in errors].count("quiet") == 5
         assert [error.error for error in errors if error.bot == "b"][-1] == "e50"
@@ -136,14 +136,14 @@ def test_a_file_of_the_first_format_is_carried_over(tmp_path: Path) -> None:
         database.executescript((FIXTURES / "version-1.sql").read_text())
     now = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
     with closing(Store(file)) as store:
-        outcomes = [slot.outcome for slot in store.recent_slots("pulse", "pulse", now, 99)]
+        outcomes = [slot.outcome for slot in store.slots.recent("pulse", "pulse", now, 99)]
         assert outcomes == ["missed", *["succeeded"] * 2, "missed", *["succeeded"] * 5]
         (expected,) = store.expected()
         assert (expected.since, expected.recorded_until) == (now - timedelta(minutes=10), now.replace(second=0))
         assert [one.reason for one in store.decisions("pulse", "pulse", 9)] == ["flat"]
         assert [one.event for one in store.services("pulse", 9)] == ["service_start"]
         assert store.positions() == {"pulse/2026-11-20.jsonl": 7}
-        assert len(store.durations("pulse", "pulse", 99)) == 7
+        assert len(store.runs.durations("pulse", "pulse", 99)) == 7
         assert (store.signals("pulse", "pulse", 9), store.last_fault()) == ([], 0)
         store.add_fault(Condition("missed", "pulse", "pulse", AT, "why"), AT)
     with closing(Store(file)) as store:
@@ -156,15 +156,16 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
     note = NoteRecord(AT, "b", None, "r", "note", "info", "hello", {"weight": 2})
     account = AccountRecord(AT, "b", "paper", 1000.5, None, "USD", {"AAPL": {"qty": 2.0}}, -3.5)
     finding = Finding(AT, "stale_data", "b", AT, "r", {"symbol": "AAPL"})
-    compared = replace(finding, kind="reconciled", bot="other")
+    compared = finding._replace(kind="reconciled", bot="other")
     with closing(Store(tmp_path / "store")) as store:
-        for number, record in enumerate((signal, note, account, finding, compared)):
+        records: list[NamedTuple] = [signal, note, account, finding, compared]
+        for number, record in enumerate(records):
             assert store.add_if_new("s", record, {"number": number})
             assert not store.add_if_new("s", record, {"number": number})
             store.add("s", record, {"number": number})
-        store.add("s", replace(signal, signal="0.5"), {"number": 9})
-        assert store.signals("s", "b", 9) == [replace(signal, signal="0.5"), signal]
-        assert store.signals("s", "b", 1) == [replace(signal, signal="0.5")]
+        store.add("s", signal._replace(signal="0.5"), {"number": 9})
+        assert store.signals("s", "b", 9) == [signal._replace(signal="0.5"), signal]
+        assert store.signals("s", "b", 1) == [signal._replace(signal="0.5")]
         assert store.notes("s", 9) == [note]
         assert store.accounts("s", 9) == [account]
         assert store.findings("s", "b", "stale_data", 9) == [finding]
@@ -176,16 +177,20 @@ def test_what_waits_in_a_transaction_is_read_and_is_gone_with_it(tmp_path: Path)
     signal = SignalRecord(AT, "b", AT, "r", "AAPL", "0.25", {})
     with closing(Store(tmp_path / "store")) as store:
         with suppress(RuntimeError), store.transaction():
-            store.put_run("s", RUN)
-            store.put_slot("s", "b", SlotRecord(AT, AT, 1, "succeeded"))
+            store.runs.put("s", RUN)
+            store.slots.put("s", "b", SlotRecord(AT, AT, 1, "succeeded"))
             store.add("s", signal, {"number": 1})
-            assert store.run("s", RUN.run_id) == RUN
-            assert store.recent_runs("s", "b", 9) == [RUN]
+            assert store.runs.get("s", RUN.run_id) == RUN
+            assert store.runs.recent("s", "b", 9) == [RUN]
             assert store.signals("s", "b", 9) == [signal]
             assert store.totals()["s"].runs
-            store.put_run("s", replace(RUN, run_id="other"))
+            store.runs.put("s", RUN._replace(run_id="other"))
             raise RuntimeError
-        assert (store.run("s", RUN.run_id), store.run("s", "other"), store.recent_runs("s", "b", 9)) == (None, None, [])
+        assert (store.runs.get("s", RUN.run_id), store.runs.get("s", "other"), store.runs.recent("s", "b", 9)) == (
+            None,
+            None,
+            [],
+        )
         assert (store.signals("s", "b", 9), store.totals()) == ([], {})
 
 
@@ -195,16 +200,16 @@ def test_slots_gone_wrong_since_the_last_good_one(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "store")) as store:
         for number, outcome in enumerate(outcomes):
             at = AT + timedelta(minutes=number)
-            store.put_slot("s", "b", SlotRecord(at, at, 1, outcome))
+            store.slots.put("s", "b", SlotRecord(at, at, 1, outcome))
         until = AT + timedelta(minutes=7)
-        good = store.last_success("s", "b", until)
+        good = store.slots.last_success("s", "b", until)
         assert good == AT + timedelta(minutes=1)
-        assert store.bad_streaks("s", "b", good, until) == [
+        assert store.slots.bad_streaks("s", "b", good, until) == [
             Streak("missed", 2, AT + timedelta(minutes=2), AT + timedelta(minutes=7)),
             Streak("failed", 2, AT + timedelta(minutes=4), AT + timedelta(minutes=5)),
         ]
         begun_late = AT + timedelta(minutes=8)
-        store.put_slot("s", "b", SlotRecord(begun_late, begun_late, 1, None, late=True))
-        assert store.bad_streaks("s", "b", until, begun_late) == [Streak("missed", 1, begun_late, begun_late)]
-        assert store.last_success("s", "other", until) is None
-        assert store.bad_streaks("s", "other", None, until) == []
+        store.slots.put("s", "b", SlotRecord(begun_late, begun_late, 1, None, late=True))
+        assert store.slots.bad_streaks("s", "b", until, begun_late) == [Streak("missed", 1, begun_late, begun_late)]
+        assert store.slots.last_success("s", "other", until) is None
+        assert store.slots.bad_streaks("s", "other", None, until) == []

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def put(store: Store, *slots: SlotRecord) -> None:
     """Store records of one bot."""
     with store.transaction():
         for one in slots:
-            store.put_slot("s", "b", one)
+            store.slots.put("s", "b", one)
 
 
 def test_uptime_is_the_part_that_succeeded(store: Store) -> None:
@@ -50,8 +49,8 @@ def test_a_slot_that_changes_its_outcome_counts_once(store: Store) -> None:
     """Under the newest, also where a range is dropped; a transaction that fails leaves nothing."""
     put(store, slot(AT, "missed", 3))
     with store.transaction():
-        store.drop_slot("s", "b", slot(AT, None))
-        store.put_slot("s", "b", slot(AT, "succeeded"))
+        store.slots.drop("s", "b", slot(AT, None))
+        store.slots.put("s", "b", slot(AT, "succeeded"))
     assert store.slot_days.days("s", "b", AT.date()) == {AT.date(): {"succeeded": 1}}
     with pytest.raises(AttributeError):
         put(store, slot(AT + HOURS, "failed"), None)  # type: ignore[arg-type] # what fails within a transaction
@@ -64,7 +63,7 @@ def test_days_outlive_their_slots(store: Store) -> None:
     put(store, slot(AT - 50 * DAYS, "succeeded"), slot(AT - 401 * DAYS, "failed"))
     with store.transaction():
         list(retention.sweep(store._database, AT, lambda *_: None))
-    assert store.recent_slots("s", "b", AT, 9) == []
+    assert store.slots.recent("s", "b", AT, 9) == []
     assert list(store.slot_days.days("s", "b", date(2020, 1, 1))) == [(AT - 50 * DAYS).date()]
 
 
@@ -104,7 +103,7 @@ def test_gains_since_the_day_and_the_week_began(store: Store) -> None:
     worth = store.equity.worth("s", account(AT, 130.0), today, week)
     assert worth == Worth(AT, "USD", 130.0, 30.0, 40.0, 50.0, week - DAYS)
     store.equity.put("s", account(AT, 7.0, "alpaca"))
-    young = store.equity.worth("s", replace(account(AT, 7.0, "alpaca"), day_profit_loss=-1.5), today, week)
+    young = store.equity.worth("s", account(AT, 7.0, "alpaca")._replace(day_profit_loss=-1.5), today, week)
     assert young == Worth(AT, "USD", 7.0, -1.5, 0.0, 0.0, AT)
     assert store.equity.worth("s", account(AT, None), today, week) is None
     stale = store.equity.worth("s", account(AT, 130.0), AT + DAYS, week)
@@ -116,7 +115,7 @@ def order(status: str, minute: int = 0, **more: object) -> OrderRecord:
     """Return what a line tells of an order."""
     at = AT + timedelta(minutes=minute)
     base = OrderRecord("o1", "b", "r1", "AAPL", "buy", 5.0, status, 0.0, None, None, at, at, "", "it rose")
-    return replace(base, **more)  # type: ignore[arg-type]
+    return base._replace(**more)  # type: ignore[arg-type]
 
 
 def test_an_order_has_its_newest_state(store: Store) -> None:

@@ -94,12 +94,12 @@ def store(world: World) -> Store:
 def test_a_slot_that_changes_its_outcome_counts_where_it_belongs(world: World, store: Store) -> None:
     """What was shown is never taken back: a counter that falls looks to Prometheus like a start from nought."""
     at = world.now
-    store.put_slot("a", "b", SlotRecord(at, at, 3, "missed", "nothing in the journal", judged=True))
-    store.put_slot("a", "b", SlotRecord(at, at, 1, "succeeded", run_id="r"))
+    store.slots.put("a", "b", SlotRecord(at, at, 3, "missed", "nothing in the journal", judged=True))
+    store.slots.put("a", "b", SlotRecord(at, at, 1, "succeeded", run_id="r"))
     assert totals(store).slots == {("missed", "unheard"): 3, ("succeeded", ""): 1}
     later = at + timedelta(minutes=1)
-    store.put_slot("a", "b", SlotRecord(later, later, 3, "missed", "late"))
-    store.put_slot("a", "b", SlotRecord(later, later, 4, "missed", "nothing in the journal"))
+    store.slots.put("a", "b", SlotRecord(later, later, 3, "missed", "late"))
+    store.slots.put("a", "b", SlotRecord(later, later, 4, "missed", "nothing in the journal"))
     assert totals(store).slots["missed", "unheard"] == 4
 
 
@@ -109,9 +109,9 @@ def test_a_slot_that_was_late_and_then_unheard_is_missed_once(world: World, stor
     for number in range(2):
         slot = at + timedelta(minutes=number)
         with store.transaction():
-            store.put_slot("a", "b", SlotRecord(slot, slot, 1, "missed", "late"))
+            store.slots.put("a", "b", SlotRecord(slot, slot, 1, "missed", "late"))
         with store.transaction():
-            store.put_slot("a", "b", SlotRecord(slot, slot, 1, "missed", "nothing in the journal"))
+            store.slots.put("a", "b", SlotRecord(slot, slot, 1, "missed", "nothing in the journal"))
         assert sum(totals(store).slots.values()) == number + 1
 
 
@@ -119,12 +119,12 @@ def test_a_missed_slot_that_ran_after_all_hides_no_later_one(world: World, store
     """The counter grows again with the next missed slot, so that the rule of Prometheus sees it."""
     at = world.now
     with store.transaction():
-        store.put_slot("a", "b", SlotRecord(at, at, 1, "missed", "nothing in the journal"))
+        store.slots.put("a", "b", SlotRecord(at, at, 1, "missed", "nothing in the journal"))
     with store.transaction():
-        store.put_slot("a", "b", SlotRecord(at, at, 1, "succeeded", run_id="r"))
+        store.slots.put("a", "b", SlotRecord(at, at, 1, "succeeded", run_id="r"))
     later = at + timedelta(minutes=1)
     with store.transaction():
-        store.put_slot("a", "b", SlotRecord(later, later, 1, "missed", "nothing in the journal"))
+        store.slots.put("a", "b", SlotRecord(later, later, 1, "missed", "nothing in the journal"))
     assert totals(store).slots == {("missed", "unheard"): 2, ("succeeded", ""): 1}
 
 
@@ -139,10 +139,10 @@ def test_counters_are_there_before_there_is_anything_to_count(world: World) -> N
 
 def test_totals_outlive_their_records(world: World, store: Store) -> None:
     """Pruning takes nothing from them."""
-    store.put_slot("a", "b", SlotRecord(world.now, world.now, 1, "succeeded", run_id="r"))
+    store.slots.put("a", "b", SlotRecord(world.now, world.now, 1, "succeeded", run_id="r"))
     for _ in sweep(store._database, world.now + timedelta(days=400), lambda *_: timedelta(minutes=1)):
         pass
-    assert store.recent_slots("a", "b", world.now, 10) == []
+    assert store.slots.recent("a", "b", world.now, 10) == []
     assert totals(store).slots == {("succeeded", ""): 1}
 
 
@@ -150,10 +150,10 @@ def test_a_record_that_is_cut_and_put_again_is_counted_once(world: World, store:
     """Ranges are taken apart and merged; a slot in progress is not counted yet."""
     at = world.now
     whole = SlotRecord(at, at + timedelta(minutes=9), 10, "skipped", "paused by ann: holiday")
-    store.put_slot("a", "b", whole)
-    store.drop_slot("a", "b", whole)
-    store.put_slot("a", "b", SlotRecord(at, at + timedelta(minutes=4), 5, "skipped", "paused by ann: holiday"))
-    store.put_slot("a", "b", SlotRecord(at, at + timedelta(minutes=9), 5, None))
+    store.slots.put("a", "b", whole)
+    store.slots.drop("a", "b", whole)
+    store.slots.put("a", "b", SlotRecord(at, at + timedelta(minutes=4), 5, "skipped", "paused by ann: holiday"))
+    store.slots.put("a", "b", SlotRecord(at, at + timedelta(minutes=9), 5, None))
     assert totals(store).slots == {("skipped", "paused"): 10}
 
 
@@ -162,8 +162,8 @@ def test_runs_are_measured_once(world: World, store: Store) -> None:
     at = world.now
     begun = RunRecord("r", "b", at, "loop", 1, at, at, 4.0)
     for run in (begun, begun, RunRecord("r", "b", at, "loop", 1, at, at, 4.0, at, "succeeded", 7_000.0)):
-        store.put_run("a", run)
-    store.put_run("a", RunRecord("m", "b", at, "manual", 1, at, at, 400_000.0, at, "failed", 900_000.0))
+        store.runs.put("a", run)
+    store.runs.put("a", RunRecord("m", "b", at, "manual", 1, at, at, 400_000.0, at, "failed", 900_000.0))
     found = totals(store)
     assert found.runs == {("succeeded", "loop"): 1, ("failed", "manual"): 1}
     assert found.buckets == {"lateness": {"0.005": 1}, "duration": {"10.0": 1, "+Inf": 1}}

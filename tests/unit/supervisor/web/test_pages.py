@@ -374,8 +374,8 @@ def test_records_that_cannot_be_read_are_said(client: Client, monkeypatch: pytes
         msg = "disk I/O error"
         raise sqlite3.OperationalError(msg)
 
-    monkeypatch.setattr("openbell.supervisor.store.store.Store.recent_slots", fail)
-    monkeypatch.setattr("openbell.supervisor.store.store.Store.recent_runs", fail)
+    monkeypatch.setattr("openbell.supervisor.store.slots.SlotTable.recent", fail)
+    monkeypatch.setattr("openbell.supervisor.store.runs.RunTable.recent", fail)
     answer = client.ask("/api/slots?bot=pulse")
     assert (answer.status_code, answer.json()["error"]) == (
         503,

@@ -40,7 +40,7 @@ def drawn(tmp_path: Path, slots: list[SlotRecord], span: str = "day", day: date 
     with closing(Store(tmp_path / "store")) as store:
         with store.transaction():
             for slot in slots:
-                store.put_slot("shop", "shop", slot)
+                store.slots.put("shop", "shop", slot)
         bots = {bot.id: bot for bot in manifest.bots}
         now = datetime(2026, 11, 27, 17, tzinfo=UTC)
         return timeline([row], bots, store, span, day, "America/New_York", now)

@@ -1,4 +1,4 @@
-"""What waits in the write buffer is found as if it were in the file already."""
+"""What waits to be written is found as if it were in the file already."""
 
 import random
 from contextlib import closing, nullcontext
@@ -24,9 +24,9 @@ def test_one_transaction_leaves_what_many_leave(tmp_path: Path, seed: int) -> No
         with closing(Store(tmp_path / name)) as store:
             with store.transaction() if is_one else nullcontext():
                 seen = _history(store, random.Random(seed), is_one=is_one)
-            slots = store.slots_in_range("s", "b", AT, AT + 60 * MINUTE)
+            slots = store.slots.in_range("s", "b", AT, AT + 60 * MINUTE)
             days = store.slot_days.days("s", "b", AT.date())
-            found.append((seen, slots, store.recent_slots("s", "b", AT + 60 * MINUTE, 99), days))
+            found.append((seen, slots, store.slots.recent("s", "b", AT + 60 * MINUTE, 99), days))
     assert found[0] == found[1]
 
 
@@ -40,19 +40,19 @@ def _history(store: Store, chance: random.Random, *, is_one: bool) -> list[objec
                 + chance.randrange(6) * 10 * MINUTE
                 + chance.choice((timedelta(0), timedelta(0), BEYOND_MILLISECONDS))
             )
-            known = store.slots_in_range("s", "b", at, at) if chance.random() < 0.8 else []
+            known = store.slots.in_range("s", "b", at, at) if chance.random() < 0.8 else []
             seen.append(known)
             for record in known:
                 if record.last != at or chance.random() < 0.2:
-                    store.drop_slot("s", "b", record)
+                    store.slots.drop("s", "b", record)
             first = at - 5 * MINUTE if chance.random() < 0.2 else at
             run_id = f"r{chance.randrange(8)}"
             outcome = chance.choice(OUTCOMES)
-            store.put_slot("s", "b", SlotRecord(first, at, 1 + 4 * (first < at), outcome, f"n{number}", run_id=run_id))
-            seen.append(store.run("s", run_id))
-            store.put_run("s", RunRecord(run_id, "b", AT, "loop", number, AT, AT, 1.0, None, outcome))
+            store.slots.put("s", "b", SlotRecord(first, at, 1 + 4 * (first < at), outcome, f"n{number}", run_id=run_id))
+            seen.append(store.runs.get("s", run_id))
+            store.runs.put("s", RunRecord(run_id, "b", AT, "loop", number, AT, AT, 1.0, None, outcome))
             if chance.random() < 0.2:
-                seen.append(store.slots_in_range("s", "b", at - 20 * MINUTE, at))
-                seen.append((store.last_success("s", "b", at), store.count_missed("s", "b", AT)))
-                seen.append(store.bad_streaks("s", "b", None, at))
+                seen.append(store.slots.in_range("s", "b", at - 20 * MINUTE, at))
+                seen.append((store.slots.last_success("s", "b", at), store.slots.count_missed("s", "b", AT)))
+                seen.append(store.slots.bad_streaks("s", "b", None, at))
     return seen
