@@ -43,10 +43,10 @@ class SlotDays:
         self._database.execute("INSERT INTO marks VALUES (?, 0)", (_FILLED,))
         self._database.execute("COMMIT")
 
-    def count(self, key: tuple[str, str, int], slot: SlotRecord, sign: int) -> None:
-        """Add a record, or take one away (`sign` is -1). key: strategy, bot, and the millisecond of its last slot."""
+    def count(self, strategy: str, bot: str, slot: SlotRecord, sign: int) -> None:
+        """Add a record, or take one away (`sign` is -1)."""
         if slot.outcome is not None:
-            self._changes[key[0], key[1], key[2] // _DAY_MS, slot.outcome] += sign * slot.count
+            self._changes[strategy, bot, milliseconds(slot.last) // _DAY_MS, slot.outcome] += sign * slot.count
 
     def clear(self) -> None:
         """Forget changes of a transaction that was rolled back."""

@@ -54,7 +54,7 @@ class SlotTable:
         self._take_away(key, bound)
         if slot.outcome is not None:
             self._counters.put_slot(strategy, bot, slot)
-            self._days.count(key, slot, 1)
+            self._days.count(strategy, bot, slot, 1)
         # The file keeps whole milliseconds: what is more exact would come back otherwise than it went.
         is_single = slot.first == slot.last and not slot.last.microsecond % 1000
         if is_single and (key[2] > bound or key in self._waiting):
@@ -87,7 +87,7 @@ class SlotTable:
             known = _record(*row) if row else None
         if known is not None and known.outcome is not None:
             self._counters.remove_slot(key[0], key[1], known)
-            self._days.count(key, known, -1)
+            self._days.count(key[0], key[1], known, -1)
 
     def _bound(self, strategy: str, bot: str) -> int:
         bound = self._bounds.get((strategy, bot))
