@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from openbell import heartbeat
-from openbell.instants import milliseconds
 from openbell.journal import Journal
 from openbell.supervisor.model.records import AccountRecord, DecisionRecord, OrderRecord, RunRecord, SlotRecord
 from openbell.supervisor.own_records import STORE
@@ -105,17 +104,9 @@ def _fill(path: Path, names: dict[str, list[str]], now: datetime) -> None:
 
 def _fill_bot(store: Store, strategy: str, bot: str, now: datetime) -> None:
     for day in range(DAYS, 1, -1):
-        store.slot_days.count(
-            (strategy, bot, milliseconds(now - day * DAY)),
-            SlotRecord(now - day * DAY, now - day * DAY, 23, "succeeded"),
-            1,
-        )
+        store.slot_days.count(strategy, bot, SlotRecord(now - day * DAY, now - day * DAY, 23, "succeeded"), 1)
         if day % 9 == 0:
-            store.slot_days.count(
-                (strategy, bot, milliseconds(now - day * DAY)),
-                SlotRecord(now - day * DAY, now - day * DAY, 1, "missed"),
-                1,
-            )
+            store.slot_days.count(strategy, bot, SlotRecord(now - day * DAY, now - day * DAY, 1, "missed"), 1)
     for back in range(SHOWN, 0, -1):
         slot, run = now - back * HOUR, f"{bot}-{back}"
         store.runs.put(
