@@ -47,12 +47,12 @@ class OrderChecks:
         self._ledger = ledger
         self._halted = halted
         self.share = Share(manifest.capital, bot.symbols, ledger)  # the strategy's, of the account
-        self._stale = ""  # why this run adds to no position
+        self._stale: dict[tuple[str, str], str] = {}  # why nothing is added to a position, by symbol and timeframe
         self._judged = ""  # the order that is judged: what an earlier attempt recorded of it does not count beside it
 
     def begin(self) -> None:
         """Become the checks of the bot's next run."""
-        self._stale = ""
+        self._stale.clear()
         self._judged = ""
 
     def needs_lock(self, side: str) -> bool:
@@ -75,8 +75,8 @@ class OrderChecks:
             told["terms"] = terms
         if sized.value is not None:
             told["sent_value"] = sized.value
-        if sized.is_exit and self._stale:
-            told["stale"] = self._stale
+        if sized.is_exit and (stale := self._stale_reason):
+            told["stale"] = stale
         return Judged(sized, reason or self._refusal(sized, slot, now), told)
 
     def replaced(self, record: OrderRecord, quantity: float, terms: Terms, slot: datetime, now: datetime) -> Judged:
@@ -163,8 +163,8 @@ class OrderChecks:
             return reason
         if order.is_exit:
             return ""
-        if self._stale:
-            return self._stale
+        if stale := self._stale_reason:
+            return stale
         if uncertain := next((one for one in self._waiting(order.symbol) if one.status == "uncertain"), None):
             return (
                 f"uncertain order: an order to {uncertain.side} {uncertain.quantity:g} {order.symbol} may have arrived; look at "
@@ -183,17 +183,21 @@ class OrderChecks:
         return ""
 
     def stale(self, symbol: str, timeframe: str, bars: Bars, at: datetime) -> dict[str, object] | None:
-        """Return what the journal is to say of bars that are older than they should be; None if they are not."""
+        """Return what the journal is to say of bars that are older than they should be; None if they are not.
+
+        Such bars stop new exposure until newer ones have come: a stream asks again and again.
+        """
         if "historical_day" in self._market.provenance(at):
             return None
         expected = timeframes.expected_close(timeframe, at, self.calendar_of(symbol))
         newest = bars[-1].timestamp if bars else None
+        self._stale.pop((symbol, timeframe), None)
         if expected is None or (newest is not None and newest >= expected):
             return None
         trades = self._manifest.stale == "trade"
         if not trades:
             told = f"{newest:%Y-%m-%d %H:%M} UTC" if newest else "none at all"
-            self._stale = (
+            self._stale[symbol, timeframe] = (
                 f"stale data: the newest {timeframe} bar of {symbol} is {told}, expected {expected:%Y-%m-%d %H:%M} UTC"
             )
         return {
@@ -203,6 +207,10 @@ class OrderChecks:
             "expected": expected,
             "action": "traded" if trades else "refused",
         }
+
+    @property
+    def _stale_reason(self) -> str:
+        return next(iter(self._stale.values()), "")
 
     def calendar_of(self, symbol: str) -> str | None:
         """Return the calendar whose sessions a symbol is traded in; None for one that is traded always."""

@@ -43,6 +43,21 @@ def test_stale_bars_are_told_and_stop_new_exposure(desk: Desk) -> None:
     assert (sold.reason, sold.told) == ("", {"stale": reason})
 
 
+def test_newer_bars_end_it(desk: Desk) -> None:
+    """A stream asks again: bars of another symbol or of another length prove nothing, and newer ones of the same do."""
+    checks = desk.checks((COIN, "ETH/USDT"))
+    for symbol, timeframe, bars, stops in (
+        (COIN, "15m", OLD, True),
+        ("ETH/USDT", "15m", NEW, True),
+        (COIN, "5m", NEW, True),
+        (COIN, "5m", OLD, True),
+        (COIN, "15m", NEW, True),
+        (COIN, "5m", NEW, False),
+    ):
+        checks.stale(symbol, timeframe, bars, NOW)
+        assert bool(judged(checks, "buy", 1.0).reason) is stops
+
+
 def test_no_bars_are_stale_bars(desk: Desk) -> None:
     """There is no instant to tell."""
     checks = desk.checks()
