@@ -88,6 +88,7 @@ def test_what_is_adopted_goes_to_the_bot_that_holds_most_or_asks_first(ledger: L
     ledger.hold({"AAPL": 3.0, "IBM": 7.0})
     assert (float(ledger.position("b", "AAPL").quantity), float(ledger.position("b", "AAPL").cost)) == (3.0, 30.0)
     assert float(ledger.position("c", "IBM").quantity) == 0.0
+    assert float(ledger.position("", "IBM", takes=True).quantity) == 7.0  # no bot takes it from no bot
     assert float(ledger.position("c", "IBM", takes=True).quantity) == 7.0
     assert float(ledger.position("b", "IBM", takes=True).quantity) == 0.0
 

@@ -125,7 +125,7 @@ class Holdings(LedgerDatabase):
 
     def position(self, bot: str, symbol: str, *, takes: bool = False) -> Position:
         """Return what the bot's own orders have made of a symbol. takes: what no bot accounts for is the bot's from now on."""
-        if takes and self._position(SHARED, symbol).quantity:
+        if takes and bot != SHARED and self._position(SHARED, symbol).quantity:
             with self._transaction():
                 self.check_epoch()
                 mine, shared = self._position(bot, symbol), self._position(SHARED, symbol)

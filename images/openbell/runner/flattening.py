@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +12,7 @@ from openbell import clock
 from openbell.control import Request
 from openbell.journal import Journal
 from openbell.ledger import Ledger
+from openbell.ledger.holdings import SHARED
 from openbell.manifest import Bot, Manifest
 from openbell.paths import Paths
 from openbell.runner.processes import RunProcess
@@ -85,10 +86,22 @@ def flatten_in_child(manifest: Manifest, places: Paths, journal: Journal) -> Fai
 
 def flatten(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -> list[str]:
     """Cancel what waits and close what is held, by the path of every other order; return what remains."""
-    for context in _contexts(manifest, places, journal, ledger):
+    for one in ledger.positions():
+        if (
+            one.bot == SHARED and one.quantity
+        ):  # it goes to the first bot that asks for it: here, to the one that closes it
+            ledger.position(_bot_of(manifest, one.symbol).id, one.symbol, takes=True)
+    contexts = list(_contexts(manifest, places, journal, ledger))
+    cancelled = {name for context in contexts for name in _cancel(context)}
+    _follow(manifest, places, journal, ledger, cancelled)  # only then is free what they have kept back
+    for context in contexts:
         _close(context, ledger)
-    _wait(manifest, places, journal, ledger)
+    _follow(manifest, places, journal, ledger)
     return remains(ledger)
+
+
+def _bot_of(manifest: Manifest, symbol: str) -> Bot:
+    return next((bot for bot in manifest.bots if symbol in bot.symbols), manifest.bots[0])
 
 
 def _contexts(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -> Iterator[Context]:
@@ -111,8 +124,8 @@ def _symbols(ledger: Ledger, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*held, *waiting]))
 
 
-def _close(context: Context, ledger: Ledger) -> None:
-    """Cancel and close, symbol by symbol; one that cannot be closed is said and keeps no other from it."""
+def _cancel(context: Context) -> Iterator[str]:
+    """Cancel what waits, and yield the ids; an order that cannot be cancelled is said."""
     for order in context.open_orders():
         if order.status == "uncertain":
             continue
@@ -121,6 +134,11 @@ def _close(context: Context, ledger: Ledger) -> None:
             print(f"{context.bot}: {order.side} {order.quantity:g} {order.symbol}: {placed.status}")
         except BrokerError as error:
             print(f"{context.bot}: {order.symbol}: could not be cancelled: {error}", file=sys.stderr)
+        yield order.client_order_id
+
+
+def _close(context: Context, ledger: Ledger) -> None:
+    """Close what is held, symbol by symbol; one that cannot be closed is said and keeps no other from it."""
     for symbol in _symbols(ledger, context.bot):
         try:
             if not (held := context.position(symbol)):
@@ -132,14 +150,23 @@ def _close(context: Context, ledger: Ledger) -> None:
             print(f"{context.bot}: {symbol}: could not be closed: {error}", file=sys.stderr)
 
 
-def _wait(manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger) -> None:
-    bot: Bot = manifest.bots[0]
+def _follow(
+    manifest: Manifest, places: Paths, journal: Journal, ledger: Ledger, only: Collection[str] | None = None
+) -> None:
+    """Follow orders, all or only some, until they are done or patience ends; a broker that gives no answer is asked again."""
+    bot = manifest.bots[0]
     _, open_at = open_for(manifest, bot, desk_of(manifest, bot, places, ledger))
     until = time.monotonic() + PATIENCE
-    while any(one.status != "uncertain" for one in ledger.open_orders()) and time.monotonic() < until:
+    while _any_waits(ledger, only) and time.monotonic() < until:
         now = datetime.now(UTC)
-        write_events(follow(open_at(now), ledger, now), journal, now)
+        with suppress(BrokerError):
+            write_events(follow(open_at(now), ledger, now), journal, now)
         time.sleep(PAUSE / clock.SPEED)
+
+
+def _any_waits(ledger: Ledger, only: Collection[str] | None) -> bool:
+    waiting = [one for one in ledger.open_orders() if one.status != "uncertain"]
+    return any(only is None or one.client_order_id in only for one in waiting)
 
 
 def remains(ledger: Ledger) -> list[str]:
