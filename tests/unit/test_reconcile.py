@@ -1,18 +1,21 @@
 """What the broker holds against what our orders say: what differs, what does not, and what becomes of it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from openbell import account_shares
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.trading import reconciliation as module
+from openbell.trading.account_facts import held_by_others
 from openbell.trading.brokers import Account, Order, PlacedOrder, Position
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.reconciliation import adopt, compare, differences, reconcile
@@ -202,6 +205,16 @@ def test_the_shares_of_all_add_up_to_what_the_broker_holds(
     desk.broker.held = {"AAPL": theirs, "IBM": 9.0}
     found = differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: others)
     assert [(one.ours, one.theirs, one.own, one.own_share) for one in found] == expected
+
+
+def test_what_others_hold_is_kept_for_the_checks(desk: Desk) -> None:
+    """As they last said it; while it is not known, what was known last counts, for no exit waits for it."""
+    answers: list[Sequence[account_shares.Shares] | None] = [[{"AAPL": (3.0, 4.0)}, {"AAPL": (1.0, 1.0)}], None]
+    for number, answer in enumerate(answers):
+        at, shared = NOW + number * timedelta(minutes=1), partial(lambda one: one, answer)
+        reconcile("a", desk.broker, desk.ledger, ["AAPL"], desk.journal, at, "boot", shared=shared)
+        assert held_by_others(desk.ledger, "AAPL") == Decimal("4.5")
+    assert held_by_others(desk.ledger, "IBM") == 0
 
 
 def test_of_a_shared_account_what_is_not_the_others_is_adopted(desk: Desk) -> None:

@@ -1,6 +1,5 @@
 """What stands between a decision and the broker: how much is sent, whether it is an exit, and why it must not be sent."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Manifest
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of
 from openbell.position import ZERO, decimal
-from openbell.trading import strategy_day
+from openbell.trading import account_facts, strategy_day
 from openbell.trading.brokers import Broker, BrokerError, Order
 from openbell.trading.capital import Share, names_of, quote_of
 from openbell.trading.limits import Exposure, is_usable, refusal
@@ -21,7 +20,6 @@ from openbell.trading.order_size import SizeRules, as_decimal, priced, sizes_of
 from openbell.trading.run_services import Halted
 from openbell.trading.waiting_orders import left_to_fill
 
-DIFFERENCES = "differences"  # the ledger's fact: by symbol, what our orders say and what the broker holds
 _COIN_FEE = Decimal("0.005")  # the part of a purchase that an exchange may have kept
 
 
@@ -138,11 +136,12 @@ class OrderChecks:
         waiting = [one for one in self._waiting(symbol) if one.bot == self._bot.id]
         free = held - left_to_fill(waiting, side)
         is_uncertain = any(one.status == "uncertain" and one.side == side for one in waiting)
-        is_doubtful = symbol in self._differences() or is_uncertain
+        is_doubtful = is_uncertain or symbol in account_facts.differences(self._ledger)
         if free > 0 and is_doubtful:
-            # No more than is really there: the broker's word counts where ours is in doubt.
+            # No more than is really ours: the broker's word counts where ours is in doubt, without what others say is theirs.
             there = self._broker.positions().get(symbol)
-            free = min(free, max(ZERO, decimal(there.quantity if there else 0.0) * (1 if side == "sell" else -1)))
+            really = decimal(there.quantity if there else 0.0) - account_facts.held_by_others(self._ledger, symbol)
+            free = min(free, max(ZERO, really if side == "sell" else -really))
         return free
 
     def _waiting(self, symbol: str) -> list[OrderRecord]:
@@ -152,11 +151,6 @@ class OrderChecks:
         """Return the orders that wait, without the one that is judged and its legs."""
         waiting = self._ledger.open_orders()
         return [one for one in waiting if self._judged not in {one.client_order_id, leg_of(one.client_order_id)[0]}]
-
-    def _differences(self) -> dict[str, list[float]]:
-        text = self._ledger.fact(DIFFERENCES)
-        kept: dict[str, list[float]] = json.loads(text) if text else {}
-        return kept
 
     def _refusal(self, order: Order, slot: datetime, now: datetime) -> str:
         if reason := self._halted(is_exit=order.is_exit):
@@ -170,8 +164,8 @@ class OrderChecks:
                 f"uncertain order: an order to {uncertain.side} {uncertain.quantity:g} {order.symbol} may have arrived; look at "
                 f"the broker, then make reconcile STRATEGY={self._manifest.name} ADOPT=1"
             )
-        if order.symbol in self._differences():
-            ours, theirs = self._differences()[order.symbol]
+        if differs := account_facts.differences(self._ledger).get(order.symbol):
+            ours, theirs = differs
             return (
                 f"unexplained difference: our orders say {ours:g} {order.symbol}, and the broker holds {theirs:g}; see "
                 f"make reconcile STRATEGY={self._manifest.name}"

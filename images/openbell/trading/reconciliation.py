@@ -13,10 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
-from openbell.trading import cash_following
+from openbell.trading import account_facts, cash_following
 from openbell.trading.brokers import Broker, BrokerError, Position
 from openbell.trading.corporate_actions import CorporateAction, TellsCorporateActions
-from openbell.trading.order_checks import DIFFERENCES
 from openbell.trading.order_following import follow, write_events
 from openbell.trading.waiting_orders import left_to_fill
 
@@ -153,6 +152,10 @@ def _compare(
     return [replace(one, others=tuple(_middle(share, one.symbol) for share in others)) for one in found]
 
 
+def _sum(shares: Shares, symbol: str) -> float:
+    return sum(_middle(share, symbol) for share in shares)
+
+
 def _middle(share: Mapping[str, tuple[float, float]], symbol: str) -> float:
     low, high = share.get(symbol, (0.0, 0.0))
     return (low + high) / 2
@@ -192,7 +195,10 @@ def reconcile(
         return []
     ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
     news: list[OrderRecord] = []
+    symbols = tuple(symbols)
     found = differences(broker, ledger, symbols, now, news, shared=shared)
+    if shared is not None and (others := shared()) is not None:
+        account_facts.keep_others(ledger, {one: _sum(others, one) for one in {*symbols, *ledger.holdings()}})
     write_events(news, journal, now)
     cash = cash_following.book_new(broker, ledger, now)
     actions = apply_corporate_actions(broker, ledger, found, now)
@@ -201,7 +207,7 @@ def reconcile(
     found = [one for one in found if one not in fees]
     if fees:
         ledger.hold({one.symbol: one.own_share for one in fees}, now)
-    ledger.remember(DIFFERENCES, json.dumps({one.symbol: [one.ours, one.theirs] for one in found}))
+    account_facts.keep_differences(ledger, {one.symbol: (one.ours, one.theirs) for one in found})
     told = [one.fields() for one in found]
     fact = json.dumps([boot_id, told])
     if fees or actions or cash or ledger.fact("reconciled") != fact:
@@ -267,7 +273,7 @@ def adopt(
         if one.named:
             held[one.named] = one.own
     ledger.hold(held, now, given_up, ADOPTED)
-    ledger.remember(DIFFERENCES, "{}")
+    account_facts.keep_differences(ledger, {})
     return found
 
 

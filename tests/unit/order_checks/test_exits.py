@@ -6,7 +6,8 @@ from math import nan
 import pytest
 
 from openbell.order_terms import Terms
-from openbell.trading.order_checks import DIFFERENCES
+from openbell.trading import account_facts
+from openbell.trading.account_facts import DIFFERENCES
 from openbell.trading.order_size import SizeRules
 from tests.unit.order_checks.desk import BRACKET, COIN, NOW, PAIR, SHARE, SHORT, TICKS, Desk, judged
 
@@ -129,6 +130,22 @@ def test_where_our_word_is_in_doubt_no_more_is_sold_than_is_there(
             sent > 0,
             False,
         ]
+
+
+@pytest.mark.parametrize("really, others, sent", [(4.0, 3.0, 1.0), (9.0, 3.0, 2.0), (2.0, 3.0, 0.0)])
+def test_what_others_hold_of_a_shared_account_is_not_sold(
+    desk: Desk, really: float, others: float, sent: float
+) -> None:
+    """Of two that we have bought one is missing, or it is another strategy's that is there."""
+    for sign, side in ((1, "sell"), (-1, "buy")):
+        symbol = f"{side}/USDT"
+        desk.holds(sign * 2.0, symbol)
+        desk.broker.held = {symbol: sign * really}
+        account_facts.keep_differences(desk.ledger, {symbol: (sign * 5.0, sign * really)})
+        account_facts.keep_others(desk.ledger, {symbol: sign * others})
+        checks = desk.checks((symbol,), limits=SHORT)
+        found = [judged(checks, side, quantity, symbol).order.is_exit for quantity in (sent, sent + 0.5)]
+        assert found == [sent > 0, False]
 
 
 def test_an_uncertain_purchase_puts_no_sale_in_doubt(desk: Desk) -> None:

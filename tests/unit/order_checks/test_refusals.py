@@ -7,8 +7,8 @@ import pytest
 
 from openbell.manifest import Capital, Limits
 from openbell.order_terms import Terms
+from openbell.trading.account_facts import DIFFERENCES
 from openbell.trading.brokers import Account, BrokerError, Order
-from openbell.trading.order_checks import DIFFERENCES
 from tests.unit.order_checks.desk import COIN, DAY, NOW, SHARE, SHORT, Desk, judged
 
 
