@@ -27,6 +27,7 @@ every = "1m"
 """
 BASKET = """description = "Rebalances a basket on the quarter hour"
 timezone = "America/New_York"
+tags = ["us"]
 """
 LEGS = [f"basket-{number}" for number in range(1, 7)]
 TRACEBACK = """Traceback (most recent call last):

@@ -92,6 +92,34 @@ def test_forty_five_bots_fit_on_a_laptop(browser: Browser, tmp_path: Path) -> No
             assert phone.violations() == []
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_bots_are_filtered(browser: Browser, supervisor: Supervisor, scripts: bool) -> None:
+    """By status, strategy, tag and words; at once with scripts, by the button without them; on the timeline too."""
+    legs = [f"basket-{number}" for number in range(1, 7)]
+    found = {
+        "status": ("down", ["basket-3"]),
+        "strategy": ("pulse", ["pulse"]),
+        "tag": ("us", legs),
+        "q": ("aapl", ["pulse"]),
+    }
+    with Reader(browser, supervisor, java_script_enabled=scripts) as reader:
+        page = reader.page
+        for path, rows in (("/", "#bots tr[id^=bot-]"), ("/timeline", "#timeline .lane[id]")):
+            for name, (value, bots) in found.items():
+                page.goto(supervisor.page + path)
+                field = page.locator(f"#filter [name={name}]")
+                if name == "q":
+                    field.fill(value)
+                    field.press("Enter")
+                else:
+                    field.select_option(value)
+                    if not scripts:
+                        page.locator("#filter").get_by_role("button", name="Show").click()
+                expect(page.locator(rows)).to_have_count(len(bots))
+                expect(page.locator(rows).first).to_contain_text(bots[0])
+                expect(page.locator(f"#filter [name={name}]")).to_have_value(value)
+
+
 def test_the_reader_chooses_a_time_zone(browser: Browser, supervisor: Supervisor) -> None:
     """The browser's own, on every page, also after a reload; charts and cells follow; the raw instant is in the title."""
     with Reader(browser, supervisor, timezone_id="Asia/Tokyo") as reader:
