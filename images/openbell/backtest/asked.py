@@ -13,7 +13,7 @@ from openbell import calendars
 from openbell.backtest import sweep, walk_forward
 from openbell.backtest.engine import SYNTHETIC, Setup, bots_of, market_name
 from openbell.backtest.past import PastMarket
-from openbell.backtest.slot_order import count_of
+from openbell.backtest.slot_order import count_of, quick_count_of
 from openbell.backtest.walk_forward import Lengths, Window
 from openbell.manifest import Bot, Manifest
 from openbell.slots import count_slots
@@ -146,7 +146,7 @@ def newest(bots: Sequence[Bot], after: datetime, until: datetime) -> datetime:
     def count(start: datetime) -> int:
         return sum(count_slots(bot.schedule, start, until) for bot in bots)
 
-    total = count(after)
+    total = quick_count_of(bots, after, until)
     if total <= MOST:
         return after
     too_early, begin = after, until

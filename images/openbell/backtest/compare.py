@@ -89,7 +89,7 @@ def _backtest(manifest: Manifest, folder: Path, prices: Path | None, events: Seq
             journal=Path(scratch),
         )
         market = _market(manifest, setup)
-        for _ in sweep.run_all([setup], market, 1, lambda _: None):
+        for _ in sweep.run_all([setup], manifest, market, 1, lambda _: None):
             pass
         return comparison.runs_of(since(Path(scratch) / manifest.name, min(slots).date()))
 

@@ -93,12 +93,14 @@ def run(
     tell: Tell = lambda _: None,
     market: Market | None = None,
     prepare: StrategyFunction | None = None,
+    manifest: Manifest | None = None,
 ) -> Outcome:
     """Run the backtest; `tell` is called with the number of slots done after each. MarketError if there are no prices.
 
     market: the prices, where the caller has opened them already (see `market_of`). prepare: the strategy's second function.
+    manifest: the strategy's, where the caller has read it already.
     """
-    manifest = manifests.load(setup.folder)
+    manifest = manifest or manifests.load(setup.folder)
     functions = {"run": function} if prepare is None else {"run": function, "prepare": prepare}
     bots = [bot for bot in bots_of(manifest, setup) if bot.function in functions]
     prices = market_of(manifest, setup) if market is None else market

@@ -12,6 +12,7 @@ from openbell.backtest.figures import figures
 from openbell.backtest.options import parser
 from openbell.backtest.trades import trade_figures, trades
 from openbell.backtest.walk_forward import WalkForward, Window
+from openbell.backtest.worker import WorkerEndedError
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         setups, choices = asked.setups_of(options, replace(begin, after=after, until=until))
         windows = asked.windows_of(setups[0], options.walk_forward) if options.walk_forward else []
         total = asked.slots_in(setups[0], manifest) * len(setups)
-        found, seconds = _run(setups, market, options.workers, total)
+        found, seconds = _run(setups, manifest, market, options.workers, total)
         walked = (
             _walk_forward(options, manifest, setups, market, windows) if windows and _is_whole(found, setups) else None
         )
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         MarketError,
         CalendarExpired,
         asked.UsageError,
+        WorkerEndedError,
         OSError,
     ) as error:
         print(f"openbell backtest: {error}", file=sys.stderr)
@@ -79,12 +81,12 @@ def _what_is_done(found: Mapping[int, Outcome], setups: Sequence[Setup], done: S
 
 
 def _run(
-    setups: Sequence[Setup], market: Market, workers: int, total: int, what: str = ""
+    setups: Sequence[Setup], manifest: Manifest, market: Market, workers: int, total: int, what: str = ""
 ) -> tuple[dict[int, Outcome], float]:
     """Return the outcomes by the setups' index, and how long they took."""
     started = time.monotonic()
     with progress.running(total, what) as tell:
-        found = dict(sweep.run_all(setups, market, max(1, min(workers, len(setups))), tell))
+        found = dict(sweep.run_all(setups, manifest, market, max(1, min(workers, len(setups))), tell))
     return found, time.monotonic() - started
 
 
@@ -140,12 +142,12 @@ def _walk_forward(
     """Choose and judge in each window; None if that was interrupted."""
     choosing = walk_forward.choosing(setups, found)
     total = sum(asked.slots_in(one, manifest) for one in choosing[:: len(setups)]) * len(setups)
-    inside, _ = _run(choosing, market, options.workers, total, "walk-forward: choosing: ")
+    inside, _ = _run(choosing, manifest, market, options.workers, total, "walk-forward: choosing: ")
     if not _is_whole(inside, choosing):
         return None
     chosen, before = walk_forward.judging(setups, found, [inside[index] for index in range(len(choosing))])
     total = sum(asked.slots_in(one, manifest) for one in chosen)
-    outside, _ = _run(chosen, market, options.workers, total, "walk-forward: judging: ")
+    outside, _ = _run(chosen, manifest, market, options.workers, total, "walk-forward: judging: ")
     if not _is_whole(outside, chosen):
         return None
     return walk_forward.result(found, chosen, before, [outside[index] for index in range(len(chosen))])

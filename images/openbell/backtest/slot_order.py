@@ -10,7 +10,7 @@ from itertools import repeat
 from openbell import calendars
 from openbell.instants import from_milliseconds, milliseconds
 from openbell.manifest import Bot, Schedule
-from openbell.slots import slots_between
+from openbell.slots import count_slots, slots_between
 
 
 def slots_of(bots: Iterable[Bot], after: datetime, until: datetime) -> Iterator[tuple[datetime, int]]:
@@ -22,8 +22,15 @@ def slots_of(bots: Iterable[Bot], after: datetime, until: datetime) -> Iterator[
 
 
 def count_of(bots: Iterable[Bot], after: datetime, until: datetime) -> int:
-    """Return how many slots the bots have."""
+    """Return how many slots the bots have, which are kept in memory from then on."""
     return sum(len(_slots_of(bot.schedule, after, until)) for bot in bots)
+
+
+def quick_count_of(bots: Iterable[Bot], after: datetime, until: datetime) -> int:
+    """Return the same; of intervals, which may have millions, no slot is computed."""
+    return sum(
+        count_of([bot], after, until) if bot.schedule.daily else count_slots(bot.schedule, after, until) for bot in bots
+    )
 
 
 @lru_cache(maxsize=64)

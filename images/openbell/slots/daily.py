@@ -1,7 +1,7 @@
 """Times of day: clock times, and distances from a session's open or close."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytz
 
@@ -37,8 +37,10 @@ def daily_times(schedule: Schedule, after: datetime, until: datetime) -> Iterato
             break
         day += _DAY
     blocked = windows.spans(schedule.blackout, after, until) if schedule.blackout else ()
+    # The calendar knows the days around all slots but the last ones.
+    end = None if calendar is None else datetime.combine(calendar.valid_through, datetime.min.time(), UTC) - 4 * _DAY
     for slot in sorted(slots):
-        if calendar is not None:
+        if calendar is not None and end is not None and slot > end:
             check_known(schedule, calendar, slot)
         if not any(start <= slot < end for start, end in blocked):
             yield slot, slots[slot]
