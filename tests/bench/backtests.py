@@ -18,6 +18,7 @@ from openbell.backtest import engine
 from openbell.backtest.engine import Setup
 from openbell.backtest.past import PastMarket, SymbolPrices, calendars_of, load
 from openbell.backtest.slot_order import slots_of
+from openbell.manifest import Manifest
 from openbell.strategy import loader
 from openbell.trading.markets import Bar
 from tests.bench import one_share
@@ -111,9 +112,10 @@ def main() -> None:
     }
     with TemporaryDirectory() as folder:
         results = [
-            _measured("openbell, no journal", lambda: _ours(setup, prices)),
+            _measured("openbell, no journal", lambda: _ours(setup, manifest, prices)),
             _measured(
-                "openbell, with its journal", lambda: _ours(replace(setup, journal=Path(mkdtemp(dir=folder))), prices)
+                "openbell, with its journal",
+                lambda: _ours(replace(setup, journal=Path(mkdtemp(dir=folder))), manifest, prices),
             ),
             _measured("backtrader, no journal", lambda: _theirs(bars, len(days))),
             _measured("the limit: the rule over plain lists", lambda: _limit(prices, days, manifest.bots[0].params)),
@@ -133,10 +135,10 @@ def main() -> None:
         print(table)
 
 
-def _ours(setup: Setup, prices: Mapping[str, SymbolPrices]) -> tuple[Fills, int]:
+def _ours(setup: Setup, manifest: Manifest, prices: Mapping[str, SymbolPrices]) -> tuple[Fills, int]:
     # The prices are in memory, as the others have theirs.
     market = PastMarket(prices, engine.SAMPLE, FOLDER)
-    outcome = engine.run(setup, loader.load(FOLDER, ("run",))["run"], market=market)
+    outcome = engine.run(setup, loader.load(FOLDER, ("run",))["run"], market=market, manifest=manifest)
     return [(f"{one.at:%Y-%m-%d}", one.symbol, one.quantity, one.price) for one in outcome.fills], outcome.slots
 
 

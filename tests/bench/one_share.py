@@ -100,7 +100,9 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> list[Table]:
         slots = count_of(manifest.bots, setup.after, setup.until)
 
         def ours(journal: Path | None = None, **params: int) -> Fills:
-            done = engine.run(replace(setup, journal=journal, params=params), function, market=market)
+            done = engine.run(
+                replace(setup, journal=journal, params=params), function, market=market, manifest=manifest
+            )
             return [(f"{one.at:%Y-%m-%d}", one.quantity, one.price) for one in done.fills]
 
         def theirs(fast: int = FAST, slow: int = SLOW) -> Fills:

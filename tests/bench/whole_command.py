@@ -31,16 +31,18 @@ def table(folder: Path, bars: Sequence[Bar]) -> Table:
     out = f"--out={folder.parent / 'out'}"
     words = (folder.name, f"--strategies={folder.parent}", f"--prices={prices}", out)
     ours = (sys.executable, "-m", "openbell", "backtest", *words)
-    theirs = (sys.executable, str(SCRIPT), str(path), "20", "50", "100")
+    commands = {
+        "openbell, with its report": (*ours, "--no-journal"),
+        "backtrader, figures only": (sys.executable, str(SCRIPT), str(path), "20", "50", "100"),
+        "openbell, with report and journal": ours,
+        "the limit: an interpreter that reads the file": (sys.executable, "-c", f"open({str(path)!r}).read()"),
+    }
     # Both with their bytecode, as a second run of each has it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(folder.parent / "bytecode")
-    taken: dict[str, list[tuple[float, float]]] = {
-        "openbell, with report and journal": [],
-        "backtrader, figures only": [],
-    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for _ in range(TIMES + 1):
-        for name, command in zip(taken, (ours, theirs), strict=True):
+        for name, command in commands.items():
             taken[name].append(_seconds(command, environment))
     middle = {name: tuple(median(column) for column in zip(*found[1:], strict=True)) for name, found in taken.items()}
     first = next(iter(middle.values()))

@@ -85,7 +85,7 @@ def _is_like(value: object, example: object) -> bool:
 def setups_of(options: argparse.Namespace, one: Setup) -> tuple[list[Setup], list[dict[str, object]]]:
     """Return one setup for each combination of parameters, and the combinations."""
     choices = sweep.combinations(dict(options.set))
-    journal = (options.out / "journal").resolve()
+    journal = (options.out / "journal").resolve() if options.journal else None
     # Of a sweep only the figures are kept: its journals would be as many as its combinations.
     return [replace(one, params=values, journal=journal if len(choices) == 1 else None) for values in choices], choices
 

@@ -138,7 +138,7 @@ def _part(exposure: float, equity: float) -> float | None:
 
 
 def _line(points: Sequence[object], **columns: Sequence[float | None]) -> Line:
-    seconds = [point.at.timestamp() for point in points]  # type: ignore[attr-defined]
+    seconds = [int(point.at.timestamp()) for point in points]  # type: ignore[attr-defined]
     return {"x": seconds, **{name: _numbers(values) for name, values in columns.items()}}
 
 

@@ -7,7 +7,7 @@ of them in a year of the backtest itself. Where a span is too short for a figure
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import dist, sqrt
 from statistics import fmean, quantiles
 
@@ -19,6 +19,7 @@ SHORTEST = timedelta(days=28)  # as above
 FEWEST_FOR_TAIL = 100  # below, the worst of them are too few to have an average
 TAIL = 0.05  # the part of the returns that are the worst
 WINDOW = timedelta(days=182)  # of rolling figures
+EXACT = 1e-9  # of a sum of squares: what is below it has lost its digits to the sum
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,23 @@ def rolling(found: Returns) -> list[Rolling]:
     size = round(found.in_a_year * (WINDOW / YEAR))
     if size < FEWEST_RETURNS:
         return []
-    windows = ((found.at[end - 1], found.values[end - size : end]) for end in range(size, len(found.values) + 1))
-    return [Rolling(at, *_volatility_and_sharpe(one, found.in_a_year)) for at, one in windows]
+    year = sqrt(found.in_a_year)
+    # Each window differs from the one before by a value that leaves it and one that comes: sums are carried on.
+    sums = list(accumulate(found.values, initial=0.0))
+    squares = list(accumulate([value * value for value in found.values], initial=0.0))
+    rows: list[Rolling] = []
+    for end in range(size, len(found.values) + 1):
+        mean, square = (sums[end] - sums[end - size]) / size, squares[end] - squares[end - size]
+        spread_squared = (square - size * mean * mean) / (size - 1)
+        # Where the sums have no digits left for it, the values themselves tell.
+        if spread_squared <= EXACT * squares[end]:
+            rows.append(
+                Rolling(found.at[end - 1], *_volatility_and_sharpe(found.values[end - size : end], found.in_a_year))
+            )
+        else:
+            spread = sqrt(spread_squared)
+            rows.append(Rolling(found.at[end - 1], spread * year, mean / spread * year))
+    return rows
 
 
 def by_month(curve: Sequence[Point], start: float) -> list[tuple[int, list[float | None]]]:

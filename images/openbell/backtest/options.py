@@ -40,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
         "--walk-forward", type=_walk_forward, help="choose parameters on 3y, judge them on the 6m after: 3y/6m"
     )
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1), help="processes of a sweep")
+    parser.add_argument(
+        "--no-journal", dest="journal", action="store_false", help="write the report alone, which is quicker"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the folder of the report and the journal")
     return parser
 

@@ -5,10 +5,11 @@ stamp is the instant at which its bar opened; without an offset it is on the exc
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from math import isfinite
+from math import inf, isfinite
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +43,9 @@ class _Row(NamedTuple):
     number: int  # of the line in the file
     stamp: datetime  # naive: on the exchange's clock
     figures: tuple[float, float, float, float, float, float]  # open, high, low, close, volume, adjustment
+
+
+_Plain = Callable[[int, Sequence[str]], _Row | None]
 
 
 def find(folder: Path, symbol: str) -> Path:
@@ -124,12 +128,15 @@ def _bar(closed_at: datetime, row: _Row) -> Bar:
 def _typed(path: Path, lines: Iterable[tuple[int, Sequence[str]]]) -> Iterator[_Row]:
     """Yield the rows with their figures as numbers; the first line is the header."""
     columns: dict[str, int] = {}
+    plain: _Plain | None = None
     for number, line in lines:
         if not columns:
             columns = _columns(path, line)
+            plain = _plain(columns)
             continue
         try:
-            yield _row(number, line, columns)
+            # What is not as it should be is looked at again, figure by figure, for what to say of it.
+            yield (plain and plain(number, line)) or _row(number, line, columns)
         except (IndexError, ValueError) as error:
             # A row that is cut short has too few cells for its columns.
             said = "has too few columns" if isinstance(error, IndexError) else str(error)
@@ -151,6 +158,25 @@ def _columns(path: Path, line: Sequence[str]) -> dict[str, int]:
         )
         raise MarketError(msg)
     return columns
+
+
+def _plain(columns: Mapping[str, int]) -> _Plain | None:
+    """Return what reads a row of figures that are adjusted already, and None of one that is not as it should be."""
+    if {"volume", *_NEEDED} != set(columns):
+        return None
+    cells = itemgetter(*(columns[name] for name in ("open", "high", "low", "close", "volume")))
+    stamp = columns["stamp"]
+
+    def read(number: int, line: Sequence[str]) -> _Row | None:
+        try:
+            open_, high, low, close, volume = map(float, cells(line))
+        except (IndexError, ValueError):
+            return None
+        if 0 < low <= open_ <= high < inf and low <= close <= high and 0 <= volume < inf:
+            return _Row(number, _stamp(line[stamp].strip()), (open_, high, low, close, volume, 1.0))
+        return None
+
+    return read
 
 
 def _row(number: int, line: Sequence[str], columns: Mapping[str, int]) -> _Row:

@@ -94,7 +94,7 @@ class _Thinned:
 
 def daily(points: Iterable[Point]) -> list[Point]:
     """Return the last point of each day in UTC."""
-    return [day[-1] for day in _days(points)]
+    return list({point.at.toordinal(): point for point in points}.values())
 
 
 def _days(points: Iterable[Point]) -> Iterable[list[Point]]:

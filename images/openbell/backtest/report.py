@@ -1,6 +1,8 @@
 """The report of a backtest: one HTML file with its pictures and their script, and nothing from outside."""
 
 import json
+import os
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +39,7 @@ def write(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        bytecode_cache=_compiled(),
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -78,6 +81,13 @@ def write(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return told
+
+
+def _compiled() -> jinja2.FileSystemBytecodeCache | None:
+    """Return where the template is kept as Python has compiled it: beside the code, as Python keeps that."""
+    folder = Path(sys.pycache_prefix or TEMPLATES.parent / "__pycache__")
+    can_write = not sys.dont_write_bytecode and os.access(folder, os.W_OK)
+    return jinja2.FileSystemBytecodeCache(str(folder)) if can_write else None
 
 
 def _inline(data: Mapping[str, object]) -> Markup:

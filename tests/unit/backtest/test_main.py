@@ -268,3 +268,23 @@ def test_ctrl_c_in_a_sweep_leaves_the_report_of_whole_combinations(tmp_path: Pat
     assert "interrupted: 1 of 3 combinations are done; the report is of these" in said
     assert "Traceback" not in said
     assert "later slots were not run" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_backtest_without_a_journal_writes_the_report_alone(tmp_path: Path) -> None:
+    """The same figures, sooner."""
+    out = tmp_path / "out"
+    done = backtest("ma_crossover", "--from", "2012-11-01", "--out", str(out), "--no-journal")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in out.iterdir()] == ["report.html"]
+    assert "journal" not in done.stdout
+
+
+def test_a_strategy_that_ends_its_process_is_one_line(tmp_path: Path) -> None:
+    """As does a library that crashes, or a lack of memory."""
+    code = "import os, signal\n\ndef run(ctx):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    manifest = 'timezone = "UTC"\n[[bot]]\nsymbols = ["AAPL"]\nat = "15:00"\n'
+    done = backtest("mine", "--out", str(tmp_path / "out"), strategies=strategy(tmp_path, code, manifest))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "openbell backtest: the process of the backtest was killed by SIGKILL; SIGKILL is often a lack of memory\n"
+    )
