@@ -63,7 +63,7 @@ def _paths(names: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
     yield "overview", "/?q=bot"
     yield "overview, sorted and grouped", "/?q=bot&sort=-equity&group=strategy"
     yield "timeline, a week", "/timeline?span=week"
-    yield "money, a year", "/money?range=year"
+    yield "money, a year", "/money?range=year&q=bot"
     yield "one strategy", f"/strategies/{strategy}"
     yield "a bot's year", f"/strategies/{strategy}/bots/{bots[0]}/year"
     yield "journal", "/journal"

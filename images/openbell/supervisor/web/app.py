@@ -1,7 +1,7 @@
 """The web application: its routes, its pages, and its error responses."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -43,7 +43,7 @@ _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 _MOST_PAGES = 1_000  # of a list of bots
 _AUDIT_ROWS = 50
-_MOST_CACHED = 8  # documents of the overview that are kept until something changes
+_MOST_CACHED = 8  # documents that are kept until something changes
 _WHEN = b"@when@"  # in a cached page: the place for the time of the answer
 
 
@@ -71,7 +71,7 @@ class WebApp:
         self._dependencies = dependencies
         self._static = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir()}
         self._templates = environment(_FOLDER / "templates")
-        self._cached: dict[tuple[object, ...], bytes] = {}  # the overview as some readers asked for it
+        self._cached: dict[tuple[object, ...], bytes] = {}  # pages as some readers asked for them
         incidents = IncidentRoutes(dependencies, self.show)
         routes = [
             Route("/", self.overview),
@@ -82,7 +82,7 @@ class WebApp:
             Route("/healthz", self.health),
             Route("/metrics", Metrics(dependencies).answer),
             *TimeRoutes(dependencies, self.show).routes,
-            *MoneyRoutes(dependencies, self.show).routes,
+            *MoneyRoutes(dependencies, self.show_kept).routes,
             *JournalRoutes(dependencies, self.show).routes,
             *incidents.routes,
             *SettingsRoutes(dependencies, self.show).routes,
@@ -112,30 +112,15 @@ class WebApp:
             return self._waiting(503, READING)
         found = (view.read(self._dependencies.alerts) or view.EMPTY).incidents
         unanswered = sum(one.needs_answer(self._dependencies.now()) for one in found)
-        key = (
-            snapshot.version,
-            query,
-            chosen_zone(request),
-            self._dependencies.alive,
-            str(halted(self._dependencies.control)),
-            (len(found), unanswered),
+        incidents = {"open_incidents": len(found), "unanswered": unanswered}
+        return self.show_kept(
+            request,
+            "overview.html",
+            snapshot,
+            lambda: {"overview": overview(snapshot, query), "has_channel": self._dependencies.has_channel},
+            title="openbell",
+            **incidents,
         )
-        document = self._cached.get(key)
-        if document is None:
-            shown = overview(snapshot, query)
-            document = self._document(
-                request,
-                "overview.html",
-                snapshot,
-                title="openbell",
-                overview=shown,
-                has_channel=self._dependencies.has_channel,
-                open_incidents=len(found),
-                unanswered=unanswered,
-            )
-            kept = [(one, old) for one, old in self._cached.items() if one[0] == snapshot.version]
-            self._cached = dict(kept[-_MOST_CACHED + 1 :]) | {key: document}
-        return self._answer(request, document)
 
     def strategy(self, request: Request) -> Response:
         """Answer with one strategy's account, bots, decisions, runs, errors and output."""
@@ -223,6 +208,33 @@ class WebApp:
             here="/",
         )
         return HTMLResponse(content, status)
+
+    def show_kept(
+        self,
+        request: Request,
+        template: str,
+        snapshot: Snapshot,
+        values: Callable[[], Mapping[str, object]],
+        **known: object,
+    ) -> Response:
+        """Answer with a page that differs only when the snapshot does: it is made once for all readers of the same.
+
+        values: what takes long to find. known: what is known already, and makes another page of it.
+        """
+        key = (
+            snapshot.version,
+            str(request.url),
+            chosen_zone(request),
+            self._dependencies.alive,
+            str(halted(self._dependencies.control)),
+            tuple(known.items()),
+        )
+        document = self._cached.get(key)
+        if document is None:
+            document = self._document(request, template, snapshot, **{**known, **values()})
+            kept = [(one, old) for one, old in self._cached.items() if one[0] == snapshot.version]
+            self._cached = dict(kept[-_MOST_CACHED + 1 :]) | {key: document}
+        return self._answer(request, document)
 
     def show(self, request: Request, template: str, snapshot: Snapshot, **values: object) -> Response:
         """Answer with a page."""

@@ -1,6 +1,6 @@
 """The routes of the page about money, and of the same for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,7 +13,6 @@ from openbell.supervisor.web.bot_list import LONGEST_TEXT
 from openbell.supervisor.web.dependencies import Dependencies
 from openbell.supervisor.web.money_page import RANGES, all_trades, curves, exposure, held_by, money_page, waiting
 from openbell.supervisor.web.request_params import integer, one_of, reject_unknown
-from openbell.supervisor.web.time_routes import Show
 from openbell.supervisor.web.trades import Trade, as_csv, matching, newest
 
 ROWS = 25  # trades on a page
@@ -21,11 +20,15 @@ MOST_PAGES = 1_000
 MOST_TRADES = 1_000  # in an answer of the API
 MOST_ROWS = 400_000  # of a CSV file: all that are kept
 
+ShowKept = Callable[
+    ..., Response
+]  # request, template, snapshot, what finds the values, and what is known already → the answer
+
 
 class MoneyRoutes:
     """What the strategies hold, have traded and are worth."""
 
-    def __init__(self, dependencies: Dependencies, show: Show) -> None:
+    def __init__(self, dependencies: Dependencies, show: ShowKept) -> None:
         self._dependencies = dependencies
         self._show = show
         self.routes = [
@@ -43,22 +46,21 @@ class MoneyRoutes:
         snapshot, span = self._dependencies.ready(), _span(request)
         views, text = _views(request, snapshot), request.query_params.get("q", "")[:LONGEST_TEXT]
         page = integer(request, "page", 1, MOST_PAGES)
-        now = self._dependencies.now()
-        with self._dependencies.records() as store:
-            shown = money_page(views, store, span, now)
-            count, found = newest(matching(all_trades(views, store, span, now), text), page * ROWS)
-        values = {
-            "shown": shown,
-            "span": span,
-            "ranges": list(RANGES),
-            "strategy": request.query_params.get("strategy", ""),
-            "text": text,
-            "found": found[(page - 1) * ROWS :],
-            "count": count,
-            "page": page,
-            "more": count > page * ROWS,
-        }
-        return self._show(request, "money.html", snapshot, title="money · openbell", **values)
+        strategy = request.query_params.get("strategy", "")
+
+        def values() -> Mapping[str, object]:
+            now = self._dependencies.now()
+            with self._dependencies.records() as store:
+                count, found = newest(matching(all_trades(views, store, span, now), text), page * ROWS)
+                return {
+                    "shown": money_page(views, store, span, now),
+                    "found": found[(page - 1) * ROWS :],
+                    "count": count,
+                    "more": count > page * ROWS,
+                }
+
+        known = {"span": span, "ranges": tuple(RANGES), "strategy": strategy, "text": text, "page": page}
+        return self._show(request, "money.html", snapshot, values, title="money · openbell", **known)
 
     def csv(self, request: Request) -> Response:
         """Answer with the trades as CSV."""

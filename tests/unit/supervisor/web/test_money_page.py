@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openbell.supervisor.model.records import AccountRecord
-from openbell.supervisor.web.money_page import exposure, positions, summed
+from openbell.supervisor.web import money_routes
+from openbell.supervisor.web.money_page import MoneyPage, exposure, money_page, positions, summed
 from tests.unit.supervisor.web.client import Client
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -132,3 +133,22 @@ def test_a_world_without_money(client: Client) -> None:
     assert "No run has told yet what its account is worth." in text
     assert "0 in this range" in text
     assert client.ask("/api/equity?strategy=other").json() == {"curves": []}
+
+
+def test_the_page_is_made_anew_only_when_something_changed(traded: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trades take long to find where there are many: readers who ask again get the same, until there is news."""
+    made: list[str] = []
+
+    def counted(*given: object) -> MoneyPage:
+        made.append("made")
+        return money_page(*given)  # type: ignore[arg-type] # what the route gives
+
+    monkeypatch.setattr(money_routes, "money_page", counted)
+    first = traded.ask("/money").text
+    assert traded.ask("/money").text == first
+    assert len(made) == 1
+    traded.ask("/money?range=week")
+    assert len(made) == 2
+    traded.world.at("12:06:00")
+    traded.ask("/money")
+    assert len(made) == 3
