@@ -34,7 +34,7 @@ CODE = "def run(ctx):\n    ctx.order('AAPL', 'buy', 1, reason='due')\n"
 BROKER = """
 import json, os, time
 from pathlib import Path
-from openbell.trading.brokers import Account, PlacedOrder
+from openbell.trading.brokers import Account, PlacedOrder, Position
 
 LOG = Path(__file__).with_name("orders.log")
 
@@ -47,11 +47,11 @@ class LogBroker:
         return Account(1_000_000.0, "USD")
 
     def positions(self):
-        return {}
+        held = sum(one["quantity"] for one in self._log())
+        return {"AAPL": Position("AAPL", held, 10.0)} if held else {}
 
     def find(self, client_order_id):
-        lines = LOG.read_text().splitlines() if LOG.exists() else []
-        found = [one for one in map(json.loads, lines) if one["id"] == client_order_id]
+        found = [one for one in self._log() if one["id"] == client_order_id]
         return self._placed(found[0]) if found else None
 
     def submit(self, order):
@@ -62,6 +62,9 @@ class LogBroker:
 
     def cancel(self, client_order_id):
         pass
+
+    def _log(self):
+        return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
 
     def _placed(self, one):
         return PlacedOrder(one["id"], one["id"], "AAPL", "buy", one["quantity"], "filled", one["quantity"], 10.0, self._at, "")

@@ -46,7 +46,7 @@ class Row:
 
     def ledger(self, epoch: int) -> PostgresLedger:
         """Return the ledger of an epoch."""
-        return PostgresLedger(self.url, self.name, prepare=True, guard=Guard(self.name, epoch))
+        return PostgresLedger(self.url, self.name, prepare=True, guard=Guard(self.name, epoch, f"boot{epoch}"))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def row(server: Server) -> Iterator[Row]:
 
 def test_one_owns_at_a_time(row: Row) -> None:
     """The first that asks; it may renew, and the other may not begin."""
-    assert row.first.acquire() == (1, "")
+    assert row.first.acquire() == (1, "", "")
     assert row.second.acquire() is None
     assert row.first.renew(1, '{"beat": 1}')
     owner = row.second.current()
@@ -72,7 +72,7 @@ def test_another_owns_after_the_lease_and_orders_on_their_way(row: Row, seconds:
     """Not as soon as the lease is over: an order may have left at its very end."""
     row.first.acquire()
     row.age(seconds)
-    assert (row.second.acquire() == (2, "")) is is_free
+    assert (row.second.acquire() == (2, "", "")) is is_free
     assert row.first.renew(1, "") is (seconds < 12)
 
 
@@ -81,7 +81,7 @@ def test_what_is_released_is_free_at_once(row: Row) -> None:
     row.first.acquire()
     assert row.first.answer(1, '{"requests": []}')
     row.first.release(1)
-    assert row.second.acquire() == (2, '{"requests": []}')
+    assert row.second.acquire() == (2, '{"requests": []}', "")
     assert not row.first.renew(1, "")
     assert not row.first.answer(1, "{}")
     row.first.release(1)
@@ -115,7 +115,7 @@ def test_no_write_of_an_older_epoch_has_an_effect(
     old.intend(replace(ORDER, client_order_id="o0"), SLOT)
     row.age(20)
     if is_replaced:
-        assert row.second.acquire() == (2, "")
+        assert row.second.acquire() == (2, "", "")
     before = everything(row)
     with pytest.raises(OwnershipLostError, match="is not owned by this loop any more: nothing was written"):
         WRITES[write](old)
@@ -134,7 +134,7 @@ def test_no_line_and_no_fill_of_an_older_epoch_is_kept(
 ) -> None:
     """The journal refuses a line as a full disk would, and the paper account an order."""
     row.first.acquire()
-    monkeypatch.setenv(EPOCH, "1")
+    monkeypatch.setenv(EPOCH, "1 boot1")
     journal = OwnedJournal(row.url, tmp_path, row.name, "boot1")
     broker = PostgresPaperBroker(row.url, row.name, SyntheticMarket(), SLOT)
     journal.write("note", SLOT, message="mine")

@@ -6,6 +6,10 @@ from datetime import datetime
 from openbell.order_terms import MARKET, Terms
 from openbell.position import total
 
+LOST_AT = "commits lost"  # a fact: when a database was found to have lost commits, orders perhaps among them
+NOT_COMPARED = (
+    "commits lost, not compared"  # a fact: the account was not compared with the ledger since; empty once it was
+)
 MOVED = "moved"  # a fact: where what this ledger holds has gone on since; no loop starts with it
 SLOTLESS = frozenset({"manual", "stream"})  # triggers of runs that are for no slot of the schedule
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from openbell.postgres.connection import Connection, PostgresError, Row, Value
 
 PATIENCE = 5.0  # seconds for an answer
+TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"  # grows when a standby is promoted
 WAKING = "OPENBELL_DATABASE_PATIENCE"  # seconds for the first answer: a database that sleeps takes 8 to 15 to wake up
 WAKING_PATIENCE = 25.0
 FROZEN_AFTER = (
@@ -38,6 +39,8 @@ class Guard:
 
     strategy: str  # lower-case letters, digits and underscores, as every strategy's name
     epoch: int
+    owner: str  # the loop, by its boot: a database that has lost commits may give the same epoch to another
+    timeline: str = ""  # of the database when it was acquired; empty where that is not told
 
     @property
     def condition(self) -> str:
@@ -45,7 +48,9 @@ class Guard:
 
         Another takes over by changing the row, which waits for this lock: what is written under it comes before.
         """
-        held = f"strategy = '{self.strategy}' AND epoch = {self.epoch} AND until > clock_timestamp()"
+        held = f"strategy = '{self.strategy}' AND epoch = {self.epoch} AND owner = '{self.owner}' AND until > clock_timestamp()"
+        if self.timeline:
+            held += f" AND {TIMELINE} = '{self.timeline}'"
         return f"SELECT epoch FROM openbell.owners WHERE {held} FOR SHARE"  # noqa: S608 - no value comes from outside
 
 

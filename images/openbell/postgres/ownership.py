@@ -21,15 +21,20 @@ WHERE NOT EXISTS ({homes.better_place("? ?", 0)})
 ON CONFLICT (strategy) DO UPDATE
 SET epoch = mine.epoch + 1, until = excluded.until, owner = excluded.owner, host = excluded.host
 WHERE mine.until + ? * interval '1 second' < clock_timestamp()
-RETURNING epoch, answers
-"""
+RETURNING epoch, answers, (SELECT timeline FROM settled WHERE settled.strategy = mine.strategy)
+"""  # noqa: S608 - as written here
 _RENEW = f"""
 UPDATE owners SET until = clock_timestamp() + ? * interval '1 second', beat = ?
-WHERE strategy = ? AND epoch = ? AND until > clock_timestamp()
+WHERE strategy = ? AND epoch = ? AND owner = ? AND until > clock_timestamp()
 RETURNING ({homes.better_place("owners.strategy owners.host", homes.TRUSTED)})
 """  # noqa: S608 - as written here
-_RELEASE = "UPDATE owners SET until = '-infinity' WHERE strategy = ? AND epoch = ?"
-_ANSWER = "UPDATE owners SET answers = ? WHERE strategy = ? AND epoch = ? AND until > clock_timestamp()"
+_RELEASE = "UPDATE owners SET until = '-infinity' WHERE strategy = ? AND epoch = ? AND owner = ?"
+_ANSWER = "UPDATE owners SET answers = ? WHERE strategy = ? AND epoch = ? AND owner = ? AND until > clock_timestamp()"
+_SETTLE = (
+    "INSERT INTO settled SELECT strategy, ? FROM owners "
+    "WHERE strategy = ? AND epoch = ? AND owner = ? AND until > clock_timestamp() "
+    "ON CONFLICT (strategy) DO UPDATE SET timeline = excluded.timeline"
+)
 
 
 class Acquired(NamedTuple):
@@ -37,6 +42,7 @@ class Acquired(NamedTuple):
 
     epoch: int
     answers: str  # what the owner before has answered to people, as its file had it
+    timeline: str = ""  # the database's when an owner was last sure that nothing was missing
 
 
 class Owner(NamedTuple):
@@ -64,21 +70,25 @@ class Ownership:
         mine = self._strategy, LEASE, self._owner, self._host
         values = (*mine, self._strategy, self._host, IN_FLIGHT)
         row = self._database.execute(_ACQUIRE, values).fetchone()
-        return Acquired(int(str(row[0])), str(row[1])) if row else None
+        return Acquired(int(str(row[0])), str(row[1]), str(row[2] or "")) if row else None
 
     def renew(self, epoch: int, beat: str) -> bool:
         """Own the strategy for another LEASE, and tell others of the loop's heartbeat; False if it is not owned any more."""
-        rows = self._database.execute(_RENEW, (LEASE, beat, self._strategy, epoch))
+        rows = self._database.execute(_RENEW, (LEASE, beat, self._strategy, epoch, self._owner))
         self.awaited_by = str(rows[0][0] or "") if rows else ""
         return bool(rows)
 
     def answer(self, epoch: int, answers: str) -> bool:
         """Keep what the loop answers to people; False if the strategy is not owned any more."""
-        return self._database.execute(_ANSWER, (answers, self._strategy, epoch)).rowcount == 1
+        return self._database.execute(_ANSWER, (answers, self._strategy, epoch, self._owner)).rowcount == 1
 
     def release(self, epoch: int) -> None:
         """Let another become the owner at once: no run goes on, and no order is on its way."""
-        self._database.execute(_RELEASE, (self._strategy, epoch))
+        self._database.execute(_RELEASE, (self._strategy, epoch, self._owner))
+
+    def settle(self, epoch: int, timeline: str) -> None:
+        """Say that nothing is open any more of what the database may have lost before this timeline."""
+        self._database.execute(_SETTLE, (timeline, self._strategy, epoch, self._owner))
 
     def current(self) -> Owner | None:
         """Return the owner, or the last one; None if there never was any."""
@@ -95,5 +105,12 @@ def steady_seconds() -> float:
 
 def guard_of(strategy: str) -> Guard | None:
     """Return the ownership that this process's writes need; None in a function, which owns nothing for long."""
-    epoch = os.environ.get(EPOCH, "")
-    return Guard(strategy, int(epoch)) if epoch else None
+    words = os.environ.get(EPOCH, "").split()
+    return Guard(strategy, int(words[0]), *words[1:]) if words else None
+
+
+def keep_guard(guard: Guard | None) -> None:
+    """Let this process, and all that it starts, write under an ownership, or under none."""
+    os.environ.pop(EPOCH, None)
+    if guard is not None:
+        os.environ[EPOCH] = f"{guard.epoch} {guard.owner} {guard.timeline}"

@@ -11,6 +11,7 @@ from openbell.runner.decide import Skip, decide
 from openbell.runner.runs import Runs
 from openbell.runner.slot_progress import SlotProgress
 from openbell.runner.unwritten import Unwritten
+from openbell.slots import count_slots, last_slot, next_slot
 
 
 class DueSlots:
@@ -61,6 +62,18 @@ class DueSlots:
             busy = self._runs.of(bot.id) is not None
             pause = self._control.paused(bot.id)
             self._skip(decide(bot, self._progress.decided[bot.id], now, busy=busy, pause=pause, draining=True).skips)
+
+    def pass_over_unknown(self, now: datetime) -> None:
+        """Pass over all that is due by now, since it may have run: what the ledger knew of it may be lost."""
+        for bot_id, decided in self._progress.decided.items():
+            bot = self._bots[bot_id]
+            if bot.is_stream:
+                continue
+            first, last = next_slot(bot.schedule, decided), last_slot(bot.schedule, decided, now - bot.shift)
+            if first is not None and last is not None:
+                count = count_slots(bot.schedule, decided, last)
+                self._skip([Skip(bot_id, first, last, count, "skipped", "unknown")])
+                self._progress.decided[bot_id] = last
 
     def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
         bot, slot = waiting.bot, waiting.claim.slot

@@ -13,15 +13,15 @@ from datetime import timedelta
 
 from openbell import answers, clock, heartbeat
 from openbell.journal import Journal
-from openbell.paths import EPOCH, Paths
-from openbell.postgres import homes
+from openbell.paths import Paths
+from openbell.postgres import history, homes
 from openbell.postgres.awaited import awaited_move
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.control import RecentControl
-from openbell.postgres.database import Database, OwnershipLostError, wait_no_longer_than
+from openbell.postgres.database import Database, Guard, OwnershipLostError, wait_no_longer_than
 from openbell.postgres.journal_copy import EVERY, JournalCopy, put
-from openbell.postgres.lease import ASK, END_BEFORE, PATIENCE, RETRY, Lease
-from openbell.postgres.ownership import Ownership, steady_seconds
+from openbell.postgres.lease import ASK, END_BEFORE, IN_FLIGHT, PATIENCE, RETRY, Lease
+from openbell.postgres.ownership import Ownership, keep_guard, steady_seconds
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.runner.clock import SystemClock
 from openbell.runner.loop import Loop
@@ -33,6 +33,7 @@ from openbell.runner.startup import arm_watchdog, end_by
 HOST = "OPENBELL_HOST"  # what people call the machine that this container runs on
 GIVE_WAY_WITHIN = 30.0  # seconds in which a moment between two runs is waited for before a strategy moves
 SOON = timedelta(seconds=2)  # a slot that is due within it is let pass before
+KEEP_EVERY = 30.0  # seconds between two times that the database's history is written down
 SAY_EVERY = 30.0  # seconds between two lines about the same trouble
 
 
@@ -47,8 +48,11 @@ class Owner:
         self._database = Database(places.database, SHARED_SCHEMA)
         self._host = os.environ.get(HOST) or os.uname().nodename
         self._ownership = Ownership(self._database, places.strategy, boot_id, self._host)
+        self._history: history.History | None = None  # of the database, as this process knows it
+        self.has_lost_commits = False  # since the strategy was owned before
+        self._is_settled = True
         self._awaited_since: float | None = None  # by another host's loop, as long as this one is to give way
-        self._wait_at = 0.0
+        self._wait_at = self._keep_at = 0.0
         self._copy = JournalCopy(places.database, places.journal, places.state, places.strategy)
         self._lease: Lease | None = None
         self._copy_at = 0.0
@@ -67,6 +71,7 @@ class Owner:
             with self._trouble("no strategy runs without it"):
                 why = self._awaited_move()
                 if not why and self._acquire():
+                    self._let_orders_arrive()
                     return True
                 self._stand_by(why)
                 self._follow()
@@ -84,7 +89,7 @@ class Owner:
         if lease.is_due(asked_at):
             self._lease = lease.failed(asked_at)
             with self._trouble("the runs are ended before the ownership is over"):
-                if not self._ownership.renew(lease.epoch, self._beat()):
+                if not self._ownership.renew(lease.epoch, self._beat()) or self._is_other_history():
                     return False
                 self._grant(lease.epoch, asked_at)
         if asked_at >= self._copy_at:
@@ -98,7 +103,9 @@ class Owner:
         if self._gives_way(loop):
             loop.draining = True
         with self._trouble("the runs are ended before the ownership is over"):
-            return loop.step()
+            idle = loop.step()
+            self._settle()
+            return idle
         return RETRY
 
     def control(self) -> LoopControl:
@@ -118,9 +125,16 @@ class Owner:
     def lose(self) -> None:
         """Write nothing more under this ownership; no process may be left that could."""
         self._lease = None
-        os.environ.pop(EPOCH, None)
+        keep_guard(None)
         end_by(float("inf"))
         self._database.close()
+
+    def _settle(self) -> None:
+        """Keep, once the first step has written what may have been lost, that nothing of it is open any more."""
+        if not self._is_settled and self._lease is not None and self._history is not None:
+            self._ownership.settle(self._lease.epoch, self._history.timeline)
+            self._keep_history(self._history)
+            self._is_settled = True
 
     def _gives_way(self, loop: Loop) -> bool:
         """Tell whether the strategy moves to a host that waits for it: between two runs, or after a while at any moment."""
@@ -159,13 +173,40 @@ class Owner:
         acquired = self._ownership.acquire()
         if acquired is None:
             return False
+        now, before = history.read(self._database), self._history or history.known(self._places.state)
+        self.has_lost_commits = bool(
+            (before and now.has_lost(before)) or (acquired.timeline and acquired.timeline != now.timeline)
+        )
+        self._history, self._is_settled = now, acquired.timeline == now.timeline and not self.has_lost_commits
         put(self._folder / answers.FILE, acquired.answers)
         homes.wait_no_more(self._database, self._places.strategy, self._host)
         self._awaited_since, self._ownership.awaited_by = None, ""
         heartbeat.end_standby(self._folder)
-        os.environ[EPOCH] = str(acquired.epoch)
+        keep_guard(Guard(self._places.strategy, acquired.epoch, self._boot_id, now.timeline))
         self._grant(acquired.epoch, asked_at)
         return True
+
+    def _is_other_history(self) -> bool:
+        """Tell whether the database has lost commits while the strategy was owned: then nothing may go on as before."""
+        now, before = history.read(self._database), self._history
+        if before is not None and now.has_lost(before):
+            say(f"{self._places.strategy}: the database has lost commits (timeline {now.timeline}): all runs are ended")
+            return True
+        self._keep_history(now)
+        return False
+
+    def _keep_history(self, now: history.History) -> None:
+        if steady_seconds() >= self._keep_at or not self._is_settled:
+            self._keep_at = steady_seconds() + KEEP_EVERY
+            with suppress(OSError):  # the database tells its timeline too
+                history.keep(self._places.state, now)
+        self._history = now
+
+    def _let_orders_arrive(self) -> None:
+        """Wait, where the database may not know who owned the strategy last: an order of that owner may be on its way."""
+        until = steady_seconds() + IN_FLIGHT if self.has_lost_commits else 0.0
+        while steady_seconds() < until:
+            self.clock.wait(ASK)
 
     def _grant(self, epoch: int, asked_at: float) -> None:
         self._lease = Lease.granted(epoch, asked_at)

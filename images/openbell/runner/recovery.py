@@ -6,20 +6,32 @@ from datetime import datetime, timedelta
 from openbell import journal as journals
 from openbell.journal import BACKFILL, Journal
 from openbell.ledger import SLOTLESS, Claim, Ledger
+from openbell.ledger.records import LOST_AT, NOT_COMPARED
 from openbell.manifest import Bot, Manifest
 
 _ONCE = SLOTLESS | {BACKFILL}  # triggers of runs that get no second attempt
 AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that a clock is right about
 
 
-def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime, *, clean: bool = False) -> list[Claim]:
+def recover(
+    manifest: Manifest,
+    ledger: Ledger,
+    journal: Journal,
+    now: datetime,
+    *,
+    clean: bool = False,
+    lost_commits: bool = False,
+) -> list[Claim]:
     """Settle what the loop before left open; return the claims whose run is to go on, with the attempt that is to be made.
 
     Call it only under the loop's lock: nothing of the loop before is alive then. The journal is written before the
     ledger, so an end or a skip that the ledger does not know of is searched in the journal first.
 
-    clean: the loop before stopped in order, so the attempts that are open were never begun.
+    clean: the loop before stopped in order, so the attempts that are open were never begun. lost_commits: the ledger may
+    not have all that was written into it: no attempt is repeated, since its orders may be unknown here.
     """
+    if lost_commits:
+        ledger.remember_all({LOST_AT: now.isoformat(), NOT_COMPARED: "yes"})
     claims = ledger.open_claims()
     ends = _read_ends(manifest, ledger, journal, claims, now)
     retry: list[Claim] = []
@@ -34,7 +46,11 @@ def recover(manifest: Manifest, ledger: Ledger, journal: Journal, now: datetime,
             _write_end(claim, "succeeded", ledger, journal, now)
             ended.append((claim, "succeeded"))
             continue
-        again = bot is not None and (_may_begin(claim, bot, now) if clean else _may_repeat(claim, bot, now))
+        again = (
+            not lost_commits
+            and bot is not None
+            and (_may_begin(claim, bot, now) if clean else _may_repeat(claim, bot, now))
+        )
         if not (clean and again):
             _tell(claim, journal, now, again=again, clean=clean)
         if not again:

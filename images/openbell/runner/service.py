@@ -146,7 +146,9 @@ def _serve(
     tell_start(journal, manifest, places, previous_stop)
     ledger.remember("previous stop", "unclean")
     _warn_of_threads(manifest, journal)
-    loop.begin(recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean"))
+    lost = owner is not None and owner.has_lost_commits
+    unfinished = recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean", lost_commits=lost)
+    loop.begin(unfinished, lost_commits=lost)
     reconciliation = StartReconciliation(manifest, places, journal)
     # What is there now stays shared with the runs' processes instead of being copied at their first collection.
     gc.collect()

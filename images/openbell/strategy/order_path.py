@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from openbell.ledger import Ledger, OrderRecord
+from openbell.ledger.records import LOST_AT
 from openbell.order_terms import Terms, leg_id, other_side
 from openbell.trading.brokers import (
     FINAL,
@@ -92,6 +93,9 @@ class OrderPath:
         )
         if self._ledger.intend(record, now) is not None:
             self._ledger.send_again(order.client_order_id, now)
+        elif self._ledger.fact(LOST_AT) and (placed := self._broker.find(order.client_order_id)) is not None:
+            self.settle(placed)  # it was sent before, by a run that the ledger does not know any more
+            return placed
         for name in order.terms.legs:
             side = order.side if order.terms.is_pair else other_side(order.side)
             named = leg_id(order.client_order_id, name)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from openbell import abilities
 from openbell.ledger import Ledger, OrderRecord
+from openbell.ledger.records import NOT_COMPARED
 from openbell.manifest import Bot, Manifest
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of
 from openbell.position import ZERO, decimal
@@ -155,6 +156,8 @@ class OrderChecks:
     def _refusal(self, order: Order, slot: datetime, now: datetime) -> str:
         if reason := self._halted(is_exit=order.is_exit):
             return reason
+        if self._ledger.fact(NOT_COMPARED):
+            return "the database has lost commits: no order leaves before the account was compared with what is left"
         if order.is_exit:
             return ""
         if stale := self._stale_reason:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
+from openbell.ledger.records import NOT_COMPARED
 from openbell.trading import account_facts, cash_following
 from openbell.trading.brokers import Broker, BrokerError, Position
 from openbell.trading.corporate_actions import CorporateAction, TellsCorporateActions
@@ -191,7 +192,13 @@ def reconcile(
 ) -> list[Difference]:
     """Compare, and write the event `reconciled` if this boot has written none yet or what differs has changed."""
     last = ledger.fact("reconciled at")
-    if last is not None and timedelta(0) <= now - datetime.fromisoformat(last) < SELDOM and not ledger.open_orders():
+    is_unknown = bool(ledger.fact(NOT_COMPARED))
+    if (
+        not is_unknown
+        and last is not None
+        and timedelta(0) <= now - datetime.fromisoformat(last) < SELDOM
+        and not ledger.open_orders()
+    ):
         return []
     ledger.remember("reconciled at", now.astimezone(UTC).isoformat())
     news: list[OrderRecord] = []
@@ -208,6 +215,8 @@ def reconcile(
     if fees:
         ledger.hold({one.symbol: one.own_share for one in fees}, now)
     account_facts.keep_differences(ledger, {one.symbol: (one.ours, one.theirs) for one in found})
+    if is_unknown:
+        ledger.remember(NOT_COMPARED, "")
     told = [one.fields() for one in found]
     fact = json.dumps([boot_id, told])
     if fees or actions or cash or ledger.fact("reconciled") != fact:

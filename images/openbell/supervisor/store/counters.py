@@ -17,7 +17,7 @@ LATENESS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5
 DURATION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 TRIGGERS = frozenset({"loop", "manual", "backfill", "stream", "cron", "serverless"})
 _NOT_LATE = frozenset({"manual", "backfill", "stream"})  # what has no slot to be late for
-REASONS = frozenset({"late", "overlap", "coalesced", "paused", "closed", "draining"})
+REASONS = frozenset({"late", "overlap", "coalesced", "paused", "closed", "draining", "unknown"})
 
 _ADD = (
     "INSERT INTO totals VALUES (?, ?, ?, ?, max(?, 0)) ON CONFLICT DO UPDATE "
