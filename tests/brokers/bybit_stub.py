@@ -40,6 +40,8 @@ def _answer(request: Request, book: Book, now: int) -> Answer:
     match request.method, name:
         case "GET", "market/instruments-info":
             return _told({"category": "spot", "list": [_symbol(one) for one in book.prices if one.endswith("/USDT")]})
+        case "GET", "market/time":
+            return _told({"timeSecond": str(now // 1000), "timeNano": f"{now}000000"}, now)
         case "GET", "market/tickers":
             price = str(book.prices[_named(book, given["symbol"])])
             ticker = {"symbol": given["symbol"], "lastPrice": price, "bid1Price": price, "ask1Price": price}

@@ -42,6 +42,8 @@ def _answer(request: Request, book: Book, now: int) -> Answer:
     match request.method, name:
         case "GET", "public/instruments":
             return _told(*(_instrument(symbol) for symbol in book.prices if symbol.endswith("/USDT")))
+        case "GET", "public/time":
+            return _told({"ts": str(now)})
         case "GET", "market/ticker":
             price = str(book.prices[_named(request.query["instId"])])
             return _told(
@@ -49,7 +51,7 @@ def _answer(request: Request, book: Book, now: int) -> Answer:
             )
         case "GET", "market/candles" | "market/history-candles":
             return _told(*_candles(request, book, now))
-    if refusal := _unsigned(request):
+    if refusal := _unsigned(request, now):
         return refusal
     return _private(request, name, book, now)
 
@@ -88,7 +90,7 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
     return _wrong("50000", f"no route {request.method} {request.path}")
 
 
-def _unsigned(request: Request) -> Answer | None:
+def _unsigned(request: Request, now: int) -> Answer | None:
     headers = request.headers
     query = f"?{urlencode(request.query)}" if request.method == "GET" and request.query else ""
     body = request.raw if request.method != "GET" else ""
@@ -96,6 +98,9 @@ def _unsigned(request: Request) -> Answer | None:
     signature = base64.b64encode(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest()).decode()
     if headers.get("ok-access-key") != "key" or headers.get("ok-access-sign") != signature:
         return Answer(401, {"code": "50113", "msg": "Invalid Sign", "data": []})
+    at = datetime.fromisoformat(headers["ok-access-timestamp"]).timestamp() * 1000
+    if abs(at - now) > 30_000:
+        return Answer(401, {"code": "50102", "msg": "Timestamp request expired", "data": []})
     if headers.get("ok-access-passphrase") != PASSPHRASE:
         return Answer(401, {"code": "50105", "msg": "OK-ACCESS-PASSPHRASE incorrect", "data": []})
     return None

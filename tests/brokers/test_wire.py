@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from openbell.trading.brokers import BrokerError, NotSentError, OrderRefusedError
 from openbell.trading.markets import MarketError
 from openbell.trading.markets.alpaca import AlpacaMarket
-from tests.brokers.conftest import Bench
+from tests.brokers.conftest import KINDS, Bench, Kind, bench_of
 from tests.brokers.server import OOPS, Answer, Fault
 from tests.brokers.test_conformance import ID, order
 
@@ -156,13 +157,24 @@ def test_wrong_keys_are_named(remote: Bench) -> None:
     assert remote.kind.secret not in str(caught.value).replace("SECRET", "")
 
 
-@pytest.mark.parametrize("ahead", [-45, 45])
-def test_a_wrong_clock_keeps_no_order_from_its_place(remote: Bench, ahead: int) -> None:
-    """Binance turns away what its clock does not like, Kraken what is past its deadline: both go by the exchange's time."""
-    remote.wire.ahead = timedelta(seconds=ahead)
-    placed = remote.broker().submit(order(remote))
-    assert placed.status == "filled", placed.reason
-    assert len(remote.book.orders) == 1
+@pytest.mark.parametrize("ahead", [-600, -45, 45])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.venue], ids=lambda kind: kind.name)
+def test_a_wrong_clock_keeps_no_order_from_its_place(kind: Kind, tmp_path: Path, ahead: int) -> None:
+    """The exchanges turn away what their clocks do not like, each in its own words: openbell goes by their time."""
+    with bench_of(kind, tmp_path) as bench:
+        bench.wire.ahead = timedelta(seconds=ahead)
+        placed = bench.broker().submit(order(bench))
+        assert placed.status == "filled", placed.reason
+        assert len(bench.book.orders) == 1
+
+
+def test_wrong_keys_are_told_beside_a_wrong_clock(tmp_path: Path) -> None:
+    """Coinbase has one answer for both: its time is taken once, and then it is the keys."""
+    with bench_of(next(kind for kind in KINDS if kind.name == "ccxt:coinbase"), tmp_path) as bench:
+        bench.wire.ahead = timedelta(minutes=10)
+        secrets = {**bench.desk.secrets, "COINBASE_API_KEY": "organizations/test/apiKeys/stolen"}
+        with pytest.raises(BrokerError, match="check COINBASE_API_KEY"):
+            bench.broker(secrets=secrets).account()
 
 
 def test_a_partial_fill_is_told_and_grows(remote: Bench) -> None:

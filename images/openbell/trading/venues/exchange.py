@@ -34,6 +34,10 @@ BURST = 5
 SYMBOLS_AGE = 86_400.0  # seconds after which the exchange is asked for its symbols again
 HALT_AGE = 300.0  # the same, while one of them is not traded or not there
 WINDOW = 5.0  # seconds after which an order on its way is not accepted any more, where the exchange offers that
+CLOCKED = frozenset(
+    {"binance", "bybit", "okx"}
+)  # their requests carry the time, and what is far from theirs is turned away
+CLOCK_OFF = 30.0  # seconds that a clock is off where it makes a difference to Coinbase
 DECIMAL_PLACES = 2  # the library's name for a precision that counts digits; otherwise it is the step itself
 _TRY_LATER = 5.0
 _DOUBLES = ("51016", "170141", "110072")  # OKX, Bybit
@@ -190,6 +194,9 @@ class Venue:
             return UnansweredError(f"{self.name}'s answer cannot be understood: {type(error).__name__}: {told}")
         if "Deadline elapsed" in told:  # Kraken: it came too late and was turned away
             return BusyError(told, 1.0)
+        # "Unauthorized" is Coinbase's word for it, which the library does not always recognize.
+        if isinstance(error, errors.AuthenticationError) or "Unauthorized" in told:
+            return self._turned_away(told)
         match error:
             case errors.DDoSProtection() | errors.RateLimitExceeded():
                 headers = self.client.last_response_headers or {}
@@ -198,9 +205,6 @@ class Venue:
                 return MissingError(told)
             case errors.DuplicateOrderId() | errors.InvalidOrder() if _is_double(error, told):
                 return DuplicateError(told)
-            case errors.AuthenticationError():
-                prefix = self.name.upper()
-                return VenueError(f"{told}: check {prefix}_API_KEY and {prefix}_SECRET_KEY and what they permit")
             case errors.InvalidNonce():
                 self._read_the_clock()
                 return BusyError(
@@ -212,9 +216,19 @@ class Venue:
 
     def _read_the_clock(self) -> None:
         """Take the exchange's time for the signatures of the requests to come."""
-        if self.name == "binance":
+        if self.name in CLOCKED:
             with contextlib.suppress(Exception):  # the next try tells
                 self.client.load_time_difference()
+
+    def _turned_away(self, told: str) -> VenueError:
+        """Return what a wrong signature means: the keys, or Coinbase's answer to a signature of another minute."""
+        ahead, known = self.skew(), self.client.options.get("openbell_ahead", 0.0)
+        if self.name == "coinbase" and abs(ahead - known) >= CLOCK_OFF:
+            self.client.options["openbell_ahead"] = ahead
+            self.client.seconds = lambda: int(time.time() + ahead)
+            return BusyError(told, 1.0)
+        prefix = self.name.upper()
+        return VenueError(f"{told}: check {prefix}_API_KEY and {prefix}_SECRET_KEY and what they permit")
 
 
 @lru_cache(maxsize=2)
