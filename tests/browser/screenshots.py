@@ -37,9 +37,7 @@ VIEWS = {
 # The pictures of the documentation: what they show, how, and how large.
 DOCS: Mapping[str, tuple[str, str, tuple[int, int]]] = {
     "status-page.png": ("overview", "light", (1180, 780)),
-    "money.png": ("money", "light", (1180, 780)),
     "timeline.png": ("timeline", "dark", (1180, 440)),
-    "phone.png": ("overview", "phone-dark", (390, 844)),
 }
 
 
@@ -65,7 +63,7 @@ def main() -> None:
             run = _failed_run(state)
             if folder == IMAGES:
                 for name, (view, look, (width, height)) in DOCS.items():
-                    size = {"viewport": {"width": width, "height": height}}
+                    size = {"viewport": {"width": width, "height": height}, "device_scale_factor": 1}
                     _take(browser, supervisor, VIEWS[view], {**LOOKS[look], **size}, folder / name, whole=False)
             else:
                 for view, path in VIEWS.items():
