@@ -68,6 +68,10 @@ class ArmedRuns:
         armed = self._armed.get(bot_id)
         return armed.run.run_id if armed and armed.run.slot == slot else None
 
+    def due_by(self, at: datetime) -> list[Run]:
+        """Return the runs that wait and are due by an instant."""
+        return [one.run for one in self._armed.values() if one.run.slot + one.run.bot.shift <= at]
+
     def arm(self, bot: Bot, slot: datetime, run_id: str) -> None:
         """Start a process for the slot, if there is memory to spare for it."""
         self.pass_over(bot.id, slot)

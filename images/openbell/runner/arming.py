@@ -12,6 +12,8 @@ from openbell.strategy.run_state import Run
 
 # A fork takes a millisecond or more. So close to the next slot none is made for a later one.
 BEFORE_SLOT = timedelta(milliseconds=20)
+# So long before its slot a run whose process waits is claimed: a sync of a quick disk is over when the slot is there.
+CLAIM_AHEAD = timedelta(milliseconds=100)
 
 
 class Arming:
@@ -50,6 +52,11 @@ class Arming:
             self._armed.pass_over(job.bot.id, job.slot)
         self.rescheduled()
 
+    def about_to_begin(self, now: datetime) -> list[SlotJob]:
+        """Return the jobs whose processes wait for a slot that is there in a moment."""
+        runs = self._armed.due_by(now + CLAIM_AHEAD)
+        return [job for run in runs if (job := self._jobs[run.bot.id]).slot == run.slot]
+
     def end(self) -> None:
         """End all processes that wait."""
         self._armed.keep(lambda _: False)
@@ -59,6 +66,11 @@ class Arming:
         if self._next is None or next_due - now < BEFORE_SLOT:
             return float("inf")
         return (self._next.due() - self._armed.lead - now).total_seconds()
+
+    def wait_to_claim(self, now: datetime, next_due: datetime) -> float:
+        """Return in how many seconds slots are to be claimed ahead; infinity if no process waits, or it is time already."""
+        wait = (next_due - CLAIM_AHEAD - now).total_seconds()
+        return wait if wait > 0 and self._armed.count else float("inf")
 
     def _is_wanted(self, now: datetime, run: Run, *, draining: bool) -> bool:
         active = self._runs.of(run.bot.id)

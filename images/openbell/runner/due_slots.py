@@ -49,6 +49,18 @@ class DueSlots:
             claim = Claim(bot.id, decision.run, self._runs.id_of(bot, decision.run), 1, self._trigger, now)
             self._runs.queue(claim, bot)
 
+    def queue_ahead(self, bot: Bot, slot: datetime, due: datetime) -> bool:
+        """Queue the run of a slot that is due in a moment; False if there is more to decide when it is there."""
+        if self._runs.of(bot.id) is not None:
+            return False
+        pause = self._control.paused(bot.id)
+        decision = decide(bot, self._progress.decided[bot.id], due, busy=False, pause=pause)
+        if decision.skips or decision.run != slot:
+            return False
+        self._progress.decided[bot.id] = slot
+        self._runs.queue(Claim(bot.id, slot, self._runs.id_of(bot, slot), 1, self._trigger, due), bot)
+        return True
+
     def pass_over_late(self, now: datetime) -> None:
         """Pass over the slots that waited for room until their grace was over."""
         for waiting in self._runs.unclaimed():

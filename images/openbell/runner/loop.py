@@ -5,7 +5,8 @@ Nothing here runs strategy code, and nothing here waits.
 """
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 
@@ -101,6 +102,9 @@ class Loop:
         self._wall, self._steady = now, steady
         if abs(step) > CLOCK_STEP:
             self._clock_stepped(now, step)
+        if not self.draining and steady >= self._hold_until:
+            with self._writing(steady):
+                self._runs.begin(steady)
         self._runs.watch(steady)
         self._flattening.tend(steady)
         if self._own_days.reload():
@@ -108,27 +112,39 @@ class Loop:
         if not self.draining and self._next_due is not None and now >= self._next_due:
             self._timetable.run_pending()
             self._find_next_due()
+        if not self.draining:
+            self._queue_ahead(now)
         if self.draining:
             self._streams.stop(steady)
-        if steady >= self._hold_until:
-            try:
-                self._progress.write_set_back()
-                self._moved_pauses.write()
-                self._unwritten.write_clock_steps(now)
-                self._unwritten.write_skips()
-                self._runs.end(steady)
-                self._start(now, steady)
-                # What people ask for comes after what is due to the moment. Each order asks for itself whether it is halted.
-                self._obey_halt(now)
-                if not self.draining and self._requests.accept(now):
-                    self._start(now, steady)
-                self._unwritten.write_refusals(now)
-                self._beat(now, steady)
-            except (OSError, sqlite3.Error) as error:
-                self._cannot_write(error, steady)
+        with self._writing(steady):
+            self._write(now, steady)
         if self._arming is not None:
-            self._arming.step(self._clock.now(), self._next_due, draining=self.draining)
+            now = self._clock.now()
+            self._arming.step(now, self._next_moment(now), draining=self.draining)
         return self._idle()
+
+    def _write(self, now: datetime, steady: float) -> None:
+        if steady < self._hold_until:
+            return
+        self._progress.write_set_back()
+        self._moved_pauses.write()
+        self._unwritten.write_clock_steps(now)
+        self._unwritten.write_skips()
+        self._runs.end(steady)
+        self._start(now, steady)
+        # What people ask for comes after what is due to the moment. Each order asks for itself whether it is halted.
+        self._obey_halt(now)
+        if not self.draining and self._requests.accept(now):
+            self._start(now, steady)
+        self._unwritten.write_refusals(now)
+        self._beat(now, steady)
+
+    @contextmanager
+    def _writing(self, steady: float) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            self._cannot_write(error, steady)
 
     def _start(self, now: datetime, steady: float) -> None:
         if self.draining:
@@ -167,6 +183,25 @@ class Loop:
 
     def _due(self, bot: Bot) -> None:
         self._due_slots.queue(bot, self._clock.now())
+
+    def _queue_ahead(self, now: datetime) -> None:
+        """Queue the runs that are due in a moment and whose processes wait, so that at the slot they only have to begin."""
+        if self._arming is None:
+            return
+        taken = [
+            job
+            for job in self._arming.about_to_begin(now)
+            if job.slot is not None and self._due_slots.queue_ahead(job.bot, job.slot, job.due())
+        ]
+        for job in taken:
+            job.reschedule()
+        if taken:
+            self._find_next_due()
+
+    def _next_moment(self, now: datetime) -> datetime | None:
+        """Return when the next run begins, or the next slot is due."""
+        moments = [at for at in (self._next_due, self._runs.next_begin(now)) if at is not None]
+        return min(moments, default=None)
 
     def _tend(self, now: datetime, steady: float) -> None:
         """Keep open orders followed and streams running."""
@@ -233,11 +268,12 @@ class Loop:
             return 0.0  # nothing to wait for any more
         if steady < self._hold_until:
             return min(LONGEST_WAIT, self._hold_until - steady)
-        if not self.draining and self._next_due is not None:
-            left = (self._next_due - now).total_seconds()
+        if not self.draining and (moment := self._next_moment(now)) is not None:
+            left = (moment - now).total_seconds()
             waits.append(left - RUN_UP if left > 2 * RUN_UP else left)
             if self._arming is not None:
-                waits.append(self._arming.wait(now, self._next_due))
+                waits.append(self._arming.wait(now, moment))
+                waits.append(self._arming.wait_to_claim(now, self._next_due or moment))
         waits.extend(self._runs.waits(steady))
         waits.extend(self._streams.waits(steady))
         return max(0.0, min(waits))

@@ -10,6 +10,7 @@ from openbell.ledger.records import LOST_AT, NOT_COMPARED
 from openbell.manifest import Bot, Manifest
 
 _ONCE = SLOTLESS | {BACKFILL}  # triggers of runs that get no second attempt
+EARLY = timedelta(seconds=1)  # a slot is claimed a moment before it is there, and its run begins when it is
 AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that a clock is right about
 
 
@@ -69,7 +70,7 @@ def recover(
 
 def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
     """Tell whether the attempt, which was never begun, may still be."""
-    if claim.trigger in _ONCE or now < claim.slot:
+    if claim.trigger in _ONCE or now < claim.slot - EARLY:
         return False
     if claim.attempt > 1:
         return now <= bot.retry_by(claim.slot)
@@ -78,12 +79,13 @@ def _may_begin(claim: Claim, bot: Bot, now: datetime) -> bool:
 
 def _may_repeat(claim: Claim, bot: Bot, now: datetime) -> bool:
     """Tell whether the run may have another attempt, after one that was perhaps cut off anywhere."""
-    return claim.trigger not in _ONCE and claim.attempt <= bot.retries and claim.slot <= now <= bot.retry_by(claim.slot)
+    is_in_time = claim.slot - EARLY <= now <= bot.retry_by(claim.slot)
+    return claim.trigger not in _ONCE and claim.attempt <= bot.retries and is_in_time
 
 
 def _tell(claim: Claim, journal: Journal, now: datetime, *, again: bool, clean: bool) -> None:
     error = (
-        "the strategy was stopped while this run waited for its next attempt, and started again too late for it"
+        "the strategy was stopped before this attempt began, and started again too late for it"
         if clean
         else "the loop ended in the middle of this run (crash, kill or power cut)"
     )

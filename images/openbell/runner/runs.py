@@ -56,7 +56,9 @@ class Runs:
 
     def queue(self, claim: Claim, bot: Bot, *, request: Request | None = None, claimed: bool = False) -> None:
         """Take in a slot that is to run; the bot has no other run in progress."""
-        self._active[bot.id] = Active(claim, bot, self._clock.elapsed(), request, claimed=claimed)
+        active = Active(claim, bot, self._clock.elapsed(), request, claimed=claimed)
+        active.queued_at += max(0.0, (active.due - self._clock.now()).total_seconds())
+        self._active[bot.id] = active
 
     def drop(self, bot_id: str) -> None:
         """Forget a slot that was not claimed."""
@@ -158,19 +160,35 @@ class Runs:
         active.process.terminate()
 
     def start(self, steady: float) -> None:
-        """Claim and start what is due, as far as there is room."""
-        room = self._room()
-        waiting = [active for active in self._active.values() if active.process is None and active.ending is None]
-        ready = [active for active in waiting if active.attempt_at <= steady and not active.bot.is_stream][:room]
-        ready += [active for active in waiting if active.bot.is_stream]
+        """Claim what is due, or about to be, and start what is due, as far as there is room."""
+        ready = self._ready(steady)
         new = [active for active in ready if not active.claimed]
         taken = {claim.run_id for claim in self._ledger.claim([active.claim for active in new])} if new else set()
         for active in new:
             active.claimed = active.claim.run_id in taken
             if not active.claimed:  # the slot has had its run already, before the clock was set back
                 del self._active[active.claim.bot]
+        self._begin_all([active for active in ready if active.claimed])
+        if len(taken) < len(new):
+            self.start(steady)  # there is room for which another run may be waiting
+
+    def begin(self, steady: float) -> None:
+        """Start what is due and claimed already, as far as there is room."""
+        self._begin_all([active for active in self._ready(steady) if active.claimed])
+
+    def next_begin(self, now: datetime) -> datetime | None:
+        """Return when the first of the runs that are claimed ahead of their slots is due."""
+        return min((active.due for active in self._active.values() if active.is_ahead(now)), default=None)
+
+    def _ready(self, steady: float) -> list[Active]:
+        """Return what has no process and could start now, as far as there is room."""
+        room = self._room()
+        waiting = [active for active in self._active.values() if active.process is None and active.ending is None]
+        ready = [active for active in waiting if active.attempt_at <= steady and not active.bot.is_stream][:room]
+        return ready + [active for active in waiting if active.bot.is_stream]
+
+    def _begin_all(self, claimed: list[Active]) -> None:
         # All heartbeats first: they are a matter of microseconds, a process takes a millisecond.
-        claimed = [active for active in ready if active.claimed]
         try:
             for active in claimed:
                 self._begin(active)
@@ -179,13 +197,11 @@ class Runs:
             for active in claimed:
                 if active.begun and active.ending is None:
                     self._launch(active)
-        if len(taken) < len(new):
-            self.start(steady)  # there is room for which another run may be waiting
 
     def _begin(self, active: Active) -> None:
         now, steady = self._clock.now(), self._clock.elapsed()
-        if active.begun or now < active.claim.slot:
-            return  # the clock was set back by less than a second: no run starts before its slot
+        if active.begun or now < active.due:
+            return  # claimed ahead, or the clock was set back by less than a second: no run starts before its slot
         if self._is_too_late(active, now):
             return
         claim = active.claim

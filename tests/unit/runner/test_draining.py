@@ -72,7 +72,7 @@ def test_a_retry_handed_over_too_late_is_interrupted(rig: NewRig) -> None:
     one.run_clock_to("09:15")
     one.boot()
     assert one.outcomes() == [("09:05", "interrupted")]
-    assert "waited for its next attempt" in str(one.events("error")[-1]["error"])
+    assert "stopped before this attempt began" in str(one.events("error")[-1]["error"])
 
 
 def test_a_changed_schedule_owes_nothing_of_the_time_before(rig: NewRig, tmp_path: Path) -> None:

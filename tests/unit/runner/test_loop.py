@@ -8,6 +8,7 @@ import pytest
 
 from openbell.ledger import Claim
 from openbell.manifest import Manifest
+from openbell.runner.arming import CLAIM_AHEAD
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.loop import RUN_UP
 from openbell.slots import slots_between
@@ -29,8 +30,11 @@ def test_the_loop_sleeps_until_the_slot(rig: NewRig) -> None:
     assert one.loop.step() == LONGEST_WAIT
     one.run_until("09:04:59")
     one.clock.advance(0.75)
-    assert one.loop.step() == pytest.approx(0.25 - RUN_UP)
-    one.clock.advance(0.25 - RUN_UP)
+    ahead = CLAIM_AHEAD.total_seconds()
+    assert one.loop.step() == pytest.approx(0.25 - ahead)
+    one.clock.advance(0.25 - ahead)
+    assert one.loop.step() == pytest.approx(ahead - RUN_UP)
+    one.clock.advance(ahead - RUN_UP)
     assert one.loop.step() == pytest.approx(RUN_UP)
 
 

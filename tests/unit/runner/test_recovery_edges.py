@@ -11,7 +11,7 @@ import pytest
 
 from openbell.journal import Journal, since
 from openbell.ledger import Claim, Ledger, OrderRecord
-from openbell.runner.recovery import recover
+from openbell.runner.recovery import EARLY, recover
 from tests.order_attempts import BOT, MANIFEST
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -55,7 +55,8 @@ def left(tmp_path: Path) -> Iterator[Left]:
 
 @pytest.mark.parametrize("claim, now, may", [
     (CLAIM, SLOT, True),
-    (CLAIM, SLOT - TICK, False),  # the clock is before the slot
+    (CLAIM, SLOT - EARLY, True),  # claimed shortly before its slot, where it waits for it
+    (CLAIM, SLOT - EARLY - TICK, False),  # the clock was set back
     (CLAIM, SLOT + GRACE, True),
     (CLAIM, SLOT + GRACE + TICK, False),
     (replace(CLAIM, attempt=2), SLOT + GRACE + TICK, True),  # a later attempt may begin as long as the run may last
@@ -76,7 +77,8 @@ def test_an_attempt_that_was_never_begun_may_still_be(left: Left, claim: Claim, 
 
 @pytest.mark.parametrize("claim, now, may", [
     (CLAIM, SLOT, True),
-    (CLAIM, SLOT - TICK, False),
+    (CLAIM, SLOT - EARLY, True),  # claimed shortly before its slot
+    (CLAIM, SLOT - EARLY - TICK, False),
     (CLAIM, SLOT + TIMEOUT, True),
     (CLAIM, SLOT + TIMEOUT + TICK, False),
     (replace(CLAIM, attempt=2), SLOT, True),
@@ -101,7 +103,7 @@ def test_a_run_of_a_bot_that_is_gone_is_interrupted(left: Left) -> None:
 
 @pytest.mark.parametrize("clean, told", [
     (False, "the loop ended in the middle of this run (crash, kill or power cut)"),
-    (True, "the strategy was stopped while this run waited for its next attempt, and started again too late for it"),
+    (True, "the strategy was stopped before this attempt began, and started again too late for it"),
 ])  # fmt: skip
 def test_all_that_is_told_of_an_interrupted_run(left: Left, clean: bool, told: str) -> None:
     """The error, and the end with its orders: those that may have arrived are named."""
