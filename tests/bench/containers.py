@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 CROWD = 45  # bots that are due in one instant
 BUSY = 0.5  # seconds that each of them takes
 QUIET = 7  # strategies of which the idle memory is measured
-STRATEGIES = ("punctual", "crowd", *(f"quiet_{number}" for number in range(1, QUIET + 1)))
+STRATEGIES = ("punctual", "fresh", "crowd", *(f"quiet_{number}" for number in range(1, QUIET + 1)))
 PEERS = ("schedule", "apscheduler", "limit", "cron", "deadman")
 # What compose/base.yaml gives a strategy.
 MEMORY_LIMIT = "256m"

@@ -15,6 +15,7 @@ from tests.bench.progress import doing
 
 SETTLED = 3.0  # seconds after which a start is over
 PEERS = {
+    "the limit: a loop that wakes every 10 s": ("runtime", "python", "-c", "import time\nwhile True: time.sleep(10)"),
     "schedule, sleep(60)": ("schedule", "quiet", "60"),
     "schedule, sleep(1)": ("schedule", "quiet", "1"),
     "APScheduler, background": ("apscheduler", "background", "quiet"),

@@ -33,10 +33,12 @@ def begin(bench: Bench, *, quick: bool) -> Callable[[], Report]:
 
 def _ours(bench: Bench) -> list[Contender]:
     ours = bench.start("punctual")
+    fresh = bench.start("fresh")
     return [
         Contender("openbell, run_start", ours, our_run_starts, WARM_UP),
         Contender("openbell, run_start seen by the engine", ours, our_lines_at_engine, WARM_UP),
         Contender("openbell, first statement of the strategy", ours, our_code, WARM_UP),
+        Contender('openbell, the same with start = "fresh"', fresh, our_code, 1),
     ]
 
 
@@ -46,8 +48,10 @@ def _per_second(bench: Bench) -> list[Contender]:
     background = bench.start_peer("apscheduler", "background", "lateness", "0.5")
     asyncio = bench.start_peer("apscheduler", "asyncio", "lateness", "0.75")
     limit = bench.start_peer("limit", "lateness", "0.85")
+    sync = bench.start_peer("limit", "sync", "0.4")
     return [
         Contender("the limit: an empty loop that wakes", [limit], peer_jobs, WARM_UP),
+        Contender("the same, and a sync of the disk", [sync], peer_jobs, WARM_UP),
         Contender("schedule, sleep(1)", [sleep_1], peer_jobs, WARM_UP),
         Contender("schedule, idle_seconds", [idle_seconds], peer_jobs, WARM_UP),
         Contender("APScheduler, background", [background], peer_jobs, WARM_UP),
@@ -81,7 +85,7 @@ def _report(bench: Bench, contenders: Sequence[Contender], *, quick: bool) -> Re
                 Budget("lateness of run_start, median", times[0], "< 2 ms", figures.median < 0.002),
                 Budget("lateness of run_start, p99", times[1], "< 10 ms", figures.p99 < 0.010),
             )
-        elif one.read is our_code:
+        elif one.read is our_code and one.skip == WARM_UP:
             budgets += (
                 Budget("first statement, median", times[0], "<= 1.5 ms", figures.median <= 0.0015),
                 Budget("first statement, p99", times[1], "<= 8 ms", figures.p99 <= 0.008),
@@ -95,7 +99,8 @@ def _report(bench: Bench, contenders: Sequence[Contender], *, quick: bool) -> Re
 def _notes(bench: Bench, *, quick: bool) -> tuple[str, ...]:
     notes = [
         "lateness: the job's first action minus the instant it was due; all run at the same time, each in its own part of the second",
-        "before run_start, openbell has claimed the slot durably; a process of the run's own waits for it. The peers' jobs run in the scheduler's process",
+        "a tenth of a second before its slot, openbell claims it durably; a process of the run's own waits for it. The peers' jobs run in the scheduler's process",
+        'start = "fresh": each run has a new interpreter, whose imports take half a second; it is there before the slot',
         "sleep(n): several processes or jobs at different distances from the wake-up, so that the median is not one start's luck",
     ]
     if quick:
