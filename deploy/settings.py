@@ -41,6 +41,7 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_BLACKOUT": _SUPERVISORS,
     DATABASE: (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
+    "OPENBELL_DATABASE_ROOT_FILE": _FILE,
     "OPENBELL_DATABASE_PASSWORD_FILE": _FILE,
     "OPENBELL_DATABASE_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
     "OPENBELL_DATABASE_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),

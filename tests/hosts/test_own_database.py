@@ -1,5 +1,6 @@
 """What `make database` starts: PostgreSQL with backups, from which it is restored."""
 
+import socket
 import time
 from collections.abc import Iterator
 
@@ -74,10 +75,22 @@ def test_old_backups_go_with_their_log(database: OwnDatabase) -> None:
     assert min(name for name in names if len(name) == len(needed)) == needed
 
 
-def test_a_host_elsewhere_verifies_it(database: OwnDatabase) -> None:
-    """By its own certificate, whatever name or address the host has; without TLS it is refused there."""
+def has_ipv6() -> bool:
+    """Tell whether this machine can be reached by IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_host_elsewhere_verifies_it(database: OwnDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own certificate, whatever name or address the host has, also one of IPv6; without it nothing is trusted."""
     root = database.folder / "cluster" / "tls" / "certificate.pem"
     verified = database.url(f"sslmode=verify-ca&sslrootcert={root}")
     assert settings(verified)["sslmode"] == "verify-ca"
     assert database.ask("SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()", verified) == [("true",)]
     assert database.ask("SELECT 1", database.url("sslmode=verify-ca")) == []
+    monkeypatch.setenv("OPENBELL_DATABASE_ROOT_FILE", str(root))
+    for host in ("127.0.0.1", "[::1]") if has_ipv6() else ("127.0.0.1",):
+        assert database.ask("SELECT 1", database.url("sslmode=verify-ca", host)) == [(1,)]

@@ -150,6 +150,19 @@ def test_no_line_and_no_fill_of_an_older_epoch_is_kept(
     assert late.find("o2") is None
 
 
+def test_a_process_has_one_connection(url: str, tmp_path: Path) -> None:
+    """Whatever it works with: all of a database's connections are loops and runs that one can count."""
+    shared = Database(url, SHARED_SCHEMA)
+    shared.make(SHARED)
+    assert Ownership(shared, "s", "boot", "a").acquire() is not None
+    PostgresLedger(url, "s", prepare=True, guard=Guard("s", 1, "boot")).remember("a", "1")
+    OwnedJournal(url, tmp_path, "s", "boot")
+    PostgresPaperBroker(url, "s", SyntheticMarket(), SLOT).account()
+    mine = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    assert shared.execute(mine) == [(1,)]
+    shared.close()
+
+
 def test_a_transaction_that_has_begun_ends_before_another_owns(row: Row) -> None:
     """The takeover waits for it, so its effect is one of its own epoch."""
     row.first.acquire()

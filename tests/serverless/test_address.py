@@ -83,6 +83,25 @@ def test_whom_the_machine_trusts(trusted: Path, tmp_path: Path, monkeypatch: pyt
         settings(url)
 
 
+def test_a_providers_own_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: Path) -> None:
+    """Containers have its certificate as a secret, which is empty where none is set; an address may name another."""
+    root, url = tmp_path / "root.pem", "postgresql://u:p@db.example.org/d"
+    monkeypatch.setenv("OPENBELL_DATABASE_ROOT_FILE", str(root))
+    assert settings(url)["sslrootcert"] == str(trusted)
+    root.touch()
+    assert settings(url)["sslrootcert"] == str(trusted)
+    root.write_text("a certificate")
+    assert settings(url)["sslrootcert"] == str(root)
+    assert settings(f"{url}?sslrootcert=/other.pem")["sslrootcert"] == "/other.pem"
+
+
+def test_an_address_may_be_one_of_ipv6_alone() -> None:
+    """In brackets, as in every URL; elsewhere it is reached with TLS."""
+    told = settings("postgresql://u:p@[2001:db8::5]:6543/d")
+    assert (told["host"], told["port"], told["sslmode"]) == ("2001:db8::5", "6543", "verify-full")
+    assert settings("postgresql://u:p@[::1]/d")["sslmode"] == "disable"
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -1,11 +1,15 @@
 """What OPENBELL_DATABASE says, and how a server is spoken to where it says nothing: with TLS, unless it is this machine."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 VARIABLE = "OPENBELL_DATABASE"
 OLD_VARIABLE = "OPENBELL_DATABASE_URL"  # what functions called it up to 0.1; it is still read
+ROOT_FILE = (
+    "OPENBELL_DATABASE_ROOT_FILE"  # the certificate of a provider's own authority; containers have it as a secret
+)
 LOCAL = ("", "localhost", "127.0.0.1", "::1")
 MODES = ("disable", "require", "verify-ca", "verify-full")
 # Whom a machine trusts, in one file. psycopg2 brings an OpenSSL of its own, which looks for them where it was built and finds
@@ -36,7 +40,7 @@ def settings(url: str) -> dict[str, str]:
     }
     told |= {"host": host or "localhost", "sslmode": mode, "require_auth": ways}
     if mode.startswith("verify"):
-        root = given.get("sslrootcert", "system")
+        root = given.get("sslrootcert") or own_root() or "system"
         told["sslrootcert"] = authorities() if root == "system" else root
     # Files in a user's home are not searched: a function's home may not even be readable, and libpq stops there.
     told |= {"sslcertmode": "disable", "gssencmode": "disable"}
@@ -64,6 +68,14 @@ def authorities() -> str:
             return path
     msg = f"{VARIABLE}: this machine has no certificates of authorities: name a file of them with sslrootcert="
     raise AddressError(msg)
+
+
+def own_root() -> str:
+    """Return the file with the certificate of a provider's own authority, if one is given; an empty file is none."""
+    path = os.environ.get(ROOT_FILE, "")
+    with suppress(OSError):
+        return path if Path(path).stat().st_size else ""
+    return ""
 
 
 def _parsed(url: str) -> dict[str, str]:
