@@ -18,7 +18,7 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "alpaca": frozenset(ABILITIES),
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
     "ccxt:binance": _EXCHANGE | {"limit_bracket", "pair"},
-    "ccxt:kraken": _EXCHANGE | {"replace"},
+    "ccxt:kraken": _EXCHANGE | {"trailing_stop", "replace"},
     "ccxt:okx": _EXCHANGE | {"limit_bracket", "pair", "replace"},
     "ccxt:bybit": _EXCHANGE | {"replace"},
     "ccxt:coinbase": _EXCHANGE - {"stop"} | {"limit_bracket", "pair"},

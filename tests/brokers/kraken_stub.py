@@ -121,7 +121,8 @@ def _place(given: dict[str, str], book: Book, now: datetime) -> Answer:
         return _wrong("EService:Deadline elapsed")
     try:
         waits = given["ordertype"] != "market"
-        if waits and "price" not in given:
+        is_trailing = given["ordertype"] == "trailing-stop"
+        if waits and is_trailing != given.get("price", "").startswith("+"):
             return _wrong("EGeneral:Invalid arguments:price")
         order = book.place(
             given["cl_ord_id"], PAIRS[given["pair"]][2], given["type"], float(given["volume"]), dict(given), waits=waits

@@ -62,6 +62,8 @@ SENT = {
         "ioc": {"ordertype": "limit", "price": "40000", "timeinforce": "IOC"},
         "stop": {"ordertype": "stop-loss", "price": "40000"},
         "stop_limit": {"ordertype": "stop-loss-limit", "price": "40000", "price2": "39000"},
+        "trail": {"ordertype": "trailing-stop", "price": "+250.5"},
+        "trail_percent": {"ordertype": "trailing-stop", "price": "+3%"},
     },
 }
 
@@ -71,6 +73,8 @@ SENT = {
     ("ioc", Terms(limit=40_000, time_in_force="ioc"), "buy"),
     ("stop", Terms(stop=40_000), "sell"),
     ("stop_limit", Terms(stop=40_000, limit=39_000), "sell"),
+    ("trail", Terms(trail=250.5), "sell"),
+    ("trail_percent", Terms(trail_percent=3.0), "sell"),
 ])  # fmt: skip
 def test_an_order_arrives_with_its_terms_and_is_followed(bench: Bench, name: str, terms: Terms, side: str) -> None:
     """In the exchange's own words; it waits there, is found by our id, fills, and can be cancelled before."""

@@ -269,7 +269,7 @@ def test_what_a_venue_cannot_do_is_refused(broker: str, symbol: str, terms: Term
     ("ccxt:bybit", Terms(limit=1.5, take_profit=2, stop_loss=1), "neither an id of ours nor a link to it"),
     ("ccxt:bybit", Terms(limit=2, stop_loss=1, is_pair=True), "no orders for spot that cancel one another: let a stop rest"),
     ("ccxt:coinbase", Terms(stop=1), "stop orders (give the stop a limit too)"),
-    ("ccxt:kraken", Terms(trail=1), "trailing stop orders (move a stop in run())"),
+    ("ccxt:binance", Terms(trail=1), "trailing stop orders (move a stop in run())"),
     ("my_broker:MyBroker", Terms(limit=1), "limit orders; it takes: market"),
 ])  # fmt: skip
 def test_a_refusal_says_why_and_what_comes_nearest(broker: str, terms: Terms, reason: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
+from openbell.position import decimal
 from openbell.trading.orders import Order
 
 # What the library calls the price that a stop waits for, by exchange. Coinbase's "triggerPrice" would wait for the other side.
@@ -38,6 +39,10 @@ def request_of(order: Order, exchange: str) -> Request:
         parameters[_STOP.get(exchange, "triggerPrice")] = terms.stop
         if exchange == "okx":  # it has orders that wait for a price apart, under an id that is called otherwise
             parameters["algoClOrdId"] = venue_id(exchange, order.client_order_id)
+    if terms.trail is not None:
+        parameters["trailingAmount"] = f"{decimal(terms.trail).normalize():f}"
+    if terms.trail_percent is not None:
+        parameters["trailingPercent"] = f"{decimal(terms.trail_percent).normalize():f}"
     if terms.limit is not None and order.waits == "ioc":
         parameters["timeInForce"] = "IOC"
     return Request("market" if terms.limit is None else "limit", terms.limit, parameters)
