@@ -14,7 +14,7 @@ _EXCHANGE = frozenset({"market", "limit", "stop", "stop_limit", "gtc", "ioc", "f
 # Abilities by venue; some differ between shares and coins, which have neither sessions nor auctions.
 VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "paper": frozenset(ABILITIES) - {"notional"},
-    "paper coins": frozenset(ABILITIES) - {"notional", "opg", "cls", "extended_hours"},
+    "paper coins": frozenset(ABILITIES) - {"notional", "opg", "cls"},
     "alpaca": frozenset(ABILITIES),
     "alpaca coins": frozenset({"market", "limit", "stop_limit", "gtc", "ioc", "fractional", "notional", "replace"}),
     "ccxt:binance": _EXCHANGE | {"limit_bracket", "pair"},

@@ -243,6 +243,9 @@ def test_the_exits_of_a_bracket_lie_on_both_sides(side: str, terms: Terms, *, is
 @pytest.mark.parametrize("broker, symbol, terms, is_taken", [
     ("paper", "X", Terms(take_profit=2, stop_loss=1), True),
     ("paper", "BTC/USD", Terms(trail=2), True),
+    ("paper", "BTC/USD", Terms(limit=2, extended_hours=True), True),
+    ("paper", "BTC/USD", Terms(time_in_force="opg"), False),
+    ("paper", "AAPL", Terms(time_in_force="cls"), True),
     ("alpaca", "AAPL", MARKET, True),
     ("alpaca", "BTC/USD", Terms(time_in_force="opg"), False),
     ("alpaca", "BTC/USD", Terms(take_profit=2, stop_loss=1), False),
