@@ -110,6 +110,12 @@ def test_a_part_of_one_cash_is_taken_once(ledger: Ledger, first: str, then: str)
     assert share.cash(Account(90_000.0, "USD", 160_000.0), then) == 20_000.0
 
 
+def test_a_bot_without_symbols_counts_in_the_accounts_currency(ledger: Ledger) -> None:
+    """It may trade shares that it finds itself."""
+    trade(ledger, "AAPL", "buy", 3.0, 10.0)
+    assert Share(Capital(amount=100.0), (), ledger).equity(DOLLARS, {"AAPL": 11.0}.__getitem__) == 103.0
+
+
 def test_without_a_share_the_accounts_worth_counts(ledger: Ledger) -> None:
     """The strategy says nothing of its own."""
     ledger.hold({"AAPL": 1.0})

@@ -52,7 +52,6 @@ class OrderChecks:
     def begin(self) -> None:
         """Become the checks of the bot's next run."""
         self._stale.clear()
-        self._judged = ""
 
     def needs_lock(self, side: str) -> bool:
         """Tell whether orders of a side must be decided on one after the other, since one counts for the next."""

@@ -24,7 +24,7 @@ PAIR = Terms(limit=110.0, stop_loss=90.0, is_pair=True)
 
 @dataclass
 class AMarket:
-    """A market with prices by symbol, which remembers the instants that it was asked for."""
+    """A market with prices by symbol, which remembers the instants that it was asked for; without a price it is down."""
 
     prices: dict[str, float] = field(default_factory=lambda: {COIN: 100.0, SHARE: 100.0})
     asked: list[datetime] = field(default_factory=list)
@@ -36,7 +36,9 @@ class AMarket:
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the price."""
-        self.asked.append(at)
+        self.asked.append(at.astimezone(UTC))
+        if symbol not in self.prices:
+            raise MarketError(symbol)
         return self.prices[symbol]
 
     def series(self, name: str, count: int, at: datetime) -> Series:
@@ -45,7 +47,7 @@ class AMarket:
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return what is known of the source."""
-        return self.told
+        return self.told if at.tzinfo else {}
 
 
 @dataclass

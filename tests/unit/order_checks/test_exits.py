@@ -34,6 +34,7 @@ def test_an_exit_takes_nothing_but_what_is_held(
 @pytest.mark.parametrize("symbol, held, wanted, sent", [
     (COIN, 2.0, 2.01, 2.0),  # half a per cent may have been kept as a fee
     (COIN, 2.0, 2.011, 2.011),
+    (COIN, 0.9, 0.904, 0.9),
     (SHARE, 2.0, 2.01, 2.01),  # never of shares
     (COIN, 2.0, 1.96, 2.0),  # what is left would be worth less than the smallest order
     (COIN, 2.0, 1.95, 1.95),
@@ -146,6 +147,17 @@ def test_what_others_hold_of_a_shared_account_is_not_sold(
         checks = desk.checks((symbol,), limits=SHORT)
         found = [judged(checks, side, quantity, symbol).order.is_exit for quantity in (sent, sent + 0.5)]
         assert found == [sent > 0, False]
+
+
+def test_of_less_than_one_no_more_is_sold_than_is_there(desk: Desk) -> None:
+    """Half a coin is held, and a quarter is there."""
+    desk.holds(0.5)
+    desk.broker.held = {COIN: 0.25}
+    account_facts.keep_differences(desk.ledger, {COIN: (0.5, 0.25)})
+    assert [judged(desk.checks(limits=SHORT), "sell", quantity).order.is_exit for quantity in (0.25, 0.5)] == [
+        True,
+        False,
+    ]
 
 
 def test_an_uncertain_purchase_puts_no_sale_in_doubt(desk: Desk) -> None:

@@ -122,6 +122,22 @@ def test_what_waits_keeps_its_cash(
     assert found.reason == told
 
 
+def test_cash_in_another_currency_than_the_accounts(desk: Desk) -> None:
+    """The share's amount is in the currency of the bot's symbols."""
+    desk.market.prices["ETH/EUR"] = 100.0
+    desk.waits("buy", 1.0, "ETH/EUR", terms=Terms(limit=40.0))
+    found = judged(desk.checks(("ETH/EUR",), capital=Capital(amount=100.0)), "buy", 1.0, "ETH/EUR")
+    assert found.reason == "capital: the order is worth 100.00, and 60.00 of the strategy's share is left"
+    desk.holds(1.0, "ETH/EUR")
+    assert desk.checks(("ETH/EUR",), capital=Capital(amount=300.0)).equity(NOW) == 300.0
+
+
+def test_limits_that_need_no_price_ask_for_none(desk: Desk) -> None:
+    """A market that is down stops no order that is not judged by its value."""
+    assert judged(desk.checks((SHARE,), limits=Limits(max_orders_per_day=1)), "buy", 1.0, "GONE").reason == ""
+    assert desk.market.asked == []
+
+
 def test_a_sale_needs_no_cash(desk: Desk) -> None:
     """The account is not even asked."""
     desk.broker.is_down = True
@@ -150,6 +166,29 @@ def test_a_loss_counts_from_the_days_first_look(desk: Desk, equity: float, reaso
     checks.record_opening_equity(NOW, NOW)
     assert judged(checks, "buy", 0.001).reason == reason
     assert checks.judge(Order("o", COIN, "buy", 0.001), NOW, NOW + DAY).reason == ""
+
+
+def test_the_days_first_look_sees_no_loss(desk: Desk) -> None:
+    """Also where an order is what looks first."""
+    assert judged(desk.checks(limits=Limits(max_daily_loss=0.5)), "buy", 1.0).reason == ""
+
+
+def test_a_shares_loss_is_that_of_its_positions(desk: Desk) -> None:
+    """At the prices of the slot, whatever others do on the account."""
+    limits, capital = Limits(max_daily_loss=10.0), Capital(amount=500.0)
+    desk.holds(1.0)
+    assert judged(desk.checks(limits=limits, capital=capital), "buy", 0.1).reason == ""
+    desk.market.prices[COIN] = 89.0
+    found = judged(desk.checks(limits=limits, capital=capital), "buy", 0.1)
+    assert found.reason == "max_daily_loss: 11.00 was lost today, and 10.00 is allowed"
+    assert set(desk.market.asked) == {NOW}
+
+
+def test_a_market_that_is_down_is_asked_again(desk: Desk) -> None:
+    """What is held cannot be valued now: the day's first look is taken by the next run."""
+    desk.holds(1.0, "GONE/USDT")
+    desk.checks(limits=Limits(max_daily_loss=1.0), capital=Capital(amount=500.0)).record_opening_equity(NOW, NOW)
+    assert desk.market.asked == [NOW]
 
 
 def test_an_account_that_cannot_be_looked_at_is_asked_again(desk: Desk) -> None:

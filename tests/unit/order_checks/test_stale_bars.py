@@ -1,6 +1,6 @@
 """Bars that are older than they should be: said, and no ground for new exposure."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -41,6 +41,15 @@ def test_stale_bars_are_told_and_stop_new_exposure(desk: Desk) -> None:
     bought, sold = judged(checks, "buy", 1.0), judged(checks, "sell", 1.0)
     assert (bought.reason, bought.told) == (reason, {})
     assert (sold.reason, sold.told) == ("", {"stale": reason})
+
+
+def test_bars_of_a_share_are_not_stale_at_the_weekend(desk: Desk) -> None:
+    """The newest is that of Friday's close; a coin's would be."""
+    saturday, close = datetime(2026, 11, 21, 15, 0, tzinfo=UTC), datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
+    bars = Bars([Bar(close, 1.0, 1.0, 1.0, 1.0, 1.0)])
+    checks = desk.checks((SHARE, COIN), market="alpaca")
+    assert checks.stale(SHARE, "15m", bars, saturday) is None
+    assert checks.stale(COIN, "15m", bars, saturday) is not None
 
 
 def test_newer_bars_end_it(desk: Desk) -> None:

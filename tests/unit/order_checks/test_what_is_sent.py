@@ -10,7 +10,7 @@ from openbell.order_terms import MARKET, Terms
 from openbell.trading.brokers import Order
 from openbell.trading.order_checks import Judged
 from openbell.trading.order_size import SizeRules
-from tests.unit.order_checks.desk import BRACKET, COIN, NOW, SHARE, SHORT, Desk, judged
+from tests.unit.order_checks.desk import BRACKET, COIN, NOW, SHARE, SHORT, ABroker, Desk, judged
 
 
 @pytest.mark.parametrize("terms, side, limit", [
@@ -58,6 +58,18 @@ def test_what_a_venue_cannot_do_is_not_sent(
     assert found.order == Order("ob-1", symbol, "buy", quantity, terms=terms)
     assert found.reason.startswith(reason)
     assert bool(found.reason) is (found.told == {}) is bool(reason)
+
+
+def test_a_broker_that_says_nothing_takes_market_orders(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the user's own need not say what it can do."""
+    monkeypatch.delattr(ABroker, "abilities")
+    del desk.broker.abilities
+    desk.waits("buy", 2.0, named="ob-9")
+    record = desk.ledger.order("ob-9")
+    assert record is not None
+    assert judged(desk.checks(), "buy", 1.0).reason == ""
+    assert judged(desk.checks(), "buy", 1.0, terms=Terms(limit=1.0)).reason.startswith("own takes no limit orders")
+    assert desk.checks().replaced(record, 3.0, MARKET, NOW, NOW).reason.startswith("own cannot change an order")
 
 
 @pytest.mark.parametrize("broker, symbol, side, terms, held, value", [
