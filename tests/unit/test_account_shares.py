@@ -81,6 +81,8 @@ def test_what_was_told_long_ago_is_not_known(tmp_path: Path) -> None:
     for name in NAMES:
         publish(tmp_path, name, {})
     accounts.step(NOW)
+    for edge in (NOW - account_shares.CURRENT, NOW + account_shares.CURRENT):
+        assert others(tmp_path, "one", edge) == [{}, {}]
     late = NOW + account_shares.CURRENT + timedelta(seconds=1)
     assert others(tmp_path, "one", late) is None
     assert others(tmp_path, "one", NOW - account_shares.CURRENT - timedelta(seconds=1)) is None
@@ -90,6 +92,7 @@ def test_what_was_told_long_ago_is_not_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", [
     "", "[]", "{}", '{"held": 3}', '{"held": {"AAPL": 3}}', '{"held": {"AAPL": [1, NaN]}}', '{"held": {"AAPL": [1, "2"]}}',
+    '{"held": {"AAPL": [1, 1e999]}}', '{"held": {"AAPL": [-1e999, 1]}}',
 ])  # fmt: skip
 def test_what_a_strategy_says_may_be_anything(tmp_path: Path, text: str) -> None:
     """It is nothing that others could reckon with."""
@@ -105,3 +108,13 @@ def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
     written = (tmp_path / "journal" / "one" / account_shares.FILE).stat().st_ino
     publish(tmp_path, "one", {"AAPL": (1.0, 2.0)})
     assert (tmp_path / "journal" / "one" / account_shares.FILE).stat().st_ino == written
+
+
+def test_while_one_cannot_be_read_none_is_known(tmp_path: Path) -> None:
+    """A part of what others hold would make a difference of the rest."""
+    (tmp_path / "control" / "one").mkdir(parents=True)
+    told = f'{{"at": "{NOW:%Y-%m-%dT%H:%M:%S}.000Z", "others": [{{"AAPL": [1, 2]}}, 3]}}'
+    (tmp_path / "control" / "one" / account_shares.OTHERS).write_text(told)
+    assert others(tmp_path, "one") is None
+    (tmp_path / "control" / "one" / account_shares.OTHERS).write_text(told.replace(", 3]", "]"))
+    assert others(tmp_path, "one") == [{"AAPL": (1.0, 2.0)}]

@@ -20,6 +20,7 @@ from tests.unit.reconciliation.desk import NOW, Desk, intend
     (2.0, 5.1, (-1.0, 3.0), True),
     (2.0, 1.0, (-1.0, 3.0), False),
     (2.0, 0.9, (-1.0, 3.0), True),
+    (0.0, 1_000.0009, (0.0, 1_000.0), False),
 ])  # fmt: skip
 def test_what_is_the_same_quantity(ours: float, theirs: float, waiting: tuple[float, float], *, differs: bool) -> None:
     """Brokers round, and open orders may have filled."""
@@ -109,6 +110,7 @@ def test_a_position_that_comes_or_goes_between_the_questions(
     ([{"AAPL": (3.0, 3.0)}], 3.0, []),  # we hold none of it, and another strategy does
     ([{"AAPL": (3.0, 3.0)}], 4.0, [("AAPL", 3.0, (3.0,))]),
     ([{"AAPL": (2.0, 4.0)}], 4.5, [("AAPL", 2.0, (3.0,))]),
+    ([{"AAPL": (3.0, 3.0)}, {"IBM": (9.0, 9.0)}], 4.0, [("AAPL", 3.0, (3.0, 0.0))]),
     ([{"IBM": (3.0, 3.0)}], 0.0, []),  # what is neither ours nor our symbol
 ])  # fmt: skip
 def test_what_others_hold_of_our_symbols(
@@ -123,8 +125,34 @@ def test_what_others_hold_of_our_symbols(
     assert [(one.symbol, one.ours, one.others) for one in found] == expected
 
 
+def test_our_orders_and_those_of_others_may_all_have_filled(desk: Desk) -> None:
+    """Two are ours, three more may be; others have three or four."""
+    desk.ledger.hold({"AAPL": 2.0})
+    intend(desk.ledger, "buy", "buy", 3.0)
+    for theirs, differs in ((5.0, False), (9.0, False), (9.5, True), (4.5, True)):
+        desk.broker.held = {"AAPL": theirs}
+        found = differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: [{"AAPL": (3.0, 4.0)}])
+        assert bool(found) is differs
+
+
 def test_our_position_in_anothers_symbol_counts(desk: Desk) -> None:
     """A symbol that the manifest names no more, of which we still hold some."""
     desk.ledger.hold({"OLD": 2.0})
     desk.broker.held = {"OLD": 5.0}
     assert differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: [{"OLD": (3.0, 3.0)}]) == []
+
+
+def test_a_fill_between_the_questions_of_an_order_that_waits_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three more may have been bought beside what has filled meanwhile."""
+    intend(desk.ledger, "buy", "buy", 3.0)
+    for theirs, differs in ((2.0, False), (6.0, False), (6.5, True), (1.5, True)):
+        answers = [{"AAPL": 2.0}, {"AAPL": 3.0}] * 2
+        monkeypatch.setattr(desk.ledger, "holdings", lambda told=answers: told.pop(0))
+        desk.broker.held = {"AAPL": theirs}
+        assert bool(differences(desk.broker, desk.ledger, ["AAPL"], NOW)) is differs
+
+
+def test_what_is_held_without_an_order_that_waits_is_certain(desk: Desk) -> None:
+    """No order can change it."""
+    desk.ledger.hold({"AAPL": 2.0})
+    assert reconciliation.holdings(desk.ledger) == {"AAPL": (2.0, 2.0)}

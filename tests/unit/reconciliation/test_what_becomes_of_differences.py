@@ -81,6 +81,16 @@ def test_a_fee_is_of_our_own_part(desk: Desk, theirs: float, *, is_fee: bool) ->
     assert desk.ledger.holdings() == {"BTC/USD": pytest.approx(theirs if is_fee else 100.0)}
 
 
+def test_a_fee_is_told_after_the_boots_first_line(desk: Desk) -> None:
+    """Nothing differs before and after it: the line says what was taken off."""
+    desk.ledger.hold({"BTC/USD": 200.0})
+    desk.broker.held = {"BTC/USD": 200.0}
+    desk.look(["BTC/USD"])
+    desk.broker.held = {"BTC/USD": 199.5}
+    desk.look(["BTC/USD"], NOW + timedelta(minutes=1))
+    assert ["fees" in line for line in desk.lines()] == [False, True]
+
+
 def test_dividends_are_told(desk: Desk) -> None:
     """Also where nothing differs and the boot has told so already."""
     desk.look()
@@ -137,6 +147,9 @@ def test_how_long_a_second_look_waits(desk: Desk, monkeypatch: pytest.MonkeyPatc
     others: list[account_shares.Shares] = []
     ask = (lambda: others) if shared else None
     differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=ask)
+    if shared:
+        desk.broker.held = {"AAPL": 2.0}
+        differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: [{"AAPL": (2.0, 2.0)}])
     assert waited == []
     desk.broker.held = {"AAPL": 1.0}
     differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=ask)
@@ -163,6 +176,19 @@ def test_what_is_adopted(desk: Desk) -> None:
     position = desk.ledger.position("b", "AAPL")
     assert (position.quantity, position.since) == (Decimal("7.0"), later)
     assert account_facts.differences(desk.ledger) == {}
+
+
+def test_an_order_that_the_broker_finds_after_all_is_not_given_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer came between two questions: what it bought is in the books as its own."""
+    intend(desk.ledger, "ob-1", "buy", 1.0, status="uncertain")
+    found = PlacedOrder("o", "ob-1", "AAPL", "buy", 1.0, "filled", 1.0, 5.0, NOW, "")
+    answers = [None, found, found]
+    monkeypatch.setattr(desk.broker, "find", lambda name: answers.pop(0) if name == "ob-1" else None)
+    desk.broker.held = {"AAPL": 1.0}
+    assert adopt(desk.broker, desk.ledger, ["AAPL"], NOW) == []
+    order = desk.ledger.order("ob-1")
+    assert order is not None
+    assert (order.status, order.reason) == ("filled", "")
 
 
 def test_what_is_adopted_where_nothing_was_held_begins_then(desk: Desk) -> None:
