@@ -17,6 +17,7 @@ from openbell.backtest import comparison, sweep
 from openbell.backtest.asked import UsageError
 from openbell.backtest.comparison import Decided, Row, Runs, Summary
 from openbell.backtest.engine import Setup, bots_of, market_of
+from openbell.backtest.worker import WorkerEndedError
 from openbell.journal import Event, read, since
 from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         events = [event for _, event in read(options.journal) if event is not None]
         live = _live(options.strategy, events)
         past = _backtest(manifest, folder, options.prices, events, live)
-    except (ManifestError, loader.StrategyImportError, MarketError, UsageError, OSError) as error:
+    except (ManifestError, loader.StrategyImportError, MarketError, UsageError, WorkerEndedError, OSError) as error:
         print(f"openbell compare: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     rows = comparison.compare(live, past)

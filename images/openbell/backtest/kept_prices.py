@@ -37,16 +37,16 @@ class KeptBars(Sequence[Bar]):
     """The bars of columns. Those around the newest one that was asked for are kept as objects."""
 
     def __init__(self, columns: Columns) -> None:
-        self._columns = columns
+        self.columns = columns
         self._begin = 0
         self._made: tuple[Bar, ...] = ()
 
     def instants(self) -> "Instants":
         """Return when each bar closed."""
-        return Instants(self._columns.closed)
+        return Instants(self.columns.closed)
 
     def __len__(self) -> int:
-        return len(self._columns.closed)
+        return len(self.columns.closed)
 
     @overload
     def __getitem__(self, index: int) -> Bar: ...
@@ -64,15 +64,15 @@ class KeptBars(Sequence[Bar]):
 
     def __iter__(self) -> Iterator[Bar]:
         for begin in range(0, len(self), BLOCK):
-            yield from self._columns.bars(begin, min(begin + BLOCK, len(self)))
+            yield from self.columns.bars(begin, min(begin + BLOCK, len(self)))
 
     def _between(self, begin: int, end: int) -> tuple[Bar, ...]:
         if begin < self._begin or end > self._begin + len(self._made):
             if end - begin > BLOCK:
-                return tuple(self._columns.bars(begin, end))
+                return tuple(self.columns.bars(begin, end))
             # What a run looks back on stays in reach of the next ones.
             self._begin = max(0, begin - BLOCK // 4)
-            self._made = self._columns.bars(self._begin, min(end + BLOCK, len(self)))
+            self._made = self.columns.bars(self._begin, min(end + BLOCK, len(self)))
         return self._made[begin - self._begin : end - self._begin]
 
 
@@ -143,7 +143,7 @@ def _within_sessions(columns: Columns, hours: SessionHours) -> Columns:
             spans.append((first, end))
         begin = end
         day += DAY
-    if spans and spans == [(0, len(columns.closed))]:
+    if sum(end - first for first, end in spans) == len(columns.closed):
         return columns
     kept: list[Sequence[float]] = []
     for column, kind in zip(columns, "qddddd", strict=True):

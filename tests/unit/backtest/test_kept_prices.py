@@ -8,6 +8,7 @@ import pytest
 
 from openbell.backtest import price_files
 from openbell.backtest.kept_history import KeptHistory
+from openbell.backtest.kept_prices import KeptBars
 from openbell.backtest.past import PastMarket, SymbolPrices, load
 from openbell.backtest.session_hours import SessionHours
 from openbell.trading.markets import Bar, MarketError
@@ -69,6 +70,20 @@ def test_days_open_with_their_session(tmp_path: Path) -> None:
     opening, closing = HOURS.of(date(2012, 3, 6))
     assert [market.price("X", at) for at in (opening - QUARTER, opening, closing)] == [16, 16, 17]
     assert market.bars("X", "1d", 5, closing) == tuple(days[:2])
+
+
+def test_what_is_within_the_sessions_stays_in_its_files(tmp_path: Path) -> None:
+    """Millions of bars are mapped into memory, and not copied, unless some of them do not count."""
+    outside = quarters(3)
+    inside = [bar for bar in outside if HOURS.is_within(bar.timestamp - QUARTER)]
+    for symbol, bars in (("X", inside), ("Y", outside)):
+        KeptHistory(tmp_path).append(symbol, "15m", bars)
+    kept, copied = (load({symbol: "XNYS"}, tmp_path)[symbol].all_bars for symbol in ("X", "Y"))
+    assert isinstance(kept, KeptBars)
+    assert isinstance(copied, KeptBars)
+    assert isinstance(kept.columns.closed, memoryview)
+    assert not isinstance(copied.columns.closed, memoryview)
+    assert tuple(kept) == tuple(copied)
 
 
 def test_the_shortest_timeframe_is_taken(tmp_path: Path) -> None:
