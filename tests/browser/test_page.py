@@ -336,6 +336,28 @@ def test_a_phone_shows_one_part_at_a_time(browser: Browser, supervisor: Supervis
         assert reader.violations() == []
         page.goto(f"{supervisor.page}/strategies/basket?bot=basket-3#details")
         expect(page.locator("#details").get_by_role("button", name="Pause")).to_be_visible()
+        page = reader.open("/money?range=day")
+        expect(page.locator("#equity")).to_be_visible()
+        expect(page.locator("#positions")).to_be_hidden()
+        page.get_by_role("navigation", name="Parts of this page").get_by_role("link", name="Positions").tap()
+        expect(page.locator("#positions")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollHeight") < 3500
+
+
+def test_a_phone_shows_a_year_as_weeks(browser: Browser, supervisor: Supervisor) -> None:
+    """Each month is a block of seven days in a row, Monday first, each with its number; nothing lies beside the window."""
+    with Reader(browser, supervisor, PHONE) as reader:
+        page = reader.open("/strategies/basket/bots/basket-3/year?year=2026")
+        days = page.locator(".year tbody tr").first.locator("td")
+        boxes = [
+            days.nth(number).bounding_box() for number in (0, 3, 4, 30)
+        ]  # Thursday 1, Sunday 4, Monday 5, Saturday 31
+        first, sunday, monday, last = (box for box in boxes if box is not None)
+        assert monday["y"] > sunday["y"] == first["y"]
+        assert monday["x"] < first["x"] < sunday["x"]
+        assert last["x"] < sunday["x"]
+        assert sunday["x"] + sunday["width"] <= 390
+        assert reader.violations() == []
 
 
 def test_it_works_without_scripts(browser: Browser, supervisor: Supervisor) -> None:
