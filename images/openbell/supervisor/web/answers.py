@@ -37,6 +37,7 @@ from openbell.supervisor.web.audit import AuditEntry
 from openbell.supervisor.web.comparisons import ComparedDecision
 from openbell.supervisor.web.labels import advice, kind_of
 from openbell.supervisor.web.money_page import Exposure, Position
+from openbell.supervisor.web.overview_page import Total, totals
 from openbell.supervisor.web.run_page import RunPage
 from openbell.supervisor.web.timeline_page import Band, Lane, Stretch
 from openbell.supervisor.web.trades import Trade
@@ -105,6 +106,12 @@ WORTH = Answer(
     Worth,
     "timestamp=at currency equity today week start started_at",
     description="An account, and its gain since the day began, the week began, and since its first record",
+)
+TOTAL = Answer(
+    "Total",
+    Total,
+    "currency equity today week start",
+    description="What all accounts of one currency are worth, and have gained",
 )
 UPTIME = Answer(
     "Uptime",
@@ -274,6 +281,7 @@ def status(snapshot: Snapshot, headline: str, now: datetime, *, read_only: bool)
         "headline": headline,
         "read_only": read_only,
         "deployment": json_value(snapshot.deployment),
+        "totals": [TOTAL.json(one) for one in totals(snapshot.strategies)],
         "conditions": [CONDITION.json(one) for one in snapshot.conditions],
     }
     strategies = (_encoded(STRATEGY.json(view, bots=bots_of(view))) for view in snapshot.strategies)

@@ -47,6 +47,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "headline": TEXT,
             "read_only": {**_FLAG, "description": "no token is set: nothing can be changed"},
             "deployment": or_null(reference("Deployment")),
+            "totals": list_of(reference("Total")),
             "conditions": list_of(reference("Condition")),
             "strategies": list_of(reference("Strategy")),
         }

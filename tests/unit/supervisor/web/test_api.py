@@ -13,6 +13,7 @@ def test_the_api_says_the_same_as_the_page(client: Client) -> None:
     answer = client.ask("/api/status").json()
     assert (answer["ok"], answer["headline"], answer["now"]) == (False, "1 bot down: pulse", "2026-11-20T12:03:25.000Z")
     assert (answer["read_only"], answer["deployment"]) == (False, None)
+    assert [(one["currency"], one["equity"]) for one in answer["totals"]] == [("USD", 100_000.0)]
     (strategy,) = answer["strategies"]
     assert (strategy["name"], strategy["timezone"], strategy["status"], strategy["release"]) == (
         "pulse",
