@@ -28,6 +28,7 @@ def environment(folder: Path) -> jinja2.Environment:
         about=labels.about,
         advice=labels.advice,
         amount=labels.amount,
+        cells=cells,
         charts=charts,
         clock=clock,
         dated=dated,
@@ -45,8 +46,6 @@ def environment(folder: Path) -> jinja2.Environment:
         order_state=labels.order_state,
         orders_banner=labels.orders_banner,
         percent=labels.percent,
-        manual=MANUAL,
-        slot_title=labels.slot_title,
         snoozes=labels.SNOOZES,
         spark=spark,
         span=span,
@@ -65,6 +64,16 @@ def coded(text: str) -> Markup:
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
     )
+
+
+def cells(bot: BotView, timezone: str) -> Markup:
+    """Return the cells of a bot's strip of slots, oldest first. Not a template: a page has a thousand of them."""
+    found = []
+    for slot in reversed(bot.cells):
+        kind = f"{slot.outcome or 'open'}{' late' if slot.late else ''}{' manual' if slot.reason == MANUAL else ''}"
+        title = escape(labels.slot_title(slot, timezone))
+        found.append(f'<i class="{kind}" title="{title}">{labels.MARKS[slot.outcome or ""]}</i>')
+    return Markup("".join(found))  # noqa: S704 - outcomes and marks are ours, and the title is escaped
 
 
 def spark(bot: BotView) -> str:
