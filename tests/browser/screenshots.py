@@ -36,7 +36,9 @@ VIEWS = {
 }
 # The pictures of the documentation: what they show, how, and how large.
 DOCS: Mapping[str, tuple[str, str, tuple[int, int]]] = {
-    "status-page.png": ("overview", "light", (1180, 780)),
+    "status-page.png": ("overview", "light", (1280, 800)),
+    "money.png": ("money", "light", (1180, 780)),
+    "phone.png": ("overview", "phone-dark", (390, 844)),
     "timeline.png": ("timeline", "dark", (1180, 440)),
 }
 
@@ -55,6 +57,7 @@ def main() -> None:
         demo = Picture(Path(scratch) / "demo", datetime.now(UTC))
         shutil.rmtree(demo.strategies / "broken")
         supervisor = Supervisor(demo.root, token="a-token-for-the-pictures")
+        supervisor.environment["OPENBELL_ALERT_URLS"] = "json://127.0.0.1:9"  # a channel, where no one listens
         state = demo.root / f"state-{supervisor.port}"
         demo_year.fill(demo, state)
         with Beating(demo), supervisor, sync_playwright() as playwright:
