@@ -9,6 +9,7 @@ from openbell.manifest import Bot
 from openbell.runner.active import Active
 from openbell.runner.decide import Skip, decide
 from openbell.runner.runs import Runs
+from openbell.runner.slot_job import SlotJob
 from openbell.runner.slot_progress import SlotProgress
 from openbell.runner.unwritten import Unwritten
 from openbell.slots import count_slots, last_slot, next_slot
@@ -49,9 +50,10 @@ class DueSlots:
             claim = Claim(bot.id, decision.run, self._runs.id_of(bot, decision.run), 1, self._trigger, now)
             self._runs.queue(claim, bot)
 
-    def queue_ahead(self, bot: Bot, slot: datetime, due: datetime) -> bool:
+    def queue_ahead(self, job: SlotJob) -> bool:
         """Queue the run of a slot that is due in a moment; False if there is more to decide when it is there."""
-        if self._runs.of(bot.id) is not None:
+        bot, slot, due = job.bot, job.slot, job.due()
+        if slot is None or self._runs.of(bot.id) is not None:
             return False
         pause = self._control.paused(bot.id)
         decision = decide(bot, self._progress.decided[bot.id], due, busy=False, pause=pause)

@@ -4,9 +4,7 @@
 Nothing here runs strategy code, and nothing here waits.
 """
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -15,7 +13,7 @@ import schedule
 from openbell import heartbeat
 from openbell.ledger import Claim
 from openbell.manifest import Bot, Manifest
-from openbell.runner import orphans, output
+from openbell.runner import orphans
 from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.due_slots import DueSlots
@@ -27,10 +25,10 @@ from openbell.runner.slot_job import SlotJob
 from openbell.runner.slot_progress import SlotProgress
 from openbell.runner.streams import Streams
 from openbell.runner.unwritten import Unwritten
+from openbell.runner.write_trouble import WriteTrouble
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
 RUN_UP = 0.002  # seconds before a slot at which the loop wakes once: code and data get into the processor's caches
-HOLD_OFF = 1.0  # seconds before what could not be written is tried again
 
 
 class Loop:
@@ -60,8 +58,7 @@ class Loop:
         self._moved_pauses = MovedPauses(self._bots, services.control)
         self._own_days = services.control.own_days()
         self._beat_at = float("-inf")
-        self._hold_until = float("-inf")
-        self._trouble_told_at = float("-inf")
+        self._trouble = WriteTrouble(manifest.name)
         self._wall, self._steady = clock.now(), clock.elapsed()
         self.draining = False
 
@@ -102,21 +99,18 @@ class Loop:
         self._wall, self._steady = now, steady
         if abs(step) > CLOCK_STEP:
             self._clock_stepped(now, step)
-        if not self.draining and steady >= self._hold_until:
-            with self._writing(steady):
+        if not self.draining and steady >= self._trouble.until:
+            with self._trouble.caught(steady):
                 self._runs.begin(steady)
         self._runs.watch(steady)
         self._flattening.tend(steady)
         if self._own_days.reload():
             self._reschedule()
-        if not self.draining and self._next_due is not None and now >= self._next_due:
-            self._timetable.run_pending()
-            self._find_next_due()
-        if not self.draining:
-            self._queue_ahead(now)
         if self.draining:
             self._streams.stop(steady)
-        with self._writing(steady):
+        else:
+            self._queue_due(now)
+        with self._trouble.caught(steady):
             self._write(now, steady)
         if self._arming is not None:
             now = self._clock.now()
@@ -124,7 +118,7 @@ class Loop:
         return self._idle()
 
     def _write(self, now: datetime, steady: float) -> None:
-        if steady < self._hold_until:
+        if steady < self._trouble.until:
             return
         self._progress.write_set_back()
         self._moved_pauses.write()
@@ -139,13 +133,6 @@ class Loop:
         self._unwritten.write_refusals(now)
         self._beat(now, steady)
 
-    @contextmanager
-    def _writing(self, steady: float) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            self._cannot_write(error, steady)
-
     def _start(self, now: datetime, steady: float) -> None:
         if self.draining:
             return
@@ -156,10 +143,7 @@ class Loop:
     def finish(self, reason: str) -> None:
         """Account for what came due while draining, and say that the loop ends."""
         now = self._clock.now()
-        if self._follower is not None:
-            self._follower.end()
-        if self._arming is not None:
-            self._arming.end()
+        self._end_side_processes()
         self._due_slots.pass_over_late(now)
         self._due_slots.pass_over_rest(now)
         self._unwritten.write_refusals(now)
@@ -171,31 +155,33 @@ class Loop:
 
     def abandon(self) -> None:
         """End every process of this loop at once, and write nothing: the strategy is owned by another, or soon may be."""
+        self._end_side_processes()
+        self._flattening.end()
+        self._runs.kill()
+        orphans.end()
+
+    def _end_side_processes(self) -> None:
+        """End the processes that follow orders and that wait for slots."""
         if self._follower is not None:
             self._follower.end()
         if self._arming is not None:
             self._arming.end()
-        self._flattening.end()
-        self._runs.kill()
-        orphans.end()
 
     # Deciding
 
     def _due(self, bot: Bot) -> None:
         self._due_slots.queue(bot, self._clock.now())
 
-    def _queue_ahead(self, now: datetime) -> None:
-        """Queue the runs that are due in a moment and whose processes wait, so that at the slot they only have to begin."""
-        if self._arming is None:
-            return
-        taken = [
-            job
-            for job in self._arming.about_to_begin(now)
-            if job.slot is not None and self._due_slots.queue_ahead(job.bot, job.slot, job.due())
-        ]
-        for job in taken:
+    def _queue_due(self, now: datetime) -> None:
+        """Queue what is due, and what is in a moment and has its process: at the slot that only has to begin."""
+        if self._next_due is not None and now >= self._next_due:
+            self._timetable.run_pending()
+            self._find_next_due()
+        jobs = self._arming.about_to_begin(now) if self._arming is not None else []
+        queued = [job for job in jobs if self._due_slots.queue_ahead(job)]
+        for job in queued:
             job.reschedule()
-        if taken:
+        if queued:
             self._find_next_due()
 
     def _next_moment(self, now: datetime) -> datetime | None:
@@ -252,22 +238,13 @@ class Loop:
             heartbeat.write(folder, beat)
             self._beat_at = steady
 
-    def _cannot_write(self, error: Exception, steady: float) -> None:
-        """No heartbeat, no claim: no trade. Say so where it can still be read, and try again soon."""
-        self._hold_until = steady + HOLD_OFF
-        if steady - self._trouble_told_at >= 30:
-            self._trouble_told_at = steady
-            output.say(
-                f"{self._manifest.name}: cannot write ({error}); no run starts until journal and state can be written again"
-            )
-
     def _idle(self) -> float:
         now, steady = self._clock.now(), self._clock.elapsed()
         waits = [LONGEST_WAIT]
         if self.is_drained:
             return 0.0  # nothing to wait for any more
-        if steady < self._hold_until:
-            return min(LONGEST_WAIT, self._hold_until - steady)
+        if steady < self._trouble.until:
+            return min(LONGEST_WAIT, self._trouble.until - steady)
         if not self.draining and (moment := self._next_moment(now)) is not None:
             left = (moment - now).total_seconds()
             waits.append(left - RUN_UP if left > 2 * RUN_UP else left)

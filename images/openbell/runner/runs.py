@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 
-from openbell import heartbeat
 from openbell.control import Control, Request
 from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
@@ -13,13 +12,12 @@ from openbell.manifest import Bot, Manifest
 from openbell.runner.active import Active, milliseconds
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.clock import Clock
-from openbell.runner.processes import Ending, Launcher, RunProcess
+from openbell.runner.processes import Ending, Launcher
 from openbell.runner.report import Failure
 from openbell.runner.run_ends import RunEnds
+from openbell.runner.run_watch import STACK_WAIT, STOP_WAIT, watch
 
-STOP_WAIT = 10.0  # seconds that a stream is given to end by itself
 KILLED_WAIT = 0.002  # seconds between two looks at whether a killed process has ended
-STACK_WAIT = 0.5  # seconds that a hung run is given to dump its stack
 
 
 class Runs:
@@ -115,37 +113,8 @@ class Runs:
     def watch(self, steady: float) -> None:
         """See which attempts have ended, and end those that take too long."""
         for active in self._active.values():
-            process = active.process
-            if process is None:
-                continue
-            if active.bot.is_stream:
-                self._watch_stream(active, process, steady)
-            if (
-                active.asked_stack_at is not None
-                and steady >= active.asked_stack_at + STACK_WAIT
-                and active.stack is None
-            ):
-                active.stack = process.stack()
-                process.kill()
-            ending = process.poll()
-            if ending is not None:
-                active.process = None
-                if active.stack is not None:
-                    ending = Ending(Failure(active.timeout_text, active.stack))
-                elif active.asked_to_stop_at is not None:
-                    ending = Ending(None)  # however it ended: it was to
-                active.ending = ending
-                active.duration = steady - active.started_at
-            elif active.asked_stack_at is None and steady >= active.times_out_at:
-                active.asked_stack_at = steady
-                process.ask_stack()
-
-    def _watch_stream(self, active: Active, process: RunProcess, steady: float) -> None:
-        newest = heartbeat.stream_beat(self._journal.folder, active.bot.id)
-        if newest != active.beat:
-            active.beat, active.beat_at = newest, steady
-        if active.asked_to_stop_at is not None and steady >= active.asked_to_stop_at + STOP_WAIT:
-            process.kill()
+            if active.process is not None:
+                watch(active, active.process, steady, self._journal.folder)
 
     def stop_stream(self, bot_id: str, steady: float) -> None:
         """Ask the bot's stream to end, once; it is killed if it does not."""
