@@ -280,6 +280,8 @@ class Service:
             return None
         if failed:
             return None
+        if self._watch.is_slot_overdue:
+            self._alerts.get_ready()
         self._progress = time.monotonic()
         _log_headline(before, self._watch.snapshot)
         if self._watch.passed_over != passed_over:

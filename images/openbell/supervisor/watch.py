@@ -22,7 +22,7 @@ from openbell.supervisor.health.watch_gaps import WatchGaps
 from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
-from openbell.supervisor.ingest.slot_ledger import LAST_LINE, SlotLedger
+from openbell.supervisor.ingest.slot_ledger import LAST_LINE, WRITE_MARGIN, SlotLedger
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.shared_accounts import SharedAccounts
 from openbell.supervisor.store import freed_memory, retention
@@ -64,6 +64,7 @@ class Watch:
         """hosts: returns what is known of the database that hosts share, and of them."""
         self._hosts = hosts
         self.snapshot: Snapshot | None = None  # None until the journals have been read once
+        self.is_slot_overdue = False  # a slot is about to be missed: only the line of a late start could still come
         self.passed_over = 0  # lines of the journals that could not be read or understood
         # Seconds that our clock is ahead of another machine's, as the dead-man ping measures it.
         self.clock_skew_s: float | None = None
@@ -251,12 +252,10 @@ class Watch:
         waits = [LONGEST_WAIT_WATCHING if is_notified else LONGEST_WAIT]
         if self._sweep is not None:
             waits.append(SLICE_PAUSE)
-        waits += [
-            (at - now).total_seconds()
-            for monitor in state.monitors
-            if (at := monitor.next_check) is not None and at > now
-        ]
-        return min(waits)
+        starts = [monitor.next_overdue for monitor in state.monitors if monitor.next_overdue is not None]
+        checks = [monitor.next_check for monitor in state.monitors if monitor.next_check is not None]
+        self.is_slot_overdue = any(at <= now < at + WRITE_MARGIN for at in starts)
+        return min(waits + [(at - now).total_seconds() for at in (*starts, *checks) if at > now])
 
 
 def _strategy_of(error: ManifestError) -> str:

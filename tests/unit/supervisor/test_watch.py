@@ -107,6 +107,21 @@ def test_the_next_deadline_is_met_exactly(started: World) -> None:
     assert started.bot().condition == "missed"
 
 
+def test_a_slot_that_is_about_to_be_missed_is_known_before(started: World) -> None:
+    """A second before its deadline, so that what sends the alert can start meanwhile; a bot that misses again has its alert."""
+    started.now = started.slot("12:01") + timedelta(seconds=19.7)
+    started.beat()
+    assert started.watch.step(started.now) == pytest.approx(0.3)
+    assert not started.watch.is_slot_overdue
+    started.now += timedelta(seconds=0.3)
+    started.watch.step(started.now)
+    assert started.watch.is_slot_overdue
+    started.at("12:01:22")
+    assert not started.watch.is_slot_overdue
+    started.at("12:02:20")
+    assert not started.watch.is_slot_overdue
+
+
 def test_late_is_not_yet_wrong(started: World) -> None:
     """Within its grace a slot that has not started is late, and all is still well."""
     snapshot = started.at("12:01:10")

@@ -11,7 +11,7 @@ from openbell.supervisor.alerts.settings import AlertSettings
 # How long a new incident collects members before its first message: until none has joined for the first time span, at
 # most for the second. Missed deadlines come at the same moment; the heartbeats of loops that die together differ by
 # five seconds.
-QUICK = (timedelta(milliseconds=150), timedelta(milliseconds=400))
+QUICK = (timedelta(milliseconds=100), timedelta(milliseconds=400))
 SLOW = (timedelta(seconds=5.5), timedelta(seconds=12))
 DEADLINES = frozenset({"missed", "timed_out", "hung", "stale_data", "volume_full", "store_failed", "not_written"})
 

@@ -140,9 +140,10 @@ class SenderClient:
             return self._control
         self._end()
         self._control, theirs = socket.socketpair()
+        known = sorted(set(self.modules.values()))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "openbell.supervisor.alerts.sender_process", f"{self._idle:g}"],
+                [sys.executable, "-m", "openbell.supervisor.alerts.sender_process", f"{self._idle:g}", *known],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,  # our own output is JSON lines; its answers come over sockets
                 env={name: os.environ[name] for name in PASSED if name in os.environ},

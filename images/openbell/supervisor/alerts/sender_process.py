@@ -33,8 +33,10 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     control = socket.socket(fileno=os.dup(0))
     control.settimeout(float(sys.argv[1]))  # so long without a request, and it ends
-    import apprise  # noqa: F401, PLC0415 - loaded once, shared by all children
+    import apprise  # noqa: F401, PLC0415 - loaded once, shared by all children, as the plugins are that are known
 
+    for module in sys.argv[2:]:
+        importlib.import_module(module)
     while True:
         try:
             word, descriptors, _, _ = socket.recv_fds(control, 16, 1)

@@ -78,6 +78,11 @@ class AlertService:
         self._canary.close()
         self._alert_store.close()
 
+    def get_ready(self) -> None:
+        """Start what sends, since a message is likely within a second or two."""
+        if self.settings.channels:
+            self._sender.warm()
+
     def process(self, snapshot: Snapshot | None, now: datetime) -> float | None:
         """Store the alerts of a snapshot; return the seconds until the next call at the latest, None if there is no hurry.
 
@@ -95,7 +100,7 @@ class AlertService:
         if wait is not None and self.settings.channels:
             self._workers.wake()
             if 0 < wait < 1:
-                self._sender.warm()
+                self.get_ready()
         return min((one for one in (wait, canary_wait, digest_wait) if one is not None), default=None)
 
     # Digests

@@ -48,6 +48,7 @@ class StrategyMonitor:
         self.view: StrategyView | None = None
         self.conditions: tuple[Condition, ...] = ()
         self.next_check: datetime | None = None  # when it must be judged even without news
+        self.next_overdue: datetime | None = None  # when a bot with nothing wrong should have started its awaited slot
         self._folder = journal
         self._manifest = manifest
         self._problems = problems
@@ -129,6 +130,9 @@ class StrategyMonitor:
             self.view = self._view(judgement, now)
         self.conditions = (*judgement.conditions, *(one for bot in self.bots for one in bot.conditions))
         self.next_check = min(self._ends(now), default=None)
+        deadlines = (bot.expectation.deadline for bot in self.bots if not bot.facts.streaks)
+        starts = (at - WRITE_MARGIN for at in deadlines if at is not None and at > now)
+        self.next_overdue = min(starts, default=None)
         self._has_open_runs = any(bot.facts.open_runs or bot.facts.bot.is_stream for bot in self.bots)
         self._needs_heartbeat = judgement.status != "up" or any(_missed_without_lines(bot) for bot in self.bots)
 

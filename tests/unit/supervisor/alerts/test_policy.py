@@ -33,14 +33,14 @@ OVER = member(told=True, closed=MINUTE)
     "about,after,expected",
     [
         # The first message: after a moment in which others may join.
-        (incident(MISSED), timedelta(0), AlertDecision(until=NOW + 150 * MILLISECOND)),
-        (incident(MISSED), 150 * MILLISECOND, AlertDecision("alert")),
+        (incident(MISSED), timedelta(0), AlertDecision(until=NOW + 100 * MILLISECOND)),
+        (incident(MISSED), 100 * MILLISECOND, AlertDecision("alert")),
         (incident(MISSED, joined_at=NOW + 300 * MILLISECOND), 350 * MILLISECOND, AlertDecision(until=NOW + 400 * MILLISECOND)),
         (incident(MISSED, joined_at=NOW + 300 * MILLISECOND), 400 * MILLISECOND, AlertDecision("alert")),
         (incident(STALLED), 5 * SECOND, AlertDecision(until=NOW + 5.5 * SECOND)),
         (incident(STALLED), 6 * SECOND, AlertDecision("alert")),
         (incident(STALLED, joined_at=NOW + 11 * SECOND), 11.5 * SECOND, AlertDecision(until=NOW + 12 * SECOND)),
-        (incident(STALLED, MISSED), 150 * MILLISECOND, AlertDecision("alert")),
+        (incident(STALLED, MISSED), 100 * MILLISECOND, AlertDecision("alert")),
         (incident(member(closed=SECOND)), 2 * SECOND, AlertDecision("alert", over=True)),
         # Then: silence, reminders at growing distances, the last one again and again.
         (known(NAMED), 59 * MINUTE, AlertDecision(until=NOW + HOUR)),

@@ -107,6 +107,18 @@ def test_a_sender_without_work_ends_by_itself(webhook: Hook) -> None:
         assert len(webhook.received["ok"]) == 2
 
 
+def test_a_plugin_that_is_known_is_loaded_before_the_message_comes(webhook: Hook) -> None:
+    """By the process that forks the senders: each of them has it at once."""
+    known = {"json": "apprise.plugins.custom_json"}
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=10.0, modules=known)) as post:
+        post.warm()
+        assert post._process is not None
+        loaded = Path(f"/proc/{post._process.pid}/maps")
+        # A library of requests, which only the plugins import.
+        wait_until(lambda: "charset_normalizer" in loaded.read_text(), "the plugin's libraries", 30)
+        assert post.send(Channel("hook", webhook.url("ok")), NEWS).error == ""
+
+
 def test_neither_arguments_nor_environment_hold_a_secret(
     webhook: Hook, post: SenderClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
