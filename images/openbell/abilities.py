@@ -24,14 +24,14 @@ VENUES: Mapping[str, frozenset[str]] = MappingProxyType({
     "ccxt:coinbase": _EXCHANGE - {"stop"} | {"limit_bracket", "pair"},
 })  # fmt: skip
 
-# Why a venue that has orders of a kind, or of its kin, cannot be used for it, where that is not plain.
+# Why a venue lacks an ability, where the table alone does not explain it.
 _WHY = MappingProxyType({
     ("ccxt:kraken", "bracket"): "an order there brings one exit along, not two",
     ("ccxt:kraken", "pair"): "its API has no orders that cancel one another",
     ("ccxt:bybit", "bracket"): "the exits of a spot order there have neither an id of ours nor a link to it, so they cannot be followed",
     ("ccxt:bybit", "pair"): "its API has no orders for spot that cancel one another",
 })  # fmt: skip
-# What comes nearest to an ability where it is missing.
+# What to do instead where an ability is missing.
 _INSTEAD = MappingProxyType({
     "bracket": "when the entry has filled, let a stop rest there, ctx.order(…, stop=), and take the profit in run()",
     "pair": "let a stop rest there, ctx.order(…, stop=), and take the profit in run()",

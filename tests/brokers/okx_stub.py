@@ -76,7 +76,11 @@ def _private(request: Request, name: str, book: Book, now: int) -> Answer:
                 known = None if known and _is_algo(known) else known
             else:
                 known = _numbered(book, request.query["ordId"])
-            return _shown(known, book, _told(_order(known, now))) if known else _wrong("51603", "Order does not exist")
+            return (
+                _with_change(known, book, _told(_order(known, now)))
+                if known
+                else _wrong("51603", "Order does not exist")
+            )
         case "GET", "trade/fills-history":
             return _told(*(_trade(one, now) for one in book.traded()))
         case "POST", "trade/cancel-order":
@@ -185,7 +189,7 @@ def _numbered(book: Book, number: str) -> Booked | None:
 
 
 def _amend(body: dict[str, Any], book: Book) -> Answer:
-    """Take a change; it is made after the next question about the order, so the first one still shows what was."""
+    """Accept a change; it is applied after the next query of the order, which still shows the order without it."""
     order = book.numbered(int(body["algoId"])) if "algoId" in body else _numbered(book, body["ordId"])
     if order is None or order.status != "open" or _is_algo(order) != ("algoId" in body):
         failed = {"sCode": "51503", "sMsg": "Your order has already been filled or canceled."}
@@ -195,8 +199,8 @@ def _amend(body: dict[str, Any], book: Book) -> Answer:
     return _told({"ordId": body.get("ordId", ""), "algoId": body.get("algoId", ""), "sCode": "0", "sMsg": ""})
 
 
-def _shown(order: Booked, book: Book, answer: Answer) -> Answer:
-    """Make a change of an order that has just been looked at."""
+def _with_change(order: Booked, book: Book, answer: Answer) -> Answer:
+    """Apply a change that was accepted before, after the answer that still shows the order without it."""
     if change := order.asked.pop("change", None):
         book.amend(order, dict(change), "sz")  # type: ignore[call-overload]
     return answer
@@ -239,7 +243,7 @@ def _algo(request: Request, name: str, book: Book, now: int) -> Answer:
     }
     number = str(known.number + TRIGGERED) if known.filled else ""
     whole = {**algo, **empty, "ordId": number, "ordIdList": [number] if number else []}
-    return _shown(known, book, _told(whole))
+    return _with_change(known, book, _told(whole))
 
 
 def _order(order: Booked, now: int) -> dict[str, str]:

@@ -134,7 +134,7 @@ class ExchangeBroker:
             found = exchange_search.listed(self._venue(), order.client_order_id, order.symbol)
             quantity = self._quantity(order)
             exchange_changes.change(self._venue(), found, order, quantity)
-            for wait in (0.0, *FILL_WAITS):  # some take a change before they have made it
+            for wait in (0.0, *FILL_WAITS):  # some exchanges accept a change before they apply it
                 self._pause(wait)
                 placed = self._find(order.client_order_id, order.symbol)
                 if placed is not None and (placed.status in FINAL or placed.quantity == quantity):
