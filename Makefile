@@ -297,10 +297,10 @@ test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on ol
 	@$(python) -m pytest -p tests.resume -n auto --dist loadfile tests/deploy tests/engine
 
 .PHONY: test-walk
-test-walk: ## Deploy to a stand-in server, rename, roll back and break things 200 times at random, and count slots (an hour): [SEED=1]
+test-walk: ## Deploy to a stand-in server, rename, roll back and break things 200 times at random, and count slots (an hour or two): [SEED=1] [MINUTES=20]
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m tests.deploy.walk --seed "$${SEED:-1}"
+	@$(python) -m tests.deploy.walk --seed "$${SEED:-1}" --minutes "$${MINUTES:-1000}"
 
 .PHONY: test-faults
 test-faults: ## Kill real containers in every window for some minutes, and count what is lost or doubled

@@ -21,6 +21,7 @@ from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
 from deploy.strategy_checks.names import taken_names
+from deploy.supervisor_client import BotStatus
 from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML
 from openbell.manifest import load_all, strategy_folders
@@ -80,17 +81,18 @@ def _show(where: Target, settings: Settings, log: Log) -> int:
     is_well = readiness.wait(where, log)
     if is_well and (strategies_folder() / TOML).exists():
         operate.apply_own_days(where)
-    operate.show(where, settings, PATIENCE)
+    found = where.services()
+    known = where.bots(PATIENCE) if found else None
+    operate.show(where, settings, found, known)
     if not is_well:
         msg = "not everything is well: see above; `make logs STRATEGY=...` shows a service's output"
         raise CommandError(msg)
-    _first_run(where, log)
+    _first_run(where, known or (), log)
     return 0
 
 
-def _first_run(where: Target, log: Log) -> None:
+def _first_run(where: Target, known: Sequence[BotStatus], log: Log) -> None:
     """Where no bot has had a slot yet, show a newcomer what a run decides, instead of leaving that to the next minute."""
-    known = where.bots(0) or ()
     if any(bot.strategy == EXAMPLE for bot in known) and not any(bot.last_slot for bot in known):
         log.info("nothing has run here yet: running a strategy once, on historical prices", strategy=EXAMPLE)
         where.run(compose.run(EXAMPLE, None, compose.SUPERVISOR))

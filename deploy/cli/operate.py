@@ -19,6 +19,7 @@ from deploy.release import audit as release_audit
 from deploy.release import host_state, provenance
 from deploy.settings import Settings, strategies_folder
 from deploy.ssh.connection import Connection
+from deploy.supervisor_client import BotStatus
 from deploy.target import RemoteTarget, Target
 from openbell.calendars import own_days
 from openbell.manifest import load_all, suggestion
@@ -31,13 +32,12 @@ ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 def ps(settings: Settings, options: Namespace) -> int:
     """Show services and bots; 1 if something is not well."""
     with target.place(options.host, settings) as where:
-        return show(where, settings, 0)
+        found = where.services()
+        return show(where, settings, found, where.bots(0) if found else None)
 
 
-def show(where: Target, settings: Settings, patience: float) -> int:
-    """Print the overview; return 1 if a service is not well, or none is there."""
-    found = where.services()
-    known = where.bots(patience) if found else None
+def show(where: Target, settings: Settings, found: Sequence[engine.Service], known: Sequence[BotStatus] | None) -> int:
+    """Print the overview of services and bots; return 1 if a service is not well, or none is there."""
     page = where.page if isinstance(where, target.LocalTarget | ProcessTarget) else f"make dashboard{where.option}"
     text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.fetch(where.connection).current):

@@ -63,7 +63,7 @@ def assert_all_is_well(
     path = "/strategy/strategy.py"
     assert words in site.machine.docker("exec", site.containers()["fives"], "cat", path)
     one_off = site.machine.shell(f"docker ps -aq --filter label=com.docker.compose.project={site.kit.project} | wc -l")
-    assert int(one_off) == 3
+    assert int(one_off) == 3, f"{said}\n{there}\n{site.log()}"
     assert_no_slot_is_lost_or_doubled(recent(site), EVERY, outcomes, reasons)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from tests.deploy.walk import count, walk
+from tests.deploy.counted import Piece, count
+from tests.deploy.walk import walk
 
 
 def run(slot: str, outcome: str = "succeeded", trigger: str = "loop") -> dict[str, object]:
@@ -35,6 +36,18 @@ def test_slots_are_counted(lines: Sequence[dict[str, object]], slots: int, lost:
     """What is told of none is lost, what is told of twice is doubled."""
     found = count(lines)
     assert (found.slots, len(found.lost), len(found.doubled)) == (slots, lost, doubled)
+
+
+def test_a_walk_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its seed and for the same sources; otherwise it begins anew."""
+    monkeypatch.setattr("tests.deploy.counted.KEPT", tmp_path / "cache" / "walk.json")
+    assert Piece.kept(1, "sources") == Piece(1, "sources")
+    first = Piece(1, "sources").after(7, count([run("00:00"), run("00:05", "failed")]))
+    first.keep()
+    second = Piece.kept(1, "sources").after(12, count([run("00:00")]))
+    assert (second.pieces, second.steps, second.slots, second.outcomes) == (2, 12, 3, {"succeeded": 2, "failed": 1})
+    for seed, of in ((2, "sources"), (1, "others"), (1, "")):
+        assert Piece.kept(seed, of).steps == 0
 
 
 @pytest.mark.deploy_long

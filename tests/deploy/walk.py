@@ -1,5 +1,8 @@
 """A random walk of deploys and accidents on one stand-in server: `python -m tests.deploy.walk [--steps 200] [--seed 1]`.
 
+It can be walked in pieces, each on a server of its own: `--minutes 5` ends one early, and the next call with the same seed goes
+on with the count for as long as the sources are the same.
+
 A bot is due every five seconds. After each step a healthy release must run by itself, and every slot so far must be told
 exactly once in the journal, which is read here as plain files: not by openbell's own reader.
 """
@@ -12,20 +15,19 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import docker
 
+from tests.deploy.counted import Piece, count
 from tests.deploy.site import Command, Site, site, words_of
-from tests.engine.kit import wait_until
+from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Suite, running_machine
+from tests.resume import sources
 
-EVERY = timedelta(seconds=5)
 FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
 SLEEPS = "    time.sleep(0.3)\n"
 RECORDS = "/root/.openbell"
@@ -40,39 +42,10 @@ class Wrong(AssertionError):  # noqa: N818 - what a step must not leave behind
     """What was seen after a step, and should not be."""
 
 
-@dataclass(frozen=True)
-class Count:
-    """What the journal tells of the slots between its first and its last."""
-
-    slots: int
-    lost: Sequence[str]
-    doubled: Sequence[str]
-    outcomes: Mapping[str, int] = field(default_factory=dict)
-
-
-def count(lines: Sequence[Mapping[str, object]]) -> Count:
-    """Count the slots of the one bot: each is run or passed over, and that is told once."""
-    told: Counter[datetime] = Counter()
-    outcomes: Counter[str] = Counter()
-    for line in lines:
-        if line["event"] == "run_end" and line["trigger"] == "loop":
-            told[datetime.fromisoformat(str(line["slot"]))] += 1
-            outcomes[str(line["outcome"])] += 1
-        elif line["event"] == "slot_skipped":
-            last, number = datetime.fromisoformat(str(line["slot"])), int(str(line["count"]))
-            told.update(last - EVERY * back for back in range(number))
-            outcomes[f"{line['outcome']}: {line['reason']}"] += number
-    first, last = min(told), max(told)
-    expected = [first + EVERY * number for number in range((last - first) // EVERY + 1)]
-    lost = [str(slot) for slot in expected if slot not in told]
-    doubled = [str(slot) for slot, number in told.items() if number > 1]
-    return Count(len(expected), lost, doubled, outcomes)
-
-
 class Walk:
     """The server, what runs there, and the steps that can be taken."""
 
-    def __init__(self, one: Site, seed: int) -> None:
+    def __init__(self, one: Site, seed: int | str) -> None:
         self.site, self.machine = one, one.machine
         self.dice = random.Random(seed)
         self.steps: Sequence[Callable[[], str]] = (
@@ -249,7 +222,7 @@ def rename_here(root: Path, old: str, new: str) -> None:
 
 
 @contextmanager
-def walk(client: docker.DockerClient, folder: Path, seed: int, suite: Suite = "bookworm") -> Iterator[Walk]:
+def walk(client: docker.DockerClient, folder: Path, seed: int | str, suite: Suite = "bookworm") -> Iterator[Walk]:
     """Give a walk on a server with its first release; the disk of its records is a small one."""
     with ExitStack() as stack:
         machine = stack.enter_context(running_machine(client, suite))
@@ -267,24 +240,29 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--suite", choices=("bookworm", "trixie"), default="bookworm", help="engine 20.10 or 26.1")
-    parser.add_argument("--minutes", type=float, default=1e9, help="no step is begun after so many")
+    parser.add_argument("--minutes", type=float, default=1e9, help="no step begins after so many")
     options = parser.parse_args()
-    end, number = time.monotonic() + options.minutes * 60, 0
+    so_far = Piece.kept(options.seed, sources(ROOT))
+    end, number = time.monotonic() + options.minutes * 60, so_far.steps
     with (
         tempfile.TemporaryDirectory(prefix="openbell-walk-") as folder,
-        walk(docker.from_env(timeout=120), Path(folder), options.seed, options.suite) as one,
+        walk(
+            docker.from_env(timeout=120), Path(folder), f"{options.seed}.{so_far.pieces}", cast(Suite, options.suite)
+        ) as one,
     ):
         try:
             while number < options.steps and time.monotonic() < end:
                 number += 1
                 print(f"{number}. {one.take()}", flush=True)
         except AssertionError as problem:
-            print(f"step {number} of seed {options.seed}: {problem}", flush=True)
+            print(f"step {number} of seed {options.seed}.{so_far.pieces}: {problem}", flush=True)
             return 1
         found = count(one.lines())
-    print(
-        f"{number} steps, {found.slots} slots, {len(found.lost)} lost, {len(found.doubled)} doubled: {dict(found.outcomes)}"
-    )
+    total = so_far.after(number, found)
+    total.keep()
+    print(f"{number} steps, {total.slots} slots, 0 lost, 0 doubled: {dict(total.outcomes)}")
+    if number < options.steps:
+        print(f"{options.steps - number} steps are left: run the command again for them")
     return 0
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests.deploy.counted import count
 from tests.deploy.site import choose, offer_both_forms
-from tests.deploy.walk import count, rename_here
+from tests.deploy.walk import rename_here
 from tests.engine.kit import ROOT, Kit, events, journal, make_kit, removed_afterwards, wait_until
 
 pytestmark = pytest.mark.deploy_long
