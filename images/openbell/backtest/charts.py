@@ -91,7 +91,7 @@ def _symbol(symbol: str, outcome: Outcome, market: Market, done: Sequence[Trade]
     own = [one for one in done if one.symbol == symbol][-MOST_TRADES:]
     prices = _prices(symbol, outcome.curve, market)
     return {
-        "price": {"x": [at.timestamp() for at, _ in prices], "price": _numbers([price for _, price in prices])},
+        "price": {"x": _seconds(at for at, _ in prices), "price": _numbers(price for _, price in prices)},
         "signal": _signal(outcome, symbol),
         "trades": [
             {
@@ -112,8 +112,8 @@ def _symbol(symbol: str, outcome: Outcome, market: Market, done: Sequence[Trade]
 
 def _signal(outcome: Outcome, symbol: str) -> Line:
     found = outcome.signals.get(symbol, ())
-    kept = [found[index] for index in _kept([one.value for one in found])]
-    return _line(kept, signal=[one.value for one in kept])
+    kept = [found[index] for index in _kept([value for _, value in found])]
+    return {"x": _seconds(at for at, _ in kept), "signal": _numbers(value for _, value in kept)}
 
 
 def _prices(symbol: str, curve: Sequence[Point], market: Market) -> list[tuple[datetime, float]]:
@@ -138,8 +138,12 @@ def _part(exposure: float, equity: float) -> float | None:
 
 
 def _line(points: Sequence[object], **columns: Sequence[float | None]) -> Line:
-    seconds = [int(point.at.timestamp()) for point in points]  # type: ignore[attr-defined]
+    seconds = _seconds(point.at for point in points)  # type: ignore[attr-defined]
     return {"x": seconds, **{name: _numbers(values) for name, values in columns.items()}}
+
+
+def _seconds(instants: Iterable[datetime]) -> list[int]:
+    return [int(at.timestamp()) for at in instants]
 
 
 def _numbers(values: Iterable[float | None]) -> Column:

@@ -21,11 +21,8 @@ class Point(NamedTuple):
     exposure: float = 0.0  # what all positions are worth, short ones too
 
 
-class Signal(NamedTuple):
-    """What a run computed for a symbol."""
-
-    at: datetime
-    value: float
+# What a run computed for a symbol. Every slot may have some of each symbol: nothing is lighter than a tuple.
+Signal = tuple[datetime, float]
 
 
 class Curve:
@@ -64,9 +61,7 @@ class Signals:
     def by_symbol(self) -> dict[str, tuple[Signal, ...]]:
         """Return what is kept."""
         self._sort()
-        return {
-            name: tuple([Signal(at, float(value)) for at, value in kept.signals]) for name, kept in self._found.items()
-        }
+        return {name: tuple(kept.signals) for name, kept in self._found.items()}
 
     def _sort(self) -> None:
         for at, values in self._waiting:
@@ -76,7 +71,7 @@ class Signals:
                     kept = self._found[symbol] = _Thinned()
                 kept.seen += 1
                 if kept.seen % kept.step == 0 and isinstance(value, int | float) and isfinite(value):
-                    kept.signals.append((at, value))
+                    kept.signals.append((at, float(value)))
                     if len(kept.signals) > MOST_SIGNALS:
                         del kept.signals[1::2]
                         kept.step *= 2
@@ -87,7 +82,7 @@ class Signals:
 class _Thinned:
     """The signals of one symbol: one of each `step` that were seen."""
 
-    signals: list[tuple[datetime, float]] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
     seen: int = -1
     step: int = 1
 

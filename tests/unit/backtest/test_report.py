@@ -127,7 +127,7 @@ def test_signals_stay_few() -> None:
     kept, none = signals.by_symbol().values()
     assert none == ()
     assert MOST_SIGNALS / 2 <= len(kept) <= MOST_SIGNALS
-    assert kept[0].value == 0.0
+    assert kept[0] == (START, 0.0)
 
 
 def test_a_backtest_without_slots_has_a_report(backtest: tuple[Setup, Outcome, Market], tmp_path: Path) -> None:
