@@ -1,0 +1,185 @@
+"""Word by word what people are told of a bot and of a loop, case by case: judgements.txt has it.
+
+`python -m tests.unit.supervisor.health.test_words` writes the file anew: read what has changed in it before it is kept.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from openbell.control import Deployment
+from openbell.heartbeat import Heartbeat
+from openbell.manifest import windows
+from openbell.supervisor.health.bot_status import judge_bot, manual_failure
+from openbell.supervisor.health.facts import BotFacts, Verdict
+from openbell.supervisor.health.loop_status import judge_loop
+from openbell.supervisor.health.shared_hosts import Move, SharedHosts
+from openbell.supervisor.model.conditions import Condition
+from openbell.supervisor.model.durations import Durations
+from openbell.supervisor.model.records import Finding, RunRecord, Streak
+from tests.unit.supervisor.health import test_bot_conditions as conditions
+from tests.unit.supervisor.health import test_bot_status as status
+from tests.unit.supervisor.health import test_loop_conditions as loops
+from tests.unit.supervisor.health import test_loop_status as loop_status
+
+FILE = Path(__file__).with_name("judgements.txt")
+NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ago = conditions.ago
+STREAM = replace(conditions.STREAM, timeout=timedelta(seconds=60))
+UP = conditions.UP
+
+
+def blacked_out(text: str) -> object:
+    """Return the stream with a blackout."""
+    return replace(STREAM, schedule=replace(STREAM.schedule, blackout=windows.windows([text]) or ()))
+
+
+def opened(begun: float, *, attempt: float | None = None) -> RunRecord:
+    """Return a run that goes on; its newest attempt began later."""
+    return RunRecord("r", "b", ago(begun), "loop", 2, ago(begun), None if attempt is None else ago(attempt))
+
+
+def ended(number: int, outcome: str | None, trigger: str = "manual", error: str = "") -> RunRecord:
+    """Return a run that has ended."""
+    at = ago(60.0 * number)
+    return RunRecord(f"r{number}", "b", at, trigger, 1, at, at, 1.0, at, outcome, error=error)
+
+
+def stale(*symbols: str) -> tuple[Finding, ...]:
+    """Return what one run found of the bars of several symbols."""
+    return tuple(conditions.stale(1, symbol=symbol) for symbol in symbols)
+
+
+def order(kind: str, **detail: object) -> Finding:
+    """Return what came of an order."""
+    return Finding(ago(60), kind, "b", ago(60), "r", {"symbol": "AAPL", **detail})
+
+
+def failed(outcome: str, count: int = 1, error: str = "", reason: str = "") -> BotFacts:
+    """Return a bot whose newest slots ended badly."""
+    slots = (
+        conditions.slot(1, outcome)._replace(error=error, reason=reason, count=count),
+        conditions.slot(9, "failed"),
+    )
+    return BotFacts(conditions.BOT, slots, streaks=(Streak(outcome, count, ago(60.0 * count), ago(60)),))
+
+
+BLACKOUT = "daily 14:00 - 16:00 UTC"
+DEPLOYED = Deployment("r2", ("s",), ago(0), NOW + 60 * SECOND, "ann")
+MORE_BOTS: list[tuple[str, BotFacts, Verdict]] = [
+    ("a stream runs", BotFacts(STREAM, open_runs=(opened(900, attempt=30),)), UP),
+    ("a stream of one attempt runs", BotFacts(STREAM, open_runs=(opened(30),)), UP),
+    ("a stream of several runs", BotFacts(STREAM, open_runs=(opened(900), opened(20))), UP),
+    ("a stream is silent", BotFacts(STREAM, open_runs=(opened(900),), stream_heartbeat=ago(70)), UP),
+    ("a stream is nearly silent", BotFacts(STREAM, open_runs=(opened(900),), stream_heartbeat=ago(69)), UP),
+    ("a stream is about to start", BotFacts(STREAM, loop_started=ago(5)), UP),
+    ("a stream is about to start again", BotFacts(STREAM, stream_ends=(ago(5), ago(90)), runs=(ended(1, "failed", "stream", "no"),)), UP),
+    ("a stream did not start", BotFacts(STREAM, loop_started=ago(10)), UP),
+    ("a stream was not started again", BotFacts(STREAM, stream_ends=(ago(20),), runs=(ended(1, "failed", "stream", "no"),)), UP),
+    ("a stream has ended without an error", BotFacts(STREAM, stream_ends=(ago(20),), runs=(ended(1, "succeeded", "stream"), )), UP),
+    ("a stream's newest run goes on", BotFacts(STREAM, stream_ends=(ago(20),), runs=(opened(3), ended(1, "failed", "stream", "no"))), UP),
+    ("a stream ends again and again", BotFacts(STREAM, stream_ends=(ago(20), ago(90), ago(299), ago(300))), UP),
+    ("a stream ended twice", BotFacts(STREAM, open_runs=(opened(3),), stream_ends=(ago(20), ago(90), ago(300))), UP),
+    ("nothing is known of a stream", BotFacts(STREAM), UP),
+    ("a stream in a blackout", BotFacts(blacked_out(BLACKOUT)), UP),  # type: ignore[arg-type]
+    ("a stream after a blackout", BotFacts(blacked_out("daily 14:00 - 14:59 UTC"), loop_started=ago(1800)), UP),  # type: ignore[arg-type]
+    ("a stream's ends in a blackout", BotFacts(blacked_out("daily 14:00 - 14:59 UTC"), stream_ends=(ago(70), ago(80), ago(90))), UP),  # type: ignore[arg-type]
+    ("a stream of a loop that starts", BotFacts(STREAM), Verdict("new", "it starts", NOW + SECOND)),
+    ("a stream of a loop that is down", BotFacts(STREAM), Verdict("down", "it is down", NOW + SECOND, "stalled")),
+    ("one slot failed", failed("failed", error="ValueError: no"), UP),
+    ("one slot was missed", failed("missed"), UP),
+    ("one slot was missed for a reason", failed("missed", reason="loop down"), UP),
+    ("two slots timed out", failed("timed_out", 2), UP),
+    ("three slots were missed", failed("missed", 3), UP),
+    ("a skipped slot between two", BotFacts(conditions.BOT, conditions.slots("fof")), UP),
+    ("a slot of another outcome between two", BotFacts(conditions.BOT, conditions.slots("fmf")), UP),
+    ("two runs hang", BotFacts(conditions.BOT, open_runs=(opened(900, attempt=800), opened(700))), UP),
+    ("a run hangs", BotFacts(conditions.BOT, open_runs=(opened(900, attempt=800),)), UP),
+    ("a run goes on", BotFacts(conditions.BOT, open_runs=(opened(9, attempt=3),)), UP),
+    ("three symbols are stale", BotFacts(conditions.BOT, findings=stale("A", "B", "C")), UP),
+    ("four symbols are stale", BotFacts(conditions.BOT, findings=stale("D", "C", "B", "A")), UP),
+    ("a stream's bars are stale", BotFacts(STREAM, open_runs=(opened(9),), findings=stale("A")), UP),
+    ("an order of unknown fate", BotFacts(conditions.BOT, findings=(order("order_uncertain", side="buy", quantity=2.0),)), UP),
+    ("a rejected order", BotFacts(conditions.BOT, findings=(order("order_rejected", side="buy", qty=2.0, reason="no"),)), UP),
+    ("a rejected order without a reason", BotFacts(conditions.BOT, findings=(order("order_rejected", action="buy", qty=2.0),)), UP),
+    ("its runs get slower", BotFacts(conditions.BOT, durations=Durations(900, 1000, (), 60_000, limit_at=NOW + timedelta(days=90))), UP),
+    ("it ran late", BotFacts(conditions.BOT, (conditions.slot(1)._replace(late=True, lateness_ms=9_000.0, duration_ms=5.0),)), UP),
+    ("it is deployed", BotFacts(conditions.BOT, awaited=ago(30), deployment=DEPLOYED), UP),
+]  # fmt: skip
+MANUAL = [
+    (),
+    (ended(1, "succeeded"), ended(2, "failed")),
+    (ended(1, "failed", "loop"),),
+    (ended(1, None), ended(2, "timed_out", error="too long")),
+    (ended(1, "failed"), ended(2, "failed"), ended(3, "failed", "loop"), ended(4, "failed")),
+    (ended(1, "failed"), ended(2, "failed"), ended(3, "succeeded"), ended(4, "failed")),
+]
+DIFFERENT = [{**loops.DIFFERENCE, "symbol": name} for name in "ABCD"]
+MORE_LOOPS = [
+    ("three differences", replace(loops.ALIVE, reconciled=(loops.compared(60, *DIFFERENT[:3]),))),
+    ("four differences", replace(loops.ALIVE, reconciled=(loops.compared(60, *DIFFERENT),))),
+    ("differences of a sort of their own", replace(loops.ALIVE, reconciled=(
+        Finding(ago(60), "reconciled", "b", None, "", {"differences": "x" * 300}),
+        Finding(ago(90), "reconciled", "b", None, "", {"differences": [{"symbol": "A", "kind": "not_there"}, {}, 3]}),
+    ))),
+    ("a difference without a kind", replace(loops.ALIVE, reconciled=(
+        Finding(ago(90), "reconciled", "b", None, "", {"differences": [{"symbol": "A", "kind": "not_there"}, {}, 3]}),
+    ))),
+    ("a line without a slot", replace(loops.ALIVE, unwritten=ago(600), last_line_at=ago(900))),
+    ("it is deployed from now on", replace(loops.SILENT, deployment=DEPLOYED)),
+    ("it was stopped for a deployment", replace(loops.STOPPED, deployment=DEPLOYED, watched_since=ago(10))),
+    ("it has a beat of the very instant", replace(loops.STOPPED, heartbeat=Heartbeat(ago(900), "c", ()))),
+    ("the clock made a step of a second", replace(loops.ALIVE, events=(loops.event(60, "clock_stepped", "1.0"), loops.event(900)))),
+    ("the clock made a step of now", replace(loops.ALIVE, events=(loops.event(0, "clock_stepped", "-7"), loops.event(900)))),
+    ("the clock made an unknown step", replace(loops.ALIVE, events=(loops.event(60, "clock_stepped", "x"), loops.event(900)))),
+    ("three crashes, one of now", replace(loops.ALIVE, events=loops.crashes(0, 60, 299))),
+    ("four crashes and one long before", replace(loops.ALIVE, events=loops.crashes(5, 60, 200, 400, 700))),
+    ("tries after a good start", replace(loops.ALIVE, heartbeat=None, events=(
+        loops.event(5, "start_failed", "no keys", "c"), loops.event(60, "start_failed", "no", "d"), loops.event(90), loops.event(99, "start_failed", "old", "e"),
+    ))),
+    ("a stop that says why", replace(loops.ALIVE, heartbeat=None, events=(loops.event(5, "service_stop", "cannot start: bad keys", "c"),))),
+]  # fmt: skip
+MOVE = Move("pulse", "a", "b", 18 * SECOND, NOW)
+HOSTS = [
+    SharedHosts("h"),
+    SharedHosts("h", lost_since=ago(10), error="refused"),
+    SharedHosts("h", lost_since=ago(9), gone={"a": ago(30)}, moves=(MOVE,)),
+    SharedHosts("h", gone={"a": ago(40), "c": ago(50)}, moves=(MOVE,), homeless=("x", "y")),
+    SharedHosts("h", gone={"a": ago(3)}, moves=(MOVE,)),
+    SharedHosts("h", gone={"a": ago(3)}, moves=(MOVE,), homeless=("x",)),
+    SharedHosts("h", gone={"c": ago(3)}, moves=(MOVE,)),
+]
+
+
+def judgements() -> Iterator[str]:
+    """Yield the lines of the file."""
+    bots = [(name, facts, loop) for name, facts, loop, *_ in (*conditions.CASES, *status.BOTS, *MORE_BOTS)]
+    for name, facts, loop in bots:
+        yield from _lines(f"bot: {name}", judge_bot(facts, loop, NOW))
+    for name, found, *_ in (*loops.CASES, *loop_status.LOOPS, *MORE_LOOPS):
+        yield from _lines(f"loop: {name}", judge_loop(found, NOW))
+    for runs in MANUAL:
+        yield f"manual runs: {manual_failure(runs, 'America/New_York')!r}"
+    for hosts in HOSTS:
+        yield f"hosts: {hosts.is_lost(NOW)}, {hosts.is_blind(NOW)}, {hosts.may_send(NOW)}"
+        yield from map(_condition, hosts.conditions(NOW))
+
+
+def _lines(name: str, verdict: Verdict) -> Iterator[str]:
+    yield f"{name}: {verdict.status} until {verdict.until}: {verdict.reason} [{verdict.condition}]"
+    yield from map(_condition, verdict.conditions)
+
+
+def _condition(one: Condition) -> str:
+    return f"    {one.kind} of {one.strategy}/{one.bot} since {one.since}, {one.count}: {one.reason}; {one.expected}"
+
+
+def test_what_people_are_told_is_what_the_file_says() -> None:
+    """A changed word, a changed instant or a changed count is seen, and is kept only on purpose."""
+    assert list(judgements()) == FILE.read_text().splitlines()
+
+
+if __name__ == "__main__":
+    FILE.write_text("\n".join(judgements()) + "\n")
