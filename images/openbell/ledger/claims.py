@@ -44,8 +44,8 @@ class Claims(LedgerDatabase):
         statement = "UPDATE claims SET attempt = ? WHERE bot = ? AND slot = ? AND run_id = ? AND attempt = ? AND outcome IS NULL"
         key = (claim.attempt, claim.bot, text_of(claim.slot), claim.run_id, claim.attempt - 1)
         with self._transaction():
-            is_ours = self._database.execute(statement, key).rowcount == 1
-            if not is_ours and self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
+            self._database.execute(statement, key)
+            if self._epoch(claim) not in (None, (claim.run_id, claim.attempt, None)):
                 msg = f"run {claim.run_id} of {claim.bot} goes on elsewhere"
                 raise EpochLostError(msg)
 
@@ -60,11 +60,11 @@ class Claims(LedgerDatabase):
 
     def open_claims(self) -> list[Claim]:
         """Return the claims whose runs have no outcome yet, oldest first."""
-        columns = "bot, slot, run_id, attempt, trigger, started_at, outcome"
+        columns = "bot, slot, run_id, attempt, trigger, started_at"
         rows = self._database.execute(f"SELECT {columns} FROM claims WHERE outcome IS NULL ORDER BY slot")
         return [
-            Claim(bot, instant_of(slot), run_id, attempt, trigger, instant_of(at), outcome)
-            for bot, slot, run_id, attempt, trigger, at, outcome in rows
+            Claim(bot, instant_of(slot), run_id, attempt, trigger, instant_of(at))
+            for bot, slot, run_id, attempt, trigger, at in rows
         ]
 
     def failures_in_a_row(self, bot: str, most: int, after: datetime | None = None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openbell.control import Deployment
 from openbell.heartbeat import Heartbeat
-from openbell.manifest import windows
+from openbell.manifest import Bot, windows
 from openbell.supervisor.health.bot_status import judge_bot, manual_failure
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.health.loop_status import judge_loop
@@ -31,7 +31,7 @@ STREAM = replace(conditions.STREAM, timeout=timedelta(seconds=60))
 UP = conditions.UP
 
 
-def blacked_out(text: str) -> object:
+def blacked_out(text: str) -> Bot:
     """Return the stream with a blackout."""
     return replace(STREAM, schedule=replace(STREAM.schedule, blackout=windows.windows([text]) or ()))
 
@@ -83,9 +83,9 @@ MORE_BOTS: list[tuple[str, BotFacts, Verdict]] = [
     ("a stream ends again and again", BotFacts(STREAM, stream_ends=(ago(20), ago(90), ago(299), ago(300))), UP),
     ("a stream ended twice", BotFacts(STREAM, open_runs=(opened(3),), stream_ends=(ago(20), ago(90), ago(300))), UP),
     ("nothing is known of a stream", BotFacts(STREAM), UP),
-    ("a stream in a blackout", BotFacts(blacked_out(BLACKOUT)), UP),  # type: ignore[arg-type]
-    ("a stream after a blackout", BotFacts(blacked_out("daily 14:00 - 14:59 UTC"), loop_started=ago(1800)), UP),  # type: ignore[arg-type]
-    ("a stream's ends in a blackout", BotFacts(blacked_out("daily 14:00 - 14:59 UTC"), stream_ends=(ago(70), ago(80), ago(90))), UP),  # type: ignore[arg-type]
+    ("a stream in a blackout", BotFacts(blacked_out(BLACKOUT)), UP),
+    ("a stream after a blackout", BotFacts(blacked_out("daily 14:00 - 14:59 UTC"), loop_started=ago(1800)), UP),
+    ("a stream's ends in a blackout", BotFacts(blacked_out("daily 14:00 - 14:59 UTC"), stream_ends=(ago(70), ago(80), ago(90))), UP),
     ("a stream of a loop that starts", BotFacts(STREAM), Verdict("new", "it starts", NOW + SECOND)),
     ("a stream of a loop that is down", BotFacts(STREAM), Verdict("down", "it is down", NOW + SECOND, "stalled")),
     ("one slot failed", failed("failed", error="ValueError: no"), UP),
@@ -155,10 +155,13 @@ HOSTS = [
 
 def judgements() -> Iterator[str]:
     """Yield the lines of the file."""
-    bots = [(name, facts, loop) for name, facts, loop, *_ in (*conditions.CASES, *status.BOTS, *MORE_BOTS)]
-    for name, facts, loop in bots:
+    bots = [(name, facts, loop) for name, facts, loop, _ in conditions.CASES]
+    bots += [(name, facts, loop) for name, facts, loop, *_ in status.BOTS]
+    for name, facts, loop in (*bots, *MORE_BOTS):
         yield from _lines(f"bot: {name}", judge_bot(facts, loop, NOW))
-    for name, found, *_ in (*loops.CASES, *loop_status.LOOPS, *MORE_LOOPS):
+    cases = [(name, facts) for name, facts, _, _ in loops.CASES]
+    cases += [(name, facts) for name, facts, *_ in loop_status.LOOPS]
+    for name, found in (*cases, *MORE_LOOPS):
         yield from _lines(f"loop: {name}", judge_loop(found, NOW))
     for runs in MANUAL:
         yield f"manual runs: {manual_failure(runs, 'America/New_York')!r}"
