@@ -30,7 +30,7 @@ SIZES = (10, 100, 1000)  # bots
 FLEETS = (1, 10, 100)  # strategies of one bot each
 PERIOD = 30  # seconds between two instants at which all bots are due
 ROUNDS = 3
-SETTLED = 5.0  # seconds after which a start is over
+SETTLED = 5.0  # seconds after which a start, or a round, is over
 BEND = 2.0  # a figure that grows so many times faster than what it is of has a bend there
 MISSES = 5  # slots that are missed on purpose, to see when the channel knows
 MANIFEST = 'description = "Grows"\ntimezone = "UTC"\nmax_parallel = 45\n[defaults]\ntimeout = "20s"\ngrace = "20s"\n'
@@ -47,13 +47,18 @@ def run(ctx: Context) -> None:
 
 @dataclass(frozen=True)
 class Growth:
-    """The figures at one size: seconds of lateness (median and last of a round), KiB of memory, CPU seconds of a round."""
+    """The figures at one size: seconds of lateness (median and last of a round), KiB of memory, CPU seconds of a round.
+
+    Beside it the CPU seconds of an idle hour, and those of the engine's processes over the containers.
+    """
 
     size: int
     median: float
     last: float
     idle: float
     cpu: float
+    idle_cpu: float
+    engine_cpu: float
 
 
 def main() -> int:
@@ -115,7 +120,12 @@ def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
     begin = (time.time() // PERIOD + 1) * PERIOD
     idle = _memory(containers)
     before = _cpu(containers)
-    wait_until(begin + ROUNDS * PERIOD - SETTLED, f"letting {size} bots be due")
+    wait_until(begin + (ROUNDS - 1) * PERIOD + SETTLED, f"letting {size} bots be due")
+    mains = [processes.main(one) for one in containers]
+    loops, shims = [pid for main in mains for pid in processes.tree(main)], [processes.shim(one) for one in containers]
+    rest = _Rest(loops), _Rest(shims)
+    wait_until(begin + ROUNDS * PERIOD - SETTLED, "letting nothing be due")
+    idle_cpu, engine_cpu = (one.in_an_hour() for one in rest)
     cpu = (_cpu(containers) - before) / ROUNDS
     samples = [sample for one in containers for sample in our_run_starts(stand.lines(one))]
     rounds = by_round(samples, begin, begin + ROUNDS * PERIOD)
@@ -124,7 +134,28 @@ def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
         msg = f"no bot of {services[0]} was seen to run"
         raise RuntimeError(msg)
     medians, lasts = [percentile(late, 50) for late in rounds], [max(late) for late in rounds]
-    return Growth(size, percentile(medians, 50), percentile(lasts, 50), idle, cpu)
+    return Growth(size, percentile(medians, 50), percentile(lasts, 50), idle, cpu, idle_cpu, engine_cpu)
+
+
+class _Rest:
+    """The CPU time of processes from now on; one that has ended counts no more."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._began = time.monotonic()
+        self._before = {pid: seconds for pid in pids if (seconds := _seconds(pid)) is not None}
+
+    def in_an_hour(self) -> float:
+        """Return the CPU seconds of an hour that goes on like this."""
+        took = time.monotonic() - self._began
+        used = (after - before for pid, before in self._before.items() if (after := _seconds(pid)) is not None)
+        return sum(used) * 3600 / took
+
+
+def _seconds(pid: int) -> float | None:
+    try:
+        return processes.running_seconds(pid)
+    except OSError:
+        return None
 
 
 def _memory(containers: Sequence[Container]) -> float:
@@ -143,6 +174,8 @@ def _table(title: str, what: str, found: Sequence[Growth]) -> Table:
         ("run_start, last", lambda one: one.last, duration),
         ("idle PSS", lambda one: one.idle, mebibytes),
         ("CPU of a round", lambda one: one.cpu, duration),
+        ("CPU of an idle hour, without health checks", lambda one: one.idle_cpu, duration),
+        ("the same of the engine's processes over them", lambda one: one.engine_cpu, duration),
     ]
     rows = tuple((name, *_curve([(one.size, of(one)) for one in found], written)) for name, of, written in figures)
     headings = ("", *(f"{one.size:,} {what}" for one in found), "bends at")
