@@ -17,7 +17,7 @@ from openbell.trading.venues import (
     http_timeouts,
 )
 from openbell.trading.venues.calls import Calls, first_line
-from openbell.trading.venues.rate_limiter import RateLimiter
+from openbell.trading.venues.gates import gate
 
 if TYPE_CHECKING:
     from alpaca.data.historical import CryptoHistoricalDataClient, StockHistoricalDataClient
@@ -90,8 +90,8 @@ def _connect(key: str, secret: str, trading: str, data: str, _process: int) -> C
 
 def calls(desk: RunServices, *, data: bool = False) -> Calls:
     """Return how one run calls the trading or the data address."""
-    gate = RateLimiter(desk.state / ("alpaca-data.rate" if data else "alpaca.rate"), PER_MINUTE, BURST)
-    return Calls(gate, desk.remaining, desk.halted, translate)
+    name, key = "alpaca-data" if data else "alpaca", desk.secrets.get("ALPACA_API_KEY", "")
+    return Calls(gate(desk, name, key, PER_MINUTE, BURST), desk.remaining, desk.halted, translate)
 
 
 def translate(error: Exception) -> VenueError:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from openbell.trading.errors import NotSentError, OrderRefusedError
 from openbell.trading.run_services import Halted
 from openbell.trading.venues import BusyError, RefusedError, UnansweredError, VenueError
-from openbell.trading.venues.rate_limiter import RateLimiter
+from openbell.trading.venues.gates import Gate
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ TRIES = 3  # of a question that was not answered
 class Calls:
     """Makes one run's calls."""
 
-    gate: RateLimiter
+    gate: Gate
     remaining: Callable[[], float]
     halted: Halted
     translate: Callable[[Exception], VenueError]  # the library's exception, as one of ours

@@ -28,7 +28,7 @@ from openbell.trading.venues import (
 )
 from openbell.trading.venues.alpaca import seconds
 from openbell.trading.venues.calls import Calls, first_line
-from openbell.trading.venues.rate_limiter import RateLimiter
+from openbell.trading.venues.gates import gate
 
 BURST = 5
 SYMBOLS_AGE = 86_400.0  # seconds after which the exchange is asked for its symbols again
@@ -98,13 +98,12 @@ class Venue:
     def __init__(self, name: str, desk: RunServices, *, sandbox: bool) -> None:
         self.name = name
         self.desk = desk
+        keys = _keys(name, desk)
         self.client, self._wire = _client(
-            name, sandbox, *_keys(name, desk), desk.addresses.get(f"{name.upper()}_URL", ""), os.getpid()
+            name, sandbox, *keys, desk.addresses.get(f"{name.upper()}_URL", ""), os.getpid()
         )
         rate = float(self.client.rateLimit) / 1000
-        self.calls = Calls(
-            RateLimiter(desk.state / f"{name}.rate", 60 / rate, BURST), desk.remaining, desk.halted, self._translate
-        )
+        self.calls = Calls(gate(desk, name, keys[0], 60 / rate, BURST), desk.remaining, desk.halted, self._translate)
         self._symbols = desk.state / f"{name}{'-sandbox' if sandbox else ''}-symbols.json"
 
     def know(self, symbol: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The gate: one rate of requests for all runs of a strategy, which are processes of their own."""
+"""One rate of requests for all runs of a strategy on one host, which are processes of their own."""
 
 import fcntl
 import os
