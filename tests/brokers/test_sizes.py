@@ -92,14 +92,23 @@ def test_kraken_without_real_money_is_the_paper_account(kraken: Bench) -> None:
     assert posts(kraken) == 0
 
 
-def test_binance_without_real_money_is_its_sandbox(tmp_path: Path) -> None:
-    """With keys it is the test network, without any it is the paper account."""
-    keys = {"BINANCE_API_KEY": "key", "BINANCE_SECRET_KEY": "secret"}
+@pytest.mark.parametrize("name, host, headers", [
+    ("binance", "https://testnet.binance.vision/", {}),
+    ("bybit", "https://api-testnet.bybit.com", {}),
+    ("okx", "https://www.okx.com", {"x-simulated-trading": "1"}),
+])  # fmt: skip
+def test_an_exchange_without_real_money_is_its_sandbox(
+    tmp_path: Path, name: str, host: str, headers: dict[str, str]
+) -> None:
+    """With keys it is the test network or the demo account, without any it is the paper account."""
+    keys = {f"{name.upper()}_{part}": "key" for part in ("API_KEY", "SECRET_KEY", "PASSPHRASE")}
     desk = RunServices(("BTC/USDT",), state=tmp_path, secrets=keys)
-    broker = open_broker("ccxt:binance", tmp_path, None, datetime.now(UTC), desk)  # type: ignore[arg-type]
-    url = broker._venue().client.urls["api"]["private"]  # type: ignore[attr-defined]
-    assert url.startswith("https://testnet.binance.vision/")
-    broker = open_broker("ccxt:binance", tmp_path, None, datetime.now(UTC), RunServices(("BTC/USDT",)))  # type: ignore[arg-type]
+    broker = open_broker(f"ccxt:{name}", tmp_path, None, datetime.now(UTC), desk)  # type: ignore[arg-type]
+    client = broker._venue().client  # type: ignore[attr-defined]
+    urls = client.urls["api"]
+    assert client.implode_hostname(urls.get("private") or urls["rest"]).startswith(host)
+    assert {key: str((client.headers or {}).get(key)) for key in headers} == headers
+    broker = open_broker(f"ccxt:{name}", tmp_path, None, datetime.now(UTC), RunServices(("BTC/USDT",)))  # type: ignore[arg-type]
     assert isinstance(broker, PaperBroker)
 
 
