@@ -327,7 +327,7 @@ test-orders: ## Kill the order path between every two statements, on SQLite and 
 	@$(python) -m tests.unit.trading_simulation --year --seed "$${SEED:-1}"
 
 .PHONY: test-mutants
-test-mutants: ## Change the code of the order path, limits, positions and recovery in 1,000 places, and count what its tests notice: [ROOMS="limits recovery"]
+test-mutants: ## Change what decides about slots, money and health in 7,000 places, and count what its tests notice: [ROOMS="limits recovery"]
 	@scripts/python-ready dev
 	@.venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r tests/mutants/requirements.txt
 	@$(python) -m tests.mutants $(ROOMS)

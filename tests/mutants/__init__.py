@@ -1,4 +1,4 @@
-"""Mutation tests: mutmut changes the code of order path, limits, positions and recovery; their own tests must notice.
+"""Mutation tests: mutmut changes what decides about slots, money and health; the modules' own tests must notice.
 
 `python -m tests.mutants [ROOM...]`, as `make test-mutants` does; rooms.toml has the rooms, survivors.toml what may survive.
 """

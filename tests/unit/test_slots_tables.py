@@ -6,12 +6,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from openbell import slots
 from openbell.manifest import Schedule, windows
 from openbell.slots import closed_slots, count_slots, is_slot, last_slot, slots_between
 from tests.unit.slot_oracle import parsed
 
 NEW_YORK, TOKYO = "America/New_York", "Asia/Tokyo"
 TICK = timedelta(microseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def _ask_anew() -> None:
+    """Forget the answers that are kept for bots of one schedule."""
+    slots._forget()
 
 
 def utc(text: str) -> datetime:
