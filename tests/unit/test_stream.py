@@ -53,8 +53,13 @@ class Desk:
         self.folder = folder
         self.ledger = ledger
         self.now = BEGAN
+        self.is_halted = False
         self.journal = Journal(folder, "demo", "boot", echo=False)
         self.journal.write("service_start", BEGAN)
+
+    def halted(self, *, is_exit: bool = False) -> str:
+        """Return why no order may be sent: of a halt but for exits, those may."""
+        return "" if is_exit or not self.is_halted else "halted but for exits: odd fills"
 
     def context(self) -> StreamContext:
         """Return the context of a stream that begins now."""
@@ -62,7 +67,9 @@ class Desk:
         broker = BrokerNow(lambda at: PaperBroker(self.folder / "state", market, at), self.clock)
         run = Run(BOT, BEGAN, "r1", 1)
         return StreamContext(
-            StreamProgress(ContextServices(MANIFEST, market, broker, self.ledger, self.journal, self.clock), run)
+            StreamProgress(
+                ContextServices(MANIFEST, market, broker, self.ledger, self.journal, self.clock, self.halted), run
+            )
         )
 
     def clock(self) -> datetime:
@@ -114,6 +121,16 @@ def test_prices_are_those_of_now(desk: Desk) -> None:
     desk.now += timedelta(minutes=5)
     assert context.price("AAPL") == 6
     assert (context.slot, context.quote("AAPL").last) == (desk.now, 6)
+
+
+def test_a_halt_but_for_exits_lets_a_stream_sell_what_it_holds(desk: Desk) -> None:
+    """It came while the stream ran, and is asked for at each order."""
+    context = desk.context()
+    assert context.order("AAPL", "buy", 2, reason="up", event="e1").status == "filled"
+    desk.is_halted = True
+    assert context.order("AAPL", "buy", 1, reason="up", event="e2").status == "refused"
+    assert context.order("AAPL", "sell", 2, reason="stop", event="e3").status == "filled"
+    assert context.order("AAPL", "sell", 1, reason="stop", event="e4").status == "refused"
 
 
 def test_a_cancel_goes_to_the_broker(desk: Desk) -> None:

@@ -89,6 +89,15 @@ def test_orders_of_the_strategys_day_count(desk: Desk, sent_at: datetime, *, cou
     assert bool(judged(desk.checks(limits=Limits(max_orders_per_day=1)), "buy", 1.0).reason) is counts
 
 
+def test_orders_of_the_hour_that_comes_twice_count(desk: Desk) -> None:
+    """In the Azores midnight of 2026-10-25 comes again at 01:00: what was sent after the first one is of today (T31)."""
+    first, again = (datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    desk.waits("buy", 1.0, at=first)
+    checks = desk.checks(limits=Limits(max_orders_per_day=1), timezone="Atlantic/Azores")
+    assert checks.judge(Order("o", COIN, "buy", 1.0), again, again).reason.startswith("max_orders_per_day: 1 orders")
+    assert checks.judge(Order("o", COIN, "buy", 1.0), again, again + DAY).reason == ""
+
+
 @pytest.mark.parametrize("named", ["ob-1", "ob-1-tp", "ob-1-sl"])
 def test_an_order_that_is_tried_again_is_not_two(desk: Desk, named: str) -> None:
     """An attempt that was killed had recorded it and its legs; whether they were sent is looked up, not counted."""
