@@ -1,4 +1,4 @@
-"""Whatever can be done on the page is done on a phone: with taps, one token for all of it, and a line in the trail for each."""
+"""The page on a phone: one part at a time, and every action by taps, with one token for all and a line in the trail for each."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -118,3 +118,52 @@ def trail(reader: Reader, *actions: str) -> None:
         row = table.locator("tr", has_text=action).first
         expect(row).to_contain_text("session")
         expect(row).to_contain_text("127.0.0.1")
+
+
+def test_a_finger_finds_what_a_cell_says(browser: Browser, supervisor: Supervisor) -> None:
+    """On a phone nothing hovers: a tap says it; a tap on a chart says the nearest value."""
+    with Reader(browser, supervisor, PHONE) as reader:
+        page = reader.open("/strategies/basket?bot=basket-3#details")
+        page.locator("#details .strip i").last.tap()
+        expect(page.locator("#tip")).to_contain_text("failed")
+        page.get_by_role("link", name="Account").tap()
+        page.locator("#account .plot").tap()
+        expect(page.locator("#tip")).to_contain_text("America/New_York")
+        assert reader.overflow() <= 0
+
+
+def test_a_phone_shows_one_part_at_a_time(browser: Browser, supervisor: Supervisor) -> None:
+    """The first, or the one that is tapped, also after news; no page of seven screens."""
+    with Reader(browser, supervisor, PHONE) as reader:
+        page = reader.open("/strategies/basket?bot=basket-3")
+        expect(page.locator("#account")).to_be_visible()
+        expect(page.locator("#runs")).to_be_hidden()
+        page.get_by_role("navigation", name="Parts of this page").get_by_role("link", name="Runs").tap()
+        expect(page.locator("#runs")).to_be_visible()
+        expect(page.locator("#account")).to_be_hidden()
+        assert page.evaluate("document.documentElement.scrollHeight") < 3500
+        assert reader.violations() == []
+        page.goto(f"{supervisor.page}/strategies/basket?bot=basket-3#details")
+        expect(page.locator("#details").get_by_role("button", name="Pause")).to_be_visible()
+        page = reader.open("/money?range=day")
+        expect(page.locator("#equity")).to_be_visible()
+        expect(page.locator("#positions")).to_be_hidden()
+        page.get_by_role("navigation", name="Parts of this page").get_by_role("link", name="Positions").tap()
+        expect(page.locator("#positions")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollHeight") < 3500
+
+
+def test_a_phone_shows_a_year_as_weeks(browser: Browser, supervisor: Supervisor) -> None:
+    """Each month is a block of seven days in a row, Monday first, each with its number; nothing lies beside the window."""
+    with Reader(browser, supervisor, PHONE) as reader:
+        page = reader.open("/strategies/basket/bots/basket-3/year?year=2026")
+        days = page.locator(".year tbody tr").first.locator("td")
+        boxes = [
+            days.nth(number).bounding_box() for number in (0, 3, 4, 30)
+        ]  # Thursday 1, Sunday 4, Monday 5, Saturday 31
+        first, sunday, monday, last = (box for box in boxes if box is not None)
+        assert monday["y"] > sunday["y"] == first["y"]
+        assert monday["x"] < first["x"] < sunday["x"]
+        assert last["x"] < sunday["x"]
+        assert sunday["x"] + sunday["width"] <= 390
+        assert reader.violations() == []

@@ -208,7 +208,7 @@ def test_prometheus_knows_what_no_person_has_answered(told: Client) -> None:
 
 
 def test_an_incident_waits_again_when_its_snooze_is_over(told: Client) -> None:
-    """On its page, on the overview and in the metrics: nobody has taken care of it."""
+    """On its page, on the overview and in the metrics: no person takes care of it."""
     found = incidents(told)
     told.change(f"/api/incidents/{found[0]['id']}/snooze", "POST", json={"for": "30m"})
     path = f"/incidents/{found[0]['id']}"
