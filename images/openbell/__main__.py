@@ -15,7 +15,7 @@ COMMANDS = {
     "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),
     "schedule-times": ("openbell.commands.schedule_times", "print when a cloud's scheduler is to call a function"),
     "missed": ("openbell.commands.missed", "print the runs that did not happen since it was asked last (for cron)"),
-    "supervise": ("openbell.supervisor.service", "watch all strategies and serve the status page"),
+    "supervise": ("openbell.supervisor.service.main", "watch all strategies and serve the status page"),
     "alert-test": ("openbell.commands.alert_test", "send one message to each channel"),
     "canary": ("openbell.commands.canary", "miss a slot on purpose, and follow the alert to the channels"),
     "status": ("openbell.commands.status", "say whether all is well, bot by bot"),

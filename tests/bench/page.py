@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from openbell import heartbeat
 from openbell.journal import Journal
 from openbell.supervisor.model.records import AccountRecord, DecisionRecord, OrderRecord, RunRecord, SlotRecord
-from openbell.supervisor.own_records import STORE
+from openbell.supervisor.service.own_records import STORE
 from openbell.supervisor.store.store import Store
 from tests.bench.figures import Table, duration, percentile
 from tests.browser.supervisor import Supervisor

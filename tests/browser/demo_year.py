@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell.supervisor.model.records import AccountRecord, OrderRecord, SlotRecord
-from openbell.supervisor.own_records import STORE
+from openbell.supervisor.service.own_records import STORE
 from openbell.supervisor.store.store import Store
 from tests.browser.demo import LEGS, Demo
 

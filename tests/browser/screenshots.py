@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from openbell.supervisor.own_records import STORE
+from openbell.supervisor.service.own_records import STORE
 from openbell.supervisor.store.store import Store
 from tests.browser import demo_year
 from tests.browser.demo import Beating, Demo

@@ -14,7 +14,7 @@ from openbell.postgres.database import Database, _WaitPolicy
 from openbell.postgres.journal import PostgresJournal
 from openbell.postgres.ownership import Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
-from openbell.supervisor.shared_database import COPY, HOST, SharedDatabase
+from openbell.supervisor.health.shared_database import COPY, HOST, SharedDatabase
 
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -224,10 +224,7 @@ def test_a_circle_of_rooms_is_found() -> None:
 
 
 # Each room of the supervisor may import those before it, and no other.
-SUPERVISOR = (
-    *("model", "store", "ingest", "health", "shared_accounts", "shared_database", "watch"),
-    *("alerts", "settings_history", "own_records", "telegram", "web", "library_log", "service"),
-)
+SUPERVISOR = ("model", "store", "ingest", "health", "watch", "alerts", "telegram", "web", "service")
 
 
 def test_the_rooms_of_the_supervisor_stand_in_one_order() -> None:

@@ -17,7 +17,7 @@ from openbell.manifest import Bot, Manifest, load_all
 from openbell.own_days_file import publish_own_days
 from openbell.runner.decide import decide
 from openbell.slots import local_instant
-from openbell.supervisor.ingest.slot_ledger import WRITE_MARGIN
+from openbell.supervisor.ingest.expectation import WRITE_MARGIN
 from tests.unit.strategy_file import write
 from tests.unit.supervisor.world import World
 

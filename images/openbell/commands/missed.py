@@ -17,9 +17,10 @@ from pathlib import Path
 from openbell import clock, heartbeat
 from openbell.manifest import Manifest, ManifestError, load_all
 from openbell.paths import PathError, prepare
+from openbell.supervisor.ingest.expectation import WRITE_MARGIN
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
-from openbell.supervisor.ingest.slot_ledger import NO_LINES, WRITE_MARGIN, SlotLedger
+from openbell.supervisor.ingest.slot_ledger import NO_LINES, SlotLedger
 from openbell.supervisor.model.formatting import local
 from openbell.supervisor.model.records import Fault, RunRecord
 from openbell.supervisor.store.retention import KEEP_DAYS

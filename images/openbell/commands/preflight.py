@@ -46,7 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     if not os.environ.get("OPENBELL_STRATEGY"):
         if environments := container_strategies.environments(os.environ):
             return _each(environments, arguments)
-        importlib.import_module("openbell.supervisor.service")  # what it lacks is told by the traceback's last line
+        importlib.import_module(
+            "openbell.supervisor.service.main"
+        )  # what it lacks is told by the traceback's last line
         return _report(list(_of_all(MANIFESTS)))
     try:
         places = from_environment(os.environ)

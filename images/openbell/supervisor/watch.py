@@ -15,16 +15,17 @@ from openbell.own_days_file import OwnDaysFile
 from openbell.supervisor.health.control_state import Deployments, Pauses
 from openbell.supervisor.health.facts import WatchPeriod
 from openbell.supervisor.health.machine_monitor import MachineMonitor
+from openbell.supervisor.health.shared_accounts import SharedAccounts
 from openbell.supervisor.health.shared_hosts import SharedHosts
 from openbell.supervisor.health.snapshot import Snapshot, next_snapshot
 from openbell.supervisor.health.strategy_monitor import StrategyMonitor
 from openbell.supervisor.health.watch_gaps import WatchGaps
+from openbell.supervisor.ingest.expectation import WRITE_MARGIN
 from openbell.supervisor.ingest.folder_watcher import FolderWatcher
 from openbell.supervisor.ingest.journal_reader import JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
-from openbell.supervisor.ingest.slot_ledger import LAST_LINE, WRITE_MARGIN, SlotLedger
+from openbell.supervisor.ingest.slot_ledger import LAST_LINE, SlotLedger
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.shared_accounts import SharedAccounts
 from openbell.supervisor.store import freed_memory, retention
 from openbell.supervisor.store.store import Store
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.library_log import BURST
+from openbell.supervisor.service.library_log import BURST
 from tests.process.supervisor.test_service import Supervisor
 from tests.unit.supervisor.world import World
 

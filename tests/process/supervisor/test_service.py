@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from openbell.commands import status
-from openbell.supervisor.service import from_environment
+from openbell.supervisor.service.settings import from_environment
 from tests.unit.supervisor.world import World
 
 ROOT = Path(__file__).parents[3]
@@ -124,7 +124,7 @@ def test_a_kill_loses_nothing(supervisor: Supervisor, world: World) -> None:
 def test_a_watch_that_dies_does_not_look_alive(world: World) -> None:
     """Whatever went wrong, the process ends, so that the restart policy revives it."""
     code = (
-        "import sys; from openbell.supervisor import service, watch; "
+        "import sys; from openbell.supervisor import watch; from openbell.supervisor.service import main as service; "
         "watch.Watch.step = lambda *_: 1 / 0; sys.exit(service.main([]))"
     )
     settings = environment(world, 0)
@@ -226,5 +226,5 @@ def test_the_defaults_are_the_images() -> None:
 
 def test_the_supervisor_and_the_runner_stay_apart() -> None:
     """They share the manifest, the slots and the journal's format, and nothing else."""
-    code = "import sys, openbell.supervisor.service; sys.exit(any(name.startswith('openbell.runner') for name in sys.modules))"
+    code = "import sys, openbell.supervisor.service.main; sys.exit(any(name.startswith('openbell.runner') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -4,7 +4,7 @@ import logging
 
 from structlog.testing import capture_logs
 
-from openbell.supervisor.library_log import BURST, PERIOD, LibraryLog
+from openbell.supervisor.service.library_log import BURST, PERIOD, LibraryLog
 
 
 class Clock:

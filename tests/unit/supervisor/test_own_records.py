@@ -11,11 +11,11 @@ import pytest
 
 from openbell import clock
 from openbell.manifest import load_all
-from openbell.supervisor import own_records
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.health.snapshot import Snapshot
+from openbell.supervisor.service import own_records
 from openbell.supervisor.store import damage
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch

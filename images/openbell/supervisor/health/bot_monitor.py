@@ -15,7 +15,7 @@ from openbell.supervisor.health.bot_status import judge_bot, manual_failure
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.health.slot_history import SHOWN_SLOTS, bad_streaks, single_slots
 from openbell.supervisor.health.snapshot import Blackout, BotView, StreamView
-from openbell.supervisor.ingest.slot_ledger import Expectation
+from openbell.supervisor.ingest.expectation import Expectation
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import SAMPLE, Durations, usual
 from openbell.supervisor.model.formatting import midnight, next_midnight

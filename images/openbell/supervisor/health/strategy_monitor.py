@@ -15,7 +15,8 @@ from openbell.supervisor.health.control_state import Pauses
 from openbell.supervisor.health.facts import LoopFacts, Verdict, WatchPeriod
 from openbell.supervisor.health.loop_status import judge_loop
 from openbell.supervisor.health.snapshot import StrategyView
-from openbell.supervisor.ingest.slot_ledger import NO_LINES, WRITE_MARGIN, Expectation, SlotLedger
+from openbell.supervisor.ingest.expectation import WRITE_MARGIN, Expectation
+from openbell.supervisor.ingest.slot_ledger import NO_LINES, SlotLedger
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.formatting import midnight, monday
 from openbell.supervisor.model.records import Finding, ServiceEvent, Worth

@@ -6,10 +6,8 @@ outcome replaces that. Reading a line twice changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from openbell import slots
 from openbell.calendars import CalendarExpired
 from openbell.heartbeat import Heartbeat
 from openbell.instants import MILLISECOND
@@ -17,13 +15,11 @@ from openbell.journal import BACKFILL, stamp
 from openbell.manifest import Bot
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
 from openbell.supervisor.ingest.clock_trust import ClockTrust
+from openbell.supervisor.ingest.expectation import WRITE_MARGIN, Expectation, expectation_of
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import Expected, RunRecord, SlotRecord, why_not
 from openbell.supervisor.store.store import Store
 
-WRITE_MARGIN = timedelta(
-    seconds=1
-)  # for the first line of a run that started at the last permitted instant to be written
 AHEAD = timedelta(seconds=60)  # how far in the future a slot may lie that its loop has passed over
 LOST_AFTER = timedelta(
     seconds=60
@@ -36,37 +32,6 @@ BAD = frozenset({"missed", "failed", "timed_out", "interrupted"})
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass
-class Expectation:
-    """The slots that are expected of one bot: the stored row, how far it has got since, and the next slot."""
-
-    bot: Bot
-    stored: Expected
-    recorded_until: datetime
-    awaited: datetime | None = None  # the first slot without a record
-    calendar_error: str = ""  # why its slots cannot be computed (its calendar has expired)
-    _asked: tuple[datetime, bool] | None = None  # the newest answer of `is_slot`: a run asks several times
-
-    @property
-    def since(self) -> datetime:
-        """The time from which slots are expected."""
-        return self.stored.since
-
-    def is_slot(self, at: datetime) -> bool:
-        """Return whether the bot is due at an instant; True if its calendar cannot say."""
-        if self._asked is None or self._asked[0] != at:
-            try:
-                self._asked = at, slots.is_slot(self.bot.schedule, at)
-            except CalendarExpired:
-                self._asked = at, True
-        return self._asked[1]
-
-    @property
-    def deadline(self) -> datetime | None:
-        """When the awaited slot counts as missed."""
-        return None if self.awaited is None else self.bot.start_by(self.awaited) + WRITE_MARGIN
-
-
 class SlotLedger:
     """Writes slots and runs to the store, in the transaction of its caller, and collects which bots have changed."""
 
@@ -76,7 +41,7 @@ class SlotLedger:
         known_before = store.expected()
         # A store that was rebuilt knows of no bot: they are expected since the one before it judged last.
         since = now if known_before else min(store.get_mark(EXPECTED_SINCE) or now, now)
-        self.expectations = {(bot.strategy, bot.id): _expectation(bot, since) for bot in bots}
+        self.expectations = {(bot.strategy, bot.id): expectation_of(bot, since) for bot in bots}
         # What has changed since `clear_changes`: bots, bots with new findings, strategies, and strategies' loops.
         self.changed_bots: set[tuple[str, str]] = set()
         self.changed_findings: set[tuple[str, str]] = set()
@@ -318,11 +283,6 @@ class SlotLedger:
             self._put_range(expectation.bot, max(last, record.first - MILLISECOND), record.last, record)
         except CalendarExpired:
             pass  # the rest of the range cannot be computed
-
-
-def _expectation(bot: Bot, now: datetime) -> Expectation:
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    return Expectation(bot, Expected(bot.strategy, bot.id, repr(bot.schedule), now, now), now)
 
 
 def _is_assigned(run: RunRecord, records: Iterable[SlotRecord]) -> bool:

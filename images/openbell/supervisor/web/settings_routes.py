@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from openbell.manifest import Bot, Manifest
-from openbell.supervisor import settings_history
 from openbell.supervisor.health.snapshot import StrategyView
+from openbell.supervisor.store import settings_history
 from openbell.supervisor.web import answers
 from openbell.supervisor.web.answers import StrategySettings
 from openbell.supervisor.web.dependencies import Dependencies

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from openbell.supervisor import settings_history
-from openbell.supervisor.settings_history import FOLDER, MOST_KEPT, Settings, difference, kept, read, remember
+from openbell.supervisor.store import settings_history
+from openbell.supervisor.store.settings_history import FOLDER, MOST_KEPT, Settings, difference, kept, read, remember
 from tests.unit.supervisor.web.client import Client
 
 LOCK = "# made by a tool\nnumpy==2.4.1 ; python_version >= '3.11' \\\n    --hash=sha256:aa\nccxt[pro]==4.5.0 \\\n    --hash=sha256:bb\n"

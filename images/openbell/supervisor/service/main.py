@@ -8,12 +8,10 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import anyio.to_thread
 import structlog
@@ -25,23 +23,22 @@ from openbell.desired_state import DATABASE
 from openbell.foreign_files import is_shortage
 from openbell.manifest import Manifest, load_all
 from openbell.paths import PathError, prepare
-from openbell.supervisor import own_records, settings_history
 from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.channel_check import check_channels
-from openbell.supervisor.alerts.links import base_address
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
-from openbell.supervisor.library_log import LibraryLog, log_as_json
+from openbell.supervisor.service import own_records
+from openbell.supervisor.service.library_log import LibraryLog, log_as_json
+from openbell.supervisor.service.settings import Settings, from_environment
+from openbell.supervisor.store import settings_history
 from openbell.supervisor.telegram.bot_keeper import BotKeeper
-from openbell.supervisor.telegram.settings import TelegramSettings
-from openbell.supervisor.telegram.settings import from_environment as telegram_settings
 from openbell.supervisor.watch import Watch
-from openbell.supervisor.web import Dependencies, Readers, WebApp, readers, token_from_environment
+from openbell.supervisor.web import Dependencies, WebApp
 from openbell.supervisor.web.connections import server_config
 
 if TYPE_CHECKING:
-    from openbell.supervisor.shared_database import SharedDatabase
+    from openbell.supervisor.health.shared_database import SharedDatabase
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 60.0  # seconds without a step of the watch after which the process ends itself, with its stacks in the log
@@ -49,26 +46,6 @@ RETRY = 1.0  # seconds until the next step after a failed write
 READERS = 4  # threads that read histories for the page
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Folders, the address to listen on and so on, from the environment. The defaults are those inside the image."""
-
-    strategies: Path
-    journal: Path
-    control: Path
-    state: Path
-    host: str
-    port: int
-    hosts: tuple[str, ...]  # names beside this machine's own under which the page answers
-    profiles: tuple[str, ...] = ()  # of Compose
-    token: str = field(
-        default="", repr=False
-    )  # what a change through the page must carry; without one nothing can be changed
-    readers: Readers = field(default_factory=Readers, repr=False)  # who may read the page
-    address: str = ""  # of the page, as readers know it: for links in messages
-    telegram: TelegramSettings | None = None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -129,36 +106,10 @@ def _shared_database(settings: Settings, manifests: Sequence[Manifest]) -> "Shar
     """Return what follows the database that hosts share; None without one."""
     if not os.environ.get(DATABASE):
         return None
-    from openbell.supervisor.shared_database import SharedDatabase  # noqa: PLC0415 - its driver takes 7 MB
+    from openbell.supervisor.health.shared_database import SharedDatabase  # noqa: PLC0415 - its driver takes 7 MB
 
     folders = {"journal": settings.journal, "control": settings.control, "state": settings.state}
     return SharedDatabase(os.environ[DATABASE], [manifest.name for manifest in manifests], folders, clock.now)
-
-
-def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Return the settings that OPENBELL_* name; ValueError if one makes no sense."""
-    listen = environment.get("OPENBELL_LISTEN", "0.0.0.0:8080")  # in the container; it is published on loopback only
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        msg = f'OPENBELL_LISTEN: found "{listen}"; allowed: an address and a port such as 0.0.0.0:8080'
-        raise ValueError(msg)
-    address = base_address(environment.get("OPENBELL_URL", ""))
-    names = [*environment.get("OPENBELL_HOSTS", "").split(","), urlsplit(address).hostname or ""]
-    token = token_from_environment(environment)
-    return Settings(
-        Path(environment.get("OPENBELL_STRATEGIES", "/strategies")),
-        Path(environment.get("OPENBELL_JOURNAL", "/journal")),
-        Path(environment.get("OPENBELL_CONTROL", "/control")),
-        Path(environment.get("OPENBELL_SUPERVISOR_STATE", "/var/lib/openbell")),
-        host.strip("[]"),
-        int(port),
-        tuple(name.strip() for name in names if name.strip()),
-        tuple(name.strip() for name in environment.get("OPENBELL_PROFILES", "").split(",") if name.strip()),
-        token,
-        readers(environment, token),
-        address,
-        telegram_settings(environment),
-    )
 
 
 class Service:
