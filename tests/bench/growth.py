@@ -123,9 +123,9 @@ def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
     wait_until(begin + (ROUNDS - 1) * PERIOD + SETTLED, f"letting {size} bots be due")
     mains = [processes.main(one) for one in containers]
     loops, shims = [pid for main in mains for pid in processes.tree(main)], [processes.shim(one) for one in containers]
-    rest = _Rest(loops), _Rest(shims)
+    idle_times = _CpuTime(loops), _CpuTime(shims)
     wait_until(begin + ROUNDS * PERIOD - SETTLED, "letting nothing be due")
-    idle_cpu, engine_cpu = (one.in_an_hour() for one in rest)
+    idle_cpu, engine_cpu = (one.in_an_hour() for one in idle_times)
     cpu = (_cpu(containers) - before) / ROUNDS
     samples = [sample for one in containers for sample in our_run_starts(stand.lines(one))]
     rounds = by_round(samples, begin, begin + ROUNDS * PERIOD)
@@ -137,7 +137,7 @@ def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
     return Growth(size, percentile(medians, 50), percentile(lasts, 50), idle, cpu, idle_cpu, engine_cpu)
 
 
-class _Rest:
+class _CpuTime:
     """The CPU time of processes from now on; one that has ended counts no more."""
 
     def __init__(self, pids: Sequence[int]) -> None:
