@@ -175,7 +175,7 @@ class TradingSimulation:
             if wants == "buy" and (held == 0.0 or claim.attempt > 1):
                 ctx.order(symbol, "buy", 1_000 / self._venue.price, reason="up")
             elif wants == "sell" and (held > 0.0 or claim.attempt > 1):
-                placed = ctx.order(symbol, "sell", float(held) or 1.0, reason="down")
+                placed = ctx.order(symbol, "sell", abs(held) or 1.0, reason="down")
                 if held > 0.0 and placed.status == "refused":
                     self.outcome.exits_refused += 1
                     self.outcome.problems.append(f"{claim.run_id}: an exit was refused: {placed.reason}")
