@@ -408,6 +408,11 @@ bench-page: ## Measure the page's first bytes, size and memory for 10, 45 and 1,
 	@scripts/python-ready dev
 	@$(python) -m tests.bench.page
 
+.PHONY: bench-hosts
+bench-hosts: ## Measure what 100 loops with 100 to 10,000 bots ask of one PostgreSQL that they share: [QUICK=1]
+	@scripts/python-ready dev
+	@$(python) -m tests.bench.hosts $(if $(value QUICK),--quick)
+
 .PHONY: lock
 lock: ## Lock a strategy's packages anew, in seconds, or all dependencies of openbell: [STRATEGY=]
 ifneq ($(STRATEGY),)

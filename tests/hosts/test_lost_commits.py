@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from openbell.paths import EPOCH
 from openbell.postgres import history
 from openbell.postgres.database import Database, Guard, OwnershipLostError
 from openbell.postgres.history import History
+from openbell.postgres.journal import OwnedJournal
 from openbell.postgres.journal_copy import JournalCopy
 from openbell.postgres.ledger import PostgresLedger
 from openbell.postgres.ownership import Ownership
@@ -68,11 +70,16 @@ def test_a_host_remembers_the_history(database: Database, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("guard", [Guard("s", 1, "boot", "00000002"), Guard("s", 1, "other", "00000001")])
-def test_no_write_passes_on_another_timeline(database: Database, url: str, guard: Guard) -> None:
+def test_no_write_passes_on_another_timeline(
+    database: Database, url: str, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor under the same epoch of another loop, which a database that has lost commits may have given twice."""
     assert Ownership(database, "s", "boot", "a").acquire() is not None
     right = PostgresLedger(url, "s", prepare=True, guard=Guard("s", 1, "boot", "00000001"))
     right.remember("a", "1")
+    monkeypatch.setenv(EPOCH, f"{guard.epoch} {guard.owner} {guard.timeline}")
+    with pytest.raises(OSError, match="not owned by this loop any more"):
+        OwnedJournal(url, tmp_path, "s", "boot").write("note", datetime.now(UTC), message="late")
     with pytest.raises(OwnershipLostError):
         PostgresLedger(url, "s", guard=guard).remember("a", "2")
     assert right.fact("a") == "1"

@@ -43,15 +43,18 @@ class Guard:
     timeline: str = ""  # of the database when it was acquired; empty where that is not told
 
     @property
+    def held(self) -> str:
+        """Return what is true of the ownership's row as long as it is held."""
+        held = f"strategy = '{self.strategy}' AND epoch = {self.epoch} AND owner = '{self.owner}' AND until > clock_timestamp()"
+        return f"{held} AND {TIMELINE} = '{self.timeline}'" if self.timeline else held
+
+    @property
     def condition(self) -> str:
         """Return the statement that finds the ownership, and holds it until the transaction ends.
 
         Another takes over by changing the row, which waits for this lock: what is written under it comes before.
         """
-        held = f"strategy = '{self.strategy}' AND epoch = {self.epoch} AND owner = '{self.owner}' AND until > clock_timestamp()"
-        if self.timeline:
-            held += f" AND {TIMELINE} = '{self.timeline}'"
-        return f"SELECT epoch FROM openbell.owners WHERE {held} FOR SHARE"  # noqa: S608 - no value comes from outside
+        return f"SELECT epoch FROM openbell.owners WHERE {self.held} FOR SHARE"  # noqa: S608 - no value comes from outside
 
 
 class OwnershipLostError(PostgresError):

@@ -18,7 +18,7 @@ INSERT = "INSERT INTO journal (strategy, at, run_id, line) VALUES (?, ?, ?, ?)"
 # misses none.
 _INSERT_OWNED = (
     "SELECT pg_advisory_xact_lock(?); INSERT INTO journal (strategy, at, run_id, line) SELECT strategy, ?, ?, ? FROM owners "
-    "WHERE strategy = ? AND epoch = ? AND owner = ? AND until > clock_timestamp() FOR SHARE"
+    "WHERE {held} FOR SHARE"
 )
 
 
@@ -109,7 +109,6 @@ class OwnedJournal(PostgresJournal):
 
     def _insert(self, at: str, run_id: str | None, line: str) -> None:
         guard = guard_of(self._strategy)
-        epoch, owner = (guard.epoch, guard.owner) if guard else (0, "")
-        values = (self._key, at, run_id, line, self._strategy, epoch, owner)
-        if self._database.execute(_INSERT_OWNED, values).rowcount != 1:
+        statement = _INSERT_OWNED.format(held=guard.held if guard else "false")
+        if self._database.execute(statement, (self._key, at, run_id, line)).rowcount != 1:
             raise OwnershipLostError(self._strategy)
