@@ -288,3 +288,17 @@ def test_a_strategy_that_ends_its_process_is_one_line(tmp_path: Path) -> None:
     assert done.stderr == (
         "openbell backtest: the process of the backtest was killed by SIGKILL; SIGKILL is often a lack of memory\n"
     )
+
+
+def test_old_prices_are_used_from_their_beginning(tmp_path: Path) -> None:
+    """Those of 2005: the calendar of New York reaches further back."""
+    prices = tmp_path / "prices"
+    prices.mkdir()
+    days = [f"2005-01-{day:02},10,11,9,10,100" for day in (3, 4, 5, 6, 7, 10, 11)]
+    (prices / "AAPL.csv").write_text("\n".join(["Date,Open,High,Low,Close,Volume", *days]))
+    code, manifest = "def run(ctx):\n    pass\n", 'timezone = "America/New_York"\ncalendar = "XNYS"\n'
+    strategies = strategy(tmp_path, code, f'{manifest}[[bot]]\nsymbols = ["AAPL"]\nat = "09:35"\n')
+    done = backtest("mine", "--prices", str(prices), "--out", str(tmp_path / "out"), strategies=strategies)
+    assert done.returncode == 0, done.stderr
+    assert "\n7 slots in " in done.stdout
+    assert "2005-01-03 to 2005-01-11" in (tmp_path / "out" / "report.html").read_text()
