@@ -132,7 +132,7 @@ def main() -> None:
         raise SystemExit(msg)
     print("All of them traded the same quantities on the same days at the same prices.\n")
     for table in one_share.tables(lambda bars: Feed(bars=bars)):
-        print(table)
+        print(table, flush=True)
 
 
 def _ours(setup: Setup, manifest: Manifest, prices: Mapping[str, SymbolPrices]) -> tuple[Fills, int]:

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -80,8 +80,8 @@ class Crossover(bt.Strategy):  # type: ignore[misc]
             self.fills.append((day, order.executed.size, order.executed.price))
 
 
-def tables(feed: Callable[[Sequence[Bar]], object]) -> list[Table]:
-    """Return the tables of one backtest, of the sweeps and of whole commands. feed: makes backtrader's data of bars."""
+def tables(feed: Callable[[Sequence[Bar]], object]) -> Iterator[Table]:
+    """Yield the tables of one backtest, of whole commands and of the sweeps. feed: makes backtrader's data of bars."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "one_share"
         folder.mkdir()
@@ -121,7 +121,8 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> list[Table]:
         prices = Path(scratch) / "prices.csv"
         for name, (seconds, fills) in _peers(bars, prices, (), TIMES).items():
             found[name] = seconds, [(day, quantity, price) for day, quantity, price in fills]
-        swept = []
+        yield _table(slots, found)
+        yield whole_command.table(folder, bars)
         for pairs, times in SWEEPS:
             taken = {
                 "openbell": _timed(partial(_each, lambda fast, slow: ours(fast=fast, slow=slow), pairs), times)[0],
@@ -129,8 +130,10 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> list[Table]:
             }
             answers = _peers(bars, prices, pairs, times).items()
             taken |= {name.removesuffix(", sweep"): one for name, (one, _) in answers if name.endswith(", sweep")}
-            swept.append((len(pairs), taken))
-        commands = whole_command.table(folder, bars)
+            yield _sweep_table(len(pairs), slots, taken)
+
+
+def _table(slots: int, found: Mapping[str, tuple[float, Fills]]) -> Table:
     ours_second = found["openbell, no journal"][0]
     rows = [
         (name, str(len(fills)), f"{slots / seconds:,.0f}", f"{ours_second / seconds:.2f}x")
@@ -141,8 +144,7 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> list[Table]:
         if _rounded(fills) != wanted:
             print(f"{name} has not traded the same: {_rounded(fills)[:3]} for {wanted[:3]}", file=sys.stderr)
     per = "slots per CPU second"
-    one = Table(f"one share, {slots:,} days", ("backtest", "orders filled", per, "/ ours"), tuple(rows))
-    return [one, *(_sweep_table(count, slots, taken) for count, taken in swept), commands]
+    return Table(f"one share, {slots:,} days", ("backtest", "orders filled", per, "/ ours"), tuple(rows))
 
 
 def _sweep_table(count: int, slots: int, taken: Mapping[str, float]) -> Table:
