@@ -6,10 +6,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from openbell.supervisor.alerts.model import Message
@@ -162,3 +162,18 @@ class SenderClient:
                 self._process.kill()
                 self._process.wait()
         self._process, self._control = None, None
+
+
+def check_channels(channels: Sequence[Channel]) -> Mapping[str, str]:
+    """Return the Apprise plugin of each channel's scheme.
+
+    ValueError with one line if Apprise does not accept a channel's URL; the line never shows the URL.
+    """
+    if not channels:
+        return {}
+    with closing(SenderClient(lambda: datetime.now(UTC))) as sender:
+        for channel in channels:
+            if why := sender.check(channel):
+                msg = f'OPENBELL_ALERT_URLS: channel "{channel.name}" ({channel.scheme}://…): {why}'
+                raise ValueError(msg)
+        return dict(sender.modules)

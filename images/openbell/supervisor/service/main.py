@@ -24,7 +24,7 @@ from openbell.foreign_files import is_shortage
 from openbell.manifest import Manifest, load_all
 from openbell.paths import PathError, prepare
 from openbell.supervisor.alerts import settings as alert_settings
-from openbell.supervisor.alerts.channel_check import check_channels
+from openbell.supervisor.alerts.sender_client import check_channels
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.channel_check import check_channels
 from openbell.supervisor.alerts.model import Message
-from openbell.supervisor.alerts.sender_client import SenderClient
+from openbell.supervisor.alerts.sender_client import SenderClient, check_channels
 from openbell.supervisor.alerts.sender_process import hide
 from openbell.supervisor.alerts.settings import Channel
 from tests.unit.supervisor.alerts.webhook import Hook, wait_until
