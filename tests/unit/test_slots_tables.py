@@ -68,6 +68,20 @@ def utc(text: str) -> datetime:
     (NEW_YORK, None, {"every": "6h", "days": "fri"}, "11-26", "11-29", "11-27 06:00, 11-27 12:00, 11-27 18:00, 11-28 00:00"),
     (NEW_YORK, None, {"every": "6h", "days": "fri"}, "11-27 12:00", "11-27 18:00", "11-27 18:00"),
     # Rules, for times, intervals and anchors.
+    # October 2026 ends on a Saturday, and its sessions on the 30th.
+    (NEW_YORK, "XNYS", {"at": "09:35", "days": "month-end"}, "10-28", "11-03", "10-30 13:35"),
+    (NEW_YORK, "XNYS", {"at": "open", "days": "month-end"}, "10-28", "11-03", "10-30 13:30"),
+    (NEW_YORK, "XNYS", {"every": "3h", "days": "month-end"}, "10-28", "11-03", "10-30 15:00, 10-30 18:00"),
+    ("UTC", "24/7", {"every": "1d", "days": "month-end"}, "10-28", "11-03", "10-31 00:00"),
+    (TOKYO, "24/7", {"every": "1d", "days": "month-end"}, "10-28", "11-03", "10-30 15:00"),
+    (NEW_YORK, None, {"every": "1d"}, "11-26", "11-28", "11-26 05:00, 11-27 05:00"),
+    # Tokyo's Thursday morning is Wednesday afternoon in Los Angeles.
+    ("America/Los_Angeles", "XTKS", {"every": "1h", "days": "wed"}, "11-25 12:00", "11-27",
+     "11-26 00:00, 11-26 01:00, 11-26 02:00, 11-26 04:00, 11-26 05:00, 11-26 06:00"),
+    # Of a session on Friday in New York a part lies on Saturday in Tokyo.
+    (TOKYO, "XNYS", {"every": "3h", "days": "sat"}, "11-19", "11-26", "11-20 15:00, 11-20 18:00"),
+    (TOKYO, "XTKS", {"every": "1h", "days": "thu"}, "11-26", "11-27 02:00", "11-26 01:00, 11-26 02:00, 11-26 04:00, 11-26 05:00, 11-26 06:00"),
+    (TOKYO, "XTKS", {"every": "15m", "from": "open+30m"}, "11-25 23:00", "11-26 01:00", "11-26 00:30, 11-26 00:45, 11-26 01:00"),
     ("UTC", None, {"at": "09:00", "days": "month-end"}, "11-26", "12-03", "11-30 09:00"),
     ("UTC", None, {"every": "12h", "days": "month-end"}, "11-26", "12-03", "11-30 00:00, 11-30 12:00"),
     ("UTC", None, {"every": "1d", "days": "month-end"}, "11-26", "12-03", "11-30 00:00"),
@@ -130,7 +144,9 @@ def blacked_out(*texts: str, **keys: object) -> Schedule:
     (["daily 04:00 - 10:00 UTC", "daily 06:00 - 08:00 UTC"], {"every": "2h"}, "02 10 12"),
     (["daily 22:00 - 04:00 UTC"], {"every": "2h"}, "04 06 08 10 12"),
     (["daily 10:00 - 14:00 UTC"], {"every": "2h"}, "02 04 06 08"),
-    (["daily 05:01 - 05:59 UTC"], {"every": "2h"}, "02 04 06 08 10 12"),
+    (["daily 12:00 - 14:00 UTC"], {"every": "2h"}, "02 04 06 08 10"),
+        (["daily 10:00 - 12:00 UTC"], {"every": "2h"}, "02 04 06 08 12"),
+        (["daily 05:01 - 05:59 UTC"], {"every": "2h"}, "02 04 06 08 10 12"),
 ])  # fmt: skip
 def test_no_slot_lies_in_a_blackout(texts: list[str], keys: dict[str, object], expected: str) -> None:
     """From its beginning to right before its end."""

@@ -106,7 +106,7 @@ def _by_slots(facts: BotFacts, now: datetime) -> Verdict:
             return Verdict("new", reason, facts.deployment.until)
         limit = bot.start_by(awaited)
         reason = f"due {local(awaited, zone, now)}, not started yet; must start by {local(limit, zone, now)}"
-        return Verdict("late", reason, until)
+        return Verdict("late", reason)
     if last is not None:
         lateness = f", {milliseconds(last.lateness_ms)} after its slot" if last.late else ""
         return Verdict("up", f"ran {local(last.last, zone, now)} in {milliseconds(last.duration_ms)}{lateness}", until)

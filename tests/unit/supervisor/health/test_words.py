@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from openbell.calendars.ending import NOTICE
 from openbell.control import Deployment
 from openbell.heartbeat import Heartbeat
 from openbell.manifest import Bot, windows
+from openbell.supervisor.health.bot_conditions import bot_conditions
 from openbell.supervisor.health.bot_status import judge_bot, manual_failure
 from openbell.supervisor.health.facts import BotFacts, Verdict
 from openbell.supervisor.health.loop_status import judge_loop
@@ -106,6 +108,28 @@ MORE_BOTS: list[tuple[str, BotFacts, Verdict]] = [
     ("a rejected order without a reason", BotFacts(conditions.BOT, findings=(order("order_rejected", action="buy", qty=2.0),)), UP),
     ("its runs get slower", BotFacts(conditions.BOT, durations=Durations(900, 1000, (), 60_000, limit_at=NOW + timedelta(days=90))), UP),
     ("it ran late", BotFacts(conditions.BOT, (conditions.slot(1)._replace(late=True, lateness_ms=9_000.0, duration_ms=5.0),)), UP),
+    ("a run where no slot was", BotFacts(conditions.BOT, last_success=ago(30), findings=(conditions.unexpected(1)._replace(slot=None), conditions.unexpected(5))), UP),
+    ("runs where no slot was", BotFacts(conditions.BOT, findings=(conditions.unexpected(1)._replace(slot=None), conditions.unexpected(5))), UP),
+    ("a run where no slot was, a day ago", BotFacts(conditions.BOT, findings=(conditions.unexpected(1440),)), UP),
+    ("an order of a day ago", BotFacts(conditions.BOT, findings=(conditions.order("order_rejected", 1440),)), UP),
+    ("a stream's bars of an hour ago", BotFacts(STREAM, open_runs=(opened(9),), findings=(conditions.stale(60),)), UP),
+    ("two symbols are gone", BotFacts(conditions.BOT, findings=(conditions.gone(1), conditions.gone(2))), UP),
+    ("stale bars before and after a success", BotFacts(conditions.BOT, conditions.slots("fsfff"), findings=(
+        conditions.stale(0), conditions.stale(2), conditions.stale(4)._replace(slot=None))), UP),
+    ("stale bars without a slot", BotFacts(conditions.BOT, conditions.slots("fsfff"), findings=(
+        conditions.stale(0)._replace(slot=None), conditions.stale(2))), UP),
+    ("a heartbeat ten seconds after a start", BotFacts(conditions.BOT, open_runs=(opened(900),), heartbeat_at=ago(890)), UP),
+    ("a run of one attempt hangs", BotFacts(conditions.BOT, open_runs=(opened(900),)), UP),
+    ("overlaps that were long ago", BotFacts(conditions.BOT, conditions.slots("osoosssssoo")), UP),
+    ("overlaps and nothing but pauses", BotFacts(conditions.BOT, conditions.slots("opopopo")), UP),
+    ("stale bars before and after a failure", BotFacts(conditions.BOT, conditions.slots("fffff"), findings=(conditions.stale(0), conditions.stale(2))), UP),
+    ("a silent stream in a blackout", BotFacts(blacked_out(BLACKOUT), open_runs=(opened(900),)), UP),
+    ("overlaps and pauses", BotFacts(conditions.BOT, conditions.slots("opospopospo")), UP),
+    ("a stream was cut in a blackout", BotFacts(blacked_out(BLACKOUT), stream_ends=(ago(20), ago(30), ago(40)), loop_started=ago(99)), UP),
+    ("a failure before the next slot", BotFacts(conditions.BOT, conditions.slots("f"), awaited=NOW), UP),
+    ("a skipped slot before the next", BotFacts(conditions.BOT, conditions.slots("p"), awaited=NOW), UP),
+    ("the next slot is late", BotFacts(conditions.BOT, conditions.slots("s"), awaited=ago(3)), UP),
+    ("the next slot is late, and deployed soon", BotFacts(conditions.BOT, awaited=ago(3), deployment=DEPLOYED), UP),
     ("it is deployed", BotFacts(conditions.BOT, awaited=ago(30), deployment=DEPLOYED), UP),
 ]  # fmt: skip
 MANUAL = [
@@ -127,6 +151,13 @@ MORE_LOOPS = [
     ("a difference without a kind", replace(loops.ALIVE, reconciled=(
         Finding(ago(90), "reconciled", "b", None, "", {"differences": [{"symbol": "A", "kind": "not_there"}, {}, 3]}),
     ))),
+    ("two steps of the clock", replace(loops.ALIVE, events=(loops.event(60, "clock_stepped", "-7"), loops.event(70, "clock_stepped", "9"), loops.event(900)))),
+    ("differences that are no list", replace(loops.ALIVE, reconciled=(Finding(ago(60), "reconciled", "b", None, "", {"differences": 5}),))),
+    ("stopped after crashes", replace(loops.STOPPED, events=(loops.event(5, "service_stop", "SIGTERM", "x"), *loops.crashes(20, 60, 90)), heartbeat=None)),
+    ("stopped by a clock that is ahead", replace(loops.ALIVE, events=(loops.event(-6000, "service_stop", "SIGTERM"),), heartbeat=None)),
+    ("a calendar that ends today", replace(loops.ALIVE, calendar="XNYS", calendar_ends=NOW.date())),
+    ("a calendar that ends in time for a notice", replace(loops.ALIVE, calendar="XNYS", calendar_ends=NOW.date() + NOTICE)),
+    ("holidays that end in time for a notice", replace(loops.ALIVE, calendar="XNYS", holidays_end=NOW.date() + NOTICE)),
     ("a line without a slot", replace(loops.ALIVE, unwritten=ago(600), last_line_at=ago(900))),
     ("it is deployed from now on", replace(loops.SILENT, deployment=DEPLOYED)),
     ("it was stopped for a deployment", replace(loops.STOPPED, deployment=DEPLOYED, watched_since=ago(10))),
@@ -159,10 +190,12 @@ def judgements() -> Iterator[str]:
     bots += [(name, facts, loop) for name, facts, loop, *_ in status.BOTS]
     for name, facts, loop in (*bots, *MORE_BOTS):
         yield from _lines(f"bot: {name}", judge_bot(facts, loop, NOW))
+        found = bot_conditions(facts, loop, NOW, paused=False)
+        yield from (f"    {condition.kind} holds until {until}" for condition, until in found if until is not None)
     cases = [(name, facts) for name, facts, _, _ in loops.CASES]
     cases += [(name, facts) for name, facts, *_ in loop_status.LOOPS]
-    for name, found in (*cases, *MORE_LOOPS):
-        yield from _lines(f"loop: {name}", judge_loop(found, NOW))
+    for name, one in (*cases, *MORE_LOOPS):
+        yield from _lines(f"loop: {name}", judge_loop(one, NOW))
     for runs in MANUAL:
         yield f"manual runs: {manual_failure(runs, 'America/New_York')!r}"
     for hosts in HOSTS:
