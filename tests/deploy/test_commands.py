@@ -1,5 +1,6 @@
 """What is asked of a server after a deploy: the same commands as here, with HOST."""
 
+import csv
 import json
 import os
 import signal
@@ -93,6 +94,18 @@ def test_status_shows_release_services_and_bots(deployed: Site) -> None:
         line[0] for line in lines[lines.index(["BOT", "STATUS", "LAST", "SLOT", "OUTCOME", "NEXT", "SLOT"]) :]
     }
     assert said.strip().endswith("Status page: make dashboard HOST=vps")
+
+
+def test_what_ran_on_the_server_is_compared_with_a_backtest_here(deployed: Site) -> None:
+    """The journal comes over ssh, and the server's page is told what was found."""
+    wait_until(lambda: '"run_end"' in ask(deployed, "journal", "STRATEGY=fives", "SINCE=1h")[1], "a run", 90)
+    said = must(deployed, "compare", "STRATEGY=fives", "SINCE=1h")
+    assert "the page of each of these runs shows it" in said
+    with (deployed.kit.folder / "backtests" / "fives" / "compare.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["bot"], row["symbol"], row["live"], row["backtest"]) for row in rows} == {
+        ("fives", "AAPL", "hold", "hold")
+    }
 
 
 def test_a_service_that_is_not_well_is_seen(deployed: Site) -> None:
