@@ -135,3 +135,28 @@ def test_what_no_bot_accounts_for_is_added_to_what_a_bot_has(ledger: Ledger) -> 
     assert (taken.quantity, taken.cost, taken.since) == (Decimal(5), Decimal(60), LATER)
     left = ledger.position("", "AAPL")
     assert (left.quantity, left.cost, left.since) == (Decimal(0), Decimal(0), None)
+
+
+def test_fees_in_the_quote_currency_are_paid_once(ledger: Ledger) -> None:
+    """Each answer tells the sum of all so far."""
+    intend(ledger, "a", "BTC/USD")
+    ledger.settle("a", "partially_filled", "1", 1.0, 10.0, fee_paid=0.5, now=SLOT)
+    ledger.settle("a", "filled", "1", 2.0, 10.0, fee_paid=0.8, now=LATER)
+    assert ledger.flows() == {"USD": Decimal("-20.8")}
+
+
+def test_cash_that_is_booked_anew_adds_what_is_new(ledger: Ledger) -> None:
+    """Also where the entry is taken back altogether."""
+    assert [ledger.book_cash("d", "", Decimal(amount)) for amount in (1, 1, 3, 0)] == [1, 0, 2, -3]
+    assert ledger.flows() == {"": Decimal(0)}
+
+
+def test_what_an_older_version_has_sold_is_no_position(tmp_path: Path) -> None:
+    """After a rollback only the sum of all bots was kept up to date: the difference goes to the bot that traded last."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(Ledger(path)) as one:
+        intend(one, "a")
+        one.settle("a", "filled", "1", 4.0, 10.0, now=SLOT)
+        one._database.execute("DELETE FROM holdings")
+    with closing(Ledger(path)) as one:
+        assert one.position("b", "AAPL").quantity == 0

@@ -229,5 +229,6 @@ def test_a_ledger_of_the_version_before_gives_its_holdings_to_the_bot_that_trade
         with closing(Ledger(path)) as one:
             assert one.holdings() == {"AAPL": 5.0, "IBM": 3.0}
             assert float(one.position("b", "AAPL").quantity) == 5.0
+            assert one.position("b", "AAPL").since is not None
     with closing(Ledger(path)) as one:
         assert float(one.position("c", "IBM", takes=True).quantity) == 3.0
