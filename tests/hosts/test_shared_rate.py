@@ -1,4 +1,4 @@
-"""One rate of requests for an account, whoever asks, through a real PostgreSQL."""
+"""One rate of requests for all users of an account, through a real PostgreSQL."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -22,7 +22,7 @@ _HOLD = (
 
 
 class SharedRateLimiter:
-    """Lets requests through at a steady rate, a few at once after a pause, whoever of an account's users asks."""
+    """Lets requests through at a steady rate, a few at once after a pause, for all users of an account together."""
 
     def __init__(self, url: str, name: str, key: str, per_minute: float, burst: int) -> None:
         """name: of the venue's address. key: the account's; only a hash of it is kept."""
