@@ -1,6 +1,6 @@
 """The report of a backtest in Chromium: its pictures, without a request to anywhere."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, expect
@@ -15,6 +15,41 @@ FROM, TO = datetime(2009, 1, 2, tzinfo=UTC), datetime(2011, 12, 30, tzinfo=UTC)
 PICTURES = 8
 CANVAS = """() => [...document.querySelectorAll(".chart canvas")].map(
     (one) => new Set(one.getContext("2d").getImageData(0, 0, one.width, one.height).data).size)"""
+
+# Keeps what is written on each picture, by the id of its place.
+TEXTS = """() => {
+    window.written = {};
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+        const picture = this.canvas.closest(".chart");
+        if (picture) (window.written[picture.id] ??= []).push(text);
+        return write.call(this, text, ...place);
+    };
+}"""
+
+
+def test_a_flat_curve_has_axes_that_begin_or_end_at_zero(browser: Browser, tmp_path: Path) -> None:
+    """It has no drawdown above zero, and no exposure below; nothing says -0 %."""
+    prices = tmp_path / "prices"
+    prices.mkdir()
+    days = [f"{FROM + number * timedelta(days=1):%Y-%m-%d},100,100,100,100,1000" for number in range(365)]
+    for symbol in ("AAPL", "MSFT"):
+        (prices / f"{symbol}.csv").write_text("\n".join(["Date,Open,High,Low,Close,Volume", *days]))
+    setup = Setup(FOLDER, FROM, FROM + timedelta(days=360), prices=prices)
+    market = engine.market_of(load(FOLDER), setup)
+    path = tmp_path / "report.html"
+    report.write(path, setup, engine.run(setup, lambda _: None, market=market), market)
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.add_init_script(f"({TEXTS})()")
+        page.goto(path.as_uri())
+        expect(page.locator("#drawdown canvas")).to_have_count(1)
+        written = page.evaluate("() => window.written")
+    drawdown, exposure = ([text for text in written[name] if "%" in text] for name in ("drawdown", "exposure"))
+    assert "0.0 %" in drawdown
+    assert all(text == "0.0 %" or text.startswith("-") for text in drawdown)
+    assert "0.0 %" in exposure
+    assert not any(text.startswith("-") for text in exposure)
 
 
 def test_a_reports_pictures_can_be_looked_into(browser: Browser, tmp_path: Path) -> None:

@@ -5,8 +5,9 @@
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const charts = [];
-  const percent = (value) => (value == null ? "–" : `${(value * 100).toFixed(1)} %`);
-  const number = (value) => (value == null ? "–" : value.toLocaleString("en", { maximumFractionDigits: 2 }));
+  const rounded = (value, digits) => Number(value.toFixed(digits)) + 0; // never -0
+  const percent = (value) => (value == null ? "–" : `${rounded(value * 100, 1).toFixed(1)} %`);
+  const number = (value) => (value == null ? "–" : rounded(value, 2).toLocaleString("en", { maximumFractionDigits: 2 }));
   const figure = (value) => (value == null ? "–" : String(value));
 
   function draw(place, line, columns, format, extra = {}) {
@@ -20,7 +21,7 @@
       width: place.clientWidth,
       height: extra.height || 260,
       cursor: { sync: { key: "report" }, drag: { x: true, y: false } },
-      scales: { x: { time: true } },
+      scales: { x: { time: true }, y: extra.range ? { range: (_, low, high) => extra.range(low ?? 0, high ?? 0) } : {} },
       axes: [axis, { ...axis, size: 72, values: (_, ticks) => ticks.map(format) }],
       series: [
         { value: "{YYYY}-{MM}-{DD} {HH}:{mm} UTC" },
@@ -45,9 +46,15 @@
     costs: [[["commission", "commissions", "one"], ["slippage", "slippage", "two"]], number],
     walk: [[["equity", "out of sample", "one"]], number],
   };
+  // Parts of one that lie on one side of 0: the axis ends there, also where a line never leaves it.
+  const ranges = {
+    drawdown: (low) => [Math.min(1.05 * low, -0.01), 0],
+    volatility: (_, high) => [0, Math.max(1.05 * high, 0.01)],
+    exposure: (_, high) => [0, Math.max(1.05 * high, 0.01)],
+  };
   for (const [name, [columns, format]] of Object.entries(pictures)) {
     const place = document.getElementById(name);
-    if (place) draw(place, data[name], columns, format, { height: name === "equity" ? 320 : 200 });
+    if (place) draw(place, data[name], columns, format, { height: name === "equity" ? 320 : 200, range: ranges[name] });
   }
 
   // A symbol's price, with a triangle where a trade began or ended.
