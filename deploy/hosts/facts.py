@@ -3,12 +3,13 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from deploy import processes
 from deploy.errors import CommandError
+from deploy.remote.survey import SCRIPT
+from deploy.ssh import program
 from deploy.ssh.connection import Connection
 
-SCRIPT = Path(__file__).parents[1] / "remote" / "survey.sh"
 _TIMEOUT = 90  # seconds; its slowest parts have limits of their own
 
 
@@ -55,17 +56,26 @@ class Facts:
 
 
 def read_facts(connection: Connection) -> Facts:
-    """Return what the host at the other end of the connection is and has."""
-    answer = connection.check(("sh", "-s"), input=SCRIPT.read_bytes(), timeout=_TIMEOUT, doing="looking at the host")
-    facts = parse(answer.text)
+    """Return what the host at the other end of the connection is and has. The script is sent only if it is not there yet."""
+    doing = "looking at the host"
+    if program.is_kept(connection):
+        told = program.ask(connection, "facts", timeout=_TIMEOUT, doing=doing)
+    else:
+        told = connection.check(("sh", "-s"), input=SCRIPT.encode(), timeout=_TIMEOUT, doing=doing).text
+    facts = parse(told)
     if not facts.user:
         msg = f"{connection.host.name}: cannot be inspected: openbell needs a host with a POSIX shell, such as Debian's or Ubuntu's"
         raise CommandError(msg)
     return facts
 
 
+def read_own() -> Facts:
+    """Return what this machine is and has, as any host would tell it."""
+    return parse(processes.output(("sh", "-c", SCRIPT)))
+
+
 def parse(text: str) -> Facts:
-    """Return the facts that survey.sh has printed."""
+    """Return the facts that the script has printed."""
     lines = (line.partition("=") for line in text.splitlines())
     told = {key: value.strip() for key, _, value in lines}
     free, size = _numbers(told.get("disk", ""), 2)

@@ -75,7 +75,7 @@ class ProcessTarget:
 
     def facts(self) -> Facts:
         """Look as at any host."""
-        return facts.parse(processes.output(("sh", str(facts.SCRIPT))))
+        return facts.read_own()
 
     def _ask(self, question: Mapping[str, object]) -> dict[str, object] | None:
         return control_socket.ask(self._data, question)

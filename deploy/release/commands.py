@@ -64,14 +64,14 @@ def deploy(
             # Checked before the long build: another person's transaction, or our own, may still be under way.
             with _lock(connection, "looking at what is there", "", options) as session:
                 if session:
-                    _tell_of_the_last(connection, host_state.fetch(connection), log)
+                    _tell_of_the_last(connection, host_state.fetch(connection, releases="current"), log)
         except LockHeldError as held:
             return _attach(connection, held, log)
         build.images(configuration, log)
-        name = provenance.new_id(provenance.here().at)
+        name = provenance.new_id()
         try:
             with _lock(connection, f"deploying {name}", name, options) as session:
-                there = host_state.fetch(connection)
+                there = host_state.fetch(connection, releases="current")
                 part = _part(configuration, there, options.strategy, strategies)
                 references = list(resolve.images(part).values())
                 inventory = host_images.read(connection)
@@ -79,7 +79,7 @@ def deploy(
                 with ExitStack() as stack:
                     shipment = stack.enter_context(prepared(references, inventory, log, known))
                     draft = build.draft(name, part, shipment, strategies, there.current, inventory)
-                    if len(draft.ships) < len(set(references)):
+                    if not {one.reference for one in shipment.moving} <= set(draft.ships):
                         shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))
                     if options.strategy and there.current:
                         draft = build.partial_draft(there.current, _its_compose(connection), draft)
@@ -103,7 +103,7 @@ def rollback(host: Host, log: Log, options: DeployOptions) -> int:
     """Return to an earlier release, through the same gate; return the exit code."""
     with Connection(host) as connection:
         _must_be_ready(host, read_facts(connection), 0)
-        name = provenance.new_id(provenance.here().at)
+        name = provenance.new_id()
         try:
             with _lock(
                 connection, f"rolling back{f' to {options.to}' if options.to else ''}", name, options

@@ -1,8 +1,9 @@
 """What a host runs, and what it knows of its releases."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from deploy.docker.services import ends_by_itself, strategies
 from deploy.release.release import Release, from_json
@@ -21,6 +22,7 @@ class Running:
     state: str
     fingerprint: str  # empty if no deploy has made it
     strategies: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()  # states of more containers that the service has: a deploy that was cut off left them
 
 
 @dataclass(frozen=True)
@@ -51,29 +53,31 @@ def folder(host: Host) -> str:
     return f"{host.folder}/{host.project}"
 
 
-def fetch(connection: Connection) -> HostState:
-    """Ask the host."""
+def fetch(connection: Connection, *, releases: Literal["all", "current"] = "all") -> HostState:
+    """Ask the host; of its releases the one that runs may be enough."""
     host = connection.host
-    answer = program.ask(
-        connection, "state", folder(host), host.project, timeout=120, doing="looking at what runs there"
-    )
-    return parse(answer)
+    words = ("state", folder(host), host.project, releases)
+    return parse(program.ask(connection, *words, timeout=120, doing="looking at what runs there"))
 
 
 def parse(text: str) -> HostState:
     """Return what the program on the host has printed."""
     content = json.loads(text)
-    containers: dict[str, Running] = {}
+    by_service: dict[str, list[Mapping[str, Any]]] = {}
     for one in content["containers"]:
-        if ends_by_itself(one["labels"]):
-            continue
-        service = str(one["labels"].get(SERVICE, ""))
-        # Two of a service are there where a swap was cut off: the one that runs counts.
-        if service not in containers or one["state"] == "running":
-            fingerprint = str(one["labels"].get(FINGERPRINT, ""))
-            containers[service] = Running(one["id"], one["state"], fingerprint, strategies(service, one["labels"]))
+        if not ends_by_itself(one["labels"]):
+            by_service.setdefault(str(one["labels"].get(SERVICE, "")), []).append(one)
+    containers = {name: _running(name, own) for name, own in by_service.items()}
     found = [release for one in content["releases"] if (release := from_json(one["record"]))]
     current = next((one for one in found if one.id == content["current"]), None)
     last = content.get("untold")
     untold = UnreportedTransaction(last["transaction"], last["state"], last["rebooted"]) if last else None
     return HostState(containers, tuple(found), current, untold)
+
+
+def _running(service: str, containers: Sequence[Mapping[str, Any]]) -> Running:
+    """Return the container that counts, of those that a service has: one that runs, if any does."""
+    one, *others = sorted(containers, key=lambda each: each["state"] != "running")
+    fingerprint = str(one["labels"].get(FINGERPRINT, ""))
+    states = tuple(str(other["state"]) for other in others)
+    return Running(one["id"], one["state"], fingerprint, strategies(service, one["labels"]), states)

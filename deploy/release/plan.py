@@ -23,11 +23,12 @@ class Plan:
     gives_way: Mapping[str, str] = field(default_factory=dict)  # of those that go: who takes their strategies over
     strategies: tuple[str, ...] = ()  # that are stopped and started
     renames: Mapping[str, str] = field(default_factory=dict)  # strategies that get another name: old to new
+    completes: bool = False  # what a deploy that was cut off has left: a stopped container, or no record of what runs
 
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self.recreate or self.remove)
+        return bool(self.recreate or self.remove or self.completes)
 
     @property
     def steps(self) -> tuple[tuple[str, str], ...]:
@@ -66,6 +67,7 @@ class Plan:
             ),
             *(f"remove    {name} ({self._why_it_goes(name)})" for name in self.remove),
             *([f"untouched {', '.join(self.keep)}"] if self.keep else []),
+            *(["complete  what a deploy that was cut off has left"] if self.completes else []),
         ]
 
     def _hosted(self, name: str) -> str:
@@ -118,6 +120,7 @@ def plan(release: Release, deployed: HostState, renames: Mapping[str, str] = NO_
             sorted({*touched, *renames, *(one for one, name in owners.items() if name in recreate)} - {SUPERVISOR})
         ),
         renames=renames,
+        completes=_is_incomplete(release, deployed),
     )
 
 
@@ -151,6 +154,15 @@ def _bots_must_stay(release: Release, current: Release | None, renames: Mapping[
             raise CommandError(msg)
 
 
+def _is_incomplete(release: Release, deployed: HostState) -> bool:
+    """Tell whether something is left to do though each service runs as it should."""
+    current = deployed.current.services if deployed.current else {}
+    recorded = {name: one.fingerprint for name, one in current.items()}
+    running = {name: one.fingerprint for name, one in deployed.containers.items()}
+    wanted = {name: one.fingerprint for name, one in release.services.items()}
+    return running == wanted and (recorded != wanted or any(one.others for one in deployed.containers.values()))
+
+
 def _moves(service: str, hosted: Iterable[str], theirs: Mapping[str, Iterable[str]]) -> bool:
     """Tell whether a service gets a strategy whose container is another's."""
     elsewhere = {one for name, own in theirs.items() if name != service for one in own}
@@ -161,6 +173,8 @@ def _why(wanted: ServiceRecord, running: Running | None, before: ServiceRecord |
     """Return why a container has to be made anew, or an empty text."""
     if running is None:
         return "new"
+    if "running" in running.others:
+        return "a deploy that was cut off has left two containers of it"
     if running.fingerprint == wanted.fingerprint:
         return "" if running.state == "running" else f"it is {running.state}"
     if before is None or running.fingerprint != before.fingerprint:

@@ -33,9 +33,9 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def new_id(at: datetime) -> str:
+def new_id() -> str:
     """Return an id that sorts by time, and that two people at the same second do not share."""
-    return f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _git(*arguments: str) -> str:

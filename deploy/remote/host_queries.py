@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deploy.remote.docker_client import DockerClient
+from deploy.remote.docker_client import SERVICE, DockerClient
 from deploy.remote.files import read_text
 from deploy.remote.records import Records, TransactionRecord
 
 POLL = 0.1  # seconds
 
 
-def state(records: Records, docker: DockerClient, project: str) -> dict[str, Any]:
-    """Return the containers, the releases that have taken over, and the last transaction if its end was not reported."""
+def state(records: Records, docker: DockerClient, project: str, which: str = "all") -> dict[str, Any]:
+    """Return the containers, the releases that have taken over, and the last transaction if its end was not reported.
+
+    which: "current" for the one release that runs, whose record is all that a deploy compares with.
+    """
+    current = records.current()
     found: dict[str, Any] = {
         "containers": [
-            {"id": one["Id"], "state": one["State"]["Status"], "labels": one["Config"].get("Labels") or {}}
+            {"id": one["Id"], "state": one["State"]["Status"], "labels": _ours(one["Config"].get("Labels") or {})}
             for one in docker.inspect_project(project)
         ],
         "releases": [
             {"sequence": number, "record": read_text(records.release(name) / "release.json")}
             for number, name in records.taken_over()
+            if which == "all" or name == current
         ],
-        "current": records.current(),
+        "current": current,
     }
     last = last_transaction(records)
     if last is not None and not (last.folder / "told").exists():
         found["untold"] = {"transaction": last.folder.name, "state": last.state, "rebooted": last.rebooted}
     return found
+
+
+def _ours(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that say something to us; Compose has many of its own."""
+    return {name: text for name, text in labels.items() if name == SERVICE or name.startswith("openbell.")}
 
 
 def last_transaction(records: Records) -> TransactionRecord | None:

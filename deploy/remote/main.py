@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -21,6 +22,7 @@ from deploy.remote.receive import receive
 from deploy.remote.records import Records, TransactionRecord
 from deploy.remote.rest import Rest
 from deploy.remote.session import CommandResult, Lines, Lock, serve
+from deploy.remote.survey import SCRIPT
 
 # Where a login without a terminal may not look: sbin, and what snap installs.
 PATHS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/snap/bin")
@@ -164,6 +166,12 @@ def _ask_inside(project: str) -> int:
     return _fail("no supervisor runs there")
 
 
+def _facts() -> int:
+    answer = subprocess.run(("sh", "-s"), input=SCRIPT.encode(), capture_output=True, check=False)
+    sys.stdout.write(answer.stdout.decode(errors="replace"))
+    return answer.returncode
+
+
 def _under_way(seconds: str, *containers: str) -> int:
     """Print the runs in progress and the slots due soon of these containers."""
     for container in containers:
@@ -179,7 +187,8 @@ COMMANDS: Mapping[str, Command] = {
     "follow": _follow,
     "told": _delivered,
     "begun": _begun,
-    "state": lambda root, project: _print(host_queries.state(_records(root), _docker(), project)),
+    "facts": _facts,
+    "state": lambda root, project, *which: _print(host_queries.state(_records(root), _docker(), project, *which)),
     "containers": lambda project: _print(host_queries.containers(_docker(), project)),
     "under-way": _under_way,
     "add-audit": _add_audit,

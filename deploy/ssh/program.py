@@ -38,7 +38,7 @@ MODULES = (
         "renames",
         "transaction",
     ),
-    *("worker", "rest", "session", "receive", "host_queries", "images", "data", "main"),
+    *("worker", "rest", "session", "receive", "host_queries", "images", "data", "survey", "main"),
 )
 # Makes modules of the texts that it carries, in memory: a server's disk may be full or read-only.
 _LOADER = """\
@@ -177,6 +177,22 @@ def attempt(
         connection.must_live(ended.code, words)
         said = ended.said if ended.code else "the server has heard nothing from this machine for too long: try again"
         raise _failed(connection, words, doing, said, ended.code) from None
+
+
+def is_kept(connection: Connection) -> bool:
+    """Tell whether the server has kept this very program from a deploy before; then it answers from here on."""
+    if connection.session is None or connection.session.is_over:
+        with ExitStack() as stack:
+            said = stack.enter_context(TemporaryFile())
+            process = connection.start(command("serve", folder=connection.host.folder), errors=said)
+            assert process.stdout  # noqa: S101 - a pipe
+            if process.stdout.readline() != b"kept\n":
+                end(process)
+                process.stdout.close()
+                return False
+            stack.pop_all()
+            connection.session = Session(process, said)
+    return True
 
 
 def _session(connection: Connection) -> Session:

@@ -37,6 +37,11 @@ class Shipment:
     sent: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
     @property
+    def moving(self) -> tuple[Image, ...]:
+        """The images that travel."""
+        return tuple(image for image in self.images if image.tag in self.moved)
+
+    @property
     def unpacked_bytes(self) -> int:
         """What the layers come to on the host."""
         return sum(layer.bytes for layer in self.layers)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.hosts.facts import SCRIPT, Engine, Facts, parse
+from deploy.hosts.facts import Engine, Facts, parse
+from deploy.remote.survey import SCRIPT
 
 TOLD = """\
 Welcome to vps
@@ -92,7 +93,7 @@ def told(tmp_path: Path) -> Facts:
     )
     docker.chmod(0o755)
     path = f"{tmp_path}:/usr/sbin:/usr/bin:/sbin:/bin"
-    done = subprocess.run(["sh", "-s"], input=SCRIPT.read_bytes(), env={"PATH": path}, capture_output=True, check=True)
+    done = subprocess.run(["sh", "-s"], input=SCRIPT.encode(), env={"PATH": path}, capture_output=True, check=True)
     assert done.stderr == b""
     return parse(done.stdout.decode())
 

@@ -56,6 +56,24 @@ def test_what_runs_counts_and_not_what_the_record_says() -> None:
     assert found.recreate == {"pulse": "it is not what the last deployment started"}
 
 
+def test_a_second_container_that_runs_is_a_reason() -> None:
+    """Of two loops of one strategy one waits for ever: a deploy that was cut off has left both."""
+    there = host(OLD)
+    containers = {**there.containers, "pulse": replace(there.containers["pulse"], others=("running",))}
+    found = plan(release("b", **OLD.services), replace(there, containers=containers))
+    assert found.recreate == {"pulse": "a deploy that was cut off has left two containers of it"}
+
+
+def test_what_a_deploy_that_was_cut_off_has_left_is_completed() -> None:
+    """A stopped container goes, and what runs is written down, though no container is touched."""
+    there, again = host(OLD), release("b", **OLD.services)
+    stopped = {**there.containers, "pulse": replace(there.containers["pulse"], others=("exited",))}
+    for state in (replace(there, containers=stopped), replace(there, current=APART), replace(there, current=None)):
+        found = plan(again, state)
+        assert (found.changes, dict(found.recreate), found.remove) == (True, {}, ())
+        assert found.lines()[-1] == "complete  what a deploy that was cut off has left"
+
+
 def test_what_nobody_deployed_is_not_taken_over() -> None:
     """It could not be brought back. Beside a record it is: the record says what to return to."""
     theirs = {"pulse": Running("id", "running", "")}

@@ -55,7 +55,7 @@ def test_what_a_host_says() -> None:
     }
     found = parse(json.dumps(told))
     assert found.containers == {
-        "pulse": Running("a", "running", "f1", ("pulse",)),
+        "pulse": Running("a", "running", "f1", ("pulse",), ("created",)),
         "old": Running("c", "exited", "", ("old",)),
         "t": Running("d", "running", "", ("a", "b")),
     }

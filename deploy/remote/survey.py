@@ -1,4 +1,8 @@
-# Runs on a host, by whatever its sh is: prints what is there, a line `key=value` each. It changes nothing.
+"""What a host is and has, found out by its sh alone: a bare server has nothing else."""
+
+from __future__ import annotations
+
+SCRIPT = r"""# Runs on a host, by whatever its sh is: prints what is there, a line `key=value` each. It changes nothing.
 tell() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n\r\t' '   ')"; }
 
 survey() {
@@ -67,3 +71,4 @@ ask_engine() {
 # At once: each write is a packet on the line.
 facts=$(survey </dev/null)
 printf '%s\n' "$facts"
+"""
