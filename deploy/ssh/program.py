@@ -185,8 +185,10 @@ def is_kept(connection: Connection) -> bool:
         with ExitStack() as stack:
             said = stack.enter_context(TemporaryFile())
             process = connection.start(command("serve", folder=connection.host.folder), errors=said)
+            assert process.stdin  # noqa: S101 - a pipe
             assert process.stdout  # noqa: S101 - a pipe
             if process.stdout.readline() != b"kept\n":
+                process.stdin.close()
                 end(process)
                 process.stdout.close()
                 return False

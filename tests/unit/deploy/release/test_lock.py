@@ -9,9 +9,10 @@ from typing import IO
 import pytest
 
 from deploy.errors import CommandError
+from deploy.hosts.facts import read_facts
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.ssh import program
-from deploy.ssh.connection import Connection, Host
+from deploy.ssh.connection import Connection, Host, Result
 
 
 class Here(Connection):
@@ -19,6 +20,21 @@ class Here(Connection):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(Host("vps", folder=str(folder)))
+        self.sent: list[bytes] = []  # the input of commands that are not the program's
+
+    def check(
+        self,
+        command: Sequence[str],
+        *,
+        input: bytes | None = None,  # noqa: A002 - as subprocess calls it
+        timeout: float | None = None,
+        doing: str | None = None,
+    ) -> Result:
+        """Run a command here, and keep its input."""
+        assert doing
+        self.sent.append(input or b"")
+        done = subprocess.run(command, input=input, capture_output=True, timeout=timeout, check=True)
+        return Result(done.returncode, done.stdout, done.stderr.decode())
 
     def start(self, command: Sequence[str], *, errors: IO[bytes] | None = None) -> "subprocess.Popen[bytes]":
         """Start a command here."""
@@ -69,6 +85,18 @@ def test_questions_are_answered_while_it_is_held(connections: list[Here]) -> Non
         program.ask(connections[0], "add-audit", root, input='{"action": "pause", "reason": "it\'s ü"}')
         assert '"reason": "it\'s' in program.ask(connections[0], "audit", root)
         assert connections[0].session is session
+
+
+def test_a_server_that_has_the_program_tells_its_facts_with_it(connections: list[Here]) -> None:
+    """A script is sent only before the first deploy has left the program there; the facts are the same."""
+    first, second = connections
+    before = read_facts(first)
+    assert (len(first.sent), first.session) == (1, None)
+    with lock(first):
+        pass
+    after = read_facts(second)
+    assert (after.user, after.system, after.machine) == (before.user, before.system, before.machine)
+    assert (second.sent, second.session is not None) == ([], True)
 
 
 def test_what_cannot_be_started_is_told(connections: list[Here]) -> None:
