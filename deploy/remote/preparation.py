@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from deploy.remote.docker_client import PROJECT, Container, DockerClient, DockerError
 from deploy.remote.files import lines_of
 from deploy.remote.hold import LABEL
+from deploy.remote.plan import TransactionPlan
 from deploy.remote.records import Records
 from deploy.remote.services import PREFLIGHT, Services, StepFailed
 
@@ -35,6 +37,22 @@ def images_must_be_there(docker: DockerClient, records: Records, release: str) -
     except DockerError as error:
         msg = f"an image is not there any more ({error}): deploy its sources again"
         raise StepFailed(msg) from None
+
+
+def rehearse(plan: TransactionPlan, services: Services, running: Collection[str], step: Callable[[str], None]) -> None:
+    """Prepare the volumes, and see of each service that is made anew whether it will work; StepFailed if one does not.
+
+    What runs goes on with the volumes as they are then, and so does the release before. A service whose one strategy runs
+    has them already, and need not wait.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        prepared = pool.submit(services.prepare, plan.release)
+        for service in filter(plan.runs_openbell, plan.recreated):
+            if plan.renames or service not in running or plan.hosted.get(service) != (service,):
+                prepared.result()
+            step(f"preflight of {service}")
+            services.preflight(plan.release, service)
+        prepared.result()
 
 
 def wait_until_idle(docker: DockerClient, services: Services, names: Sequence[str]) -> None:

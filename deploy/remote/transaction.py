@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from deploy.remote import preparation
@@ -65,17 +66,16 @@ class Transaction:
 
     def _prepare(self) -> None:
         containers = self.docker.containers(self.plan.project)
-        self._should_run({one.id for one in containers if one.running})
+        running = [one for one in containers if one.running]
+        self._should_run({one.id for one in running})
         preparation.remove_leftovers(self.docker, self.plan.project, containers)
         preparation.images_must_be_there(self.docker, self.records, self.plan.release)
         touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
-        self.hold.hold([one for one in containers if one.running and one.service in touched])
         self.renames.announce()
-        # What runs goes on with what is prepared here, and so does the release before.
-        self.services.prepare(self.plan.release)
-        for service in filter(self.plan.runs_openbell, self.plan.recreated):
-            self._step(f"preflight of {service}")
-            self.services.preflight(self.plan.release, service)
+        with ThreadPoolExecutor(1) as pool:
+            held = pool.submit(self.hold.hold, [one for one in running if one.service in touched])
+            preparation.rehearse(self.plan, self.services, {one.service for one in running}, self._step)
+            held.result()
         if self.plan.wait_for_idle:
             self._step("waiting until no run is in progress and no slot is due soon")
             preparation.wait_until_idle(self.docker, self.services, (*self.plan.recreated, *self.plan.remove))
@@ -223,8 +223,7 @@ class Transaction:
         """Let the old container of a service run again, and remove the new one, which gets no further slot."""
         ran = swap.ran
         there = [one for one in ran if self.docker.state(one.id)[0] != "gone"]
-        again = not there and bool(ran)
-        if again and not self._can_make_again(swap.service):
+        if (again := not there and bool(ran)) and not self._can_make_again(swap.service):
             msg = f"{swap.service}: the container that ran before was removed by another program, and its release is not known: the new one continues"
             raise StepFailed(msg)
         for one in there:
@@ -247,8 +246,7 @@ class Transaction:
             self.services.restart_policy(one.id, one.restart_policy)
 
     def _can_make_again(self, service: str) -> bool:
-        before = self.plan.previous
-        return before is not None and service in lines_of(self.records.release(before) / "services")
+        return bool(before := self.plan.previous) and service in lines_of(self.records.release(before) / "services")
 
     def _make_again(self, swap: Swap, ran: Container) -> Container:
         """Make the container of the release before anew; its image was held."""
