@@ -246,7 +246,8 @@ class Transaction:
             self.services.restart_policy(one.id, one.restart_policy)
 
     def _can_make_again(self, service: str) -> bool:
-        return bool(before := self.plan.previous) and service in lines_of(self.records.release(before) / "services")
+        before = self.plan.previous
+        return before is not None and service in lines_of(self.records.release(before) / "services")
 
     def _make_again(self, swap: Swap, ran: Container) -> Container:
         """Make the container of the release before anew; its image was held."""
