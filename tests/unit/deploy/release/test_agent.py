@@ -217,6 +217,8 @@ def test_a_server_of_before_goes_on(tmp_path: Path) -> None:
     found = host_queries.state(records, NoContainers(), "bells")
     assert [one["sequence"] for one in found["releases"]] == [0, 0]
     assert (found["current"], found["untold"]["state"]) == ("20261102-000000-bbbb", "ended succeeded ")
+    (alone,) = host_queries.state(records, NoContainers(), "bells", "current")["releases"]
+    assert json.loads(alone["record"])["id"] == found["current"]
     (root / "releases" / "20251231-000000-cccc").mkdir()  # made by a laptop whose clock is behind
     records.take_over("20251231-000000-cccc")
     assert [name for _, name in records.taken_over()][-1] == records.current() == "20251231-000000-cccc"
