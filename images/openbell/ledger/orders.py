@@ -67,9 +67,11 @@ class Orders(Holdings):
         return _order(row) if row else None
 
     def open_orders(self) -> list[OrderRecord]:
-        """Return the orders of which more may become, and those whose answer is not known."""
+        """Return the orders of which more may become, and those whose answer is not known, oldest first."""
         marks = ", ".join("?" for _ in FINAL)
-        rows = self._database.execute(f"SELECT {_NAMED} FROM {ALL_OF_ORDERS} WHERE status NOT IN ({marks})", FINAL)
+        rows = self._database.execute(
+            f"SELECT {_NAMED} FROM {ALL_OF_ORDERS} WHERE status NOT IN ({marks}) ORDER BY at, symbol, side", FINAL
+        )
         return [_order(row) for row in rows]
 
     def sent_since(self, at: datetime, without: Sequence[str] = ()) -> int:
