@@ -10,6 +10,7 @@ import pytest
 
 from openbell.abilities import ABILITIES
 from openbell.ledger import Ledger, OrderRecord
+from openbell.ledger.records import LOST_AT
 from openbell.manifest import Limits
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id
 from openbell.strategy.order_path import UNCERTAIN, OrderPath
@@ -271,6 +272,28 @@ def test_what_is_not_found_is_sent_only_where_it_never_arrived(
     assert desk.record().at == (NOW if ends == "filled" else SENT)
     if ends == "uncertain":
         assert (answer.reason, answer.filled_quantity) == (UNCERTAIN, 0.0)
+
+
+@pytest.mark.parametrize("has_lost, status, answered", [
+    (True, "filled", "filled"), (True, "accepted", "accepted"), (True, None, "filled"), (False, "accepted", "filled"),
+])  # fmt: skip
+def test_an_order_that_a_ledger_without_its_newest_commits_does_not_know(
+    desk: Desk, has_lost: bool, status: str | None, answered: str
+) -> None:
+    """The broker is asked before anything is sent; a ledger that has lost nothing knows each order, and asks for none."""
+    if has_lost:
+        desk.ledger.remember(LOST_AT, SENT.isoformat())
+    other = placed("ob-9", "rejected", 0.0)
+    earlier = placed(status=status, filled=3.0 if status == "filled" else 1.0) if status else None
+    leg = placed(LEGS[0], "accepted", 0.0)
+    desk.broker.known = {"ob-9": other, LEGS[0]: leg, **({"ob-1": earlier} if earlier else {})}
+    is_repeated = has_lost and earlier is not None
+    assert desk.send(BRACKET) == (earlier if is_repeated else placed())
+    assert len(desk.broker.sent) == (0 if is_repeated else 1)
+    record = desk.record()
+    assert (record.status, record.order_id, record.at, record.terms) == (answered, "v-ob-1", NOW, BRACKET.terms)
+    assert record.filled == (earlier.filled_quantity if is_repeated and earlier else 3.0)
+    assert [desk.record(name).status for name in LEGS] == ["accepted", "intended"]
 
 
 @pytest.mark.parametrize("status, filled, legs", [

@@ -91,19 +91,19 @@ class OrderPath:
             at=now,
             terms=order.terms,
         )
-        if self._ledger.intend(record, now) is not None:
+        is_known = self._ledger.intend(record, now) is not None
+        if is_known:
             self._ledger.send_again(order.client_order_id, now)
-        elif self._ledger.fact(LOST_AT) and (placed := self._broker.find(order.client_order_id)) is not None:
-            self.settle(placed)  # it was sent before, by a run that the ledger does not know any more
-            return placed
         for name in order.terms.legs:
             side = order.side if order.terms.is_pair else other_side(order.side)
             named = leg_id(order.client_order_id, name)
             terms = order.terms.of_leg(name)
             one = replace(record, client_order_id=named, side=side, leg=f"{leg} {name}".strip(), terms=terms)
             self._ledger.intend(one, now)
+        # A ledger that has lost commits may not know the run that sent it before.
+        may_be_there = not is_known and self._ledger.fact(LOST_AT)
         try:
-            placed = self._broker.submit(order)
+            placed = (self._broker.find(order.client_order_id) if may_be_there else None) or self._broker.submit(order)
         except OrderRefusedError as refused:
             return self._refused(order, str(refused))
         except NotSentError as error:
