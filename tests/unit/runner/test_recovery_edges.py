@@ -11,6 +11,7 @@ import pytest
 
 from openbell.journal import Journal, since
 from openbell.ledger import Claim, Ledger, OrderRecord
+from openbell.ledger.records import LOST_AT, NOT_COMPARED
 from openbell.runner.recovery import EARLY, recover
 from tests.order_attempts import BOT, MANIFEST
 
@@ -93,6 +94,20 @@ def test_an_attempt_that_was_cut_off_may_be_repeated(left: Left, claim: Claim, n
     error, *rest = left.lines()
     assert (error["event"], error["will_retry"]) == ("error", may)
     assert [line["event"] for line in rest] == ([] if may else ["run_end"])
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("lost, known", [(True, (SLOT.isoformat(), "yes")), (False, (None, None))])
+def test_no_run_is_repeated_by_a_ledger_that_lost_commits(
+    left: Left, lost: bool, known: tuple[str | None, str | None], clean: bool
+) -> None:
+    """Orders of it may be unknown: since when is remembered, and that the account is yet to be compared."""
+    left.ledger.claim([CLAIM])
+    manifest = replace(MANIFEST, bots=(ONE,))
+    again = recover(manifest, left.ledger, left.journal, SLOT, clean=clean, lost_commits=lost)
+    assert [claim.run_id for claim in again] == ([] if lost else ["r1"])
+    assert left.ledger.outcome_of("b", SLOT) == ("interrupted" if lost else "running")
+    assert (left.ledger.fact(LOST_AT), left.ledger.fact(NOT_COMPARED)) == known
 
 
 def test_a_run_of_a_bot_that_is_gone_is_interrupted(left: Left) -> None:
