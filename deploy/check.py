@@ -5,11 +5,12 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import preflight, processes, stop_grace, strategy_checks
+from deploy import preflight, processes, stop_grace
 from deploy.docker import compose, generated, profiles, services
 from deploy.errors import CommandError
 from deploy.local.processes import asked_for
 from deploy.settings import Settings, strategies_folder, values
+from deploy.strategy_checks.problems import problems as strategy_problems
 from openbell.manifest import load_all, strategy_folders
 
 
@@ -23,7 +24,7 @@ def check(settings: Settings, _options: Namespace) -> int:
     listed = generated.listed(strategies)
     problems = [] if generated.is_own(strategies) else list(services.without_folder(folders, listed))
     enabled = asked_for(manifests, given.get("COMPOSE_PROFILES", ""))
-    problems += strategy_checks.problems(strategies, Path("compose"), enabled, given)
+    problems += strategy_problems(strategies, Path("compose"), enabled, given)
     if problem := stop_grace.too_short([one for one in manifests if one.name in listed], settings.stop_grace):
         problems.append(problem)
     if problem := profiles.unknown(given.get("COMPOSE_PROFILES", ""), manifests, Path("compose").glob("*.yaml")):

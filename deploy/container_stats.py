@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docker
-from docker.errors import DockerException
-
-from deploy.docker.engine import PROJECT_LABEL, SERVICE_LABEL
-from deploy.errors import CommandError
+from deploy.docker.engine import PROJECT_LABEL, SERVICE_LABEL, client
 from deploy.hosts.facts import Facts
 from deploy.hosts.requirements import megabytes
 from deploy.table import aligned
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 HEADINGS = ("SERVICE", "MEMORY", "LIMIT", "CPU", "PROCESSES", "RESTARTS", "DISK")
+NO_ANSWER = "the Docker engine did not report what the containers use ({error}): try again"
 VOLUME_HEADINGS = ("VOLUME", "DISK")
 
 
@@ -42,19 +42,12 @@ class ContainerStats:
 def read(address: str | None, project: str) -> ContainerStats:
     """Ask the engine at that address; it takes about two seconds, in which the CPU is measured."""
     label = {"label": f"{PROJECT_LABEL}={project}"}
-    try:
-        client = docker.DockerClient(base_url=address, timeout=60)
-        try:
-            listed = client.api.containers(all=True, size=True, filters=label)
-            with ThreadPoolExecutor(max_workers=max(1, len(listed))) as pool:
-                usages = pool.map(lambda one: _ask(client, one), listed)
-                volumes = client.df()["Volumes"] or []
-                found = tuple(sorted(usages, key=lambda usage: usage.service))
-        finally:
-            client.close()
-    except DockerException as error:
-        msg = f"the Docker engine did not report what the containers use ({error}): try again"
-        raise CommandError(msg) from None
+    with client(address, 60, NO_ANSWER) as engine:
+        listed = engine.api.containers(all=True, size=True, filters=label)
+        with ThreadPoolExecutor(max_workers=max(1, len(listed))) as pool:
+            usages = pool.map(lambda one: _ask(engine, one), listed)
+            volumes = engine.df()["Volumes"] or []
+            found = tuple(sorted(usages, key=lambda usage: usage.service))
     ours = {
         str(one["Name"]): max(0, int(_of(one, "UsageData", "Size") or 0))
         for one in volumes
@@ -63,10 +56,10 @@ def read(address: str | None, project: str) -> ContainerStats:
     return ContainerStats(found, dict(sorted(ours.items())))
 
 
-def _ask(client: docker.DockerClient, listed: Mapping[str, Any]) -> Usage:
-    inspected = client.api.inspect_container(listed["Id"])
+def _ask(engine: "DockerClient", listed: Mapping[str, Any]) -> Usage:
+    inspected = engine.api.inspect_container(listed["Id"])
     running = listed["State"] == "running"
-    return usage(listed, inspected, client.api.stats(listed["Id"], stream=False) if running else {})
+    return usage(listed, inspected, engine.api.stats(listed["Id"], stream=False) if running else {})
 
 
 def usage(listed: Mapping[str, Any], inspected: Mapping[str, Any], measured: Mapping[str, Any]) -> Usage:

@@ -97,13 +97,6 @@ jobs:
 """
 
 
-def must_exist(folder: Path) -> None:
-    """Raise CommandError if the folder that OPENBELL_STRATEGIES names is not there."""
-    if not folder.is_dir():
-        msg = f"OPENBELL_STRATEGIES: there is no folder {folder}: `make init DIR={folder}` makes one"
-        raise CommandError(msg)
-
-
 def init(folder: Path) -> tuple[Path, ...]:
     """Write a folder with one strategy, a README, .gitignore and a workflow; CommandError if something is there."""
     if folder.exists() and any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Names that a person types, against the strategies that are here."""
+"""Names that a person types, against the strategies that are here, and the folder that has them."""
 
 from pathlib import Path
 
@@ -13,3 +13,10 @@ def must_exist(strategy: str, strategies: Path) -> None:
     if strategy not in known:
         msg = f"STRATEGY: there is no strategy {quoted(strategy)}; {suggestion(strategy, known)}"
         raise CommandError(msg, 2)
+
+
+def folder_must_exist(folder: Path) -> None:
+    """Raise CommandError if the folder that OPENBELL_STRATEGIES names is not there."""
+    if not folder.is_dir():
+        msg = f"OPENBELL_STRATEGIES: there is no folder {folder}: `make init DIR={folder}` makes one"
+        raise CommandError(msg)

@@ -18,6 +18,7 @@ from deploy.provision.command import provision as make_ready
 from deploy.release import audit as release_audit
 from deploy.release import host_state, provenance
 from deploy.settings import Settings, strategies_folder
+from deploy.several_hosts import overview
 from deploy.ssh.connection import Connection
 from deploy.supervisor_client import BotStatus
 from deploy.target import RemoteTarget, Target
@@ -29,6 +30,7 @@ FEW = 8  # names that a message lists
 ANSWER = 5.0  # seconds for a page at the other end of a tunnel
 
 
+@overview
 def ps(settings: Settings, options: Namespace) -> int:
     """Show services and bots; 1 if something is not well."""
     with target.place(options.host, settings) as where:

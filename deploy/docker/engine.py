@@ -1,20 +1,25 @@
-"""What the engine knows about the project's containers."""
+"""What the engine knows about the project's containers.
+
+Docker's library is loaded when an engine is asked: with all that it needs, that takes longer than most commands.
+"""
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from shutil import which
-
-import docker
-from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, NotFound
-from docker.models.containers import Container
+from typing import TYPE_CHECKING
 
 from deploy.docker.services import ends_by_itself, strategies
 from deploy.errors import CommandError
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+NO_ANSWER = "no Docker engine answers ({error}): run `make up`, which starts one"
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
@@ -52,27 +57,37 @@ def client_is_missing() -> bool:
     return which("docker") is None
 
 
+@contextmanager
+def client(base_url: str | None, timeout: int = 20, problem: str = NO_ANSWER) -> Iterator["DockerClient"]:
+    """Give a client of the engine at that address; CommandError with the problem, and Docker's `error` in it, if it fails."""
+    import docker  # noqa: PLC0415 - see above
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    try:
+        made = docker.DockerClient(base_url=base_url, timeout=timeout)
+        try:
+            yield made
+        finally:
+            made.close()
+    except DockerException as error:
+        raise CommandError(problem.format(error=error)) from None
+
+
 def folders(project: str) -> frozenset[str]:
     """Return the folders from which the project's containers were started."""
-    client = docker.DockerClient(base_url=address(), timeout=20)
-    try:
-        found = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+    with client(address()) as asked:
+        found = asked.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
         return frozenset(one.labels[FOLDER_LABEL] for one in found if FOLDER_LABEL in one.labels)
-    finally:
-        client.close()
 
 
 def remove(project: str, service: str) -> None:
     """Stop a service's containers, which lets their runs end, and remove them."""
-    client = docker.DockerClient(base_url=address(), timeout=20)
-    try:
+    with client(address()) as asked:
         labels = [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}={service}"]
-        for one in client.containers.list(all=True, filters={"label": labels}):
-            client.api.timeout = int(one.attrs["Config"].get("StopTimeout") or 10) + 60
+        for one in asked.containers.list(all=True, filters={"label": labels}):
+            asked.api.timeout = int(one.attrs["Config"].get("StopTimeout") or 10) + 60
             one.stop()
             one.remove()
-    finally:
-        client.close()
 
 
 def services(project: str, healthy: set[str]) -> tuple[Service, ...]:
@@ -81,17 +96,10 @@ def services(project: str, healthy: set[str]) -> tuple[Service, ...]:
     `healthy` are the starts of containers that have passed their check when this command asked before: those are not
     asked again while the engine has no verdict of its own, and those that pass now are added.
     """
-    try:
-        client = docker.DockerClient(base_url=address(), timeout=20)
-        try:
-            containers = client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
-            with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
-                found = list(pool.map(lambda one: _as_service(one, healthy), _services_only(containers)))
-        finally:
-            client.close()
-    except DockerException as error:
-        msg = f"no Docker engine answers ({error}): run `make up`, which starts one"
-        raise CommandError(msg) from None
+    with client(address()) as asked:
+        containers = asked.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+        with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
+            found = list(pool.map(lambda one: _as_service(one, healthy), _services_only(containers)))
     return tuple(sorted(found, key=lambda one: one.name))
 
 
@@ -112,7 +120,7 @@ def service(attributes: Mapping[str, object], last_line: str = "") -> Service:
     return found if found.well else replace(found, last_line=last_line)
 
 
-def _as_service(container: Container, healthy: set[str]) -> Service:
+def _as_service(container: "Container", healthy: set[str]) -> Service:
     found = service(container.attrs)
     if not found.well:
         return replace(found, last_line=_last_line(container))
@@ -125,7 +133,9 @@ def _as_service(container: Container, healthy: set[str]) -> Service:
     return replace(found, health="healthy") if start in healthy else found
 
 
-def _passes_its_check(container: Container) -> bool:
+def _passes_its_check(container: "Container") -> bool:
+    from docker.errors import APIError  # noqa: PLC0415 - see above
+
     check = _mapping(_mapping(container.attrs.get("Config")).get("Healthcheck")).get("Test")
     match check:
         case ["CMD-SHELL", command]:
@@ -140,7 +150,7 @@ def _passes_its_check(container: Container) -> bool:
         return False
 
 
-def _services_only(containers: Iterable[Container]) -> list[Container]:
+def _services_only(containers: Iterable["Container"]) -> list["Container"]:
     return [
         container
         for container in containers
@@ -148,7 +158,9 @@ def _services_only(containers: Iterable[Container]) -> list[Container]:
     ]
 
 
-def _last_line(container: Container) -> str:
+def _last_line(container: "Container") -> str:
+    from docker.errors import NotFound  # noqa: PLC0415 - see above
+
     try:
         lines = container.logs(tail=1).decode(errors="replace").splitlines()
     except NotFound:  # gone since it was listed
@@ -172,4 +184,6 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def address() -> str | None:
     """Return the engine's address as Docker's own client finds it: DOCKER_HOST, then the context in use."""
+    from docker.context import ContextAPI  # noqa: PLC0415 - see above
+
     return os.environ.get("DOCKER_HOST") or ContextAPI.get_current_context().Host

@@ -1,15 +1,19 @@
 """`python -m deploy serverless`: write the folder, and say how large it is."""
 
 import shutil
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from deploy import processes
+from deploy.check import must_pass
+from deploy.cli.known import must_exist
 from deploy.docker import compose
 from deploy.errors import CommandError
 from deploy.serverless import aws, digitalocean, gcp, package, readme
 from deploy.serverless.function import PROVIDERS, Function, plan
-from openbell.manifest import Manifest
+from deploy.settings import Settings, strategies_folder
+from openbell.manifest import Manifest, load_all
 
 OUT = Path("serverless")
 Code = Callable[[Function], PurePosixPath]
@@ -20,6 +24,17 @@ WRITERS: Mapping[str, tuple[Code, Files]] = {
     "aws": (aws.code, aws.files),
     "gcp": (gcp.code, gcp.files),
 }
+
+
+def serverless(settings: Settings, options: Namespace) -> int:
+    """Write the folder that makes a strategy a function of a cloud."""
+    must_exist(options.strategy, strategies_folder())
+    must_pass(settings, options, "written")
+    manifest = {one.name: one for one in load_all(strategies_folder())[0]}.get(options.strategy)
+    if manifest is None:
+        msg = f"{options.strategy}: its manifest is not valid: `make check` says why"
+        raise CommandError(msg)
+    return write(options.target, manifest, strategies_folder(), options.memory)
 
 
 def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: Path = OUT) -> int:

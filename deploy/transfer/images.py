@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from deploy.docker.engine import address
+from deploy.docker.engine import NO_ANSWER, address
 from deploy.errors import CommandError
 
 SHORT = 12  # digits of an id that make a tag
@@ -106,8 +106,7 @@ def engine() -> Iterator[docker.DockerClient]:
     try:
         client = docker.DockerClient(base_url=address(), timeout=60)
     except DockerException as error:
-        msg = f"no Docker engine answers here ({error}): run `make up`, which starts one"
-        raise CommandError(msg) from None
+        raise CommandError(NO_ANSWER.format(error=error)) from None
     try:
         yield client
     finally:

@@ -1,5 +1,7 @@
 """The host's command line."""
 
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from io import StringIO
@@ -7,7 +9,7 @@ from io import StringIO
 import pytest
 
 from deploy import target
-from deploy.__main__ import COMMANDS, _help
+from deploy.__main__ import COMMANDS, _help, command
 from deploy.cli import operate
 from deploy.cli.arguments import options
 from deploy.cli.operate import must_run
@@ -113,6 +115,16 @@ def test_a_past_slot_is_shown_and_asked_about_before_it_is_run(
 def test_every_command_says_what_it_does() -> None:
     """`python -m deploy help` has a line for each."""
     text = " ".join(_help().split())
-    for function in COMMANDS.values():
+    for function in map(command, COMMANDS):
         assert function.__doc__
         assert " ".join(function.__doc__.split()) in text
+
+
+@pytest.mark.parametrize("name", ["check", "next", "new", "ps", "journal", "pause", "backtest", "up"])
+def test_a_command_loads_no_library_before_it_needs_it(name: str) -> None:
+    """Docker's library and structlog take longer to load than such a command takes."""
+    slow = "{'docker', 'requests', 'structlog', 'asyncio', 'rich.traceback'}"
+    code = f"import sys; from deploy.__main__ import command; command({name!r}); print(sorted({slow} & sys.modules.keys()))"
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

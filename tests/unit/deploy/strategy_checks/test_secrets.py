@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.strategy_checks import problems
+from deploy.strategy_checks.problems import problems
 from deploy.strategy_checks.secrets import secret_problems
 from openbell.manifest import load
 

@@ -1,0 +1,47 @@
+"""The commands that change which release a host runs."""
+
+from argparse import Namespace
+
+from deploy import homes, move, target
+from deploy.check import must_pass
+from deploy.cli import operate
+from deploy.hosts import config
+from deploy.log import log_to_stdout
+from deploy.release import commands as releases
+from deploy.settings import Settings, strategies_folder
+from deploy.several_hosts import in_order
+from openbell.calendars import own_days
+
+
+@homes.placed
+@in_order("deploy")
+def deploy(settings: Settings, options: Namespace) -> int:
+    """Bring what is here to a host and put it in place, between runs; or everything back."""
+    must_pass(settings, options, "deployed")
+    idle = options.wait == "idle"
+    wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
+    code = releases.deploy(
+        config.find(options.host, settings), log_to_stdout(settings.log), wishes, strategies_folder()
+    )
+    if code or options.dry_run or not (strategies_folder() / own_days.TOML).exists():
+        return code
+    with target.place(options.host, settings) as where:
+        return operate.apply_own_days(where)
+
+
+def move_to(settings: Settings, options: Namespace) -> int:
+    """Bring what runs here or on a host to another host, with all that it knows."""
+    must_pass(settings, options, "moved")
+    return move.move(settings, options.host, options.source)
+
+
+@in_order("rollback")
+def rollback(settings: Settings, options: Namespace) -> int:
+    """Return a host to an earlier release."""
+    wishes = releases.DeployOptions(dry_run=options.dry_run, idle=options.wait == "idle", to=options.to)
+    return releases.rollback(config.find(options.host, settings), log_to_stdout(settings.log), wishes)
+
+
+def list_releases(settings: Settings, options: Namespace) -> int:
+    """List the releases that a host keeps."""
+    return releases.releases(config.find(options.host, settings))
