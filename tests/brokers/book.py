@@ -43,6 +43,7 @@ class Book:
     orders: list[Booked] = field(default_factory=list)
     lends: bool = False  # a margin account: what is not held can be sold
     loses_done: bool = False  # lists, and questions by our id, know of no order that is done; trades do
+    earns_as: str = ""  # the name under which Kraken shows a coin that earns or is staked: XBT.F
     halted: set[str] = field(default_factory=set)  # symbols that are there and not traded now
     corporate_actions: list[tuple[str, dict[str, object]]] = field(default_factory=list)  # of shares, by kind
     activities: list[dict[str, object]] = field(default_factory=list)  # of the account, beside its orders

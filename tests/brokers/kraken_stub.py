@@ -45,7 +45,7 @@ def _answer(request: Request, book: Book, clock: Callable[[], datetime], nonces:
 def _private(name: str, given: dict[str, str], book: Book, clock: Callable[[], datetime]) -> Answer:
     match name:
         case "BalanceEx":
-            coins = {"XXBT": sum(book.held.values())}
+            coins = {book.earns_as or "XXBT": sum(book.held.values())}
             return _told(
                 {code: {"balance": str(n), "hold_trade": "0"} for code, n in {"ZUSD": book.cash, **coins}.items()}
             )

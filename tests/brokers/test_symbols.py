@@ -1,6 +1,7 @@
-"""Symbols that an exchange halts or delists: asked about again within minutes, and no matter of the other symbols."""
+"""Symbols that an exchange halts, delists or names otherwise: asked about again within minutes, and no matter of the others."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.brokers.trials import Strategy, strategy_at
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
-BINANCE = next(kind for kind in KINDS if kind.name == "ccxt:binance")
+BINANCE, KRAKEN = (next(kind for kind in KINDS if kind.name == name) for name in ("ccxt:binance", "ccxt:kraken"))
 MINUTES = 10 * 60.0
 STOP = """
 def run(ctx):
@@ -61,3 +62,34 @@ def test_a_bot_whose_symbol_is_gone_leaves_the_other_bot_its_stop(desk: Strategy
     desk.attempts = 1
     assert desk.attempt(desk.start(1)) is None
     assert [one.side for one in desk.bench.book.orders] == ["buy", "sell"]
+
+
+TREND = """
+def run(ctx):
+    (symbol,) = ctx.symbols
+    held = ctx.position(symbol)
+    if ctx.price(symbol) > 40_000 and not held:
+        ctx.order(symbol, "buy", 0.02, reason="up")
+    if ctx.price(symbol) < 40_000 and held:
+        ctx.order(symbol, "sell", held, reason="down")
+"""
+
+
+@pytest.mark.parametrize("name", ["XBT.F", "XBT.S"])
+def test_a_coin_that_earns_is_held_and_sold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Kraken shows it under a name of its own: it is bought once, differs from nothing, and the sale works (T4)."""
+    with strategy_at(KRAKEN, tmp_path, monkeypatch) as made:
+        book = made.bench.book
+        book.earns_as = name
+        made.write(TREND, "[limits]\nmax_position = 1500\n")
+        for _ in range(3):
+            assert made.attempt() is None
+            with closing(made.ledger()) as ledger:
+                ledger.remember("reconciled at", "2026-01-01T00:00:00+00:00")
+        book.prices["BTC/USD"] = 30_000.0
+        assert made.attempt() is None
+        assert [(one.side, one.quantity, one.status) for one in book.orders] == [
+            ("buy", 0.02, "filled"),
+            ("sell", 0.02, "filled"),
+        ]
+        assert [line["differences"] for line in made.lines("reconciled")] == [[]]  # told again only if it changes

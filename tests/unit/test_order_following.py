@@ -85,6 +85,19 @@ def test_what_is_news(
     assert [one.status for one in news] == ([status] if is_news else [])
 
 
+@pytest.mark.parametrize("status", ["accepted", "held", "suspended", "pending_cancel", "partially_filled"])
+def test_what_may_still_fill_is_followed_to_its_last_share(ledger: Ledger, status: str) -> None:
+    """Suspended with 3 of 4, and filled a day later: the books have all four (T21)."""
+    intend(ledger)
+    broker = ABroker(orders={"ob-1": placed(status, 3.0)})
+    follow(broker, ledger, LATER)
+    assert float(ledger.position("b", "BTC/USD").quantity) == pytest.approx(2.99)
+    broker.orders["ob-1"] = placed("filled", 4.0)
+    assert [(one.status, one.filled) for one in follow(broker, ledger, LATER + DAY)] == [("filled", 4.0)]
+    assert float(ledger.position("b", "BTC/USD").quantity) == pytest.approx(3.99)
+    assert follow(broker, ledger, LATER + 2 * DAY) == []
+
+
 @pytest.mark.parametrize("before, is_sure, after, status, reason", [
     ("intended", True, LOST, "intended", ""),  # it may be on its way for an hour
     ("intended", True, LOST + timedelta(seconds=1), "lost", LOST_REASON),

@@ -171,3 +171,16 @@ def test_small_prices_cost_what_they_cost(tmp_path: Path) -> None:
 def test_bars_of_a_share_are_those_of_its_sessions(opened: str, closed: str, is_in: bool) -> None:
     """Extended hours are another market, and belong to a strategy only if it asks (T27)."""
     assert _is_in_session(datetime.fromisoformat(opened), datetime.fromisoformat(closed)) is is_in
+
+
+def test_bars_of_the_morning_are_those_of_the_day_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 09:35 in New York no bar of the session has closed: the newest closed at 16:00, unless extended hours are asked for."""
+    at, quarter = datetime(2026, 11, 20, 14, 35, tzinfo=UTC), timedelta(minutes=15)
+    opened = [datetime(2026, 11, 19, 9, 0, tzinfo=UTC) + number * quarter for number in range(118)]
+    figures = dict.fromkeys("ohlcv", 1.0)
+    market = AlpacaMarket(RunServices())
+    monkeypatch.setattr(market, "_rows", lambda *_, **__: [{"t": one.isoformat(), **figures} for one in opened])
+    closed = [bar.timestamp for bar in market.bars("AAPL", "15m", 5, at)]
+    assert closed == [datetime(2026, 11, 19, 21, 0, tzinfo=UTC) - number * quarter for number in range(4, -1, -1)]
+    extended = [bar.timestamp for bar in market.extended_bars("AAPL", "15m", 2, at)]
+    assert extended == [datetime(2026, 11, 20, 14, 15, tzinfo=UTC), datetime(2026, 11, 20, 14, 30, tzinfo=UTC)]
