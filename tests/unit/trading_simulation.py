@@ -13,6 +13,7 @@ import os
 import random
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ from tests.order_attempts import MANIFEST, Killed, OneMarket, Steps, TracedDatab
 from tests.venue_model import ALL_RULES, TROUBLES, UNIQUE_IDS, Clock, ModelBroker, Venue, VenueRules
 
 HOUR = timedelta(hours=1)
+TOLD_EVERY = timedelta(days=15)  # how far the simulation has come
 LONGEST = 120  # statements of an attempt, about
 BAD_LUCK = [*("" for _ in range(100)), *(one for one in TROUBLES for _ in range(2 if one == "banned" else 10))]
 HOURLY = replace(MANIFEST.bots[0], schedule=Schedule("UTC", every=HOUR), retries=2)
@@ -82,10 +84,16 @@ class TradingSimulation:
         self._cash = self._venue.cash
         self.outcome = Outcome(rules.name)
 
-    def run(self, length: timedelta) -> Outcome:
-        """Trade for so long; then let all fill and compare."""
-        end = self._clock() + length
+    def run(self, length: timedelta, tell: Callable[[str], None]) -> Outcome:
+        """Trade for so long, and tell now and then how far that is; then let all fill and compare."""
+        start = told = self._clock()
+        end = start + length
         while self._clock() < end:
+            if self._clock() - told >= TOLD_EVERY:
+                told = self._clock()
+                tell(
+                    f"  day {(told - start).days} of {length.days}: {len(self._venue.orders)} orders, {self.outcome.kills} kills"
+                )
             self._venue.price = min(1_000.0, max(10.0, self._venue.price * math.exp(self._chance.gauss(0.0, 0.03))))
             slot = self._clock()
             for bot in BOTS:
@@ -232,12 +240,12 @@ class TradingSimulation:
         return Ledger(self._folder / "ledger.sqlite")
 
 
-def simulate(seed: int, rules: VenueRules, length: timedelta) -> Outcome:
+def simulate(seed: int, rules: VenueRules, length: timedelta, tell: Callable[[str], None] = lambda _: None) -> Outcome:
     """Simulate one strategy; its files are in memory where the machine has such a place."""
     in_memory = Path("/dev/shm")  # noqa: S108 - a killed process loses nothing of what is not synced
     place = tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None)
     with place as folder, patch.object(reconciliation, "CONFIRM_AFTER", 0.0):
-        return TradingSimulation(seed, rules, Path(folder)).run(length)
+        return TradingSimulation(seed, rules, Path(folder)).run(length, tell)
 
 
 def main() -> int:
@@ -252,7 +260,7 @@ def main() -> int:
     found = 0
     for rules in ALL_RULES:
         days = options.days if not options.year else 365 if rules is UNIQUE_IDS else 36
-        outcome = simulate(options.seed, rules, timedelta(days=days))
+        outcome = simulate(options.seed, rules, timedelta(days=days), lambda told: print(told, flush=True))
         print(outcome, flush=True)
         found += len(outcome.problems)
     return 1 if found else 0
