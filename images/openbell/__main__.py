@@ -1,5 +1,6 @@
 """The command line: `openbell COMMAND`, inside every image and, for what needs no container, on the host."""
 
+import gc
 import importlib
 import os
 import sys
@@ -76,7 +77,11 @@ def main() -> int:
         from openbell.strategy_user import become  # noqa: PLC0415 - others need not load it
 
         become(strategy)
+    # What modules are made of stays: to look for garbage in it takes time now, and again in every collection later on.
+    gc.disable()
     command = importlib.import_module(COMMANDS[name][0])
+    gc.freeze()
+    gc.enable()
     if name in SERVICES:
         return int(command.main(arguments))
     from openbell import terminal  # noqa: PLC0415 - as above: a service prints JSON, and needs no `re`

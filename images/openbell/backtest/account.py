@@ -1,10 +1,10 @@
 """The account of a backtest: its orders are filled by the matching engine, with costs and slippage, in memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
+from typing import NamedTuple
 
 from openbell.backtest import price_events
 from openbell.backtest.past import KnownPrice, PastMarket
@@ -21,8 +21,7 @@ from openbell.trading.price_comparison import Prices, Resting
 CURRENCY = "USD"
 
 
-@dataclass(frozen=True)
-class Fill:
+class Fill(NamedTuple):
     """An order that was filled. `commission` is in the account's currency; quantity is below zero for a sale."""
 
     at: datetime

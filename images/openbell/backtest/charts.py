@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
 from math import ceil
+from typing import NamedTuple, Protocol
 
 from openbell.backtest.account import Fill
 from openbell.backtest.engine import Outcome, Setup
@@ -18,10 +19,24 @@ from openbell.trading.markets import Market, MarketError
 MOST_POINTS = 4_000  # of a line
 MOST_SYMBOLS = 12  # with a picture of their prices: those that were traded most
 MOST_TRADES = 2_000  # of one symbol
-DIGITS = 6  # that count
 
-Column = list[float | None]
-Line = dict[str, object]
+Column = Sequence[float | None]
+Line = dict[str, Column]
+
+
+class HeatMap(NamedTuple):
+    """The best Sharpe ratio by two parameters: one down, the other across."""
+
+    down: str
+    across: str
+    columns: Sequence[object]  # the values across
+    rows: Sequence[tuple[object, Sequence[float | None]]]  # each value down, with its ratios
+    others: Sequence[str]  # parameters that vary too
+
+
+class _AtAnInstant(Protocol):
+    @property
+    def at(self) -> datetime: ...
 
 
 def pictures(
@@ -33,20 +48,21 @@ def pictures(
     """
     kept = _kept([point.equity for point in outcome.curve])
     curve, held = [outcome.curve[index] for index in kept], [benchmark[index] for index in kept]
+    x = _seconds(point.at for point in curve)
     half_years = rolling(returns_of(outcome.curve, setup.cash))
     rolled = [half_years[index] for index in _kept([one.sharpe or 0.0 for one in half_years])]
     return {
-        "equity": _line(curve, strategy=[one.equity for one in curve], held=[one.equity for one in held]),
-        "drawdown": _line(
-            curve,
-            strategy=[one.equity for one in drawdowns(curve, setup.cash)],
-            held=[one.equity for one in drawdowns(held, setup.cash)],
-        ),
+        "equity": {"x": x, "strategy": [one.equity for one in curve], "held": [one.equity for one in held]},
+        "drawdown": {
+            "x": x,
+            "strategy": [one.equity for one in drawdowns(curve, setup.cash)],
+            "held": [one.equity for one in drawdowns(held, setup.cash)],
+        },
         "sharpe": _line(rolled, sharpe=[one.sharpe for one in rolled]),
         "volatility": _line(rolled, volatility=[one.volatility for one in rolled]),
-        "exposure": _line(curve, exposure=[_part(one.exposure, one.equity) for one in curve]),
+        "exposure": {"x": x, "exposure": [_part(one.exposure, one.equity) for one in curve]},
         "costs": _costs(setup, outcome.fills),
-        "symbols": {name: _symbol(name, outcome, market, done) for name in _most_traded(outcome.fills)},
+        "symbols": {name: _symbol(name, outcome, market, done) for name in most_traded(outcome.fills)},
     }
 
 
@@ -83,7 +99,8 @@ def _costs(setup: Setup, fills: Sequence[Fill]) -> Line:
     return _line(at, commission=[commissions[one] for one in kept], slippage=[slippage[one] for one in kept])
 
 
-def _most_traded(fills: Iterable[Fill]) -> list[str]:
+def most_traded(fills: Iterable[Fill]) -> list[str]:
+    """Return the symbols whose prices have a picture."""
     return [symbol for symbol, _ in Counter(one.symbol for one in fills).most_common(MOST_SYMBOLS)]
 
 
@@ -91,7 +108,7 @@ def _symbol(symbol: str, outcome: Outcome, market: Market, done: Sequence[Trade]
     own = [one for one in done if one.symbol == symbol][-MOST_TRADES:]
     prices = _prices(symbol, outcome.curve, market)
     return {
-        "price": {"x": _seconds(at for at, _ in prices), "price": _numbers(price for _, price in prices)},
+        "price": {"x": _seconds(at for at, _ in prices), "price": [price for _, price in prices]},
         "signal": _signal(outcome, symbol),
         "trades": [
             {
@@ -113,7 +130,7 @@ def _symbol(symbol: str, outcome: Outcome, market: Market, done: Sequence[Trade]
 def _signal(outcome: Outcome, symbol: str) -> Line:
     found = outcome.signals.get(symbol, ())
     kept = [found[index] for index in _kept([value for _, value in found])]
-    return {"x": _seconds(at for at, _ in kept), "signal": _numbers(value for _, value in kept)}
+    return {"x": _seconds(at for at, _ in kept), "signal": [value for _, value in kept]}
 
 
 def _prices(symbol: str, curve: Sequence[Point], market: Market) -> list[tuple[datetime, float]]:
@@ -137,20 +154,15 @@ def _part(exposure: float, equity: float) -> float | None:
     return exposure / equity if equity > 0 else None
 
 
-def _line(points: Sequence[object], **columns: Sequence[float | None]) -> Line:
-    seconds = _seconds(point.at for point in points)  # type: ignore[attr-defined]
-    return {"x": seconds, **{name: _numbers(values) for name, values in columns.items()}}
+def _line(points: Sequence[_AtAnInstant], **columns: Column) -> Line:
+    return {"x": _seconds(point.at for point in points), **columns}
 
 
 def _seconds(instants: Iterable[datetime]) -> list[int]:
     return [int(at.timestamp()) for at in instants]
 
 
-def _numbers(values: Iterable[float | None]) -> Column:
-    return [None if value is None else float(f"{value:.{DIGITS}g}") for value in values]
-
-
-def heat(swept: Sequence[tuple[Mapping[str, object], float | None]]) -> dict[str, object] | None:
+def heat(swept: Sequence[tuple[Mapping[str, object], float | None]]) -> HeatMap | None:
     """Return a table of the best Sharpe ratio by the first two parameters that vary; None with fewer than two."""
     names = [name for name in swept[0][0] if len({repr(values[name]) for values, _ in swept}) > 1] if swept else []
     if len(names) < 2:
@@ -162,7 +174,7 @@ def heat(swept: Sequence[tuple[Mapping[str, object], float | None]]) -> dict[str
         if sharpe is not None:
             cells[place] = max(sharpe, cells.get(place, sharpe))
     table = [(row, [cells.get((row, column)) for column in columns]) for row in rows]
-    return {"down": names[0], "across": names[1], "columns": columns, "rows": table, "others": names[2:]}
+    return HeatMap(names[0], names[1], columns, table, names[2:])
 
 
 def _sorted(

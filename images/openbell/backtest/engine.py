@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
+from typing import NamedTuple
 
 from openbell import manifest as manifests
 from openbell.backtest.account import BacktestBroker, Fill
@@ -61,8 +62,7 @@ class Setup:
     extended_hours: bool = False  # intraday bars outside the regular sessions count
 
 
-@dataclass(frozen=True)
-class EndedSymbol:
+class EndedSymbol(NamedTuple):
     """A symbol whose prices ended while it was held: it was closed at the last of them."""
 
     symbol: str

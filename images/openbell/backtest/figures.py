@@ -5,11 +5,11 @@ of them in a year of the backtest itself. Where a span is too short for a figure
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from math import dist, sqrt
 from statistics import fmean, quantiles
+from typing import NamedTuple
 
 from openbell.backtest.record import Point, daily
 
@@ -22,8 +22,7 @@ WINDOW = timedelta(days=182)  # of rolling figures
 EXACT = 1e-9  # of a sum of squares: what is below it has lost its digits to the sum
 
 
-@dataclass(frozen=True)
-class Figures:
+class Figures(NamedTuple):
     """What a curve came to. Shares of one: 0.1 is ten percent. None where there is too little to say."""
 
     total_return: float
@@ -38,8 +37,7 @@ class Figures:
     expected_shortfall: float | None = None  # the average of those
 
 
-@dataclass(frozen=True)
-class Returns:
+class Returns(NamedTuple):
     """The returns of a curve from day to day."""
 
     at: tuple[datetime, ...]  # when each return was complete
@@ -113,8 +111,7 @@ def _sortino(returns: Sequence[float], in_a_year: float) -> float | None:
     return fmean(returns) / downward * sqrt(in_a_year) if downward else None
 
 
-@dataclass(frozen=True)
-class Benchmark:
+class Benchmark(NamedTuple):
     """How returns went with a benchmark's."""
 
     beta: float
@@ -147,8 +144,7 @@ def drawdowns(curve: Sequence[Point], start: float) -> list[Point]:
     return found
 
 
-@dataclass(frozen=True)
-class Drawdown:
+class Drawdown(NamedTuple):
     """A time below a peak. `recovered_at` is None while the curve has not come back."""
 
     began_at: datetime
@@ -180,8 +176,7 @@ def _deepest(curve: Sequence[Point], start: float) -> tuple[float, timedelta]:
     return (periods[0].depth if periods else 0.0), longest
 
 
-@dataclass(frozen=True)
-class Rolling:
+class Rolling(NamedTuple):
     """Figures of the half year before an instant."""
 
     at: datetime

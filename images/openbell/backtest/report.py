@@ -1,28 +1,28 @@
 """The report of a backtest: one HTML file with its pictures and their script, and nothing from outside."""
 
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
+from string import Template
+from types import NoneType
 
 from openbell.backtest import buy_and_hold, charts, overfitting
+from openbell.backtest import report_page as page
 from openbell.backtest.engine import Outcome, Setup
-from openbell.backtest.figures import YEAR, Figures, against, by_month, drawdown_periods, figures, returns_of, sharpe
+from openbell.backtest.figures import YEAR, against, by_month, drawdown_periods, figures, returns_of, sharpe
 from openbell.backtest.record import Point
+from openbell.backtest.report_page import Swept, number, percent
 from openbell.backtest.trades import Trade, trade_figures, trades
 from openbell.backtest.walk_forward import WalkForward
 from openbell.trading.markets import Market
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MOST_DRAWDOWNS = 10
 TEMPLATES = Path(__file__).parent / "templates"
+PAGE = "report.html"
 ASSETS = ("report.css", "report.js", "vendor/uplot.css", "vendor/uplot.js")  # written into the file as they are
-Swept = Sequence[tuple[Mapping[str, object], Figures, int]]
+DIGITS = "%.6g"  # of a number in a picture
 
 
 def write(
@@ -35,65 +35,57 @@ def write(
     walked: WalkForward | None = None,
 ) -> list[tuple[str, str]]:
     """Write the report, and return its tiles; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        bytecode_cache=_compiled(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     done = trades(outcome.fills)
     benchmark = buy_and_hold.held(outcome.curve, market, outcome.symbols, setup.cash)
     told = tiles(setup, outcome, benchmark, done)
-    months = by_month(outcome.curve, setup.cash)
-    heat_map = charts.heat([(values, one.sharpe) for values, one, _ in sweep])
     shown = charts.pictures(setup, outcome, benchmark, market, done) if outcome.curve else {}
     if walked:
         shown["walk"] = charts.equity(walked.curve)
-    text = environment.get_template("report.html").render(
-        title=f"Backtest of {setup.folder.name}",
-        strategy=setup.folder.name,
-        subtitle=_subtitle(setup, outcome),
-        slots=outcome.slots,
-        failures=outcome.failures,
-        warnings=warnings(outcome),
-        tiles=told,
-        last=outcome.curve[-1].at if outcome.curve else None,
-        drawdowns=drawdown_periods(outcome.curve, setup.cash)[:MOST_DRAWDOWNS],
-        months=MONTHS,
-        by_month=months,
-        most_month=max((abs(value) for _, row in months for value in row[:12] if value is not None), default=0.0),
-        most_year=max((abs(row[12] or 0.0) for _, row in months), default=0.0),
-        heat_map=heat_map,
-        heat_most=max((abs(one.sharpe or 0.0) for _, one, _ in sweep), default=0.0),
-        sweep=sweep,
-        luck=luck,
-        walked=walked,
-        out_of_sample=out_of_sample(walked) if walked else "",
-        symbols=list(dict.fromkeys(shown.get("symbols", ()))),  # type: ignore[call-overload]
-        trades=done,
-        percent=percent,
-        number=number,
+    files = {name: (TEMPLATES / name).read_text() for name in (PAGE, *ASSETS)}
+    deepest = drawdown_periods(outcome.curve, setup.cash)[:MOST_DRAWDOWNS]
+    text = Template(files[PAGE]).substitute(
+        title=escape(f"Backtest of {setup.folder.name}"),
+        strategy=escape(setup.folder.name),
+        subtitle=escape(_subtitle(setup, outcome)),
+        problems=page.problems(outcome, warnings(outcome)),
+        tiles=page.tiles(told),
+        drawdowns=page.drawdowns(deepest, outcome.curve[-1].at if outcome.curve else None),
+        months=page.months(by_month(outcome.curve, setup.cash)),
+        heat_map=page.heat_map(
+            charts.heat([(values, one.sharpe) for values, one, _ in sweep]),
+            max((abs(one.sharpe or 0.0) for _, one, _ in sweep), default=0.0),
+        ),
+        sweep=page.sweep(sweep, luck),
+        walk_forward=page.walk_forward(walked, out_of_sample(walked) if walked else ""),
+        prices=page.prices(charts.most_traded(outcome.fills)),
+        trades=page.trades(done),
         data=_inline(shown),
-        assets={name: Markup((TEMPLATES / name).read_text()) for name in ASSETS},  # noqa: S704 - files of ours
+        styles=files["vendor/uplot.css"] + files["report.css"],
+        uplot=files["vendor/uplot.js"],
+        script=files["report.js"],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return told
 
 
-def _compiled() -> jinja2.FileSystemBytecodeCache | None:
-    """Return where the template is kept as Python has compiled it: beside the code, as Python keeps that."""
-    folder = Path(sys.pycache_prefix or TEMPLATES.parent / "__pycache__")
-    can_write = not sys.dont_write_bytecode and os.access(folder, os.W_OK)
-    return jinja2.FileSystemBytecodeCache(str(folder)) if can_write else None
-
-
-def _inline(data: Mapping[str, object]) -> Markup:
+def _inline(data: Mapping[str, object]) -> str:
     """Return JSON that a page can hold: no text in it can end its element."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
+    return _json(data).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _json(value: object) -> str:
+    """Return a value as JSON. Columns of numbers, which are nearly all of it, have the digits that a picture can show."""
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{json.dumps(name)}:{_json(one)}" for name, one in value.items()]) + "}"
+    if isinstance(value, list) and (kinds := set(map(type, value))) <= {float, int, NoneType}:
+        form = "%d" if kinds == {int} else DIGITS
+        text = ",".join(["null" if one is None else form % one for one in value])
+        if "n" in text.replace("null", ""):
+            msg = "a picture has a value that is no number"
+            raise ValueError(msg)
+        return f"[{text}]"
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def _subtitle(setup: Setup, outcome: Outcome) -> str:
@@ -202,13 +194,3 @@ def _turnover(outcome: Outcome) -> float | None:
     if years < 1 / 12 or average <= 0:
         return None
     return sum(abs(one.quantity) * one.price for one in outcome.fills) / 2 / average / years
-
-
-def percent(value: float | None) -> str:
-    """Return a share as a percentage, or a dash."""
-    return "-" if value is None else f"{round(value, 3) + 0.0:.1%}"  # never -0.0%
-
-
-def number(value: float | None) -> str:
-    """Return a figure with two decimals, or a dash."""
-    return "-" if value is None else f"{value:.2f}"

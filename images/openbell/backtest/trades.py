@@ -2,17 +2,17 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from math import copysign
+from typing import NamedTuple
 
 from openbell.backtest.account import Fill
 
 _NOTHING = 1e-12
 
 
-@dataclass(frozen=True)
-class Trade:
+class Trade(NamedTuple):
     """A round trip: what was opened first is closed first. `profit` is after commissions, in the account's currency."""
 
     bot: str
@@ -78,8 +78,8 @@ def _closed(lots: deque[Fill], fill: Fill) -> tuple[Trade, Fill]:
 def _rest(fill: Fill, done: float) -> Fill:
     """Return what is left of a fill when so much of it is done."""
     size = abs(fill.quantity)
-    return replace(
-        fill, quantity=copysign(size - done, fill.quantity), commission=fill.commission * (size - done) / size
+    return fill._replace(
+        quantity=copysign(size - done, fill.quantity), commission=fill.commission * (size - done) / size
     )
 
 

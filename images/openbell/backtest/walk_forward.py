@@ -2,24 +2,23 @@
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from openbell.backtest.engine import Outcome, Setup
 from openbell.backtest.figures import Figures, figures
 from openbell.backtest.record import Point
 
 
-@dataclass(frozen=True)
-class Lengths:
+class Lengths(NamedTuple):
     """How many months choose, and how many judge."""
 
     inside: int
     outside: int
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """A span that chooses, and the one after it that judges: after < slot <= middle < slot <= until."""
 
     after: datetime
@@ -27,8 +26,7 @@ class Window:
     until: datetime
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What one window came to."""
 
     window: Window
@@ -37,8 +35,7 @@ class Step:
     outside: Figures
 
 
-@dataclass(frozen=True)
-class WalkForward:
+class WalkForward(NamedTuple):
     """All windows, and the curve of those spans alone that had no part in a choice."""
 
     steps: tuple[Step, ...]

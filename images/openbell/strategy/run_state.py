@@ -1,9 +1,12 @@
 """A run as its strategy knows it: which one it is, what the bot remembers, and the error of a call that cannot be meant so."""
 
+import importlib
 import json
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from openbell.manifest import Bot
 
@@ -81,10 +84,20 @@ def order_identity(bot: str, occasion: datetime | str, symbol: str, side: str, l
 
     occasion: the slot, or the id of the event that a stream answers to.
     """
-    import hashlib  # noqa: PLC0415 - loads OpenSSL, megabytes that the loop does without and a run without orders too
-
     if not isinstance(occasion, str):
         utc = occasion if occasion.tzinfo is UTC else occasion.astimezone(UTC)
         occasion = utc.isoformat(timespec="microseconds")
     identity = json.dumps([bot, occasion, symbol, side, leg])
-    return "ob-" + hashlib.sha256(identity.encode()).hexdigest()[:24]
+    return f"ob-{_sha256()(identity.encode()).hexdigest()[:24]}"
+
+
+@cache
+def _sha256() -> Callable[[bytes], Any]:
+    """Return the algorithm that Python itself has: hashlib loads OpenSSL for it, megabytes and milliseconds before an order."""
+    for module in ("_sha2", "_sha256"):  # of Python 3.12 and newer, and of those before
+        with suppress(ImportError):
+            found: Callable[[bytes], Any] = importlib.import_module(module).sha256
+            return found
+    import hashlib  # noqa: PLC0415 - see above
+
+    return hashlib.sha256
