@@ -22,6 +22,8 @@ ALLOWED = {
     "redaction": frozenset[str](),
     "restarts": frozenset[str](),
     "terminal": frozenset[str](),
+    "thinning": frozenset[str](),
+    "uplot": frozenset[str](),
     "journal": frozenset({"foreign_files", "json_values", "redaction"}),
     "manifest": frozenset({"calendars", "costs"}),
     "slots": frozenset({"calendars", "costs", "instants", "manifest"}),
@@ -47,6 +49,8 @@ ALLOWED = {
             "redaction",
             "restarts",
             "slots",
+            "thinning",
+            "uplot",
             # Where hosts share a database: what people want of strategies, and whose the alerts are.
             *("desired_state", "group_commit", "ledger", "position", "postgres"),
         }

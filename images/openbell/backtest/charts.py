@@ -14,6 +14,7 @@ from openbell.backtest.figures import drawdowns, returns_of, rolling
 from openbell.backtest.past import PastMarket
 from openbell.backtest.record import Point
 from openbell.backtest.trades import Trade
+from openbell.thinning import kept
 from openbell.trading.markets import Market, MarketError
 
 MOST_POINTS = 4_000  # of a line
@@ -46,11 +47,11 @@ def pictures(
 
     benchmark: a point for each of the outcome's.
     """
-    kept = _kept([point.equity for point in outcome.curve])
-    curve, held = [outcome.curve[index] for index in kept], [benchmark[index] for index in kept]
+    indexes = kept([point.equity for point in outcome.curve], MOST_POINTS)
+    curve, held = [outcome.curve[index] for index in indexes], [benchmark[index] for index in indexes]
     x = _seconds(point.at for point in curve)
     half_years = rolling(returns_of(outcome.curve, setup.cash))
-    rolled = [half_years[index] for index in _kept([one.sharpe or 0.0 for one in half_years])]
+    rolled = [half_years[index] for index in kept([one.sharpe or 0.0 for one in half_years], MOST_POINTS)]
     return {
         "equity": {"x": x, "strategy": [one.equity for one in curve], "held": [one.equity for one in held]},
         "drawdown": {
@@ -68,20 +69,8 @@ def pictures(
 
 def equity(curve: Sequence[Point]) -> Line:
     """Return the line of a curve alone."""
-    kept = [curve[index] for index in _kept([point.equity for point in curve])]
-    return _line(kept, equity=[one.equity for one in kept])
-
-
-def _kept(values: Sequence[float]) -> list[int]:
-    """Return the indexes of as many values as can be seen: of each stretch the lowest and the highest, so no spike is lost."""
-    if len(values) <= MOST_POINTS:
-        return list(range(len(values)))
-    step = ceil(2 * len(values) / MOST_POINTS)
-    found = {0, len(values) - 1}
-    for start in range(0, len(values), step):
-        stretch = range(start, min(start + step, len(values)))
-        found |= {min(stretch, key=values.__getitem__), max(stretch, key=values.__getitem__)}
-    return sorted(found)
+    shown = [curve[index] for index in kept([point.equity for point in curve], MOST_POINTS)]
+    return _line(shown, equity=[one.equity for one in shown])
 
 
 def slippage_paid(setup: Setup, fills: Iterable[Fill]) -> list[float]:
@@ -94,9 +83,9 @@ def slippage_paid(setup: Setup, fills: Iterable[Fill]) -> list[float]:
 def _costs(setup: Setup, fills: Sequence[Fill]) -> Line:
     commissions = list(accumulate(one.commission for one in fills))
     slippage = list(accumulate(slippage_paid(setup, fills)))
-    kept = _kept(commissions)
-    at = [fills[index] for index in kept]
-    return _line(at, commission=[commissions[one] for one in kept], slippage=[slippage[one] for one in kept])
+    indexes = kept(commissions, MOST_POINTS)
+    at = [fills[index] for index in indexes]
+    return _line(at, commission=[commissions[one] for one in indexes], slippage=[slippage[one] for one in indexes])
 
 
 def most_traded(fills: Iterable[Fill]) -> list[str]:
@@ -129,8 +118,8 @@ def _symbol(symbol: str, outcome: Outcome, market: Market, done: Sequence[Trade]
 
 def _signal(outcome: Outcome, symbol: str) -> Line:
     found = outcome.signals.get(symbol, ())
-    kept = [found[index] for index in _kept([value for _, value in found])]
-    return {"x": _seconds(at for at, _ in kept), "signal": [value for _, value in kept]}
+    shown = [found[index] for index in kept([value for _, value in found], MOST_POINTS)]
+    return {"x": _seconds(at for at, _ in shown), "signal": [value for _, value in shown]}
 
 
 def _prices(symbol: str, curve: Sequence[Point], market: Market) -> list[tuple[datetime, float]]:
@@ -139,8 +128,8 @@ def _prices(symbol: str, curve: Sequence[Point], market: Market) -> list[tuple[d
         prices = market.of(symbol)
         begin = bisect_left(prices.closed_at, curve[0].at)
         end = bisect_right(prices.closed_at, curve[-1].at)
-        kept = _kept([bar.close for bar in prices.all_bars[begin:end]])
-        return [(prices.closed_at[begin + one], prices.all_bars[begin + one].close) for one in kept]
+        indexes = kept([bar.close for bar in prices.all_bars[begin:end]], MOST_POINTS)
+        return [(prices.closed_at[begin + one], prices.all_bars[begin + one].close) for one in indexes]
     found = []
     for point in curve[:: ceil(len(curve) / MOST_POINTS)]:
         try:

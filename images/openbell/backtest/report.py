@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from types import NoneType
 
+from openbell import uplot
 from openbell.backtest import buy_and_hold, charts, overfitting
 from openbell.backtest import report_page as page
 from openbell.backtest.engine import Outcome, Setup
@@ -20,8 +21,6 @@ from openbell.trading.markets import Market
 
 MOST_DRAWDOWNS = 10
 TEMPLATES = Path(__file__).parent / "templates"
-PAGE = "report.html"
-ASSETS = ("report.css", "report.js", "vendor/uplot.css", "vendor/uplot.js")  # written into the file as they are
 DIGITS = "%.6g"  # of a number in a picture
 
 
@@ -41,9 +40,8 @@ def write(
     shown = charts.pictures(setup, outcome, benchmark, market, done) if outcome.curve else {}
     if walked:
         shown["walk"] = charts.equity(walked.curve)
-    files = {name: (TEMPLATES / name).read_text() for name in (PAGE, *ASSETS)}
     deepest = drawdown_periods(outcome.curve, setup.cash)[:MOST_DRAWDOWNS]
-    text = Template(files[PAGE]).substitute(
+    text = Template((TEMPLATES / "report.html").read_text()).substitute(
         title=escape(f"Backtest of {setup.folder.name}"),
         strategy=escape(setup.folder.name),
         subtitle=escape(_subtitle(setup, outcome)),
@@ -60,9 +58,9 @@ def write(
         prices=page.prices(charts.most_traded(outcome.fills)),
         trades=page.trades(done),
         data=_inline(shown),
-        styles=files["vendor/uplot.css"] + files["report.css"],
-        uplot=files["vendor/uplot.js"],
-        script=files["report.js"],
+        styles=uplot.STYLES.read_text() + (TEMPLATES / "report.css").read_text(),
+        uplot=uplot.SCRIPT.read_text(),
+        script=(TEMPLATES / "report.js").read_text(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

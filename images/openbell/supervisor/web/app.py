@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from openbell import uplot
 from openbell.control import halted
 from openbell.journal import stamp
 from openbell.supervisor.alerts import view
@@ -69,7 +70,8 @@ class WebApp:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
-        self._static = {path.name: path.read_bytes() for path in (_FOLDER / "static").iterdir()}
+        files = (*(_FOLDER / "static").iterdir(), uplot.SCRIPT, uplot.STYLES, uplot.LICENCE)
+        self._static = {path.name: path.read_bytes() for path in files}
         self._templates = environment(_FOLDER / "templates")
         self._cached: dict[tuple[object, ...], bytes] = {}  # pages as some readers asked for them
         incidents = IncidentRoutes(dependencies, self.show)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from openbell.instants import MILLISECOND, milliseconds
+from openbell.thinning import kept
 
 WIDTH, HEIGHT = 600, 120
 SPARK_WIDTH, SPARK_HEIGHT = 72, 18
@@ -119,15 +120,8 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """Return at most `most` points: of each stretch the one that lies furthest from the stretch's mean, so that peaks stay."""
-    if len(points) <= most:
-        return list(points)
-    kept = []
-    for index in range(most):
-        stretch = points[index * len(points) // most : (index + 1) * len(points) // most]
-        mean = sum(value for _, value in stretch) / len(stretch)
-        kept.append(max(stretch, key=lambda point: abs(point[1] - mean)))
-    return kept
+    """Return at most `most` points, with all peaks."""
+    return [points[index] for index in kept([value for _, value in points], most)]
 
 
 def _scale(points: Sequence[Point]) -> Scale:

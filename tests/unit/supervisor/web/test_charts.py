@@ -99,7 +99,7 @@ def test_thinning_keeps_peaks() -> None:
     points = series(*[1.0] * 5000)
     points[1234] = (points[1234][0], 99.0)
     thin = thinned(points)
-    assert len(thin) == MOST_POINTS
+    assert len(thin) <= MOST_POINTS
     assert points[1234] in thin
     assert thin == sorted(thin)
 
