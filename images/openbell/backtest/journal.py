@@ -1,5 +1,6 @@
 """The journal of a backtest: the lines of a live run, in one file, or only what the report needs of them."""
 
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -33,6 +34,7 @@ class BacktestJournal(Journal):
         self.rejections: list[Rejection] = []
         self.keeps_lines = root is not None
         self._lines: BinaryIO | None = None
+        self._forms: dict[tuple[object, ...], str] = {}  # of the lines that every run has
         if self.keeps_lines:
             self.folder.mkdir(parents=True, exist_ok=True)
             for _, path in days(self.folder):
@@ -59,31 +61,36 @@ class BacktestJournal(Journal):
 
     def run_start(self, one: Run, market: str) -> None:
         """Write the line that a run begins with."""
-        self.write(
-            "run_start",
-            one.slot,
-            one.fields(),
-            symbols=one.bot.symbols,
-            lateness_ms=0.0,
-            queue_wait_ms=0.0,
-            trigger=TRIGGER,
-            market=market,
-            broker="backtest",
-        )
+        fields = {
+            "symbols": one.bot.symbols,
+            "lateness_ms": 0.0,
+            "queue_wait_ms": 0.0,
+            "trigger": TRIGGER,
+            "market": market,
+            "broker": "backtest",
+        }
+        self._write_as_before(one, "run_start", "info", market, fields)
 
     def run_end(self, one: Run, error: str, orders: int) -> None:
         """Write the line that a run ends with."""
-        self.write(
-            "run_end",
-            one.slot,
-            one.fields(),
-            level="error" if error else "info",
-            outcome="failed" if error else "succeeded",
-            tick_duration_ms=0.0,
-            signal_generated=orders > 0,
-            orders=orders,
-            trigger=TRIGGER,
-        )
+        fields = {
+            "outcome": "failed" if error else "succeeded",
+            "tick_duration_ms": 0.0,
+            "signal_generated": orders > 0,
+            "orders": orders,
+            "trigger": TRIGGER,
+        }
+        self._write_as_before(one, "run_end", "error" if error else "info", orders, fields)
+
+    def _write_as_before(self, one: Run, event: str, level: str, detail: object, fields: Mapping[str, object]) -> None:
+        """Write a line that differs from one before in its slot and run id only, if bot, level and `detail` are the same."""
+        key = event, one.bot.id, level, detail
+        form = self._forms.get(key)
+        if form is None:
+            line = self._line(event, one.slot, one.fields(), level, fields).replace("%", "%%")
+            at, run_id = json.dumps(self._stamp(one.slot)), json.dumps(one.run_id)
+            form = self._forms[key] = line.replace(at, '"%(at)s"').replace(run_id, '"%(run_id)s"') + "\n"
+        self._append(one.slot.date(), (form % {"at": self._stamp(one.slot), "run_id": one.run_id}).encode())
 
     def sync(self) -> None:
         """Leave it to the system when lines reach the disk."""

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 
 from openbell.ledger import Claim, Ledger, OrderRecord
 from openbell.ledger.orders import LONGEST_DAY, NEVER_ARRIVED
@@ -71,8 +72,8 @@ class BacktestLedger(Ledger):
         return [self._orders[name] for name in self._of_slot.get((bot, slot), ())]
 
     def open_orders(self) -> list[OrderRecord]:
-        """Return the orders of which more may become, in the order of the database, which is that of their ids."""
-        return [self._open[name] for name in sorted(self._open)]
+        """Return the orders of which more may become, in the order of `Ledger.open_orders`; equals by their ids."""
+        return sorted(self._open.values(), key=attrgetter("at", "symbol", "side", "client_order_id"))
 
     def sent_since(self, at: datetime, without: Sequence[str] = ()) -> int:
         """Return how many orders went to the broker on the day that begins then, as `Ledger.sent_since` does."""

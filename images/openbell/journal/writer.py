@@ -60,10 +60,14 @@ class Journal:
 
         Any value can be written; one that is too long is shortened. OSError if the line cannot be written whole.
         """
+        self._append(at.astimezone(UTC).date(), self._line(event, at, run, level, fields).encode() + b"\n")
+
+    def _line(
+        self, event: str, at: datetime, run: Mapping[str, object], level: str, fields: Mapping[str, object]
+    ) -> str:
         head = {"timestamp": self._stamp(at), "event": event, "level": level, **self._head}
         values = JsonValues(self._stamp, self._clean)
-        line = json.dumps({**head, **self._run_values(run, values), **values.fields(fields)})
-        self._append(at.astimezone(UTC).date(), line.encode() + b"\n")
+        return json.dumps({**head, **self._run_values(run, values), **values.fields(fields)})
 
     def _run_values(self, run: Mapping[str, object], values: JsonValues) -> dict[str, object]:
         """Return what identifies a run, as JSON can carry it. The lines of one run follow each other."""
