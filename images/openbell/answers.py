@@ -5,12 +5,12 @@ loop has paused by itself is told here, so that a command or the page can read i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from openbell import foreign_files
 from openbell.control import MOST_REQUESTS, Control, Halt, Pause
 from openbell.journal import instant, stamp
+from openbell.records import dataclass, field
 
 FILE = "answers.json"
 

@@ -7,7 +7,6 @@ supervisor of a deployment.
 """
 
 import os
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
 from openbell.own_days_file import OwnDaysFile
+from openbell.records import dataclass, replace
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _DEPLOYMENT = "deployment.json"

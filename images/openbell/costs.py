@@ -4,10 +4,11 @@ A basis point is a hundredth of a per cent.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_DOWN, Decimal
 from types import MappingProxyType
+
+from openbell.records import dataclass
 
 ZERO = Decimal(0)
 MONEY = Decimal("0.000001")

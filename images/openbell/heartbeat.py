@@ -6,13 +6,13 @@ A stream has a beat of its own: a file that is touched while its events arrive.
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
+from openbell.records import dataclass, field, replace
 
 INTERVAL = 10.0  # seconds between two beats
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is

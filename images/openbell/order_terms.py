@@ -2,7 +2,8 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+
+from openbell.records import dataclass
 
 TIMES_IN_FORCE = ("day", "gtc", "ioc", "opg", "cls")
 TAKE_PROFIT, STOP_LOSS = "tp", "sl"  # the legs of a bracket
@@ -64,7 +65,7 @@ class Terms:
         """Return what the journal says of the terms: nothing for a market order."""
         if self == MARKET:
             return {}
-        return {name: value for name, value in asdict(self).items() if value != getattr(MARKET, name)}
+        return {name: value for name, value in vars(self).items() if value != getattr(MARKET, name)}
 
 
 MARKET = Terms()

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from openbell.records import dataclass, field
 
 LEDGER = "ledger.sqlite"  # in a strategy's state
 EPOCH = "OPENBELL_EPOCH"  # tells a loop's processes in which epoch they work, where hosts share their strategies

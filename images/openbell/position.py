@@ -3,9 +3,10 @@
 Quantities and money are Decimals: what is bought and sold again leaves nothing behind, as binary fractions would.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+
+from openbell.records import dataclass, replace
 
 ZERO = Decimal(0)
 _RENEWS = Decimal("0.01")  # a rest below this share of a purchase does not date the position

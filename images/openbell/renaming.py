@@ -9,11 +9,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from openbell import foreign_files, journal
 from openbell.paths import LEDGER
+from openbell.records import dataclass
 
 WAITS = "renamed.from"  # in the state of a strategy that waits for the data of another name: that name
 _REPLACED = ".replaced"  # ends the name of a folder that another one has taken the place of

@@ -1,6 +1,6 @@
 """When something that has ended is started again: soon after it ran well, else after pauses that grow."""
 
-from dataclasses import dataclass, replace
+from openbell.records import dataclass, replace
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between an end and the next start
 

@@ -7,13 +7,13 @@ bots sleep through open markets.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from openbell.calendars.sessions import Calendar, CalendarExpired, Hours, Session
+from openbell.records import dataclass, field
 
 __all__ = [
     "Calendar",

@@ -1,7 +1,6 @@
 """The sessions of one exchange: on which local dates, and from when to when."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import pytz
 
 from openbell.calendars.local_time import local_instant
+from openbell.records import dataclass, field
 
 _DAY = timedelta(days=1)
 # The end of a table is told long before it comes. Who asks for a day so long after it most likely has a wrong clock.
@@ -19,7 +19,7 @@ class CalendarExpired(ValueError):  # noqa: N818 - it names what happened to the
     """A day outside the range that a calendar's table covers; the message is one line that says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Session:
     """One trading day of a calendar; every instant is aware UTC, `date` is the exchange's own.
 

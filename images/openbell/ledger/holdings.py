@@ -1,7 +1,6 @@
 """What the strategy holds: by bot with what it cost, and in sum as older versions kept it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from openbell.ledger.database import LedgerDatabase, instant_of, text_of
 from openbell.ledger.schema import ALL_OF_ORDERS
 from openbell.position import ZERO, Position, after_adoption, after_split, decimal
+from openbell.records import replace
 
 SHARED = ""  # the bot of positions that no bot's orders account for: the first bot that asks for the symbol takes them
 _DUST = 1e-9  # what adding and taking away binary fractions leaves of nothing

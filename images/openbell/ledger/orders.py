@@ -1,7 +1,6 @@
 """The orders that runs have decided on, how far each has come, and what its fills have made of positions and money."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ from openbell.ledger.records import OrderRecord
 from openbell.ledger.schema import ALL_OF_ORDERS
 from openbell.order_terms import FINAL, Terms, decoded
 from openbell.position import ZERO, after_fill, decimal
+from openbell.records import replace
 
 _ORDER = "client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id"
 _NAMED = "orders.client_order_id, bot, slot, symbol, side, leg, quantity, status, order_id, at, filled, fee, price, reason, terms"

@@ -1,10 +1,10 @@
 """What the ledger keeps: claims of slots, and orders."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from openbell.order_terms import MARKET, Terms
 from openbell.position import total
+from openbell.records import dataclass, field
 
 LOST_AT = "commits lost"  # a fact: when a database was found to have lost commits, orders perhaps among them
 NOT_COMPARED = (

@@ -6,7 +6,6 @@ file, the key, what was found and what is allowed. What `load` returns is frozen
 
 import os
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 from openbell import calendars
@@ -29,6 +28,7 @@ from openbell.manifest.problems import ManifestError, Problem
 from openbell.manifest.reading import read
 from openbell.manifest.suggestion import suggestion
 from openbell.manifest.trading import BROKERS, MARKETS
+from openbell.records import replace
 
 __all__ = [
     "BLACKOUT",

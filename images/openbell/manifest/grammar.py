@@ -1,7 +1,6 @@
 """The words of a manifest: each function turns one value of the file into what it stands for, or into None if it does not."""
 
 import re
-from dataclasses import dataclass
 from datetime import time, timedelta
 from decimal import Decimal
 
@@ -10,6 +9,7 @@ import pytz
 from openbell import calendars
 from openbell.calendars import periods
 from openbell.manifest.model import DAY, EVERY_DAY, Anchor, DayRule
+from openbell.records import dataclass
 
 DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST = 3650 * DAY  # of any duration: no instant reckoned from one leaves what a datetime can hold

@@ -1,7 +1,6 @@
 """What a manifest is once it is read: frozen values, with their defaults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from types import MappingProxyType
@@ -9,6 +8,7 @@ from typing import Any
 
 from openbell.calendars import Calendar, periods
 from openbell.costs import FREE, Costs
+from openbell.records import dataclass, field
 
 EVERY_DAY = frozenset(range(7))
 DAY = timedelta(days=1)

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TypeVar
+
+from openbell.records import dataclass
 
 T = TypeVar("T")
 _LONGEST = 80  # characters of a value that are shown

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -11,6 +10,7 @@ from openbell.manifest.model import DAY, Bot, Container, Manifest, Schedule, Set
 from openbell.manifest.problems import ManifestError, toml_text
 from openbell.manifest.schedules import CALENDAR, TIMES, read_schedule
 from openbell.manifest.trading_tables import TradingTables
+from openbell.records import replace
 
 # Also part of an image's name, which is why an underscore stands between two letters or digits, and alone.
 _NAME = re.compile(r"(?=.{1,40}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")

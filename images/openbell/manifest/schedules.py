@@ -1,7 +1,6 @@
 """When a bot is due, as its table in a strategy.toml says it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 import pytz
@@ -12,6 +11,7 @@ from openbell.calendars.local_time import local_instant
 from openbell.manifest import grammar
 from openbell.manifest.model import DAY, EVERY_DAY, Anchor, DayRule, Schedule
 from openbell.manifest.problems import TableReader, toml_text
+from openbell.records import replace
 
 TIMES = ("at", "every", "from", "offset", "days", "early_close")
 CALENDAR = "one of " + ", ".join(calendars.names())

@@ -1,12 +1,12 @@
 """The tables of a manifest that concern money: limits, capital, costs, keys, and how symbols are written."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from openbell.costs import SCHEDULES, Costs
 from openbell.manifest import grammar, trading
 from openbell.manifest.model import Bot, Capital, Limits
 from openbell.manifest.problems import TableReader, toml_text
+from openbell.records import replace
 
 
 class TradingTables(TableReader):

@@ -11,9 +11,9 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from openbell.postgres.connection import Connection, PostgresError, Row, Value
+from openbell.records import dataclass
 
 PATIENCE = 5.0  # seconds for an answer
 TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"  # grows when a standby is promoted

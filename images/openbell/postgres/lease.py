@@ -5,7 +5,7 @@ earlier instant at which it asked, by a clock that never steps, and stops before
 on the time for that, only on how long some seconds take.
 """
 
-from dataclasses import dataclass, replace
+from openbell.records import dataclass, replace
 
 LEASE = 12.0  # seconds that a renewal is good for
 RENEW = 3.0  # seconds from one renewal to the next

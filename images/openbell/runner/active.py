@@ -1,11 +1,11 @@
 """A slot on its way to its outcome."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from openbell.control import Request
 from openbell.ledger import Claim
 from openbell.manifest import Bot
+from openbell.records import dataclass
 from openbell.runner.processes import Ending, RunProcess
 from openbell.strategy.run_state import Run
 

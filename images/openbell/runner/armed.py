@@ -6,10 +6,10 @@ process whose slot is not run after all is killed: it has done nothing that can 
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from openbell.manifest import Bot
+from openbell.records import dataclass
 from openbell.runner.free_memory import free_memory
 from openbell.runner.processes import ArmedProcess, ArmingLauncher, RunProcess
 from openbell.strategy.run_state import Run

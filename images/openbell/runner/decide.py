@@ -1,11 +1,11 @@
 """Decide what becomes of the slots that have come due: which one runs, and why the others do not. Pure."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from openbell.control import Pause
 from openbell.manifest import Bot
+from openbell.records import dataclass, replace
 from openbell.slots import closed_slots, count_slots, last_slot, next_slot
 
 _TICK = timedelta(microseconds=1)

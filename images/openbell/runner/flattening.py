@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,6 +14,7 @@ from openbell.ledger import Ledger
 from openbell.ledger.holdings import SHARED
 from openbell.manifest import Bot, Manifest
 from openbell.paths import Paths
+from openbell.records import replace
 from openbell.runner.processes import RunProcess
 from openbell.runner.report import Failure
 from openbell.runner.request_refusals import age_refusal

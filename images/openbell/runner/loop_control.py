@@ -3,11 +3,11 @@
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from openbell import answers
 from openbell.control import FOLDERS, Control, Halt, Pause, Request
+from openbell.records import replace
 from openbell.runner.loop_lock import READ_REQUESTS
 
 

@@ -1,9 +1,8 @@
 """What a loop works with, as one value."""
 
-from dataclasses import dataclass, field
-
 from openbell.journal import Journal
 from openbell.ledger import Ledger
+from openbell.records import dataclass, field
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.clock import Clock
 from openbell.runner.flattening import Flattening

@@ -1,10 +1,10 @@
 """Pauses whose end was counted by a clock far behind: they last as long as they were meant to."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell.control import Control, Pause
+from openbell.records import replace
 
 # A smaller step ahead may be a machine that slept: then the end was meant as an instant.
 FAR_BEHIND = timedelta(days=1)

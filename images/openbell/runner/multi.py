@@ -12,10 +12,10 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from openbell.manifest import Manifest, ManifestError, load, strategy_folders
+from openbell.records import dataclass
 from openbell.restarts import NOW, Restart
 from openbell.runner import service
 from openbell.strategy_user import become

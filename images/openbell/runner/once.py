@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from openbell.journal import NO_FIELDS, Journal
 from openbell.manifest import Manifest, parse_duration, strategy_folders
 from openbell.own_days_file import publish_own_days
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
+from openbell.records import replace
 from openbell.runner import orphans
 from openbell.runner.clock import LONGEST_WAIT, SystemClock
 from openbell.runner.loop import Loop

@@ -3,10 +3,10 @@
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from openbell.records import dataclass
 from openbell.runner import orphans
 from openbell.runner.output import Pipe
 from openbell.runner.report import Failure, failure_of

@@ -1,6 +1,5 @@
 """Recovery: what the loop before left unfinished gets an outcome, or another attempt."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell import journal as journals
@@ -8,6 +7,7 @@ from openbell.journal import BACKFILL, Journal
 from openbell.ledger import SLOTLESS, Claim, Ledger
 from openbell.ledger.records import LOST_AT, NOT_COMPARED
 from openbell.manifest import Bot, Manifest
+from openbell.records import replace
 
 _ONCE = SLOTLESS | {BACKFILL}  # triggers of runs that get no second attempt
 EARLY = timedelta(seconds=1)  # a slot is claimed a moment before it is there, and its run begins when it is

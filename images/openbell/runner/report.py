@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from dataclasses import dataclass
+
+from openbell.records import dataclass
 
 LONGEST_REPORT = 20_000  # characters of an error and of a traceback; the loop does not pay for a strategy's megabytes
 

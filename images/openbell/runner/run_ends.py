@@ -1,12 +1,12 @@
 """How runs end: written down with exactly one outcome, retried if they may be, and their bot paused after failures in a row."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 from openbell.control import Control, Pause
 from openbell.journal import Journal
 from openbell.ledger import Claim, EpochLostError, Ledger
+from openbell.records import replace
 from openbell.runner.active import Active, milliseconds
 from openbell.runner.clock import Clock
 from openbell.runner.processes import Ending

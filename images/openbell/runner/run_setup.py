@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from openbell.ledger import Ledger
 from openbell.ledger.records import MOVED
 from openbell.manifest import Bot, Manifest
 from openbell.paths import LEDGER, Paths
+from openbell.records import replace
 from openbell.trading.brokers import Broker, BrokerError
 from openbell.trading.brokers.registry import open_broker
 from openbell.trading.markets import Market

@@ -1,12 +1,12 @@
 """Up to where the slots of each bot are decided on and have their outcome, also after the clock was set."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from openbell.ledger import Ledger
 from openbell.manifest import Bot
+from openbell.records import replace
 from openbell.runner.decide import Skip
 from openbell.slots import count_slots, last_slot, next_slot
 

@@ -1,10 +1,10 @@
 """What a strategy sees of its money: the bot's own positions, its cash, and the account that they are in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from openbell.position import Position
+from openbell.records import dataclass
 from openbell.strategy.held_position import HeldPosition
 from openbell.strategy.market_context import MarketContext
 from openbell.strategy.run_progress import RunProgress

@@ -1,13 +1,13 @@
 """What a run works with: one value that the loop, a backtest or a test makes, and that the run's context is made from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger
 from openbell.manifest import Manifest
+from openbell.records import dataclass
 from openbell.trading.brokers import Broker
 from openbell.trading.markets import Market
 from openbell.trading.run_services import Halted, never_halted

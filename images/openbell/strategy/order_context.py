@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
 from openbell import order_terms
 from openbell.ledger import OrderRecord
 from openbell.order_terms import Terms, leg_of
+from openbell.records import replace
 from openbell.strategy import order_lines
 from openbell.strategy.account_context import AccountContext
 from openbell.strategy.run_state import StrategyError, order_identity

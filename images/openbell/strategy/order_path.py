@@ -6,12 +6,12 @@ ledger and asks the broker before it sends anything.
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from openbell.ledger import Ledger, OrderRecord
 from openbell.ledger.records import LOST_AT
 from openbell.order_terms import Terms, leg_id, other_side
+from openbell.records import dataclass, field, replace
 from openbell.trading.brokers import (
     FINAL,
     Broker,

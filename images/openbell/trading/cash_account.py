@@ -1,9 +1,9 @@
 """The arithmetic of an account that fills orders itself: what a fill makes of cash and of a position. Pure, and exact."""
 
-from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 
 from openbell.position import ZERO
+from openbell.records import dataclass, replace
 
 MONEY = Decimal("0.000000000001")
 EXACT = Context(prec=1000)  # holds the product of any two floats, so only the explicit quantize calls round

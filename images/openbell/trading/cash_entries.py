@@ -1,9 +1,10 @@
 """Money that moves in an account without an order: dividends, and what borrowing costs. Pure."""
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
+
+from openbell.records import dataclass
 
 
 @dataclass(frozen=True)

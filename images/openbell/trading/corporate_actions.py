@@ -4,12 +4,12 @@ Splits and renames explain a difference between an account and our orders; divid
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
 from openbell.position import ZERO, decimal
+from openbell.records import dataclass
 
 ONE = Decimal(1)
 _EXACT = 1e-6  # of a quantity, which brokers round

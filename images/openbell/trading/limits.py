@@ -4,9 +4,9 @@ An exit, which takes nothing but what is held, passes all of them: no limit keep
 """
 
 import math
-from dataclasses import dataclass
 
 from openbell.manifest import Limits
+from openbell.records import dataclass
 from openbell.trading.orders import Order
 
 

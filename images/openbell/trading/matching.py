@@ -7,13 +7,13 @@ worst price was compared with where it stood. Slippage makes every price worse, 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from openbell.costs import Costs
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, leg_id, leg_of, other_side
 from openbell.position import ZERO, decimal
+from openbell.records import dataclass, field, replace
 from openbell.trading.orders import Order
 from openbell.trading.price_comparison import CLOSING, OPENING, Prices, Resting, compared
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,6 +11,7 @@ from openbell.ledger.records import NOT_COMPARED
 from openbell.manifest import Bot, Manifest
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id, leg_of
 from openbell.position import ZERO, decimal
+from openbell.records import dataclass, replace
 from openbell.trading import account_facts, strategy_day
 from openbell.trading.brokers import Broker, BrokerError, Order
 from openbell.trading.capital import Share, names_of, quote_of

@@ -1,11 +1,11 @@
 """Orders on their way: how far each has come since the last question, in the ledger and in the journal."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
+from openbell.records import replace
 from openbell.trading.brokers import Broker
 
 LOST = timedelta(hours=1)  # after which an order that the broker does not have is one no more

@@ -1,12 +1,12 @@
 """Quantities and prices that a market takes: whole steps, and not less than its smallest order. Pure, and the only place that rounds."""
 
-from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
 from functools import cache, lru_cache
 from typing import Protocol, cast, runtime_checkable
 
 from openbell.order_terms import Terms
 from openbell.position import ZERO, decimal
+from openbell.records import dataclass, replace
 
 NANO = Decimal("0.000000001")  # the step of a market that names none
 

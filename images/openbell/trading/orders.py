@@ -1,9 +1,9 @@
 """An order as it goes to a broker, and what the broker has made of it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from openbell.order_terms import MARKET, Terms
+from openbell.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ renames that a broker tells of, where they explain a difference exactly.
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
 from openbell.ledger.records import NOT_COMPARED
+from openbell.records import dataclass, replace
 from openbell.trading import account_facts, cash_following
 from openbell.trading.brokers import Broker, BrokerError, Position
 from openbell.trading.corporate_actions import CorporateAction, TellsCorporateActions

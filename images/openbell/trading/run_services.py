@@ -1,13 +1,13 @@
 """The desk: what a market and a broker are given of their surroundings when a run opens them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from openbell.costs import FREE, Costs
+from openbell.records import dataclass, field
 
 
 class Intent(NamedTuple):

@@ -1,11 +1,11 @@
 """From wanted positions to orders: differences to what is held and waiting, sales first, never beyond the cash. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from openbell.costs import FREE, Costs
 from openbell.position import ZERO
+from openbell.records import dataclass
 from openbell.trading.order_size import SizeRules
 
 CUSHION = Decimal("0.005")  # of what is bought: prices move before an order fills

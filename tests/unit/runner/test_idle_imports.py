@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-# OpenSSL is 4 MB of which 0.6 are written; archives and event loops are no business of a loop that waits.
+# OpenSSL is 4 MB of which 0.6 are written; archives and event loops are no business of a loop that waits. dataclasses brings
+# inspect, which brings ast and dis: openbell.records stands for it.
 HEAVY = (
     "_hashlib",
     "ssl",
@@ -15,6 +16,8 @@ HEAVY = (
     "email",
     "multiprocessing",
     "structlog",
+    "dataclasses",
+    "inspect",
 )
 
 

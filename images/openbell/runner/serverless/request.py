@@ -1,10 +1,10 @@
 """What a function is asked: to run the slots that are due, or one bot now, for a symbol and with parameters of the caller's."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from openbell.manifest import Bot, Manifest
+from openbell.records import dataclass, replace
 
 SCHEDULE = "schedule"
 KEYS = ("trigger", "bot", "symbol", "params")

@@ -8,7 +8,6 @@ is told apart from one that was cut off.
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -18,6 +17,7 @@ from openbell.ledger import Claim
 from openbell.manifest import Bot, Manifest
 from openbell.postgres.journal import PostgresJournal
 from openbell.postgres.ledger import LEASE, PostgresLedger
+from openbell.records import dataclass
 from openbell.runner.decide import Skip, decide
 from openbell.runner.processes import Launcher
 from openbell.runner.recovery import recover

@@ -5,11 +5,11 @@ names an order for ever: submitted twice it is one order, so an attempt may repe
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from openbell.order_terms import FINAL as FINAL
+from openbell.records import dataclass, field
 from openbell.trading.errors import BrokerError as BrokerError
 from openbell.trading.errors import NotSentError as NotSentError
 from openbell.trading.errors import OrderRefusedError as OrderRefusedError

@@ -7,13 +7,13 @@ for, and sent again, without harm.
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from openbell.order_terms import leg_of
 from openbell.position import total
+from openbell.records import replace
 from openbell.trading.brokers import (
     FINAL,
     Account,

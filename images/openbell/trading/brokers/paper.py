@@ -10,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal, localcontext
 from math import isfinite
@@ -20,6 +19,7 @@ from openbell.costs import Costs
 from openbell.database_version import found_version
 from openbell.group_commit import GroupCommit, use_group_commit
 from openbell.ledger import Transaction
+from openbell.records import replace
 from openbell.trading import market_prices, reservations
 from openbell.trading.brokers import (
     FINAL,

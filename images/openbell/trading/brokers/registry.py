@@ -1,9 +1,9 @@
 """Opens a broker by the name that a manifest gives it."""
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from openbell.records import replace
 from openbell.trading.brokers import Broker, BrokerError
 from openbell.trading.brokers.paper_account import open_paper
 from openbell.trading.markets import Market

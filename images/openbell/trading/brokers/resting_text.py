@@ -1,12 +1,12 @@
 """An order at the matching engine as text, for the paper account's file."""
 
 import json
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from openbell import order_terms
+from openbell.records import replace
 from openbell.trading.brokers import Order
 from openbell.trading.price_comparison import Resting
 

@@ -2,10 +2,10 @@
 
 import json
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from openbell.records import dataclass
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import (
     BusyError,

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
+from openbell.records import dataclass
 from openbell.trading.errors import NotSentError, OrderRefusedError
 from openbell.trading.run_services import Halted
 from openbell.trading.venues import BusyError, RefusedError, UnansweredError, VenueError
