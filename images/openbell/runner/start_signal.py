@@ -4,9 +4,9 @@ Both ends are one pair of sockets. The process says how long it took to get read
 that ended, or that does not need the process any more, closes its end, and the process ends without a trace.
 """
 
+import _socket  # the part of `socket` in C: the rest makes enums of all constants, a quarter of a megabyte in each idle loop
 import contextlib
 import os
-import socket
 from collections.abc import Callable
 
 # Makes the process wait until its run may begin; returns at once if it may already.
@@ -16,14 +16,14 @@ _GO = b"go"
 _SECONDS = 32  # bytes that hold how long it took, as text
 
 # The loop's ends that are open in this process. A forked child closes them: each copy would keep a process waiting.
-_OPEN: set[socket.socket] = set()
+_OPEN: set[_socket.socket] = set()
 
 
 class StartSignal:
     """The loop's end: releases one waiting process."""
 
     def __init__(self) -> None:
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._ours, self._theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         self._ours.setblocking(False)  # noqa: FBT003 - positional only
         _OPEN.add(self._ours)
 
@@ -66,7 +66,7 @@ def close_inherited() -> None:
 
 def wait_at(descriptor: int, seconds_to_get_ready: Callable[[], float]) -> None:
     """Say that this process is ready, and return when its run may begin; end the process if it never may."""
-    with socket.socket(fileno=descriptor) as theirs, contextlib.suppress(OSError):
+    with contextlib.closing(_socket.socket(fileno=descriptor)) as theirs, contextlib.suppress(OSError):
         theirs.send(f"{seconds_to_get_ready():.6f}".encode())
         if theirs.recv(len(_GO)) == _GO:
             return

@@ -7,7 +7,6 @@
 Each line has the ratio of a split (new units for each old one) or the cash that is paid for each unit, never both.
 """
 
-import csv
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -28,6 +27,8 @@ def read(folder: Path) -> list[CorporateAction]:
     path = folder / NAME
     if not path.is_file():
         return []
+    import csv  # noqa: PLC0415 - most strategies have no such file, and an idle loop would keep it
+
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -18,6 +18,7 @@ HEAVY = (
     "structlog",
     "dataclasses",
     "inspect",
+    "socket",
 )
 
 

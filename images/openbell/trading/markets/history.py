@@ -5,8 +5,9 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from openbell.calendars.local_time import local_instant
 from openbell.trading.markets import Bar, Bars, MarketError
@@ -22,14 +23,14 @@ class History:
     """All days of one symbol, oldest first.
 
     A day is its ISO date ("2009-03-02"), which sorts like the date itself. What was read stays one text until rows are asked
-    for: a run wants some fifty of more than three thousand, and an idle loop none.
+    for: a run wants some fifty of more than three thousand.
     """
 
     def __init__(self, symbol: str, text: str) -> None:
         self.symbol = symbol
         self._text = text
         # Where each row begins, the header left out, and where the last one ends.
-        self._starts = array("I", (place + 1 for place, letter in enumerate(text) if letter == "\n"))
+        self._starts = array("I", accumulate(len(line) + 1 for line in text.split("\n")[:-1]))
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -78,20 +79,26 @@ def symbols() -> tuple[str, ...]:
     return tuple(sorted(path.name.removesuffix(".csv.gz") for path in FOLDER.glob("*.csv.gz")))
 
 
-@lru_cache(maxsize=16)
+# Those that some market still uses: a run reads them in a millisecond each, and an idle loop would keep 200 KB of each.
+_in_use: WeakValueDictionary[str, History] = WeakValueDictionary()
+
+
 def load(symbol: str) -> History:
     """Return the history of `symbol`; MarketError lists the known symbols if it has none."""
+    if (history := _in_use.get(symbol)) is not None:
+        return history
     known = symbols()
     if symbol not in known:
         msg = f'the sample has no symbol "{symbol}"; it has: {", ".join(known)}'
         raise MarketError(msg)
     text = zlib.decompress((FOLDER / f"{symbol}.csv.gz").read_bytes(), _GZIP).decode("ascii")
-    return History(symbol, text if text.endswith("\n") else f"{text}\n")
+    history = _in_use[symbol] = History(symbol, text if text.endswith("\n") else f"{text}\n")
+    return history
 
 
 def common_days(wanted: Iterable[str]) -> "array[int]":
     """Return the ordinals of the days on which all the `wanted` symbols have prices, oldest first; MarketError for an unknown symbol."""
-    first, *others = [load(symbol).ordinals() for symbol in wanted]
+    first, *others = (load(symbol).ordinals() for symbol in wanted)
     if all(days == first for days in others):
         return first
     return array("i", sorted(set(first).intersection(*others)))

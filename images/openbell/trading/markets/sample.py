@@ -16,7 +16,7 @@ from openbell import calendars
 from openbell.manifest import Schedule
 from openbell.trading.markets import Bars, MarketError, Series
 from openbell.trading.markets import series as files
-from openbell.trading.markets.history import common_days, load
+from openbell.trading.markets.history import History, common_days, load
 
 TIMEFRAME = "1d"
 WARM_UP = 250  # days that a bot never meets as "today", so that it always has bars to look back on
@@ -32,6 +32,7 @@ class SampleMarket:
     is_complete = True  # no bar lacks a figure
 
     def __init__(self, symbols: tuple[str, ...], schedule: Schedule, folder: Path = Path()) -> None:
+        self._histories = {symbol: load(symbol) for symbol in symbols}
         days = common_days(symbols)
         self._folder = folder
         self._schedule = schedule
@@ -45,11 +46,11 @@ class SampleMarket:
         if count < 1:
             msg = f"the count of bars must be at least 1, not {count}"
             raise MarketError(msg)
-        return load(symbol).before(self.historical_day(at), count)
+        return self._history(symbol).before(self.historical_day(at), count)
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the adjusted opening price of the historical day."""
-        return load(symbol).opening(self.historical_day(at))
+        return self._history(symbol).opening(self.historical_day(at))
 
     def series(self, name: str, count: int, at: datetime) -> Series:
         """Return values of a series of the strategy's own as they were known on the historical day."""
@@ -59,6 +60,11 @@ class SampleMarket:
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source and the historical day that stands for `at`."""
         return {"source": "sample", "historical_day": self.historical_day(at)}
+
+    def _history(self, symbol: str) -> History:
+        if symbol not in self._histories:
+            self._histories[symbol] = load(symbol)
+        return self._histories[symbol]
 
     def historical_day(self, at: datetime) -> str:
         """Return the historical day ("2009-03-02") that stands for `at`."""
