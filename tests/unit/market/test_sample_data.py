@@ -4,6 +4,7 @@ import gzip
 import re
 from datetime import date
 from itertools import pairwise
+from weakref import ref
 
 import pytest
 
@@ -107,3 +108,13 @@ def test_symbols_with_different_histories_share_their_later_days() -> None:
     assert tuple(date.fromordinal(day).isoformat() for day in days) == history.load("FB").days
     assert history.common_days(("AAPL", "FB")) == days
     assert history.common_days(("FB", "AAPL", "GOOG")) == days
+
+
+def test_prices_are_kept_while_they_are_used() -> None:
+    """Who asks meanwhile gets the same ones; a loop that has opened its market keeps none."""
+    used = history.load("AAPL")
+    assert history.load("AAPL") is used
+
+    kept = ref(used)
+    del used
+    assert kept() is None

@@ -5,7 +5,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
-from itertools import accumulate
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -30,7 +29,11 @@ class History:
         self.symbol = symbol
         self._text = text
         # Where each row begins, the header left out, and where the last one ends.
-        self._starts = array("I", accumulate(len(line) + 1 for line in text.split("\n")[:-1]))
+        self._starts = array("I")
+        end = text.find("\n")
+        while end >= 0:
+            self._starts.append(end + 1)
+            end = text.find("\n", end + 1)
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -79,6 +82,15 @@ def symbols() -> tuple[str, ...]:
     return tuple(sorted(path.name.removesuffix(".csv.gz") for path in FOLDER.glob("*.csv.gz")))
 
 
+def check(wanted: Iterable[str]) -> None:
+    """Raise MarketError, which lists the known symbols, if one of the `wanted` has no file."""
+    known = symbols()
+    for symbol in wanted:
+        if symbol not in known:
+            msg = f'the sample has no symbol "{symbol}"; it has: {", ".join(known)}'
+            raise MarketError(msg)
+
+
 # Those that some market still uses: a run reads them in a millisecond each, and an idle loop would keep 200 KB of each.
 _in_use: WeakValueDictionary[str, History] = WeakValueDictionary()
 
@@ -87,10 +99,7 @@ def load(symbol: str) -> History:
     """Return the history of `symbol`; MarketError lists the known symbols if it has none."""
     if (history := _in_use.get(symbol)) is not None:
         return history
-    known = symbols()
-    if symbol not in known:
-        msg = f'the sample has no symbol "{symbol}"; it has: {", ".join(known)}'
-        raise MarketError(msg)
+    check((symbol,))
     text = zlib.decompress((FOLDER / f"{symbol}.csv.gz").read_bytes(), _GZIP).decode("ascii")
     history = _in_use[symbol] = History(symbol, text if text.endswith("\n") else f"{text}\n")
     return history

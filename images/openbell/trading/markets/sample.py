@@ -7,7 +7,9 @@ day has just opened: its opening price is known, its bar is not, and the bars of
 Past the last day the sample begins again, and prices jump (see README.md in the folder prices).
 """
 
+from array import array
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import pytz
@@ -16,7 +18,7 @@ from openbell import calendars
 from openbell.manifest import Schedule
 from openbell.trading.markets import Bars, MarketError, Series
 from openbell.trading.markets import series as files
-from openbell.trading.markets.history import History, common_days, load
+from openbell.trading.markets.history import History, check, common_days, load
 
 TIMEFRAME = "1d"
 WARM_UP = 250  # days that a bot never meets as "today", so that it always has bars to look back on
@@ -32,11 +34,18 @@ class SampleMarket:
     is_complete = True  # no bar lacks a figure
 
     def __init__(self, symbols: tuple[str, ...], schedule: Schedule, folder: Path = Path()) -> None:
-        self._histories = {symbol: load(symbol) for symbol in symbols}
-        days = common_days(symbols)
+        check(symbols)
+        self._symbols = symbols
         self._folder = folder
         self._schedule = schedule
-        self._days = days[min(WARM_UP, len(days) // 3) :]
+        self._histories: dict[str, History] = {}
+
+    @cached_property
+    def _days(self) -> "array[int]":
+        # Read when they are asked for: a loop opens its markets when it starts, and would keep the traces of it for months.
+        self._histories = {symbol: load(symbol) for symbol in self._symbols}
+        days = common_days(self._symbols)
+        return days[min(WARM_UP, len(days) // 3) :]
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return up to `count` adjusted daily bars of the days before the historical day, oldest first."""
