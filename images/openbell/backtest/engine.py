@@ -180,7 +180,7 @@ class _Backtest:
         curve, signals = Curve(), Signals()
         failures: list[tuple[datetime, str, str]] = []
         number, interrupted = 0, False
-        with redirect_stdout(self.printed), redirect_stderr(self.printed), _fewer_collections():
+        with redirect_stdout(self.printed), redirect_stderr(self.printed), fewer_collections():
             for number, (slot, index) in enumerate(slots_of(bots, self.setup.after, self.setup.until), 1):
                 bot = bots[index]
                 self._move_to(slot)
@@ -286,7 +286,7 @@ class _Backtest:
 
 
 @contextmanager
-def _fewer_collections() -> Iterator[None]:
+def fewer_collections() -> Iterator[None]:
     """Let more objects be made between two collections: those of a slot are bars and lines, which are in no circle."""
     before = gc.get_threshold()
     if before[0]:  # 0 is never

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from openbell.backtest import asked, progress, report, sweep, walk_forward
-from openbell.backtest.engine import Outcome, Setup, bots_of, market_of
+from openbell.backtest.engine import Outcome, Setup, bots_of, fewer_collections, market_of
 from openbell.backtest.figures import figures
 from openbell.backtest.options import parser
+from openbell.backtest.report_page import Swept
 from openbell.backtest.trades import trade_figures, trades
 from openbell.backtest.walk_forward import WalkForward, Window
 from openbell.backtest.worker import WorkerEndedError
@@ -24,7 +25,11 @@ INTERRUPTED = 130  # the exit status of a command that Ctrl-C has ended
 
 def main(arguments: Sequence[str]) -> int:
     """Run the backtest; return 0, 1 if a run failed or prices are missing, 2 for wrong usage."""
-    options = parser().parse_args(arguments)
+    with fewer_collections():
+        return _main(parser().parse_args(arguments))
+
+
+def _main(options: argparse.Namespace) -> int:
     folder = options.strategies.resolve() / options.strategy
     try:
         manifest = load_manifest(folder)
@@ -100,19 +105,13 @@ def _tell(
     walked: WalkForward | None,
 ) -> int:
     """Print the figures of the best, and write its report."""
-    rows = [
-        (choices[index], figures(outcome.curve, setups[index].cash), trade_figures(trades(outcome.fills)).count)
-        for index, outcome in enumerate(outcomes)
-    ]
-    order = sorted(range(len(rows)), key=lambda index: -(rows[index][1].sharpe or float("-inf")))
-    best = order[0]
+    best, swept = _ranked(setups, choices, outcomes) if len(outcomes) > 1 else (0, [])
     setup, outcome = setups[best], outcomes[best]
-    swept = [rows[index] for index in order] if len(rows) > 1 else []
     path = options.out / "report.html"
     luck = report.luck_of(setups, outcomes, best) if swept else []
     tiles = report.write(path, setup, outcome, market, swept, luck, walked)
     if swept:
-        print(f"{len(rows)} combinations; the best by its Sharpe ratio: {_values(choices[best])}")
+        print(f"{len(swept)} combinations; the best by its Sharpe ratio: {_values(choices[best])}")
     for name, value in tiles:
         print(f"{name:<20} {value:>14}")
     for line in [*luck, *([report.out_of_sample(walked)] if walked else [])]:
@@ -130,6 +129,18 @@ def _tell(
         print(f"openbell backtest: {len(outcome.failures)} of {outcome.slots} runs failed; {first}", file=sys.stderr)
         return 1
     return 0
+
+
+def _ranked(
+    setups: Sequence[Setup], choices: Sequence[dict[str, object]], outcomes: Sequence[Outcome]
+) -> tuple[int, Swept]:
+    """Return the index of the best by its Sharpe ratio, and what all have come to, the best first."""
+    rows = [
+        (choices[index], figures(outcome.curve, setups[index].cash), trade_figures(trades(outcome.fills)).count)
+        for index, outcome in enumerate(outcomes)
+    ]
+    order = sorted(range(len(rows)), key=lambda index: -(rows[index][1].sharpe or float("-inf")))
+    return order[0], [rows[index] for index in order]
 
 
 def _is_whole(found: Mapping[int, Outcome], setups: Sequence[Setup]) -> bool:

@@ -9,7 +9,7 @@ from string import Template
 from types import NoneType
 
 from openbell import uplot
-from openbell.backtest import buy_and_hold, charts, overfitting
+from openbell.backtest import buy_and_hold, charts
 from openbell.backtest import report_page as page
 from openbell.backtest.engine import Outcome, Setup
 from openbell.backtest.figures import YEAR, against, by_month, drawdown_periods, figures, returns_of, sharpe
@@ -118,6 +118,8 @@ def warnings(outcome: Outcome) -> list[str]:
 
 def luck_of(setups: Sequence[Setup], outcomes: Sequence[Outcome], best: int) -> list[str]:
     """Return what is to be said of the best of a sweep: how much of it luck may be."""
+    from openbell.backtest import overfitting  # noqa: PLC0415 - only a sweep needs it
+
     columns = [returns_of(one.curve, setup.cash).values for setup, one in zip(setups, outcomes, strict=True)]
     sharpes = [sharpe(one, 1.0) or 0.0 for one in columns]
     skill, fitted = overfitting.deflated_sharpe(columns[best], sharpes), overfitting.overfitting(columns)
