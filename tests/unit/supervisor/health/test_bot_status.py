@@ -158,7 +158,7 @@ BOTS = [
         "missed (4 in a row)",
         None,
     ),
-    ("late after a miss", BotFacts(BOT, (slot(5, "missed"),), awaited=ago(9)), UP, "down", "missed", "missed", None),
+    ("late after a miss", BotFacts(BOT, (slot(5, "missed"),), awaited=ago(2)), UP, "down", "missed", "missed", None),
     (
         "failed",
         BotFacts(BOT, (slot(5, "failed", error="ValueError: no"), slot(9))),
