@@ -5,6 +5,7 @@ from math import nan
 
 import pytest
 
+from openbell.ledger.records import NOT_COMPARED
 from openbell.manifest import Capital, Limits
 from openbell.order_terms import Terms
 from openbell.trading.account_facts import DIFFERENCES
@@ -29,6 +30,17 @@ def test_a_halt_while_the_limits_are_judged_holds(desk: Desk) -> None:
     assert judged(desk.checks(capital=Capital(amount=1e9)), "buy", 1.0).reason == "halted: meanwhile"
     desk.halts = ["", "halted: meanwhile"]
     assert judged(desk.checks(), "buy", 1.0).reason == ""
+
+
+def test_no_order_leaves_before_the_account_was_compared(desk: Desk) -> None:
+    """A database that has lost commits does not say what is held, so no exit is known to be one; then all goes on."""
+    desk.holds(2.0)
+    desk.ledger.remember(NOT_COMPARED, "yes")
+    checks = desk.checks()
+    told = "the database has lost commits: no order leaves before the account was compared with what is left"
+    assert [judged(checks, side, 2.0).reason for side in ("sell", "buy")] == [told, told]
+    desk.ledger.remember(NOT_COMPARED, "")
+    assert [judged(checks, side, 2.0).reason for side in ("sell", "buy")] == ["", ""]
 
 
 def test_an_uncertain_order_stops_new_exposure_in_its_symbol(desk: Desk) -> None:

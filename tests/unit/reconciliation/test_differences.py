@@ -1,7 +1,10 @@
 """What differs between an account and our orders, and what is the same quantity."""
 
+from datetime import timedelta
+
 import pytest
 
+from openbell.ledger.records import NOT_COMPARED
 from openbell.trading import reconciliation
 from openbell.trading.reconciliation import Difference, compare, differences
 from tests.unit.reconciliation.desk import NOW, Desk, intend
@@ -156,3 +159,22 @@ def test_what_is_held_without_an_order_that_waits_is_certain(desk: Desk) -> None
     """No order can change it."""
     desk.ledger.hold({"AAPL": 2.0})
     assert reconciliation.holdings(desk.ledger) == {"AAPL": (2.0, 2.0)}
+
+
+def test_an_account_is_compared_at_once_after_commits_were_lost(desk: Desk) -> None:
+    """However shortly after the last comparison; afterwards it is compared as seldom as before."""
+    soon = NOW + timedelta(seconds=1)
+    assert desk.look() == []
+    desk.broker.held = {"AAPL": 3.0}
+    assert desk.look(now=soon) == []
+    desk.ledger.remember(NOT_COMPARED, "yes")
+    assert [(one.symbol, one.theirs) for one in desk.look(now=soon)] == [("AAPL", 3.0)]
+    assert desk.ledger.fact(NOT_COMPARED) == ""
+    desk.broker.held = {"AAPL": 5.0}
+    assert desk.look(now=soon) == []
+
+
+def test_a_ledger_that_has_lost_nothing_remembers_no_comparison(desk: Desk) -> None:
+    """The fact is there only where commits were lost."""
+    desk.look()
+    assert desk.ledger.fact(NOT_COMPARED) is None
