@@ -93,6 +93,7 @@ def attempt(
         files = None if places.database else places.state / "files"
         services = ContextServices(manifest, market, broker, ledger, journal, clock.now, may_not, files, places.folder)
         progress = RunProgress(services, run)
+        market.provenance(run.slot)  # the sample reads its prices when it is first asked: before the slot
         wait()
         time_left.restart()
         returned = _run_with_what_is_there(functions[run.bot.function], progress, process)
