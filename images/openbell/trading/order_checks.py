@@ -25,7 +25,7 @@ _COIN_FEE = Decimal("0.005")  # the part of a purchase that an exchange may have
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckedOrder:
     """An order as it would be sent, and why it must not be; `told` is what the journal says of it beside that."""
 
     order: Order
@@ -57,14 +57,14 @@ class OrderChecks:
         """Tell whether orders of a side must be decided on one after the other, since one counts for the next."""
         return side == "sell" or self._manifest.limits.are_set or self._manifest.capital.is_set
 
-    def judge(self, wanted: Order, slot: datetime, now: datetime) -> Judged:
+    def judge(self, wanted: Order, slot: datetime, now: datetime) -> CheckedOrder:
         """Return the order as it would be sent, or why it is not."""
         self._judged = leg_of(wanted.client_order_id)[0] or wanted.client_order_id
         rules = sizes_of(self._broker, wanted.symbol)
         own = getattr(self._broker, "abilities", None)
         is_whole = as_decimal(wanted.quantity) == int(wanted.quantity)
         if cannot := abilities.refusal(self._manifest.broker, wanted.terms, wanted.symbol, own, is_whole=is_whole):
-            return Judged(wanted, cannot, {})
+            return CheckedOrder(wanted, cannot, {})
         if (rounded := priced(wanted.terms, wanted.side, rules)) is not wanted.terms:
             wanted = replace(wanted, terms=rounded)
         sized, reason = self._sized(wanted, rules, slot)
@@ -75,17 +75,17 @@ class OrderChecks:
             told["sent_value"] = sized.value
         if sized.is_exit and (stale := self._stale_reason):
             told["stale"] = stale
-        return Judged(sized, reason or self._refusal(sized, slot, now), told)
+        return CheckedOrder(sized, reason or self._refusal(sized, slot, now), told)
 
-    def replaced(self, record: OrderRecord, quantity: float, terms: Terms, slot: datetime, now: datetime) -> Judged:
+    def replaced(self, record: OrderRecord, quantity: float, terms: Terms, slot: datetime, now: datetime) -> CheckedOrder:
         """Return an order that waits as it would be with another quantity in all and other terms, or why it must not be so."""
         own = getattr(self._broker, "abilities", None)
         if cannot := abilities.refusal(self._manifest.broker, terms, record.symbol, own, changes=True):
-            return Judged(_order_of(record), cannot, {})
+            return CheckedOrder(_order_of(record), cannot, {})
         left = replace(_order_of(record), quantity=max(0.0, quantity - record.filled), terms=terms)
         judged = self.judge(left, slot, now)
         in_all = float(as_decimal(judged.order.quantity) + as_decimal(record.filled))
-        return Judged(replace(judged.order, quantity=in_all), judged.reason, judged.told)
+        return CheckedOrder(replace(judged.order, quantity=in_all), judged.reason, judged.told)
 
     def _sized(self, wanted: Order, rules: SizeRules, slot: datetime) -> tuple[Order, str]:
         """Return the order in whole steps and as an exit if it is one, with what keeps it from being sent at all."""

@@ -10,7 +10,7 @@ from openbell.manifest import Bot, Limits, Manifest, Schedule
 from openbell.order_terms import MARKET, Terms
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
 from openbell.trading.markets import Bars, MarketError, Series
-from openbell.trading.order_checks import Judged, OrderChecks
+from openbell.trading.order_checks import CheckedOrder, OrderChecks
 from openbell.trading.order_size import SizeRules
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # 10:00 in New York
@@ -128,7 +128,7 @@ class Desk:
         )
 
 
-def judged(checks: OrderChecks, side: str, quantity: float, symbol: str = COIN, **changes: object) -> Judged:
+def judged(checks: OrderChecks, side: str, quantity: float, symbol: str = COIN, **changes: object) -> CheckedOrder:
     """Judge an order."""
     order = Order("ob-1", symbol, side, quantity)
     return checks.judge(replace(order, **changes), NOW, NOW)  # type: ignore[arg-type]

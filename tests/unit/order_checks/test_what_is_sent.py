@@ -8,7 +8,7 @@ import pytest
 from openbell.manifest import Limits
 from openbell.order_terms import MARKET, Terms
 from openbell.trading.brokers import Order
-from openbell.trading.order_checks import Judged
+from openbell.trading.order_checks import CheckedOrder
 from openbell.trading.order_size import SizeRules
 from tests.unit.order_checks.desk import BRACKET, COIN, NOW, SHARE, SHORT, ABroker, Desk, judged
 
@@ -35,7 +35,7 @@ def test_quantities_are_in_whole_steps(desk: Desk, quantity: float, sent: float,
 def test_less_than_a_step_is_sent_by_none(desk: Desk) -> None:
     """The order stays as it was wanted."""
     found = judged(desk.checks(), "buy", 0.0004)
-    assert found == Judged(
+    assert found == CheckedOrder(
         Order("ob-1", COIN, "buy", 0.0004), "0.0004 BTC/USDT is less than the market's smallest step of 0.001", {}
     )
 

@@ -25,7 +25,7 @@ _ACCOUNTS = 500  # records among which the first one of the day is searched
 
 
 @dataclass(frozen=True)
-class Done:
+class DaySummary:
     """What a strategy did on one day. before: the value of its account at the beginning of the day, if known."""
 
     strategy: str
@@ -96,13 +96,13 @@ def _holidays(names: Iterable[str], now: datetime, zone: str) -> list[str]:
     return lines
 
 
-def done_today(store: Store, manifests: Iterable[Manifest], now: datetime, zone: str) -> list[Done]:
+def done_today(store: Store, manifests: Iterable[Manifest], now: datetime, zone: str) -> list[DaySummary]:
     """Return what each strategy did since the zone's midnight."""
     since = midnight(now, zone)
     return [_done(store, manifest, since, now) for manifest in manifests]
 
 
-def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> Done:
+def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> DaySummary:
     outcomes, skips, orders = Counter[str](), Counter[str](), 0
     for bot in manifest.bots:
         for slot in store.slots.in_range(manifest.name, bot.id, since, now):
@@ -113,7 +113,7 @@ def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> D
     accounts = store.accounts(manifest.name, _ACCOUNTS)
     earlier = next((one.equity for one in accounts if one.at < since), None)
     today = [one.equity for one in accounts if one.at >= since]
-    return Done(
+    return DaySummary(
         manifest.name,
         outcomes,
         skips,
@@ -123,7 +123,7 @@ def _done(store: Store, manifest: Manifest, since: datetime, now: datetime) -> D
     )
 
 
-def after_close(done: Sequence[Done], snapshot: Snapshot, digest: DailyTime, now: datetime) -> Message:
+def after_close(done: Sequence[DaySummary], snapshot: Snapshot, digest: DailyTime, now: datetime) -> Message:
     """Return the evening's digest."""
     total = Counter[str]()
     for one in done:
@@ -157,7 +157,7 @@ def after_close(done: Sequence[Done], snapshot: Snapshot, digest: DailyTime, now
     )
 
 
-def _account(done: Done) -> str:
+def _account(done: DaySummary) -> str:
     account = done.account
     if account is None or account.equity is None:
         return ""

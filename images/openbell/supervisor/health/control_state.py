@@ -11,7 +11,7 @@ from openbell.control import Control, Deployment, Pause
 _FRESH = 2.0  # seconds; two changes within one tick of the file system's clock look like one
 
 
-class _Watched(Control):
+class _ReadOnlyControl(Control):
     """Desired state for one who only watches: what cannot be known now is an error, and no pause."""
 
     def paused(self, bot: str) -> Pause | None:
@@ -25,7 +25,7 @@ class Pauses:
         """journal: the strategy's folder, where its loop says what it has paused by itself."""
         self._places = (root / strategy / "paused", root / strategy / "resumed", journal / answers.FILE)
         self._journal = journal
-        self._control = _Watched(root, strategy)
+        self._control = _ReadOnlyControl(root, strategy)
         self._bots = tuple(bots)
         self._versions = (0, 0, 0)
         self._found: dict[str, Pause | None] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from openbell.supervisor.health import disk_space
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.store import damage
-from openbell.supervisor.store.damage import PutAside
+from openbell.supervisor.store.damage import DamagedDatabase
 
 CHECK_EVERY = timedelta(seconds=30)
 _DATABASES = {"supervisor.sqlite": "the supervisor's store", "alerts.sqlite": "the alerts' store"}
@@ -26,7 +26,7 @@ class MachineMonitor:
         self.conditions: tuple[Condition, ...] = ()
         self._folders = folders
         self._records = records
-        self._rebuilt: list[PutAside] = []
+        self._rebuilt: list[DamagedDatabase] = []
         self._checked_at: datetime | None = None
         self._shortage = ""
         self._since: dict[str, datetime] = {}
@@ -68,7 +68,7 @@ class MachineMonitor:
         return Condition(kind, "", "", self._since.setdefault(kind, now), reason, expected)
 
 
-def _rebuilt(one: PutAside) -> str:
+def _rebuilt(one: DamagedDatabase) -> str:
     name, what = _DATABASES[one.database], _REBUILT[one.database]
     if one.is_deleted:
         return f"{name} was deleted while it was in use, and {what}"

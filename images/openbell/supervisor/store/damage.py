@@ -23,7 +23,7 @@ class DamagedError(sqlite3.DatabaseError):
 
 
 @dataclass(frozen=True)
-class PutAside:
+class DamagedDatabase:
     """A database that was put aside: what is left of it, and when. is_deleted: nothing was left."""
 
     database: str
@@ -44,7 +44,7 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and code is not None and code & 0xFF in _CODES
 
 
-def put_aside(path: Path, now: datetime) -> PutAside:
+def put_aside(path: Path, now: datetime) -> DamagedDatabase:
     """Rename a database with its companions, or note that it was deleted; OSError if the folder cannot be written."""
     stamp = now.astimezone(UTC).strftime(_STAMP)
     left = path.exists() or path.is_symlink()
@@ -59,27 +59,27 @@ def put_aside(path: Path, now: datetime) -> PutAside:
             path.with_name(path.name + part).rename(target.with_name(target.name + part))
     for old in _found(path)[:-KEEP]:
         _remove(old.file)
-    return PutAside(path.name, target, now)
+    return DamagedDatabase(path.name, target, now)
 
 
-def newest(path: Path) -> PutAside | None:
+def newest(path: Path) -> DamagedDatabase | None:
     """Return what was put aside last of a database, or None."""
     return max(_found(path), key=lambda one: one.at, default=None)
 
 
-def reported(folder: Path, names: tuple[str, ...], now: datetime) -> list[PutAside]:
+def reported(folder: Path, names: tuple[str, ...], now: datetime) -> list[DamagedDatabase]:
     """Return what must be told of now: the newest of each database that was put aside within a day."""
     found = (newest(folder / name) for name in names)
     return [one for one in found if one is not None and now - one.at < REPORTED_FOR]
 
 
-def _found(path: Path) -> list[PutAside]:
+def _found(path: Path) -> list[DamagedDatabase]:
     found = []
     for mark in (_DAMAGED, _DELETED):
         for file in path.parent.glob(f"{path.name}{mark}*Z"):
             with suppress(ValueError):
                 at = datetime.strptime(file.name.rpartition(mark)[2], _STAMP).replace(tzinfo=UTC)
-                found.append(PutAside(path.name, file, at))
+                found.append(DamagedDatabase(path.name, file, at))
     return sorted(found, key=lambda one: one.at)
 
 

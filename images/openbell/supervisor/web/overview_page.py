@@ -28,7 +28,7 @@ class ConditionGroup:
 
 
 @dataclass(frozen=True)
-class Coming:
+class NextSlots:
     """Bots that are due next, in one instant."""
 
     at: datetime
@@ -59,7 +59,7 @@ class Overview:
     missed_today: int
     condition_groups: tuple[ConditionGroup, ...]
     more_condition_groups: int
-    coming: tuple[Coming, ...]
+    coming: tuple[NextSlots, ...]
     query: Query
     list: BotList
     is_shared: frozenset[str]  # strategies whose account is shared by several bots
@@ -127,7 +127,7 @@ def _condition_group(alike: Sequence[Condition], timezone: str) -> ConditionGrou
     return ConditionGroup(first, tuple(bots[:MOST_NAMES]), max(0, len(bots) - MOST_NAMES), first.since, timezone)
 
 
-def coming(strategies: Iterable[StrategyView]) -> tuple[Coming, ...]:
+def coming(strategies: Iterable[StrategyView]) -> tuple[NextSlots, ...]:
     """Return the nearest instants at which bots are due."""
     due: dict[datetime, list[tuple[StrategyView, BotView]]] = {}
     for strategy in strategies:
@@ -136,5 +136,5 @@ def coming(strategies: Iterable[StrategyView]) -> tuple[Coming, ...]:
                 due.setdefault(bot.next_slot, []).append((strategy, bot))
     nearest = sorted(due)[:MOST_COMING]
     return tuple(
-        Coming(at, due[at][0][0].name, due[at][0][1].id, due[at][0][1].timezone, len(due[at]) - 1) for at in nearest
+        NextSlots(at, due[at][0][0].name, due[at][0][1].id, due[at][0][1].timezone, len(due[at]) - 1) for at in nearest
     )

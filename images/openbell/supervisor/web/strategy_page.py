@@ -41,7 +41,7 @@ class SignalChart:
 
 
 @dataclass(frozen=True)
-class Detail:
+class BotDetail:
     """All of one bot."""
 
     bot: BotView
@@ -72,7 +72,7 @@ class StrategyPage:
     page: int
     pages: int
     rows: int  # the page of the tables
-    detail: Detail | None
+    detail: BotDetail | None
     account: Account | None
     errors: Sequence[ErrorRecord]
     more_errors: bool
@@ -108,7 +108,7 @@ def strategy_page(
     )
 
 
-def _detail(strategy: str, bot: BotView, store: Store, rows: int) -> Detail:
+def _detail(strategy: str, bot: BotView, store: Store, rows: int) -> BotDetail:
     decisions = store.decisions(strategy, bot.id, max(rows * ROWS + 1, _HISTORY))
     runs = store.runs.recent(strategy, bot.id, rows * ROWS + 1)
     signals = _signals(store.signals(strategy, bot.id, _HISTORY), decisions)
@@ -118,7 +118,7 @@ def _detail(strategy: str, bot: BotView, store: Store, rows: int) -> Detail:
         measured.median_ms if measured else None,
         measured.p95_ms if measured else None,
     )
-    return Detail(
+    return BotDetail(
         bot=bot,
         decisions=_part(decisions, rows),
         more_decisions=len(decisions) > rows * ROWS,

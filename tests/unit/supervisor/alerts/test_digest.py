@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.digest import Done, after_close, before_open, done_today
+from openbell.supervisor.alerts.digest import DaySummary, after_close, before_open, done_today
 from openbell.supervisor.alerts.quiet_hours import DailyTime
 from openbell.supervisor.alerts.service import AlertService
 from openbell.supervisor.alerts.settings import from_environment
@@ -100,8 +100,8 @@ def test_after_the_close() -> None:
         {"AAPL": {"qty": 10.0}, "IBM": {"qty": 0.0}},
     )
     done = [
-        Done("fund", {"succeeded": 3, "skipped": 2}, {"overlap": 2}, 4, account, 103_000.0),
-        Done("bits", {"succeeded": 60, "failed": 1, "missed": 2}, {}, 0, None, None),
+        DaySummary("fund", {"succeeded": 3, "skipped": 2}, {"overlap": 2}, 4, account, 103_000.0),
+        DaySummary("bits", {"succeeded": 60, "failed": 1, "missed": 2}, {}, 0, None, None),
     ]
     said = after_close(done, WELL, EVENING, at("2026-11-23 21:30:00"))
     assert said.body.splitlines() == [
