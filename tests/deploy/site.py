@@ -204,8 +204,11 @@ def assert_no_slot_is_lost_or_doubled(
     holes = [str(slot) for slot, following in pairwise(slots) if following - slot > every]
     otherwise = [f"{line['slot']} {line['outcome']}" for line in ends if line["outcome"] not in outcomes]
     otherwise += [f"{line['slot']} skipped: {line['reason']}" for line in skips if line["reason"] not in reasons]
+    begun = [line for line in lines if line["event"] in {"service_start", "run_start", "service_stop"}]
     told = [
-        f"{line['slot']} {line['event']} {line.get('outcome', '')} {line.get('reason', '')}" for line in (*ends, *skips)
+        f"{line['timestamp']} {line.get('slot', '')} {line['event']} {line.get('outcome', '')} {line.get('reason', '')}"
+        f" {line.get('lateness_ms', '')} {line['boot_id']}"
+        for line in (*begun, *ends, *skips)
     ]
     problems = f"doubled: {doubled}; nothing until: {holes}; otherwise: {otherwise}"
     assert (doubled, holes, otherwise) == ([], [], []), "\n".join([problems, *sorted(told)])
