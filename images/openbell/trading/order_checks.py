@@ -77,7 +77,9 @@ class OrderChecks:
             told["stale"] = stale
         return CheckedOrder(sized, reason or self._refusal(sized, slot, now), told)
 
-    def replaced(self, record: OrderRecord, quantity: float, terms: Terms, slot: datetime, now: datetime) -> CheckedOrder:
+    def replaced(
+        self, record: OrderRecord, quantity: float, terms: Terms, slot: datetime, now: datetime
+    ) -> CheckedOrder:
         """Return an order that waits as it would be with another quantity in all and other terms, or why it must not be so."""
         own = getattr(self._broker, "abilities", None)
         if cannot := abilities.refusal(self._manifest.broker, terms, record.symbol, own, changes=True):
