@@ -68,10 +68,6 @@ class Active:
         """When the run is due: at its slot with the bot's share of the stagger, which runs that have no slot do not have."""
         return self.claim.slot if self.may_start_late else self.claim.slot + self.bot.shift
 
-    def is_ahead(self, now: datetime) -> bool:
-        """Tell whether it is claimed, and waits for its slot to come."""
-        return self.claimed and not self.begun and self.ending is None and now < self.due
-
     @property
     def timeout_text(self) -> str:
         """The error of an attempt that was killed because it hung."""

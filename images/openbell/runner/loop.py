@@ -114,7 +114,7 @@ class Loop:
             self._write(now, steady)
         if self._arming is not None:
             now = self._clock.now()
-            self._arming.step(now, self._next_moment(now), draining=self.draining)
+            self._arming.step(now, self._next_moment(steady), draining=self.draining)
         return self._idle()
 
     def _write(self, now: datetime, steady: float) -> None:
@@ -184,9 +184,9 @@ class Loop:
         if queued:
             self._find_next_due()
 
-    def _next_moment(self, now: datetime) -> datetime | None:
+    def _next_moment(self, steady: float) -> datetime | None:
         """Return when the next run begins, or the next slot is due."""
-        moments = [at for at in (self._next_due, self._runs.next_begin(now)) if at is not None]
+        moments = [at for at in (self._next_due, self._runs.next_begin(steady)) if at is not None]
         return min(moments, default=None)
 
     def _tend(self, now: datetime, steady: float) -> None:
@@ -245,7 +245,7 @@ class Loop:
             return 0.0  # nothing to wait for any more
         if steady < self._trouble.until:
             return min(LONGEST_WAIT, self._trouble.until - steady)
-        if not self.draining and (moment := self._next_moment(now)) is not None:
+        if not self.draining and (moment := self._next_moment(steady)) is not None:
             left = (moment - now).total_seconds()
             waits.append(left - RUN_UP if left > 2 * RUN_UP else left)
             if self._arming is not None:

@@ -145,9 +145,10 @@ class Runs:
         """Start what is due and claimed already, as far as there is room."""
         self._begin_all([active for active in self._ready(steady) if active.claimed])
 
-    def next_begin(self, now: datetime) -> datetime | None:
-        """Return when the first of the runs that are claimed ahead of their slots is due."""
-        return min((active.due for active in self._active.values() if active.is_ahead(now)), default=None)
+    def next_begin(self, steady: float) -> datetime | None:
+        """Return when the first of the runs that are claimed ahead of their slots is due; it may be due by now."""
+        ahead = (active for active in self._ready(steady) if active.claimed and not active.begun)
+        return min((active.due for active in ahead if not active.bot.is_stream), default=None)
 
     def _ready(self, steady: float) -> list[Active]:
         """Return what has no process and could start now, as far as there is room."""

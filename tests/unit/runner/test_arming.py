@@ -1,12 +1,13 @@
 """Processes that are started ahead of their slots, on a fake clock."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from openbell.control import Pause
 from openbell.runner.armed import LONGEST_LEAD, SHORTEST_LEAD
 from openbell.runner.arming import CLAIM_AHEAD
+from openbell.runner.loop import Loop
 from tests.unit.runner.fakes import FIVE_MINUTES, HANGS, TWO_BOTS, NewRig, Plan, Rig, failing
 
 A_SECOND_BEFORE = "09:04:59"
@@ -215,6 +216,26 @@ def test_a_slot_is_claimed_before_it_is_there(rig: NewRig) -> None:
     one.run_until("09:05:01")
     assert one.starts() == [("09:05", 1, 0.0)]
     assert [line["queue_wait_ms"] for line in one.events("run_start")] == [0.0]
+
+
+def test_a_slot_that_comes_while_the_loop_works_begins_at_once(rig: NewRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that begins before the slot and ends after it is followed by one without a wait."""
+    one = rig()
+    one.run_until("09:04:59")
+    one.run_for(0.95)
+    beat = Loop._beat
+
+    def slowly(loop: Loop, now: datetime, steady: float) -> None:
+        beat(loop, now, steady)
+        one.clock.advance(0.004)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(Loop, "_beat", slowly)
+        one.run_for(0.06)
+    one.run_until("09:05:02")
+    ((slot, attempt, late),) = one.starts()
+    assert (slot, attempt) == ("09:05", 1)
+    assert 0 <= late <= 0.01
 
 
 def test_a_slot_without_a_waiting_process_is_claimed_when_it_is_there(rig: NewRig) -> None:
