@@ -25,6 +25,9 @@ _VOLUME = (re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*"), "a volume's name: letters,
 STRATEGIES = Path("strategies")  # the kit's own folder of strategies
 _SUPERVISORS = (re.compile(r"\S[\s\S]*"), "what .env.example says")
 _FILE = (re.compile(r"\S.*"), "a file")
+_ADDRESS = (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine")
+_PORT = (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535")
+_CPUS = (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"')
 
 DATABASE = "OPENBELL_DATABASE"
 # Every key that openbell knows, with what it may be. .env.example explains each of them; a test holds the two together.
@@ -35,16 +38,16 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
         'profiles with commas between them, such as "portfolio"',
     ),
     "OPENBELL_TAG": (re.compile(r"(?!latest$)\w[\w.-]{0,127}"), "an image tag other than latest"),
-    "OPENBELL_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
-    "OPENBELL_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_BIND": _ADDRESS,
+    "OPENBELL_PORT": _PORT,
     "OPENBELL_HOSTS": (re.compile(r"[\w.,:*-]+"), 'names with commas between them, such as "bots.example.org"'),
     "OPENBELL_STRATEGIES": (re.compile(r"\S.*"), "a folder of strategies, such as ../my-strategies"),
     "OPENBELL_BLACKOUT": _SUPERVISORS,
     DATABASE: (re.compile(r"postgres(ql)?://\S+"), "postgresql://user:password@host:5432/database"),
     "OPENBELL_DATABASE_ROOT_FILE": _FILE,
     "OPENBELL_DATABASE_PASSWORD_FILE": _FILE,
-    "OPENBELL_DATABASE_BIND": (re.compile(r"[0-9a-fA-F.:]+"), "an IP address of this machine"),
-    "OPENBELL_DATABASE_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_DATABASE_BIND": _ADDRESS,
+    "OPENBELL_DATABASE_PORT": _PORT,
     "OPENBELL_DATABASE_MEMORY": _SIZE,
     "OPENBELL_BACKUPS_KEEP": _NUMBER,
     "OPENBELL_CLUSTER_VOLUME": _VOLUME,
@@ -60,8 +63,8 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_TOKEN_FILE": _FILE,
     "OPENBELL_READ_TOKEN": _SUPERVISORS,
     "OPENBELL_READ_TOKEN_FILE": _FILE,
-    "OPENBELL_PROMETHEUS_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
-    "OPENBELL_GRAFANA_PORT": (re.compile(r"[1-9]\d{0,4}"), "a port from 1 to 65535"),
+    "OPENBELL_PROMETHEUS_PORT": _PORT,
+    "OPENBELL_GRAFANA_PORT": _PORT,
     "OPENBELL_PROMETHEUS_MEMORY": _SIZE,
     "OPENBELL_GRAFANA_MEMORY": _SIZE,
     "OPENBELL_METRICS_KEEP": (re.compile(r"[1-9]\d*[hdwy]"), 'a duration such as "90d"'),
@@ -71,10 +74,10 @@ KEYS: dict[str, tuple[re.Pattern[str], str]] = {
     "OPENBELL_CONTROL_VOLUME": _VOLUME,
     "OPENBELL_SUPERVISOR_VOLUME": _VOLUME,
     "OPENBELL_STRATEGY_MEMORY": _SIZE,
-    "OPENBELL_STRATEGY_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
+    "OPENBELL_STRATEGY_CPUS": _CPUS,
     "OPENBELL_TOGETHER_MEMORY": _SIZE,
     "OPENBELL_SUPERVISOR_MEMORY": _SIZE,
-    "OPENBELL_SUPERVISOR_CPUS": (re.compile(r"\d+(\.\d+)?"), 'a number such as "0.5"'),
+    "OPENBELL_SUPERVISOR_CPUS": _CPUS,
     "OPENBELL_PIDS_LIMIT": _NUMBER,
     "OPENBELL_STOP_GRACE": _DURATION,
     "OPENBELL_HEALTH_INTERVAL": _DURATION,

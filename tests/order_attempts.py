@@ -1,8 +1,6 @@
 """Attempts of one run that orders at a model venue, each with a connection of its own, killed or paused at any statement."""
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -171,8 +169,7 @@ class Attempts:
             ledger.save_state("b", self.slot, dict(context.state))
             return placed.status
         finally:
-            with suppress(OSError):
-                os.close(journal._file)
+            journal.close()
 
     def follow(self) -> None:
         """Look up what is open, as the loop does between slots and long afterwards."""

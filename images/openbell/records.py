@@ -6,7 +6,7 @@ idle loop would keep. Here a class gets one compiled function, its __init__; the
 Type checkers see the standard library's names. Its own functions (`asdict`, `fields`, `replace`) and its dataclasses that
 inherit from one of these work as well: what they ask for is made when they ask.
 """
-# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204 - type checkers read the standard library's in its place
+# ruff: noqa: ANN001, ANN002, ANN003, ANN201, ANN202, ANN204 - type checkers read the standard library's instead
 
 from functools import cache
 from operator import attrgetter

@@ -41,7 +41,7 @@ class Replica:
             shutil.chown(self._data / "standby.signal", self._user)
 
     def take_over(self) -> None:
-        """Kill the server, and answer in its place on its port, on a new timeline."""
+        """Kill the server; from now on this one answers at the same port, on a new timeline."""
         main = int((self._primary.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
         os.kill(main, signal.SIGQUIT)  # its processes end at once, and write nothing more
         while Path(f"/proc/{main}").exists() and Path(f"/proc/{main}/stat").read_text().split()[2] != "Z":

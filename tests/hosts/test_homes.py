@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,18 +10,14 @@ from openbell.postgres import homes
 from openbell.postgres.database import Database
 from openbell.postgres.homes import PRESENT, TRUSTED, Home
 from openbell.postgres.ownership import Ownership
-from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from tests.hosts.cluster import Cluster, problems
 
 
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
+def database(database: Database) -> Database:
     """A database in which strategy s is at home on a, and c is its standby."""
-    one = Database(url, SHARED_SCHEMA)
-    one.make(SHARED)
-    homes.keep(one, {"s": Home("a", "c")})
-    yield one
-    one.close()
+    homes.keep(database, {"s": Home("a", "c")})
+    return database
 
 
 def loop(database: Database, host: str) -> Ownership:
@@ -31,7 +26,7 @@ def loop(database: Database, host: str) -> Ownership:
 
 
 def age(database: Database, seconds: float) -> None:
-    """Let all loops have waited for so much longer, and have said so again now."""
+    """Move the time at which each loop began to wait into the past, and let each have said just now that it waits."""
     database.execute("UPDATE waiting SET since = since - ? * interval '1 second'", (seconds,))
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from openbell.postgres.journal import OwnedJournal
 from openbell.postgres.journal_copy import JournalCopy
 from openbell.postgres.ledger import PostgresLedger
 from openbell.postgres.ownership import Ownership
-from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from tests.hosts.cluster import BROKER, Cluster, problems
 from tests.hosts.replica import Replica
 from tests.serverless.postgres import running_server
@@ -28,15 +26,6 @@ FORGETS = BROKER.replace(
     "    def find(self, client_order_id):\n",
     "    finds_every_order = False\n\n    def find(self, client_order_id):\n        return None\n",
 )
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """A database with the tables that hosts share."""
-    one = Database(url, SHARED_SCHEMA)
-    one.make(SHARED)
-    yield one
-    one.close()
 
 
 @pytest.mark.parametrize(

@@ -150,17 +150,14 @@ def test_no_line_and_no_fill_of_an_older_epoch_is_kept(
     assert late.find("o2") is None
 
 
-def test_a_process_has_one_connection(url: str, tmp_path: Path) -> None:
-    """Whatever it works with: all of a database's connections are loops and runs that one can count."""
-    shared = Database(url, SHARED_SCHEMA)
-    shared.make(SHARED)
-    assert Ownership(shared, "s", "boot", "a").acquire() is not None
+def test_a_process_has_one_connection(database: Database, url: str, tmp_path: Path) -> None:
+    """The number of a database's connections is that of the loops and runs that use it."""
+    assert Ownership(database, "s", "boot", "a").acquire() is not None
     PostgresLedger(url, "s", prepare=True, guard=Guard("s", 1, "boot")).remember("a", "1")
     OwnedJournal(url, tmp_path, "s", "boot")
     PostgresPaperBroker(url, "s", SyntheticMarket(), SLOT).account()
     mine = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    assert shared.execute(mine) == [(1,)]
-    shared.close()
+    assert database.execute(mine) == [(1,)]
 
 
 def test_a_transaction_that_has_begun_ends_before_another_owns(row: Row) -> None:

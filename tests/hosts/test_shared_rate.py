@@ -1,26 +1,14 @@
 """One rate of requests for all users of an account, through a real PostgreSQL."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from openbell.postgres.database import Database
-from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.trading.run_services import RunServices
 from openbell.trading.venues import BusyError
 from openbell.trading.venues.gates import gate
 from openbell.trading.venues.rate_limiter import RateLimiter
 from openbell.trading.venues.shared_rate import SharedRateLimiter
-
-
-@pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """A database with the tables that hosts share."""
-    one = Database(url, SHARED_SCHEMA)
-    one.make(SHARED)
-    yield one
-    one.close()
 
 
 def limiter(url: str, key: str = "key", per_minute: float = 6, burst: int = 3) -> SharedRateLimiter:

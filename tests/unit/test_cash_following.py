@@ -13,7 +13,7 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.trading.brokers import BrokerError
 from openbell.trading.cash_entries import CashEntry
 from openbell.trading.cash_following import book_new, own_part
-from tests.unit.test_reconcile import ABroker
+from tests.unit.reconciliation.desk import ABroker
 
 NOW = datetime(2026, 11, 20, 16, tzinfo=UTC)
 DAY = timedelta(days=1)

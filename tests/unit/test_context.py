@@ -1,6 +1,5 @@
 """What a strategy is given: orders exactly once, state kept on success only, and every word of it in the journal."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -114,8 +113,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield Desk(ledger, journal)
-    if journal._file >= 0:
-        os.close(journal._file)
+    journal.close()
 
 
 # What it knows

@@ -1,6 +1,5 @@
 """A way out is always open, and nothing that is no number passes: limits, halts, stale and broken bars, quantities."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -145,8 +144,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     journal, market = Journal(tmp_path, "demo", "boot", echo=False), AMarket()
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield Desk(ledger, journal, market, ABroker(market))
-    if journal._file >= 0:
-        os.close(journal._file)
+    journal.close()
 
 
 LIMITS = [

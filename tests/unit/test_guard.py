@@ -1,6 +1,5 @@
 """What stands between a decision and the broker: halts, stale bars, limits, and that they are told."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -122,7 +121,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield Desk(ledger, journal)
-    os.close(journal._file)
+    journal.close()
 
 
 def test_a_run_on_old_bars_says_so_and_does_not_trade(desk: Desk) -> None:

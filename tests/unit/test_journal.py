@@ -23,8 +23,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     """A journal of the strategy demo."""
     one = Journal(tmp_path, "demo", "boot1", echo=False)
     yield one
-    if one._file >= 0:
-        os.close(one._file)
+    one.close()
 
 
 def events(journal: Journal) -> list[journals.Event]:
@@ -59,7 +58,7 @@ def test_lines_go_to_standard_output_too(tmp_path: Path, capfd: pytest.CaptureFi
     journal = Journal(tmp_path, "demo", "boot1")
     journal.write("note", NOW, text="heard")
     assert capfd.readouterr().out == file_of(journal).read_text()
-    os.close(journal._file)
+    journal.close()
 
 
 def test_each_utc_day_has_its_file(journal: Journal) -> None:

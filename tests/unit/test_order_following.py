@@ -1,6 +1,5 @@
 """Orders on their way: what the broker's answers make of them in the ledger, and what the journal says of it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.trading.brokers import PlacedOrder
 from openbell.trading.order_following import LOST, LOST_REASON, UNCERTAIN_REASON, follow, write_events
-from tests.unit.test_reconcile import ABroker
+from tests.unit.reconciliation.desk import ABroker
 
 SLOT = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 LATER = SLOT + timedelta(minutes=1)
@@ -146,7 +145,7 @@ def test_what_the_journal_says(tmp_path: Path, status: str, level: str, reason: 
     )
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     write_events([record], journal, LATER)
-    os.close(journal._file)
+    journal.close()
     (line,) = since(journal.folder, SLOT.date())
     told = {name: value for name, value in line.items() if name not in {"v", "strategy", "boot_id", "seq"}}
     expected = {**BASE, **ORDER, "level": level, "status": status, "filled_qty": 1.5, "filled_price": 101.0}

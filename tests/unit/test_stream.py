@@ -83,7 +83,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         one = Desk(tmp_path, ledger)
         yield one
-        os.close(one.journal._file)
+        one.journal.close()
 
 
 def test_a_stream_lives_in_the_present(desk: Desk) -> None:

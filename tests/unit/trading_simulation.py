@@ -9,12 +9,11 @@ orders wait for the open, fill late and in parts, and fees are kept in the coin.
 
 import argparse
 import math
-import os
 import random
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -140,8 +139,7 @@ class TradingSimulation:
         journal = Journal(self._folder, "demo", "boot", echo=False)
         with closing(self._ledger()) as ledger:
             again = recover(self._manifest, ledger, journal, self._clock())
-        with suppress(OSError):
-            os.close(journal._file)
+        journal.close()
         return again
 
     def _attempt(self, bot: Bot, claim: Claim, wants: str) -> bool:
@@ -189,8 +187,7 @@ class TradingSimulation:
                     self.outcome.problems.append(f"{claim.run_id}: an exit was refused: {placed.reason}")
             ledger.save_state(bot.id, claim.slot, {})
         finally:
-            with suppress(OSError):
-                os.close(journal._file)
+            journal.close()
 
     def _between(self, *, kills: bool = True) -> None:
         """Let orders fill, follow them, and give up what cannot be found, as a person would."""

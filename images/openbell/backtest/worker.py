@@ -126,7 +126,7 @@ def _told(pipe: BinaryIO, setup: Setup, manifest: Manifest, market: Market) -> N
     with pipe, suppress(BrokenPipeError):  # the first process has ended
         try:
             news: object = _run(setup, manifest, market, tell)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the first process raises it
+        except Exception as error:  # noqa: BLE001 - the first process raises it again
             news = _portable(error)
         pickle.dump(news, pipe)
 

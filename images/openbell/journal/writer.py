@@ -145,8 +145,7 @@ class Journal:
             os.close(low)
         if os.fstat(opened).st_size == 0:
             _sync_folder(self.folder)
-        if self._file >= 0:
-            os.close(self._file)
+        self.close()
         self._file, self._day = opened, day
 
     def redacted(self, text: str) -> str:

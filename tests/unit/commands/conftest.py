@@ -1,6 +1,5 @@
 """What the tests of commands share: a strategy with its folders, and its journal."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,5 +32,4 @@ def lines(root: Path) -> Iterator[Journal]:
     """The journal of the strategy demo."""
     one = Journal(root / "journal", "demo", "boot", echo=False)
     yield one
-    if one._file >= 0:
-        os.close(one._file)
+    one.close()

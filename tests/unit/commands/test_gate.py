@@ -33,8 +33,7 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Journ
     journal.folder.mkdir(parents=True)
     heartbeat.write(journal.folder, heartbeat.Heartbeat(datetime.now(UTC), "new", ()))
     yield journal
-    if journal._file >= 0:
-        os.close(journal._file)
+    journal.close()
 
 
 def run(journal: Journal, outcome: str, error: str = "", trigger: str = "loop") -> None:
@@ -68,7 +67,7 @@ def test_runs_of_other_boots_and_of_people_do_not_count(
     old = Journal(tmp_path / "journal", "demo", "old", echo=False)
     run(old, "succeeded")
     run(old, "failed", "of the old one")
-    os.close(old._file)
+    old.close()
     run(container, "failed", "asked for", trigger="manual")
     assert gate.main(QUICK) == gate.FAILED
     assert "b: no run succeeded within 0.3 s" in capsys.readouterr().err

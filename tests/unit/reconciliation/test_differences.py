@@ -7,7 +7,7 @@ import pytest
 from openbell.ledger.records import NOT_COMPARED
 from openbell.trading import reconciliation
 from openbell.trading.reconciliation import Difference, compare, differences
-from tests.unit.reconciliation.desk import NOW, Desk, intend
+from tests.unit.reconciliation.desk import NOW, TellingDesk, intend
 
 
 @pytest.mark.parametrize("ours, theirs, waiting, differs", [
@@ -72,7 +72,9 @@ def test_what_is_missing(ours: float, theirs: float, *, is_shortfall: bool) -> N
     ("accepted", 5.0, False), ("uncertain", 5.0, False), ("accepted", -1.0, False), ("uncertain", -1.0, False),
     ("accepted", 5.5, True), ("uncertain", -1.5, True),
 ])  # fmt: skip
-def test_what_an_order_may_have_done_is_no_difference(desk: Desk, status: str, theirs: float, *, differs: bool) -> None:
+def test_what_an_order_may_have_done_is_no_difference(
+    desk: TellingDesk, status: str, theirs: float, *, differs: bool
+) -> None:
     """Two are held, three more may have been bought, and three sold: also by orders whose fate is not known."""
     desk.ledger.hold({"AAPL": 2.0})
     intend(desk.ledger, "buy", "buy", 3.0, status=status)
@@ -87,7 +89,7 @@ def test_what_an_order_may_have_done_is_no_difference(desk: Desk, status: str, t
     (-1.0, 1.0, False), (-1.0, 2.0, False), (-1.0, 0.5, True), (-1.0, 2.5, True),
 ])  # fmt: skip
 def test_a_fill_between_the_questions_is_no_difference(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, bought: float, theirs: float, *, differs: bool
+    desk: TellingDesk, monkeypatch: pytest.MonkeyPatch, bought: float, theirs: float, *, differs: bool
 ) -> None:
     """Another run's order fills while the broker answers: whatever lies between our two answers is right."""
     desk.ledger.hold({"AAPL": 2.0})
@@ -99,7 +101,7 @@ def test_a_fill_between_the_questions_is_no_difference(
 
 @pytest.mark.parametrize("before, after", [({}, {"IBM": 4.0}), ({"IBM": 4.0}, {})])
 def test_a_position_that_comes_or_goes_between_the_questions(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, before: dict[str, float], after: dict[str, float]
+    desk: TellingDesk, monkeypatch: pytest.MonkeyPatch, before: dict[str, float], after: dict[str, float]
 ) -> None:
     """It is in one of our two answers, and none is compared with more than it may be."""
     for theirs, differs in ((0.0, False), (4.0, False), (4.5, True), (-0.5, True)):
@@ -117,7 +119,7 @@ def test_a_position_that_comes_or_goes_between_the_questions(
     ([{"IBM": (3.0, 3.0)}], 0.0, []),  # what is neither ours nor our symbol
 ])  # fmt: skip
 def test_what_others_hold_of_our_symbols(
-    desk: Desk,
+    desk: TellingDesk,
     others: list[dict[str, tuple[float, float]]],
     theirs: float,
     expected: list[tuple[str, float, tuple[float, ...]]],
@@ -128,7 +130,7 @@ def test_what_others_hold_of_our_symbols(
     assert [(one.symbol, one.ours, one.others) for one in found] == expected
 
 
-def test_our_orders_and_those_of_others_may_all_have_filled(desk: Desk) -> None:
+def test_our_orders_and_those_of_others_may_all_have_filled(desk: TellingDesk) -> None:
     """Two are ours, three more may be; others have three or four."""
     desk.ledger.hold({"AAPL": 2.0})
     intend(desk.ledger, "buy", "buy", 3.0)
@@ -138,14 +140,16 @@ def test_our_orders_and_those_of_others_may_all_have_filled(desk: Desk) -> None:
         assert bool(found) is differs
 
 
-def test_our_position_in_anothers_symbol_counts(desk: Desk) -> None:
+def test_our_position_in_anothers_symbol_counts(desk: TellingDesk) -> None:
     """A symbol that the manifest names no more, of which we still hold some."""
     desk.ledger.hold({"OLD": 2.0})
     desk.broker.held = {"OLD": 5.0}
     assert differences(desk.broker, desk.ledger, ["AAPL"], NOW, shared=lambda: [{"OLD": (3.0, 3.0)}]) == []
 
 
-def test_a_fill_between_the_questions_of_an_order_that_waits_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fill_between_the_questions_of_an_order_that_waits_on(
+    desk: TellingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three more may have been bought beside what has filled meanwhile."""
     intend(desk.ledger, "buy", "buy", 3.0)
     for theirs, differs in ((2.0, False), (6.0, False), (6.5, True), (1.5, True)):
@@ -155,13 +159,13 @@ def test_a_fill_between_the_questions_of_an_order_that_waits_on(desk: Desk, monk
         assert bool(differences(desk.broker, desk.ledger, ["AAPL"], NOW)) is differs
 
 
-def test_what_is_held_without_an_order_that_waits_is_certain(desk: Desk) -> None:
+def test_what_is_held_without_an_order_that_waits_is_certain(desk: TellingDesk) -> None:
     """No order can change it."""
     desk.ledger.hold({"AAPL": 2.0})
     assert reconciliation.holdings(desk.ledger) == {"AAPL": (2.0, 2.0)}
 
 
-def test_an_account_is_compared_at_once_after_commits_were_lost(desk: Desk) -> None:
+def test_an_account_is_compared_at_once_after_commits_were_lost(desk: TellingDesk) -> None:
     """However shortly after the last comparison; afterwards it is compared as seldom as before."""
     soon = NOW + timedelta(seconds=1)
     assert desk.look() == []
@@ -174,7 +178,7 @@ def test_an_account_is_compared_at_once_after_commits_were_lost(desk: Desk) -> N
     assert desk.look(now=soon) == []
 
 
-def test_a_ledger_that_has_lost_nothing_remembers_no_comparison(desk: Desk) -> None:
+def test_a_ledger_that_has_lost_nothing_remembers_no_comparison(desk: TellingDesk) -> None:
     """The fact is there only where commits were lost."""
     desk.look()
     assert desk.ledger.fact(NOT_COMPARED) is None

@@ -1,6 +1,5 @@
 """A clock, a launcher and a whole strategy without waiting: what the tests of the runner are made of."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -228,9 +227,7 @@ class Rig:
     def close(self) -> None:
         """Give back what the last loop has open."""
         self.ledger.close()
-        if self.journal._file >= 0:
-            os.close(self.journal._file)
-            self.journal._file = -1
+        self.journal.close()
 
     def kill(self) -> None:
         """Kill the loop and its runs with -9."""

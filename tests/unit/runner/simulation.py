@@ -203,8 +203,7 @@ class Simulation:
             for one in (ledger, side_ledger):
                 one.close()
             for lines in (journal, side_journal):
-                if lines._file >= 0:
-                    os.close(lines._file)
+                lines.close()
             if how == "power cut":
                 self._cut_power()
 

@@ -1,8 +1,7 @@
 """Recovery at its edges: which attempt may begin or be repeated, to the instant, and all that the journal says of it."""
 
-import os
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,8 +49,7 @@ def left(tmp_path: Path) -> Iterator[Left]:
     journal = Journal(tmp_path, "demo", "boot", echo=False)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
         yield Left(ledger, journal)
-    with suppress(OSError):
-        os.close(journal._file)
+    journal.close()
 
 
 @pytest.mark.parametrize("claim, now, may", [

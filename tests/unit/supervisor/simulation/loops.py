@@ -1,6 +1,5 @@
 """A strategy's loop as its supervisor sees it: the lines and beats that the real one would write, and what becomes of its slots."""
 
-import os
 import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -79,10 +78,7 @@ class Loop:
 
     def close(self) -> None:
         """Close the journal."""
-        if self.journal._file >= 0:
-            os.close(self.journal._file)
-            self.journal._file = -1
-            self.journal._day = None
+        self.journal.close()
 
     def start(self, at: datetime, *, clean: bool = True) -> None:
         """Start, settle what the boot before left open, and run what may still start."""

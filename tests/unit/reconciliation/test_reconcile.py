@@ -1,13 +1,9 @@
 """What the broker holds against what our orders say: what differs, what does not, and what becomes of it."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -16,11 +12,11 @@ from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
 from openbell.trading import reconciliation as module
 from openbell.trading.account_facts import held_by_others
-from openbell.trading.brokers import Account, Order, PlacedOrder, Position
+from openbell.trading.brokers import PlacedOrder
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.reconciliation import adopt, compare, differences, reconcile
+from tests.unit.reconciliation.desk import NOW, ABroker, Desk
 
-NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 
 
@@ -51,68 +47,12 @@ def test_what_differs(
     assert [(one.symbol, one.kind, one.ours, one.theirs, one.named) for one in found] == expected
 
 
-@dataclass
-class ABroker:
-    """A broker whose books are set by hand."""
-
-    held: dict[str, float] = field(default_factory=dict)
-    orders: dict[str, PlacedOrder] = field(default_factory=dict)
-    asked: int = 0
-    after_asking: dict[str, float] = field(default_factory=dict)  # what is held from the second question on
-
-    def account(self) -> Account:
-        """Return some cash."""
-        return Account(1.0, "USD")
-
-    def positions(self) -> dict[str, Position]:
-        """Return what is held."""
-        self.asked += 1
-        held = self.held
-        self.held = self.after_asking or self.held
-        return {symbol: Position(symbol, quantity, 1.0) for symbol, quantity in held.items()}
-
-    def find(self, client_order_id: str) -> PlacedOrder | None:
-        """Return an order."""
-        return self.orders.get(client_order_id)
-
-    def submit(self, order: Order) -> PlacedOrder:
-        """Take none."""
-        raise AssertionError
-
-    def cancel(self, client_order_id: str) -> None:
-        """Cancel none."""
-        raise AssertionError
-
-
-@dataclass
-class Desk:
-    """A ledger, a journal and a broker."""
-
-    ledger: Ledger
-    journal: Journal
-    broker: ABroker = field(default_factory=ABroker)
-
-    def look(self, now: datetime = NOW, boot: str = "boot", symbol: str = "AAPL") -> int:
-        """Reconcile; return how many differences there are."""
-        return len(reconcile("a broker", self.broker, self.ledger, [symbol], self.journal, now, boot))
-
-    def told(self) -> list[tuple[object, object]]:
-        """Return the levels and differences that the journal has."""
-        lines = since(self.journal.folder, NOW.date())
-        return [(line["level"], line["differences"]) for line in lines if line["event"] == "reconciled"]
-
-
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(books: tuple[Ledger, Journal]) -> Desk:
     """A desk of a strategy that has bought two."""
-    monkeypatch.setattr(module, "CONFIRM_AFTER", 0.0)
-    monkeypatch.setattr(module, "CONFIRM_AFTER_SHARED", 0.0)
-    journal = Journal(tmp_path, "demo", "boot", echo=False)
-    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        ledger.hold({"AAPL": 2.0})
-        yield Desk(ledger, journal, ABroker({"AAPL": 2.0}))
-    if journal._file >= 0:
-        os.close(journal._file)
+    ledger, journal = books
+    ledger.hold({"AAPL": 2.0})
+    return Desk(ledger, journal, ABroker({"AAPL": 2.0}))
 
 
 def test_each_boot_tells_once_and_then_what_changes(desk: Desk) -> None:
@@ -121,7 +61,7 @@ def test_each_boot_tells_once_and_then_what_changes(desk: Desk) -> None:
     for held, boot in [(2.0, "a"), (2.0, "a"), (3.0, "a"), (3.0, "a"), (2.0, "a"), (2.0, "b")]:
         at += timedelta(minutes=1)
         desk.broker.held = {"AAPL": held}
-        desk.look(at, boot)
+        desk.look(now=at, boot=boot)
     one = {"symbol": "AAPL", "kind": "quantity", "ours": 2.0, "theirs": 3.0}
     assert desk.told() == [("info", []), ("error", [one]), ("info", []), ("info", [])]
     assert desk.ledger.holdings() == {"AAPL": 2.0}
@@ -132,14 +72,14 @@ def test_runs_that_start_together_look_once(desk: Desk) -> None:
     for _ in range(45):
         desk.look()
     assert desk.broker.asked == 1
-    desk.look(NOW + timedelta(seconds=11))
+    desk.look(now=NOW + timedelta(seconds=11))
     assert desk.broker.asked == 2
 
 
 def test_a_fill_on_its_way_is_no_difference(desk: Desk) -> None:
     """The order shows it before the position does: a second look decides."""
     desk.broker.held, desk.broker.after_asking = {"AAPL": 1.0}, {"AAPL": 2.0}
-    assert desk.look() == 0
+    assert desk.look() == []
     assert desk.broker.asked == 2
 
 
@@ -170,7 +110,7 @@ def test_a_fee_in_coins_is_told_and_taken_off(desk: Desk, symbol: str, theirs: f
     """Half a per cent of coins at most, never shares, never more than we had."""
     desk.ledger.hold({"AAPL": 0.0, symbol: 2.0})
     desk.broker.held = {symbol: theirs}
-    assert desk.look(symbol=symbol) == (0 if taken else 1)
+    assert len(desk.look([symbol])) == (0 if taken else 1)
     assert desk.ledger.holdings() == {symbol: theirs if taken else 2.0}
     (line,) = since(desk.journal.folder, NOW.date())
     assert ("fees" in line) is taken
