@@ -45,7 +45,7 @@ class Worker:
         self.pid = os.fork()
         if not self.pid:
             os.close(reading)
-            _end_with(_told, os.fdopen(writing, "wb"), setup, manifest, market)
+            _end_with(_report, os.fdopen(writing, "wb"), setup, manifest, market)
         os.close(writing)
         self.slots = 0  # that are done
         self.outcome: Outcome | None = None
@@ -105,7 +105,7 @@ def _end_with(work: Callable[..., None], *arguments: object) -> None:
         os._exit(code)
 
 
-def _told(pipe: BinaryIO, setup: Setup, manifest: Manifest, market: Market) -> None:
+def _report(pipe: BinaryIO, setup: Setup, manifest: Manifest, market: Market) -> None:
     """Run the backtest, and tell the first process of it."""
     # A terminal sends Ctrl-C to all processes; the first one decides what becomes of this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
