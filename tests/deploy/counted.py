@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
+from deploy.table import aligned
 from tests.engine.kit import ROOT
 
 EVERY = timedelta(seconds=5)
@@ -51,6 +52,8 @@ class Piece:
     steps: int = 0
     slots: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    kinds: Mapping[str, int] = field(default_factory=dict)  # of steps
+    seconds: float = 0.0
 
     @classmethod
     def kept(cls, seed: int, of: str) -> "Piece":
@@ -61,10 +64,23 @@ class Piece:
             return cls(seed, of)
         return piece if of and (piece.seed, piece.of) == (seed, of) else cls(seed, of)
 
-    def after(self, steps: int, found: Count) -> "Piece":
-        """Return how far it is after one piece more."""
-        outcomes = dict(Counter(self.outcomes) + Counter(found.outcomes))
-        return Piece(self.seed, self.of, self.pieces + 1, steps, self.slots + found.slots, outcomes)
+    def after(self, kinds: Mapping[str, int], found: Count, seconds: float) -> "Piece":
+        """Return how far it is after one piece more, of steps of these kinds."""
+        return Piece(
+            self.seed,
+            self.of,
+            self.pieces + 1,
+            self.steps + sum(kinds.values()),
+            self.slots + found.slots,
+            dict(Counter(self.outcomes) + Counter(found.outcomes)),
+            dict(Counter(self.kinds) + Counter(kinds)),
+            self.seconds + seconds,
+        )
+
+    def table(self) -> str:
+        """Return how often each kind of step was taken."""
+        counted = sorted(self.kinds.items(), key=lambda one: (-one[1], one[0]))
+        return aligned([("STEPS", "KIND"), *((str(number), kind) for kind, number in counted)])
 
     def keep(self) -> None:
         """Write it down for the next call."""

@@ -42,10 +42,11 @@ def test_a_walk_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.Monke
     """With its seed and for the same sources; otherwise it begins anew."""
     monkeypatch.setattr("tests.deploy.counted.KEPT", tmp_path / "cache" / "walk.json")
     assert Piece.kept(1, "sources") == Piece(1, "sources")
-    first = Piece(1, "sources").after(7, count([run("00:00"), run("00:05", "failed")]))
+    first = Piece(1, "sources").after({"deploy": 5, "prune": 2}, count([run("00:00"), run("00:05", "failed")]), 60.0)
     first.keep()
-    second = Piece.kept(1, "sources").after(12, count([run("00:00")]))
+    second = Piece.kept(1, "sources").after({"prune": 5}, count([run("00:00")]), 30.0)
     assert (second.pieces, second.steps, second.slots, second.outcomes) == (2, 12, 3, {"succeeded": 2, "failed": 1})
+    assert second.table().splitlines() == ["STEPS  KIND", "7      prune", "5      deploy"]
     for seed, of in ((2, "sources"), (1, "others"), (1, "")):
         assert Piece.kept(seed, of).steps == 0
 

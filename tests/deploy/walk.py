@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import cast
 
 import docker
 
-from tests.deploy.counted import Piece, count
+from tests.deploy.counted import Count, Piece, count
 from tests.deploy.site import Command, Site, site, words_of
 from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Suite, running_machine
@@ -48,6 +49,8 @@ class Walk:
     def __init__(self, one: Site, seed: int | str) -> None:
         self.site, self.machine = one, one.machine
         self.dice = random.Random(seed)
+        self.kinds: Counter[str] = Counter()  # of the steps so far
+        self.found = Count(0, (), ())
         self.steps: Sequence[Callable[[], str]] = (
             *(self.deploy, self.deploy, self.deploy_what_fails, self.roll_back, self.rename),
             *(self.lose_the_laptop, self.cut_the_power, self.crash_the_engine, self.prune, self.fill_the_disk),
@@ -60,8 +63,10 @@ class Walk:
 
     def take(self) -> str:
         """Take a step, and see that all is well afterwards; return what was done. Wrong if it is not."""
-        done = self.dice.choice(self.steps)()
-        self._must_be_well(done)
+        step = self.dice.choice(self.steps)
+        done = step()
+        self.found = self._must_be_well(done)
+        self.kinds[step.__name__.replace("_", " ")] += 1
         return done
 
     # Steps
@@ -182,7 +187,7 @@ class Walk:
         found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
         return sorted(found, key=lambda line: str(line["timestamp"]))
 
-    def _must_be_well(self, done: str) -> None:
+    def _must_be_well(self, done: str) -> Count:
         wait_until(self._is_over, f"the transaction to end after: {done}", 240)
         wait_until(self._everything_runs, f"a release to run by itself after: {done}", 90)
         self._follow_the_name()
@@ -192,6 +197,7 @@ class Walk:
         if found.lost or found.doubled:
             msg = f"after: {done}\nlost: {found.lost}\ndoubled: {found.doubled}\n{self.site.log()}"
             raise Wrong(msg)
+        return found
 
     def _is_over(self) -> bool:
         return self.machine.shell(f"flock --nonblock {self.site.root}/lock echo free || true").strip() == "free"
@@ -242,27 +248,29 @@ def main() -> int:
     parser.add_argument("--suite", choices=("bookworm", "trixie"), default="bookworm", help="engine 20.10 or 26.1")
     parser.add_argument("--minutes", type=float, default=1e9, help="no step begins after so many")
     options = parser.parse_args()
-    so_far = Piece.kept(options.seed, sources(ROOT))
-    end, number = time.monotonic() + options.minutes * 60, so_far.steps
+    total = so_far = Piece.kept(options.seed, sources(ROOT))
+    began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="openbell-walk-") as folder,
         walk(
             docker.from_env(timeout=120), Path(folder), f"{options.seed}.{so_far.pieces}", cast(Suite, options.suite)
         ) as one,
     ):
-        try:
-            while number < options.steps and time.monotonic() < end:
-                number += 1
-                print(f"{number}. {one.take()}", flush=True)
-        except AssertionError as problem:
-            print(f"step {number} of seed {options.seed}.{so_far.pieces}: {problem}", flush=True)
-            return 1
-        found = count(one.lines())
-    total = so_far.after(number, found)
-    total.keep()
-    print(f"{number} steps, {total.slots} slots, 0 lost, 0 doubled: {dict(total.outcomes)}")
-    if number < options.steps:
-        print(f"{options.steps - number} steps are left: run the command again for them")
+        while total.steps < options.steps and time.monotonic() - began < options.minutes * 60:
+            try:
+                done = one.take()
+            except AssertionError as problem:
+                print(f"step {total.steps + 1} of seed {options.seed}.{so_far.pieces}: {problem}", flush=True)
+                return 1
+            total = so_far.after(one.kinds, one.found, time.monotonic() - began)
+            total.keep()
+            print(f"{total.steps}. {done}", flush=True)
+    print(total.table())
+    print(
+        f"{total.steps} steps in {total.seconds / 60:.0f} min, {total.slots} slots, 0 lost, 0 doubled: {dict(total.outcomes)}"
+    )
+    if total.steps < options.steps:
+        print(f"{options.steps - total.steps} steps are left: run the command again for them")
     return 0
 
 
