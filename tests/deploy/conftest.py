@@ -1,6 +1,7 @@
 """Fixtures of the tests that deploy to a stand-in server."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import docker
 import pytest
@@ -16,3 +17,11 @@ def deployed(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFacto
     with running_machine(engine) as machine, site(engine, machine, folder, ["fives", "daily"]) as one:
         one.must("deploy")
         yield one
+
+
+@pytest.fixture
+def began(deployed: Site) -> None:
+    """From here on slots count: each test of interruptions is judged by its own."""
+    (deployed.kit.folder / "began").write_text(
+        datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
