@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
@@ -188,33 +188,35 @@ class Walk:
         return sorted(found, key=lambda line: str(line["timestamp"]))
 
     def _must_be_well(self, done: str) -> Count:
-        wait_until(self._is_over, f"the transaction to end after: {done}", 240)
-        wait_until(self._everything_runs, f"a release to run by itself after: {done}", 90)
+        wait_until(self._is_over, f"the transaction to end after: {done}", 240, every=1)
+        wait_until(self._everything_runs, f"a release to run by itself after: {done}", 90, every=1)
         self._follow_the_name()
-        before = self._newest()
-        wait_until(lambda: self._newest() > before, f"a slot to succeed after: {done}", 60)
-        found = count(self.lines())
+        before = newest(self.lines())
+        lines = wait_until(
+            lambda: found if newest(found := self.lines()) > before else None,
+            f"a slot to succeed after: {done}",
+            60,
+            every=1,
+        )
+        found = count(lines)
         if found.lost or found.doubled:
             msg = f"after: {done}\nlost: {found.lost}\ndoubled: {found.doubled}\n{self.site.log()}"
             raise Wrong(msg)
         return found
 
     def _is_over(self) -> bool:
-        return self.machine.shell(f"flock --nonblock {self.site.root}/lock echo free || true").strip() == "free"
+        # One command that waits: each question to a container costs the machine more than a second of waiting does.
+        return self.machine.shell(f"flock --wait 30 {self.site.root}/lock echo free || true").strip() == "free"
 
     def _everything_runs(self) -> bool:
         found = set(self.site.containers())
         return {"daily", "supervisor"} <= found and len(found & set(NAMES)) == 1
 
-    def _newest(self) -> str:
-        return max(
-            (
-                str(line["slot"])
-                for line in self.lines()
-                if line["event"] == "run_end" and line["outcome"] == "succeeded"
-            ),
-            default="",
-        )
+
+def newest(lines: Sequence[Mapping[str, object]]) -> str:
+    """Return the newest slot that has succeeded."""
+    succeeded = (line for line in lines if line["event"] == "run_end" and line["outcome"] == "succeeded")
+    return max((str(line["slot"]) for line in succeeded), default="")
 
 
 def rename_here(root: Path, old: str, new: str) -> None:

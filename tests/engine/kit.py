@@ -80,13 +80,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(get: Callable[[], T | None], what: str, seconds: float = 60, container: Container | None = None) -> T:
+def wait_until(
+    get: Callable[[], T | None],
+    what: str,
+    seconds: float = 60,
+    container: Container | None = None,
+    every: float = 0.1,
+) -> T:
     """Return the first true answer of `get`; after `seconds` fail with the container's logs."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if answer := get():
             return answer
-        time.sleep(0.1)
+        time.sleep(every)
     logs = container.logs(tail=40).decode(errors="replace") if container else ""
     msg = f"waited {seconds:g} s for {what}\n{logs}"
     raise AssertionError(msg)
