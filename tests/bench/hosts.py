@@ -25,6 +25,7 @@ from openbell.postgres.lease import RENEW
 from openbell.postgres.ledger import PostgresLedger
 from openbell.postgres.ownership import Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
+from tests.bench import hosts_supervisor
 from tests.bench.figures import Table, percentile
 from tests.hosts.cluster import descendants
 from tests.serverless.postgres import Server, running_server
@@ -42,12 +43,14 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the two smaller sizes only")
     options = parser.parse_args()
     rows = []
-    for size in SIZES[:2] if options.quick else SIZES:
+    sizes = SIZES[:2] if options.quick else SIZES
+    for size in sizes:
         print(f"measuring {size} bots in {LOOPS} loops", file=sys.stderr, flush=True)
         with running_server(durable=True) as server:
             rows.append(tuple(measured(server, size)))
     title = f"Bots of {LOOPS} loops on one PostgreSQL: all claim a slot at once, and before that all are idle"
     print(Table(title, HEADINGS, tuple(rows), (f"load average {os.getloadavg()[0]:.1f} at the end",)))
+    print(hosts_supervisor.measured(sizes))
     return 0
 
 

@@ -1,5 +1,6 @@
 """A fleet for the supervisor to watch: manifests, journals of days that went well, and beats, as strategy loops write them."""
 
+import heapq
 import json
 import os
 import threading
@@ -25,7 +26,7 @@ BOOT = "5eed0001"
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class WatchedBot:
     """One bot: due every quarter of an hour, some seconds after it."""
 
@@ -42,14 +43,16 @@ class WatchedBot:
             slot += EVERY
 
 
-def bots(crowd: timedelta | None = None, size: int = 0, count: int = BOTS) -> list[WatchedBot]:
+def bots(
+    crowd: timedelta | None = None, size: int = 0, count: int = BOTS, strategies: int = STRATEGIES
+) -> list[WatchedBot]:
     """Return bots whose slots are spread over the quarter of an hour; the last `size` of them share the offset `crowd`."""
     found = []
     for number in range(count):
         offset = number % GROUPS * STEP
         if crowd is not None and number >= count - size:
             offset = crowd
-        found.append(WatchedBot(f"fleet_{number % STRATEGIES:02}", f"bot-{number:04}", offset))
+        found.append(WatchedBot(f"fleet_{number % strategies:02}", f"bot-{number:04}", offset))
     return found
 
 
@@ -211,9 +214,9 @@ class Live:
     def __init__(self, journals: Journals, since: datetime, *, runs: bool = True) -> None:
         """Run what is due after `since`; without `runs` nothing ever is."""
         self.journals = journals
-        self._fleet = journals.fleet if runs else ()
+        self._due = [(next(bot.slots(since, since + EVERY)), bot) for bot in journals.fleet if runs]
+        heapq.heapify(self._due)
         self.missing: set[tuple[str, datetime]] = set()
-        self._until = since
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._turn, daemon=True)
         self._late: list[tuple[datetime, WatchedBot, datetime]] = []
@@ -236,11 +239,11 @@ class Live:
         beaten = 0.0
         while not self._stop.wait(0.05):
             now = datetime.now(UTC)
-            for bot in self._fleet:
-                for slot in bot.slots(self._until, now):
-                    if (bot.id, slot) not in self.missing:
-                        self.journals.run(bot, slot, now)
-            self._until = now
+            while self._due and self._due[0][0] <= now:
+                slot, bot = self._due[0]
+                heapq.heapreplace(self._due, (slot + EVERY, bot))
+                if (bot.id, slot) not in self.missing:
+                    self.journals.run(bot, slot, now)
             for entry in [entry for entry in self._late if entry[0] <= now]:
                 self._late.remove(entry)
                 self.journals.run(entry[1], entry[2], now)
