@@ -144,7 +144,10 @@ def _figures(live: Live, fleet: Sequence[WatchedBot], process: int, receiver: Re
     wait_until((missed[-1][0] + GRACE).timestamp() + 8, f"missing {MISSES} slots")
     cpu = (_cpu(process) - before) * 3600 / (time.monotonic() - began)
     own = processes.of_process(process).pss
-    sends = sum(processes.of_process(one).pss for one in processes.tree(process)) - own
+    sends = 0
+    for one in list(processes.tree(process))[1:]:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has sent what there was, and ended
+            sends += processes.of_process(one).pss
     deadlines = [((slot + GRACE).timestamp(), bot.id) for slot, bot in missed]
     late = [at - due for due, bot in deadlines if (at := receiver.first("ours", [bot], due)) is not None]
     told = (

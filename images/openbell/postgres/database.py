@@ -7,6 +7,7 @@ of it works through a pooler, which gives every transaction another session.
 """
 
 import os
+import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,9 +23,12 @@ WAKING_PATIENCE = 25.0
 FROZEN_AFTER = (
     5  # seconds between two statements of a transaction after which the server ends it: its process is frozen or gone
 )
+_END_IF_FROZEN = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_AFTER}s'"
 LOCK_PATIENCE = 20.0  # seconds for a lock
 LOCK_LIMIT = 15  # seconds after which a lock is free again if its holder has died
 LOCK_PAUSE = 0.05  # seconds between two tries
+MAKE_PAUSE = 0.2  # seconds between two tries to make tables
+_MADE = re.compile(r"CREATE (?:TABLE|INDEX) (?:IF NOT EXISTS )?(\w+)")
 # A row, not an advisory lock: that would keep one connection of a pool for as long as it is held, while its holder waits for
 # another. Each statement here is short.
 _LOCK = (
@@ -134,12 +138,39 @@ class Database:
             self._ask(b"; ".join(filled))
 
     def make(self, tables: str) -> None:
-        """Make tables where they are missing, also while another process makes them."""
-        made = f"CREATE SCHEMA IF NOT EXISTS {self._schema}; SET LOCAL search_path TO {self._schema}; {tables}"
-        # One key for all: the first runs of two strategies make the schema that they share.
-        self._run(
-            f"BEGIN; SET LOCAL client_min_messages = warning; SELECT pg_advisory_xact_lock(0); {made.strip().rstrip(';')}; COMMIT"
+        """Make tables and indexes where they are missing, also while other processes make some; PostgresError if it takes too long."""
+        until = time.monotonic() + LOCK_PATIENCE
+        while not (self._has(tables) or self._try_to_make(tables)):
+            if time.monotonic() > until:
+                msg = f"PostgreSQL: other processes were making tables for {LOCK_PATIENCE:g} s"
+                raise PostgresError(msg)
+            time.sleep(MAKE_PAUSE)
+
+    def _has(self, tables: str) -> bool:
+        """Tell whether all of it is there: a hundred loops that start at once need not ask for locks to find that out."""
+        names = _MADE.findall(tables)
+        there = (
+            "SELECT count(*) FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace(?) "
+            "AND relname = ANY (string_to_array(?, ' '))"
         )
+        ((count,),) = self.execute(there, (self._schema, " ".join(names)))
+        return count == len(names)
+
+    def _try_to_make(self, tables: str) -> bool:
+        """Make what is missing, unless another process makes tables.
+
+        It is not waited for here: a process that has lost its patience would leave its session in the lock's queue. One at a
+        time: two that make the schema of all strategies would meet, and a server does not get quicker by making more at once.
+        """
+        ((is_alone,),) = self._run(
+            f"BEGIN; SET LOCAL client_min_messages = warning; {_END_IF_FROZEN}; SELECT pg_try_advisory_xact_lock(0)"
+        )
+        if not is_alone:
+            self._run("ROLLBACK")
+            return False
+        made = f"CREATE SCHEMA IF NOT EXISTS {self._schema}; SET LOCAL search_path TO {self._schema}; {tables}"
+        self._run(f"{made.strip().rstrip(';')}; COMMIT")
+        return True
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -152,7 +183,7 @@ class Database:
             raise PostgresError(msg)
         begin = (
             f"BEGIN; SET LOCAL search_path TO {self._schema}; "
-            f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_AFTER}s'; SELECT pg_advisory_xact_lock({self._key})"
+            f"{_END_IF_FROZEN}; SELECT pg_advisory_xact_lock({self._key})"
         )
         rows = self._run(f"{begin}; {self._guard.condition}" if self._guard else begin)
         line = self._line()

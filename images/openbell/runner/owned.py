@@ -21,8 +21,9 @@ from openbell.postgres.control import RecentControl
 from openbell.postgres.database import Database, Guard, OwnershipLostError, wait_no_longer_than
 from openbell.postgres.journal_copy import EVERY, JournalCopy, put
 from openbell.postgres.lease import ASK, END_BEFORE, IN_FLIGHT, PATIENCE, RETRY, Lease
+from openbell.postgres.ledger import schema_of
 from openbell.postgres.ownership import Ownership, keep_guard, steady_seconds
-from openbell.postgres.tables import SHARED, SHARED_SCHEMA
+from openbell.postgres.tables import LEASES, LEDGER, PAPER, SHARED, SHARED_SCHEMA
 from openbell.runner.clock import SystemClock
 from openbell.runner.loop import Loop
 from openbell.runner.loop_control import LoopControl
@@ -40,8 +41,12 @@ SAY_EVERY = 30.0  # seconds between two lines about the same trouble
 class Owner:
     """The ownership of one strategy as its loop has it."""
 
-    def __init__(self, places: Paths, journal: Journal, boot_id: str) -> None:
+    def __init__(self, places: Paths, journal: Journal, boot_id: str, broker: str) -> None:
         self._places = places
+        schema = schema_of(places.strategy)
+        self._tables = {SHARED_SCHEMA: SHARED, schema: LEDGER + LEASES} | (
+            {f"{schema}_paper": PAPER} if broker == "paper" else {}
+        )
         self._folder = journal.folder
         self._boot_id = boot_id
         wait_no_longer_than(PATIENCE, RETRY)
@@ -57,7 +62,7 @@ class Owner:
         self._lease: Lease | None = None
         self._copy_at = 0.0
         self._told_at = float("-inf")
-        self._has_tables = self._has_data = False
+        self._has_data = False
         self._why = self._said = ""
         self.clock = SystemClock()
         self.longest_wait = EVERY  # seconds between two turns of a loop that has to renew
@@ -166,10 +171,11 @@ class Owner:
             self._wait_at = steady_seconds() + homes.SAY_EVERY
 
     def _acquire(self) -> bool:
+        # Before it is owned: an ownership would be over while a hundred loops that start at once make their tables in turn.
+        for schema in tuple(self._tables):
+            Database(self._places.database, schema).make(self._tables[schema])
+            del self._tables[schema]
         asked_at = steady_seconds()
-        if not self._has_tables:
-            self._database.make(SHARED)
-            self._has_tables = True
         acquired = self._ownership.acquire()
         if acquired is None:
             return False
@@ -254,14 +260,14 @@ class _DatabaseErrors:
 
 
 def serve_while_owned(
-    places: Paths, journal: Journal, boot_id: str, printed: Pipe, serve: Callable[[Owner], bool]
+    places: Paths, journal: Journal, boot_id: str, broker: str, printed: Pipe, serve: Callable[[Owner], bool]
 ) -> None:
     """Run the strategy whenever this process owns it, until SIGTERM.
 
     serve: runs its loop; False if that ended because the strategy is not owned any more.
     """
     stop: list[int] = []
-    owner = Owner(places, journal, boot_id)
+    owner = Owner(places, journal, boot_id, broker)
     while True:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: stop.append(number))  # the serving loop has its own
@@ -270,6 +276,10 @@ def serve_while_owned(
         try:
             if serve(owner):
                 return
+        except (PostgresError, OSError) as error:  # while the loop began; the journal has them as OSError
+            if not isinstance(error.__cause__ or error, PostgresError):
+                raise
+            owner.tell(error, "the strategy could not begin")
         finally:
             owner.lose()
         say(f"{places.strategy}: not owned any more: its runs have ended, and it stands by")

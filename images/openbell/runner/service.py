@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
                 from openbell.runner.owned import serve_while_owned  # noqa: PLC0415 - its driver takes 7 MB
 
                 serve = partial(_serve, manifest, launcher, places, journal, boot_id, printed)
-                serve_while_owned(places, journal, boot_id, printed, serve)
+                serve_while_owned(places, journal, boot_id, manifest.broker, printed, serve)
             else:
                 _serve(manifest, launcher, places, journal, boot_id, printed)
             return 0
@@ -128,32 +128,32 @@ def _serve(
     ledger = open_ledger(places, prepare=True)
     control = owner.control() if owner else LoopControl(places.control, manifest.name, journal.folder, boot_id)
     clock = owner.clock if owner else SystemClock()
-    control.wake_on_change()  # the clock handles the signal
-    follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
-    armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
-    flattening = Flattening(partial(start_flattening, manifest, places, journal))
-    services = LoopServices(clock, ledger, journal, control, launcher, follower, armed, flattening)
-    loop = Loop(manifest, services, boot_id)
-    stop: list[str] = []
-
-    def drain(number: int, _: object) -> None:
-        stop.append(signal.Signals(number).name)
-        loop.draining = True
-
-    signal.signal(signal.SIGTERM, drain)
-    signal.signal(signal.SIGINT, drain)
-    previous_stop = ledger.fact("previous stop") or "clean"
-    tell_start(journal, manifest, places, previous_stop)
-    ledger.remember("previous stop", "unclean")
-    _warn_of_threads(manifest, journal)
-    lost = owner is not None and owner.has_lost_commits
-    unfinished = recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean", lost_commits=lost)
-    loop.begin(unfinished, lost_commits=lost)
-    reconciliation = StartReconciliation(manifest, places, journal)
-    # What is there now stays shared with the runs' processes instead of being copied at their first collection.
-    gc.collect()
-    gc.freeze()
     with closing(control), closing(ledger):
+        control.wake_on_change()  # the clock handles the signal
+        follower = OrderFollower(ledger, partial(start_following, manifest, places, journal))
+        armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
+        flattening = Flattening(partial(start_flattening, manifest, places, journal))
+        services = LoopServices(clock, ledger, journal, control, launcher, follower, armed, flattening)
+        loop = Loop(manifest, services, boot_id)
+        stop: list[str] = []
+
+        def drain(number: int, _: object) -> None:
+            stop.append(signal.Signals(number).name)
+            loop.draining = True
+
+        signal.signal(signal.SIGTERM, drain)
+        signal.signal(signal.SIGINT, drain)
+        previous_stop = ledger.fact("previous stop") or "clean"
+        tell_start(journal, manifest, places, previous_stop)
+        ledger.remember("previous stop", "unclean")
+        _warn_of_threads(manifest, journal)
+        lost = owner is not None and owner.has_lost_commits
+        unfinished = recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean", lost_commits=lost)
+        loop.begin(unfinished, lost_commits=lost)
+        reconciliation = StartReconciliation(manifest, places, journal)
+        # What is there now stays shared with the runs' processes instead of being copied at their first collection.
+        gc.collect()
+        gc.freeze()
         if not _run(loop, owner, clock, printed, reconciliation, lambda now: tidy(ledger, journal, now)):
             loop.abandon()
             return bool(stop)
@@ -164,7 +164,7 @@ def _serve(
             say(f"{manifest.name}: stopped, but could not write that it did: {error}")
         if owner is not None:
             owner.end()
-    return bool(stop)
+        return bool(stop)
 
 
 def _run(

@@ -45,17 +45,20 @@ class PostgresPaperBroker(PaperBroker):
         """Yield the connection for one call, with the account made if need be; what is not committed is undone."""
         try:
             if not self._is_there:
-                self._database.make(PAPER + _begin())
+                self._begin()
                 self._is_there = True
             yield cast("sqlite3.Connection", self._database)
         except sqlite3.Error as error:
             msg = f"the paper account cannot be used: {error}"
             raise BrokerError(msg) from error
 
+    def _begin(self) -> None:
+        """Make the account where there is none, and put its money into it, once."""
+        self._database.make(PAPER)
+        if not self._database.execute("SELECT 1 FROM account"):
+            with self._database.transaction():
+                values = str(STARTING_CASH), CURRENCY
+                self._database.execute("INSERT INTO account SELECT ?, ? WHERE NOT EXISTS (SELECT FROM account)", values)
+
     def _transaction(self, _: sqlite3.Connection) -> AbstractContextManager[None]:
         return self._database.transaction()
-
-
-def _begin() -> str:
-    """Return the statement that puts the money of a new account into it, once: no other process makes tables meanwhile."""
-    return f"INSERT INTO account SELECT '{STARTING_CASH}', '{CURRENCY}' WHERE NOT EXISTS (SELECT cash FROM account)"  # noqa: S608
