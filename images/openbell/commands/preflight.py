@@ -107,8 +107,15 @@ def _rehearse(manifest: Manifest, places: Paths, *, runs: bool) -> Iterator[str]
     """Import the strategy and, if `runs`, call it once for every bot, each time in a child that may take only so long."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        copy = replace(places, state=folder / "state", journal=folder / "journal", control=folder / "control")
-        _copy_state(places.state, copy.state)
+        # In files also where the strategy's own are in a database, which runs of another host write to meanwhile.
+        copy = replace(
+            places, state=folder / "state", journal=folder / "journal", control=folder / "control", database=""
+        )
+        try:
+            _copy_state(places, copy.state)
+        except sqlite3.Error as error:
+            yield f"{manifest.name}: {error}"
+            return
         journal = Journal(copy.journal, manifest.name, "preflight", echo=False)
         # With every broker, no order of a rehearsal leaves this process.
         on_paper = replace(manifest, broker="paper")
@@ -156,10 +163,17 @@ def _run(bot: Bot, launcher: ForkLauncher, limit: float, what: str, beside: floa
     return Failure(f"{what} did not end within {limit:g} s") if late else ending.failure
 
 
-def _copy_state(state: Path, copy: Path) -> None:
-    """Copy what a run may read; a state that cannot be read is left out: a rehearsal is no reason to stop anything."""
+def _copy_state(places: Paths, copy: Path) -> None:
+    """Copy what a run may read; a file that cannot be read is left out: a rehearsal is no reason to stop anything."""
     copy.mkdir(parents=True)
-    for file in state.glob("*.sqlite"):
+    if places.database:
+        from openbell.moving import rows  # noqa: PLC0415 - its driver is where the database is used
+
+        for part in rows.parts_of(places.database, places.strategy, copy):
+            rows.fill_file(part)
+            rows.put_in_place(part, datetime.now(UTC))
+            part.database.close()  # no child may share its connection
+    for file in [one for one in places.state.glob("*.sqlite") if not (copy / one.name).exists()]:
         try:
             with (
                 closing(sqlite3.connect(file, timeout=5)) as theirs,

@@ -27,7 +27,7 @@ _END_IF_FROZEN = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_AFTE
 LOCK_PATIENCE = 20.0  # seconds for a lock
 LOCK_LIMIT = 15  # seconds after which a lock is free again if its holder has died
 LOCK_PAUSE = 0.05  # seconds between two tries
-MAKE_PAUSE = 0.2  # seconds between two tries to make tables
+MAKE_PAUSE = 0.5  # seconds between two tries to make tables
 _MADE = re.compile(r"CREATE (?:TABLE|INDEX) (?:IF NOT EXISTS )?(\w+)")
 # A row, not an advisory lock: that would keep one connection of a pool for as long as it is held, while its holder waits for
 # another. Each statement here is short.
@@ -139,10 +139,11 @@ class Database:
 
     def make(self, tables: str) -> None:
         """Make tables and indexes where they are missing, also while other processes make some; PostgresError if it takes too long."""
-        until = time.monotonic() + LOCK_PATIENCE
+        patience = _WaitPolicy.patience or LOCK_PATIENCE
+        until = time.monotonic() + patience
         while not (self._has(tables) or self._try_to_make(tables)):
             if time.monotonic() > until:
-                msg = f"PostgreSQL: other processes were making tables for {LOCK_PATIENCE:g} s"
+                msg = f"PostgreSQL: other processes were making their tables for {patience:g} s"
                 raise PostgresError(msg)
             time.sleep(MAKE_PAUSE)
 

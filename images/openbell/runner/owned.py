@@ -173,6 +173,7 @@ class Owner:
     def _acquire(self) -> bool:
         # Before it is owned: an ownership would be over while a hundred loops that start at once make their tables in turn.
         for schema in tuple(self._tables):
+            arm_watchdog()
             Database(self._places.database, schema).make(self._tables[schema])
             del self._tables[schema]
         asked_at = steady_seconds()
