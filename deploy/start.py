@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
 from deploy.check import must_pass
 from deploy.cli import operate
-from deploy.docker import build_output, compose, engine, generated, profiles
+from deploy.docker import build_output, compose, engine, generated, profiles, services
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.local import background
@@ -141,7 +141,8 @@ def build(log: Log) -> None:
     """Build the images; CommandError if one cannot be built."""
     log.info("building the images")
     generated.stage(strategies_folder())
-    if code := build_output.build(compose.build(), log):
+    configuration = json.loads(processes.output(compose.configuration()))
+    if code := build_output.build(compose.build(services.builders(configuration)), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
 

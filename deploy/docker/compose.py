@@ -73,9 +73,9 @@ class Logs:
         )
 
 
-def build() -> Command:
-    """Build every image of which a source has changed."""
-    return (*COMPOSE, "build")
+def build(services: Iterable[str]) -> Command:
+    """Build the images of these services of which a source has changed."""
+    return (*COMPOSE, "build", *services)
 
 
 def inspect_image(reference: str) -> Command:

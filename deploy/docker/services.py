@@ -38,6 +38,18 @@ def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def builders(configuration: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services whose builds make every image once.
+
+    Left to itself Compose builds a service after those that it depends on, and an image again for each service that has it.
+    """
+    found: dict[str, str] = {}
+    for name, one in sorted(configuration["services"].items(), key=lambda item: ends_by_itself(item[1].get("labels"))):
+        if "build" in one:
+            found.setdefault(one.get("image", name), name)
+    return tuple(sorted(found.values()))
+
+
 def read(file: Path) -> Mapping[str, Any]:
     """Return the services of a Compose file by name; CommandError if it is no YAML.
 

@@ -43,7 +43,7 @@ def images(configuration: Tree, log: Log) -> None:
     """Build the images, and fetch those that are not built here; CommandError if one cannot be had."""
     log.info("building the images")
     generated.stage(strategies_folder())
-    if code := build_output.build(compose.build(), log):
+    if code := build_output.build(compose.build(services.builders(configuration)), log):
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
     for reference in {str(one["image"]) for one in configuration["services"].values() if "build" not in one}:

@@ -9,7 +9,7 @@ from deploy.docker.compose import Command, Logs, ServiceCommand
 @pytest.mark.parametrize(
     "command,expected",
     [
-        (compose.build(), "docker compose build"),
+        (compose.build(("pulse", "supervisor")), "docker compose build pulse supervisor"),
         (compose.up(), "docker compose up --detach --remove-orphans"),
         (compose.down(), "docker compose --profile * down --remove-orphans"),
         (compose.logs(None, follow=True), "docker compose logs --tail 200 --follow"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.docker.services import hosted, names, strategies, without_folder
+from deploy.docker.services import builders, hosted, names, strategies, without_folder
 from deploy.errors import CommandError
 from openbell.manifest import load_all
 
@@ -49,6 +49,18 @@ def test_a_strategy_in_two_services_is_refused() -> None:
     services = {"a": {"labels": None}, "t": {"labels": {"openbell.strategies": "a b"}}}
     with pytest.raises(CommandError, match=r"^compose: a would run in a and in t: ask for the profile of one of them$"):
         hosted({"services": services})
+
+
+def test_an_image_is_built_once() -> None:
+    """Of services with one image, one that runs on builds it; what is pulled is not built."""
+    services: dict[str, dict[str, object]] = {
+        "volumes": {"image": "kit/supervisor", "build": {}, "labels": {"openbell.once": "true"}},
+        "supervisor": {"image": "kit/supervisor", "build": {}},
+        "pulse": {"image": "kit/pulse", "build": {}},
+        "own": {"build": {}},
+        "prometheus": {"image": "prometheus"},
+    }
+    assert builders({"services": services}) == ("own", "pulse", "supervisor")
 
 
 def test_only_services_count(tmp_path: Path) -> None:
