@@ -287,7 +287,7 @@ kubernetes: ## Write what Compose would run as objects of Kubernetes into kubern
 .PHONY: test
 test: ## Install what is missing and run the whole test suite
 	@scripts/machine-ready dev
-	@$(MAKE) lint
+	@scripts/run-tests --compile & $(MAKE) lint && wait
 	@scripts/run-tests $(tests)
 
 .PHONY: test-deploy

@@ -5,19 +5,10 @@ from collections.abc import Iterator
 import docker
 import pytest
 
+from tests import schedule
 from tests.installed import Installed
 
 WITH_ENGINE = ("tests/engine/", "tests/deploy/")
-# A worker takes one file at a time: files of minutes come first, so that only short ones are left when others have ended.
-LONG_FIRST = (
-    "tests/deploy/",
-    "tests/engine/",
-    "/simulation/",
-    "tests/serverless/",
-    "tests/browser/",
-    "tests/process/",
-    "tests/make/",
-)
 FIRST_USE = 900  # seconds for a test: the first that needs an image waits until it is built
 LEFT_OUT = pytest.StashKey[int]()
 CAME = "openbell_left_out"  # what a worker of pytest-xdist says of it to the process that sums up
@@ -30,9 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedule.SideBySide | None:
+    """Run what waits beside what computes, where files are distributed among workers."""
+    return schedule.SideBySide(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put long files first; mark the tests that need an engine, and leave them out where there is none."""
-    items.sort(key=_length)
+    items.sort(key=lambda item: schedule.place(item.path.as_posix()))
     for item in items:
         if any(folder in item.path.as_posix() for folder in WITH_ENGINE):
             item.add_marker(pytest.mark.engine)
@@ -46,12 +43,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[LEFT_OUT] = len(left_out)
     if hasattr(config, "workeroutput"):
         config.workeroutput[CAME] = len(left_out)
-
-
-def _length(item: pytest.Item) -> int:
-    """Return the place of a test's folder among those that take long; the others come after them."""
-    path = item.path.as_posix()
-    return next((place for place, folder in enumerate(LONG_FIRST) if folder in path), len(LONG_FIRST))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -109,6 +109,9 @@ def running(venue: Callable[[Callable[[], datetime]], Venue]) -> Iterator[Stub]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # the body is a packet after the headers, and would wait 40 ms for an acknowledgement
+    )
     server_stub: Stub
 
     def log_message(self, *_: object) -> None:
