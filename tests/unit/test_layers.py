@@ -1,11 +1,10 @@
 """The import rule of the house: manifest ← slots ← {runner, supervisor}; journal ← {runner, supervisor}; these two apart."""
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+
+from tests.unit.house_imports import Import, circles, imports, modules, reached, rooms, without_reexports
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = frozenset({"*"})
@@ -70,53 +69,6 @@ FORMER = ("brokers", "context", "desk", "market", "stream")
 MAY_IMPORT_TOP = {("commands", "runner"), ("commands", "supervisor"), ("__main__", "commands")}
 
 
-class Import(NamedTuple):
-    """One room's import of another, and where it stands."""
-
-    room: str
-    imported: str
-    where: str
-
-
-def imports(root: Path) -> list[Import]:
-    """Return all imports of openbell's and deploy's rooms by each other, at any place in a module."""
-    trees = ((root / "images", "openbell"), (root, "deploy"))
-    sources = [(path, base) for base, tree in trees for path in sorted((base / tree).rglob("*.py"))]
-    found = []
-    for path, base in sources:
-        name = path.relative_to(base).with_suffix("").parts
-        is_package = name[-1] == "__init__"
-        module = name[:-1] if is_package else name
-        package = module if is_package else module[:-1]
-        for line, imported in _imported(ast.parse(path.read_text(encoding="utf-8")), package):
-            room, other = _room(module), _room(imported)
-            if other is not None and room is not None and room != other:
-                found.append(Import(room, other, f"{path.relative_to(root)}:{line}"))
-    return found
-
-
-def _imported(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import():
-                yield from ((node.lineno, tuple(alias.name.split("."))) for alias in node.names)
-            case ast.ImportFrom():
-                above = package[: len(package) - node.level + 1] if node.level else ()
-                base = (*above, *(node.module.split(".") if node.module else ()))
-                yield from ((node.lineno, (*base, alias.name)) for alias in node.names)
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(text)), *_]):
-                if name in {"import_module", "__import__"}:
-                    yield node.lineno, tuple(text.split("."))
-            case _:
-                pass
-
-
-def _room(module: tuple[str, ...]) -> str | None:
-    if module[0] == "deploy":
-        return "deploy"
-    return module[1] if module[0] == "openbell" and len(module) > 1 else None
-
-
 def violations(found: list[Import]) -> list[str]:
     """Return one line for each import that breaks the rule."""
     direct: dict[str, set[str]] = {}
@@ -124,64 +76,14 @@ def violations(found: list[Import]) -> list[str]:
         direct.setdefault(one.room, set()).add(one.imported)
     lines = []
     for one in found:
-        reached = _reached(one.imported, direct)
+        known = reached([one.imported], direct)
         allowed = ALLOWED.get(one.room, EVERYTHING) | LANGUAGE
         if one.imported in TOP and (one.room, one.imported) not in MAY_IMPORT_TOP:
             lines.append(f"{one.where}: {one.room} may not import {one.imported}")
-        elif not allowed >= EVERYTHING and not reached <= allowed:
-            over = ", ".join(sorted(reached - allowed))
+        elif not allowed >= EVERYTHING and not known <= allowed:
+            over = ", ".join(sorted(known - allowed))
             lines.append(f"{one.where}: {one.room} may not import {one.imported}, which brings {over}")
     return lines
-
-
-def _reached(room: str, direct: dict[str, set[str]]) -> set[str]:
-    reached, waiting = set[str](), [room]
-    while waiting:
-        one = waiting.pop()
-        if one not in reached:
-            reached.add(one)
-            waiting += direct.get(one, set())
-    return reached
-
-
-def circles(found: dict[str, set[str]]) -> list[list[str]]:
-    """Return each set of modules, sorted, that import each other in a circle."""
-    reach = {module: _reached_modules(module, found) for module in found}
-    together = {frozenset(other for other in reach[module] if module in reach.get(other, ())) for module in found}
-    return sorted(sorted(circle) for circle in together if circle)
-
-
-def _reached_modules(module: str, found: dict[str, set[str]]) -> set[str]:
-    reached, waiting = set[str](), [*found[module]]
-    while waiting:
-        one = waiting.pop()
-        if one not in reached:
-            reached.add(one)
-            waiting += found.get(one, set())
-    return reached
-
-
-def modules(root: Path) -> dict[str, set[str]]:
-    """Return, by module of openbell and deploy, the modules of the two that it imports, at any place in it.
-
-    A package that only re-exports names is left out by `without_reexports`.
-    """
-    files: dict[str, tuple[Path, tuple[str, ...]]] = {}
-    for base, tree in ((root / "images", "openbell"), (root, "deploy")):
-        for path in sorted((base / tree).rglob("*.py")):
-            parts = path.relative_to(base).with_suffix("").parts
-            package = parts[:-1]
-            files[".".join(package if parts[-1] == "__init__" else parts)] = (path, package)
-    found: dict[str, set[str]] = {}
-    for name, (path, package) in files.items():
-        imported_here = set[str]()
-        for _, imported in _imported(ast.parse(path.read_text(encoding="utf-8")), package):
-            # The longest name that is a module: what follows it is a name inside.
-            known = (".".join(imported[:length]) for length in range(len(imported), 0, -1))
-            if (module := next((one for one in known if one in files), None)) and module != name:
-                imported_here.add(module)
-        found[name] = imported_here
-    return found
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
@@ -190,26 +92,6 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
     assert len(found) > 200
     assert circles(without_reexports(found)) == []
-
-
-def without_reexports(found: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return the modules without the packages that import nothing but their own modules, to re-export them."""
-    faces = {name for name, known in found.items() if known and all(one.startswith(f"{name}.") for one in known)}
-    return {name: known - faces for name, known in found.items() if name not in faces}
-
-
-def rooms(found: dict[str, set[str]], package: str) -> dict[str, set[str]]:
-    """Return the direct children of a package, each with the children that it imports. A child is a module or a folder."""
-    depth = package.count(".") + 2 if package else 1
-    inside: dict[str, set[str]] = {}
-    for module, known in found.items():
-        if module.startswith(f"{package}." if package else ""):
-            room = ".".join(module.split(".")[:depth])
-            others = {
-                ".".join(one.split(".")[:depth]) for one in known if one.startswith(f"{package}." if package else "")
-            }
-            inside.setdefault(room, set()).update(others - {room})
-    return inside
 
 
 def test_no_rooms_import_each_other_in_a_circle() -> None:
