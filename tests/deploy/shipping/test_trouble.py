@@ -95,14 +95,16 @@ def test_a_connection_that_is_cut_leaves_the_server_as_it_was(
     """At whatever point; the command says so in a line, and the next one succeeds."""
     reference = blocks.build("app", ("large", LAYER))
     host = Host(server.host, server.ssh_config)
+    said = ""
     with monkeypatch.context() as patch:
         patch.setattr(delivery, "write", interrupted(part, server.cut_connections))
-        with (
-            pytest.raises(CommandError, match=r"vps: the connection was lost") as problem,
-            Connection(host) as connection,
-        ):
-            ship(connection, [reference], log)
-        assert "\n" not in str(problem.value)
+        try:
+            with Connection(host) as connection:
+                ship(connection, [reference], log)
+        except CommandError as problem:
+            said = str(problem)
+    # When all bytes are there, the server's answer may come before the cut.
+    assert re.fullmatch(r"vps: the connection was lost.*", said) or (part == 1.0 and not said)
     has_arrived(server, host, blocks, reference, log)
 
 
