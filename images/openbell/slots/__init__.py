@@ -15,7 +15,8 @@ from functools import lru_cache
 from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.calendars.local_time import local_instant
-from openbell.manifest import Schedule
+from openbell.instants import EPOCH
+from openbell.manifest import EVERY_DAY, Schedule
 from openbell.slots.daily import daily_times
 from openbell.slots.days import ALWAYS, check_known
 from openbell.slots.intervals import grid_count, open_spans
@@ -115,6 +116,10 @@ def is_slot(schedule: Schedule, at: datetime) -> bool:
     """Tell whether a schedule is due at an instant."""
     if schedule.every is None or schedule.daily:
         return next(slots_between(schedule, at - _TICK, at), None) is not None
+    if schedule.calendar is None and schedule.days == EVERY_DAY and not schedule.blackout:
+        return (
+            not (_utc(at) - EPOCH - schedule.offset) % schedule.every
+        )  # no span to cut down: this is asked of each run
     spans = open_spans(schedule, _utc(at - _TICK), _utc(at))
     return any(not (at - origin) % schedule.every for _, _, origin in spans)
 

@@ -77,13 +77,16 @@ class LineRecorder:
             self._ledger.record_run(strategy, run)
 
     def _record(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> bool:
-        self._record_time(strategy, line, now, replayed=replayed)
-        self._record_order(strategy, line)
+        at = parse.at(line)
+        if at is not None:
+            self._record_time(strategy, line, at, now, replayed=replayed)
         event = line["event"]
         if event == "run_start":
             return self._run_start(strategy, line)
         if event == "run_end":
             return self._run_end(strategy, line)
+        if event in _ORDER_EVENTS:
+            self._record_order(strategy, line)
         if event in _PARSERS and (event != "decision" or parse.order_problem(line) is None):
             return self._add(strategy, _PARSERS[str(event)](line), line)
         self._flush()  # what it is about may be the slot of a run that has begun
@@ -111,18 +114,16 @@ class LineRecorder:
         return True
 
     def _record_order(self, strategy: str, line: Event) -> None:
-        order = parse.order(line) if line["event"] in _ORDER_EVENTS else None
+        order = parse.order(line)
         if order is not None:
             self._store.orders.put(strategy, order)
             self._ledger.mark_changed(strategy, order.bot)
 
-    def _record_time(self, strategy: str, line: Event, now: datetime, *, replayed: bool) -> None:
-        at = parse.at(line)
-        if at is None:
-            return
+    def _record_time(self, strategy: str, line: Event, at: datetime, now: datetime, *, replayed: bool) -> None:
         newest = self._ledger.last_lines.get(strategy)
         if at <= now + FUTURE:
-            self._ledger.last_lines[strategy] = at if newest is None else max(newest, at)
+            if newest is None or at > newest:
+                self._ledger.last_lines[strategy] = at
             return
         # Its own timestamp is wrong, so it was written just now, or, if it is replayed, after the line before it.
         written = newest if replayed and newest is not None else now

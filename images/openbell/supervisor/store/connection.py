@@ -5,13 +5,17 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from openbell.database_version import found_version
-from openbell.instants import from_milliseconds
+from openbell.instants import from_milliseconds, milliseconds
 from openbell.supervisor.store.damage import DamagedError
 
 READER_CACHE = 256  # KiB of pages
+
+# How an instant becomes a column. Runs that are due together share their instants, so most are known.
+instant_column = lru_cache(maxsize=256)(milliseconds)
 
 # How columns of these types in the schemas become values.
 sqlite3.register_converter("INSTANT", lambda number: from_milliseconds(int(number)))

@@ -16,6 +16,10 @@ from openbell.supervisor.model.records import RunRecord, SlotRecord
 LATENESS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 60.0)  # seconds
 DURATION = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 TRIGGERS = frozenset({"loop", "manual", "backfill", "stream", "cron", "serverless"})
+# What is observed: the bounds of its buckets, and their labels.
+_BUCKETS = {
+    name: (bounds, (*map(str, bounds), "+Inf")) for name, bounds in (("lateness", LATENESS), ("duration", DURATION))
+}
 _NOT_LATE = frozenset({"manual", "backfill", "stream"})  # what has no slot to be late for
 REASONS = frozenset({"late", "overlap", "coalesced", "paused", "closed", "draining", "unknown"})
 
@@ -90,16 +94,16 @@ class Counters:
                 if outcome is not None:
                     self._runs[strategy, "runs", f"{outcome} {trigger}"] += amount
         if trigger not in _NOT_LATE and (before is None or before.lateness_ms is None):
-            self._observe(strategy, "lateness", LATENESS, run.lateness_ms)
+            self._observe(strategy, "lateness", run.lateness_ms)
         if trigger != "stream" and (before is None or before.duration_ms is None):
-            self._observe(strategy, "duration", DURATION, run.duration_ms)
+            self._observe(strategy, "duration", run.duration_ms)
 
-    def _observe(self, strategy: str, name: str, bounds: tuple[float, ...], value: float | None) -> None:
+    def _observe(self, strategy: str, name: str, value: float | None) -> None:
         if value is None:
             return
         seconds = max(0.0, value / 1000)
-        bucket = bisect_left(bounds, seconds)
-        self._runs[strategy, name, str(bounds[bucket]) if bucket < len(bounds) else "+Inf"] += 1
+        bounds, labels = _BUCKETS[name]
+        self._runs[strategy, name, labels[bisect_left(bounds, seconds)]] += 1
         self._runs[strategy, f"{name} sum", ""] += seconds
 
     def totals(self) -> dict[str, Totals]:

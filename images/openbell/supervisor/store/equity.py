@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from openbell.instants import milliseconds
 from openbell.supervisor.model.records import AccountRecord, Worth
+from openbell.supervisor.store.connection import instant_column
 
 HOUR, DAY = "hour", "day"
 LENGTHS = {HOUR: timedelta(hours=1), DAY: timedelta(days=1)}
@@ -30,7 +30,7 @@ class EquityTable:
         """Add what an account was worth at an instant."""
         if account.equity is None:
             return
-        at, value = milliseconds(account.at), account.equity
+        at, value = instant_column(account.at), account.equity
         for span, length in LENGTHS.items():
             key = (strategy, account.broker, span, begin_of(at, length))
             first_at, first, low, high, last_at, last = self._waiting.get(key, (at, value, value, value, at, value))
@@ -54,7 +54,7 @@ class EquityTable:
     def line(self, strategy: str, broker: str, span: str, since: datetime) -> list[tuple[datetime, float]]:
         """Return the equity where the hours or days from `since` on begin, and at the end of each that has any record."""
         rows = self._database.execute(
-            f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, begin_of(milliseconds(since), LENGTHS[span]))
+            f"{_READ} AND at >= ? ORDER BY at", (strategy, broker, span, begin_of(instant_column(since), LENGTHS[span]))
         )
         points: list[tuple[datetime, float]] = []
         for first_at, first, last_at, last in rows:
@@ -83,7 +83,7 @@ class EquityTable:
     def _gain(self, owner: tuple[str, str], account: AccountRecord, since: datetime) -> float | None:
         if account.equity is None or account.at < since:
             return None  # nothing is known of this day
-        begin = milliseconds(since)
+        begin = instant_column(since)
         before = self._database.execute(
             f"{_READ} AND at < ? AND last_at < ? ORDER BY at DESC LIMIT 1", (*owner, HOUR, begin, begin)
         ).fetchone()
@@ -99,7 +99,7 @@ class EquityTable:
         for span, kept in KEEP.items():
             self._database.execute(
                 "DELETE FROM equity WHERE strategy = ? AND span = ? AND at < ?",
-                (*owner, span, milliseconds(now - kept)),
+                (*owner, span, instant_column(now - kept)),
             )
 
 

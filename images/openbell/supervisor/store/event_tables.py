@@ -5,7 +5,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +14,6 @@ from typing import Generic, NamedTuple, TypeVar
 
 import orjson
 
-from openbell.instants import milliseconds
 from openbell.journal import Event
 from openbell.supervisor.model.records import (
     AccountRecord,
@@ -25,12 +24,17 @@ from openbell.supervisor.model.records import (
     ServiceEvent,
     SignalRecord,
 )
+from openbell.supervisor.store.connection import instant_column
 
 Record = TypeVar("Record", bound=NamedTuple)
+EventRecord = DecisionRecord | ErrorRecord | ServiceEvent | SignalRecord | NoteRecord | AccountRecord | Finding
 
 MOST_WAITING = 500  # rows of a table
 KEEP_EACH = 200  # records of a bot that stay; of events and accounts, of a strategy
 _JSON = frozenset({"about", "positions"})
+_QUICK_SINCE = (
+    "quick digests since"  # a mark: lines from then on are told apart by `_digest`, older ones by `_first_digest`
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",))
 FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="detail")
 TABLES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
 
-# What json.dumps(line, sort_keys=True) makes anew for each line.
+# What json.dumps(line, sort_keys=True) makes anew for each line, for `_first_digest`.
 _SORTED = c_make_encoder(
     markers=None,
     default=str,
@@ -69,7 +73,6 @@ _SORTED = c_make_encoder(
     skipkeys=False,
     allow_nan=True,
 )
-_STORED_AS_THEY_ARE = frozenset({str, int, float, bool, type(None)})
 _INSERT: dict[type, str] = {
     table.record: f"INSERT OR IGNORE INTO {table.name} (digest, strategy, {', '.join(table.columns)}) "
     f"VALUES (?, ?, {', '.join('?' * len(table.columns))})"
@@ -83,6 +86,19 @@ class Events:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._waiting: dict[type, list[tuple[object, ...]]] = {table.record: [] for table in TABLES}
+        self._quick_since = 0
+
+    def choose_digests(self) -> None:
+        """Find out which lines an older version may have stored under its own digest; done once for a file."""
+        row = self._database.execute("SELECT +at FROM marks WHERE name = ?", (_QUICK_SINCE,)).fetchone()
+        if row is None:
+            newest = [
+                self._database.execute(f"SELECT coalesce(max(at), -1) FROM {table.name}").fetchone()[0]
+                for table in TABLES
+            ]
+            row = (max(newest) + 1,)
+            self._database.execute("INSERT INTO marks VALUES (?, ?)", (_QUICK_SINCE, *row))
+        (self._quick_since,) = row
 
     def clear(self) -> None:
         """Forget what waits: its transaction is over."""
@@ -96,17 +112,21 @@ class Events:
                 self._database.executemany(_INSERT[record], rows)
                 rows.clear()
 
-    def add(self, strategy: str, record: NamedTuple, line: Event) -> None:
+    def add(self, strategy: str, record: EventRecord, line: Event) -> None:
         """Store a record that was read from `line`, if it is new."""
         rows = self._waiting[type(record)]
-        rows.append(_row(strategy, record, line))
+        rows.append(self._row(strategy, record, line))
         if len(rows) >= MOST_WAITING or not self._database.in_transaction:
             self.flush()
 
-    def add_if_new(self, strategy: str, record: NamedTuple, line: Event) -> bool:
+    def add_if_new(self, strategy: str, record: EventRecord, line: Event) -> bool:
         """Store a record as `add` does; return whether it is new."""
         self.flush()
-        return self._database.execute(_INSERT[type(record)], _row(strategy, record, line)).rowcount > 0
+        return self._database.execute(_INSERT[type(record)], self._row(strategy, record, line)).rowcount > 0
+
+    def _row(self, strategy: str, record: EventRecord, line: Event) -> tuple[object, ...]:
+        digest = _digest(line) if instant_column(record.at) >= self._quick_since else _first_digest(line)
+        return digest, strategy, *[one if (to := _COLUMN.get(type(one))) is None else to(one) for one in record]
 
     def has_any(self, table: EventTable[Record], **owner: str) -> bool:
         """Tell whether there is a record of an owner."""
@@ -127,10 +147,6 @@ class Events:
         return [table.record(*(json.loads(value) if n in at else value for n, value in enumerate(row))) for row in rows]
 
 
-def _row(strategy: str, record: NamedTuple, line: Event) -> tuple[object, ...]:
-    return _digest(line), strategy, *[one if type(one) in _STORED_AS_THEY_ARE else _column(one) for one in record]
-
-
 def prune(database: sqlite3.Connection, table: str, **owner: str) -> None:
     """Remove the records of an owner beyond the newest KEEP_EACH."""
     where = " AND ".join(f"{column} = ?" for column in owner)
@@ -142,17 +158,28 @@ def prune(database: sqlite3.Connection, table: str, **owner: str) -> None:
     )
 
 
-def _column(value: object) -> object:
-    if isinstance(value, datetime):
-        return milliseconds(value)
-    if not isinstance(value, Mapping):
-        return value
+def _as_json(value: object) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # an integer of more than 64 bits
         return json.dumps(value)
 
 
+# How values become columns; what is not here is stored as it is.
+_COLUMN: Mapping[type, Callable[..., object]] = {datetime: instant_column, dict: _as_json}
+
+
 def _digest(line: Event) -> int:
-    content = "".join(_SORTED(line, 0)).encode()
+    try:
+        return _hash(orjson.dumps(line, option=orjson.OPT_SORT_KEYS))
+    except TypeError:  # what orjson does not write: an integer of more than 64 bits, half a surrogate pair
+        return _first_digest(line)
+
+
+def _first_digest(line: Event) -> int:
+    """Return the digest under which versions up to 0.1 stored a line: it takes four times as long."""
+    return _hash("".join(_SORTED(line, 0)).encode())
+
+
+def _hash(content: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)

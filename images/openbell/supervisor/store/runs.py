@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from openbell.instants import milliseconds
 from openbell.supervisor.model.records import RunRecord
+from openbell.supervisor.store.connection import instant_column
 from openbell.supervisor.store.counters import Counters
 
 MOST_WAITING = 500  # rows
@@ -104,7 +104,7 @@ class RunTable:
         rows = self._flushed.execute(
             f"SELECT {_COLUMNS} FROM runs WHERE strategy = ? AND bot = ? AND slot >= ? AND trigger = 'manual' "
             "AND outcome <> 'succeeded' ORDER BY slot DESC LIMIT ?",
-            (strategy, bot, milliseconds(since), limit),
+            (strategy, bot, instant_column(since), limit),
         )
         return [RunRecord(*row) for row in rows]
 
@@ -121,10 +121,10 @@ class RunTable:
 def _row(strategy: str, run: RunRecord) -> tuple[object, ...]:
     started, attempted, ended = run.started_at, run.attempt_at, run.ended_at
     return (
-        *(strategy, run.run_id, run.bot, milliseconds(run.slot), run.trigger, run.attempt),
-        None if started is None else milliseconds(started),
-        None if attempted is None else milliseconds(attempted),
+        *(strategy, run.run_id, run.bot, instant_column(run.slot), run.trigger, run.attempt),
+        None if started is None else instant_column(started),
+        None if attempted is None else instant_column(attempted),
         run.lateness_ms,
-        None if ended is None else milliseconds(ended),
+        None if ended is None else instant_column(ended),
         *(run.outcome, run.duration_ms, run.orders, run.error, run.judged),
     )

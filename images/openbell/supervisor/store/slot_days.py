@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from openbell.instants import milliseconds
 from openbell.supervisor.model.records import SlotRecord, Uptime
+from openbell.supervisor.store.connection import instant_column
 
 SPANS = (7, 30, 90)  # days over which the uptime is told
 KEEP_DAYS = 400
@@ -46,7 +46,7 @@ class SlotDays:
     def count(self, strategy: str, bot: str, slot: SlotRecord, sign: int) -> None:
         """Add a record, or take one away (`sign` is -1)."""
         if slot.outcome is not None:
-            self._changes[strategy, bot, milliseconds(slot.last) // _DAY_MS, slot.outcome] += sign * slot.count
+            self._changes[strategy, bot, instant_column(slot.last) // _DAY_MS, slot.outcome] += sign * slot.count
 
     def clear(self) -> None:
         """Forget changes of a transaction that was rolled back."""
@@ -63,7 +63,7 @@ class SlotDays:
 
     def uptime(self, strategy: str, bot: str, now: datetime) -> Uptime:
         """Return a bot's uptime over the last days, today included."""
-        today = milliseconds(now) // _DAY_MS
+        today = instant_column(now) // _DAY_MS
         row = self._database.execute(
             f"SELECT {_FIGURES} FROM slot_days WHERE strategy = ?2 AND bot = ?3 AND day > ?1 - {SPANS[-1]}",  # noqa: S608
             (today, strategy, bot),

@@ -7,8 +7,9 @@ from datetime import datetime
 from itertools import starmap, takewhile
 from sys import intern
 
-from openbell.instants import from_milliseconds, milliseconds
+from openbell.instants import from_milliseconds
 from openbell.supervisor.model.records import SlotRecord, Streak
+from openbell.supervisor.store.connection import instant_column
 from openbell.supervisor.store.counters import Counters
 from openbell.supervisor.store.runs import MOST_WAITING, RunTable
 from openbell.supervisor.store.slot_days import SlotDays
@@ -49,7 +50,7 @@ class SlotTable:
 
     def put(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Store the record of a slot or a range; one with the same last slot is replaced."""
-        key = strategy, bot, milliseconds(slot.last)
+        key = strategy, bot, instant_column(slot.last)
         bound = self._bound(strategy, bot)
         self._take_away(key, bound)
         if slot.outcome is not None:
@@ -72,7 +73,7 @@ class SlotTable:
 
     def drop(self, strategy: str, bot: str, slot: SlotRecord) -> None:
         """Remove a record."""
-        key = strategy, bot, milliseconds(slot.last)
+        key = strategy, bot, instant_column(slot.last)
         self._take_away(key, self._bound(strategy, bot))
         if self._waiting.pop(key, None) is None:
             self._database.execute("DELETE FROM slots WHERE strategy = ? AND bot = ? AND last = ?", key)
@@ -100,7 +101,7 @@ class SlotTable:
 
     def in_range(self, strategy: str, bot: str, first: datetime, last: datetime) -> list[SlotRecord]:
         """Return the records that touch first <= slot <= last, oldest first, without their runs' figures."""
-        key = strategy, bot, milliseconds(first)
+        key = strategy, bot, instant_column(first)
         if first == last:
             if (waiting := self._waiting.get(key)) is not None:
                 return [waiting]
@@ -120,7 +121,7 @@ class SlotTable:
         rows = self._flushed.execute(
             f"SELECT {_SLOT}, runs.lateness_ms, runs.duration_ms, coalesce(runs.error, '') FROM slots LEFT JOIN runs USING (strategy, run_id) "
             "WHERE slots.strategy = ? AND slots.bot = ? AND slots.last <= ? ORDER BY slots.last DESC LIMIT ?",
-            (strategy, bot, milliseconds(until), limit),
+            (strategy, bot, instant_column(until), limit),
         )
         return list(starmap(_record, rows))
 
@@ -128,7 +129,7 @@ class SlotTable:
         """Return the newest slot up to `until` that succeeded, or None."""
         row = self._flushed.execute(
             "SELECT last FROM slots WHERE strategy = ? AND bot = ? AND last <= ? AND outcome = 'succeeded' ORDER BY last DESC LIMIT 1",
-            (strategy, bot, milliseconds(until)),
+            (strategy, bot, instant_column(until)),
         ).fetchone()
         return row[0] if row else None
 
@@ -138,7 +139,7 @@ class SlotTable:
             "SELECT coalesce(outcome, 'missed') AS fate, total(count), min(first), max(last) FROM slots WHERE strategy = ? AND bot = ? "
             "AND last > ? AND last <= ? AND (outcome IN ('missed', 'failed', 'timed_out', 'interrupted') OR (outcome IS NULL AND late)) "
             "GROUP BY fate ORDER BY max(last) DESC",
-            (strategy, bot, -1 if after is None else milliseconds(after), milliseconds(until)),
+            (strategy, bot, -1 if after is None else instant_column(after), instant_column(until)),
         )
         return [
             Streak(fate, int(count), from_milliseconds(first), from_milliseconds(last))
@@ -149,13 +150,13 @@ class SlotTable:
         """Return how many slots from `since` on were missed; a range that began before does not count."""
         (count,) = self._flushed.execute(
             "SELECT total(count) FROM slots WHERE strategy = ? AND bot = ? AND last >= ? AND first >= ? AND outcome = 'missed'",
-            (strategy, bot, milliseconds(since), milliseconds(since)),
+            (strategy, bot, instant_column(since), instant_column(since)),
         ).fetchone()
         return int(count)
 
 
 def _row(key: _Key, slot: SlotRecord) -> tuple[object, ...]:
-    first = key[2] if slot.first is slot.last else milliseconds(slot.first)
+    first = key[2] if slot.first is slot.last else instant_column(slot.first)
     return (*key, first, *slot[2:8])
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from openbell.instants import milliseconds
 from openbell.journal import Event
@@ -29,7 +28,7 @@ from openbell.supervisor.model.records import (
 from openbell.supervisor.store import connection, event_tables, retention
 from openbell.supervisor.store.counters import Counters, Totals
 from openbell.supervisor.store.equity import EquityTable
-from openbell.supervisor.store.event_tables import Events, EventTable, Record
+from openbell.supervisor.store.event_tables import EventRecord, Events, EventTable, Record
 from openbell.supervisor.store.orders import OrderTable
 from openbell.supervisor.store.retention import Timeouts
 from openbell.supervisor.store.runs import RunTable
@@ -59,6 +58,7 @@ class Store:
         self._gathering = (self.slots, self.runs, self._events, self._counters, self.slot_days, self.equity)
         if not read_only:
             self.slot_days.fill()
+            self._events.choose_digests()
         self._identity = connection.identity(path)
 
     def close(self) -> None:
@@ -140,13 +140,13 @@ class Store:
 
     # Event tables: records that are only ever added
 
-    def add(self, strategy: str, record: NamedTuple, line: Event) -> None:
+    def add(self, strategy: str, record: EventRecord, line: Event) -> None:
         """Store a record of an event table, read from `line`, if it is new."""
         if isinstance(record, AccountRecord):
             self.equity.put(strategy, record)
         self._events.add(strategy, record, line)
 
-    def add_if_new(self, strategy: str, record: NamedTuple, line: Event) -> bool:
+    def add_if_new(self, strategy: str, record: EventRecord, line: Event) -> bool:
         """Store a record of an event table as `add` does; return whether it is new."""
         return self._events.add_if_new(strategy, record, line)
 

@@ -44,7 +44,7 @@ _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 _MOST_PAGES = 1_000  # of a list of bots
 _AUDIT_ROWS = 50
-_MOST_CACHED = 8  # documents that are kept until something changes
+_MOST_CACHED = 500_000  # bytes of documents that are kept until something changes; the newest is kept whatever its size
 _WHEN = b"@when@"  # in a cached page: the place for the time of the answer
 
 
@@ -234,8 +234,10 @@ class WebApp:
         document = self._cached.get(key)
         if document is None:
             document = self._document(request, template, snapshot, **{**known, **values()})
-            kept = [(one, old) for one, old in self._cached.items() if one[0] == snapshot.version]
-            self._cached = dict(kept[-_MOST_CACHED + 1 :]) | {key: document}
+            kept = {one: old for one, old in self._cached.items() if one[0] == snapshot.version} | {key: document}
+            while len(kept) > 1 and sum(map(len, kept.values())) > _MOST_CACHED:
+                del kept[next(iter(kept))]
+            self._cached = kept
         return self._answer(request, document)
 
     def show(self, request: Request, template: str, snapshot: Snapshot, **values: object) -> Response:

@@ -1,13 +1,15 @@
 """The store keeps what it is given, whole or not at all."""
 
+import hashlib
+import json
 import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from openbell.journal import Event
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import (
     AccountRecord,
@@ -21,7 +23,7 @@ from openbell.supervisor.model.records import (
     SlotRecord,
     Streak,
 )
-from openbell.supervisor.store.event_tables import KEEP_EACH
+from openbell.supervisor.store.event_tables import KEEP_EACH, EventRecord
 from openbell.supervisor.store.retention import KEEP_DAYS
 from openbell.supervisor.store.store import Store
 
@@ -158,7 +160,7 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
     finding = Finding(AT, "stale_data", "b", AT, "r", {"symbol": "AAPL"})
     compared = finding._replace(kind="reconciled", bot="other")
     with closing(Store(tmp_path / "store")) as store:
-        records: list[NamedTuple] = [signal, note, account, finding, compared]
+        records: list[EventRecord] = [signal, note, account, finding, compared]
         for number, record in enumerate(records):
             assert store.add_if_new("s", record, {"number": number})
             assert not store.add_if_new("s", record, {"number": number})
@@ -170,6 +172,35 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
         assert store.accounts("s", 9) == [account]
         assert store.findings("s", "b", "stale_data", 9) == [finding]
         assert store.comparisons("s", 9) == [compared]
+
+
+def test_a_line_that_an_older_version_has_stored_is_not_stored_again(tmp_path: Path) -> None:
+    """Its digest is of another kind; lines that are newer than all that it has stored get ours."""
+    signal = SignalRecord(AT, "b", AT, "r", "AAPL", "0.25", {})
+    later = signal._replace(at=AT + timedelta(seconds=1))
+    line: Event = {"event": "signal", "symbol": "AAPL", "price": 1e16, "text": "déjà"}
+    with closing(Store(tmp_path / "store")) as store:
+        store.add("s", signal, line)
+    content = json.dumps(line, sort_keys=True).encode()
+    digest = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)
+    with closing(sqlite3.connect(tmp_path / "store")) as database:
+        database.execute("UPDATE signals SET digest = ?", (digest,))
+        database.execute("DELETE FROM marks WHERE name = 'quick digests since'")
+        database.commit()
+    for is_new in (True, False):
+        with closing(Store(tmp_path / "store")) as store:
+            assert not store.add_if_new("s", signal, line)
+            assert store.add_if_new("s", later, {**line, "number": 2}) is is_new
+            assert not store.add_if_new("s", later, {"number": 2, **line})
+            assert store.signals("s", "b", 9) == [later, signal]
+
+
+@pytest.mark.parametrize("odd", [2**70, "\ud800"])
+def test_a_line_that_orjson_cannot_write_is_stored_once(tmp_path: Path, odd: object) -> None:
+    """Such lines are rare, and are told apart all the same."""
+    note = NoteRecord(AT, "b", None, "r", "note", "info", "hello", {})
+    with closing(Store(tmp_path / "store")) as store:
+        assert [store.add_if_new("s", note, {"odd": odd}) for _ in range(2)] == [True, False]
 
 
 def test_what_waits_in_a_transaction_is_read_and_is_gone_with_it(tmp_path: Path) -> None:
