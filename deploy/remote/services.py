@@ -167,9 +167,13 @@ class Services:
         return answer.ok or answer.code in NO_PROGRAM
 
     def wait_until_ready(self, service: str, container: str, strategies: Sequence[str]) -> None:
-        """Wait until a new container has imported its strategies and only waits for the old ones, or already beats."""
+        """Wait until a new container has imported its strategies and only waits for the old ones, or already beats.
+
+        The import has at least half of a slow processor: the pauses are as long as the questions.
+        """
         end, ask_at = self._docker.now() + READY_WITHIN, 0.0
         while True:
+            asked = self._docker.now()
             log = self._docker.ask("logs", "--tail", "500", container).text
             if set(strategies) <= waits_for(log):
                 return
@@ -182,7 +186,7 @@ class Services:
             if now >= end:
                 msg = f"{service}: it has not imported its strategies within {READY_WITHIN:g} s"
                 raise StepFailed(msg)
-            self._docker.sleep(0.1)
+            self._docker.sleep(max(0.1, self._docker.now() - asked))
 
     def gate(self, service: str, container: str, *words: str) -> str:
         """Wait until a container has shown that it works; return what it said."""
