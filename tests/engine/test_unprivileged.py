@@ -110,7 +110,7 @@ def test_up_says_why_and_starts_processes(bare: Bare) -> None:
 
 def test_the_tests_that_need_no_engine_run_and_the_others_are_counted(bare: Bare) -> None:
     """A part of the suite, for time's sake; the linters, which know no engine, are left out for the same reason."""
-    some = "tests/unit/test_journal.py tests/unit/deploy/local/test_processes.py tests/engine/test_readme.py"
+    some = "tests/unit/journal tests/unit/deploy/local/test_processes.py tests/engine/test_readme.py"
     said = bare.must("make", "-o", "lint", "test", f"tests={some}")
     assert re.search(r"^=+ \d+ passed", said, re.MULTILINE)
     assert re.search(r"^[1-9]\d* tests were not run, because they need a container engine: ", said, re.MULTILINE)

@@ -16,6 +16,7 @@ from openbell.runner.serverless.function import Function, FunctionResponse
 BUYS = "def run(ctx):\n    for symbol in ctx.symbols:\n        ctx.order(symbol, 'buy', 2, reason='test')\n"
 HOLDS = "def run(ctx):\n    for symbol in ctx.symbols:\n        ctx.hold(symbol, reason='fine')\n"
 FAILS = "def run(ctx):\n    raise ValueError('no bars')\n"
+SCHEDULE = {"trigger": "schedule"}  # a call that asks for what is due
 # A process of its own: one instance. It says when it is ready, and calls when it is told to.
 INSTANCE = """
 import json, sys

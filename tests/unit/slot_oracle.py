@@ -3,7 +3,7 @@
 It shares no arithmetic with openbell.slots. Clock changes come from zoneinfo, which implements PEP 495, where openbell
 asks pytz, and intervals are tried one grid point after the other. What both share is data: zoneinfo is given pytz's own
 files, since a system's time zone database may be of another release, and the sessions are those of openbell.calendars,
-which tests/unit/test_calendars.py compares with exchange_calendars.
+which tests/unit/test_calendar_tables.py compares with exchange_calendars.
 """
 
 import os

@@ -8,10 +8,9 @@ import pytest
 from openbell.runner import worker
 from openbell.strategy.context import Context
 from openbell.trading.markets import Bars, UnknownSymbolError
-from tests.unit.test_exits import BOT, SLOT, SYMBOL, AMarket, Desk, desk
+from tests.unit.exits.conftest import BOT, SLOT, SYMBOL, AMarket, Desk, desk
 
 __all__ = ["desk"]  # the fixture
-
 GONE = "EOS/USDT"
 
 

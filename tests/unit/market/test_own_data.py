@@ -21,7 +21,7 @@ from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_progress import RunProgress
 from openbell.trading.markets import MarketError
 from openbell.trading.own_data import Row, Source
-from tests.unit.test_context import MANIFEST, RUN, SLOT, ABroker, ADollarMarket
+from tests.unit.context.conftest import MANIFEST, RUN, SLOT, ABroker, ADollarMarket
 
 NEW_YORK = Source(pytz.timezone("America/New_York"))
 

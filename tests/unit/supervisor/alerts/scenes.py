@@ -164,3 +164,8 @@ def room(folder: Path, settings: AlertSettings | None = None) -> Iterator[Room]:
 def environment(**more: str) -> Mapping[str, str]:
     """Return settings as the environment has them, OPENBELL_ in front."""
     return {f"OPENBELL_{name}": value for name, value in more.items()}
+
+
+def sorts(here: Room) -> list[str]:
+    """Return the sorts of all messages, oldest first."""
+    return [sort for sort, _ in here.said()]
