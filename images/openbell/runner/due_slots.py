@@ -1,37 +1,22 @@
 """Slots that are due: queued to run, or passed over with their reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
-from openbell.control import Control
 from openbell.ledger import Claim
 from openbell.manifest import Bot
 from openbell.runner.active import Active
 from openbell.runner.decide import Skip, decide
-from openbell.runner.runs import Runs
+from openbell.runner.loop_parts import LoopParts
 from openbell.runner.slot_job import SlotJob
-from openbell.runner.slot_progress import SlotProgress
-from openbell.runner.unwritten import Unwritten
 from openbell.slots import count_slots, last_slot, next_slot
 
 
 class DueSlots:
     """Gives the slots of one loop to its runs, and what does not run to the journal. trigger: what its runs are started by."""
 
-    def __init__(
-        self,
-        bots: Mapping[str, Bot],
-        runs: Runs,
-        progress: SlotProgress,
-        unwritten: Unwritten,
-        control: Control,
-        trigger: str,
-    ) -> None:
-        self._bots = bots
-        self._runs = runs
-        self._progress = progress
-        self._unwritten = unwritten
-        self._control = control
+    def __init__(self, parts: LoopParts, trigger: str) -> None:
+        self._bots, self._runs, self._progress, self._unwritten, self._control = parts
         self._trigger = trigger
 
     def queue(self, bot: Bot, now: datetime) -> None:

@@ -17,6 +17,7 @@ from openbell.runner import orphans
 from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.due_slots import DueSlots
+from openbell.runner.loop_parts import LoopParts
 from openbell.runner.loop_services import LoopServices
 from openbell.runner.moved_pauses import MovedPauses
 from openbell.runner.requests import Requests
@@ -47,9 +48,9 @@ class Loop:
         self._runs = Runs(clock, ledger, journal, services.control, services.launcher, manifest, services.armed)
         self._progress = SlotProgress(self._bots, ledger)
         self._unwritten = Unwritten(clock, journal, ledger)
-        about = (self._bots, self._runs, self._progress, self._unwritten, services.control)
-        self._due_slots = DueSlots(*about, trigger)
-        self._requests = Requests(*about, ledger, self._flattening)
+        parts = LoopParts(self._bots, self._runs, self._progress, self._unwritten, services.control)
+        self._due_slots = DueSlots(parts, trigger)
+        self._requests = Requests(parts, ledger, self._flattening)
         self._streams = Streams(self._bots, self._runs, services.control)
         self._timetable = schedule.Scheduler()
         self._jobs: dict[str, SlotJob] = {}

@@ -1,38 +1,21 @@
 """What people ask a loop for: runs, now or of a slot that has passed, and that it closes what its strategy holds."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from openbell.control import Request
 from openbell.journal import BACKFILL
 from openbell.ledger import Claim, Ledger
-from openbell.manifest import Bot
 from openbell.runner.flattening import Flattening
-from openbell.runner.loop_control import LoopControl
+from openbell.runner.loop_parts import LoopParts
 from openbell.runner.request_refusals import refusal, slot_refusal
-from openbell.runner.runs import Runs, new_run_id
-from openbell.runner.slot_progress import SlotProgress
-from openbell.runner.unwritten import Unwritten
+from openbell.runner.runs import new_run_id
 
 
 class Requests:
     """Takes each request of one loop once: it is obeyed, or refused in the journal."""
 
-    def __init__(
-        self,
-        bots: Mapping[str, Bot],
-        runs: Runs,
-        progress: SlotProgress,
-        unwritten: Unwritten,
-        control: LoopControl,
-        ledger: Ledger,
-        flattening: Flattening,
-    ) -> None:
-        self._bots = bots
-        self._runs = runs
-        self._progress = progress
-        self._unwritten = unwritten
-        self._control = control
+    def __init__(self, parts: LoopParts, ledger: Ledger, flattening: Flattening) -> None:
+        self._bots, self._runs, self._progress, self._unwritten, self._control = parts
         self._ledger = ledger
         self._flattening = flattening
         self._version = -1

@@ -11,7 +11,7 @@ import pytest
 
 from openbell import clock
 from openbell.manifest import load_all
-from openbell.supervisor.alerts.service import AlertService
+from openbell.supervisor.alerts.service import AlertService, AlertSetup
 from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.health.snapshot import Snapshot
@@ -114,7 +114,8 @@ def begin(world: World) -> Iterator[Callable[[], Process]]:
         manifests, errors = load_all(world.strategies)
         watch = Watch(manifests, errors, world.journal, world.control, store)
         settings = AlertSettings()
-        alerts = AlertService(settings, manifests, world.root, world.control, store, lambda: world.now, lambda _: None)
+        setup = AlertSetup(settings, manifests, world.root, world.control, store, lambda: world.now, lambda _: None)
+        alerts = AlertService(setup)
         running.append(Process(world, store, watch, alerts))
         return running[0]
 

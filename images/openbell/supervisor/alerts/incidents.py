@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from openbell.supervisor.alerts import grouping, handling, messages
+from openbell.supervisor.alerts import grouping, handling
 from openbell.supervisor.alerts.flips import condition_changes
-from openbell.supervisor.alerts.links import LINE
-from openbell.supervisor.alerts.model import Flip, Incident, Member, Message
-from openbell.supervisor.alerts.policy import decide
+from openbell.supervisor.alerts.incident_messages import IncidentMessages, Link
+from openbell.supervisor.alerts.model import Flip, Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore
 from openbell.supervisor.health.snapshot import Snapshot
@@ -44,11 +43,10 @@ class Incidents:
         store: AlertStore,
         settings: AlertSettings,
         faults: Faults,
-        link: Callable[[int, datetime], str] = _no_link,
+        link: Link = _no_link,
     ) -> None:
-        """link: to an incident, for its messages; empty if there is none."""
         self._store = store
-        self._link = link
+        self.messages = IncidentMessages(store, settings, link)
         self._settings = settings
         self._faults = faults
         self._saved_at: datetime | None = None
@@ -83,11 +81,6 @@ class Incidents:
         wait = self._process(snapshot, now)
         self._stale = False
         return wait
-
-    def store_message(self, message: Message, now: datetime) -> bool:
-        """Store a message without an incident; return whether it is new."""
-        with self._store.transaction():
-            return self._add_message(message, now, self._first_channels())
 
     def _process(self, snapshot: Snapshot, now: datetime) -> float | None:
         stored = {
@@ -127,7 +120,9 @@ class Incidents:
         self._seen_at = now
         self._save_last_seen(now)
         self._end_hold(snapshot, now)
-        wait = self._store_due_messages(now)
+        wait = self.messages.store_due(self._incidents, self._trouble, now)
+        if wait is not None and wait <= 0:
+            self._incidents = self._store.incidents()
         self._log_flips()
         return wait
 
@@ -210,87 +205,6 @@ class Incidents:
                     self._pruned_at = now
                     self._store.put_instant(AGED_TO, aged)
                     self._store.prune(aged)
-
-    # Messages
-
-    def _store_due_messages(self, now: datetime) -> float | None:
-        waits: list[float] = []
-        for incident in self._incidents:
-            decision = decide(incident, self._settings, now)
-            if decision.sort or decision.over:
-                with self._store.transaction():
-                    self._apply(incident, decision.sort, now, over=decision.over)
-                self._incidents = self._store.incidents()
-                waits.append(0.0)
-            elif decision.until is not None:
-                waits.append((decision.until - now).total_seconds())
-        return min(waits, default=None)
-
-    def _apply(self, incident: Incident, sort: str, now: datetime, *, over: bool) -> None:
-        if sort == "escalation":
-            step = self._settings.escalations[incident.escalations]
-            self._add_message(self._message(incident, sort, now), now, [step.channel])
-            handling.put_escalations(self._store.database, incident.id, incident.escalations + 1)
-            self._store.mark_told(member.id for member in incident.members)
-        elif sort:
-            elsewhere = self._elsewhere(incident) if sort == "summary" else ""
-            reached = [one.channel for one in self._settings.escalations[: incident.escalations]]
-            self._add_message(self._message(incident, sort, now, elsewhere), now, [*self._first_channels(), *reached])
-            updated = replace(
-                incident,
-                told_at=incident.told_at or now,
-                said_at=now,
-                updates=incident.updates + (sort == "update"),
-                reminders=incident.reminders + (sort == "reminder"),
-            )
-            self._store.put_incident(updated)
-            self._store.mark_told(member.id for member in incident.members)
-        if over:
-            self._store.close_incident(incident.id, now)
-            log.info("incident.closed", incident=incident.id, cause=incident.cause)
-
-    def _message(self, incident: Incident, sort: str, now: datetime, elsewhere: str = "") -> Message:
-        written = messages.message(incident, sort, now, elsewhere)
-        try:
-            link = self._link(incident.id, now) if incident.members and sort != "canary" else ""
-        except OSError as error:
-            log.error("link.failed", error=str(error))  # noqa: TRY400 - the disk: the message goes out without it
-            link = ""
-        return replace(written, body=f"{written.body}\n{LINE}{link}") if link else written
-
-    def _elsewhere(self, incident: Incident) -> str:
-        """Return what is wrong or not known beside an incident: a summary must not say that all is well."""
-        others = [
-            member
-            for other in self._incidents
-            if other.id != incident.id and other.cause != grouping.CANARY
-            for member in other.members
-            if member.closed_at is None
-        ]
-        if others:
-            return f"Still wrong, as reported before: {messages.headline(others)}"
-        return self._trouble
-
-    def _first_channels(self) -> list[str]:
-        """Return the channels that hear of everything: not those for what no person answers, nor the fallbacks."""
-        later = {one.channel for one in self._settings.escalations}
-        return [one.name for one in self._settings.channels if not one.fallback and one.name not in later]
-
-    def _add_message(self, message: Message, now: datetime, channels: Sequence[str]) -> bool:
-        failing = self._store.failing()
-        settings = self._settings
-        fallbacks = [one.name for one in settings.channels if one.fallback and one.name not in channels]
-        dead = any(
-            name in failing
-            and (failing[name][0] >= settings.fallback_failures or now - failing[name][1] >= settings.fallback_time)
-            for name in channels
-        )
-        number = self._store.add_message(message, now, [*channels, *(fallbacks if dead else ())])
-        if number is not None:
-            log.info(
-                "message.stored", message=number, sort=message.sort, incident=message.incident, title=message.title
-            )
-        return number is not None
 
 
 def _trouble(snapshot: Snapshot) -> str:

@@ -1,10 +1,9 @@
 """The alert service: processes each snapshot in the thread of the watch, and sends in threads of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
 
 from openbell.manifest import Manifest
 from openbell.supervisor.alerts import digest as digests
@@ -24,41 +23,48 @@ from openbell.supervisor.store.store import Store
 FILE = "alerts.sqlite"  # in the supervisor's folder
 
 
+@dataclass(frozen=True)
+class AlertSetup:
+    """What the alerts work with.
+
+    state and control: folders. modules: by scheme, the Apprise plugins that the check of the channels has found.
+    address: the page's, for links.
+    """
+
+    settings: AlertSettings
+    manifests: Sequence[Manifest]
+    state: Path
+    control: Path
+    store: Store
+    clock: Callable[[], datetime]
+    on_skew: Callable[[float], None]
+    modules: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    may_send: Callable[[], bool] = lambda: True
+
+
 class AlertService:
     """Everything between a judged snapshot and a channel. Only the thread of the watch calls `process`."""
 
-    def __init__(
-        self,
-        settings: AlertSettings,
-        manifests: Sequence[Manifest],
-        folder: Path,
-        control: Path,
-        store: Store,
-        clock: Callable[[], datetime],
-        on_skew: Callable[[float], None],
-        modules: Mapping[str, str] = MappingProxyType({}),
-        address: str = "",
-        may_send: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """modules: by scheme, the Apprise plugins that the check of the channels has found. address: the page's, for links."""
-        file = folder / FILE
+    def __init__(self, setup: AlertSetup) -> None:
+        settings, clock, file = setup.settings, setup.clock, setup.state / FILE
         self.settings = settings
-        self.links = IncidentLinks(folder, address)
-        self._manifests = manifests
-        self._records = store
+        self.links = IncidentLinks(setup.state, setup.address)
+        self._manifests = setup.manifests
+        self._records = setup.store
         self._alert_store = AlertStore(open_database(file), file)
         with self._alert_store.transaction():
             self._alert_store.set_channels(settings.channels, clock())
             self._start_digests(clock())
-        self._incidents = Incidents(self._alert_store, settings, store.faults, self.links.to)
-        self._canary = CanaryRunner(control)
-        self._sender = SenderClient(clock, modules=modules)
+        self._incidents = Incidents(self._alert_store, settings, setup.store.faults, self.links.to)
+        self._canary = CanaryRunner(setup.control)
+        self._sender = SenderClient(clock, modules=setup.modules)
         self._workers = Workers(
-            [Worker(channel, settings, file, self._sender, clock, may_send) for channel in settings.channels]
+            [Worker(channel, settings, file, self._sender, clock, setup.may_send) for channel in settings.channels]
         )
         self._cycles = 0
         self._deadman = (
-            Deadman(settings.deadman_url, settings.deadman_every, file, lambda: self._cycles, clock, on_skew)
+            Deadman(settings.deadman_url, settings.deadman_every, file, lambda: self._cycles, clock, setup.on_skew)
             if settings.deadman_url
             else None
         )
@@ -118,7 +124,9 @@ class AlertService:
                 continue
             if now - due <= digests.STALE:
                 # Its key is its day, so a crash between the two transactions does not store it twice.
-                self._incidents.store_message(replace(self._digest(one, snapshot, now), key=digests.key(one, due)), now)
+                self._incidents.messages.store(
+                    replace(self._digest(one, snapshot, now), key=digests.key(one, due)), now
+                )
                 self._workers.wake()
             with self._alert_store.transaction():
                 self._alert_store.put_instant(mark, due)

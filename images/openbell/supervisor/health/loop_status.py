@@ -11,9 +11,8 @@ from openbell.control import Deployment
 from openbell.supervisor.health.facts import LoopFacts, Verdict, corrected
 from openbell.supervisor.ingest.parse import one_line
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.formatting import local, span
-from openbell.supervisor.model.records import Finding, ServiceEvent
+from openbell.supervisor.model.records import CRASH_WINDOW, CRASHES, Finding, ServiceEvent, crashes
 
 SILENT = timedelta(seconds=heartbeat.OLD)  # without a heartbeat for so long, a loop is stalled
 FIRST_START = timedelta(seconds=60)  # a container that has not started by then will not start by itself

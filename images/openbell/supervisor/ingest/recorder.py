@@ -10,8 +10,9 @@ from openbell.journal import Event
 from openbell.supervisor.ingest import parse
 from openbell.supervisor.ingest.slot_ledger import AHEAD, SlotLedger
 from openbell.supervisor.model.conditions import Condition
-from openbell.supervisor.model.crashes import CRASH_WINDOW, CRASHES, crashes
 from openbell.supervisor.model.records import (
+    CRASH_WINDOW,
+    CRASHES,
     AccountRecord,
     DecisionRecord,
     Finding,
@@ -20,6 +21,7 @@ from openbell.supervisor.model.records import (
     ServiceEvent,
     SignalRecord,
     SlotRecord,
+    crashes,
 )
 from openbell.supervisor.store.store import Store
 

@@ -3,12 +3,14 @@
 They are tuples, since a day's news makes several hundred thousand of them: a frozen dataclass takes four times as long.
 """
 
-from collections.abc import Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from openbell.supervisor.model.conditions import Condition
 
+CRASH_WINDOW = timedelta(minutes=5)
+CRASHES = 3  # unclean starts within the window that make a crash loop
 MANUAL = "run by hand"  # the reason of a manual run that is shown among the slots
 
 
@@ -211,3 +213,8 @@ class Expected(NamedTuple):
 def why_not(slot: SlotRecord) -> str:
     """Return in words why a slot has no run; the journal's own word for "past its grace" is late."""
     return "not started within its grace" if (slot.outcome, slot.reason) == ("missed", "late") else slot.reason
+
+
+def crashes(events: Iterable[ServiceEvent]) -> list[datetime]:
+    """Return when loops were started after a crash, newest first."""
+    return sorted((event.at for event in events if event.event == "service_start" and event.unclean), reverse=True)

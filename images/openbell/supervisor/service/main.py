@@ -25,7 +25,7 @@ from openbell.manifest import Manifest, load_all
 from openbell.paths import PathError, prepare
 from openbell.supervisor.alerts import settings as alert_settings
 from openbell.supervisor.alerts.sender_client import check_channels
-from openbell.supervisor.alerts.service import AlertService
+from openbell.supervisor.alerts.service import AlertService, AlertSetup
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.ingest.watched_strategies import WatchedStrategies
 from openbell.supervisor.service import own_records
@@ -77,10 +77,20 @@ def main(arguments: Sequence[str]) -> int:
         def on_skew(skew: float) -> None:
             watch.clock_skew_s = skew
 
-        folders = settings.state, settings.control
         may_send = (lambda: shared.hosts.may_send(clock.now())) if shared is not None else (lambda: True)
         alerts = AlertService(
-            alert_options, manifests, *folders, store, clock.now, on_skew, modules, settings.address, may_send
+            AlertSetup(
+                alert_options,
+                manifests,
+                settings.state,
+                settings.control,
+                store,
+                clock.now,
+                on_skew,
+                modules,
+                settings.address,
+                may_send,
+            )
         )
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family)

@@ -10,7 +10,7 @@ import pytest
 
 from openbell.supervisor.alerts.digest import DaySummary, after_close, before_open, done_today
 from openbell.supervisor.alerts.quiet_hours import DailyTime
-from openbell.supervisor.alerts.service import AlertService
+from openbell.supervisor.alerts.service import AlertService, AlertSetup
 from openbell.supervisor.alerts.settings import from_environment
 from openbell.supervisor.model.records import AccountRecord
 from tests.unit.supervisor.alerts.scenes import HOOK, HOUR, MINUTE, SECOND, bot_view, environment, snapshot
@@ -158,8 +158,9 @@ def test_a_digest_is_sent_once_a_day_whatever_is_restarted(world: World) -> None
     def alerts() -> AlertService:
         world.see()
         assert world.store is not None
+        manifests = [world.manifest("fund")]
         return AlertService(
-            settings, [world.manifest("fund")], world.root, world.control, world.store, lambda: clock[0], lambda _: None
+            AlertSetup(settings, manifests, world.root, world.control, world.store, lambda: clock[0], lambda _: None)
         )
 
     with closing(alerts()) as first:
@@ -191,9 +192,9 @@ def test_nobody_gets_a_digest_who_did_not_ask(world: World) -> None:
     world.see()
     assert world.store is not None
     now = at("2026-11-23 13:00:00")
-    with closing(
-        AlertService(from_environment({}), [], world.root, world.control, world.store, lambda: now, lambda _: None)
-    ) as alerts:
+    settings = from_environment({})
+    setup = AlertSetup(settings, [], world.root, world.control, world.store, lambda: now, lambda _: None)
+    with closing(AlertService(setup)) as alerts:
         for minute in range(0, 120, 5):
             alerts.process(WELL, now + minute * MINUTE + SECOND)
         assert digests(alerts) == []
