@@ -44,17 +44,17 @@ def is_shortage(error: OSError) -> bool:
 @contextlib.contextmanager
 def open_folder(folder: Path, trusted: Path) -> Iterator[int]:
     """Give the descriptor of a folder at or below `trusted`. FileNotFoundError if it is not there."""
-    parts = folder.relative_to(trusted).parts
-    if ".." in parts:
+    own, above = folder.parts, trusted.parts  # `relative_to` takes several times as long
+    parts = own[len(above) :]
+    if own[: len(above)] != above or ".." in parts:
         raise ForeignFileError(folder, "leads out of its folder")
-    at, here = os.open(trusted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), trusted
+    at = os.open(trusted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for part in parts:
-            here /= part
+        for depth, part in enumerate(parts, 1):
             try:
                 below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _OPEN, dir_fd=at)
             except OSError as error:
-                _refuse(here, error, folder=True)
+                _refuse(trusted.joinpath(*parts[:depth]), error, folder=True)
             os.close(at)
             at = below
         yield at

@@ -64,7 +64,7 @@ class Follower:
                 most = max(1, most - max(0, self.positions.get(self._name(path), 0) - before))
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self.root))
+        return "/".join(path.parts[len(self.root.parts) :])
 
     def _follow_file(self, path: Path, most: int | None) -> Iterator[Event]:
         name = self._name(path)

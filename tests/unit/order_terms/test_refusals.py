@@ -92,5 +92,5 @@ def test_a_broker_of_ones_own_says_what_it_can() -> None:
 
 def test_the_documentation_has_the_table() -> None:
     """It is the one that checks and runs go by."""
-    text = (Path(__file__).parents[2] / "docs" / "orders.md").read_text()
+    text = (Path(__file__).parents[3] / "docs" / "orders.md").read_text()
     assert text.partition("<!-- venues -->\n")[2].partition("\n<!-- /venues -->")[0].splitlines() == abilities.table()
