@@ -54,6 +54,8 @@ COMMANDS = {
         "move strategies' data to the database or back (used by make move-to-database)",
     ),
     "rename": ("openbell.commands.rename", "give a strategy's data to another name (used by make rename)"),
+    "compile-image": ("openbell.commands.compile_image", "compile what a loop imports (used by the image build)"),
+    "prune-shared": ("openbell.commands.prune_shared", "keep the shared code that is used (used by the image build)"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }
 

@@ -14,7 +14,7 @@ from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
 from openbell.records import dataclass, field, replace
 
-INTERVAL = 10.0  # seconds between two beats
+INTERVAL = 15.0  # seconds between two beats; an idle loop wakes for nothing else
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
 FILE = "beat.json"  # in a strategy's journal folder
 _STANDBY = "standby.json"

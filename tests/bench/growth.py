@@ -6,8 +6,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -23,18 +23,21 @@ from tests.bench.figures import UNKNOWN, Table, duration, mebibytes, percentile
 from tests.bench.progress import doing, say, wait_until
 from tests.bench.receiver import receiving
 from tests.bench.samples import our_run_starts
-from tests.bench.watched import GRACE, Live, bots, write_manifests
+from tests.bench.watched import EVERY, GRACE, STEP, Live, WatchedBot, bots, write_manifests
 from tests.engine.kit import SERVICE, make_kit, removed_afterwards
 
+PARTS = ("bots", "strategies", "supervisor")
 SIZES = (10, 100, 1000)  # bots
 FLEETS = (1, 10, 100)  # strategies of one bot each
-PERIOD = 30  # seconds between two instants at which all bots are due
-ROUNDS = 3
-SETTLED = 5.0  # seconds after which a start, or a round, is over
+PERIOD = 60  # seconds between two instants at which all bots are due
+ROUNDS = 2
+ROUND = 20.0  # seconds after which a round of a thousand bots is over
+SETTLED = 5.0  # seconds after which a start is over, and for which an instant is kept free of work
 BEND = 2.0  # a figure that grows so many times faster than what it is of has a bend there
+READY = timedelta(seconds=60)  # a supervisor is ready and the first of its bots is due
 MISSES = 5  # slots that are missed on purpose, to see when the channel knows
 MANIFEST = 'description = "Grows"\ntimezone = "UTC"\nmax_parallel = 45\n[defaults]\ntimeout = "20s"\ngrace = "20s"\n'
-BOT = '[[bot]]\nid = "bot-{number}"\nsymbols = ["AAPL"]\nevery = "30s"\n'
+BOT = '[[bot]]\nid = "bot-{number}"\nsymbols = ["AAPL"]\nevery = "1m"\n'
 SOURCE = '''"""Does nothing, so that only what a run costs is measured."""
 
 from openbell.strategy import Context
@@ -61,35 +64,62 @@ class Growth:
     engine_cpu: float
 
 
+@dataclass(frozen=True)
+class Watched:
+    """The supervisor's figures at one size: seconds to the channel, KiB of memory, CPU seconds of an hour."""
+
+    size: int
+    latency: float
+    pss: float
+    cpu: float
+
+
 def main() -> int:
-    """Measure the three curves; return the exit code."""
+    """Measure the parts that were asked for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without the largest sizes")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts alone")
+    options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sizes, fleets = (SIZES[:2], FLEETS[:2]) if quick else (SIZES, FLEETS)
-    names = {f"bots_{size}": size for size in sizes} | {f"one_{number}": 1 for number in range(fleets[-1])}
+    sizes, fleets = (SIZES[:2], FLEETS[:2]) if options.quick else (SIZES, FLEETS)
+    parts: dict[str, Callable[[], Table]] = {
+        "bots": lambda: _bots(sizes),
+        "strategies": lambda: _strategies(fleets),
+        "supervisor": lambda: _supervisor(sizes),
+    }
+    started = time.monotonic()
     try:
-        with _bench(names) as stand:
-            print(machine.facts(stand.client), flush=True)
-            stand.build_ours()
-            by_bots = [_measure(stand, size, [f"bots_{size}"]) for size in sizes]
-            print(_table("One strategy: bots that are all due in one instant", "bots", by_bots), flush=True)
-            by_fleet = [_measure(stand, size, [f"one_{number}" for number in range(size)]) for size in fleets]
-            print(_table("Strategies of one bot each, all due in one instant", "strategies", by_fleet), flush=True)
-            print(_supervisor(stand, sizes), flush=True)
-            say("removing what was built and started")
+        with closing(docker.from_env()) as client:
+            print(machine.facts(client), flush=True)
+        for name in options.only:
+            print(parts[name](), flush=True)
     except (DockerException, RuntimeError) as error:
         say(f"ended early: {error}")
         return 1
     except KeyboardInterrupt:
         say("ended early; what was started is removed")
         return 130
+    print(f"The whole run took {time.monotonic() - started:.0f} s.")
     return 0
+
+
+def _bots(sizes: Sequence[int]) -> Table:
+    """Measure one strategy with more and more bots."""
+    with _bench({f"bots_{size}": size for size in sizes}) as stand:
+        found = [_measure(stand, size, [f"bots_{size}"]) for size in sizes]
+        return _table("One strategy: bots that are all due in one instant", "bots", found)
+
+
+def _strategies(fleets: Sequence[int]) -> Table:
+    """Measure more and more strategies."""
+    with _bench({f"one_{number}": 1 for number in range(fleets[-1])}) as stand:
+        found = [_measure(stand, size, [f"one_{number}" for number in range(size)]) for size in fleets]
+        return _table("Strategies of one bot each, all due in one instant", "strategies", found)
 
 
 @contextmanager
 def _bench(names: dict[str, int]) -> Iterator[Bench]:
+    """Build strategies with so many bots each, and the supervisor; leave nothing behind."""
     client = docker.from_env()
     with tempfile.TemporaryDirectory(prefix="openbell-bench-") as folder:
         kit = make_kit(Path(folder), [])
@@ -103,7 +133,10 @@ def _bench(names: dict[str, int]) -> Iterator[Bench]:
         (kit.folder / "compose" / "strategies.yaml").write_text(f"services:\n{services}")
         try:
             with removed_afterwards(client, kit.project):
-                yield Bench(client, kit, list(names))
+                stand = Bench(client, kit, list(names))
+                stand.build_ours()
+                yield stand
+                say("removing what was built and started")
         finally:
             client.close()
 
@@ -120,12 +153,13 @@ def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
     begin = (time.time() // PERIOD + 1) * PERIOD
     idle = _memory(containers)
     before = _cpu(containers)
-    wait_until(begin + (ROUNDS - 1) * PERIOD + SETTLED, f"letting {size} bots be due")
+    wait_until(begin + ROUND, f"letting {size} bots be due")
     mains = [processes.main(one) for one in containers]
     loops, shims = [pid for main in mains for pid in processes.tree(main)], [processes.shim(one) for one in containers]
     idle_times = _CpuTime(loops), _CpuTime(shims)
-    wait_until(begin + ROUNDS * PERIOD - SETTLED, "letting nothing be due")
+    wait_until(begin + PERIOD - SETTLED, "letting nothing be due")
     idle_cpu, engine_cpu = (one.in_an_hour() for one in idle_times)
+    wait_until(begin + (ROUNDS - 1) * PERIOD + ROUND, f"letting {size} bots be due again")
     cpu = (_cpu(containers) - before) / ROUNDS
     samples = [sample for one in containers for sample in our_run_starts(stand.lines(one))]
     rounds = by_round(samples, begin, begin + ROUNDS * PERIOD)
@@ -197,44 +231,53 @@ def _curve(points: Sequence[tuple[int, float]], written: Callable[[float], str])
     return (*(UNKNOWN if figure != figure else written(figure) for _, figure in points), bend)  # noqa: PLR0124 - NaN
 
 
-def _supervisor(stand: Bench, sizes: Sequence[int]) -> Table:
+def _supervisor(sizes: Sequence[int]) -> Table:
     """Let the supervisor watch fleets of each size, with some slots that are missed."""
-    found: list[tuple[int, float, float, float]] = []
-    for size in sizes:
-        with supervised.home(stand, f"growth-{size}") as home, receiving() as receiver:
-            fleet = bots(count=size)
-            write_manifests(home.strategies, fleet)
-            journals = supervised.journals(home, fleet)
-            since = datetime.now(UTC)
-            journals.start(since - timedelta(hours=1))
-            journals.history(since - timedelta(hours=1), since)
-            supervisor = supervised.start(stand, home, {"OPENBELL_ALERT_URLS": receiver.url("json", "ours")})
-            with Live(journals, since) as live:
-                supervised.seconds_until_ready(supervisor, size)
-                start = datetime.now(UTC) + timedelta(seconds=10)
-                slots = sorted((next(bot.slots(start, start + timedelta(hours=1))), bot.id, bot) for bot in fleet)
-                missed = [(bot, slot) for slot, _, bot in slots[:MISSES]]
-                for bot, slot in missed:
-                    live.miss(bot, slot, slot + GRACE + timedelta(seconds=3.2))
-                before, began = _cpu([supervisor]), time.monotonic()
-                wait_until((missed[-1][1] + GRACE).timestamp() + 8, f"missing {MISSES} slots of {size} bots")
-                cpu = (_cpu([supervisor]) - before) * 3600 / (time.monotonic() - began)
-                pss = _memory([supervisor])
-            supervised.stop(supervisor)
-            latencies = [
-                at - deadline
-                for bot, slot in missed
-                for deadline in [(slot + GRACE).timestamp()]
-                if (at := receiver.first("ours", [bot.id], deadline)) is not None
-            ]
-            found.append((size, percentile(latencies, 50) if latencies else float("nan"), pss, cpu))
+    with _bench({"bots_1": 1}) as stand:  # the supervisor's image needs a strategy
+        found = [_supervise(stand, size) for size in sizes]
     rows = (
-        ("deadline to the channel, median", *_curve([(size, late) for size, late, _, _ in found], duration)),
-        ("PSS", *_curve([(size, pss) for size, _, pss, _ in found], mebibytes)),
-        ("CPU of an hour", *_curve([(size, cpu) for size, _, _, cpu in found], duration)),
+        ("deadline to the channel, median", *_curve([(one.size, one.latency) for one in found], duration)),
+        ("PSS", *_curve([(one.size, one.pss) for one in found], mebibytes)),
+        ("CPU of an hour", *_curve([(one.size, one.cpu) for one in found], duration)),
     )
     headings = ("", *(f"{size:,} bots" for size in sizes), "bends at")
     return Table("The supervisor, each bot due every quarter of an hour", headings, rows)
+
+
+def _supervise(stand: Bench, size: int) -> Watched:
+    with supervised.home(stand, f"growth-{size}") as home, receiving() as receiver:
+        since = datetime.now(UTC)
+        fleet = _soon_due(bots(count=size), since + READY)
+        write_manifests(home.strategies, fleet)
+        journals = supervised.journals(home, fleet)
+        journals.start(since - timedelta(hours=1))
+        journals.history(since - timedelta(hours=1), since)
+        supervisor = supervised.start(stand, home, {"OPENBELL_ALERT_URLS": receiver.url("json", "ours")})
+        with Live(journals, since) as live:
+            supervised.seconds_until_ready(supervisor, size)
+            start = datetime.now(UTC) + timedelta(seconds=10)
+            slots = sorted((next(bot.slots(start, start + timedelta(hours=1))), bot.id, bot) for bot in fleet)
+            missed = [(bot, slot) for slot, _, bot in slots[:MISSES]]
+            for bot, slot in missed:
+                live.miss(bot, slot, slot + GRACE + timedelta(seconds=3.2))
+            before, began = _cpu([supervisor]), time.monotonic()
+            wait_until((missed[-1][1] + GRACE).timestamp() + 8, f"missing {MISSES} slots of {size} bots")
+            cpu = (_cpu([supervisor]) - before) * 3600 / (time.monotonic() - began)
+            pss = _memory([supervisor])
+        supervised.stop(supervisor)
+        latencies = [
+            at - deadline
+            for bot, slot in missed
+            for deadline in [(slot + GRACE).timestamp()]
+            if (at := receiver.first("ours", [bot.id], deadline)) is not None
+        ]
+        return Watched(size, percentile(latencies, 50) if latencies else float("nan"), pss, cpu)
+
+
+def _soon_due(fleet: Sequence[WatchedBot], at: datetime) -> list[WatchedBot]:
+    """Move the fleet's slots, so that its first is the one at an instant: with few bots the next may be minutes away."""
+    moved = (at - datetime.min.replace(tzinfo=UTC)) // STEP * STEP
+    return [replace(bot, offset=(bot.offset + moved) % EVERY) for bot in fleet]
 
 
 if __name__ == "__main__":
