@@ -20,7 +20,7 @@ _UNKNOWABLE = frozenset(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Remove the modules that the strategy in a folder does not use from the `_shared` within it."""
+    """Remove the modules that the strategy in a folder does not use from the `_shared` within it, and that if nothing is left."""
     parser = argparse.ArgumentParser(prog="openbell prune-shared", description="keep the shared code that is used")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str]) -> int:
             shutil.rmtree(path)
         else:
             path.unlink()
+    if not any((folder / SHARED).iterdir()):
+        (folder / SHARED).rmdir()
     return 0
 
 

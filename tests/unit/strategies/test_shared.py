@@ -93,7 +93,10 @@ def test_an_image_keeps_what_its_strategy_may_use(tmp_path: Path, files: dict[st
     assert all((tmp_path / name).exists() for name in files)
 
 
-def test_without_shared_code_there_is_nothing_to_do(tmp_path: Path) -> None:
-    """As for most strategies."""
+def test_nothing_is_left_of_shared_code_that_is_not_used(tmp_path: Path) -> None:
+    """So the image is the same as one without any."""
     (tmp_path / "strategy.py").write_text("")
+    (tmp_path / "_shared").mkdir()
+    (tmp_path / "_shared" / "levels.py").write_text("")
     assert prune_shared.main([str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["strategy.py"]
