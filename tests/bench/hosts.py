@@ -98,7 +98,7 @@ def loop(url: str, number: int, bots: int, pipe: Connection) -> None:
         assert acquired is not None
         ledger = PostgresLedger(url, name, guard=Guard(name, acquired.epoch, boot))
         control = RecentControl(database, name)
-        copy = JournalCopy(url, root / "journal", root / "state" / name, name)
+        copy = JournalCopy(url, root / "journal", {name: root / "state" / name})
         pipe.send("ready")
         started, used = time.monotonic(), time.process_time()
         renew_at = started + RENEW * number / LOOPS  # hosts start at different times

@@ -7,7 +7,7 @@ from datetime import timedelta
 import docker
 import pytest
 
-from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, site
+from tests.deploy.site import LONGEST, Site, assert_no_slot_is_lost_or_doubled, site
 from tests.engine.kit import wait_until
 from tests.hosts.own_database import OwnDatabase, own_database
 from tests.machine.machine import Machine, running_machine
@@ -65,7 +65,7 @@ def hosts(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
         own_database() as database,
         running_machine(engine) as one,
         running_machine(engine) as two,
-        site(engine, one, folder, [FIVES, "daily"]) as first,
+        site(engine, one, folder, [FIVES]) as first,
     ):
         database.start()
         text = two.ssh_config.read_text().replace("Host vps", "Host other")
@@ -80,7 +80,9 @@ def hosts(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
         second, both = OtherMachine(two.container, two.keys), BothMachines(one.container, one.keys)
         second.ssh_config = both.ssh_config = one.ssh_config
         found = Hosts(replace(first, machine=both), first, replace(first, machine=second), database)
-        found.both.must("deploy")
+        command = found.both.start("deploy")
+        said = command.end(2 * LONGEST)
+        assert command.code == 0, said
         yield found
 
 
@@ -88,7 +90,7 @@ def test_both_have_one_release_and_each_strategy_one_home(hosts: Hosts) -> None:
     """The standby's loop waits; `make status` says where each strategy runs and is at home, and the page of both shows its runs."""
     assert hosts.first.current() == hosts.second.current() != ""
     for one in (hosts.first, hosts.second):
-        assert sorted(one.containers()) == ["daily", FIVES, "supervisor"]
+        assert sorted(one.containers()) == [FIVES, "supervisor"]
         assert [line["action"] for line in one.audit()].count("deploy") == 1, one.audit()
     hosts.more_runs("vps")
     assert "at home on vps" in hosts.both.must("status")

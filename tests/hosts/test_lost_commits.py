@@ -100,7 +100,7 @@ def test_lines_under_numbers_that_are_given_anew_are_copied(database: Database, 
             )
 
     def copied() -> list[str]:
-        copy = JournalCopy(url, tmp_path / "journal", tmp_path / "state" / "s", "s")
+        copy = JournalCopy(url, tmp_path / "journal", {"s": tmp_path / "state" / "s"})
         assert copy.copy_lines() is False
         text = (tmp_path / "journal" / "s" / "2026-11-20.jsonl").read_text()
         return [str(json.loads(line)["message"]) for line in text.splitlines()]

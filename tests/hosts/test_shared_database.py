@@ -14,9 +14,12 @@ from openbell.postgres.database import Database, _WaitPolicy
 from openbell.postgres.journal import PostgresJournal
 from openbell.postgres.ownership import Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
+from openbell.supervisor.health import shared_database
 from openbell.supervisor.health.shared_database import COPY, HOST, SharedDatabase
+from openbell.supervisor.health.shared_hosts import CAUGHT_UP
 
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
+LINES = 1_100  # of one strategy of two: more than are fetched at once
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +109,29 @@ def test_a_host_without_a_sign_of_life_is_noticed(
     one.step()
     other.step()
     assert other.hosts.gone == {}
+
+
+def test_nothing_is_judged_while_journals_are_fetched(
+    url: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose lines are not here yet would count as missed; afterwards all lines are here, in order."""
+    monkeypatch.setattr(shared_database, "COPY_WITHIN", 0.0)
+    now = [AT]
+    monkeypatch.setenv(COPY, "yes")
+    one = SharedDatabase(url, ["other", "pulse"], folders, lambda: now[0])
+    shared = Database(url, SHARED_SCHEMA)
+    shared.make(SHARED)
+    line = {"timestamp": "2026-11-27T12:00:00.000Z", "event": "note", "strategy": "pulse", "boot_id": "boot"}
+    written = "SELECT 'pulse', ?, (?::jsonb || jsonb_build_object('n', n))::text FROM generate_series(1, ?) AS n"
+    shared.execute(f"INSERT INTO journal (strategy, at, line) {written}", (AT.isoformat(), json.dumps(line), LINES))
+    seen = []
+    for _ in range(6):
+        now[0] += CAUGHT_UP
+        one.step()
+        seen.append(one.hosts.is_blind(now[0]))
+    assert seen[0]
+    assert seen == sorted(seen, reverse=True)
+    assert not seen[-1]
+    lines = list(Journal(folders["journal"], "pulse", "boot").since(AT.date()))
+    assert [line["n"] for line in lines] == list(range(1, LINES + 1))
+    one.close()

@@ -108,9 +108,9 @@ class Journal:
         """Remove the lines that are older than `keep_days` days; return the oldest day that stays."""
         return prune(self.folder, today, keep_days)
 
-    def copy(self, day: date, line: bytes) -> None:
-        """Append a line that was written elsewhere, as it is."""
-        self._append(day, line)
+    def copy(self, day: date, lines: bytes) -> None:
+        """Append lines of a day that were written elsewhere, as they are."""
+        self._append(day, lines)
 
     def since(self, first: date) -> Iterator[Event]:
         """Yield the strategy's events from the files dated `first` or later, in order."""

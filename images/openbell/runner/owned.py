@@ -58,7 +58,7 @@ class Owner:
         self._is_settled = True
         self._awaited_since: float | None = None  # by another host's loop, as long as this one is to give way
         self._wait_at = self._keep_at = 0.0
-        self._copy = JournalCopy(places.database, places.journal, places.state, places.strategy)
+        self._copy = JournalCopy(places.database, places.journal, {places.strategy: places.state})
         self._lease: Lease | None = None
         self._copy_at = 0.0
         self._told_at = float("-inf")
@@ -223,7 +223,7 @@ class Owner:
     def _follow(self) -> None:
         while self._copy.copy_lines():
             pass
-        self._copy.copy_signs(self._ownership)
+        self._copy.copy_signs()
 
     def _beat(self) -> str:
         with suppress(OSError):

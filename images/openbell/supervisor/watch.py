@@ -132,7 +132,9 @@ class Watch:
             if hosts is not None and hosts.is_blind(now):
                 self._machine.check(now, self.clock_skew_s)
                 unknown = (
-                    f"{hosts.host} has no answer from the database" if hosts.lost_since else "The database is back"
+                    f"{hosts.host} has no answer from the database"
+                    if hosts.lost_since
+                    else "Journals are still being fetched from the database"
                 )
                 self._show_blind(now, f"{unknown}: what you see is what was known before", hosts.conditions(now))
             else:

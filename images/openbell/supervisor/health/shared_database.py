@@ -26,6 +26,7 @@ from openbell.supervisor.health.shared_hosts import CAUGHT_UP, REMEMBERED, Move,
 HOST, COPY = "OPENBELL_HOST", "OPENBELL_COPY_JOURNALS"  # set where the supervisor shares no folder with loops
 EVERY = 1.0  # seconds between two rounds
 PATIENCE = 4.0  # seconds for an answer
+COPY_WITHIN = 2.0  # seconds of a round for the journals
 PRESENT = 15  # seconds for which a host counts as there
 _HERE = "INSERT INTO hosts VALUES (?, clock_timestamp() + ? * interval '1 second') ON CONFLICT (host) DO UPDATE SET until = excluded.until"
 _GONE = "SELECT host FROM hosts WHERE until < clock_timestamp() AND until > clock_timestamp() - interval '1 day' ORDER BY host"
@@ -48,17 +49,18 @@ class SharedDatabase:
     ) -> None:
         """folders: journal, control, and state for the supervisor's own."""
         wait_no_longer_than(PATIENCE, EVERY)
-        self.hosts = SharedHosts(os.environ.get(HOST) or os.uname().nodename)
+        copies = bool(os.environ.get(COPY))
+        settles = clock() + CAUGHT_UP if copies else None  # the journals of the time before are not here yet
+        self.hosts = SharedHosts(os.environ.get(HOST) or os.uname().nodename, settles_until=settles)
         self._clock = clock
         self._database = Database(url, SHARED_SCHEMA)
         self._alerts = Ownership(self._database, ALERTS, os.urandom(4).hex(), self.hosts.host)
         self._control = ControlCopy(self._database, folders["control"])
         copied = folders["state"] / "copied"
-        names = list(strategies) if os.environ.get(COPY) else []
+        names = list(strategies) if copies else []
         for one in names:
             (copied / one).mkdir(parents=True, exist_ok=True)
-        self._copies = [JournalCopy(url, folders["journal"], copied / one, one) for one in names]
-        self._rows = [Ownership(self._database, one, "", "") for one in names]
+        self._copy = JournalCopy(url, folders["journal"], {one: copied / one for one in names})
         self._lease: Lease | None = None
         self._has_tables = False
         self._seen: dict[str, tuple[str, datetime]] = {}  # by strategy: its last host, and when that ran it
@@ -94,10 +96,8 @@ class SharedDatabase:
             gone = [str(row[0]) for row in self._database.execute(_GONE)]
             moves, homeless, runs_on = self._follow_owners(now)
             self._control.copy()
-            for copy, row in zip(self._copies, self._rows, strict=True):
-                while copy.copy_lines():
-                    pass
-                copy.copy_signs(row)
+            is_behind = self._copy_lines()
+            self._copy.copy_signs()
         except (PostgresError, OSError) as error:
             since = before.lost_since or now
             # Whose the alerts are stays as it was, as far as is known.
@@ -105,12 +105,20 @@ class SharedDatabase:
             if before.lost_since is None:
                 log.error("database.lost", error=str(error))  # noqa: TRY400 - the network, not the code
             return
-        settles = now + CAUGHT_UP if before.lost_since is not None else before.settles_until
+        settles = now + CAUGHT_UP if before.lost_since is not None or is_behind else before.settles_until
         kept = tuple(one for one in before.moves if one.before in gone or now - one.at < REMEMBERED)
         gone_since = {one: before.gone.get(one, now) for one in gone}
         self.hosts = SharedHosts(before.host, sends, None, "", settles, gone_since, (*kept, *moves), homeless, runs_on)
         if sends != before.sends:
             log.info("alerts.owned" if sends else "alerts.elsewhere", host=before.host)
+
+    def _copy_lines(self) -> bool:
+        """Copy what is new, for a while; tell whether there is more: a run that is not copied yet must not count as missed."""
+        until = steady_seconds() + COPY_WITHIN
+        while self._copy.copy_lines():
+            if steady_seconds() > until:
+                return True
+        return False
 
     def _own_alerts(self) -> bool:
         asked_at = steady_seconds()

@@ -200,7 +200,7 @@ def test_an_order_that_was_turned_away_is_not_hidden_by_another_symbol(quiet: Cl
     [
         (SharedHosts("a", gone={"b": AT}, homeless=("pulse",)), "openbell has lost a host"),
         (SharedHosts("a", lost_since=AT, error="no answer"), "a has no answer from the database"),
-        (SharedHosts("a", settles_until=AT + timedelta(hours=1)), "The database is back"),
+        (SharedHosts("a", settles_until=AT + timedelta(hours=1)), "Journals are still being fetched from the database"),
     ],
 )
 def test_nothing_is_well_while_a_host_or_the_database_is_lost(quiet: Client, hosts: SharedHosts, said: str) -> None:
