@@ -9,6 +9,7 @@ from deploy import processes, target
 from deploy.capacity.memory_needs import needs
 from deploy.docker import compose
 from deploy.docker.services import strategies
+from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.settings import DATABASE, Settings, strategies_folder, values
 from deploy.several_hosts import Command, names
@@ -26,18 +27,29 @@ def placed(deploy: Command) -> Command:
 
     def run(settings: Settings, options: Namespace) -> int:
         hosts = names(options.host)
+        fixed = _fixed()
         code = deploy(settings, options)
         is_shared = len(hosts) > 1 and values(Path(".env"), os.environ).get(DATABASE)
         if code or options.dry_run or options.strategy or not is_shared:
             return code
         with target.place(hosts[0], settings) as where:
-            return where.run(compose.place(json.dumps(_wanted(hosts))))
+            return where.run(compose.place(json.dumps(_wanted(hosts, fixed))))
 
     run.__doc__ = deploy.__doc__
     return run
 
 
-def _wanted(hosts: list[str]) -> dict[str, object]:
+def _fixed() -> dict[str, tuple[str, str]]:
+    """Return the places that hosts.toml names; CommandError for a strategy that is not there, before anything is deployed."""
+    found = config.places()
+    for strategy in found:
+        if not (strategies_folder() / strategy).is_dir():
+            msg = f"{config.default_file()}: home or standby: there is no strategy {strategy} in {strategies_folder()}"
+            raise CommandError(msg)
+    return found
+
+
+def _wanted(hosts: list[str], places: dict[str, tuple[str, str]]) -> dict[str, object]:
     configuration = json.loads(processes.output(compose.configuration()))
     manifests = load_all(strategies_folder())[0]
     known = {one.name for one in manifests}
@@ -45,5 +57,5 @@ def _wanted(hosts: list[str]) -> dict[str, object]:
     for one in needs(configuration, manifests, {}):
         own = strategies(one.service, configuration["services"][one.service].get("labels"))
         sizes |= {name: one.bytes // len(own) for name in own if name in known}
-    fixed = {strategy: place for strategy, place in config.places().items() if strategy in sizes}
+    fixed = {strategy: place for strategy, place in places.items() if strategy in sizes}
     return {"hosts": hosts, "needs": sizes, "fixed": fixed}

@@ -183,7 +183,10 @@ def settings(values: Mapping[str, str], file: str) -> Settings:
 def wrong(key: str, value: str) -> str | None:
     """Return what was found and what is allowed, or None if the key may have this value."""
     pattern, allowed = KEYS[key]
-    return None if pattern.fullmatch(value) and _exists(key, value) else f'found "{_shown(value)}"; allowed: {allowed}'
+    if pattern.fullmatch(value) and _exists(key, value):
+        return None
+    found = "another text" if key == DATABASE else f'"{_shown(value)}"'  # it has a password
+    return f"found {found}; allowed: {allowed}"
 
 
 def _shown(text: str) -> str:

@@ -97,6 +97,23 @@ def test_one_supervisor_owns_the_alerts_until_it_is_gone(
     assert other.hosts.conditions(AT + timedelta(hours=1)) == ()
 
 
+def test_a_strategy_that_was_removed_is_missed_by_no_host(
+    url: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row is still there: only what is watched counts as run by no host."""
+    one = supervisor(url, folders, monkeypatch, "a")
+    shared = Database(url, SHARED_SCHEMA)
+    shared.make(SHARED)
+    for name in ("pulse", "removed"):
+        row = Ownership(shared, name, "boot", "c")
+        acquired = row.acquire()
+        assert acquired is not None
+        row.release(acquired.epoch)
+    one.step()
+    assert one.hosts.homeless == ("pulse",)
+    one.close()
+
+
 def test_a_host_without_a_sign_of_life_is_noticed(
     url: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

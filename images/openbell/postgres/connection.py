@@ -8,7 +8,7 @@ import select
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import psycopg2
 from psycopg2 import extensions
@@ -69,6 +69,10 @@ class Connection:
             self._patience = self._usual_patience
             self.status = cursor.statusmessage or ""
             return cursor.fetchall() if cursor.description else [], max(cursor.rowcount, 0)
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Keep this process's other threads from the connection meanwhile: what they asked would be part of one transaction."""
+        return self._turns
 
     def close(self) -> None:
         """Say goodbye, and wait for nothing."""

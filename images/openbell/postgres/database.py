@@ -163,15 +163,13 @@ class Database:
         It is not waited for here: a process that has lost its patience would leave its session in the lock's queue. One at a
         time: two that make the schema of all strategies would meet, and a server does not get quicker by making more at once.
         """
-        ((is_alone,),) = self._run(
-            f"BEGIN; SET LOCAL client_min_messages = warning; {_END_IF_FROZEN}; SELECT pg_try_advisory_xact_lock(0)"
-        )
-        if not is_alone:
-            self._run("ROLLBACK")
-            return False
-        made = f"CREATE SCHEMA IF NOT EXISTS {self._schema}; SET LOCAL search_path TO {self._schema}; {tables}"
-        self._run(f"{made.strip().rstrip(';')}; COMMIT")
-        return True
+        with self._line().connection.alone():
+            ((is_free,),) = self._run(
+                f"BEGIN; SET LOCAL client_min_messages = warning; {_END_IF_FROZEN}; SELECT pg_try_advisory_xact_lock(0)"
+            )
+            made = f"CREATE SCHEMA IF NOT EXISTS {self._schema}; SET LOCAL search_path TO {self._schema}; {tables}"
+            self._run(f"{made.strip().rstrip(';')}; COMMIT" if is_free else "ROLLBACK")
+        return bool(is_free)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

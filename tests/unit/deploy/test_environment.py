@@ -60,6 +60,16 @@ def test_a_wrong_value_is_one_clear_line(key: str, value: str, tmp_path: Path) -
     assert re.fullmatch(rf'.*{key}: found "{re.escape(value)}"; allowed: .+', str(raised.value))
 
 
+@pytest.mark.parametrize("value", ["postgres:/u:s3cret@db/x", "mysql://u:s3cret@db/x", "postgresql://u:s3 cret@db/x"])
+def test_a_databases_password_is_not_shown(value: str, tmp_path: Path) -> None:
+    """An address that is wrong has it all the same."""
+    with pytest.raises(CommandError) as raised:
+        read_settings(tmp_path / ".env", {"OPENBELL_DATABASE": value})
+    assert str(raised.value).endswith(
+        "OPENBELL_DATABASE: found another text; allowed: postgresql://user:password@host:5432/database"
+    )
+
+
 @pytest.mark.parametrize(
     "bind,page",
     [

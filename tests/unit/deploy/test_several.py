@@ -2,9 +2,11 @@
 
 from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from deploy import homes
 from deploy import several_hosts as several
 from deploy.errors import CommandError
 from deploy.settings import Settings
@@ -62,3 +64,21 @@ def test_a_host_is_named_once() -> None:
     """Twice is a mistake, of which nothing is done."""
     with pytest.raises(CommandError, match="each host once"):
         several.names("a,b,a")
+
+
+def test_a_place_for_a_strategy_that_is_not_there_is_told_before_anything_is_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt name would leave the strategy wherever there is room."""
+    (tmp_path / "pulse").mkdir()
+    (tmp_path / "hosts.toml").write_text('[a]\nhome = ["pulse"]\nstandby = ["puls"]\n')
+    monkeypatch.setenv("OPENBELL_STRATEGIES", str(tmp_path))
+    deployed: list[str] = []
+
+    def deploy(_: Settings, options: Namespace) -> int:
+        deployed.append(options.host)
+        return 0
+
+    with pytest.raises(CommandError, match=r"hosts\.toml: home or standby: there is no strategy puls in "):
+        homes.placed(deploy)(Settings(), Namespace(host="a,b", dry_run=False, strategy=None))
+    assert deployed == []

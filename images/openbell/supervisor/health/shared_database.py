@@ -57,7 +57,8 @@ class SharedDatabase:
         self._alerts = Ownership(self._database, ALERTS, os.urandom(4).hex(), self.hosts.host)
         self._control = ControlCopy(self._database, folders["control"])
         copied = folders["state"] / "copied"
-        names = list(strategies) if copies else []
+        self._watched = frozenset(strategies)
+        names = sorted(self._watched) if copies else []
         for one in names:
             (copied / one).mkdir(parents=True, exist_ok=True)
         self._copy = JournalCopy(url, folders["journal"], {one: copied / one for one in names})
@@ -138,7 +139,7 @@ class SharedDatabase:
             name, where = str(strategy), str(host)
             runs_on[name] = where
             if not is_alive:
-                homeless.append(name)
+                homeless += [name] if name in self._watched else []  # others were removed, or renamed
                 continue
             last = self._seen.get(name)
             if last is not None and last[0] != where:
