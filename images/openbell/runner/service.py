@@ -150,6 +150,9 @@ def _serve(
         lost = owner is not None and owner.has_lost_commits
         unfinished = recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean", lost_commits=lost)
         loop.begin(unfinished, lost_commits=lost)
+        if owner is not None and not owner.keep():  # on a busy machine all this has taken a while
+            loop.abandon()
+            return bool(stop)
         reconciliation = StartReconciliation(manifest, places, journal)
         # What is there now stays shared with the runs' processes instead of being copied at their first collection.
         gc.collect()
