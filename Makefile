@@ -333,10 +333,12 @@ test-mutants: ## Change what decides about slots, money and health in 7,000 plac
 	@$(python) -m tests.mutants $(ROOMS)
 
 .PHONY: test-hosts
-test-hosts: ## Simulate 5,000 histories of several hosts, then kill and freeze real loops on a real PostgreSQL: [SEED=1]
+test-hosts: ## Simulate 5,000 histories of several hosts, kill and freeze real loops, then let 40 accidents happen to three stand-in hosts with engines (two hours): [SEED=1] [MINUTES=20]
+	@scripts/docker-ready
 	@scripts/python-ready dev
 	@$(python) -m tests.hosts.simulation --seed "$${SEED:-1}" --seeds 5000
 	@$(python) -m pytest -q -s tests/hosts
+	@$(python) -m tests.hosts.accidents --seed "$${SEED:-1}" --minutes "$${MINUTES:-1000}"
 
 .PHONY: test-ported
 test-ported: ## Build an image of each ported strategy, kill its container in the middle of a year, and compare the books (minutes)

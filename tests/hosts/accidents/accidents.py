@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tests.engine.kit import wait_until
 from tests.hosts.accidents.nodes import Node
-from tests.hosts.accidents.stage import Stage
+from tests.hosts.accidents.stage import LONGEST, Stage
 
 LONG = 25.0  # seconds: longer than a lease, and the time that an order may be on its way
 DIRECTIONS = ((True, True), (True, False), (False, True))
@@ -150,7 +150,7 @@ class Accidents:
         command = self.stage.begin_deploy()
         self._pass(self.dice.uniform(1, 8))
         owner.die()
-        command.communicate(timeout=240)
+        command.communicate(timeout=LONGEST)
         self._pass(LONG)
         owner.come_back()
         self.stage.deploy()
