@@ -33,7 +33,7 @@ def well() -> dict[str, Any]:
     skipped = line("slot_skipped", 1, "two", outcome="missed", reason="down", count=1)
     journal = [line("service_start", 0), *ran(0, "r0"), line("service_start", 2, "two"), skipped, *ran(2, "r2", "two")]
     claims = [{"slot": slot(at), "run_id": f"r{at}", "trigger": "loop", "outcome": "succeeded"} for at in (0, 2)]
-    orders = [{"client_order_id": f"o{at}", "status": "filled"} for at in (0, 2)]
+    orders = [{"client_order_id": f"o{at}", "status": "filled", "slot": slot(at), "quantity": 1.0} for at in (0, 2)]
     broker = [{"id": f"o{at}", "occasion": f"five {slot(at)}", "quantity": 1.0} for at in (0, 2)]
     return {
         "broker": broker,
@@ -70,7 +70,7 @@ def lost(evidence: dict[str, Any]) -> None:
 def ordered_again(evidence: dict[str, Any]) -> None:
     """Let an occasion have two orders, under two ids."""
     evidence["broker"].append({**evidence["broker"][0], "id": "o9"})
-    evidence["tables"]["orders"].append({"client_order_id": "o9", "status": "filled"})
+    evidence["tables"]["orders"].append({"client_order_id": "o9", "status": "filled", "slot": slot(0), "quantity": 1.0})
 
 
 def written_late(evidence: dict[str, Any]) -> None:

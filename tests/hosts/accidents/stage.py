@@ -96,12 +96,13 @@ class Stage:
 
     def evidence(self) -> dict[str, object]:
         """Return all that the checker reads: the broker's log, the database's tables, the hosts' journals."""
+        broker = self.orders()  # first: what comes later is newer in all books
         folder = f"/var/lib/docker/volumes/{self.kit.project}_journal/_data/{STRATEGY}"
         journals = {name: host.shell(f"cat {folder}/*.jsonl; true").splitlines() for name, host in self.hosts.items()}
         schema = f"openbell_{STRATEGY}"
         tables = {name: self.databases.rows(f"{schema}.{name}") for name in ("claims", "orders", "holdings")}
         journal = sorted(self.databases.rows("openbell.journal"), key=lambda row: int(str(row["number"])))
-        return {"broker": self.orders(), "tables": tables | {"journal": journal}, "journals": journals}
+        return {"broker": broker, "tables": tables | {"journal": journal}, "journals": journals}
 
     def wait_for_orders(self, count: int, since: float, seconds: float) -> bool:
         """Wait for so many orders after an instant; tell whether a person had to adopt what the broker holds."""
