@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,15 @@ def test_what_is_well_has_no_problem() -> None:
     evidence = json.loads(json.dumps(well()).replace("down", "unknown"))
     ran_on_a_host(evidence)
     assert examine(evidence).problems == []
+
+
+@pytest.mark.parametrize("seconds, is_well", [(-40, True), (40, False)])
+def test_a_slot_whose_time_comes_twice_may_run_then(seconds: int, is_well: bool) -> None:
+    """If it was passed over before the clock was set back; otherwise it has two outcomes."""
+    evidence = well()
+    at = (datetime.fromisoformat(slot(1)) + timedelta(seconds=seconds)).isoformat()
+    write(evidence, *({**one, "timestamp": at} for one in ran(1, "r1", "two")))
+    assert (not examine(evidence).twice) is is_well
 
 
 def test_a_course_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

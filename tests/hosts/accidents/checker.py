@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 EVERY = timedelta(seconds=5)
+SAME_TIME = timedelta(seconds=1)
 UNKNOWN = "unknown"
+RUN = frozenset({"succeeded", "failed", "timed_out", "interrupted"})
 
 Line = Mapping[str, object]
 Rows = Sequence[Mapping[str, object]]
@@ -43,7 +45,7 @@ def examine(evidence: Mapping[str, object]) -> Findings:
     broker: Rows = evidence["broker"]  # type: ignore[assignment]
     lines = [json.loads(str(row["line"])) for row in tables["journal"]]
     kept = {name: [json.loads(line) for line in text if line.endswith("}")] for name, text in journals.items()}
-    told = list(_outcomes(lines))
+    told = [(slot, outcome) for slot, outcome, _ in _outcomes(lines)]
     counted = Counter(slot for slot, _ in told)
     first, last = min(counted), max(counted)
     expected = [first + EVERY * number for number in range((last - first) // EVERY + 1)]
@@ -59,14 +61,25 @@ def examine(evidence: Mapping[str, object]) -> Findings:
     )
 
 
-def _outcomes(lines: Sequence[Line]) -> Iterator[tuple[datetime, str]]:
-    """Yield each slot that lines tell the outcome of."""
+def _outcomes(lines: Sequence[Line]) -> Iterator[tuple[datetime, str, datetime]]:
+    """Yield each slot that lines tell the outcome of, and when it was decided on by the clock of its host.
+
+    A slot that was passed over, and whose time came once more by a clock that was set back, is told of by its run alone.
+    """
+    begun = {line["run_id"]: _time(line) for line in reversed(lines) if line["event"] == "run_start"}
+    found = []
     for line in lines:
         if line["event"] == "run_end" and line["trigger"] == "loop":
-            yield _slot(line), str(line["outcome"])
+            found.append((_slot(line), str(line["outcome"]), begun.get(line["run_id"], _time(line))))
         elif line["event"] == "slot_skipped":
-            for back in range(int(str(line["count"]))):
-                yield _slot(line) - back * EVERY, str(line["reason"])
+            found += [
+                (_slot(line) - back * EVERY, str(line["reason"]), _time(line))
+                for back in range(int(str(line["count"])))
+            ]
+    ran = {slot: at for slot, outcome, at in found if outcome in RUN}
+    for slot, outcome, at in found:
+        if outcome in RUN or slot not in ran or ran[slot] > at + SAME_TIME:
+            yield slot, outcome, at
 
 
 def _run_twice(
@@ -134,6 +147,10 @@ def _books(tables: Mapping[str, Rows], broker: Rows, told: Mapping[datetime, str
     held = sum(float(str(row["quantity"])) for row in tables["holdings"])
     if abs(held - bought) > 1:  # one may be on its way
         yield f"the ledger holds {held:g}, the broker {bought:g}"
+
+
+def _time(line: Line) -> datetime:
+    return datetime.fromisoformat(str(line["timestamp"]))
 
 
 def _occasion(order: Line) -> datetime:

@@ -10,7 +10,7 @@ DATA = "/var/lib/postgresql/cluster"
 PROGRAMS = "/usr/lib/postgresql/15/bin"
 SETTINGS = f"""
 listen_addresses = '*'
-unix_socket_directories = '/tmp'
+unix_socket_directories = ''
 port = {PORT}
 max_connections = 100
 fsync = off
@@ -67,7 +67,9 @@ class Databases:
     def kill(self) -> None:
         """Kill the primary: its processes write nothing more."""
         self.primary.shell("pkill -KILL -u postgres; true")
-        wait_until(lambda: not self.primary.shell("pgrep -u postgres; true"), "the end of the database", 20)
+        wait_until(
+            lambda: not self.primary.shell("pgrep -u postgres --runstates DRST; true"), "the end of the database", 20
+        )
 
     def promote(self) -> None:
         """Let the standby be the primary, as it is; the one that was has lost all."""

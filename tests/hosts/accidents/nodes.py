@@ -85,7 +85,7 @@ def _started(network: str, name: str, address: str, image: str, keys: Keys) -> s
     disk = ("--volume", "/var/lib/docker")
     where: Sequence[str] = ("--name", f"{network}-{name}", "--hostname", name, "--network", network, "--ip", address)
     key = ("--env", f"AUTHORIZED_KEY={keys.public()}")
-    command = ["docker", "run", "--detach", *where, *PRIVILEGES, *disk, *key, *missing, image]
+    command = ["docker", "run", "--detach", "--init", *where, *PRIVILEGES, *disk, *key, *missing, image]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
