@@ -46,6 +46,30 @@ def test_another_history_is_noticed(now: History, has_lost: bool) -> None:
     assert not history.UNTOLD.has_lost(history.UNTOLD)
 
 
+@pytest.mark.parametrize(
+    "now, before, settled, is_uncertain",
+    [
+        (BEFORE, None, "", False),
+        (BEFORE, None, BEFORE.timeline, False),
+        (BEFORE, None, "00000002", True),
+        (BEFORE, BEFORE, BEFORE.timeline, False),
+        (BEFORE._replace(position=999.0), BEFORE, BEFORE.timeline, True),
+        (BEFORE._replace(timeline="00000002"), BEFORE, BEFORE.timeline, True),
+        (BEFORE._replace(timeline="00000003"), BEFORE, "00000002", True),
+        (BEFORE._replace(timeline="00000002"), BEFORE, "00000002", False),
+        (BEFORE._replace(timeline="00000002", tables=16500), BEFORE, "00000002", True),
+        (BEFORE, BEFORE._replace(timeline="00000002"), BEFORE.timeline, True),
+        (BEFORE, history.UNTOLD, BEFORE.timeline, True),
+        (history.UNTOLD, history.UNTOLD, "", False),
+    ],
+)
+def test_what_another_owner_has_compared_is_not_compared_again(
+    now: History, before: History | None, settled: str, is_uncertain: bool
+) -> None:
+    """A host that remembers a timeline before a promotion takes over as usual once an owner was sure since then."""
+    assert history.is_uncertain(now, before, settled) is is_uncertain
+
+
 def test_a_host_remembers_the_history(database: Database, tmp_path: Path) -> None:
     """In a file, which no database loses; a real server tells all of it."""
     (tmp_path / "state").mkdir()

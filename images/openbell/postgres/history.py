@@ -32,6 +32,17 @@ class History(NamedTuple):
 UNTOLD = History("", 0.0, 0)
 
 
+def is_uncertain(now: History, before: History | None, settled: str) -> bool:
+    """Tell whether a new owner has to find out what may be missing.
+
+    before: the history as this host's loop has seen it last. settled: the timeline on which an owner was last sure that
+    nothing was missing; empty if none was. What this host remembers of an older timeline than that was compared by then.
+    """
+    if before and settled == now.timeline and now.tables == before.tables and "" < before.timeline < now.timeline:
+        return False
+    return bool((before and now.has_lost(before)) or (settled and settled != now.timeline))
+
+
 def read(database: Database) -> History:
     """Return the history as it is now; PostgresError if the database cannot be written to, or gives no answer."""
     try:

@@ -181,9 +181,7 @@ class Owner:
         if acquired is None:
             return False
         now, before = history.read(self._database), self._history or history.known(self._places.state)
-        self.has_lost_commits = bool(
-            (before and now.has_lost(before)) or (acquired.timeline and acquired.timeline != now.timeline)
-        )
+        self.has_lost_commits = history.is_uncertain(now, before, acquired.timeline)
         self._history, self._is_settled = now, acquired.timeline == now.timeline and not self.has_lost_commits
         put(self._folder / answers.FILE, acquired.answers)
         homes.wait_no_more(self._database, self._places.strategy, self._host)
