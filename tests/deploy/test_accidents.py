@@ -18,6 +18,12 @@ EVERY = timedelta(seconds=5)
 RECORDS = "/root/.openbell"
 
 
+def layers(image: str) -> list[str]:
+    """Return the layers of an image here."""
+    words = ("docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+    return list(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
+
+
 def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path: Path) -> None:
     """The other's checkout has other times and a strict umask, and its images were built without any cache."""
     before = deployed.containers()
@@ -30,6 +36,8 @@ def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path:
     env.write_text(f"{env.read_text()}OPENBELL_TAG=other\n")
     anew = ("docker", "compose", "build", "--quiet", "--no-cache")
     subprocess.run(anew, cwd=folder, check=True, capture_output=True)
+    for name in before:
+        assert layers(f"{deployed.kit.project}/{name}:other") == layers(f"{deployed.kit.project}/{name}:local"), name
     for one in (other, deployed, other):
         said = one.must("deploy")
         assert "nothing to do: this is what runs there" in said, said

@@ -1,8 +1,11 @@
 """The images: what is in them, and what is not."""
 
 import io
+import json
+import re
 import tarfile
 from collections.abc import Iterator
+from datetime import datetime
 
 import docker
 import pytest
@@ -11,6 +14,7 @@ from docker.models.images import Image
 from openbell.strategy_user import SUPERVISOR, user_id
 from tests.engine.kit import SECRET, Kit
 
+EPOCH = 315532800  # seconds: the first day of 1980
 IMAGES = ["ticker", "slow", "bad_manifest", "supervisor"]
 
 
@@ -87,6 +91,23 @@ def test_no_image_tells_the_day_on_which_it_was_built(engine: docker.DockerClien
     ]
     assert users
     assert {user[2] for user in users} == {""}
+
+
+@pytest.mark.parametrize("name", ["ticker", "supervisor"])
+def test_all_that_is_built_has_one_time(engine: docker.DockerClient, kit: Kit, name: str) -> None:
+    """Files and folders of all layers above Python's that are not as old as that: so the same sources give the same layers."""
+    (base,) = re.findall(r"^FROM (python:\S+)", (kit.folder / "images" / "Dockerfile").read_text(), re.MULTILINE)
+    python = engine.images.get(base).attrs
+    made = datetime.fromisoformat(f"{python['Created'][:19]}+00:00").timestamp()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(engine.images.get(kit.image(name)).save()))) as archive:
+        listed = json.loads(archive.extractfile("manifest.json").read())[0]["Layers"]  # type: ignore[union-attr] # it is a file
+        members = []
+        for layer in listed[len(python["RootFS"]["Layers"]) :]:
+            with tarfile.open(fileobj=archive.extractfile(layer)) as inside:
+                members += inside.getmembers()
+    assert len(members) > 100
+    assert {member.name: member.mtime for member in members if member.mtime > made} == {}
+    assert EPOCH in {member.mtime for member in members}
 
 
 @pytest.mark.parametrize("name", IMAGES)
