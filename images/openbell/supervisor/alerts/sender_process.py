@@ -13,11 +13,13 @@ import re
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from openbell.supervisor.alerts.fit import fit
+from openbell.supervisor.store.freed_memory import release_freed_memory
 
 if TYPE_CHECKING:
     import apprise
@@ -33,10 +35,12 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are not waited for
     control = socket.socket(fileno=os.dup(0))
     control.settimeout(float(sys.argv[1]))  # so long without a request, and it ends
+    _leave_out_detector()
     import apprise  # noqa: F401, PLC0415 - loaded once, shared by all children, as the plugins are that are known
 
     for module in sys.argv[2:]:
         importlib.import_module(module)
+    release_freed_memory()  # and a child's collections leave the pages shared that hold what was loaded
     while True:
         try:
             word, descriptors, _, _ = socket.recv_fds(control, 16, 1)
@@ -49,6 +53,15 @@ def main() -> int:
                 control.close()
                 _serve(socket.socket(fileno=descriptor))
             os.close(descriptor)
+
+
+def _leave_out_detector() -> None:
+    """Let requests take an answer that names no encoding as UTF-8: what would guess it takes 2 MB.
+
+    None makes the import fail, as where the package is not installed.
+    """
+    sys.modules["charset_normalizer"] = None  # type: ignore[assignment]
+    warnings.filterwarnings("ignore", message="Unable to find acceptable character detection")
 
 
 def _serve(connection: socket.socket) -> None:
