@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -118,26 +118,16 @@ def test_a_plugin_that_is_known_is_loaded_before_the_message_comes(webhook: Hook
         assert post.send(Channel("hook", webhook.url("ok")), NEWS).error == ""
 
 
-def children_of(pid: int) -> list[str]:
-    """Return the children of a process. Its own list of them in /proc may leave some out."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(status.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(status.parent.name)
-    return found
-
-
 def test_neither_arguments_nor_environment_hold_a_secret(webhook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     """A URL reaches the sender's process over its socket alone."""
     url = webhook.url(f"hang/{TOKEN}")
     monkeypatch.setenv("OPENBELL_ALERT_URLS", url)
-    with closing(SenderClient(lambda: datetime.now(UTC), limit=60.0)) as post:
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=60.0, idle=60.0)) as post:
         sending = threading.Thread(target=post.send, args=(Channel("hook", url), NEWS))
         sending.start()
         wait_until(lambda: webhook.received[f"hang/{TOKEN}"], "the send to begin", 30)
         assert post._process is not None
-        children = children_of(post._process.pid)
+        children = Path(f"/proc/{post._process.pid}/task/{post._process.pid}/children").read_text().split()
         assert children, "the child that sends"
         for pid in [str(post._process.pid), *children]:
             for file in ("cmdline", "environ"):
