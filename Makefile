@@ -311,7 +311,7 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 .PHONY: test-calendars
 test-calendars: ## Compare every day of every exchange's calendar, and every rule of days, with exchange_calendars and rrule; look for look-ahead in backtests (minutes)
 	@scripts/python-ready dev
-	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto tests/unit/test_calendar_tables.py tests/unit/test_slots_days.py tests/unit/test_windows.py tests/unit/backtest/test_fills.py
+	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto --timeout 3600 tests/unit/test_calendar_tables.py tests/unit/test_slots_days.py tests/unit/test_windows.py tests/unit/backtest/test_fills.py
 
 .PHONY: test-year
 test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots under the real watch, and wrong clocks: [SEED=1]

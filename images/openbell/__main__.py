@@ -95,6 +95,7 @@ def main() -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    gc.freeze()  # the interpreter's end looks for garbage, too
     return code
 
 

@@ -19,6 +19,7 @@ TABLES = tuple(name for name in calendars.names() if name != "24/7")
 
 # All years of all exchanges take minutes: `make test-calendars` asks for them.
 WHOLE = os.environ.get("OPENBELL_TEST_CALENDARS") == "whole"
+LONG = 3_600 if WHOLE else 280  # seconds for the script: a machine may have much else to do
 
 
 def days(first: date, last: date) -> Iterator[date]:
@@ -48,7 +49,8 @@ def test_every_day_is_as_the_library_has_it(name: str) -> None:
         first, last = max(first, date(2025, 1, 1)), min(last, date(2026, 12, 31))
     expected = from_library(name, first, last)
 
-    wrong = [day for day in days(first, last) if calendar.session(day) != expected.get(day)]
+    # The library does not tell the regular hours of unusual days, which our sessions end with.
+    wrong = [day for day in days(first, last) if (calendar.session(day) or ())[:6] != (expected.get(day) or ())[:6]]
 
     assert wrong == []
     assert len(expected) > 240 * (last.year - first.year)
@@ -173,7 +175,7 @@ def test_the_script_writes_the_tables_that_are_here(tmp_path: Path) -> None:
     """What scripts/generate-calendars writes with the library installed here is what the package has."""
     only = () if WHOLE else ("--only", "XNYS", "XTKS", "CMES")
     command = [sys.executable, str(SCRIPT), "--folder", str(tmp_path), *only]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONG)
 
     assert done.returncode == 0, done.stderr
     package = Path(calendars.__file__).parent

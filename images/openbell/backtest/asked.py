@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,10 +15,11 @@ from openbell.backtest.past import PastMarket
 from openbell.backtest.slot_order import count_of, quick_count_of
 from openbell.backtest.walk_forward import Lengths, Window
 from openbell.manifest import Bot, Manifest
+from openbell.records import replace
 from openbell.slots import count_slots
 from openbell.trading.markets import Market
 
-MONTH = timedelta(days=30)
+MONTH, MICROSECOND = timedelta(days=30), timedelta(microseconds=1)
 MOST = 50_000  # slots that are run where no first day is named: a bot that is due every minute has millions
 
 
@@ -137,7 +137,10 @@ def span(options: argparse.Namespace, manifest: Manifest, setup: Setup, market: 
         first = asked
     if options.last is not None:
         last = min(last, zone.localize(datetime.combine(options.last, datetime.min.time()) + timedelta(days=1)))
-    return first - timedelta(microseconds=1), last.astimezone(UTC)
+    if options.first is not None and first >= last:
+        msg = f"--from {options.first}: the last day is {last - MICROSECOND:%Y-%m-%d}; choose an earlier one"
+        raise UsageError(msg)
+    return first - MICROSECOND, last.astimezone(UTC)
 
 
 def newest(bots: Sequence[Bot], after: datetime, until: datetime) -> datetime:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from openbell.backtest.account import Fill
 from openbell.backtest.engine import Outcome, Setup
-from openbell.backtest.figures import drawdowns, returns_of, rolling
+from openbell.backtest.figures import Returns, drawdowns, rolling
 from openbell.backtest.past import PastMarket
 from openbell.backtest.record import Point
 from openbell.backtest.trades import Trade
@@ -41,16 +41,16 @@ class _AtAnInstant(Protocol):
 
 
 def pictures(
-    setup: Setup, outcome: Outcome, benchmark: Sequence[Point], market: Market, done: Sequence[Trade]
+    setup: Setup, outcome: Outcome, own: Returns, benchmark: Sequence[Point], market: Market, done: Sequence[Trade]
 ) -> dict[str, object]:
     """Return the lines of all pictures, by name; each has `x` in seconds since 1970, and its columns.
 
-    benchmark: a point for each of the outcome's.
+    own: the returns of the outcome's curve. benchmark: a point for each of that.
     """
     indexes = kept([point.equity for point in outcome.curve], MOST_POINTS)
     curve, held = [outcome.curve[index] for index in indexes], [benchmark[index] for index in indexes]
     x = _seconds(point.at for point in curve)
-    half_years = rolling(returns_of(outcome.curve, setup.cash))
+    half_years = rolling(own)
     rolled = [half_years[index] for index in kept([one.sharpe or 0.0 for one in half_years], MOST_POINTS)]
     return {
         "equity": {"x": x, "strategy": [one.equity for one in curve], "held": [one.equity for one in held]},

@@ -1,12 +1,12 @@
 """A backtest beside what really ran, from the lines of two journals: where they differ, by how much, and why. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import fmean
 from typing import cast
 
 from openbell.journal import Event, instant
+from openbell.records import dataclass, field
 
 SAME_SIGNAL = 1e-9  # the relative difference up to which two signals are one
 

@@ -5,7 +5,6 @@ import io
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +22,7 @@ from openbell.backtest.slot_order import slots_of
 from openbell.costs import Costs
 from openbell.error_text import error_text
 from openbell.manifest import Bot, Manifest
+from openbell.records import dataclass, field, replace
 from openbell.strategy.context import Context
 from openbell.strategy.context_services import ContextServices
 from openbell.strategy.executable import StrategyFunction
@@ -38,7 +38,7 @@ from openbell.trading.run_services import RunServices
 SAMPLE, SYNTHETIC = "sample", "synthetic"
 NEVER = datetime.max.replace(tzinfo=UTC)
 ENDED_AFTER = timedelta(days=7)  # without a price until the data's end: the share is no longer traded
-YOUNG = 5_000  # objects between two collections of garbage
+YOUNG = 20_000  # objects between two collections of garbage
 Tell = Callable[[int], None]
 
 

@@ -8,7 +8,6 @@ then all of the symbol is fetched anew.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import isclose
 from os import environ
@@ -20,6 +19,7 @@ from openbell import terminal
 from openbell.backtest.kept_history import KeptHistory
 from openbell.manifest import Bot, Schedule
 from openbell.manifest.trading import misspelt
+from openbell.records import dataclass
 from openbell.trading.limits import is_usable
 from openbell.trading.markets import Bar, Bars, MarketError, timeframes
 from openbell.trading.markets.registry import open_market
@@ -109,7 +109,9 @@ def main(arguments: Sequence[str]) -> int:
     market = open_market(options.market, Bot("history", "history", symbols, Schedule("UTC")), desk)
     now = datetime.now(UTC)
     latest = now - DELAY if options.market == "alpaca" and not options.feed else now
-    until = latest if options.last is None else min(latest, _midnight(options.last) + timeframes.DAY)
+    until = (
+        latest if options.last is None else min(latest, _midnight(min(options.last, latest.date())) + timeframes.DAY)
+    )
     spans = [FetchRequest(symbol, options.timeframe, _midnight(options.first), until) for symbol in symbols]
     try:
         _fetch_all(cast("HistorySource", market), KeptHistory(state), spans)

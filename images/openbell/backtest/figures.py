@@ -7,8 +7,7 @@ of them in a year of the backtest itself. Where a span is too short for a figure
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
-from math import dist, sqrt
-from statistics import fmean, quantiles
+from math import dist, fsum, sqrt
 from typing import NamedTuple
 
 from openbell.backtest.record import Point, daily
@@ -59,17 +58,16 @@ def returns_of(curve: Sequence[Point], start: float) -> Returns:
     return Returns(tuple(point.at for point in days), tuple(found), (len(days) - 1) / years if years > 0 else 0.0)
 
 
-def figures(curve: Sequence[Point], start: float) -> Figures:
-    """Return the figures of a curve that began with `start`."""
+def figures(curve: Sequence[Point], start: float, returns: Returns | None = None) -> Figures:
+    """Return the figures of a curve that began with `start`. returns: its own, where they are known already."""
     if not curve:
         return Figures(0.0, None, None, None, None, None, 0.0, 0.0)
-    one = returns_of(curve, start)
+    one = returns or returns_of(curve, start)
     growth = curve[-1].equity / start
     years = (curve[-1].at - curve[0].at) / YEAR
     annual = growth ** (1 / years) - 1 if years > 0.1 and growth > 0 else None
     depth, length = _deepest(curve, start)
-    has_tail = len(one.values) >= FEWEST_FOR_TAIL
-    tail = sorted(one.values)[: int((len(one.values) - 1) * TAIL) + 1] if has_tail else []
+    value_at_risk, shortfall = _tail(one.values)
     return Figures(
         total_return=growth - 1,
         annual_return=annual,
@@ -79,9 +77,24 @@ def figures(curve: Sequence[Point], start: float) -> Figures:
         calmar=annual / -depth if annual is not None and depth and one.tells else None,
         drawdown=depth,
         drawdown_days=length / timedelta(days=1),
-        value_at_risk=quantiles(one.values, n=round(1 / TAIL), method="inclusive")[0] if tail else None,
-        expected_shortfall=fmean(tail) if tail else None,
+        value_at_risk=value_at_risk,
+        expected_shortfall=shortfall,
     )
+
+
+def _tail(returns: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return the return that one in twenty is below, between two of them if need be, and the average of those."""
+    if len(returns) < FEWEST_FOR_TAIL:
+        return None, None
+    place = (len(returns) - 1) * TAIL
+    tail = sorted(returns)[: int(place) + 2]
+    after = tail.pop()
+    return tail[-1] + (after - tail[-1]) * (place - int(place)), fmean(tail)
+
+
+def fmean(values: Sequence[float]) -> float:
+    """Return the mean; to load `statistics` takes longer than all figures of ten years."""
+    return fsum(values) / len(values)
 
 
 def volatility(returns: Sequence[float], in_a_year: float) -> float | None:
@@ -107,7 +120,7 @@ def stdev(values: Sequence[float]) -> float:
 
 
 def _sortino(returns: Sequence[float], in_a_year: float) -> float | None:
-    downward = sqrt(fmean(min(one, 0.0) ** 2 for one in returns))
+    downward = sqrt(fmean([min(one, 0.0) ** 2 for one in returns]))
     return fmean(returns) / downward * sqrt(in_a_year) if downward else None
 
 
@@ -119,15 +132,14 @@ class Benchmark(NamedTuple):
     correlation: float
 
 
-def against(curve: Sequence[Point], held: Sequence[Point], start: float) -> Benchmark | None:
-    """Return how the account went with a benchmark at the same instants; None where that cannot be told."""
-    own, other = returns_of(curve, start), returns_of(held, start).values
+def against(own: Returns, held: Returns) -> Benchmark | None:
+    """Return how returns went with a benchmark's at the same instants; None where that cannot be told."""
     if not own.tells:
         return None
-    mean, other_mean = fmean(own.values), fmean(other)
-    pairs = zip(own.values, other, strict=True)
-    covariance = sum((one - mean) * (two - other_mean) for one, two in pairs) / (len(other) - 1)
-    spread, other_spread = stdev(own.values), stdev(other)
+    mean, other_mean = fmean(own.values), fmean(held.values)
+    pairs = zip(own.values, held.values, strict=True)
+    covariance = sum([(one - mean) * (two - other_mean) for one, two in pairs]) / (len(held.values) - 1)
+    spread, other_spread = stdev(own.values), stdev(held.values)
     if not spread or not other_spread:
         return None
     beta = covariance / other_spread**2

@@ -6,7 +6,6 @@ What a run reads between two orders is there already, and an order costs no stat
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
@@ -15,6 +14,7 @@ from openbell.ledger import Claim, Ledger, OrderRecord
 from openbell.ledger.orders import LONGEST_DAY, NEVER_ARRIVED
 from openbell.order_terms import FINAL, Terms
 from openbell.position import ZERO, Position
+from openbell.records import replace
 
 _NOTHING = nullcontext()
 

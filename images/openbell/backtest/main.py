@@ -4,7 +4,6 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from openbell.backtest import asked, progress, report, sweep, walk_forward
 from openbell.backtest.engine import Outcome, Setup, bots_of, fewer_collections, market_of
@@ -17,6 +16,7 @@ from openbell.backtest.worker import WorkerEndedError
 from openbell.calendars import CalendarExpired
 from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
+from openbell.records import replace
 from openbell.strategy import loader
 from openbell.trading.markets import Market, MarketError
 

@@ -1,7 +1,6 @@
 """The options of `openbell backtest`, and the values that they take."""
 
 import argparse
-import ast
 import os
 import re
 from datetime import date
@@ -12,6 +11,8 @@ from typing import NoReturn
 from openbell.backtest.walk_forward import Lengths
 
 WHOLE = 10_000  # basis points: all of an amount
+MOST = 10**15  # of money: cents of more have no place in a number
+YEARS = range(1900, 2200)  # in which every day has its midnight in every zone
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,10 +50,13 @@ def parser() -> argparse.ArgumentParser:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
+        day = date.min
+    if day.year not in YEARS:
         msg = f'found "{text}"; allowed: a day such as 2010-01-04'
-        raise argparse.ArgumentTypeError(msg) from None
+        raise argparse.ArgumentTypeError(msg)
+    return day
 
 
 def _amount(text: str) -> Decimal:
@@ -60,7 +64,7 @@ def _amount(text: str) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
+    if not amount.is_finite() or not 0 <= amount <= MOST:
         msg = f'found "{text}"; allowed: a number such as 2.5'
         raise argparse.ArgumentTypeError(msg)
     return amount
@@ -100,8 +104,10 @@ def _choice(text: str) -> tuple[str, list[object]]:
 
 
 def _value(text: str) -> object:
+    from ast import literal_eval  # noqa: PLC0415 - only parameters that are chosen need it
+
     try:
-        value: object = ast.literal_eval(text)
+        value: object = literal_eval(text)
     except (ValueError, SyntaxError):
         return text
     return value

@@ -1,12 +1,15 @@
 """What a backtest keeps of its slots: the account's curve and the signals, bounded however many slots there are."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
 from math import isfinite
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from openbell.instants import EPOCH
+from openbell.records import dataclass, field
 
 MOST_POINTS = 65_536  # of a curve that has every slot; a longer one has three points of each day
 BATCH = 256  # slots whose signals are taken at once, which takes half of the time
@@ -23,6 +26,26 @@ class Point(NamedTuple):
 
 # What a run computed for a symbol. Every slot may have some of each symbol: nothing is lighter than a tuple.
 Signal = tuple[datetime, float]
+Row = TypeVar("Row", bound=tuple[datetime, *tuple[float, ...]])
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Rows(tuple[Row, ...]):
+    """Instants with numbers. They are pickled as columns, which takes a fifth of the time."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Callable[..., tuple[Row, ...]], tuple[object, ...]]:
+        """Tell pickle how to make them again."""
+        if not self:
+            return tuple, ()
+        instants, *columns = zip(*self, strict=True)
+        at = array("q", [(one - EPOCH) // MICROSECOND for one in instants])
+        return _unpickled, (getattr(type(self[0]), "_make", tuple), at, *(array("d", column) for column in columns))
+
+
+def _unpickled(make: Callable[[tuple[object, ...]], Row], at: Sequence[int], *columns: Sequence[float]) -> Rows[Row]:
+    return Rows(map(make, zip([EPOCH + number * MICROSECOND for number in at], *columns, strict=True)))
 
 
 class Curve:
@@ -41,7 +64,7 @@ class Curve:
 
     def points(self) -> tuple[Point, ...]:
         """Return the points."""
-        return tuple(self._points)
+        return Rows(self._points)
 
 
 class Signals:
@@ -61,7 +84,7 @@ class Signals:
     def by_symbol(self) -> dict[str, tuple[Signal, ...]]:
         """Return what is kept."""
         self._sort()
-        return {name: tuple(kept.signals) for name, kept in self._found.items()}
+        return {name: Rows(kept.signals) for name, kept in self._found.items()}
 
     def _sort(self) -> None:
         for at, values in self._waiting:

@@ -12,7 +12,7 @@ from openbell import uplot
 from openbell.backtest import buy_and_hold, charts
 from openbell.backtest import report_page as page
 from openbell.backtest.engine import Outcome, Setup
-from openbell.backtest.figures import YEAR, against, by_month, drawdown_periods, figures, returns_of, sharpe
+from openbell.backtest.figures import YEAR, Returns, against, by_month, drawdown_periods, figures, returns_of, sharpe
 from openbell.backtest.record import Point
 from openbell.backtest.report_page import Swept, number, percent
 from openbell.backtest.trades import Trade, trade_figures, trades
@@ -36,8 +36,9 @@ def write(
     """Write the report, and return its tiles; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
     done = trades(outcome.fills)
     benchmark = buy_and_hold.held(outcome.curve, market, outcome.symbols, setup.cash)
-    told = tiles(setup, outcome, benchmark, done)
-    shown = charts.pictures(setup, outcome, benchmark, market, done) if outcome.curve else {}
+    own = returns_of(outcome.curve, setup.cash)
+    told = tiles(setup, outcome, own, benchmark, done)
+    shown = charts.pictures(setup, outcome, own, benchmark, market, done) if outcome.curve else {}
     if walked:
         shown["walk"] = charts.equity(walked.curve)
     deepest = drawdown_periods(outcome.curve, setup.cash)[:MOST_DRAWDOWNS]
@@ -73,12 +74,11 @@ def _inline(data: Mapping[str, object]) -> str:
 
 
 def _json(value: object) -> str:
-    """Return a value as JSON. Columns of numbers, which are nearly all of it, have the digits that a picture can show."""
+    """Return a value as JSON. Columns of prices and money, which are most of it, have the digits that a picture can show."""
     if isinstance(value, dict):
         return "{" + ",".join([f"{json.dumps(name)}:{_json(one)}" for name, one in value.items()]) + "}"
-    if isinstance(value, list) and (kinds := set(map(type, value))) <= {float, int, NoneType}:
-        form = "%d" if kinds == {int} else DIGITS
-        text = ",".join(["null" if one is None else form % one for one in value])
+    if isinstance(value, list) and set(map(type, value)) <= {float, NoneType}:
+        text = ",".join(["null" if one is None else DIGITS % one for one in value])
         if "n" in text.replace("null", ""):
             msg = "a picture has a value that is no number"
             raise ValueError(msg)
@@ -145,12 +145,13 @@ def out_of_sample(walked: WalkForward) -> str:
     )
 
 
-def tiles(setup: Setup, outcome: Outcome, benchmark: Sequence[Point], done: Sequence[Trade]) -> list[tuple[str, str]]:
-    """Return the figures with their names, as people read them."""
-    curve = outcome.curve
-    one, traded = figures(curve, setup.cash), trade_figures(done)
-    held = figures(benchmark, setup.cash)
-    together = against(curve, benchmark, setup.cash)
+def tiles(
+    setup: Setup, outcome: Outcome, own: Returns, benchmark: Sequence[Point], done: Sequence[Trade]
+) -> list[tuple[str, str]]:
+    """Return the figures with their names, as people read them. own: the returns of the outcome's curve."""
+    curve, other = outcome.curve, returns_of(benchmark, setup.cash)
+    one, held = figures(curve, setup.cash, own), figures(benchmark, setup.cash, other)
+    traded, together = trade_figures(done), against(own, other)
     return [
         ("Equity at the end", f"{curve[-1].equity:,.2f}" if curve else "-"),
         ("Return", percent(one.total_return)),

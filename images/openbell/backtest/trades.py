@@ -2,12 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import copysign
 from typing import NamedTuple
 
 from openbell.backtest.account import Fill
+from openbell.records import dataclass
 
 _NOTHING = 1e-12
 

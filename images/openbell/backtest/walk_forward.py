@@ -1,14 +1,13 @@
 """Walk-forward: parameters are chosen on years, and judged on the months after them, which had no part in the choice."""
 
-from calendar import monthrange
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from openbell.backtest.engine import Outcome, Setup
 from openbell.backtest.figures import Figures, figures
 from openbell.backtest.record import Point
+from openbell.records import replace
 
 
 class Lengths(NamedTuple):
@@ -95,4 +94,5 @@ def _merit(one: Figures) -> tuple[float, float]:
 def _later(at: datetime, months: int) -> datetime:
     years, month = divmod(at.month - 1 + months, 12)
     year, month = at.year + years, month + 1
-    return at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))
+    last = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=at.tzinfo) - timedelta(days=1)
+    return at.replace(year=year, month=month, day=min(at.day, last.day))

@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -23,6 +22,7 @@ from openbell.backtest import engine
 from openbell.backtest.engine import Interrupted, Outcome, Setup
 from openbell.error_text import error_text
 from openbell.manifest import Manifest
+from openbell.records import replace
 from openbell.strategy import loader
 from openbell.trading.markets import Market
 

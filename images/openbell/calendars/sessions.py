@@ -19,8 +19,7 @@ class CalendarExpired(ValueError):  # noqa: N818 - it names what happened to the
     """A day outside the range that a calendar's table covers; the message is one line that says what to do."""
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """One trading day of a calendar; every instant is aware UTC, `date` is the exchange's own.
 
     A session may open on the evening before its date.
@@ -33,8 +32,8 @@ class Session:
     break_end: datetime | None
     early_close: bool
     # What the hours would be on a regular day; None where they are that.
-    regular_open: datetime | None = field(default=None, compare=False)
-    regular_close: datetime | None = field(default=None, compare=False)
+    regular_open: datetime | None = None
+    regular_close: datetime | None = None
 
     def is_shortened_at(self, at: datetime) -> bool:
         """Tell whether the market would be open at an instant on a regular day, and is not on this one."""
@@ -135,19 +134,20 @@ class Calendar:
         regular = next((hours for hours in self.hours if hours.since <= day), self.hours[-1])
         hours = self.special_hours.get(ordinal, regular)
         is_special = hours is not regular
+        midnight = datetime.combine(day, time.min)
         return Session(
             date=day,
-            open=self._instant(day, hours.open),
-            close=self._instant(day, hours.close),
-            break_start=None if hours.break_start is None else self._instant(day, hours.break_start),
-            break_end=None if hours.break_end is None else self._instant(day, hours.break_end),
+            open=local_instant(midnight + hours.open, self.timezone),
+            close=local_instant(midnight + hours.close, self.timezone),
+            break_start=self._instant(midnight, hours.break_start),
+            break_end=self._instant(midnight, hours.break_end),
             early_close=hours.close < regular.close,
-            regular_open=self._instant(day, regular.open) if is_special else None,
-            regular_close=self._instant(day, regular.close) if is_special else None,
+            regular_open=self._instant(midnight, regular.open if is_special else None),
+            regular_close=self._instant(midnight, regular.close if is_special else None),
         )
 
-    def _instant(self, day: date, wall: timedelta) -> datetime:
-        return local_instant(datetime.combine(day, time.min) + wall, self.timezone)
+    def _instant(self, midnight: datetime, wall: timedelta | None) -> datetime | None:
+        return None if wall is None else local_instant(midnight + wall, self.timezone)
 
     def _expired(self, day: date) -> str:
         remedy = "update openbell, or write a longer table with scripts/generate-calendars"

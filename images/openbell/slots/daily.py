@@ -42,7 +42,7 @@ def daily_times(schedule: Schedule, after: datetime, until: datetime) -> Iterato
     for slot in sorted(slots):
         if calendar is not None and end is not None and slot > end:
             check_known(schedule, calendar, slot)
-        if not any(start <= slot < end for start, end in blocked):
+        if not (blocked and any(start <= slot < end for start, end in blocked)):
             yield slot, slots[slot]
     if expired is not None:
         raise expired

@@ -1,5 +1,6 @@
 """The figures of a backtest, on curves that can be counted by hand, and beside those of empyrical."""
 
+import pickle
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from openbell.backtest.figures import (
     returns_of,
     rolling,
 )
-from openbell.backtest.record import MOST_POINTS, Curve, Point
+from openbell.backtest.record import MOST_POINTS, Curve, Point, Rows
 
 START = datetime(2010, 1, 4, 14, 35, tzinfo=UTC)
 
@@ -124,7 +125,7 @@ def test_beta_and_alpha_are_those_of_empyrical(seed: int) -> None:
     curve, held = random_curves(seed)
     own, other = returns_of(curve, 100.0), returns_of(held, 100.0)
     alpha, beta = empyrical.alpha_beta(np.array(own.values), np.array(other.values), annualization=own.in_a_year)
-    found = against(curve, held, 100.0)
+    found = against(own, other)
     assert found is not None
     assert [found.alpha, found.beta] == pytest.approx([alpha, beta])
     assert found.correlation == pytest.approx(np.corrcoef(own.values, other.values)[0, 1])
@@ -181,3 +182,15 @@ def test_a_curve_stays_small_and_loses_no_spike() -> None:
     assert len(kept.points()) <= MOST_POINTS
     assert list(_ends(figures(kept.points(), 100.0))) == pytest.approx(list(_ends(figures(every, 100.0))))
     assert figures(kept.points(), 100.0).sharpe == figures(every, 100.0).sharpe
+
+
+POINTS = tuple(
+    Point(START + number * timedelta(days=1, microseconds=1), number / 3, -number / 7) for number in range(3)
+)
+
+
+@pytest.mark.parametrize("rows", [Rows(POINTS), Rows([(at, one, two) for at, one, two in POINTS]), Rows[Point]()])
+def test_rows_are_the_same_after_their_way_between_processes(rows: Rows[tuple[datetime, float, float]]) -> None:
+    """To the microsecond, as the tuples that they were, also if there are none."""
+    found = pickle.loads(pickle.dumps(rows))  # noqa: S301 - of this test
+    assert (found, [type(one) for one in found]) == (rows, [type(one) for one in rows])

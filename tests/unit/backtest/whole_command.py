@@ -13,7 +13,7 @@ def backtest(*options: str, strategies: Path = ROOT / "strategies") -> subproces
     """Run the command to its end, without the lines of progress that it prints on a busy machine."""
     command = [sys.executable, "-m", "openbell", "backtest", *options, "--strategies", str(strategies)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ})
-    done.stderr = re.sub(r"^openbell: .* slots, .* a second.*\n", "", done.stderr, flags=re.MULTILINE)
+    done.stderr = re.sub(r"^openbell: .* (slots, .* a second|symbols read).*\n", "", done.stderr, flags=re.MULTILINE)
     return done
 
 

@@ -6,9 +6,9 @@
   const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const charts = [];
   const rounded = (value, digits) => Number(value.toFixed(digits)) + 0; // never -0
-  const percent = (value) => (value == null ? "–" : `${rounded(value * 100, 1).toFixed(1)} %`);
-  const number = (value) => (value == null ? "–" : rounded(value, 2).toLocaleString("en", { maximumFractionDigits: 2 }));
-  const figure = (value) => (value == null ? "–" : String(value));
+  const percent = (value) => (value == null ? "\u2013" : `${rounded(value * 100, 1).toFixed(1)} %`);
+  const number = (value) => (value == null ? "\u2013" : rounded(value, 2).toLocaleString("en", { maximumFractionDigits: 2 }));
+  const figure = (value) => (value == null ? "\u2013" : String(value));
 
   function draw(place, line, columns, format, extra = {}) {
     if (!line || line.x.length < 2) {
