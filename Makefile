@@ -311,7 +311,7 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 .PHONY: test-calendars
 test-calendars: ## Compare every day of every exchange's calendar, and every rule of days, with exchange_calendars and rrule; look for look-ahead in backtests (minutes)
 	@scripts/python-ready dev
-	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto --timeout 3600 tests/unit/test_calendar_tables.py tests/unit/test_slots_days.py tests/unit/test_windows.py tests/unit/backtest/test_fills.py
+	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto --timeout 3600 tests/unit/calendars/test_tables.py tests/unit/slots/test_days.py tests/unit/slots/test_blackouts.py tests/unit/backtest/test_fills.py
 
 .PHONY: test-year
 test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots under the real watch, and wrong clocks: [SEED=1]
@@ -323,8 +323,8 @@ test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots un
 .PHONY: test-orders
 test-orders: ## Kill the order path between every two statements, on SQLite and PostgreSQL, and trade for a simulated year: [SEED=1]
 	@scripts/python-ready dev
-	@OPENBELL_TEST_ORDERS=whole $(python) -m pytest -q -n auto tests/unit/test_order_kills.py tests/serverless/test_order_kills.py
-	@$(python) -m tests.unit.trading_simulation --year --seed "$${SEED:-1}"
+	@OPENBELL_TEST_ORDERS=whole $(python) -m pytest -q -n auto tests/unit/trading/test_order_kills.py tests/serverless/test_order_kills.py
+	@$(python) -m tests.unit.trading.simulation --year --seed "$${SEED:-1}"
 
 .PHONY: test-mutants
 test-mutants: ## Change what decides about slots, money and health in 7,000 places, and count what its tests notice: [ROOMS="limits recovery"]

@@ -6,16 +6,17 @@ from argparse import Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deploy import packages, processes, secrets
-from deploy.backups import installation_of, reason
+from deploy import processes, secrets
 from deploy.cli import arguments
 from deploy.cli.known import must_exist
+from deploy.data.backups import installation_of, reason
 from deploy.docker import compose
 from deploy.errors import CommandError
 from deploy.local import run as local
 from deploy.local.processes import LocalPaths
 from deploy.log import log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
+from deploy.strategy_folders import packages
 from openbell.manifest import load_all
 
 

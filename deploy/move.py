@@ -14,12 +14,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from deploy import backups, installation, scratch, start
-from deploy.backup_places import Files
+from deploy import scratch, start
+from deploy.data import backups, installation
+from deploy.data.backup_places import Files
+from deploy.data.installation import HostContainers, Installation
 from deploy.docker.compose import SUPERVISOR, ServiceCommand
 from deploy.errors import CommandError
 from deploy.hosts import config
-from deploy.installation import HostContainers, Installation
 from deploy.log import Log, log_to_stdout
 from deploy.release import audit, host_state, provenance
 from deploy.release import commands as releases

@@ -6,19 +6,20 @@ import tomllib
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import installation, start
-from deploy.backups import reason
-from deploy.check import must_pass
+from deploy import start
 from deploy.cli.arguments import quoted
 from deploy.cli.known import must_exist
+from deploy.data import installation
+from deploy.data.backups import reason
 from deploy.docker import engine, generated
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local.process_target import ProcessTarget
 from deploy.log import log_to_stdout
 from deploy.release import commands as releases
-from deploy.scaffold import must_be_a_name
 from deploy.settings import Settings, strategies_folder, values
+from deploy.strategy_folders.check import must_pass
+from deploy.strategy_folders.scaffold import must_be_a_name
 from deploy.target import LocalTarget, here
 
 _BOT = re.compile(r"^\[\[bot\]\].*$", re.MULTILINE)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
-from deploy.check import must_pass
 from deploy.cli import operate
 from deploy.docker import build_output, compose, engine, generated, profiles, services
 from deploy.docker.engine import Service
@@ -20,7 +19,8 @@ from deploy.local.run import data_folder, install_packages
 from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
-from deploy.strategy_checks.names import taken_names
+from deploy.strategy_folders.check import must_pass
+from deploy.strategy_folders.checks.names import taken_names
 from deploy.supervisor_client import BotStatus
 from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML

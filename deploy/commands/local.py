@@ -6,15 +6,16 @@ from argparse import Namespace
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from deploy import nightly, processes
-from deploy.check import must_pass
+from deploy import processes
 from deploy.cli.known import must_exist
+from deploy.data import nightly
 from deploy.docker import compose
 from deploy.local import demo
 from deploy.local import run as local
 from deploy.local.processes import LocalPaths, asked_for
 from deploy.log import log_to_stdout
 from deploy.settings import STRATEGIES, Settings, strategies_folder, values
+from deploy.strategy_folders.check import must_pass
 from openbell.manifest import load_all
 
 

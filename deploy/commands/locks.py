@@ -2,10 +2,10 @@
 
 from argparse import Namespace
 
-from deploy import packages
 from deploy.cli.known import must_exist
 from deploy.log import log_to_stdout
 from deploy.settings import Settings, strategies_folder
+from deploy.strategy_folders import packages
 
 
 def add(settings: Settings, options: Namespace) -> int:

@@ -3,13 +3,13 @@
 from argparse import Namespace
 
 from deploy import homes, move, target
-from deploy.check import must_pass
 from deploy.cli import operate
 from deploy.hosts import config
 from deploy.log import log_to_stdout
 from deploy.release import commands as releases
 from deploy.settings import Settings, strategies_folder
 from deploy.several_hosts import in_order
+from deploy.strategy_folders.check import must_pass
 from openbell.calendars import own_days
 
 

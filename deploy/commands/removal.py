@@ -5,13 +5,13 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import own_folder
 from deploy.cli.known import must_exist
 from deploy.docker import generated
 from deploy.local import run as local
 from deploy.local.process_target import ProcessTarget
 from deploy.settings import Settings, strategies_folder, values
 from deploy.start import restart
+from deploy.strategy_folders import own_folder
 from deploy.target import here
 
 

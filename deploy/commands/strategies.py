@@ -4,10 +4,11 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import own_folder, processes, scaffold
+from deploy import processes
 from deploy.docker import compose
 from deploy.local.processes import asked_for
 from deploy.settings import Settings, strategies_folder, values
+from deploy.strategy_folders import own_folder, scaffold
 from openbell.manifest import load_all
 
 

@@ -12,13 +12,13 @@ from string import Template
 import yaml
 
 from deploy import secrets
-from deploy.check import must_pass
 from deploy.errors import CommandError
 from deploy.kubernetes import objects
 from deploy.kubernetes.cluster import Cluster, Object, cluster
 from deploy.preflight import PUBLIC, READ_TOKENS
 from deploy.release import build
 from deploy.settings import Settings, strategies_folder, values
+from deploy.strategy_folders.check import must_pass
 from openbell.manifest import Manifest, load_all
 
 OUT = Path("kubernetes")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from deploy import processes
-from deploy.check import must_pass
 from deploy.cli.known import must_exist
 from deploy.docker import compose
 from deploy.errors import CommandError
 from deploy.serverless import aws, digitalocean, gcp, package, readme
 from deploy.serverless.function import PROVIDERS, Function, plan
 from deploy.settings import Settings, strategies_folder
+from deploy.strategy_folders.check import must_pass
 from openbell.manifest import Manifest, load_all
 
 OUT = Path("serverless")

@@ -13,7 +13,7 @@ from openbell.postgres.connection import PostgresError
 from openbell.postgres.ledger import PostgresLedger
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for
-from tests.unit import test_ledger as of_sqlite
+from tests.unit.ledger import test_ledger as of_sqlite
 
 NewLedger = Callable[[], PostgresLedger]
 

@@ -13,7 +13,7 @@ from openbell.postgres.ledger import PostgresLedger, schema_of
 from tests.order_attempts import Attempts
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for
-from tests.unit import test_order_kills as of_sqlite
+from tests.unit.trading import test_order_kills as of_sqlite
 from tests.venue_model import ALL_RULES, UNIQUE_IDS, VenueRules
 
 LONG = {"test_a_kill_between_any_two_statements", "test_a_kill_of_the_next_attempt_too"}

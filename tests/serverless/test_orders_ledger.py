@@ -10,7 +10,7 @@ from openbell.ledger import OrderRecord
 from openbell.postgres.ledger import PostgresLedger
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for
-from tests.unit import test_orders_ledger as of_sqlite
+from tests.unit.ledger import test_orders as of_sqlite
 
 globals().update(written_for(of_sqlite))
 

@@ -11,8 +11,8 @@ from openbell.trading.brokers.registry import open_broker
 from openbell.trading.run_services import RunServices
 from tests.serverless.postgres import Server
 from tests.serverless.shared import written_for
-from tests.unit.brokers import test_paper as of_sqlite
-from tests.unit.brokers.test_paper import FixedMarket, buy
+from tests.unit.trading.brokers import test_paper as of_sqlite
+from tests.unit.trading.brokers.test_paper import FixedMarket, buy
 
 globals().update(written_for(of_sqlite))
 

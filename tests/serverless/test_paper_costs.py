@@ -8,8 +8,8 @@ import pytest
 from openbell.costs import Costs
 from openbell.trading.brokers import Order
 from openbell.trading.brokers.postgres_paper import PostgresPaperBroker
-from tests.unit.brokers.test_paper_cash import _Paying
-from tests.unit.brokers.test_paper_splits import SplittingMarket
+from tests.unit.trading.brokers.test_paper_cash import _Paying
+from tests.unit.trading.brokers.test_paper_splits import SplittingMarket
 
 
 def test_a_short_position_is_borrowed_and_split(url: str) -> None:

@@ -15,7 +15,7 @@ from openbell.strategy.run_state import Run
 from openbell.strategy.stream_progress import StreamProgress
 from openbell.trading.brokers.paper import PaperBroker
 from openbell.trading.markets.synthetic import SyntheticMarket
-from tests.unit.test_stream import BEGAN, MANIFEST
+from tests.unit.strategy.test_stream import BEGAN, MANIFEST
 
 DOCUMENTED = Path(manifests.__file__).parents[3] / "docs" / "strategies.md"
 OF_STREAMS = {"beat", "events"}

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local import control_socket
 from tests.engine.kit import wait_until
-from tests.unit.deploy.local.test_local import SERVICE, SLOW, Project, is_alive
+from tests.unit.deploy.local.test_run import SERVICE, SLOW, Project, is_alive
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that this is refused is what is tested
 

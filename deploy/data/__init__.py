@@ -1,0 +1,1 @@
+"""An installation's data: kept in backups, and read as tables."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: as a service of this kit, and what moves into it."""

@@ -1,0 +1,1 @@
+"""The folders that strategies are in: written, locked and checked."""

@@ -1,0 +1,1 @@
+"""Another version of the kit in the place of this one, and back."""
