@@ -42,6 +42,16 @@ def unready(host: Host, facts: Facts, needed: int = 0) -> str | None:
     return None
 
 
+def advice(host: Host, facts: Facts) -> str | None:
+    """Return what would make a host that can be deployed to a safer one, or None."""
+    if facts.engine is None or facts.engine.live_restore or facts.engine.swarm:
+        return None
+    return (
+        f"{host.name}: live-restore is off there: containers end when the Docker engine restarts, and stay stopped if it was "
+        f"killed: `make provision HOST={host.name}` turns it on"
+    )
+
+
 def _refused(facts: Facts, provision: str) -> str:
     """Return why the engine did not answer this user."""
     if not re.search(r"permission denied", facts.refusal, re.IGNORECASE):

@@ -59,6 +59,8 @@ def deploy(
     with Connection(host) as connection:
         facts = read_facts(connection)
         _must_be_ready(host, facts, 0)
+        if advice := requirements.advice(host, facts):
+            log.warning(advice)
         build_platform.follow_host(host, facts, log)
         try:
             # Checked before the long build: another person's transaction, or our own, may still be under way.

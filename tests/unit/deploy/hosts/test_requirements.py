@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from deploy.hosts.facts import Engine, Facts
-from deploy.hosts.requirements import SPARE, megabytes, older, unready
+from deploy.hosts.requirements import SPARE, advice, megabytes, older, unready
 from deploy.ssh.host import Host
 
 HOST = Host("vps", config=None)
@@ -19,6 +19,14 @@ READY = Facts(
     disk_free=SPARE,
 )
 DENIED = "Got permission denied while trying to connect to the Docker daemon socket"
+
+
+def test_an_engine_without_live_restore_is_advised_of_it() -> None:
+    """Containers stay stopped when such an engine was killed; a member of a swarm cannot have it on."""
+    engine = Engine("20.10.24", live_restore=False, running=0, swarm=False)
+    assert advice(HOST, READY) is None
+    assert "`make provision HOST=vps` turns it on" in (advice(HOST, replace(READY, engine=engine)) or "")
+    assert advice(HOST, replace(READY, engine=replace(engine, swarm=True))) is None
 
 
 def test_a_host_that_has_everything_is_ready() -> None:
