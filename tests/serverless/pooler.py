@@ -28,7 +28,7 @@ def running_pooler(url: str, connections: int) -> Iterator[str]:
         f"[databases]\n{name} = host=127.0.0.1 port={parts.port} dbname={name}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
         f"auth_type = scram-sha-256\nauth_file = {folder}/users\npool_mode = transaction\n"
-        f"default_pool_size = {connections}\nmax_client_conn = 300\nignore_startup_parameters = extra_float_digits\n"
+        f"default_pool_size = {connections}\nmax_client_conn = 1000\nignore_startup_parameters = extra_float_digits\n"
     )
     user = "postgres" if os.getuid() == 0 else None
     if user:

@@ -3,6 +3,7 @@
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,7 +14,7 @@ from openbell.journal import Journal
 from openbell.ledger import Claim, Ledger
 from tests.unit.strategy_file import write
 
-TOML = 'timezone = "{zone}"\nsecrets = ["KEY_{key}"]\n[[bot]]\nid = "{name}-bot"\nsymbols = ["AAPL"]\nevery = "24h"\n'
+TOML = 'timezone = "{zone}"\nsecrets = ["KEY_{key}"]\n[[bot]]\nid = "{name}-bot"\nsymbols = ["AAPL"]\nat = "{later}"\n'
 CODE = """\
 import os
 import time
@@ -35,7 +36,9 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(gate, "started", lambda: datetime.now(UTC).timestamp() - 60)
     (tmp_path / "strategies").mkdir()
     for name, zone in ZONES.items():
-        folder = write(tmp_path / "strategies", TOML.format(name=name, zone=zone, key=name.upper()), name)
+        later = (datetime.now(ZoneInfo(zone)) + timedelta(hours=6)).strftime("%H:%M")  # no run is due meanwhile
+        toml = TOML.format(name=name, zone=zone, key=name.upper(), later=later)
+        folder = write(tmp_path / "strategies", toml, name)
         (folder / "strategy.py").write_text(CODE.format(zone=zone, key=name.upper()))
         monkeypatch.setenv(f"KEY_{name.upper()}", f"s3cret of {name}")
         (tmp_path / "usr/share/zoneinfo" / zone).parent.mkdir(parents=True)

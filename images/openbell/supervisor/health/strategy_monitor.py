@@ -167,7 +167,7 @@ class StrategyMonitor:
             return None
         unwritten = []
         for bot in self.bots:
-            if not _missed_without_lines(bot) or not bot.expectation.stored.started or bot.facts.pause:
+            if not _missed_without_lines(bot) or not bot.expectation.stored.started or self._pauses.get(bot.id):
                 continue
             without_lines = takewhile(lambda one: one.reason == NO_LINES, bot.facts.slots)
             written_by = self.heartbeat.timestamp - WRITE_MARGIN  # a loop that was alive then had time to write
