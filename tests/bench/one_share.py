@@ -21,7 +21,9 @@ from openbell.backtest import engine
 from openbell.backtest.engine import Setup
 from openbell.backtest.past import PastMarket
 from openbell.backtest.slot_order import count_of
+from openbell.manifest import Manifest
 from openbell.strategy import loader
+from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Bar
 from tests.bench import whole_command
 from tests.bench.figures import Table
@@ -29,6 +31,7 @@ from tests.bench.figures import Table
 PEERS = Path(__file__).with_name("peers")
 ENVIRONMENT = Path(__file__).resolve().parents[2] / "build" / "bench-backtests"
 FAST, SLOW, QUANTITY, CASH, TIMES = 20, 50, 100, 100_000.0, 3
+SHORT = 504  # days: two years
 # The combinations of the sweeps, with how often each is measured.
 SWEEPS = (
     (tuple(product((5, 10, 15, 20), (30, 40, 50, 60))), TIMES),
@@ -88,49 +91,79 @@ def tables(feed: Callable[[Sequence[Bar]], object]) -> Iterator[Table]:
         (folder / "strategy.toml").write_text(MANIFEST)
         (folder / "strategy.py").write_text(STRATEGY)
         manifest = manifests.load(folder)
-        setup = Setup(folder, engine.NEVER, engine.NEVER)
-        market = engine.market_of(manifest, setup)
+        market = engine.market_of(manifest, Setup(folder, engine.NEVER, engine.NEVER))
         if not isinstance(market, PastMarket):
             msg = "the sample has no prices"
             raise TypeError(msg)
-        first, last = market.span()
-        setup = replace(setup, after=first - timedelta(days=1), until=last)
         function = loader.load(folder, ("run",))["run"]
         bars = list(market.of("AAPL").all_bars)
-        slots = count_of(manifest.bots, setup.after, setup.until)
-
-        def ours(journal: Path | None = None, **params: int) -> Fills:
-            done = engine.run(
-                replace(setup, journal=journal, params=params), function, market=market, manifest=manifest
-            )
-            return [(f"{one.at:%Y-%m-%d}", one.quantity, one.price) for one in done.fills]
-
-        def theirs(fast: int = FAST, slow: int = SLOW) -> Fills:
-            cerebro = bt.Cerebro(stdstats=False)
-            cerebro.broker.setcash(CASH)
-            cerebro.adddata(feed(bars))
-            cerebro.addstrategy(Crossover, fast=fast, slow=slow)
-            (ran,) = cerebro.run()
-            return list(ran.fills)
-
-        found = {
-            "openbell, no journal": _timed(ours),
-            "openbell, with its journal": _timed(lambda: ours(Path(mkdtemp(dir=scratch)))),
-            "backtrader": _timed(theirs),
-        }
-        prices = Path(scratch) / "prices.csv"
-        for name, (seconds, fills) in _peers(bars, prices, (), TIMES).items():
-            found[name] = seconds, [(day, quantity, price) for day, quantity, price in fills]
-        yield _table(slots, found)
+        short = _Backtests(folder, manifest, function, bars[-SHORT:], feed)
+        yield _table(short.slots, short.alone())
+        long = _Backtests(folder, manifest, function, bars, feed)
+        yield _table(long.slots, long.alone())
         yield whole_command.table(folder, bars)
         for pairs, times in SWEEPS:
-            taken = {
-                "openbell": _timed(partial(_each, lambda fast, slow: ours(fast=fast, slow=slow), pairs), times)[0],
-                "backtrader": _timed(partial(_each, theirs, pairs), times)[0],
-            }
-            answers = _peers(bars, prices, pairs, times).items()
-            taken |= {name.removesuffix(", sweep"): one for name, (one, _) in answers if name.endswith(", sweep")}
-            yield _sweep_table(len(pairs), slots, taken)
+            yield _sweep_table(len(pairs), long.slots, long.swept(pairs, times))
+
+
+class _Backtests:
+    """The same backtest of some bars by us and by the peers."""
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        function: StrategyFunction,
+        bars: Sequence[Bar],
+        feed: Callable[[Sequence[Bar]], object],
+    ) -> None:
+        """folder: the strategy's; the prices are written beside it. feed: see `tables`."""
+        prices = folder.parent / f"prices-{len(bars)}"
+        prices.mkdir()
+        self._path = prices / "AAPL.csv"
+        whole_command.write_prices(bars, self._path)
+        setup = Setup(folder, engine.NEVER, engine.NEVER, prices=prices)
+        self._market = engine.market_of(manifest, setup)
+        after, until = bars[0].timestamp - timedelta(days=2), bars[-1].timestamp + timedelta(days=1)
+        self._setup = replace(setup, after=after, until=until)
+        self._manifest, self._function, self._bars, self._feed = manifest, function, bars, feed
+        self.slots = count_of(manifest.bots, after, until)
+
+    def alone(self) -> dict[str, tuple[float, Fills]]:
+        """Return the CPU seconds and the fills of one backtest, by who ran it."""
+        found = {
+            "openbell, no journal": _timed(self._ours),
+            "openbell, with its journal": _timed(self._with_journal),
+            "backtrader": _timed(self._theirs),
+        }
+        for name, (seconds, fills) in _peers(self._path, (), TIMES).items():
+            found[name] = seconds, [(day, quantity, price) for day, quantity, price in fills]
+        return found
+
+    def swept(self, pairs: Sequence[tuple[int, int]], times: int) -> dict[str, float]:
+        """Return the CPU seconds of a backtest for each pair of averages, by who ran it."""
+        taken = {
+            "openbell": _timed(partial(_each, lambda fast, slow: self._ours(fast=fast, slow=slow), pairs), times)[0],
+            "backtrader": _timed(partial(_each, self._theirs, pairs), times)[0],
+        }
+        answers = _peers(self._path, pairs, times).items()
+        return taken | {name.removesuffix(", sweep"): one for name, (one, _) in answers if name.endswith(", sweep")}
+
+    def _ours(self, journal: Path | None = None, **params: int) -> Fills:
+        setup = replace(self._setup, journal=journal, params=params)
+        done = engine.run(setup, self._function, market=self._market, manifest=self._manifest)
+        return [(f"{one.at:%Y-%m-%d}", one.quantity, one.price) for one in done.fills]
+
+    def _with_journal(self) -> Fills:
+        return self._ours(Path(mkdtemp(dir=self._path.parent)))
+
+    def _theirs(self, fast: int = FAST, slow: int = SLOW) -> Fills:
+        cerebro = bt.Cerebro(stdstats=False)
+        cerebro.broker.setcash(CASH)
+        cerebro.adddata(self._feed(self._bars))
+        cerebro.addstrategy(Crossover, fast=fast, slow=slow)
+        (ran,) = cerebro.run()
+        return list(ran.fills)
 
 
 def _table(slots: int, found: Mapping[str, tuple[float, Fills]]) -> Table:
@@ -175,14 +208,8 @@ def _rounded(fills: Fills) -> list[tuple[str, float, float]]:
     return [(day, round(quantity, 6), round(price, 6)) for day, quantity, price in fills]
 
 
-def _peers(
-    bars: Sequence[Bar], path: Path, combinations: Sequence[tuple[int, int]], times: int
-) -> dict[str, tuple[float, Fills]]:
+def _peers(path: Path, combinations: Sequence[tuple[int, int]], times: int) -> dict[str, tuple[float, Fills]]:
     """Return what the peers that have an environment of their own took; none of them where that cannot be made."""
-    lines = [
-        f"{bar.timestamp:%Y-%m-%d},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume!r}" for bar in bars
-    ]
-    path.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(lines) + "\n")
     uv = str(Path(sys.executable).with_name("uv"))
     python = ENVIRONMENT / "bin" / "python"
     locked = PEERS / "requirements-backtests.txt"

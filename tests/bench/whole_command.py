@@ -24,10 +24,7 @@ def table(folder: Path, bars: Sequence[Bar]) -> Table:
     prices.mkdir()
     path = prices / "AAPL.csv"
     kept = [bar for bar in bars if bar.timestamp > bars[-1].timestamp - TEN_YEARS]
-    lines = [
-        f"{bar.timestamp:%Y-%m-%d},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume!r}" for bar in kept
-    ]
-    path.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(lines) + "\n")
+    write_prices(kept, path)
     out = f"--out={folder.parent / 'out'}"
     words = (folder.name, f"--strategies={folder.parent}", f"--prices={prices}", out)
     ours = (sys.executable, "-m", "openbell", "backtest", *words)
@@ -52,6 +49,14 @@ def table(folder: Path, bars: Sequence[Bar]) -> Table:
     ]
     headings = ("command", "CPU seconds", "seconds", "ours / CPU seconds", "ours / seconds")
     return Table(f"the whole command, {len(kept):,} days of one share", headings, tuple(rows))
+
+
+def write_prices(bars: Sequence[Bar], path: Path) -> None:
+    """Write daily bars as the CSV file that all of them read."""
+    lines = [
+        f"{bar.timestamp:%Y-%m-%d},{bar.open!r},{bar.high!r},{bar.low!r},{bar.close!r},{bar.volume!r}" for bar in bars
+    ]
+    path.write_text("Date,Open,High,Low,Close,Volume\n" + "\n".join(lines) + "\n")
 
 
 def _seconds(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
