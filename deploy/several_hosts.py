@@ -3,11 +3,13 @@
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from deploy import processes, target
 from deploy.docker import compose
 from deploy.errors import CommandError
+from deploy.release.provenance import RELEASE, new_id
 from deploy.settings import Settings
 
 Command = Callable[[Settings, Namespace], int]
@@ -30,9 +32,10 @@ def in_order(command: str) -> Callable[[Command], Command]:
             hosts = names(options.host)
             if len(hosts) < 2:
                 return one(settings, options)
+            release = {RELEASE: new_id()}  # the same on all of them
             for number, host in enumerate(hosts):
                 print(f"openbell: {command} {host} ({number + 1} of {len(hosts)})", flush=True)
-                if code := _alone(command, host):
+                if code := _alone(command, host, release):
                     left = hosts[number + 1 :]
                     after = f"; {', '.join(left)} stayed as before" if left else ""
                     msg = f"{command} {host} failed: see above{after}"
@@ -55,17 +58,18 @@ def overview(one: Command) -> Command:
         codes = {}
         for host in hosts:
             print(f"== {host}", flush=True)
-            codes[host] = _alone("ps", host)
-        if well := next((host for host, code in codes.items() if not code), ""):
-            with target.place(well, settings) as where:
-                where.run(compose.owners())
+            codes[host] = _alone("ps", host, {})
+        for host in sorted(hosts, key=lambda one: codes[one] != 0):  # one that is not well may know it, too
+            with suppress(CommandError), target.place(host, settings) as where:
+                if where.run(compose.owners()) == 0:
+                    break
         return max(codes.values())
 
     run.__doc__ = one.__doc__
     return run
 
 
-def _alone(command: str, host: str) -> int:
+def _alone(command: str, host: str, environment: Mapping[str, str]) -> int:
     others = [word for word in sys.argv[2:] if not word.startswith("HOST=")]
     words = (sys.executable, "-m", "deploy", command, f"HOST={host}", *others)
-    return processes.run(words, {**os.environ, "HOST": host})
+    return processes.run(words, {**os.environ, **environment, "HOST": host})

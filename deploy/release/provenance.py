@@ -1,11 +1,16 @@
 """Where a release comes from: who makes it, on which machine, from which commit."""
 
 import getpass
+import os
 import secrets
 import socket
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+RELEASE = (
+    "OPENBELL_RELEASE_ID"  # set by a command that acts on several hosts, for those that it starts: they share a release
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def who() -> str:
 
 def new_id() -> str:
     """Return an id that sorts by time, and that two people at the same second do not share."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return os.environ.get(RELEASE) or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _git(*arguments: str) -> str:

@@ -1,28 +1,38 @@
 """HOST=a,b: one host after the other."""
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from deploy import homes
+from deploy import homes, target
 from deploy import several_hosts as several
 from deploy.errors import CommandError
+from deploy.release.provenance import RELEASE, new_id
 from deploy.settings import Settings
 
 Asked = list[tuple[str, str]]
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, int]], Asked]:
+def releases() -> list[str]:
+    """Return the ids of releases that the hosts were given."""
+    return []
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, releases: list[str]) -> Callable[[dict[str, int]], Asked]:
     """Return what was asked of which host; each answers with an exit code."""
 
     def answer(codes: dict[str, int]) -> Asked:
         calls: Asked = []
 
-        def alone(command: str, host: str) -> int:
+        def alone(command: str, host: str, environment: Mapping[str, str]) -> int:
             calls.append((command, host))
+            releases.append(environment.get(RELEASE, ""))
             return codes.get(host, 0)
 
         monkeypatch.setattr(several, "_alone", alone)
@@ -53,11 +63,41 @@ def test_a_deploy_ends_at_the_first_host_that_fails(asked: Callable[[dict[str, i
     assert calls == [("deploy", "a"), ("deploy", "b")]
 
 
-def test_an_overview_shows_all_hosts(asked: Callable[[dict[str, int]], Asked]) -> None:
-    """Also those behind one that is not well; the exit code is the worst."""
-    calls = asked({"a": 1, "b": 1})
+def test_a_deploy_brings_one_release_to_all_hosts(
+    asked: Callable[[dict[str, int]], Asked], releases: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same id, which the next deploy does not have."""
+    asked({})
+    for _ in range(2):
+        assert several.in_order("deploy")(command)(Settings(), Namespace(host="a,b")) == 0
+    assert releases[0] == releases[1] != releases[2] == releases[3]
+    monkeypatch.setenv(RELEASE, releases[0])
+    assert new_id() == releases[0]
+
+
+@pytest.mark.parametrize(
+    "codes,expected",
+    [({"a": 1, "b": 1}, ["a", "b"]), ({"a": 1}, ["b", "a"])],
+)
+def test_an_overview_shows_all_hosts(
+    codes: dict[str, int],
+    expected: list[str],
+    asked: Callable[[dict[str, int]], Asked],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also those behind one that is not well; the exit code is the worst. One that is well is asked first who runs what."""
+    told: list[str] = []
+
+    @contextmanager
+    def place(host: str, _: Settings) -> Iterator[Mock]:
+        told.append(host)
+        yield Mock(run=Mock(return_value=3))
+
+    monkeypatch.setattr(target, "place", place)
+    calls = asked(codes)
     assert several.overview(command)(Settings(), Namespace(host="a,b")) == 1
     assert calls == [("ps", "a"), ("ps", "b")]
+    assert told == expected
 
 
 def test_a_host_is_named_once() -> None:
