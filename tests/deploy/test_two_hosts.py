@@ -1,5 +1,6 @@
 """Two servers that share a PostgreSQL: one release for both, a strategy that moves, and deploys while the other holds it."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -48,7 +49,9 @@ class Hosts:
     def more_runs(self, host: str) -> None:
         """Wait until the strategy runs on a host, and has run there twice more."""
         line = f"{FIVES}  runs on {host} "
-        wait_until(lambda: line in self.both.run("status")[1], f"{FIVES} on {host}", 90)
+        until = time.monotonic() + 60
+        while line not in (said := self.both.run("ps")[1]):
+            assert time.monotonic() < until, said
         before = self.ended()
         wait_until(lambda: self.ended() >= before + 2, "two more runs", 60, self.first.machine.container)
 
@@ -93,7 +96,7 @@ def test_both_have_one_release_and_each_strategy_one_home(hosts: Hosts) -> None:
         assert sorted(one.containers()) == [FIVES, "supervisor"]
         assert [line["action"] for line in one.audit()].count("deploy") == 1, one.audit()
     hosts.more_runs("vps")
-    assert "at home on vps" in hosts.both.must("status")
+    assert "at home on vps" in hosts.both.run("ps")[1]
     wait_until(lambda: hosts.second.journal(FIVES)[-1:], "the runs on the other page", 30)
 
 
@@ -106,7 +109,6 @@ def test_a_strategy_moves_between_two_runs(hosts: Hosts) -> None:
     assert hosts.first.current() != hosts.second.current()
     hosts.more_runs("other")
     hosts.second.must("deploy")  # now the standby runs it until its home is back
-    assert hosts.first.current() == hosts.second.current()
     hosts.more_runs("other")
     assert assert_no_slot_is_lost_or_doubled(hosts.journal(), EVERY, reasons=BUSY) >= 10
     reasons = {str(line["reason"]) for line in hosts.journal() if line["event"] == "decision"}
