@@ -94,7 +94,7 @@ def _show(where: Target, settings: Settings, log: Log) -> int:
 def _first_run(where: Target, known: Sequence[BotStatus], log: Log) -> None:
     """Where no bot has had a slot yet, show a newcomer what a run decides, instead of leaving that to the next minute."""
     if any(bot.strategy == EXAMPLE for bot in known) and not any(bot.last_slot for bot in known):
-        log.info("nothing has run here yet: running a strategy once, on historical prices", strategy=EXAMPLE)
+        log.info("no slot has been due yet: running a strategy once, on historical prices", strategy=EXAMPLE)
         where.run(compose.run(EXAMPLE, None, compose.SUPERVISOR))
 
 
