@@ -5,9 +5,9 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import processes, target
+from deploy import target
 from deploy.capacity.memory_needs import needs
-from deploy.docker import compose
+from deploy.docker import compose, configuration
 from deploy.docker.services import strategies
 from deploy.errors import CommandError
 from deploy.hosts import config
@@ -50,12 +50,12 @@ def _fixed() -> dict[str, tuple[str, str]]:
 
 
 def _wanted(hosts: list[str], places: dict[str, tuple[str, str]]) -> dict[str, object]:
-    configuration = json.loads(processes.output(compose.configuration()))
+    configured = configuration.read()
     manifests = load_all(strategies_folder())[0]
     known = {one.name for one in manifests}
     sizes: dict[str, int] = {}
-    for one in needs(configuration, manifests, {}):
-        own = strategies(one.service, configuration["services"][one.service].get("labels"))
+    for one in needs(configured, manifests, {}):
+        own = strategies(one.service, configured["services"][one.service].get("labels"))
         sizes |= {name: one.bytes // len(own) for name in own if name in known}
     fixed = {strategy: place for strategy, place in places.items() if strategy in sizes}
     return {"hosts": hosts, "needs": sizes, "fixed": fixed}

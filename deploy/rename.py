@@ -11,7 +11,7 @@ from deploy.cli.arguments import quoted
 from deploy.cli.known import must_exist
 from deploy.data import installation
 from deploy.data.backups import reason
-from deploy.docker import engine, generated
+from deploy.docker import configuration, engine, generated, images
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.local.process_target import ProcessTarget
@@ -78,7 +78,7 @@ def _in_processes(where: ProcessTarget, settings: Settings, old: str, new: str) 
 def _in_containers(where: LocalTarget, settings: Settings, options: Namespace, old: str, new: str) -> int:
     runs = any(one.state == "running" for one in where.services())
     if runs:  # what takes time comes first
-        start.build(log_to_stdout(settings.log))
+        images.build(configuration.read(), log_to_stdout(settings.log))
     for one in where.services():  # also a container that hosts others beside it
         if old in one.strategies:
             engine.remove(where.project, one.name)

@@ -1,6 +1,5 @@
 """`make up` and `make down`: everything on this machine, in containers, or as plain processes where none can run."""
 
-import json
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
 from deploy.cli import operate
-from deploy.docker import build_output, compose, engine, generated, profiles, services
+from deploy.docker import compose, configuration, engine, images, profiles
 from deploy.docker.engine import Service
 from deploy.errors import CommandError
 from deploy.local import background
@@ -126,7 +125,7 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
     if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in found):
         preflight.port(settings)
     preflight.engine_disk(Path(processes.output(compose.engine_folder()).strip()))
-    build(log)
+    images.build(configuration.read(), log)
     _renamed_must_stay(found)
     if gives_way := _other_form([one.name for one in found]):
         log.info("stopping the strategies' other form", services=", ".join(gives_way))
@@ -134,16 +133,6 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
     log.info("starting the containers and waiting for their first sign of life")
     if code := processes.long(compose.up(), log, _with_secrets()):
         msg = "not everything could be started: see above"
-        raise CommandError(msg, code)
-
-
-def build(log: Log) -> None:
-    """Build the images; CommandError if one cannot be built."""
-    log.info("building the images")
-    generated.stage(strategies_folder())
-    configuration = json.loads(processes.output(compose.configuration()))
-    if code := build_output.build(compose.build(services.builders(configuration)), log):
-        msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
 
 
@@ -183,5 +172,5 @@ def _other_form(there: Sequence[str]) -> tuple[str, ...]:
     asked = [name for name in values(Path(".env"), os.environ).get("COMPOSE_PROFILES", "").split(",") if name]
     if not asked or not there:
         return ()
-    replaced = profiles.replaced(profiles.profiles_of(json.loads(processes.output(compose.all_configuration()))), asked)
+    replaced = profiles.replaced(profiles.profiles_of(configuration.read_all()), asked)
     return tuple(name for name in replaced if name in there)

@@ -1,14 +1,13 @@
 """An installation's data, where they are: in containers' volumes here or on a host, or in a folder of plain processes."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from deploy import processes
-from deploy.docker import compose
+from deploy.docker import compose, configuration
 from deploy.errors import CommandError
 from deploy.local.process_target import OPENBELL, ProcessTarget
 from deploy.local.processes import LocalPaths
@@ -140,7 +139,7 @@ class Containers:
 
     def move_data(self, way: str) -> Output:
         """Read and write the volumes in a container of the supervisor's for that alone, which reaches the database."""
-        volumes = {name: one["name"] for name, one in self._configuration()["volumes"].items()}
+        volumes = {name: one["name"] for name, one in configuration.read()["volumes"].items()}
         return processes.piped(Command((*compose.COMPOSE, *mover(volumes, (MOVE, way)))), None)
 
     @contextmanager
@@ -162,12 +161,8 @@ class Containers:
         return processes.piped(self._command("rename", f"--wait={seconds}", old, new), None)
 
     def _command(self, *words: str) -> Command:
-        volume = self._configuration()["volumes"]["supervisor"]["name"]
+        volume = configuration.read()["volumes"]["supervisor"]["name"]
         return Command(compose.with_volumes(f"{volume}:{compose.SUPERVISOR_STATE}", words))
-
-    def _configuration(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(processes.output(compose.configuration()))
-        return found
 
 
 class HostContainers:

@@ -12,11 +12,11 @@ from string import Template
 import yaml
 
 from deploy import secrets
+from deploy.docker import configuration
 from deploy.errors import CommandError
 from deploy.kubernetes import objects
 from deploy.kubernetes.cluster import Cluster, Object, cluster
 from deploy.preflight import PUBLIC, READ_TOKENS
-from deploy.release import build
 from deploy.settings import Settings, strategies_folder, values
 from deploy.strategy_folders.check import must_pass
 from openbell.manifest import Manifest, load_all
@@ -54,7 +54,7 @@ def kubernetes(settings: Settings, options: Namespace) -> int:
     is_open = not ip_address(settings.bind).is_loopback and any(given.get(key) for key in (*READ_TOKENS, PUBLIC))
     where = cluster(given, settings.project, options.namespace, is_open=is_open)
     manifests, _ = load_all(strategies_folder())
-    rendered, left = objects.services(build.configuration(), manifests)
+    rendered, left = objects.services(configuration.read(), manifests)
     names = objects.secret_names(where, rendered, given, manifests)
     files = objects.files(where, rendered, manifests, names)
     _write(where, files, rendered, names, _secrets(where, names, given, manifests) if options.secrets else [])

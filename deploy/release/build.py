@@ -1,20 +1,19 @@
 """A release from this checkout: built, resolved, and told apart from what runs."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import processes, secrets, settings
-from deploy.docker import build_output, compose, generated, services
+from deploy.docker import compose, services
+from deploy.docker import images as docker_images
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.release import provenance, resolve
 from deploy.release.release import Release
 from deploy.release.resolve import Tree
-from deploy.settings import strategies_folder
 from deploy.ssh.connection import Host
 from deploy.transfer import HostImages, Shipment
 from openbell.manifest import load_all, strategy_folders
@@ -41,29 +40,13 @@ def use(host: Host) -> None:
 
 def images(configuration: Tree, log: Log) -> None:
     """Build the images, and fetch those that are not built here; CommandError if one cannot be had."""
-    log.info("building the images")
-    generated.stage(strategies_folder())
-    if code := build_output.build(compose.build(services.builders(configuration)), log):
-        msg = "an image could not be built: the step that failed is above"
-        raise CommandError(msg, code)
+    docker_images.build(configuration, log)
     for reference in {str(one["image"]) for one in configuration["services"].values() if "build" not in one}:
         if processes.quiet(compose.inspect_image(reference), log)[0]:
             log.info("pulling", image=reference)
             if code := processes.long(compose.pull(reference), log):
                 msg = f"{reference} could not be pulled: see above"
                 raise CommandError(msg, code)
-
-
-def configuration() -> Tree:
-    """Return what Compose makes of the checkout and the settings: the services that are asked for, and what they need."""
-    content = json.loads(processes.output(compose.configuration()))
-    return content if isinstance(content, dict) else {}
-
-
-def all_services() -> Tree:
-    """Return the configuration with the services of all profiles."""
-    content = json.loads(processes.output(compose.all_configuration()))
-    return content if isinstance(content, dict) else {}
 
 
 def secret_values(configuration: Tree, strategies: Path, only: str | None = None) -> dict[str, dict[str, str]]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.docker import configuration as compose_configuration
 from deploy.docker import profiles
 from deploy.docker.compose import SUPERVISOR
 from deploy.docker.services import ends_by_itself
@@ -54,7 +55,7 @@ def deploy(
     before_start: is called once everything is there and nothing was touched yet; what it raises ends the deployment.
     """
     build.use(host)
-    configuration = build.configuration()
+    configuration = compose_configuration.read()
     build.secret_values(configuration, strategies, options.strategy)  # what is missing is told before a long build
     with Connection(host) as connection:
         facts = read_facts(connection)
@@ -274,7 +275,7 @@ def _may_stop(host: Host, plan: Plan, *, yes: bool) -> None:
     if yes or not candidates:
         return
     asked = [name for name in build.values().get("COMPOSE_PROFILES", "").split(",") if name]
-    stopping = profiles.not_asked_for(candidates, profiles.profiles_of(build.all_services()), asked)
+    stopping = profiles.not_asked_for(candidates, profiles.profiles_of(compose_configuration.read_all()), asked)
     if not stopping:
         return
     names = sorted(set(stopping.values()))

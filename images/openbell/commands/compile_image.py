@@ -13,9 +13,8 @@ from pathlib import Path
 
 import openbell
 
-UNCHECKED_HASH = (1).to_bytes(
-    4, "little"
-)  # the file system is read-only: no source is newer than its bytecode (PEP 552)
+# The file system is read-only: no source is newer than its bytecode (PEP 552).
+UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
 def main(arguments: Sequence[str]) -> int:

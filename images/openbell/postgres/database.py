@@ -20,9 +20,8 @@ PATIENCE = 5.0  # seconds for an answer
 TIMELINE = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"  # grows when a standby is promoted
 WAKING = "OPENBELL_DATABASE_PATIENCE"  # seconds for the first answer: a database that sleeps takes 8 to 15 to wake up
 WAKING_PATIENCE = 25.0
-FROZEN_AFTER = (
-    5  # seconds between two statements of a transaction after which the server ends it: its process is frozen or gone
-)
+# Seconds between two statements of a transaction after which the server ends it: its process is frozen or gone.
+FROZEN_AFTER = 5
 _END_IF_FROZEN = f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_AFTER}s'"
 LOCK_PATIENCE = 20.0  # seconds for a lock
 LOCK_LIMIT = 15  # seconds after which a lock is free again if its holder has died

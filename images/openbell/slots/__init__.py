@@ -117,9 +117,8 @@ def is_slot(schedule: Schedule, at: datetime) -> bool:
     if schedule.every is None or schedule.daily:
         return next(slots_between(schedule, at - _TICK, at), None) is not None
     if schedule.calendar is None and schedule.days == EVERY_DAY and not schedule.blackout:
-        return (
-            not (_utc(at) - EPOCH - schedule.offset) % schedule.every
-        )  # no span to cut down: this is asked of each run
+        # No span to cut down; this is asked of each run.
+        return not (_utc(at) - EPOCH - schedule.offset) % schedule.every
     spans = open_spans(schedule, _utc(at - _TICK), _utc(at))
     return any(not (at - origin) % schedule.every for _, _, origin in spans)
 

@@ -32,9 +32,8 @@ EventRecord = DecisionRecord | ErrorRecord | ServiceEvent | SignalRecord | NoteR
 MOST_WAITING = 500  # rows of a table
 KEEP_EACH = 200  # records of a bot that stay; of events and accounts, of a strategy
 _JSON = frozenset({"about", "positions"})
-_QUICK_SINCE = (
-    "quick digests since"  # a mark: lines from then on are told apart by `_digest`, older ones by `_first_digest`
-)
+# A mark: lines from then on are told apart by `_digest`, older ones by `_first_digest`.
+_QUICK_SINCE = "quick digests since"
 
 
 @dataclass(frozen=True)

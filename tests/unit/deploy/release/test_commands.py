@@ -2,6 +2,7 @@
 
 import pytest
 
+from deploy.docker import configuration
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
 from deploy.release import build, commands
@@ -46,7 +47,7 @@ def portfolio(monkeypatch: pytest.MonkeyPatch) -> None:
         "rsi": {"profiles": ["portfolio"]},
         "kraken": {"profiles": ["kraken"]},
     }
-    monkeypatch.setattr(build, "all_services", lambda: {"services": services})
+    monkeypatch.setattr(configuration, "read_all", lambda: {"services": services})
     monkeypatch.setattr(build, "values", lambda: {"COMPOSE_PROFILES": "kraken"})
 
 
