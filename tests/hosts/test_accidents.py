@@ -3,14 +3,16 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hosts.accidents.checker import Findings, examine
-from tests.hosts.accidents.course import Course, Recovery
+from tests.hosts.accidents.accidents import ACCIDENTS
+from tests.hosts.accidents.checker import NEWEST, Findings, examine
+from tests.hosts.accidents.course import Course, Piece, Recovery
+from tests.hosts.accidents.networks import ROLES, TALKING, silent_pairs
+from tests.hosts.accidents.nodes import Node
 
 
 def slot(number: int) -> str:
@@ -81,7 +83,14 @@ def written_late(evidence: dict[str, Any]) -> None:
 
 def claimed_otherwise(evidence: dict[str, Any]) -> None:
     """Let a claim tell another outcome."""
+    evidence["tables"]["claims"][1]["outcome"] = "failed"
+
+
+def left_open(evidence: dict[str, Any]) -> None:
+    """Let a claim have no outcome, long after its run has ended."""
     evidence["tables"]["claims"][0]["outcome"] = None
+    for number in range(3, 3 + NEWEST):
+        write(evidence, *ran(number, f"r{number}", "two"))
 
 
 def held_otherwise(evidence: dict[str, Any]) -> None:
@@ -103,6 +112,7 @@ def bought_unknown(evidence: dict[str, Any]) -> None:
         (ordered_again, "doubled"),
         (written_late, "others"),
         (claimed_otherwise, "others"),
+        (left_open, "others"),
         (held_otherwise, "others"),
         (bought_unknown, "others"),
     ],
@@ -122,23 +132,61 @@ def test_what_is_well_has_no_problem() -> None:
     assert examine(evidence).problems == []
 
 
-@pytest.mark.parametrize("seconds, is_well", [(-40, True), (40, False)])
-def test_a_slot_whose_time_comes_twice_may_run_then(seconds: int, is_well: bool) -> None:
-    """If it was passed over before the clock was set back; otherwise it has two outcomes."""
-    evidence = well()
-    at = (datetime.fromisoformat(slot(1)) + timedelta(seconds=seconds)).isoformat()
-    write(evidence, *({**one, "timestamp": at} for one in ran(1, "r1", "two")))
+def taken_back(evidence: dict[str, Any], at: str, *later: Mapping[str, object]) -> dict[str, Any]:
+    """Let the clock be set back to a time, and lines follow."""
+    write(evidence, {**line("clock_stepped", 2, "two"), "timestamp": at}, *later)
+    return evidence
+
+
+SKIPPED = line("slot_skipped", 1, "two", outcome="skipped", reason="coalesced", count=1)
+
+
+@pytest.mark.parametrize(
+    "back_to, later, is_well",
+    [
+        (slot(0), ran(1, "r1", "two"), True),  # it was not time yet, by the clock that is right
+        (slot(0), [SKIPPED], True),
+        (slot(1), ran(1, "r1", "two"), False),  # the time of the slot did not come once more
+        (slot(1), [SKIPPED], False),
+        (slot(0), [*ran(1, "r1", "two"), SKIPPED], False),  # what has run stays
+        (slot(0), [*ran(1, "r1", "two"), *ran(1, "r2", "two")], False),
+    ],
+)
+def test_a_slot_whose_time_comes_twice_is_told_of_anew(
+    back_to: str, later: list[dict[str, object]], is_well: bool
+) -> None:
+    """If it was passed over before the clock was set back to before it; otherwise it has two outcomes."""
+    evidence = taken_back(well(), back_to, *later)
     assert (not examine(evidence).twice) is is_well
+
+
+def test_what_replaces_a_skip_is_the_outcome() -> None:
+    """Of a slot that was missed and then ran, the run alone is counted."""
+    evidence = taken_back(well(), slot(0), *ran(1, "r1", "two"))
+    assert examine(evidence).outcomes == {"succeeded": 3}
 
 
 def test_a_course_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its seed and for the same sources; otherwise it begins anew."""
     monkeypatch.setattr("tests.hosts.accidents.course.KEPT", tmp_path / "cache" / "accidents.json")
     findings = Findings(10, 9, {"succeeded": 9, "down": 1}, (), (), (), ())
-    first = Course.kept(1, "sources").after([Recovery("host a killed", 19.5, "a -> b", adopted=False)], findings)
-    first.keep()
-    second = Course.kept(1, "sources").after([Recovery("pooler killed", 3.0, "b -> b", adopted=True)], findings)
-    assert (second.pieces, second.done, second.slots, second.outcomes) == (2, 2, 20, {"succeeded": 18, "down": 2})
-    assert [row[1] for row in second.table()[1:]] == ["19.5", "3.0"]
+    killed = Recovery("host a killed", 19.5, "a -> b", adopted=False)
+    Course(1, "sources").with_piece(Piece("forgets").after("host killed", killed, findings)).keep()
+    pooler = Recovery("pooler killed", 3.0, "b -> b", adopted=True)
+    second = Course.kept(1, "sources").with_piece(Piece("forgets").after("pooler killed", pooler, findings))
+    assert "2 accidents on 2 stages, 20 slots, 18 orders" in second.summary()
+    assert [row for row in second.table() if row[1:] != ("-", "-")][1:] == [
+        ("host killed", "-", "19.5"),
+        ("pooler killed", "-", "3.0 (adopted)"),
+    ]
+    assert len(second.left("remembers")) == len(second.left("forgets")) + 2 == len(ACCIDENTS)
+    assert second.left("forgets", "killed") == [one for one in second.left("forgets") if "killed" in one]
     for seed, of in ((2, "sources"), (1, "others"), (1, "")):
-        assert Course.kept(seed, of).done == 0
+        assert not Course.kept(seed, of).pieces
+
+
+def test_networks_are_cut_between_every_two_machines() -> None:
+    """Each pair that talks in each direction; all the others at once, the other waiting host's as the first one's."""
+    machines = {name: Node.__new__(Node) for name in ROLES}
+    assert len(silent_pairs(machines)) + len(TALKING) + 1 == 7 * 6 // 2
+    assert sum("network cut" in name for name in ACCIDENTS) == 3 * (len(TALKING) + 1)

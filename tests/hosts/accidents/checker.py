@@ -7,13 +7,13 @@ that a database has lost. A slot that may have run before commits were lost is t
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 EVERY = timedelta(seconds=5)
-SAME_TIME = timedelta(seconds=1)
 UNKNOWN = "unknown"
-RUN = frozenset({"succeeded", "failed", "timed_out", "interrupted"})
+NEWEST = 4  # runs that may begin or end while the evidence is taken
 
 Line = Mapping[str, object]
 Rows = Sequence[Mapping[str, object]]
@@ -45,41 +45,53 @@ def examine(evidence: Mapping[str, object]) -> Findings:
     broker: Rows = evidence["broker"]  # type: ignore[assignment]
     lines = [json.loads(str(row["line"])) for row in tables["journal"]]
     kept = {name: [json.loads(line) for line in text if line.endswith("}")] for name, text in journals.items()}
-    told = [(slot, outcome) for slot, outcome, _ in _outcomes(lines)]
-    counted = Counter(slot for slot, _ in told)
-    first, last = min(counted), max(counted)
+    told = _told(lines)
+    last_of = {slot: outcomes[-1] for slot, outcomes in told.items()}
+    first, last = min(told), max(told)
+    under_way = _newest_runs(lines)
     expected = [first + EVERY * number for number in range((last - first) // EVERY + 1)]
     return Findings(
         slots=len(expected),
         orders=len(broker),
-        outcomes=Counter(outcome for _, outcome in told),
-        twice=[f"{slot} has {count} outcomes" for slot, count in counted.items() if count > 1]
-        + list(_run_twice(lines, kept, dict(told))),
-        unaccounted=[str(slot) for slot in expected if slot not in counted],
+        outcomes=Counter(last_of.values()),
+        twice=[f"{slot} has the outcomes {', '.join(found)}" for slot, found in told.items() if len(found) > 1]
+        + list(_run_twice(lines, kept, last_of)),
+        unaccounted=[str(slot) for slot in expected if slot not in told],
         doubled=list(_doubled(broker)),
-        others=[*_late_lines(lines), *_claims(tables["claims"], lines, last), *_books(tables, broker, dict(told))],
+        others=[
+            *_late_lines(lines),
+            *_claims(tables["claims"], lines, under_way),
+            *_books(tables, broker, last_of, under_way),
+        ],
     )
 
 
-def _outcomes(lines: Sequence[Line]) -> Iterator[tuple[datetime, str, datetime]]:
-    """Yield each slot that lines tell the outcome of, and when it was decided on by the clock of its host.
+def _told(lines: Sequence[Line]) -> dict[datetime, list[str]]:
+    """Return all outcomes that lines tell of each slot; more than one is wrong.
 
-    A slot that was passed over, and whose time came once more by a clock that was set back, is told of by its run alone.
+    A slot that was passed over comes once more if a clock that was ahead of it is set back to before it: what is told later
+    replaces that. What has run never comes again.
     """
-    begun = {line["run_id"]: _time(line) for line in reversed(lines) if line["event"] == "run_start"}
-    found = []
-    for line in lines:
+    told: dict[datetime, list[str]] = defaultdict(list)
+    # By slot that was passed over last: the lines since then have been written at this time at the earliest.
+    passed_over: dict[datetime, int] = {}
+    times = [_time(line) for line in lines]
+    for number, line in enumerate(lines):
         if line["event"] == "run_end" and line["trigger"] == "loop":
-            found.append((_slot(line), str(line["outcome"]), begun.get(line["run_id"], _time(line))))
+            slots, outcome = [_slot(line)], str(line["outcome"])
         elif line["event"] == "slot_skipped":
-            found += [
-                (_slot(line) - back * EVERY, str(line["reason"]), _time(line))
-                for back in range(int(str(line["count"])))
-            ]
-    ran = {slot: at for slot, outcome, at in found if outcome in RUN}
-    for slot, outcome, at in found:
-        if outcome in RUN or slot not in ran or ran[slot] > at + SAME_TIME:
-            yield slot, outcome, at
+            slots = [_slot(line) - back * EVERY for back in range(int(str(line["count"])))]
+            outcome = str(line["reason"])
+        else:
+            continue
+        for slot in slots:
+            before = passed_over.pop(slot, None)
+            if before is not None and min(times[before + 1 : number + 1]) < slot:
+                told[slot].pop()
+            told[slot].append(outcome)
+            if line["event"] == "slot_skipped":
+                passed_over[slot] = number
+    return told
 
 
 def _run_twice(
@@ -118,16 +130,25 @@ def _late_lines(lines: Sequence[Line]) -> Iterator[str]:
             yield f"{line['timestamp']} {line['event']} is of {line['boot_id']}, and {owner} is the owner"
 
 
-def _claims(claims: Rows, lines: Sequence[Line], last: datetime) -> Iterator[str]:
+def _newest_runs(lines: Sequence[Line]) -> set[datetime]:
+    """Return the slots of the newest runs: the books are read one after the other, and may differ in these."""
+    starts = [_slot(line) for line in lines if line["event"] == "run_start" and line["trigger"] == "loop"]
+    return set(starts[-NEWEST:])
+
+
+def _claims(claims: Rows, lines: Sequence[Line], under_way: AbstractSet[datetime]) -> Iterator[str]:
     """Yield claims that tell another outcome than the journal, and old ones that are open."""
     ends = {line["run_id"]: line["outcome"] for line in lines if line["event"] == "run_end"}
     for claim in claims:
-        slot = datetime.fromisoformat(str(claim["slot"]))
-        if claim["trigger"] == "loop" and slot < last - EVERY and claim["outcome"] != ends.get(claim["run_id"]):
-            yield f"the claim of {slot} says {claim['outcome']}, the journal {ends.get(claim['run_id'])}"
+        slot, outcome = datetime.fromisoformat(str(claim["slot"])), claim["outcome"]
+        is_under_way = outcome is None and slot in under_way
+        if claim["trigger"] == "loop" and not is_under_way and outcome != ends.get(claim["run_id"]):
+            yield f"the claim of {slot} says {outcome}, the journal {ends.get(claim['run_id'])}"
 
 
-def _books(tables: Mapping[str, Rows], broker: Rows, told: Mapping[datetime, str]) -> Iterator[str]:
+def _books(
+    tables: Mapping[str, Rows], broker: Rows, told: Mapping[datetime, str], under_way: AbstractSet[datetime]
+) -> Iterator[str]:
     """Yield orders that one side alone knows, and holdings that differ."""
     ours = {str(row["client_order_id"]): row for row in tables["orders"]}
     theirs = {str(row["id"]) for row in broker}
@@ -135,12 +156,11 @@ def _books(tables: Mapping[str, Rows], broker: Rows, told: Mapping[datetime, str
         outcome = told.get(_occasion(order))
         if str(order["id"]) not in ours and outcome != UNKNOWN:
             yield f"the ledger has no order for {order['occasion']}, of which {outcome} is told"
-    newest = max((_occasion(order) for order in broker), default=None)
     bought = sum(float(str(row["quantity"])) for row in broker)
     for name, order in ours.items():
         if order["status"] != "filled" or name in theirs:
             continue
-        if newest and datetime.fromisoformat(str(order["slot"])) > newest:  # the broker's log was read before
+        if datetime.fromisoformat(str(order["slot"])) in under_way:  # the broker's log was read before
             bought += float(str(order["quantity"]))
         else:
             yield f"the ledger says that {name} is filled, and the broker never had it"

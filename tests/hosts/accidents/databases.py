@@ -8,6 +8,11 @@ from tests.hosts.accidents.nodes import Node
 PORT, POOLED = 5432, 6432
 DATA = "/var/lib/postgresql/cluster"
 PROGRAMS = "/usr/lib/postgresql/15/bin"
+# The server takes the time from a file, as the hosts' containers do (`runtime`), but from the library of its own release.
+CLOCK = (
+    "LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) FAKETIME_TIMESTAMP_FILE=/faketime/now "
+    "FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
+)
 SETTINGS = f"""
 listen_addresses = '*'
 unix_socket_directories = ''
@@ -60,9 +65,8 @@ class Databases:
 
     def start(self) -> None:
         """Start the primary, also after it was killed."""
-        as_postgres(
-            self.primary, f"rm -f {DATA}/postmaster.pid; {PROGRAMS}/pg_ctl -D {DATA} -l {DATA}.log -w -t 60 start"
-        )
+        self.primary.shell(f"rm -f {DATA}/postmaster.pid")
+        self._start(self.primary)
 
     def kill(self) -> None:
         """Kill the primary: its processes write nothing more."""
@@ -87,7 +91,10 @@ class Databases:
             self.standby,
             f"{PROGRAMS}/pg_basebackup {source} --no-sync --checkpoint=fast --write-recovery-conf -D {DATA}",
         )
-        as_postgres(self.standby, f"{PROGRAMS}/pg_ctl -D {DATA} -l {DATA}.log -w -t 60 start")
+        self._start(self.standby)
+
+    def _start(self, node: Node) -> None:
+        as_postgres(node, f"{CLOCK} {PROGRAMS}/pg_ctl -D {DATA} -l {DATA}.log -w -t 60 start")
 
     def follows(self) -> bool:
         """Tell whether the standby has all that the primary has."""

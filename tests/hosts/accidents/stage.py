@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import docker
 
@@ -21,8 +21,10 @@ from tests.hosts.accidents.nodes import HOSTS, Node, running_nodes
 STRATEGY, BOT = "ordering", "five"
 BROKER_PORT = 8000
 LONGEST = 900.0  # seconds for one command
+LONG = 20.0  # seconds: longer than a lease, and the time that an order may be on its way
 
 Memory = Literal["remembers", "forgets"]  # what the broker does with ids of orders that are filled
+MEMORIES: tuple[Memory, ...] = get_args(Memory)
 
 
 class Stage:
@@ -74,6 +76,15 @@ class Stage:
     def owner(self) -> str:
         """Return the name of the host that runs the strategy."""
         return self.databases.ask(f"SELECT host FROM openbell.owners WHERE strategy = '{STRATEGY}'")  # noqa: S608 - as written here
+
+    def owners_host(self) -> Node:
+        """Return the host that runs the strategy."""
+        return self.hosts[self.owner()]
+
+    def waiting_hosts(self) -> tuple[Node, Node]:
+        """Return the hosts that do not."""
+        one, other = (host for name, host in self.hosts.items() if name != self.owner())
+        return one, other
 
     def refuses(self) -> bool:
         """Tell whether the newest order was refused because the broker holds what the ledger does not know of."""
