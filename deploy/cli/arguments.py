@@ -226,7 +226,7 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
         ON,
     ),
     "restore": (Variable("FROM", "~/openbell.tar.gz", required=True, attribute="source"), ON),
-    "database": (),
+    "database": (ON,),
     "database-backup": (Variable("TO", "~/database.tar"), ON),
     "database-restore": (
         Variable("AT", "2026-11-20T09:35Z", read=_instant, allowed="a date and a time such as 2026-11-20T09:35Z"),

@@ -30,8 +30,15 @@ PROFILES = "COMPOSE_PROFILES"
 PATIENCE = 60.0  # seconds for the first answer; a cluster is made before it
 
 
-def database(settings: Settings, _options: Namespace) -> int:
+def database(settings: Settings, options: Namespace) -> int:
     """Start PostgreSQL here, with a password of its own, and say what .env needs for it."""
+    if options.host:
+        msg = (
+            f"`make database` starts it on this machine; on a server it comes with a deploy: set "
+            f'profiles = "{commands.SERVICE}" for {options.host} in deploy/hosts.toml, {DATABASE} and {PASSWORD_FILE} in .env, '
+            f"and `make deploy HOST={options.host}`"
+        )
+        raise CommandError(msg)
     given, log = values(Path(".env"), os.environ), log_to_stdout(settings.log)
     password = Path(given.get(PASSWORD_FILE) or PASSWORD).expanduser()
     _must_have_password(password)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,7 @@ def test_what_replaces_a_skip_is_the_outcome() -> None:
 def test_a_course_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its seed and for the same sources; otherwise it begins anew."""
     monkeypatch.setattr("tests.hosts.accidents.course.KEPT", tmp_path / "cache" / "accidents.json")
-    findings = Findings(10, 9, {"succeeded": 9, "down": 1}, (), (), (), ())
+    findings = Findings(10, 9, Counter(succeeded=9, down=1), (), (), (), ())
     killed = Recovery("host a killed", 19.5, "a -> b", adopted=False)
     Course(1, "sources").with_piece(Piece("forgets").after("host killed", killed, findings)).keep()
     pooler = Recovery("pooler killed", 3.0, "b -> b", adopted=True)

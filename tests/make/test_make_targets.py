@@ -74,6 +74,7 @@ WITH_ENGINE = [
     (("logs",), "nothing runs: start it with `make up`"),
     (("kubernetes", "NAMESPACE=My Trades"), 'NAMESPACE=: found "My Trades"; allowed: up to 63 lower-case letters'),
     (("kubernetes", "SECRETS=maybe"), 'SECRETS=: found "maybe"; allowed: 1 or 0'),
+    (("database", f"HOST={NOWHERE}"), "`make database` starts it on this machine; on a server it comes with a deploy"),
     (("database-backup",), "no database of openbell is there: `make database` starts one"),
     (("database-restore", "FROM=README.md"), "README.md: it is no backup of a database, or it is damaged"),
     (("database-restore", "AT=yesterday"), 'AT=: found "yesterday"; allowed: a date and a time such as'),

@@ -42,7 +42,7 @@ class Piece:
     def after(self, accident: str, recovery: Recovery, findings: Findings) -> "Piece":
         """Return how far it is after one accident more; the findings are of the whole stage."""
         known = {**self.recoveries, accident: recovery}
-        return Piece(self.memory, known, findings.slots, findings.orders, findings.outcomes)
+        return Piece(self.memory, known, findings.slots, findings.orders, dict(findings.outcomes))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,22 @@ def test_slots_passed_over_by_a_clock_that_was_ahead_run_after_all(rig: NewRig) 
     ]
 
 
+def test_a_slot_that_was_passed_over_runs_if_its_time_comes_once_more(rig: NewRig) -> None:
+    """The journal tells both, with the step between them; the ledger has the run alone, and a third time changes nothing."""
+    one = rig(defaults='timeout = "20m"')
+    one.launcher.plan = lambda run: Plan(seconds=302) if run.slot.minute == 5 else SUCCEEDS
+    one.run_until("09:10:30")
+    for _ in range(2):
+        one.clock.step(-40)
+        one.run_for(45)
+    told = [("09:10", "skipped: overlap"), ("09:05", "succeeded"), ("09:10", "succeeded")]
+    assert one.outcomes() == told
+    events = [str(line["event"]) for line in one.events()]
+    assert events.index("slot_skipped") < events.index("clock_stepped") < len(events) - events[::-1].index("run_end")
+    slot = one.clock.now().replace(minute=10, second=0, microsecond=0)
+    assert one.ledger.outcome_of("b", slot) == "succeeded"
+
+
 def test_what_is_really_missed_is_told_although_a_clock_ahead_told_it_before(rig: NewRig) -> None:
     """After the correction the slots are owed anew, but for those that have run: their claims are there."""
     one = rig()

@@ -104,6 +104,22 @@ def test_a_late_run_takes_the_place_of_its_missed_slot(started: World) -> None:
     assert started.bot().slots[1].late
 
 
+def test_a_run_takes_the_place_of_a_skip(started: World) -> None:
+    """A slot that was passed over comes once more if the clock is set back: its one outcome is the run's, also if read twice."""
+    started.at("12:01:00")
+    skip = {"bot": "pulse", "slot": started.now, "outcome": "skipped", "reason": "overlap", "count": 1}
+    started.write("slot_skipped", skip)
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "skipped")]
+    started.write("clock_stepped", by_s=-40.0)
+    started.run(started.slot("12:01"))
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "succeeded")]
+    started.write("slot_skipped", skip)
+    started.see()
+    assert started.ledger() == [("12:01:00", 1, "succeeded")]
+
+
 def test_a_late_run_is_cut_out_of_a_range(world: World) -> None:
     """A range that was judged at once is split around a run that turns up later."""
     world.see()
