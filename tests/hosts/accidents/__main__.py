@@ -27,7 +27,7 @@ from tests.resume import sources
 PATIENCE = 240.0  # seconds until orders must come again
 AFTERWARDS = 2  # orders after an accident that show that all goes on
 A_PIECE = 12  # accidents on one stage
-EVIDENCE = KEPT.with_name("accidents-evidence.json")  # of the last accident after which something was wrong
+EVIDENCE = KEPT.with_name("accidents-evidence.json")  # what the last accident has left
 
 
 def recovered(stage: Stage, name: str, dice: random.Random) -> Recovery:
@@ -44,6 +44,7 @@ def recovered(stage: Stage, name: str, dice: random.Random) -> Recovery:
 def piece(course: Course, memory: Memory, options: argparse.Namespace, end: float) -> Course:
     """Let accidents happen on a new stage, and examine what each of them leaves."""
     before, done = course, Piece(memory)
+    EVIDENCE.parent.mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix="openbell-accidents-") as folder,
         running_stage(docker.from_env(timeout=120), Path(folder), memory) as stage,
@@ -55,10 +56,10 @@ def piece(course: Course, memory: Memory, options: argparse.Namespace, end: floa
                 recovery = recovered(stage, name, random.Random(f"{options.seed} {memory} {name}"))
             finally:
                 evidence = stage.evidence()
+                EVIDENCE.write_text(json.dumps(evidence))
             print(f"{memory}: {name}: {recovery}", flush=True)
             findings = examine(evidence)
             if findings.problems:
-                EVIDENCE.write_text(json.dumps(evidence))
                 raise AssertionError("\n".join([f"after {name}:", *findings.problems, f"the evidence: {EVIDENCE}"]))
             done = done.after(name, recovery, findings)
             course = before.with_piece(done)
