@@ -333,11 +333,10 @@ test-mutants: ## Change what decides about slots, money and health in 7,000 plac
 	@$(python) -m tests.mutants $(ROOMS)
 
 .PHONY: test-hosts
-test-hosts: ## Simulate 5,000 histories of several hosts, kill and freeze real loops, then let 40 accidents happen to three stand-in hosts with engines (two hours): [SEED=1] [MINUTES=20]
+test-hosts: ## Simulate 5,000 histories of several hosts, kill and freeze real loops, then let accidents happen to three stand-in hosts with engines (two hours; what has passed is not run again): [SEED=1] [MINUTES=20]
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m tests.hosts.simulation --seed "$${SEED:-1}" --seeds 5000
-	@$(python) -m pytest -q -s tests/hosts
+	@OPENBELL_TEST_HISTORIES=5000 $(python) -m pytest -q -s -p tests.resume tests/hosts
 	@$(python) -m tests.hosts.accidents --seed "$${SEED:-1}" --minutes "$${MINUTES:-1000}"
 
 .PHONY: test-ported

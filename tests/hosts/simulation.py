@@ -4,11 +4,8 @@ Everything follows from the seed: the same seed is the same history. Hosts crash
 loop; their links to the database lose requests or answers, or delay them beyond all patience; clocks run fast or slow; a standby
 that is seconds behind takes the database's place. What the database does in one transaction is one step here, guarded as there
 (`test_ownership` and `test_lost_commits` show that the real one is).
-
-    python -m tests.hosts.simulation --seeds 2000
 """
 
-import argparse
 import heapq
 import itertools
 from collections import Counter
@@ -284,26 +281,3 @@ class Simulation:
         self.problems += [f"slot {slot} was never ended" for slot in open_long]
         if self.database.decided < self._end - 20:
             self.problems.append(f"slots after {self.database.decided} were never decided on")
-
-
-def main() -> int:
-    """Run many histories; return 1 and print the seeds if any has a problem."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--seeds", type=int, default=2000)
-    options = parser.parse_args()
-    longest, epochs, bad = 0.0, 0, 0
-    for seed in range(options.seed, options.seed + options.seeds):
-        one = Simulation(seed).run()
-        longest, epochs = max(longest, one.database.longest_takeover), epochs + one.database.epoch
-        if one.problems:
-            bad += 1
-            print(f"seed {seed}: {one.problems[0]}")
-    print(
-        f"{options.seeds} histories, {epochs} epochs, {bad} with problems; the longest time without owner {longest:.1f} s"
-    )
-    return 1 if bad else 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
