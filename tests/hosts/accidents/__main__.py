@@ -26,7 +26,7 @@ from tests.resume import sources
 
 PATIENCE = 240.0  # seconds until orders must come again
 AFTERWARDS = 2  # orders after an accident that show that all goes on
-A_PIECE = 12  # accidents on one stage
+A_PIECE = 24  # accidents on one stage
 EVIDENCE = KEPT.with_name("accidents-evidence.json")  # what the last accident has left
 
 
