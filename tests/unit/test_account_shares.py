@@ -8,7 +8,7 @@ import pytest
 
 from openbell import account_shares
 from openbell.manifest import Capital
-from openbell.supervisor.health.shared_accounts import AGAIN, SharedAccounts
+from openbell.supervisor.health.control_state import AGAIN, SharedAccounts
 from tests.order_attempts import MANIFEST
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)

@@ -1,8 +1,8 @@
-"""Delivery: a worker and a thread for each channel, so that a channel that hangs does not delay the others."""
+"""Delivery: each channel has an outbox in alerts.sqlite, a worker and a thread, so that a channel that hangs delays no other."""
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,11 +10,94 @@ from typing import Protocol
 
 import structlog
 
+from openbell.instants import milliseconds
 from openbell.supervisor.alerts.model import Delivery, Message
-from openbell.supervisor.alerts.outbox import Outbox
 from openbell.supervisor.alerts.sender_client import SendResult
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
-from openbell.supervisor.store.damage import is_damage
+from openbell.supervisor.alerts.store import open_database
+from openbell.supervisor.store.connection import is_damage, transaction
+
+
+class Outbox:
+    """Reads and marks the deliveries of one channel, on a connection of its own."""
+
+    def __init__(self, path: Path, channel: str) -> None:
+        self._database = open_database(path)
+        self._channel = channel
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def next(self) -> tuple[datetime, Delivery] | None:
+        """Return the delivery that is due first, and when; None if nothing waits."""
+        row = self._database.execute(
+            "SELECT d.next_at, d.id, d.attempts, m.at, m.sort, m.severity, m.title, m.body, m.incident, "
+            "EXISTS (SELECT 1 FROM incidents i WHERE i.id = m.incident AND i.closed_at IS NULL) "
+            "FROM deliveries d JOIN messages m ON m.id = d.message WHERE d.channel = ? AND d.state = 'waiting' "
+            "ORDER BY d.next_at, d.id LIMIT 1",
+            (self._channel,),
+        ).fetchone()
+        if row is None:
+            return None
+        next_at, number, attempts, stored_at, sort, severity, title, body, incident, is_open = row
+        message = Message(sort, severity, title, body, incident)
+        return next_at, Delivery(number, message, self._channel, stored_at, attempts, bool(is_open))
+
+    def sent(self, delivery: Delivery, handed_at: datetime, now: datetime) -> None:
+        """Mark a delivery as done."""
+        with transaction(self._database):
+            self._database.execute(
+                "UPDATE deliveries SET state = 'sent', attempts = attempts + 1, handed_at = ?, ended_at = ?, error = '' WHERE id = ?",
+                (milliseconds(handed_at), milliseconds(now), delivery.id),
+            )
+            self._database.execute(
+                "UPDATE channels SET last_sent_at = ?, failing_since = NULL, failures = 0, error = '', sent = sent + 1 WHERE name = ?",
+                (milliseconds(now), self._channel),
+            )
+
+    def told_elsewhere(self, delivery: Delivery, now: datetime) -> None:
+        """Mark a delivery as one that the supervisor of another host has sent."""
+        with transaction(self._database):
+            self._database.execute(
+                "UPDATE deliveries SET state = 'superseded', ended_at = ? WHERE id = ? AND state = 'waiting'",
+                (milliseconds(now), delivery.id),
+            )
+
+    def failing(self) -> tuple[int, datetime | None]:
+        """Return how often in a row the channel has failed, and since when."""
+        row = self._database.execute(
+            "SELECT failures, failing_since FROM channels WHERE name = ?", (self._channel,)
+        ).fetchone()
+        return (0, None) if row is None else row
+
+    def failed(
+        self, delivery: Delivery, error: str, now: datetime, next_at: datetime | None, fallbacks: Iterable[str]
+    ) -> None:
+        """Store a failure: the delivery waits until `next_at`, or is given up; the fallbacks get the message too."""
+        with transaction(self._database):
+            self._database.execute(
+                "UPDATE deliveries SET attempts = attempts + 1, error = ?, next_at = ?, state = iif(state = 'superseded', state, ?), "
+                "ended_at = ? WHERE id = ?",
+                (
+                    error,
+                    milliseconds(next_at or now),
+                    "waiting" if next_at else "given_up",
+                    None if next_at else milliseconds(now),
+                    delivery.id,
+                ),
+            )
+            self._database.execute(
+                "UPDATE channels SET last_failed_at = ?, failing_since = coalesce(failing_since, ?), error = ?, failures = failures + 1, "
+                "failed = failed + 1 WHERE name = ?",
+                (milliseconds(now), milliseconds(now), error, self._channel),
+            )
+            self._database.executemany(
+                "INSERT OR IGNORE INTO deliveries (message, channel, state, attempts, next_at) "
+                "SELECT message, ?, 'waiting', 0, ? FROM deliveries WHERE id = ?",
+                [(fallback, milliseconds(now), delivery.id) for fallback in fallbacks],
+            )
+
 
 FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
 LONGEST_RETRY = timedelta(minutes=10)

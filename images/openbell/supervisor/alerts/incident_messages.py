@@ -1,17 +1,63 @@
-"""The messages of incidents: which are due, what they say, and who gets them. All are stored before they are sent."""
+"""The messages of incidents: which are due, what they say, who gets them, and what people answered to them.
 
+All are stored before they are sent.
+"""
+
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
-from openbell.supervisor.alerts import grouping, handling, messages
+from openbell.instants import milliseconds
+from openbell.supervisor.alerts import grouping, messages
 from openbell.supervisor.alerts.links import LINE
 from openbell.supervisor.alerts.model import Incident, Message
 from openbell.supervisor.alerts.policy import decide
 from openbell.supervisor.alerts.settings import AlertSettings
-from openbell.supervisor.alerts.store import AlertStore
+from openbell.supervisor.alerts.store import AlertStore, open_database
+from openbell.supervisor.store.connection import transaction
+
+
+def answer(file: Path, incident: int, now: datetime, by: str, until: datetime | None = None) -> bool:
+    """Store that a person has acknowledged an incident, or wants no message about it before `until`.
+
+    Return False, and store nothing, if it is over or there is none of that number. sqlite3.Error if that fails.
+    """
+    with closing(open_database(file)) as database, transaction(database):
+        is_open = "SELECT 1 FROM incidents WHERE id = ? AND closed_at IS NULL"
+        if database.execute(is_open, (incident,)).fetchone() is None:
+            return False
+        snoozed = None if until is None else milliseconds(until)
+        database.execute(
+            "INSERT INTO handling (incident, acknowledged_at, snoozed_until, by) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (incident) DO UPDATE SET acknowledged_at = excluded.acknowledged_at, "
+            "snoozed_until = excluded.snoozed_until, by = excluded.by",
+            (incident, milliseconds(now), snoozed, by),
+        )
+    return True
+
+
+def put_escalations(database: sqlite3.Connection, incident: int, count: int) -> None:
+    """Store how many more channels were told of an incident."""
+    database.execute(
+        "INSERT INTO handling (incident, escalations) VALUES (?, ?) "
+        "ON CONFLICT (incident) DO UPDATE SET escalations = excluded.escalations",
+        (incident, count),
+    )
+
+
+def set_back(database: sqlite3.Connection, now: datetime) -> None:
+    """Let a snooze that began in a future, after which the clock was set back, be over."""
+    at = milliseconds(now)
+    database.execute(
+        "UPDATE handling SET snoozed_until = ?, acknowledged_at = ? WHERE acknowledged_at > ? AND snoozed_until IS NOT NULL",
+        (at, at, at),
+    )
+
 
 log = structlog.get_logger()
 
@@ -51,7 +97,7 @@ class IncidentMessages:
         if sort == "escalation":
             step = self._settings.escalations[incident.escalations]
             self._add(self._message(incident, sort, now), now, [step.channel])
-            handling.put_escalations(self._store.database, incident.id, incident.escalations + 1)
+            put_escalations(self._store.database, incident.id, incident.escalations + 1)
             self._store.mark_told(member.id for member in incident.members)
         elif sort:
             elsewhere = self._elsewhere(incident, trouble) if sort == "summary" else ""

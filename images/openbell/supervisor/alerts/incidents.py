@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from openbell.supervisor.alerts import grouping, handling
+from openbell.supervisor.alerts import grouping, incident_messages
 from openbell.supervisor.alerts.flips import condition_changes
 from openbell.supervisor.alerts.incident_messages import IncidentMessages, Link
 from openbell.supervisor.alerts.model import Flip, Incident, Member
@@ -167,7 +167,7 @@ class Incidents:
         log.warning("clock.corrected", by_s=round((now - self._seen_at).total_seconds()) if self._seen_at else 0)
         with self._store.transaction():
             self._store.set_back(now, now + LOOPS_KNOWN)
-            handling.set_back(self._store.database, now)
+            incident_messages.set_back(self._store.database, now)
         self._incidents = self._store.incidents()
         self._seen_at = self._saved_at = now
 

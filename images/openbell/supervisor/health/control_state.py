@@ -1,12 +1,17 @@
-"""Desired state from the control folder: the pauses of bots and the deployment under way."""
+"""The control folder: the pauses of bots, the deployment under way, and what strategies on one account hold.
+
+Each strategy learns what the others on its account hold, so that the broker's positions can be reconciled with all shares.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from openbell import answers, control
+from openbell import account_shares, answers, control
+from openbell.account_shares import Shares
 from openbell.control import Control, Deployment, Pause
+from openbell.manifest import Manifest
 
 _FRESH = 2.0  # seconds; two changes within one tick of the file system's clock look like one
 
@@ -77,3 +82,33 @@ def _version(folder: Path) -> int:
 
 def _is_recent(version: int, now: datetime) -> bool:
     return abs(now.timestamp() - version / 1e9) < _FRESH
+
+
+AGAIN = timedelta(minutes=1)  # what has not changed is written again, so that it is known to be current
+
+
+class SharedAccounts:
+    """Writes what each strategy holds for the others on its account."""
+
+    def __init__(self, manifests: Iterable[Manifest], journal: Path, control: Path) -> None:
+        self._journal = journal
+        self._control = control
+        by_account: dict[tuple[str, bool], list[str]] = {}
+        for manifest in manifests:
+            if manifest.capital.is_set:
+                by_account.setdefault((manifest.broker, manifest.live), []).append(manifest.name)
+        self._sharing = [names for names in by_account.values() if len(names) > 1]
+        self._told: dict[str, tuple[list[Shares] | None, datetime]] = {}
+
+    def step(self, now: datetime) -> None:
+        """Write what has changed; OSError if it cannot be written."""
+        for names in self._sharing:
+            held = {name: account_shares.published(self._journal / name) for name in names}
+            for name in names:
+                beside = [one for other, one in held.items() if other != name]
+                known = [one for one in beside if one is not None]
+                others = known if len(known) == len(beside) else None
+                before, at = self._told.get(name, (None, datetime.min.replace(tzinfo=now.tzinfo)))
+                if others != before or not timedelta(0) <= now - at < AGAIN:
+                    account_shares.write(self._control, name, others, now)
+                    self._told[name] = others, now

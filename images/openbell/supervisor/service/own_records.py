@@ -15,7 +15,7 @@ import structlog
 from openbell.supervisor.alerts.store import AlertStore
 from openbell.supervisor.alerts.store import open_database as open_alerts
 from openbell.supervisor.ingest.slot_ledger import EXPECTED_SINCE
-from openbell.supervisor.store import damage
+from openbell.supervisor.store import connection
 from openbell.supervisor.store.store import Store
 
 STORE, ALERTS = "supervisor.sqlite", "alerts.sqlite"  # in the supervisor's folder
@@ -56,7 +56,7 @@ def put_aside(folder: Path, error: BaseException, suspect: str, now: datetime) -
 
     suspect: the database to which the error came; it need not be the one that is damaged.
     """
-    if not damage.is_damage(error):
+    if not connection.is_damage(error):
         return False
     paths = folder / STORE, folder / ALERTS
     # An error of SQLite's own does not name its file, and a check does not find everything.
@@ -71,20 +71,20 @@ def _damage(path: Path) -> Error | None:
         with closing(_OPENERS[path.name](path)) as records:
             records.check()
     except Error as error:
-        if damage.is_damage(error):
+        if connection.is_damage(error):
             return error
         raise
     return None
 
 
 def _put_aside(path: Path, error: BaseException, now: datetime) -> None:
-    aside = damage.put_aside(path, now)
+    aside = connection.put_aside(path, now)
     log.error("records.put_aside", database=path.name, file=aside.file.name, error=str(error))
 
 
 def _take_up(store: Store, folder: Path, now: datetime) -> None:
     """Let a rebuilt store go on where the one before it ended, as far as the alerts know."""
-    aside = damage.newest(folder / STORE)
+    aside = connection.newest(folder / STORE)
     if aside is None or store.get_mark(_REBUILT) == aside.at:
         return
     alerts = AlertStore(open_alerts(folder / ALERTS))

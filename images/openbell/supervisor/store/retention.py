@@ -13,7 +13,7 @@ from openbell.supervisor.model.records import Day
 from openbell.supervisor.store import event_tables
 from openbell.supervisor.store.equity import EquityTable
 from openbell.supervisor.store.orders import OrderTable
-from openbell.supervisor.store.slot_days import SlotDays
+from openbell.supervisor.store.slots import SlotDays
 
 KEEP_DAYS = 30  # days of slots and runs that stay
 KEEP_RUNS = 3_000  # slots, and runs, of a bot that stay

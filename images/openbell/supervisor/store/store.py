@@ -33,8 +33,7 @@ from openbell.supervisor.store.orders import OrderTable
 from openbell.supervisor.store.retention import Timeouts
 from openbell.supervisor.store.runs import RunTable
 from openbell.supervisor.store.schema import SCHEMA, VERSION
-from openbell.supervisor.store.slot_days import SlotDays
-from openbell.supervisor.store.slots import SlotTable
+from openbell.supervisor.store.slots import SlotDays, SlotTable
 
 
 class Store:

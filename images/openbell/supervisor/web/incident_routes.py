@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from openbell.journal import stamp
-from openbell.supervisor.alerts import handling, view
+from openbell.supervisor.alerts import incident_messages, view
 from openbell.supervisor.alerts.view import IncidentDetail
 from openbell.supervisor.web import answers
 from openbell.supervisor.web.actions import BY, parse_snooze
@@ -126,7 +126,12 @@ class IncidentRoutes:
     async def _store(self, request: Request, incident: int, until: datetime | None, by: str = "") -> Response:
         now, file = self._dependencies.now(), self._dependencies.alerts
         if not file.is_file() or not await run_in_threadpool(
-            handling.answer, file, incident, now, by or (BY_BOT if is_bot(request, self._dependencies) else BY), until
+            incident_messages.answer,
+            file,
+            incident,
+            now,
+            by or (BY_BOT if is_bot(request, self._dependencies) else BY),
+            until,
         ):
             raise HTTPException(409, f"incident {incident} is over, or there is none of that number")
         told: dict[str, object] = {"incident": incident} | ({"until": stamp(until)} if until else {})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openbell.supervisor.alerts.fit import fit
+from openbell.supervisor.alerts.sender_process import fit
 
 BODY = "\n".join(f"bot-{number:03} failed: ValueError: no bars of AAPL — “try” again" for number in range(110))
 

@@ -4,7 +4,7 @@ import pytest
 from apprise import NotifyBase
 from apprise.manager_plugins import NotificationManager
 
-from openbell.supervisor.alerts.fit import BYTES, CHARACTERS, SHORTEST, fit
+from openbell.supervisor.alerts.sender_process import BYTES, CHARACTERS, SHORTEST, fit
 
 # Plugins for services that are not used here import modules that Python is about to remove.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts import handling
+from openbell.supervisor.alerts import incident_messages
 from openbell.supervisor.alerts.settings import AlertSettings, Channel, Escalation, from_environment
 from tests.unit.supervisor.alerts.scenes import HOOK, HOUR, MINUTE, SECOND, Room, condition, room
 
@@ -41,7 +41,7 @@ def test_an_acknowledged_incident_is_not_escalated(tmp_path: Path) -> None:
         here.see()
         here.during(MINUTE, condition())
         (incident,) = here.memory.incidents()
-        assert handling.answer(here.file, incident.id, here.now, "token")
+        assert incident_messages.answer(here.file, incident.id, here.now, "token")
         here.during(HOUR, condition(), step=30 * SECOND)
         here.restart(10 * SECOND)
         here.during(2 * HOUR, condition(), step=30 * SECOND)
@@ -54,7 +54,9 @@ def test_a_snooze_ends(tmp_path: Path) -> None:
     with room(tmp_path, STEPS) as here:
         here.see()
         here.during(MINUTE, condition())
-        assert handling.answer(here.file, here.memory.incidents()[0].id, here.now, "token", here.now + 2 * HOUR)
+        assert incident_messages.answer(
+            here.file, here.memory.incidents()[0].id, here.now, "token", here.now + 2 * HOUR
+        )
         here.during(2 * HOUR - SECOND, condition(), step=30 * SECOND)
         assert delivered(here) == [("alert", "hook")]
         here.during(16 * MINUTE, condition(), step=30 * SECOND)
@@ -67,7 +69,7 @@ def test_a_snooze_of_a_clock_that_was_ahead_is_over(tmp_path: Path) -> None:
         here.see()
         here.now += timedelta(days=365)
         here.during(MINUTE, condition())
-        assert handling.answer(here.file, here.memory.incidents()[-1].id, here.now, "token", here.now + HOUR)
+        assert incident_messages.answer(here.file, here.memory.incidents()[-1].id, here.now, "token", here.now + HOUR)
         here.see(condition())
         here.see(condition(), after=-timedelta(days=365))
         here.during(2 * HOUR, condition(), step=MINUTE)
@@ -81,8 +83,8 @@ def test_what_is_over_takes_no_answer(tmp_path: Path) -> None:
         here.during(MINUTE, condition())
         (incident,) = here.memory.incidents()
         here.see(after=SECOND)
-        assert not handling.answer(here.file, incident.id, here.now, "token")
-        assert not handling.answer(here.file, 999, here.now, "token")
+        assert not incident_messages.answer(here.file, incident.id, here.now, "token")
+        assert not incident_messages.answer(here.file, 999, here.now, "token")
         assert here.rows("SELECT count(*) FROM handling") == [(0,)]
 
 

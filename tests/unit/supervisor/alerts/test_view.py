@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from openbell.supervisor.alerts import view
+from openbell.supervisor.alerts.delivery import Outbox
 from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
-from openbell.supervisor.alerts.outbox import Outbox
 from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from tests.unit.supervisor.alerts.scenes import HOOK, SECOND, condition, room
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.health import disk_space
-from openbell.supervisor.health.disk_space import DiskSpace, measure, shortage
-from openbell.supervisor.health.machine_monitor import CHECK_EVERY, MachineMonitor
+from openbell.supervisor.health import machine_monitor
+from openbell.supervisor.health.machine_monitor import CHECK_EVERY, DiskSpace, MachineMonitor, measure, shortage
 from openbell.supervisor.model.conditions import Condition
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -64,7 +63,7 @@ def test_what_the_kernel_says_of_a_folder(tmp_path: Path) -> None:
 def test_conditions_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each with its beginning, which stays until it ends."""
     rooms = [DiskSpace("journal", 1, 25 * GB, MB)]
-    monkeypatch.setattr(disk_space, "measure", lambda folders: rooms)
+    monkeypatch.setattr(machine_monitor, "measure", lambda folders: rooms)
     machine = MachineMonitor({})
 
     def see(at: datetime, skew: float | None, journal: str = "", store: str = "") -> list[Condition]:
@@ -94,7 +93,7 @@ def test_the_disk_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(1)
         return []
 
-    monkeypatch.setattr(disk_space, "measure", ask)
+    monkeypatch.setattr(machine_monitor, "measure", ask)
     machine = MachineMonitor({})
     for second in range(61):
         machine.check(NOW + timedelta(seconds=second), None)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openbell.manifest import Schedule
-from openbell.supervisor.health.slot_history import single_slots
+from openbell.supervisor.health.bot_monitor import single_slots
 from openbell.supervisor.health.snapshot import BotView, StrategyView, headline
 from openbell.supervisor.model.records import SlotRecord
 

@@ -16,7 +16,7 @@ from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.service import own_records
-from openbell.supervisor.store import damage
+from openbell.supervisor.store import connection
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
 from tests.unit.supervisor.world import World
@@ -220,7 +220,7 @@ def test_a_database_that_is_deleted_while_in_use_is_noticed(
     world.beat()
     process.step()
     (world.root / name).unlink()
-    with pytest.raises(damage.DamagedError, match=f"{name} was deleted while it was in use") as raised:
+    with pytest.raises(connection.DamagedError, match=f"{name} was deleted while it was in use") as raised:
         process.step()
     assert own_records.put_aside(world.root, raised.value, own_records.STORE, world.now)
     process = begin()
@@ -235,11 +235,11 @@ def test_it_is_told_for_a_day_and_few_copies_stay(tmp_path: Path) -> None:
     file = tmp_path / own_records.STORE
     for number in range(5):
         file.write_text("garbage")
-        damage.put_aside(file, now + timedelta(minutes=number))
-    assert len(list(tmp_path.iterdir())) == damage.KEEP
+        connection.put_aside(file, now + timedelta(minutes=number))
+    assert len(list(tmp_path.iterdir())) == connection.KEEP
     last = now + timedelta(minutes=4)
-    assert [one.at for one in damage.reported(tmp_path, (own_records.STORE,), last)] == [last]
-    assert damage.reported(tmp_path, (own_records.STORE,), last + timedelta(days=1)) == []
+    assert [one.at for one in connection.reported(tmp_path, (own_records.STORE,), last)] == [last]
+    assert connection.reported(tmp_path, (own_records.STORE,), last + timedelta(days=1)) == []
 
 
 def test_a_full_disk_or_a_lock_is_no_damage(tmp_path: Path) -> None:

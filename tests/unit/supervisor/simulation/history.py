@@ -11,7 +11,7 @@ from pathlib import Path
 from openbell import calendars
 from openbell.manifest import Manifest
 from openbell.slots import slots_between
-from openbell.supervisor.health.disk_space import DiskSpace
+from openbell.supervisor.health.machine_monitor import DiskSpace
 from tests.unit.supervisor.simulation.agenda import Agenda
 from tests.unit.supervisor.simulation.bots import SimulatedBot
 from tests.unit.supervisor.simulation.loops import SECOND, Loop

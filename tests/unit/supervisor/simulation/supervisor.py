@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openbell.manifest import load_all
 from openbell.supervisor import watch
-from openbell.supervisor.health import disk_space, watch_gaps
+from openbell.supervisor.health import machine_monitor, watch_gaps
 from openbell.supervisor.ingest import clock_trust, journal_reader
 from openbell.supervisor.model.records import Fault
 from openbell.supervisor.store.store import Store
@@ -15,8 +15,8 @@ from openbell.supervisor.watch import Watch
 from tests.unit.supervisor.simulation.observed import Record
 
 LONG = timedelta(days=2)
-ROOMY = disk_space.DiskSpace("journal", 1, 20_000_000_000, 9_000_000_000)
-SHORT_OF_ROOM = disk_space.DiskSpace("journal", 1, 20_000_000_000, 90_000_000)
+ROOMY = machine_monitor.DiskSpace("journal", 1, 20_000_000_000, 9_000_000_000)
+SHORT_OF_ROOM = machine_monitor.DiskSpace("journal", 1, 20_000_000_000, 90_000_000)
 MOST_TURNS = 100_000  # of reading at one instant
 
 
@@ -84,15 +84,15 @@ class Supervisor:
 
 
 @contextmanager
-def simulated_disk() -> Iterator[list[disk_space.DiskSpace]]:
+def simulated_disk() -> Iterator[list[machine_monitor.DiskSpace]]:
     """Let the watch see these volumes instead of the machine's; the test changes them."""
     rooms = [ROOMY]
-    before = disk_space.measure
-    disk_space.measure = lambda _: list(rooms)  # type: ignore[assignment]
+    before = machine_monitor.measure
+    machine_monitor.measure = lambda _: list(rooms)  # type: ignore[assignment]
     try:
         yield rooms
     finally:
-        disk_space.measure = before
+        machine_monitor.measure = before
 
 
 @contextmanager

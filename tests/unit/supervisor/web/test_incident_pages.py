@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from openbell.supervisor.alerts.fit import fit
 from openbell.supervisor.alerts.incidents import Incidents
 from openbell.supervisor.alerts.links import LIFE, LINE, IncidentLinks, base_address
+from openbell.supervisor.alerts.sender_process import fit
 from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.web import Readers, WebApp
