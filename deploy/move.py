@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from deploy import scratch, start
+from deploy import audit, scratch, start
 from deploy.data import backups, installation
 from deploy.data.backup_places import Files
 from deploy.data.installation import HostContainers, Installation
@@ -22,8 +22,8 @@ from deploy.docker.compose import SUPERVISOR, ServiceCommand
 from deploy.errors import CommandError
 from deploy.hosts import config
 from deploy.log import Log, log_to_stdout
-from deploy.release import audit, host_state, provenance
 from deploy.release import commands as releases
+from deploy.release import host_state, provenance
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.release import Release
 from deploy.settings import Settings, strategies_folder, values

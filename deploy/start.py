@@ -19,7 +19,7 @@ from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
 from deploy.strategy_folders.check import must_pass
-from deploy.strategy_folders.checks.names import taken_names
+from deploy.strategy_folders.names import taken_names
 from deploy.supervisor_client import BotStatus
 from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML

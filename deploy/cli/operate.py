@@ -15,7 +15,6 @@ from deploy.hosts import config
 from deploy.local.process_target import ProcessTarget
 from deploy.log import log_to_stdout
 from deploy.provision.command import provision as make_ready
-from deploy.release import audit as release_audit
 from deploy.release import host_state, provenance
 from deploy.settings import Settings, strategies_folder
 from deploy.several_hosts import overview
@@ -288,5 +287,5 @@ def _audited(where: Target, command: ServiceCommand, action: str, **what: str) -
     if isinstance(where, RemoteTarget):
         outcome = "failed" if code else "succeeded"
         line = {"action": action, "by": provenance.who(), "host": where.host.name, "outcome": outcome, **what}
-        release_audit.append(where.connection, line)
+        audit.append(where.connection, line)
     return code

@@ -1,6 +1,7 @@
 """The commands that run strategies as processes of this machine: in the foreground, by cron, and to be shown."""
 
 import os
+import shlex
 import sys
 from argparse import Namespace
 from contextlib import redirect_stdout
@@ -8,7 +9,6 @@ from pathlib import Path
 
 from deploy import processes
 from deploy.cli.known import must_exist
-from deploy.data import nightly
 from deploy.docker import compose
 from deploy.local import demo
 from deploy.local import run as local
@@ -36,7 +36,7 @@ def run_demo(settings: Settings, _options: Namespace) -> int:
 def crontab(settings: Settings, options: Namespace) -> int:
     """Print the lines for cron: those of strategies, or with BACKUP= and PARQUET= those of each night."""
     if options.backup or options.parquet:
-        print(nightly.lines(options))
+        print(nightly_lines(options))
         return 0
     if options.strategy:
         must_exist(options.strategy, strategies_folder())
@@ -50,3 +50,21 @@ def crontab(settings: Settings, options: Namespace) -> int:
     with redirect_stdout(sys.stderr):
         local.install_packages(wanted, LocalPaths(strategies_folder().absolute(), data), log_to_stdout(settings.log))
     return processes.run(compose.crontab(options.strategy, data))
+
+
+def nightly_lines(options: Namespace) -> str:
+    """Return the lines for what `make crontab` was told: a backup, whole days of the journals as Parquet. Pure but for the folder.
+
+    What fails comes by mail.
+    """
+    wanted = {
+        17: ("backup", {"HOST": options.host, "TO": options.backup, "KEEP": options.keep}),
+        47: ("query", {"HOST": options.host, "TO": options.parquet, "SINCE": "90d"}),  # as long as journals are kept
+    }
+    found = ['CONTENT_TYPE="text/plain; charset=UTF-8"', f"PATH={os.environ.get('PATH', os.defpath)}"]
+    for minute, (target, given) in wanted.items():
+        if given["TO"]:
+            words = shlex.join(("make", target, *(f"{key}={value}" for key, value in given.items() if value)))
+            command = f"cd {shlex.quote(str(Path.cwd()))} && {words} >/dev/null".replace("%", r"\%")  # cron's line end
+            found.append(f"{minute} 3 * * * {command}")
+    return "\n".join(found)

@@ -6,14 +6,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from deploy import processes
+from deploy import audit, processes
 from deploy.docker import compose, configuration
 from deploy.errors import CommandError
 from deploy.local.process_target import OPENBELL, ProcessTarget
 from deploy.local.processes import LocalPaths
 from deploy.local.run import data_folder, lock_data
 from deploy.processes import Command, Output
-from deploy.release import audit, host_state, provenance
+from deploy.release import host_state, provenance
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.remote.data import MOVE, mover
 from deploy.remote.plan import DATABASE

@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from deploy import processes
 from deploy.data import backup_places, backups
-from deploy.docker import build_output
 from deploy.docker import database as commands
+from deploy.docker import images
 from deploy.docker.compose import Command
 from deploy.errors import CommandError
 from deploy.hosts import config
@@ -43,7 +43,7 @@ def database(settings: Settings, options: Namespace) -> int:
     password = Path(given.get(PASSWORD_FILE) or PASSWORD).expanduser()
     _must_have_password(password)
     log.info("building the database's image")
-    if code := build_output.build(commands.build(), log):
+    if code := images.build_images(commands.build(), log):
         msg = "the image could not be built: the step that failed is above"
         raise CommandError(msg, code)
     log.info("starting the database and waiting for its first answer")

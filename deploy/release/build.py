@@ -1,7 +1,8 @@
-"""A release from this checkout: built, resolved, and told apart from what runs."""
+"""A release from this checkout: its images built for the host's kind of machine, resolved, and compared with what runs."""
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from deploy import processes, secrets, settings
 from deploy.docker import compose, services
 from deploy.docker import images as docker_images
 from deploy.errors import CommandError
+from deploy.hosts.facts import Facts
 from deploy.log import Log
-from deploy.release import provenance, resolve
-from deploy.release.release import Release
-from deploy.release.resolve import Tree
-from deploy.ssh.connection import Host
+from deploy.release import provenance
+from deploy.release.release import BROUGHT, Release, Tree, images_of, resolve
+from deploy.ssh.host import Host
 from deploy.transfer import HostImages, Shipment
+from deploy.transfer.host_images import platform_of
 from openbell.manifest import load_all, strategy_folders
 
 NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine
@@ -75,7 +77,7 @@ def draft(
     An image that holds the same as the one that runs is that one, also if it was built anew or elsewhere.
     """
     by_reference = {image.reference: image for image in shipment.images}
-    images = {service: by_reference[reference] for service, reference in resolve.images(configuration).items()}
+    images = {service: by_reference[reference] for service, reference in images_of(configuration).items()}
     before = current.services if current else {}
     same = {
         service: (before[service].image, before[service].image_id)
@@ -83,7 +85,7 @@ def draft(
         if service in before and image.content == before[service].content and before[service].image in there.tags
     }
     tags = {service: same.get(service, (image.tag, image.id)) for service, image in images.items()}
-    resolved = resolve.resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
+    resolved = resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
     versions = manifests(configuration, strategies)
     bots = {one.name: tuple(bot.id for bot in one.bots) for one in load_all(strategies)[0]}
     records = {
@@ -110,7 +112,7 @@ def partial_draft(current: Release, its_compose: Tree, part: ReleaseDraft) -> Re
     compose = {
         **part.compose,
         "services": {**its_compose["services"], **part.compose["services"]},
-        **{kind: {**its_compose.get(kind, {}), **part.compose[kind]} for kind in resolve.BROUGHT},
+        **{kind: {**its_compose.get(kind, {}), **part.compose[kind]} for kind in BROUGHT},
     }
     return replace(part, release=release, compose=compose, inherit=stay)
 
@@ -130,3 +132,30 @@ def manifests(configuration: Tree, strategies: Path) -> dict[str, dict[str, str]
 def values() -> dict[str, str]:
     """Return what .env and the environment say, the environment in front."""
     return settings.values(Path(".env"), os.environ)
+
+
+PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
+
+
+def follow_host(host: Host, facts: Facts, log: Log) -> None:
+    """From here on images are built for the host's platform; CommandError, before a long build, if they cannot be."""
+    wanted = platform_of("linux", facts.machine)
+    if not facts.machine or PLATFORM in os.environ:
+        return
+    local = processes.output(("docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")).strip()
+    if wanted == local:
+        return
+    if wanted not in offered(processes.output(("docker", "buildx", "inspect"))):
+        msg = (
+            f"{host.name} is {wanted}, and the engine here builds for {local} only: deploy from a machine of that kind, "
+            f"or let this one emulate it (package qemu-user-static with binfmt-support; `docker buildx ls` lists {wanted} then)"
+        )
+        raise CommandError(msg)
+    log.info("building for the host's kind of machine, which is not this one's", platform=wanted)
+    os.environ[PLATFORM] = wanted
+
+
+def offered(inspected: str) -> frozenset[str]:
+    """Return the platforms, without variants, that `docker buildx inspect` lists."""
+    lines = [line for line in inspected.splitlines() if line.strip().startswith("Platforms:")]
+    return frozenset(re.findall(r"\blinux/\w+", " ".join(lines)))

@@ -15,14 +15,13 @@ from deploy.errors import CommandError
 from deploy.hosts import requirements
 from deploy.hosts.facts import Facts, read_facts
 from deploy.log import Log
-from deploy.release import build, build_platform, host_state, provenance, resolve, transaction
+from deploy.release import build, host_state, provenance, transaction
 from deploy.release import plan as plans
 from deploy.release.build import ReleaseDraft
 from deploy.release.host_state import HostState
 from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.plan import Plan
-from deploy.release.release import Release
-from deploy.release.resolve import Tree
+from deploy.release.release import Release, Tree, images_of
 from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 from deploy.table import aligned
@@ -62,7 +61,7 @@ def deploy(
         _must_be_ready(host, facts, 0)
         if advice := requirements.advice(host, facts):
             log.warning(advice)
-        build_platform.follow_host(host, facts, log)
+        build.follow_host(host, facts, log)
         try:
             # Checked before the long build: another person's transaction, or our own, may still be under way.
             with _lock(connection, "looking at what is there", "", options) as session:
@@ -76,7 +75,7 @@ def deploy(
             with _lock(connection, f"deploying {name}", name, options) as session:
                 there = host_state.fetch(connection, releases="current")
                 part = _part(configuration, there, options.strategy, strategies)
-                references = list(resolve.images(part).values())
+                references = list(images_of(part).values())
                 inventory = host_images.read(connection)
                 known = there.current.layers if there.current else {}
                 with ExitStack() as stack:

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deploy.docker.services import ends_by_itself, strategies
-from deploy.release.release import Release, from_json
-from deploy.release.resolve import FINGERPRINT
+from deploy.release.release import FINGERPRINT, Release, from_json
 from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 

@@ -1,9 +1,14 @@
-"""The record of a release, as it lies on the host."""
+"""A release: its record on the host, and its Compose file, which needs nothing of the checkout. Pure."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+from deploy.docker.services import ends_by_itself
+from deploy.errors import CommandError
 
 
 @dataclass(frozen=True)
@@ -85,3 +90,116 @@ def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
         bots={str(strategy): tuple(map(str, ids)) for strategy, ids in content.get("bots", {}).items()},
         content=str(content.get("content", "")),
     )
+
+
+Tree = Mapping[str, Any]
+
+NO_FILE = "/dev/null"
+FILES = (
+    "files"  # the host's folder of what Compose's secrets and configs hold; a release is two folders below its parent
+)
+BROUGHT = ("secrets", "configs")  # Compose's kinds of files that a deploy brings
+FINGERPRINT = "openbell.fingerprint"  # a container's label: what it was made from
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration that is complete: images by immutable tags, and the environment apart."""
+
+    compose: Tree  # a Compose file, without any value of an environment
+    environment: Mapping[str, Mapping[str, str]]  # by service
+    services: Mapping[str, ServiceRecord]
+    files: Mapping[str, str]  # what Compose's secrets and configs hold, by the name that the host keeps each under
+
+
+def images_of(configuration: Tree) -> dict[str, str]:
+    """Return the image of each service as the checkout calls it."""
+    return {name: str(service["image"]) for name, service in configuration["services"].items()}
+
+
+def resolve(
+    configuration: Tree, tags: Mapping[str, tuple[str, str]], secrets: Mapping[str, Mapping[str, str]], root: Path
+) -> Resolved:
+    """Return what is to run, from what `docker compose config` says.
+
+    tags: the immutable tag and the id of each service's image. secrets: values by service and name. root: the checkout.
+    Problem if a service needs files of the checkout, which would not be there.
+    """
+    environment = {
+        name: {**_environment(service), **secrets.get(name, {})} for name, service in configuration["services"].items()
+    }
+    shared = {key: configuration[key] for key in ("networks", "volumes") if key in configuration}
+    files, mounted = _files(configuration)
+    bodies, services = {}, {}
+    for name, service in configuration["services"].items():
+        tag, image_id = tags[name]
+        body = {
+            key: value
+            for key, value in service.items()
+            if key not in {"build", "environment", "image", "develop", "profiles"}
+        }
+        _needs_nothing_of(root, name, body)
+        given = [mounted[kind][str(one["source"])] for kind in BROUGHT for one in body.get(kind) or ()]
+        if ends_by_itself(body.get("labels")):
+            bodies[name] = body | {"image": tag, "pull_policy": "never"}
+            continue
+        version, values = _hash([body, shared, given]), _hash(environment[name]) if environment[name] else ""
+        fingerprint = _hash([image_id, version, values])
+        services[name] = ServiceRecord(tag, image_id, fingerprint, version, values, tuple(sorted(environment[name])))
+        labels = dict(body.get("labels") or {}) | {FINGERPRINT: fingerprint}
+        # What has not been brought must not be pulled from a registry.
+        bodies[name] = body | {"image": tag, "pull_policy": "never", "labels": labels}
+    compose = {"name": configuration["name"], "services": bodies, **shared, **mounted}
+    return Resolved(compose, environment, services, files)
+
+
+def environment_file(service: str, values: Mapping[str, str]) -> str:
+    """Return a Compose file with one service's environment. JSON is YAML in which nothing has to be guessed."""
+    escaped = {name: value.replace("$", "$$") for name, value in values.items()}
+    return json.dumps({"services": {service: {"environment": escaped}}})
+
+
+def _environment(service: Tree) -> dict[str, str]:
+    # `docker compose config` writes a $ as $$, so that its output may be read again.
+    given = service.get("environment") or {}
+    return {name: str(value).replace("$$", "$") for name, value in given.items() if value is not None}
+
+
+def _files(configuration: Tree) -> tuple[dict[str, str], dict[str, dict[str, Tree]]]:
+    """Return the files that Compose's secrets and configs are, and both as the host finds them.
+
+    There, a file's name is its content's: a container that is not touched finds its own whatever comes later.
+    """
+    files: dict[str, str] = {}
+    mounted: dict[str, dict[str, Tree]] = {kind: {} for kind in BROUGHT}
+    for kind in BROUGHT:
+        for name, one in (configuration.get(kind) or {}).items():
+            path = str(one.get("file", ""))
+            if path == NO_FILE:
+                mounted[kind][name] = {"file": NO_FILE}
+                continue
+            content = _content(f"{kind.removesuffix('s')} {name}", path)
+            kept = _hash(content)
+            files[kept] = content
+            mounted[kind][name] = {"file": f"../../{FILES}/{kept}"}
+    return files, mounted
+
+
+def _content(what: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        msg = f"compose: {what}: {path or 'it is no file'} cannot be read: {reason}"
+        raise CommandError(msg) from None
+
+
+def _needs_nothing_of(root: Path, name: str, service: Tree) -> None:
+    for volume in service.get("volumes", ()):
+        if volume.get("type") == "bind" and Path(volume["source"]).is_relative_to(root):
+            msg = f"compose: {name}: {volume['source']} is a folder of this machine, and not of the host: use a volume"
+            raise CommandError(msg)
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from deploy.errors import CommandError
 from deploy.release.host_state import folder
 from deploy.release.plan import Plan
-from deploy.release.release import Release
-from deploy.release.resolve import BROUGHT, NO_FILE, Tree, environment_file
+from deploy.release.release import BROUGHT, NO_FILE, Release, Tree, environment_file
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from deploy.errors import CommandError
-from deploy.ssh import errors, login_shell
+from deploy.ssh import errors, host
 from deploy.ssh.control_master import ControlMaster, end
 from deploy.ssh.host import Host
 from deploy.ssh.session import Session
@@ -97,8 +97,8 @@ class Connection:
         except subprocess.TimeoutExpired:
             msg = f"{self.host.name}: no answer to `{short(command)}` within {timeout:g} s: try again, or look there with `{self.host.ssh}`"
             raise CommandError(msg) from None
-        stderr = login_shell.after_welcome(ended.stderr).decode(errors="replace")
-        result = Result(ended.returncode, login_shell.after_welcome(ended.stdout), stderr)
+        stderr = host.after_welcome(ended.stderr).decode(errors="replace")
+        result = Result(ended.returncode, host.after_welcome(ended.stdout), stderr)
         self.must_live(result.code, command)
         if _REFUSED.search(stderr):
             raise CommandError(self._too_many_sessions())
@@ -143,7 +143,7 @@ class Connection:
             threading.Thread(target=_pass_on, args=(process.stderr,), daemon=True).start()
             process.stderr = None  # the thread's
         for line in process.stdout:
-            if login_shell.is_begin(line):
+            if host.is_begin(line):
                 return process
         if process.wait() == LOST and self.alive:
             raise CommandError(self._too_many_sessions())
@@ -237,7 +237,7 @@ class Connection:
 
     def command_line(self, command: Sequence[str]) -> tuple[str, ...]:
         """Return the words that run a command on the host over this connection; its output has a welcome before it."""
-        return (*self._open.words, "-T", *self.host.destination, login_shell.line(command))
+        return (*self._open.words, "-T", *self.host.destination, host.shell_line(command))
 
     def _too_many_sessions(self) -> str:
         return f"{self.host.name}: the server refuses another session on this connection: set MaxSessions to 2 or more in its sshd_config"
@@ -255,7 +255,7 @@ def _pass_on(errors: IO[bytes]) -> None:
     with errors:
         said = b""
         for line in errors:
-            said = b"" if login_shell.is_begin(line) else said + line
+            said = b"" if host.is_begin(line) else said + line
             if not said or len(said) > _WELCOME:
                 break
         with contextlib.suppress(OSError):

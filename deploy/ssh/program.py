@@ -18,7 +18,7 @@ from typing import BinaryIO
 from deploy.errors import CommandError
 from deploy.processes import Output
 from deploy.remote.session import KEPT
-from deploy.ssh import errors, login_shell
+from deploy.ssh import errors, host
 from deploy.ssh.connection import Connection, short
 from deploy.ssh.control_master import end
 from deploy.ssh.session import Answer, Session, SessionEndedError
@@ -240,5 +240,5 @@ def exchange(
         connection.must_live(code, ("the transfer of data",))
         said.seek(0)
         printed.seek(0)
-        words_said = login_shell.after_welcome(said.read()).decode(errors="replace")
+        words_said = host.after_welcome(said.read()).decode(errors="replace")
         return Output(code, printed.read().decode(errors="replace"), words_said)

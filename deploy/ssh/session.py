@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from deploy.ssh import login_shell
+from deploy.ssh import host
 from deploy.ssh.control_master import end
 
 ALIVE_EVERY = 5.0  # seconds; the host ends a session, and frees its lock, when its peer was silent for 30
@@ -80,7 +80,7 @@ class Session:
 
     def _said(self) -> str:
         self._errors.seek(0)
-        return login_shell.after_welcome(self._errors.read()).decode(errors="replace")
+        return host.after_welcome(self._errors.read()).decode(errors="replace")
 
     def _write(self, line: bytes) -> None:
         assert self._process.stdin  # noqa: S101 - a pipe

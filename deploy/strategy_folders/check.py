@@ -3,15 +3,37 @@
 import os
 import sys
 from argparse import Namespace
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from deploy import preflight, processes, stop_grace
+from deploy import preflight, processes, secrets, stop_grace
 from deploy.docker import compose, generated, profiles, services
 from deploy.errors import CommandError
 from deploy.local.processes import asked_for
 from deploy.settings import Settings, strategies_folder, values
-from deploy.strategy_folders.checks.problems import problems as strategy_problems
-from openbell.manifest import load_all, strategy_folders
+from deploy.strategy_folders.names import taken_names
+from deploy.strategy_folders.package_check import package_problems
+from openbell.manifest import Manifest, load_all, strategy_folders
+
+
+def folder_problems(
+    strategies: Path, compose: Path, enabled: Iterable[Manifest], environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return one line for each problem. Packages and names concern all strategies, secrets only those that are to run."""
+    folders = strategy_folders(strategies)
+    taken = taken_names(compose)
+    return (
+        *(f"{one.name}: {taken[one.name]}; rename the folder" for one in folders if one.name in taken),
+        *(line for folder in folders for line in package_problems(folder)),
+        *(line for manifest in enabled for line in secret_problems(manifest, environment)),
+    )
+
+
+def secret_problems(manifest: Manifest, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield one line for each secret without a value; environment: .env and the shell's. No command is run."""
+    for name in manifest.secrets:
+        if problem := secrets.problem(name, environment):
+            yield f"{manifest.name}/strategy.toml: secrets: {problem}"
 
 
 def check(settings: Settings, _options: Namespace) -> int:
@@ -24,7 +46,7 @@ def check(settings: Settings, _options: Namespace) -> int:
     listed = generated.listed(strategies)
     problems = [] if generated.is_own(strategies) else list(services.without_folder(folders, listed))
     enabled = asked_for(manifests, given.get("COMPOSE_PROFILES", ""))
-    problems += strategy_problems(strategies, Path("compose"), enabled, given)
+    problems += folder_problems(strategies, Path("compose"), enabled, given)
     if problem := stop_grace.too_short([one for one in manifests if one.name in listed], settings.stop_grace):
         problems.append(problem)
     if problem := profiles.unknown(given.get("COMPOSE_PROFILES", ""), manifests, Path("compose").glob("*.yaml")):

@@ -7,7 +7,7 @@ from string import Template
 
 from deploy.cli.arguments import quoted
 from deploy.errors import CommandError
-from deploy.strategy_folders.checks.names import refusal
+from deploy.strategy_folders.names import refusal
 from openbell.manifest import schema
 
 # Also part of an image's name, which is why an underscore stands between two letters or digits, and alone.

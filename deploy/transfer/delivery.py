@@ -7,9 +7,8 @@ from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
-from deploy.transfer import remote
 from deploy.transfer.host_images import HostImages
-from deploy.transfer.shipment import Shipment, prepared
+from deploy.transfer.shipment import Shipment, load_command, prepared
 from deploy.transfer.upload import write
 
 _LOADED_WITHIN = 900  # seconds after the last byte
@@ -36,7 +35,7 @@ def deliver(connection: Connection, first: Shipment, has: HostImages, log: Log) 
 
 def send(connection: Connection, shipment: Shipment, log: Log) -> str:
     """Send a shipment and check it; return what the host has against it, or nothing."""
-    words = remote.deliver(shipment)
+    words = load_command(shipment)
     with program.start(connection, *words) as process:
         stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
         assert stdin  # noqa: S101 - a pipe

@@ -75,3 +75,21 @@ def platform_of(system: str, machine: str) -> str:
 def chains(images: Iterable[Sequence[str]]) -> frozenset[Chain]:
     """Return all chains that the images' lists of layers begin with."""
     return frozenset(tuple(layers[:count]) for layers in images for count in range(1, len(layers) + 1))
+
+
+Needed = Mapping[str, tuple[str, ...]]  # layer: names of the images that need it, in the order in which they travel
+
+
+def needed(images: Iterable[tuple[str, tuple[str, ...]]], inventory: HostImages) -> Needed:
+    """Return the layers to send for these images (name, layers).
+
+    Of each image only the longest beginning that the host has may be left out: an engine looks for a layer on top of
+    those below it, not by itself.
+    """
+    layers: dict[str, list[str]] = {}
+    for name, chain in images:
+        for layer in chain[inventory.known(chain) :]:
+            names = layers.setdefault(layer, [])
+            if name not in names:
+                names.append(name)
+    return {layer: tuple(names) for layer, names in layers.items()}

@@ -1,5 +1,6 @@
 """What is ready to be sent: images of a release, and the packed bytes of what the host lacks of them."""
 
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,11 +12,10 @@ import docker
 from deploy import scratch
 from deploy.errors import CommandError
 from deploy.log import Log
-from deploy.transfer import archive, export_push, export_save, layer_content
-from deploy.transfer.host_images import HostImages
+from deploy.transfer import archive, export_push, export_save
+from deploy.transfer.host_images import HostImages, Needed, needed
 from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
-from deploy.transfer.layer_cache import LayerCache
-from deploy.transfer.missing_layers import Needed, needed
+from deploy.transfer.layer_cache import LayerCache, content_of_image, content_of_layer
 from deploy.transfer.warm_up import priming
 
 _UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive beside what it makes of it
@@ -138,7 +138,7 @@ def _pack(
             ids[one.tag] = digest(archive.manifest(one, configuration, sizes))
         elif one.tag in inventory.tags:
             ids[one.tag] = inventory.tags[one.tag]
-        content = layer_content.of_image(one.layers, contents, image.settings)
+        content = content_of_image(one.layers, contents, image.settings)
         images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],), content))
     contents = {layer: contents[layer] for image in images for layer in image.layers if layer in contents}
     moved = tuple(image for image in images if image.reference in {one.reference for one in moving})
@@ -158,7 +158,7 @@ def _pack(
 
 def _content(spool: LayerCache, layer: str) -> str:
     with spool.open(layer) as unpacked:
-        return layer_content.of_layer(unpacked)
+        return content_of_layer(unpacked)
 
 
 def size(count: int) -> str:
@@ -171,3 +171,17 @@ def size(count: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def load_command(shipment: Shipment) -> tuple[str, ...]:
+    """Return the command of the program there that loads a shipment from standard input, and tells whether all images of the release are whole."""
+    images = [
+        {
+            "tag": image.tag,
+            "ids": list(dict.fromkeys((image.id, *image.host_ids))),
+            "new": image.tag in shipment.moved,
+        }
+        for image in shipment.images
+    ]
+    size = shipment.wire_bytes if shipment.moved else 0
+    return ("deliver", shipment.compression, str(size), json.dumps(images))

@@ -12,10 +12,11 @@ from pathlib import Path
 import docker
 import pytest
 
+from deploy import audit
 from deploy.errors import CommandError
 from deploy.hosts.facts import read_facts
 from deploy.hosts.requirements import unready
-from deploy.release import audit, host_state
+from deploy.release import host_state
 from deploy.release.lock import HostLock
 from deploy.ssh.connection import Connection, Host
 from deploy.transfer import host_images

@@ -8,7 +8,7 @@ import docker
 import pytest
 
 from deploy import processes
-from deploy.release.build_platform import offered
+from deploy.release.build import offered
 from tests.deploy.site import Site, site
 from tests.machine.machine import Machine, Suite, running_machine
 

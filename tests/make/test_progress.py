@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy import processes
-from deploy.docker.build_output import build, built_image
+from deploy.docker.images import build_images, built_image
 from deploy.errors import CommandError
 from deploy.log import log_to_stdout
 from tests.make.calls import ROOT
@@ -78,7 +78,7 @@ def test_an_image_is_done_when_it_has_its_name(line: str, image: str | None) -> 
 def test_a_build_off_a_terminal_is_a_line_an_image(capfd: pytest.CaptureFixture[str]) -> None:
     """Docker's own hundreds of lines are not shown."""
     lines = "#1 load\\n#2 naming to docker.io/a:1 done\\n#3 load\\n#4 naming to docker.io/b:1 done\\n"
-    assert build((sys.executable, "-c", f"print('{lines}')"), log_to_stdout("text")) == 0
+    assert build_images((sys.executable, "-c", f"print('{lines}')"), log_to_stdout("text")) == 0
     out, err = capfd.readouterr()
     assert out.splitlines() == ["openbell: built (image: a:1)", "openbell: built (image: b:1)"]
     assert err == ""
@@ -87,7 +87,7 @@ def test_a_build_off_a_terminal_is_a_line_an_image(capfd: pytest.CaptureFixture[
 def test_a_build_that_fails_shows_its_end(capfd: pytest.CaptureFixture[str]) -> None:
     """With its exit code."""
     program = "import sys; [print('step', n) for n in range(100)]; print('no such file', file=sys.stderr); sys.exit(17)"
-    assert build((sys.executable, "-u", "-c", program), log_to_stdout("text")) == 17
+    assert build_images((sys.executable, "-u", "-c", program), log_to_stdout("text")) == 17
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == processes.END
     assert lines[-1] == "    | no such file"

@@ -11,7 +11,7 @@ from deploy import processes
 from deploy.errors import CommandError
 from deploy.hosts.facts import read_facts
 from deploy.log import Log
-from deploy.release import build_platform
+from deploy.release import build
 from deploy.ssh.connection import Connection, Host
 from tests.deploy.shipping.blocks import Blocks, ship
 from tests.machine.machine import Machine, running_machine
@@ -32,7 +32,7 @@ done
 @pytest.fixture(scope="module")
 def machine(engine: docker.DockerClient) -> Iterator[Machine]:
     """A server that says of itself that it is a 32-bit machine."""
-    if PLATFORM not in build_platform.offered(processes.output(("docker", "buildx", "inspect"))):
+    if PLATFORM not in build.offered(processes.output(("docker", "buildx", "inspect"))):
         pytest.skip(f"the builder here does not build for {PLATFORM}")
     with running_machine(engine, "bookworm") as one:
         one.shell(AS_32_BIT)
@@ -56,9 +56,9 @@ def test_images_are_built_for_the_host_and_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the deploy tells the builder makes an image for that kind of machine, which its engine takes."""
-    monkeypatch.setenv(build_platform.VARIABLE, "")
-    monkeypatch.delenv(build_platform.VARIABLE)
-    build_platform.follow_host(connection.host, read_facts(connection), log)
+    monkeypatch.setenv(build.PLATFORM, "")
+    monkeypatch.delenv(build.PLATFORM)
+    build.follow_host(connection.host, read_facts(connection), log)
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     reference = blocks.reference("other")
     subprocess.run(("docker", "build", "--quiet", "--tag", reference, tmp_path), check=True, capture_output=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.strategy_folders.checks.packages import package_problems
+from deploy.strategy_folders.package_check import package_problems
 from openbell.commands import prune_shared
 from openbell.manifest import strategy_folders
 from openbell.strategy import loader

@@ -9,7 +9,7 @@ from deploy import processes
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
 from deploy.log import log_to_stdout
-from deploy.release import build_platform
+from deploy.release import build
 from deploy.ssh.host import Host
 
 INSPECTED = """\
@@ -25,8 +25,8 @@ Platforms:        linux/amd64, linux/amd64/v2, linux/386{more}
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable is put back after each test, also where it was not set."""
-    monkeypatch.setenv(build_platform.VARIABLE, "")
-    del os.environ[build_platform.VARIABLE]
+    monkeypatch.setenv(build.PLATFORM, "")
+    del os.environ[build.PLATFORM]
 
 
 def builder(monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
@@ -40,8 +40,8 @@ def builder(monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
 
 def follow(machine: str) -> str | None:
     """Return for which platform images are built for such a machine, if it is not the engine's own."""
-    build_platform.follow_host(Host("vps"), Facts(machine=machine), log_to_stdout("text"))
-    return os.environ.get(build_platform.VARIABLE)
+    build.follow_host(Host("vps"), Facts(machine=machine), log_to_stdout("text"))
+    return os.environ.get(build.PLATFORM)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_what_cannot_be_built_is_said_before_anything(monkeypatch: pytest.Monkey
 def test_what_a_person_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """A builder that the variable names is used as it is."""
     builder(monkeypatch)
-    monkeypatch.setenv(build_platform.VARIABLE, "linux/arm64")
+    monkeypatch.setenv(build.PLATFORM, "linux/arm64")
     assert follow("aarch64") == "linux/arm64"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.errors import CommandError
-from deploy.release.resolve import FINGERPRINT, environment_file, images, resolve
+from deploy.release.release import FINGERPRINT, environment_file, images_of, resolve
 
 ROOT = Path("/home/alice/openbell")
 TAGS = {"pulse": ("openbell/pulse:0123456789ab", "sha256:0123456789abcdef")}
@@ -107,4 +107,4 @@ def test_values_are_written_so_that_compose_reads_them_as_they_are() -> None:
 
 def test_the_images_are_those_that_the_checkout_names() -> None:
     """By service."""
-    assert images(CONFIGURATION) == {"pulse": "openbell/pulse:local"}
+    assert images_of(CONFIGURATION) == {"pulse": "openbell/pulse:local"}

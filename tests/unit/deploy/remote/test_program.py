@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.remote.session import KEPT, keep_program
-from deploy.ssh import login_shell, program
+from deploy.ssh import host, program
 
 MODULES = sorted(program.REMOTE.glob("*.py"))
 
@@ -97,11 +97,11 @@ def test_few_programs_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["it's", 'a "b"', "a\\b\\", "!!", "$HOME `id` %s", "two\nlines", "ü", "", "a'\\''b"])
 def test_a_line_for_login_shells_means_the_same_words(word: str) -> None:
     """By the shells that are here; the line has no character that others read in another way."""
-    line = login_shell.line(("printf", "%s|", word))
+    line = host.shell_line(("printf", "%s|", word))
     inside = line.partition("'")[2].rpartition("'")[0]
     assert not set("'!\n") & set(inside)
     assert "\\\\" not in inside
     for shell in ("sh", "bash"):
         done = subprocess.run((shell, "-c", line), capture_output=True, check=True)
-        assert login_shell.after_welcome(b"Welcome" + done.stdout).decode() == f"{word}|"
-        assert login_shell.after_welcome(done.stderr) == b""
+        assert host.after_welcome(b"Welcome" + done.stdout).decode() == f"{word}|"
+        assert host.after_welcome(done.stderr) == b""

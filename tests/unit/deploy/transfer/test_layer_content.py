@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from deploy.transfer.layer_content import of_image, of_layer
+from deploy.transfer.layer_cache import content_of_image, content_of_layer
 
 FILE = {"name": "strategy/strategy.py", "content": b"print(1)", "mode": 0o644, "mtime": 1}
 
@@ -31,7 +31,7 @@ def layer(*files: Mapping[str, object]) -> io.BytesIO:
 def test_the_time_of_a_build_is_no_content() -> None:
     """Nor the order in which a folder was read."""
     other = {"name": "a.py"}
-    assert of_layer(layer(FILE, other)) == of_layer(layer({**other, "mtime": 9}, {"mtime": 7}))
+    assert content_of_layer(layer(FILE, other)) == content_of_layer(layer({**other, "mtime": 9}, {"mtime": 7}))
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_the_time_of_a_build_is_no_content() -> None:
 )
 def test_everything_else_is(change: dict[str, object]) -> None:
     """Bytes, names, rights and owners."""
-    assert of_layer(layer(FILE)) != of_layer(layer(change))
+    assert content_of_layer(layer(FILE)) != content_of_layer(layer(change))
 
 
 def test_an_image_is_its_layers_and_settings() -> None:
     """A layer of which nothing is known counts by its digest."""
     known = {"sha256:1": "a", "sha256:2": "a", "sha256:3": "b"}
-    assert of_image(["sha256:1"], known, "{}") == of_image(["sha256:2"], known, "{}")
-    assert of_image(["sha256:1"], known, "{}") != of_image(["sha256:3"], known, "{}")
-    assert of_image(["sha256:1"], known, "{}") != of_image(["sha256:1"], known, '{"User": "root"}')
-    assert of_image(["sha256:8"], known, "{}") != of_image(["sha256:9"], known, "{}")
+    assert content_of_image(["sha256:1"], known, "{}") == content_of_image(["sha256:2"], known, "{}")
+    assert content_of_image(["sha256:1"], known, "{}") != content_of_image(["sha256:3"], known, "{}")
+    assert content_of_image(["sha256:1"], known, "{}") != content_of_image(["sha256:1"], known, '{"User": "root"}')
+    assert content_of_image(["sha256:8"], known, "{}") != content_of_image(["sha256:9"], known, "{}")

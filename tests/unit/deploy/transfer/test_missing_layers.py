@@ -2,8 +2,7 @@
 
 import pytest
 
-from deploy.transfer.host_images import HostImages, chains
-from deploy.transfer.missing_layers import needed
+from deploy.transfer.host_images import HostImages, chains, needed
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,8 @@ import pytest
 import zstandard
 
 from deploy.ssh import program
-from deploy.transfer import remote
 from deploy.transfer.images import Image
-from deploy.transfer.shipment import Shipment
+from deploy.transfer.shipment import Shipment, load_command
 from tests.installed import Installed
 
 TAG, ID = "openbell/pulse:0123456789ab", "sha256:0123456789abcdef"
@@ -116,7 +115,7 @@ def shipment(*, moved: bool = True, host_ids: tuple[str, ...] = ()) -> Shipment:
 
 def verify(host: Host, one: Shipment) -> "subprocess.CompletedProcess[bytes]":
     """Verify a shipment on the host."""
-    return host.run(program.command(*remote.deliver(replace(one, wire_bytes=0)), folder=str(host.folder)))
+    return host.run(program.command(*load_command(replace(one, wire_bytes=0)), folder=str(host.folder)))
 
 
 def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Host) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.strategy_folders.checks.packages import package_problems, uncovered
+from deploy.strategy_folders.package_check import package_problems, uncovered
 
 LOCK = "numpy==2.3.1 ; python_version >= '3.11' \\\n    --hash=sha256:00\npandas==2.3.0 \\\n    --hash=sha256:00\n"
 

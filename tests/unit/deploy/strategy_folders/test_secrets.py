@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.strategy_folders.checks.problems import problems
-from deploy.strategy_folders.checks.secrets import secret_problems
+from deploy.strategy_folders.check import folder_problems, secret_problems
 from openbell.manifest import load
 
-ROOT = Path(__file__).parents[5]
+ROOT = Path(__file__).parents[4]
 PULSE = replace(load(ROOT / "strategies" / "pulse"), secrets=("KEY",))
 
 
@@ -46,12 +45,12 @@ def test_a_source_that_gives_nothing_is_told(environment: dict[str, str], expect
 
 def test_the_kits_own_strategies_have_no_problem() -> None:
     """Nor do those of a profile that is not asked for, whose secrets are not set."""
-    assert problems(ROOT / "strategies", ROOT / "compose", (), {}) == ()
+    assert folder_problems(ROOT / "strategies", ROOT / "compose", (), {}) == ()
 
 
 def test_a_folder_with_the_name_of_another_service_is_told(tmp_path: Path) -> None:
     """Every command of Compose would fail, with words about a merge."""
     (tmp_path / "prometheus").mkdir()
-    assert problems(tmp_path, ROOT / "compose", (), {}) == (
+    assert folder_problems(tmp_path, ROOT / "compose", (), {}) == (
         "prometheus: the name of a service in compose/metrics.yaml; rename the folder",
     )

@@ -1,1 +1,0 @@
-"""What `make check` finds in strategies beyond their manifests."""
