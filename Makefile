@@ -191,7 +191,7 @@ restore: ## Put a backup in the place of what is here, which is kept beside it; 
 	$(deploy) restore
 
 .PHONY: database
-database: ## Start a PostgreSQL with backups, for several hosts that have none
+database: ## Start a PostgreSQL with backups, for several hosts that have none: [HOST=]
 	@scripts/docker-ready
 	$(deploy) database
 

@@ -5,20 +5,17 @@ make hands its variables over through the environment, so no shell reads a value
 """
 
 import json
-import re
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from difflib import get_close_matches
 
+from deploy.cli import value_readers as readers
 from deploy.errors import CommandError
-from openbell.manifest import parse_duration
 
 GIVEN = "OPENBELL_GIVEN"  # the names of the variables on make's command line
 EVERYWHERE = frozenset({"PROFILE", "ENGINE"})  # decide what the project has, so each command may be told
-_YES, _NO = frozenset({"1", "yes", "true", "y"}), frozenset({"0", "no", "false", "n"})
 
 
 @dataclass(frozen=True)
@@ -34,82 +31,8 @@ class Variable:
     attribute: str = ""  # of the options; the name in small letters if empty
 
 
-def _flag(text: str) -> bool:
-    if text.lower() not in _YES | _NO:
-        raise ValueError(text)
-    return text.lower() in _YES
-
-
-def _length(text: str) -> str:
-    if not parse_duration(text):
-        raise ValueError(text)
-    return text
-
-
-def _since(text: str) -> str:
-    if not parse_duration(text):
-        datetime.fromisoformat(text)
-    return text
-
-
-def _instant(text: str) -> str:
-    if "T" not in text and " " not in text:
-        raise ValueError(text)
-    datetime.fromisoformat(text)
-    return text
-
-
-def _day(text: str) -> str:
-    return date.fromisoformat(text).isoformat()
-
-
-def _market(text: str) -> str:
-    if text != "alpaca" and not re.fullmatch("ccxt:[a-z0-9]+", text):
-        raise ValueError(text)
-    return text
-
-
-def _symbols(text: str) -> list[str]:
-    if not (found := text.replace(",", " ").split()):
-        raise ValueError(text)
-    return found
-
-
-def _megabytes(text: str) -> int:
-    if not 0 < int(text) <= 1_000_000:
-        raise ValueError(text)
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
-def _version(text: str) -> str:
-    if not re.fullmatch(r"\w[\w.+/-]{0,99}", text):
-        raise ValueError(text)
-    return text
-
-
-def _table_file(text: str) -> str:
-    if not text.endswith((".csv", ".parquet")):
-        raise ValueError(text)
-    return text
-
-
-def _one_of(*values: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in values:
-            raise ValueError(text)
-        return text
-
-    return read
-
-
 def _switch(name: str, *, default: bool = False) -> Variable:
-    return Variable(name, "0" if default else "1", read=_flag, allowed="1 or 0", default=default)
+    return Variable(name, "0" if default else "1", read=readers.flag, allowed="1 or 0", default=default)
 
 
 STRATEGY = Variable("STRATEGY", "ma_crossover", required=True)
@@ -118,10 +41,10 @@ BOT = Variable("BOT", "ma_crossover", required=True)
 SERVER = Variable("HOST", "vps", required=True)
 ON = Variable("HOST", "vps")
 REASON = Variable("REASON", '"earnings today"', required=True)
-KEEP = Variable("KEEP", "14", read=_count, allowed="how many backups stay in the folder, such as 14")
+KEEP = Variable("KEEP", "14", read=readers.number(), allowed="how many backups stay in the folder, such as 14")
 DRY_RUN = _switch("DRY_RUN")
-WAIT = Variable("WAIT", "idle", read=_one_of("idle"), allowed="idle")
-SINCE = Variable("SINCE", "30d", read=_since, allowed='a duration such as "30d", or a date such as 2026-01-31')
+WAIT = Variable("WAIT", "idle", read=readers.one_of("idle"), allowed="idle")
+SINCE = Variable("SINCE", "30d", read=readers.since, allowed='a duration such as "30d", or a date such as 2026-01-31')
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 TARGETS = ("digitalocean", "aws", "gcp")
 DAY = 'a day such as "2026-01-31"'
@@ -131,7 +54,9 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "run": (
         STRATEGY,
         Variable("BOT", "ma_crossover"),
-        Variable("SLOT", "2026-11-20T09:35", read=_instant, allowed="a date and a time such as 2026-11-20T09:35"),
+        Variable(
+            "SLOT", "2026-11-20T09:35", read=readers.instant, allowed="a date and a time such as 2026-11-20T09:35"
+        ),
         _switch("YES"),
         ON,
     ),
@@ -146,8 +71,8 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "crontab": (ONE_OR_ALL, Variable("BACKUP", "~/backups"), KEEP, Variable("PARQUET", "~/journals"), ON),
     "backtest": (
         STRATEGY,
-        Variable("FROM", "2010-01-04", read=_day, allowed=DAY, attribute="first"),
-        Variable("TO", "2012-12-31", read=_day, allowed=DAY, attribute="last"),
+        Variable("FROM", "2010-01-04", read=readers.day, allowed=DAY, attribute="first"),
+        Variable("TO", "2012-12-31", read=readers.day, allowed=DAY, attribute="last"),
         Variable("SET", '"fast=10,20 slow=50"', read=str.split, default=(), attribute="choices"),
         Variable("WALK_FORWARD", "3y/6m"),
         Variable("OPTIONS", '"--commission 5"', read=shlex.split, allowed="words with closed quotes", default=()),
@@ -160,27 +85,37 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     ),
     "history": (
         Variable(
-            "MARKET", "alpaca", required=True, read=_market, allowed="alpaca, or an exchange such as ccxt:binance"
+            "MARKET",
+            "alpaca",
+            required=True,
+            read=readers.matching("alpaca|ccxt:[a-z0-9]+"),
+            allowed="alpaca, or an exchange such as ccxt:binance",
         ),
         Variable(
-            "SYMBOLS", '"SPY QQQ"', required=True, read=_symbols, allowed="symbols with blanks or commas between them"
+            "SYMBOLS",
+            '"SPY QQQ"',
+            required=True,
+            read=readers.symbols,
+            allowed="symbols with blanks or commas between them",
         ),
-        Variable("TIMEFRAME", "15m", required=True, read=_one_of(*TIMEFRAMES), allowed=", ".join(TIMEFRAMES)),
-        Variable("FROM", "2020-01-01", required=True, read=_day, allowed=DAY, attribute="first"),
-        Variable("TO", "2025-12-31", read=_day, allowed=DAY, attribute="last"),
-        Variable("FEED", "iex", read=_one_of("iex", "sip"), allowed="iex, sip"),
+        Variable("TIMEFRAME", "15m", required=True, read=readers.one_of(*TIMEFRAMES), allowed=", ".join(TIMEFRAMES)),
+        Variable("FROM", "2020-01-01", required=True, read=readers.day, allowed=DAY, attribute="first"),
+        Variable("TO", "2025-12-31", read=readers.day, allowed=DAY, attribute="last"),
+        Variable("FEED", "iex", read=readers.one_of("iex", "sip"), allowed="iex, sip"),
     ),
     "serverless": (
-        Variable("TARGET", "aws", required=True, read=_one_of(*TARGETS), allowed=", ".join(TARGETS)),
+        Variable("TARGET", "aws", required=True, read=readers.one_of(*TARGETS), allowed=", ".join(TARGETS)),
         STRATEGY,
-        Variable("MEMORY", "256", read=_megabytes, allowed="a number of MB such as 256", default=256),
+        Variable(
+            "MEMORY", "256", read=readers.number(most=1_000_000), allowed="a number of MB such as 256", default=256
+        ),
     ),
     "kubernetes": (Variable("NAMESPACE", "trading"), _switch("SECRETS")),
     "logs": (ONE_OR_ALL, _switch("FOLLOW", default=True), ON),
     "journal": (
         STRATEGY,
         Variable("SYMBOL", "AAPL"),
-        Variable("SINCE", "2h", read=_since, allowed='a duration such as "2h", or a date such as 2026-01-31'),
+        Variable("SINCE", "2h", read=readers.since, allowed='a duration such as "2h", or a date such as 2026-01-31'),
         ON,
     ),
     "query": (
@@ -191,7 +126,11 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     ),
     "export": (
         Variable(
-            "TO", "journal.csv", required=True, read=_table_file, allowed="a file that ends with .csv or .parquet"
+            "TO",
+            "journal.csv",
+            required=True,
+            read=readers.matching(r".*\.(csv|parquet)"),
+            allowed="a file that ends with .csv or .parquet",
         ),
         ONE_OR_ALL,
         Variable("BOT", "ma_crossover"),
@@ -204,7 +143,9 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "pause": (
         BOT,
         REASON,
-        Variable("FOR", "2h", read=_length, allowed='a duration such as "30m", "2h" or "3d"', attribute="length"),
+        Variable(
+            "FOR", "2h", read=readers.length, allowed='a duration such as "30m", "2h" or "3d"', attribute="length"
+        ),
         ON,
     ),
     "resume": (BOT, ON),
@@ -229,14 +170,21 @@ VARIABLES: Mapping[str, tuple[Variable, ...]] = {
     "database": (ON,),
     "database-backup": (Variable("TO", "~/database.tar"), ON),
     "database-restore": (
-        Variable("AT", "2026-11-20T09:35Z", read=_instant, allowed="a date and a time such as 2026-11-20T09:35Z"),
+        Variable(
+            "AT", "2026-11-20T09:35Z", read=readers.instant, allowed="a date and a time such as 2026-11-20T09:35Z"
+        ),
         Variable("FROM", "~/database.tar", attribute="source"),
         ON,
     ),
     "move-to-database": (ON,),
     "move-from-database": (ON,),
     "upgrade": (
-        Variable("TO", "0.2.0", read=_version, allowed="a version such as 0.2.0, a branch or a commit"),
+        Variable(
+            "TO",
+            "0.2.0",
+            read=readers.matching(r"\w[\w.+/-]{0,99}"),
+            allowed="a version such as 0.2.0, a branch or a commit",
+        ),
         DRY_RUN,
     ),
     "move": (STRATEGY, Variable("HOST", "b", required=True)),

@@ -66,9 +66,9 @@ def deploy(
             # Checked before the long build: another person's transaction, or our own, may still be under way.
             with _lock(connection, "looking at what is there", "", options) as session:
                 if session:
-                    _tell_of_the_last(connection, host_state.fetch(connection, releases="current"), log)
+                    transaction.report_the_last(connection, host_state.fetch(connection, releases="current"), log)
         except LockHeldError as held:
-            return _attach(connection, held, log)
+            return transaction.attach(connection, held, log)
         build.images(configuration, log)
         name = provenance.new_id()
         try:
@@ -95,10 +95,10 @@ def deploy(
                         _may_stop(host, plan, yes=options.yes)
                         _bring_all(connection, draft, plan, there, shipment, inventory, log, options)
                         before_start(connection, draft.release)
-                        return _run(connection, session, name, draft.release, there, log)
+                        return transaction.run(connection, session, name, draft.release, there, log)
                     return 0
         except LockHeldError as held:
-            return _attach(connection, held, log)
+            return transaction.attach(connection, held, log)
 
 
 def rollback(host: Host, log: Log, options: DeployOptions) -> int:
@@ -111,7 +111,7 @@ def rollback(host: Host, log: Log, options: DeployOptions) -> int:
                 connection, f"rolling back{f' to {options.to}' if options.to else ''}", name, options
             ) as session:
                 there = host_state.fetch(connection)
-                _tell_of_the_last(connection, there, log)
+                transaction.report_the_last(connection, there, log)
                 release = plans.rollback_release(there, options.to)
                 plan = plans.plan(release, there, plans.renamed(release, there.current))
                 _show(connection, plan, there, None)
@@ -122,9 +122,9 @@ def rollback(host: Host, log: Log, options: DeployOptions) -> int:
                     return 0
                 files = _transaction(plan, there, host, "rollback", options)
                 transaction.upload(connection, files, release.id, name, ())
-                return _run(connection, session, name, release, there, log)
+                return transaction.run(connection, session, name, release, there, log)
         except LockHeldError as held:
-            return _attach(connection, held, log)
+            return transaction.attach(connection, held, log)
 
 
 def releases(host: Host) -> int:
@@ -211,61 +211,6 @@ def _bring_all(
 def _transaction(plan: Plan, there: HostState, host: Host, action: str, options: DeployOptions) -> dict[str, str]:
     who = provenance.who()
     return transaction.transaction_files(plan, there.current, host.name, host.project, who, action, idle=options.idle)
-
-
-def _run(connection: Connection, session: HostLock, name: str, release: Release, there: HostState, log: Log) -> int:
-    """Start the transaction and follow it to its end."""
-    session.start(name)
-    ending = _follow(connection, name, log)
-    before = there.current.id if there.current else "what ran before" if there.containers else None
-    problem = transaction.explain(ending, release.id, before, connection.host.name)
-    if problem:
-        raise problem
-    log.info("the release runs", release=release.id, host=connection.host.name)
-    return 0
-
-
-def _follow(connection: Connection, name: str, log: Log) -> transaction.TransactionResult:
-    """Follow a transaction; one that is left alone goes on."""
-    host = connection.host.name
-    goes_on = (
-        f"{host}: the deployment continues on the server; `make deploy HOST={host}` follows it or reports how it ended"
-    )
-    try:
-        return transaction.follow(connection, name, log.info)
-    except KeyboardInterrupt:
-        raise CommandError(goes_on, 130) from None
-    except CommandError as problem:
-        msg = f"{problem}\nopenbell: {goes_on}"
-        raise CommandError(msg) from None
-
-
-def _attach(connection: Connection, held: LockHeldError, log: Log) -> int:
-    """Follow the transaction that holds the lock if it is this user's own; otherwise say who has it."""
-    host = connection.host.name
-    if held.by != provenance.who() or not held.transaction or not _has_begun(connection, held.transaction):
-        msg = f"{host}: {held}: wait until it is done, and try again"
-        raise CommandError(msg)
-    log.info("attached to the deployment that is in progress", purpose=held.purpose, since=held.since)
-    ending = _follow(connection, held.transaction, log)
-    if problem := transaction.explain(ending, held.transaction, None, host):
-        raise problem
-    log.info("it succeeded; for what has changed here since, run the command again", purpose=held.purpose)
-    return 0
-
-
-def _has_begun(connection: Connection, name: str) -> bool:
-    return program.attempt(connection, "begun", host_state.folder(connection.host), name, timeout=30).code == 0
-
-
-def _tell_of_the_last(connection: Connection, there: HostState, log: Log) -> None:
-    """Say how the last transaction ended, if its end was not reported when it came."""
-    if there.untold is None:
-        return
-    ending = transaction.parse(there.untold.state, rebooted=there.untold.rebooted)
-    said = f"{ending.outcome} {ending.reason}".strip()
-    log.info("the previous deployment, which was not watched to its end", release=there.untold.transaction, ended=said)
-    program.ask(connection, "told", host_state.folder(connection.host), there.untold.transaction, timeout=30)
 
 
 def _may_stop(host: Host, plan: Plan, *, yes: bool) -> None:

@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.errors import CommandError
-from deploy.release.host_state import folder
+from deploy.log import Log
+from deploy.release import provenance
+from deploy.release.host_state import HostState, folder
+from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.plan import Plan
 from deploy.release.release import BROUGHT, NO_FILE, Release, Tree, environment_file
 from deploy.ssh import program
@@ -147,3 +150,58 @@ def _names(compose: Tree) -> list[str]:
 
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
+
+
+def run(connection: Connection, session: HostLock, name: str, release: Release, there: HostState, log: Log) -> int:
+    """Start the transaction and follow it to its end."""
+    session.start(name)
+    ending = _follow(connection, name, log)
+    before = there.current.id if there.current else "what ran before" if there.containers else None
+    problem = explain(ending, release.id, before, connection.host.name)
+    if problem:
+        raise problem
+    log.info("the release runs", release=release.id, host=connection.host.name)
+    return 0
+
+
+def attach(connection: Connection, held: LockHeldError, log: Log) -> int:
+    """Follow the transaction that holds the lock if it is this user's own; otherwise say who has it."""
+    host = connection.host.name
+    if held.by != provenance.who() or not held.transaction or not _has_begun(connection, held.transaction):
+        msg = f"{host}: {held}: wait until it is done, and try again"
+        raise CommandError(msg)
+    log.info("attached to the deployment that is in progress", purpose=held.purpose, since=held.since)
+    ending = _follow(connection, held.transaction, log)
+    if problem := explain(ending, held.transaction, None, host):
+        raise problem
+    log.info("it succeeded; for what has changed here since, run the command again", purpose=held.purpose)
+    return 0
+
+
+def report_the_last(connection: Connection, there: HostState, log: Log) -> None:
+    """Say how the last transaction ended, if its end was not reported when it came."""
+    if there.untold is None:
+        return
+    ending = parse(there.untold.state, rebooted=there.untold.rebooted)
+    said = f"{ending.outcome} {ending.reason}".strip()
+    log.info("the previous deployment, which was not watched to its end", release=there.untold.transaction, ended=said)
+    program.ask(connection, "told", folder(connection.host), there.untold.transaction, timeout=30)
+
+
+def _follow(connection: Connection, name: str, log: Log) -> TransactionResult:
+    """Follow a transaction; one that is left alone goes on."""
+    host = connection.host.name
+    goes_on = (
+        f"{host}: the deployment continues on the server; `make deploy HOST={host}` follows it or reports how it ended"
+    )
+    try:
+        return follow(connection, name, log.info)
+    except KeyboardInterrupt:
+        raise CommandError(goes_on, 130) from None
+    except CommandError as problem:
+        msg = f"{problem}\nopenbell: {goes_on}"
+        raise CommandError(msg) from None
+
+
+def _has_begun(connection: Connection, name: str) -> bool:
+    return program.attempt(connection, "begun", folder(connection.host), name, timeout=30).code == 0
