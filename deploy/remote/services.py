@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.remote.docker_client import Answer, Container, DockerClient, DockerError
 from deploy.remote.files import read_text
-from deploy.remote.plan import SUPERVISOR
+from deploy.remote.plan import SUPERVISOR, TransactionPlan
 
 PREFLIGHT = "openbell.preflight"  # a label: this container tries something out, and goes
 ONCE = "openbell.once"  # a label: this service ends by itself
@@ -223,3 +223,11 @@ class Services:
         log = self._docker.ask("logs", "--tail", "50", container).text
         msg = f"{service}: its container ended: {why_it_ended(log)}"
         raise StepFailed(msg)
+
+    def announce(self, plan: TransactionPlan, what: str, release: str) -> bool:
+        """Tell the supervisor of a deployment through the control volume, which every container of ours has."""
+        touched = (*plan.recreated, *plan.remove)
+        words = ("--release", release, "--strategies", ",".join(plan.strategies), "--by", plan.by)
+        limit = ("--for", str(300 * (len(touched) + 1)))
+        running = (one for service in (SUPERVISOR, *touched) for one in self.of(service) if one.running)
+        return any(self.inside(one.id, "deployment", what, *words, *limit, seconds=60).ok for one in running)

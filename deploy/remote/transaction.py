@@ -10,7 +10,7 @@ from deploy.remote import preparation
 from deploy.remote.docker_client import Container, DockerClient, DockerError
 from deploy.remote.files import lines_of, reason_of, write_durably
 from deploy.remote.hold import Hold
-from deploy.remote.plan import SUPERVISOR, TransactionPlan
+from deploy.remote.plan import TransactionPlan
 from deploy.remote.prune import prune
 from deploy.remote.records import Records, TransactionRecord
 from deploy.remote.renames import Renames, Swap
@@ -285,15 +285,7 @@ class Transaction:
                     self.record.say(f"{service} is stopped when its runs have ended")
 
     def _announce(self, what: str, release: str) -> None:
-        """Tell the supervisor through the control volume, which every container of ours has."""
-        touched = (*self.plan.recreated, *self.plan.remove)
-        words = ("--release", release, "--strategies", ",".join(self.plan.strategies), "--by", self.plan.by)
-        limit = ("--for", str(300 * (len(touched) + 1)))
-        for service in (SUPERVISOR, *touched):
-            for one in self.services.of(service):
-                if one.running and self.services.inside(one.id, "deployment", what, *words, *limit, seconds=60).ok:
-                    return
-        if self.plan.previous:
+        if not self.services.announce(self.plan, what, release) and self.plan.previous:
             self.record.say("the supervisor could not be told of the deployment: it may report a gap")
 
 
