@@ -15,9 +15,9 @@ from random import Random
 
 from openbell.postgres.lease import ASK, END_BEFORE, IN_FLIGHT, LONGEST_TAKEOVER, Lease
 from tests.hosts.simulated_database import Answer, Database, Guard, Rules
+from tests.hosts.simulated_host import CLOCK_RATE, Host
 
 PATIENCE = 5.0  # seconds that a process waits for an answer of the database
-CLOCK_RATE = 0.005  # by so much a clock may be fast or slow
 LONGEST_FLIGHT = 3.8  # seconds that an order is on its way at most
 EVERY = 1.0  # seconds between two slots
 PROMOTIONS = 0.15  # of the bad luck: a standby takes the database's place
@@ -26,22 +26,6 @@ WORST_MOMENT = 0.02  # of the questions before an order: the machine freezes whi
 CALM = 60.0  # seconds without bad luck at the end: all that was left open is settled then
 
 Step = Generator[tuple[str, object], Answer, None]  # ("sleep", seconds) or ("call", what the database is to do)
-
-
-class Host:
-    """A host: a loop, at most one child, and a link to the database."""
-
-    def __init__(self, number: int, random: Random) -> None:
-        self.number = number
-        self.rate = 1 + random.uniform(-CLOCK_RATE, CLOCK_RATE)
-        self.frozen_until = 0.0  # the whole machine
-        self.loop_frozen_until = 0.0  # its loop only: a child goes on
-        self.requests_cut_until = self.answers_cut_until = 0.0
-        self.slow_until = 0.0
-        self.boot = 0  # of the loop: what an older boot has begun does not go on
-        self.child = 0  # number of the child that is alive; 0 is none
-        self.watch_ends: float | None = None  # true time at which a loop that hangs is ended
-        self.unlucky_until = 0.0  # until then this host is no standby that could take over in time
 
 
 class Simulation:

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.log import Log, log_to_stdout
 from deploy.ssh.connection import Connection, Host
-from tests.deploy.shipping.blocks import Blocks, blocks_of
+from tests.deploy.shipping.blocks import Blocks, blocks_of, file_in, ship
 from tests.machine.machine import Machine, Store, Suite, running_machine
 
 SERVERS: dict[str, tuple[Suite, Store]] = {
@@ -67,3 +67,17 @@ def blocks(engine: docker.DockerClient) -> Iterator[Blocks]:
 def log() -> Log:
     """A log for people."""
     return log_to_stdout("text")
+
+
+@pytest.fixture
+def running(server: Machine, connection: Connection, blocks: Blocks, log: Log) -> Iterator[str]:
+    """A container of an image that was shipped before, which nothing may touch; its image's tag."""
+    (sent,) = ship(connection, [blocks.build("running", ("runs", 1000))], log)
+    server.docker("create", "--name", "runs", sent.images[0].tag, "true")
+    before = server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs")
+    try:
+        yield sent.images[0].tag
+        assert server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs") == before
+        assert file_in(server, sent.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
+    finally:
+        server.docker("rm", "runs")

@@ -16,20 +16,11 @@ from deploy.ssh.connection import Connection
 from deploy.transfer import export_push, export_save, images, warm_up
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.layer_cache import LayerCache
-from tests.deploy.shipping.blocks import Blocks, ship
+from tests.deploy.shipping.blocks import MEGABYTE, Blocks, file_in, ship
 from tests.engine.kit import make_kit, removed_afterwards
 from tests.machine.machine import Machine
 
 pytestmark = pytest.mark.engine
-
-MEGABYTE = 1 << 20
-
-
-def file_in(server: Machine, tag: str, path: str) -> bytes:
-    """Return a file of an image that the server has: by ssh, which loses no byte of a command that ends at once."""
-    script = f"name=$(docker create {tag} true) && docker cp $name:{path} - | tar -xO; docker rm $name >/dev/null"
-    words = ("ssh", "-F", str(server.ssh_config), server.host, script)
-    return subprocess.run(words, check=True, capture_output=True, timeout=60).stdout
 
 
 def test_first_a_change_and_nothing(server: Machine, connection: Connection, blocks: Blocks, log: Log) -> None:

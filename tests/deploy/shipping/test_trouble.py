@@ -1,90 +1,24 @@
 """Shipments that something happens to: nothing that runs is touched, no broken image keeps its name, the next one succeeds."""
 
-import io
 import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import IO
 
 import docker
 import pytest
-import zstandard
 
 from deploy.errors import CommandError
 from deploy.log import Log
-from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
-from deploy.transfer import delivery, host_images, prepared, upload
+from deploy.transfer import delivery, host_images
 from deploy.transfer.images import look_up, tag
 from deploy.transfer.shipment import Shipment
-from tests.deploy.shipping.blocks import Blocks, blocks_of, ship
-from tests.deploy.shipping.test_shipping import MEGABYTE, file_in
+from tests.deploy.shipping.blocks import MEGABYTE, Blocks, blocks_of, file_in, ship
+from tests.deploy.shipping.interruptions import LAYER, has_arrived, interrupted, tags
 from tests.engine.kit import wait_until
 from tests.machine.machine import Machine, running_machine
 
 pytestmark = [pytest.mark.engine, pytest.mark.deploy_long]
-
-LAYER = 12 * MEGABYTE
-Write = Callable[[Shipment, IO[bytes], Log], None]
-
-
-@pytest.fixture
-def running(server: Machine, connection: Connection, blocks: Blocks, log: Log) -> Iterator[str]:
-    """A container of an image that was shipped before, which nothing may touch; its image's tag."""
-    (sent,) = ship(connection, [blocks.build("running", ("runs", 1000))], log)
-    server.docker("create", "--name", "runs", sent.images[0].tag, "true")
-    before = server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs")
-    try:
-        yield sent.images[0].tag
-        assert server.docker("inspect", "--format", "{{.Id}} {{.Image}} {{.State.Status}}", "runs") == before
-        assert file_in(server, sent.images[0].tag, "/running-file-0") == blocks.content("runs", 1000)
-    finally:
-        server.docker("rm", "runs")
-
-
-def interrupted(part: float, happens: Callable[[], object]) -> Write:
-    """Return a `write` in which something happens after this part of the bytes."""
-
-    def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
-        assert shipment.cargo
-        packed = shipment.cargo.read_bytes()
-        point = int(len(packed) * part)
-        stream.write(packed[:point])
-        stream.flush()
-        happens()
-        stream.write(packed[point:])
-        stream.flush()
-
-    return write
-
-
-def changed(change: Callable[[bytes], bytes]) -> Write:
-    """Return a `write` that sends other bytes, though as many."""
-
-    def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
-        assert shipment.cargo
-        packed = shipment.cargo.read_bytes()
-        wrong = change(packed)
-        assert wrong != packed
-        assert len(wrong) == len(packed)
-        stream.write(wrong)
-        stream.flush()
-
-    return write
-
-
-def tags(server: Machine, name: str) -> list[str]:
-    """Return the tags that the server has of an image."""
-    return server.docker("images", "--format", "{{.Tag}}", name).split()
-
-
-def has_arrived(server: Machine, host: Host, blocks: Blocks, reference: str, log: Log) -> None:
-    """Ship once more, over a connection of its own, and see that the image is whole."""
-    with Connection(host) as again:
-        sent = ship(again, [reference], log)
-    assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
 
 @pytest.mark.parametrize("part", [0.0, 0.0001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.9999, 1.0])
@@ -162,80 +96,6 @@ def test_a_base_layer_that_vanishes_from_the_server_is_sent_after_all(
     assert file_in(server, image.tag, "/base-file-0") == blocks.content("vanishing", MEGABYTE)
     assert file_in(server, image.tag, "/app-file-0") == blocks.content("large", LAYER)
     assert image.tag == tag(blocks.name("app"), look_up(engine, [reference])[0].id)
-
-
-def flipped(packed: bytes) -> bytes:
-    """Change one bit in the middle of what travels."""
-    middle = len(packed) // 2
-    return packed[:middle] + bytes([packed[middle] ^ 1]) + packed[middle + 1 :]
-
-
-@pytest.mark.usefixtures("running")
-def test_a_byte_that_changes_on_the_way_is_noticed(
-    server: Machine, blocks: Blocks, connection: Connection, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Twice damaged is a problem, and no image has the name; undamaged it arrives."""
-    reference = blocks.build("app", ("large", LAYER))
-    with monkeypatch.context() as patch:
-        patch.setattr(delivery, "write", changed(flipped))
-        with pytest.raises(CommandError, match=r"vps: the images did not arrive whole: \S"):
-            ship(connection, [reference], log)
-    assert not tags(server, blocks.name("app"))
-    has_arrived(server, connection.host, blocks, reference, log)
-
-
-@pytest.mark.usefixtures("running")
-def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
-    server: Machine, blocks: Blocks, connection: Connection, log: Log, tmp_path: Path
-) -> None:
-    """Only its own id tells; the engine, or else the gate, finds out, and the name is not kept."""
-    reference = blocks.build("app", ("large", LAYER))
-    with prepared([reference], host_images.read(connection), log) as shipment:
-        assert shipment.cargo
-        plain = bytearray(zstandard.ZstdDecompressor().stream_reader(shipment.cargo.read_bytes()).read())
-        plain[len(plain) // 2] ^= 1
-        packed = zstandard.compress(bytes(plain))
-        (tmp_path / "cargo").write_bytes(packed)
-        wrong = replace(shipment, cargo=tmp_path / "cargo", wire_bytes=len(packed))
-        assert delivery.send(connection, wrong, log)
-    assert not tags(server, blocks.name("app"))
-    has_arrived(server, connection.host, blocks, reference, log)
-
-
-@pytest.mark.usefixtures("running")
-def test_an_image_that_nobody_has_checked_is_not_relied_upon(
-    server: Machine, blocks: Blocks, connection: Connection, log: Log
-) -> None:
-    """An image whose deploy was cut off between load and check is sent and checked again, although its name is there."""
-    reference = blocks.build("app", ("large", LAYER))
-    with prepared([reference], host_images.read(connection), log) as shipment:
-        assert shipment.cargo
-        words = ("deliver", shipment.compression, str(shipment.wire_bytes), "[]")
-        assert program.stream(connection, *words, source=io.BytesIO(shipment.cargo.read_bytes())).code == 0
-    tag = shipment.images[0].tag.rpartition(":")[2]
-    assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
-
-    (again,) = ship(connection, [reference], log)
-
-    assert again.moved == (shipment.images[0].tag,)
-    assert tags(server, blocks.name("app")) == [tag]
-    (nothing,) = ship(connection, [reference], log)
-    assert not nothing.moved
-
-
-def test_damage_that_happens_once_is_made_good(
-    server: Machine, blocks: Blocks, connection: Connection, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second time everything travels."""
-    attempts: list[Write] = [changed(flipped), upload.write]
-
-    def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
-        attempts.pop(0)(shipment, stream, log)
-
-    monkeypatch.setattr(delivery, "write", write)
-    sent = ship(connection, [blocks.build("app", ("large", LAYER))], log)
-    assert len(sent) == 2
-    assert file_in(server, sent[-1].images[0].tag, "/app-file-0") == blocks.content("large", LAYER)
 
 
 @pytest.mark.parametrize("suite,store", [("bookworm", "classic"), ("trixie", "classic"), ("trixie", "containerd")])

@@ -27,9 +27,11 @@ from openbell.strategy import loader
 from openbell.strategy.context import Context
 from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets.synthetic import SyntheticMarket
+from tests.unit.runner.history import Result, quiet
 from tests.unit.runner.simulated import Time
-from tests.unit.runner.simulated_runs import SimulatedLauncher, remember
-from tests.unit.runner.simulation import START, Result, Simulation, quiet
+from tests.unit.runner.simulated_runs import SimulatedLauncher
+from tests.unit.runner.simulated_work import remember
+from tests.unit.runner.simulation import START, Simulation
 
 STRATEGIES = Path(__file__).parents[3] / "strategies"
 DAY = timedelta(days=1)

@@ -6,7 +6,8 @@ import pytest
 
 from openbell.control import Pause
 from openbell.runner.armed import LONGEST_LEAD, SHORTEST_LEAD
-from tests.unit.runner.fakes import FIVE_MINUTES, HANGS, TWO_BOTS, NewRig, Plan
+from tests.unit.runner.fake_processes import HANGS, Plan
+from tests.unit.runner.fakes import FIVE_MINUTES, TWO_BOTS, NewRig
 
 A_SECOND_BEFORE = "09:04:59"
 

@@ -8,7 +8,8 @@ from openbell.control import Pause
 from openbell.journal import stamp
 from openbell.manifest import Bot
 from openbell.runner.request_refusals import slot_refusal
-from tests.unit.runner.fakes import FAILS, SUCCEEDS, NewRig, Plan, Rig
+from tests.unit.runner.fake_processes import FAILS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import NewRig, Rig
 
 GRACE = 'grace = "60s"'
 

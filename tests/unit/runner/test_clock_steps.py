@@ -7,7 +7,8 @@ import pytest
 from openbell import heartbeat
 from openbell.control import Pause
 from openbell.journal import stamp
-from tests.unit.runner.fakes import FAILS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
+from tests.unit.runner.fake_processes import FAILS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import TWO_BOTS, NewRig, failing
 
 
 def test_a_clock_set_ahead_is_told_and_made_up_for(rig: NewRig) -> None:

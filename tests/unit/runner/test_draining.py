@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, SUCCEEDS, TWO_BOTS, NewRig, Plan, manifest_of
+from tests.unit.runner.fake_processes import FAILS, HANGS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import FIVE_MINUTES, TWO_BOTS, NewRig, manifest_of
 
 
 def test_draining_waits_for_the_run_and_hands_over_what_comes_due(rig: NewRig) -> None:

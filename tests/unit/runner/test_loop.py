@@ -13,7 +13,8 @@ from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.loop import RUN_UP
 from openbell.slots import slots_between
 from openbell.strategy.run_state import Run
-from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, TWO_BOTS, NewRig, Plan
+from tests.unit.runner.fake_processes import FAILS, HANGS, START, SUCCEEDS, Plan
+from tests.unit.runner.fakes import FIVE_MINUTES, TWO_BOTS, NewRig
 
 
 def test_every_slot_runs_on_time(rig: NewRig) -> None:

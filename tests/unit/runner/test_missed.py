@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.runner.fakes import HANGS, SUCCEEDS, TWO_BOTS, NewRig, Plan
+from tests.unit.runner.fake_processes import HANGS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import TWO_BOTS, NewRig
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from openbell import journal as journals
 from openbell.control import Pause
 from openbell.journal import writer
 from openbell.ledger import Claim, OrderRecord
-from tests.unit.runner.fakes import FAILS, FIVE_MINUTES, HANGS, START, SUCCEEDS, NewRig, Plan, Rig
+from tests.unit.runner.fake_processes import FAILS, HANGS, START, SUCCEEDS, Plan
+from tests.unit.runner.fakes import FIVE_MINUTES, NewRig, Rig
 
 
 class Killed(BaseException):

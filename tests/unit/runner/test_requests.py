@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from openbell.control import Pause
-from tests.unit.runner.fakes import HANGS, START, SUCCEEDS, TWO_BOTS, NewRig, Plan
+from tests.unit.runner.fake_processes import HANGS, START, SUCCEEDS, Plan
+from tests.unit.runner.fakes import TWO_BOTS, NewRig
 
 
 def test_a_pause_with_an_end_expires(rig: NewRig) -> None:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from openbell.runner.report import Failure
-from tests.unit.runner.fakes import FAILS, HANGS, SUCCEEDS, NewRig, Plan, failing
+from tests.unit.runner.fake_processes import FAILS, HANGS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import NewRig, failing
 
 
 def test_a_failure_is_retried_with_backoff_as_the_same_run(rig: NewRig) -> None:

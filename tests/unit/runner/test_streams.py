@@ -8,7 +8,8 @@ import pytest
 from openbell import heartbeat
 from openbell.control import Pause
 from openbell.runner.report import Failure
-from tests.unit.runner.fakes import FIVE_MINUTES, HANGS, SUCCEEDS, NewRig, Plan, Rig, failing
+from tests.unit.runner.fake_processes import HANGS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import FIVE_MINUTES, NewRig, Rig, failing
 
 STREAM = '[[bot]]\nid = "s"\nkind = "stream"\nsymbols = ["AAPL"]\ntimeout = "20s"\n'
 BREAKS = Plan(seconds=0.1, failure=Failure("ConnectionError: the feed was cut"))

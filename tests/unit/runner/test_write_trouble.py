@@ -9,7 +9,8 @@ import pytest
 from openbell import heartbeat
 from openbell.journal import NO_FIELDS
 from openbell.ledger import Claim
-from tests.unit.runner.fakes import HANGS, SUCCEEDS, TWO_BOTS, NewRig, Plan, failing
+from tests.unit.runner.fake_processes import HANGS, SUCCEEDS, Plan
+from tests.unit.runner.fakes import TWO_BOTS, NewRig, failing
 
 
 def test_without_a_journal_nothing_starts(
