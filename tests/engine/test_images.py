@@ -6,6 +6,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import docker
 import pytest
@@ -93,21 +94,49 @@ def test_no_image_tells_the_day_on_which_it_was_built(engine: docker.DockerClien
     assert {user[2] for user in users} == {""}
 
 
+def layers_of(image: Image) -> list[list[tarfile.TarInfo]]:
+    """Return the members of each layer, the lowest layer first."""
+    with tarfile.open(fileobj=io.BytesIO(b"".join(image.save()))) as archive:
+        listed = json.loads(archive.extractfile("manifest.json").read())[0]["Layers"]  # type: ignore[union-attr] # it is a file
+        layers = []
+        for layer in listed:
+            with tarfile.open(fileobj=archive.extractfile(layer)) as inside:
+                layers.append(inside.getmembers())
+    return layers
+
+
 @pytest.mark.parametrize("name", ["ticker", "supervisor"])
 def test_all_that_is_built_has_one_time(engine: docker.DockerClient, kit: Kit, name: str) -> None:
     """Files and folders of all layers above Python's that are not as old as that: so the same sources give the same layers."""
     (base,) = re.findall(r"^FROM (python:\S+)", (kit.folder / "images" / "Dockerfile").read_text(), re.MULTILINE)
     python = engine.images.get(base).attrs
     made = datetime.fromisoformat(f"{python['Created'][:19]}+00:00").timestamp()
-    with tarfile.open(fileobj=io.BytesIO(b"".join(engine.images.get(kit.image(name)).save()))) as archive:
-        listed = json.loads(archive.extractfile("manifest.json").read())[0]["Layers"]  # type: ignore[union-attr] # it is a file
-        members = []
-        for layer in listed[len(python["RootFS"]["Layers"]) :]:
-            with tarfile.open(fileobj=archive.extractfile(layer)) as inside:
-                members += inside.getmembers()
+    layers = layers_of(engine.images.get(kit.image(name)))[len(python["RootFS"]["Layers"]) :]
+    members = [member for layer in layers for member in layer]
     assert len(members) > 100
     assert {member.name: member.mtime for member in members if member.mtime > made} == {}
     assert EPOCH in {member.mtime for member in members}
+
+
+@pytest.mark.parametrize("name", ["ticker", "supervisor"])
+def test_each_layer_has_only_what_changes_in_it(engine: docker.DockerClient, kit: Kit, name: str) -> None:
+    """An engine that has the lower layers from another build leaves all else out, and the same sources give another layer."""
+    below: dict[Path, tuple[object, ...]] = {}
+    unchanged = []
+    for number, layer in enumerate(layers_of(engine.images.get(kit.image(name)))):
+        facts = {Path(member.name): compared(member) for member in layer}
+        changed = [path for path, found in facts.items() if below.get(path) != found]
+        holding = {path for one in changed for path in (one, *one.parents)}
+        unchanged += [(number, path) for path in facts if path not in holding]
+        below |= facts
+    assert len(below) > 1000
+    assert unchanged == []
+
+
+def compared(member: tarfile.TarInfo) -> tuple[object, ...]:
+    """Return what Docker compares of a file that two layers have."""
+    kind = (member.type, member.mode, member.uid, member.gid, member.linkname)
+    return kind if member.isdir() else (*kind, member.size, member.mtime)
 
 
 @pytest.mark.parametrize("name", IMAGES)
