@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from deploy.remote.docker_client import Container, DockerClient
 
 LABEL = "openbell.hold"
+_ATTEMPTS = 5  # an engine that has crashed may still be busy with a container that it wants to remove itself
 
 
 class Hold:
@@ -35,7 +36,10 @@ class Hold:
             self._docker.ask("tag", image, name)
 
     def release(self) -> None:
-        """Let go."""
-        if self._holders:
-            self._docker.ask("rm", "--force", *self._holders)
+        """Let go; what an engine cannot remove now, the next transaction removes."""
+        for _ in range(_ATTEMPTS if self._holders else 0):
+            answer = self._docker.ask("rm", "--force", *self._holders)
+            if answer.ok or "No such container" in answer.text:
+                break
+            self._docker.sleep(1)
         self._holders = []

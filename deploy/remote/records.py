@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,22 @@ class TransactionRecord:
         """Whether its process lives."""
         processes = [read_text(self.folder / name) for name in ("pid", "worker")]
         return not self.rebooted and any(_lives(process) for process in processes if process.isdigit())
+
+
+class ShouldRun:
+    """The containers that the engine must run, written down for who goes on after this process."""
+
+    def __init__(self, record: TransactionRecord) -> None:
+        self._record = record
+        self.containers: frozenset[str] = frozenset()
+
+    def change(self, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """Add containers and take some away."""
+        self.containers = (self.containers - {*remove}) | {*add}
+        try:
+            write_durably(self._record.folder / "ran", "".join(f"{one}\n" for one in sorted(self.containers)))
+        except OSError as error:
+            self._record.say(f"what should run could not be written down: {reason_of(error)}")
 
 
 def _lives(process: str) -> bool:

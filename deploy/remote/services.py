@@ -166,15 +166,16 @@ class Services:
         answer = self.inside(container, "idle", *words, seconds=seconds)
         return answer.ok or answer.code in NO_PROGRAM
 
-    def wait_until_ready(self, service: str, container: str, strategies: Sequence[str]) -> None:
-        """Wait until a new container has imported its strategies and only waits for the old ones, or already beats.
+    def wait_until_ready(self, service: str, container: str, strategies: Sequence[str], *, again: bool = False) -> None:
+        """Wait until a container has imported its strategies and only waits for other ones, or already beats.
 
-        The import has at least half of a slow processor: the pauses are as long as the questions.
+        again: it has run before, and what it printed then says nothing. The import has at least half of a slow processor: the pauses are as long as the questions.
         """
+        since = self._since_its_start(container) if again else ()
         end, ask_at = self._docker.now() + READY_WITHIN, 0.0
         while True:
             asked = self._docker.now()
-            log = self._docker.ask("logs", "--tail", "500", container).text
+            log = self._docker.ask("logs", "--tail", "500", *since, container).text
             if set(strategies) <= waits_for(log):
                 return
             now = self._docker.now()
@@ -187,6 +188,11 @@ class Services:
                 msg = f"{service}: it has not imported its strategies within {READY_WITHIN:g} s"
                 raise StepFailed(msg)
             self._docker.sleep(max(0.1, self._docker.now() - asked))
+
+    def _since_its_start(self, container: str) -> tuple[str, ...]:
+        form = "{{.State.StartedAt}}"
+        answer = self._docker.ask("inspect", "--type", "container", "--format", form, container)
+        return ("--since", answer.reason) if answer.ok else ()
 
     def gate(self, service: str, container: str, *words: str) -> str:
         """Wait until a container has shown that it works; return what it said."""
@@ -207,6 +213,13 @@ class Services:
             if self._docker.now() >= end:
                 raise StepFailed(named(service, answer.reason))
             self._docker.sleep(0.3)
+
+    def must_work(self, plan: TransactionPlan, service: str, container: str) -> None:
+        """Raise StepFailed if a container does not work: one of ours gives no sign of life, another program's ends."""
+        if plan.runs_openbell(service):
+            self.gate(service, container)
+        else:
+            self.must_stay_up(service, container)
 
     def must_stay_up(self, service: str, container: str) -> None:
         """Watch a container of another program for some seconds: it must not end."""

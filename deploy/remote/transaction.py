@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from deploy.remote import preparation
-from deploy.remote.docker_client import Container, DockerClient, DockerError
-from deploy.remote.files import lines_of, reason_of, write_durably
+from deploy.remote.docker_client import DockerClient, DockerError
+from deploy.remote.files import reason_of
 from deploy.remote.hold import Hold
 from deploy.remote.plan import TransactionPlan
 from deploy.remote.prune import prune
-from deploy.remote.records import Records, TransactionRecord
+from deploy.remote.records import Records, ShouldRun, TransactionRecord
 from deploy.remote.renames import Renames, Swap
 from deploy.remote.services import Services, StepFailed
+from deploy.remote.way_back import WayBack
 
 SOON = 5  # seconds; a slot that is due within them is let pass before its strategy is stopped
 # Seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots.
@@ -30,12 +32,16 @@ class Transaction:
     record: TransactionRecord
     docker: DockerClient
     swaps: dict[str, Swap] = field(default_factory=dict)
-    should_run: set[str] = field(default_factory=set)  # containers that the engine must run
+    bad: set[str] = field(default_factory=set)  # services whose new container was judged, and is not well
 
     def __post_init__(self) -> None:
         self.services = Services(self.docker, self.plan.project, self.records.release)
         self.renames = Renames(self.plan, self.services, self.docker, self.swaps)
         self.hold = Hold(self.docker, self.plan.project)
+        self.should_run = ShouldRun(self.record)
+        self.way_back = WayBack(
+            self.plan, self.records, self.docker, self.services, self.renames, self.hold, self.should_run
+        )
         self.docker.on_return = self.revive
 
     def carry_out(self) -> tuple[str, str]:
@@ -58,7 +64,7 @@ class Transaction:
 
     def revive(self) -> None:
         """Start what should run: an engine that crashed takes it for stopped by hand."""
-        for container, state in self.docker.states(sorted(self.should_run)).items():
+        for container, state in self.docker.states(sorted(self.should_run.containers)).items():
             if state == "exited":
                 self.docker.ask("start", container)
 
@@ -67,7 +73,7 @@ class Transaction:
     def _prepare(self) -> None:
         containers = self.docker.containers(self.plan.project)
         running = [one for one in containers if one.running]
-        self._should_run({one.id for one in running})
+        self.should_run.change(add=[one.id for one in running])
         preparation.remove_leftovers(self.docker, self.plan.project, containers)
         preparation.images_must_be_there(self.docker, self.records, self.plan.release)
         touched = {*self.plan.recreated, *self.plan.remove, *(service for _, service in self.plan.steps)}
@@ -109,8 +115,9 @@ class Transaction:
         self._step(f"starting {service}")
         swap = self._create(service)
         self.services.start(service, swap.new)
-        self._should_run(self.should_run | {swap.new})
-        self.services.wait_until_ready(service, swap.new, self.plan.hosted.get(service, (service,)))
+        self.should_run.change(add=[swap.new])
+        with self._judging(service):
+            self.services.wait_until_ready(service, swap.new, self.plan.hosted.get(service, (service,)))
 
     def _stop_old(self, service: str) -> None:
         """Stop the containers that a service had; whatever takes over from them is ready."""
@@ -120,7 +127,7 @@ class Transaction:
         self._quiet(service)
         self._step(f"stopping {service}" if not swap.new else f"handing over {service}")
         swap.stopped = True
-        self._should_run(self.should_run - {one.id for one in swap.old})
+        self.should_run.change(remove=[one.id for one in swap.old])
         self.services.stop(service, swap.old)
 
     def _replace(self, service: str) -> None:
@@ -131,10 +138,10 @@ class Transaction:
             # Should the machine go down before the new one runs, the old one is started with it.
             self.services.restart_policy(one.id, "always")
         swap.stopped = True
-        self._should_run(self.should_run - {one.id for one in swap.old})
+        self.should_run.change(remove=[one.id for one in swap.old])
         self.services.stop(service, [one for one in swap.old if one.running])
         self.services.start(service, swap.new)
-        self._should_run(self.should_run | {swap.new})
+        self.should_run.change(add=[swap.new])
         for one in swap.old:
             self.services.restart_policy(one.id, "no")
         self._check(service)
@@ -145,20 +152,26 @@ class Transaction:
         return swap
 
     def _check(self, service: str) -> None:
-        self._must_work(service, self.swaps[service].new)
-
-    def _must_work(self, service: str, container: str) -> None:
-        if self.plan.runs_openbell(service):
-            self.services.gate(service, container)
-        else:
-            self.services.must_stay_up(service, container)
+        with self._judging(service):
+            self.services.must_work(self.plan, service, self.swaps[service].new)
 
     def _first_runs(self) -> None:
         for service in self.plan.recreated:
             if service in self.plan.hosted:
                 self._step(f"waiting for the first run of {service}")
-                for line in sorted(set(self.services.gate(service, self.swaps[service].new, "--runs").splitlines())):
+                with self._judging(service):
+                    said = self.services.gate(service, self.swaps[service].new, "--runs")
+                for line in sorted(set(said.splitlines())):
                     self.record.say(line)
+
+    @contextlib.contextmanager
+    def _judging(self, service: str) -> Iterator[None]:
+        """Remember a service whose new container is not well."""
+        try:
+            yield
+        except StepFailed:
+            self.bad.add(service)
+            raise
 
     def _take_over(self) -> None:
         try:
@@ -192,70 +205,13 @@ class Transaction:
         if swaps:
             self.record.say(why)
             self._step(f"returning to {self.plan.previous or 'what ran before'}")
-        failed = self._return_all(swaps)
+        failed = self.way_back.put_back(swaps, self.bad)
         self.hold.release()
         if swaps:
             self._announce("end", self.plan.previous or "none")
         if failed:
             return "failed", f"{why}; and these could not be put back: {_listed(failed)}"
         return ("returned" if swaps else "refused"), why
-
-    def _return_all(self, swaps: Sequence[Swap]) -> dict[str, str]:
-        """Let the old containers run again, and see that they are well; return what failed, by service."""
-        if self.plan.renames:
-            self._should_run(self.should_run - {swap.new for swap in swaps})
-        failed = self.renames.revert()
-        for swap in reversed(swaps):
-            try:
-                if swap.service not in failed:
-                    self._return(swap)
-            except (StepFailed, DockerError) as error:
-                failed[swap.service] = str(error)
-        for swap in swaps:
-            if swap.service not in failed and (ran := [one.id for one in swap.ran]):
-                try:
-                    self._must_work(swap.service, ran[0])
-                except (StepFailed, DockerError) as error:
-                    failed[swap.service] = str(error)
-        return failed
-
-    def _return(self, swap: Swap) -> None:
-        """Let the old container of a service run again, and remove the new one, which gets no further slot."""
-        ran = swap.ran
-        there = [one for one in ran if self.docker.state(one.id)[0] != "gone"]
-        if (again := not there and bool(ran)) and not self._can_make_again(swap.service):
-            msg = f"{swap.service}: the container that ran before was removed by another program, and its release is not known: the new one continues"
-            raise StepFailed(msg)
-        for one in there:
-            self.services.restart_policy(one.id, "always")
-        self._should_run((self.should_run - {swap.new}) | {one.id for one in there})
-        if swap.new:
-            self.docker.ask("kill", "--signal", "TERM", swap.new)
-        if again:
-            made = self._make_again(swap, ran[0])
-            self._should_run(self.should_run | {made.id})
-            swap.old = [made]
-        elif swap.stopped and swap.service in self.plan.hosted:
-            for one in there:  # its loops wait for the locks that the new one gives back
-                self.services.start(swap.service, one.id)
-        if swap.new:
-            self.services.remove(swap.new)
-        for one in there:
-            if swap.stopped:
-                self.services.start(swap.service, one.id)
-            self.services.restart_policy(one.id, one.restart_policy)
-
-    def _can_make_again(self, service: str) -> bool:
-        before = self.plan.previous
-        return before is not None and service in lines_of(self.records.release(before) / "services")
-
-    def _make_again(self, swap: Swap, ran: Container) -> Container:
-        """Make the container of the release before anew; its image was held."""
-        assert self.plan.previous  # noqa: S101 - asked by _can_make_again
-        self.hold.name_again(ran.image_id)
-        made = self.services.create(self.plan.previous, swap.service)
-        self.services.start(swap.service, made)
-        return Container(made, swap.service, running=True, image_id=ran.image_id)
 
     # What all steps need
 
@@ -267,13 +223,6 @@ class Transaction:
         if not self.docker.answers():
             self.docker.wait_until_back()
         self.revive()
-
-    def _should_run(self, containers: set[str]) -> None:
-        self.should_run = containers
-        try:
-            write_durably(self.record.folder / "ran", "".join(f"{one}\n" for one in sorted(containers)))
-        except OSError as error:
-            self.record.say(f"what should run could not be written down: {reason_of(error)}")
 
     def _quiet(self, service: str) -> None:
         new = self.swaps[service].new if service in self.swaps else ""

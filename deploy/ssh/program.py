@@ -36,6 +36,7 @@ MODULES = (
         "services",
         "preparation",
         "renames",
+        "way_back",
         "transaction",
     ),
     *("worker", "rest", "session", "receive", "host_queries", "images", "data", "survey", "main"),

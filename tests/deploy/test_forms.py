@@ -161,8 +161,10 @@ def test_the_engine_goes_away_while_strategies_move(portfolio: Site, way: str) -
     said = process.end(240)
     assert process.code == 0, f"{said}\n{portfolio.log()}"
     assert sorted(portfolio.containers()) == TOGETHER
-    label = f"label=com.docker.compose.project={portfolio.kit.project}"
-    assert len(portfolio.machine.shell(f"docker ps -aq --filter {label}").split()) == len(TOGETHER)
+    # Those that Compose makes; an engine that was killed may keep a dead one that it was to remove by itself.
+    labels = (f"com.docker.compose.project={portfolio.kit.project}", "com.docker.compose.oneoff=False")
+    listed = portfolio.machine.shell(f"docker ps -aq --filter label={labels[0]} --filter label={labels[1]}")
+    assert len(listed.split()) == len(TOGETHER)
     assert [line["outcome"] for line in portfolio.journal("fives") if line["event"] == "run_end"][-1] == "succeeded"
 
 
@@ -189,4 +191,4 @@ def assert_one_history(one: Site, strategy: str, running: list[str]) -> None:
     assert sorted(one.containers()) == running
     before = len(one.journal(strategy))
     wait_until(lambda: len(one.journal(strategy)) > before, "the next line", 30)
-    assert_no_slot_is_lost_or_doubled(one.journal(strategy), EVERY, ("succeeded", "failed"), ("coalesced",))
+    assert_no_slot_is_lost_or_doubled(one.journal(strategy), EVERY, ("succeeded", "failed"), ("coalesced", "overlap"))

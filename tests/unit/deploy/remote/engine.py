@@ -112,6 +112,8 @@ class FakeEngine:
         found = [self.containers[one] for one in ids if one in self.containers]
         if not form:
             return Answer(0, json.dumps([_attributes(one) for one in found]))
+        if "StartedAt" in form:
+            return Answer(0, "2026-01-01T00:00:00Z")
         told = [f"{one.id} {one.state}" if form.startswith("{{.Id}}") else f"{one.state} 0" for one in found]
         return Answer(int(len(found) < len(ids)), "\n".join(told) or "no such container")
 

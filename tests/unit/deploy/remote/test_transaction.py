@@ -63,6 +63,38 @@ def test_a_release_that_is_judged_bad_gets_no_further_slot(root: Path, engine: F
     assert not [call for call in after[:told] if call.startswith("start")]
 
 
+def test_a_good_strategy_beside_a_bad_one_is_not_interrupted(root: Path, engine: FakeEngine) -> None:
+    """Its new container goes on until the old one, started again, has imported: what that printed earlier does not count."""
+    engine.add("beat")
+    engine.answers["exec beat-new"] = lambda call: FAILED if "--runs" in call else None
+    waits = "pulse: process 7 on a1 runs this strategy; waiting until it ends\n"
+    asked: list[str] = []
+
+    def imports(call: str) -> Answer | None:
+        if "gate --beat 0" in call:
+            return Answer(3, "no sign of life")
+        if not call.startswith("logs"):
+            return None
+        asked.append(call)
+        return Answer(0, waits if "--since" not in call or len(asked) > 3 else "")
+
+    engine.answers["pulse-old"] = imports
+    steps = (("switch", "beat"), ("switch", "pulse"), ("replace", "supervisor"))
+    assert transaction(root, engine, steps).carry_out() == ("returned", f"beat: {FAILED.text}")
+    back = engine.calls[max(index for index, call in enumerate(engine.calls) if "--runs" in call) :]
+    told, started = (
+        next(index for index, call in enumerate(back) if call.startswith(one))
+        for one in ("kill --signal TERM beat-new", "start ")
+    )
+    assert told < started, "the bad one gets no further slot"
+    again = next(index for index, call in enumerate(back) if call.startswith("start pulse-old"))
+    stopped = next(
+        index for index, call in enumerate(back) if call.startswith(("stop pulse-new", "kill --signal TERM pulse"))
+    )
+    assert len([call for call in back[again:stopped] if call.startswith("logs --tail 500 --since 2026")]) == 4
+    assert (engine.running("beat"), engine.running("pulse")) == (["old"], ["old"])
+
+
 def pruned(engine: FakeEngine) -> Answer:
     """Remove what does not run, as `docker system prune` does, then let the gate fail."""
     for one in list(engine.containers.values()):
