@@ -1,5 +1,6 @@
 """What the tests that need an engine share, and what becomes of them where no engine can run."""
 
+import signal
 from collections.abc import Iterator
 
 import docker
@@ -19,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--without-engine", metavar="REASON", default="", help="leave out what needs an engine, and say so at the end"
     )
+
+
+def pytest_configure() -> None:
+    """Let tests send SIGINT also where the suite runs in the background: shells let such commands ignore it, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -20,7 +20,7 @@ from deploy.release import host_state
 from deploy.release.lock import HostLock
 from deploy.ssh.connection import Connection, Host
 from deploy.transfer import host_images
-from tests.deploy.site import site
+from tests.deploy.site import site, words_of
 from tests.deploy.test_commands import must
 from tests.engine.kit import wait_until
 from tests.machine.machine import Machine, running_machine
@@ -85,9 +85,10 @@ def test_a_welcome_is_not_taken_for_an_answer(machine: Machine, place: str, capf
         assert capfd.readouterr().out == "only this\n"
 
 
-@pytest.mark.parametrize("shell", ["tcsh", "dash"])
+@pytest.mark.parametrize("shell", ["tcsh", "dash", pytest.param("fish", marks=pytest.mark.deploy_long)])
 def test_other_login_shells(machine: Machine, shell: str) -> None:
     """What they make of quotes and backslashes is nothing to us."""
+    machine.shell(f"command -v {shell} || (apt-get update -q && apt-get install -y -q --no-install-recommends {shell})")
     with changed(machine, f"usermod -s $(command -v {shell}) root", "usermod -s /bin/bash root") as host:
         assert_it_can_be_worked_with(host)
 
@@ -190,6 +191,30 @@ def relayed(address: str, port: int) -> Iterator[int]:
         relay.shutdown()
         relay.server_close()
         thread.join()
+
+
+@pytest.mark.deploy_long
+def test_a_user_in_the_group_docker_needs_no_root(
+    engine: docker.DockerClient, machine: Machine, tmp_path: Path
+) -> None:
+    """A release, a change of one line, and the way back; its records are in that user's own folder."""
+    config = machine.ssh_config.read_text()
+    machine.shell("useradd -m -s /bin/sh -G docker me && cp -r /root/.ssh /home/me/.ssh && chown -R me /home/me/.ssh")
+    machine.ssh_config.write_text(config.replace("User root", "User me"))
+    try:
+        with site(engine, machine, tmp_path, ["fives"]) as one:
+            one.must("deploy")
+            one.change("fives", words_of(one), "one line changed")
+            one.must("deploy")
+            one.must("rollback")
+            assert "fives" in must(one, "ps")
+            assert machine.shell(f"stat -c %U /home/me/.openbell/{one.kit.project}/current").strip() == "me"
+            machine.shell(
+                f"docker ps -aq --filter label=com.docker.compose.project={one.kit.project} | xargs docker rm -f"
+            )
+    finally:
+        machine.ssh_config.write_text(config)
+        machine.shell("userdel -r me 2>/dev/null; true")
 
 
 def test_a_whole_deployment_to_all_of_it_at_once(engine: docker.DockerClient, machine: Machine, tmp_path: Path) -> None:
