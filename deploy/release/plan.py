@@ -7,6 +7,7 @@ from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.release.host_state import HostState, Running
 from deploy.release.release import Release, ServiceRecord
+from deploy.remote.plan import DATABASE
 
 NO_RENAMES: Mapping[str, str] = {}
 
@@ -37,10 +38,12 @@ class Plan:
         A strategy's new container starts beside the old one, where its loop imports it and waits for its lock: so no
         strategy is away for longer than its old loop takes to stop. What takes strategies over from other services starts
         beside those, before they are stopped. A strategy's data gets its new name while neither loop has it. What is no
-        strategy has ports and stores that two cannot share: its container is replaced. The supervisor is last.
+        strategy has ports and stores that two cannot share: its container is replaced. The supervisor is last, and
+        first the database that all of them ask.
         """
         own = [name for name in self.recreate if name not in self.takes_over and self._gets_another_name(name)]
         others = [name for name in self.recreate if name not in (*self.takes_over, *own)]
+        others.sort(key=lambda name: name != DATABASE)
         return (
             *((self._way(name), name) for name in others if name != SUPERVISOR),
             *(("start", name) for name in (*self.takes_over, *own)),

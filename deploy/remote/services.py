@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deploy.remote.docker_client import Answer, Container, DockerClient, DockerError
 from deploy.remote.files import read_text
-from deploy.remote.plan import SUPERVISOR, TransactionPlan
+from deploy.remote.plan import DATABASE, SUPERVISOR, TransactionPlan
 
 PREFLIGHT = "openbell.preflight"  # a label: this container tries something out, and goes
 ONCE = "openbell.once"  # a label: this service ends by itself
@@ -218,6 +218,8 @@ class Services:
         """Raise StepFailed if a container does not work: one of ours gives no sign of life, another program's ends."""
         if plan.runs_openbell(service):
             self.gate(service, container)
+        elif service == DATABASE:
+            self.database_must_answer(container)
         else:
             self.must_stay_up(service, container)
 
@@ -226,6 +228,17 @@ class Services:
         end = self._docker.now() + STAYS_UP
         while self._docker.now() < end:
             self._must_run(service, container)
+            self._docker.sleep(0.3)
+
+    def database_must_answer(self, container: str) -> None:
+        """Wait until the database that `make database` starts answers; its first start makes the cluster."""
+        end = self._docker.now() + READY_WITHIN
+        ask = ("exec", container, "pg_isready", "--quiet", "--host=/tmp", "--username=openbell")
+        while not self._docker.ask(*ask, seconds=30).ok:
+            self._must_run(DATABASE, container)
+            if self._docker.now() >= end:
+                msg = f"{DATABASE}: it has not answered within {READY_WITHIN:g} s"
+                raise StepFailed(msg)
             self._docker.sleep(0.3)
 
     def _must_run(self, service: str, container: str) -> None:

@@ -11,7 +11,7 @@ from deploy.remote import preparation
 from deploy.remote.docker_client import DockerClient, DockerError
 from deploy.remote.files import reason_of
 from deploy.remote.hold import Hold
-from deploy.remote.plan import TransactionPlan
+from deploy.remote.plan import DATABASE, TransactionPlan
 from deploy.remote.prune import prune
 from deploy.remote.records import Records, ShouldRun, TransactionRecord
 from deploy.remote.renames import Renames, Swap
@@ -80,6 +80,8 @@ class Transaction:
         self.renames.announce()
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(self.hold.hold, [one for one in running if one.service in touched])
+            if DATABASE in self.plan.recreated and DATABASE not in {one.service for one in running}:
+                self._replace(DATABASE)  # what is tried out next asks it
             preparation.rehearse(self.plan, self.services, {one.service for one in running}, self._step)
             held.result()
         if self.plan.wait_for_idle:
@@ -95,7 +97,7 @@ class Transaction:
                 self._start_beside(service)
                 self._stop_old(service)
                 self._check(service)
-            elif step == "replace":
+            elif step == "replace" and service not in self.swaps:
                 self._replace(service)
             elif step == "start":
                 self._start_beside(service)

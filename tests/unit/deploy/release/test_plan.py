@@ -110,6 +110,12 @@ def test_a_rollback_to_nowhere_says_why(there: HostState, to: str | None, said: 
         rollback_release(there, to)
 
 
+def test_the_database_is_there_before_what_asks_it() -> None:
+    """Whatever the strategies are called."""
+    new = release("b", database=record("d1"), alpha=record("a1", "alpha"), supervisor=record("v2"))
+    assert plan(new, host(OLD)).steps == (("replace", "database"), ("switch", "alpha"), ("replace", "supervisor"))
+
+
 def test_strategies_move_into_one_container() -> None:
     """It starts beside theirs and waits, then they stop; the supervisor is last. They go when it has shown that it works."""
     found = plan(TOGETHER, host(APART))

@@ -8,7 +8,7 @@ import pytest
 from deploy.remote.docker_client import Answer
 from deploy.remote.records import Records
 from tests.unit.deploy.remote.engine import FakeEngine
-from tests.unit.deploy.remote.transactions import FAILED, fails_its_first_run, order, transaction
+from tests.unit.deploy.remote.transactions import FAILED, SWITCH, fails_its_first_run, order, transaction
 
 PREPARED = '{"services": {"volumes": {"labels": {"openbell.once": "true"}}}}'
 
@@ -22,6 +22,38 @@ def test_a_release_takes_over_service_by_service(root: Path, engine: FakeEngine)
     ]
     assert Records(root).current() == "new"
     assert "rm --force holder" in engine.calls
+
+
+def test_a_new_database_answers_before_anything_asks_it(root: Path, engine: FakeEngine) -> None:
+    """A preflight copies what the strategy has there. The database is started once."""
+    answers = iter((Answer(2, "no response"), Answer(0, "")))
+    engine.answers["pg_isready"] = lambda call: next(answers)
+    assert transaction(root, engine, (("replace", "database"), *SWITCH)).carry_out() == ("succeeded", "")
+    made = [call for call in engine.calls if "--no-start" in call and call.endswith(" database")]
+    assert len(made) == 1
+    asked = [index for index, call in enumerate(engine.calls) if "pg_isready" in call]
+    assert asked[-1] < next(index for index, call in enumerate(engine.calls) if call.endswith("preflight --rehearse"))
+
+
+def test_a_new_database_goes_with_a_release_that_does_not_work(root: Path, engine: FakeEngine) -> None:
+    """What ran before runs on; the database's volume stays, as all volumes do."""
+    engine.answers["preflight --rehearse"] = lambda call: Answer(1, "pulse: no good")
+    outcome, why = transaction(root, engine, (("replace", "database"), *SWITCH)).carry_out()
+    assert (outcome, why) == ("returned", "preflight of pulse: no good")
+    assert engine.running("pulse") == ["old"]
+    assert engine.running("database") == []
+
+
+def test_a_database_that_runs_is_replaced_in_its_turn(root: Path, engine: FakeEngine) -> None:
+    """It answers the preflights as it is."""
+    engine.add("database")
+    assert transaction(root, engine, (("replace", "database"), *SWITCH)).carry_out() == ("succeeded", "")
+    made, tried = (
+        next(index for index, call in enumerate(engine.calls) if call.endswith(end) and word in call)
+        for end, word in ((" database", "--no-start"), ("preflight --rehearse", "run"))
+    )
+    assert tried < made
+    assert engine.running("database") == ["new"]
 
 
 def test_the_new_strategy_is_ready_before_the_old_one_stops(root: Path, engine: FakeEngine) -> None:
