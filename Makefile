@@ -191,7 +191,7 @@ restore: ## Put a backup in the place of what is here, which is kept beside it; 
 	$(deploy) restore
 
 .PHONY: database
-database: ## Start a PostgreSQL with backups, for several hosts that have none: [HOST=]
+database: ## Start a PostgreSQL with backups here, for several hosts that have none, or say how a deploy brings it to a server: [HOST=]
 	@scripts/docker-ready
 	$(deploy) database
 
