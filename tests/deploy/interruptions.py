@@ -16,6 +16,10 @@ POINTS = (
     "starting fives",
     "waiting for the first run of fives",
 )
+# Where an engine was away for longer than five seconds, the newest slot runs and those before it are passed over. A slot that was
+# claimed just before runs first, and what comes due during its run is passed over. The same holds where a release was bad: it
+# gets no further slot, and the one before has to start again.
+PASSED_OVER = ("coalesced", "overlap")
 
 
 def change(site: Site) -> str:

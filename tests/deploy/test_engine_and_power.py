@@ -2,16 +2,13 @@
 
 import pytest
 
-from tests.deploy.interruptions import POINTS, assert_all_is_well, change, recent
+from tests.deploy.interruptions import PASSED_OVER, POINTS, assert_all_is_well, change, recent
 from tests.deploy.site import Site, words_of
 from tests.engine.kit import wait_until
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(600), pytest.mark.usefixtures("began")]
 
 CRASHED = "/run/crashed"
-# Where the engine was away for longer than five seconds, the newest slot runs and those before it are passed over. A slot that
-# was claimed just before runs first, and what comes due during its run is passed over.
-PASSED_OVER = ("coalesced", "overlap")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +74,7 @@ def test_images_are_pruned_while_a_gate_fails(deployed: Site) -> None:
     said = process.end(240)
     deployed.change("fives", condition, "    time.sleep(0.3)\n")
     assert f"did not pass its gate, and {release} runs again" in said
-    assert_all_is_well(deployed, words, ("succeeded", "failed"))
+    assert_all_is_well(deployed, words, ("succeeded", "failed"), PASSED_OVER)
     failed = [line for line in recent(deployed) if line["event"] == "run_end" and line["outcome"] == "failed"]
     assert len(failed) == 1, "a release that was judged bad gets no further slot"
 
@@ -93,7 +90,7 @@ def test_without_its_records_a_failed_gate_returns_to_what_ran(deployed: Site) -
     assert code == 1
     assert "what ran before runs again" in said
     assert deployed.containers() == before
-    assert_all_is_well(deployed, words, ("succeeded", "failed"))
+    assert_all_is_well(deployed, words, ("succeeded", "failed"), PASSED_OVER)
 
 
 def test_a_crash_loop_is_given_back(deployed: Site) -> None:

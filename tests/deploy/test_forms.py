@@ -10,6 +10,7 @@ from itertools import pairwise
 import docker
 import pytest
 
+from tests.deploy.interruptions import PASSED_OVER
 from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, choose, offer_both_forms, site, words_of
 from tests.deploy.test_commands import ask, must, written
 from tests.deploy.walk import rename_here
@@ -191,4 +192,4 @@ def assert_one_history(one: Site, strategy: str, running: list[str]) -> None:
     assert sorted(one.containers()) == running
     before = len(one.journal(strategy))
     wait_until(lambda: len(one.journal(strategy)) > before, "the next line", 30)
-    assert_no_slot_is_lost_or_doubled(one.journal(strategy), EVERY, ("succeeded", "failed"), ("coalesced", "overlap"))
+    assert_no_slot_is_lost_or_doubled(one.journal(strategy), EVERY, ("succeeded", "failed"), PASSED_OVER)

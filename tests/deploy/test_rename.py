@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.deploy.interruptions import PASSED_OVER
 from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled
 from tests.deploy.walk import rename_here
 from tests.engine.kit import wait_until
@@ -21,13 +22,15 @@ def remembered(site: Site, strategy: str) -> int:
     return int(site.machine.docker("exec", site.containers()[strategy], *words))
 
 
-def assert_one_history(site: Site, strategy: str, outcomes: tuple[str, ...] = ("succeeded",)) -> None:
+def assert_one_history(
+    site: Site, strategy: str, outcomes: tuple[str, ...] = ("succeeded",), reasons: tuple[str, ...] = ()
+) -> None:
     """The journal goes on from the first slot of all, whatever the strategy was called, and its newest slot has run."""
     assert sorted(site.containers()) == sorted([strategy, "daily", "supervisor"])
     before = len(site.journal(strategy))
     wait_until(lambda: len(site.journal(strategy)) > before, "the next slot", 30)
     lines = site.journal(strategy)
-    assert assert_no_slot_is_lost_or_doubled(lines, EVERY, outcomes) >= remembered(site, strategy) - 2
+    assert assert_no_slot_is_lost_or_doubled(lines, EVERY, outcomes, reasons) >= remembered(site, strategy) - 2
     names = site.machine.docker("exec", site.containers()["daily"], "ls", "/state").split()
     assert sorted(names) == sorted([strategy, "daily"])
 
@@ -65,6 +68,6 @@ def test_a_rename_that_fails_its_gate_is_taken_back(deployed: Site) -> None:
     deployed.change("quints", FAILS, "    time.sleep(0.3)\n")
     assert code == 1
     assert f"did not pass its gate, and {release} runs again: " in said
-    assert_one_history(deployed, "fives", ("succeeded", "failed"))
+    assert_one_history(deployed, "fives", ("succeeded", "failed"), PASSED_OVER)
     failed = [line for line in deployed.journal("fives") if line["event"] == "run_end" and line["outcome"] == "failed"]
     assert len(failed) == 1, "a release that was judged bad gets no further slot"
