@@ -14,15 +14,14 @@ from tests.machine.machine import running_machine
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
 EVERY = timedelta(seconds=5)
-OF_NOW = 'RUN openbell stamp-image "$STRATEGY" && openbell prepare-volumes "$STRATEGY"\nUSER strategy\n'
-OF_THEN = 'RUN openbell stamp-image "$STRATEGY"\nUSER openbell\n'
 
 
-def replace(file: Path, before: str, after: str) -> None:
-    """Change a file of the project's copy."""
-    text = file.read_text()
-    assert text.count(before) == 1
-    file.write_text(text.replace(before, after))
+def of_then(text: str, *pairs: tuple[str, str]) -> str:
+    """Return a file of the project as it was: each first text, which is there once, is the second one."""
+    for now, then in pairs:
+        assert text.count(now) == 1, now
+        text = text.replace(now, then)
+    return text
 
 
 def others(one: Site, owner: int) -> list[str]:
@@ -46,13 +45,15 @@ def test_volumes_are_taken_over_with_all_that_is_in_them(engine: docker.DockerCl
     """No slot is lost or doubled by the deploy or by the rollback, and each release can write what the other left."""
     with running_machine(engine) as machine, site(engine, machine, tmp_path, ["fives"]) as one:
         dockerfile, volumes = tmp_path / "images" / "Dockerfile", tmp_path / "compose" / "volumes.yaml"
-        replace(dockerfile, OF_NOW, OF_THEN)
-        replace(volumes, "command: [openbell, prepare-volumes]", 'command: ["true"]')
+        now = {file: file.read_text() for file in (dockerfile, volumes)}
+        own_user = ((' && openbell prepare-volumes "$STRATEGY"', ""), ("\nUSER strategy\n", "\nUSER openbell\n"))
+        dockerfile.write_text(of_then(now[dockerfile], *own_user))
+        volumes.write_text(of_then(now[volumes], ("command: [openbell, prepare-volumes]", 'command: ["true"]')))
         one.must("deploy")
         more_runs(one)
         assert others(one, SUPERVISOR) == []
-        replace(dockerfile, OF_THEN, OF_NOW)
-        replace(volumes, 'command: ["true"]', "command: [openbell, prepare-volumes]")
+        for file, text in now.items():
+            file.write_text(text)
         one.must("deploy")
         more_runs(one)
         # The last run before the switch may leave SQLite's side files behind; the new loop's runs write them by their group.
