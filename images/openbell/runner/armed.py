@@ -40,6 +40,7 @@ class ArmedRuns:
         self._launcher = launcher
         self._armed: dict[str, _Armed] = {}
         self._tried: dict[str, datetime] = {}  # per bot: the slot that a process was started for, or could not be
+        self._released: list[ArmedProcess] = []  # those that are not measured yet
         self._ended: list[RunProcess] = []
         self._took = first_lead / MARGIN  # seconds
         self._cost = FIRST_COST  # bytes
@@ -90,15 +91,21 @@ class ArmedRuns:
             return None
         del self._armed[run.bot.id]
         process = armed.process.release()
-        # Measured once the run is on its way: it is waited for.
-        took = armed.process.seconds_to_get_ready()
-        # One that is not ready yet has had the whole lead, and needs longer.
-        took = self.lead.total_seconds() if took is None else took
-        self._took = max(took, FORGET * self._took)
-        self._cost = max(armed.process.memory(), FIRST_COST)
         if process is None:
             self._ended.append(armed.process)
+        self._released.append(armed.process)
         return process
+
+    def measure(self) -> None:
+        """Learn from the processes that were released how early, and with how much memory, the next ones are to start."""
+        for process in self._released:
+            took = process.seconds_to_get_ready()
+            # One that is not ready yet has had the whole lead, and needs longer.
+            took = self.lead.total_seconds() if took is None else took
+            self._took = max(took, FORGET * self._took)
+        if self._released:
+            self._cost = max(self._released[-1].memory(), FIRST_COST)
+        self._released.clear()
 
     def keep(self, is_wanted: Callable[[Run], bool]) -> bool:
         """Kill the processes whose run is not wanted, and reap those that have ended; tell whether any was killed.

@@ -83,7 +83,11 @@ def limit(run: Run, wait: int = 0) -> None:
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     if not run.bot.is_stream:
-        signal.alarm(wait + int(run.bot.timeout.total_seconds()) + SELF_DESTRUCT_MARGIN)
+        signal.alarm(wait + _longest(run))
+
+
+def _longest(run: Run) -> int:
+    return int(run.bot.timeout.total_seconds()) + SELF_DESTRUCT_MARGIN
 
 
 def wait_for_start(run: Run, descriptor: int, began: float) -> WaitForStart:
@@ -95,5 +99,7 @@ def wait_for_start(run: Run, descriptor: int, began: float) -> WaitForStart:
 
 
 def _wait(run: Run, descriptor: int, began: float) -> None:
+    limit(run, LONGEST_WAIT)  # again: an import of the strategy may have taken the signal for itself
+    longest = _longest(run)
     wait_at(descriptor, lambda: time.monotonic() - began)
-    limit(run)
+    signal.alarm(longest)

@@ -167,6 +167,8 @@ class Runs:
             for active in claimed:
                 if active.begun and active.ending is None:
                     self._launch(active)
+            if self._armed:  # when all are on their way
+                self._armed.measure()
 
     def _begin(self, active: Active) -> None:
         now, steady = self._clock.now(), self._clock.elapsed()

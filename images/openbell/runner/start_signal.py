@@ -65,10 +65,13 @@ def close_inherited() -> None:
 
 
 def wait_at(descriptor: int, seconds_to_get_ready: Callable[[], float]) -> None:
-    """Say that this process is ready, and return when its run may begin; end the process if it never may."""
-    with contextlib.closing(_socket.socket(fileno=descriptor)) as theirs, contextlib.suppress(OSError):
-        theirs.send(f"{seconds_to_get_ready():.6f}".encode())
-        if theirs.recv(len(_GO)) == _GO:
+    """Say that this process is ready, and return when its run may begin; end the process if it never may.
+
+    The descriptor stays open: closing it would take longer than all else that is left to do once the run may begin.
+    """
+    with contextlib.suppress(OSError):
+        os.write(descriptor, f"{seconds_to_get_ready():.6f}".encode())
+        if os.read(descriptor, len(_GO)) == _GO:
             return
     os._exit(0)  # nothing of the loop's may be undone here, and nothing of a run has happened
 

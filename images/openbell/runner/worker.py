@@ -93,10 +93,11 @@ def attempt(
         files = None if places.database else places.state / "files"
         services = ContextServices(manifest, market, broker, ledger, journal, clock.now, may_not, files, places.folder)
         progress = RunProgress(services, run)
-        market.provenance(run.slot)  # the sample reads its prices when it is first asked: before the slot
+        function, context = functions[run.bot.function], Context(progress)
+        progress.rehearse()
         wait()
         time_left.restart()
-        returned = _run_with_what_is_there(functions[run.bot.function], progress, process)
+        returned = _run_with_what_is_there(function, progress, context, process)
         if returned is not None:
             text = f"{run.bot.function}() returned {JsonValues(stamp).value(returned)!r:.200}; it is not used: order with ctx.order()"
             _note(journal, fields, text, "warning")
@@ -127,17 +128,20 @@ def attempt(
     return None
 
 
-def _run_with_what_is_there(function: StrategyFunction, progress: RunProgress, process: int) -> object:
+def _run_with_what_is_there(
+    function: StrategyFunction, progress: RunProgress, context: Context, process: int
+) -> object:
     """Call the strategy; if the market does not know one of several symbols, say so and call it again without that one.
 
     The others' exits must not wait for a symbol that was delisted or renamed. Orders that were sent already are found again.
     """
     while True:
         try:
-            return _run(function, progress, process)
+            return _run(function, progress, context, process)
         except UnknownSymbolError as error:
             if len(progress.symbols) == 1 or not progress.leave_out(error.symbol, str(error)):
                 raise
+            context = Context(progress)
 
 
 def warm_up(manifest: Manifest, places: Paths) -> None:
@@ -165,11 +169,11 @@ def reconcile_at_start(manifest: Manifest, places: Paths, journal: Journal) -> F
     return None
 
 
-def _run(function: StrategyFunction, progress: RunProgress, process: int) -> object:
+def _run(function: StrategyFunction, progress: RunProgress, context: Context, process: int) -> object:
     """Let the strategy decide once, and return what its function returned."""
     progress.record_opening_equity()
     try:
-        returned = function(Context(progress))
+        returned = function(context)
     finally:
         _end_copies(process)
         progress.end_threads(LAST_ANSWER)

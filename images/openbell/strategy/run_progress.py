@@ -116,6 +116,12 @@ class RunProgress:
             )
             raise StrategyError(msg)
 
+    def rehearse(self) -> None:
+        """Make a line and drop it. What a run's first line needs is then there before the slot: the sample's prices, for one."""
+        self._journal.rehearse(
+            self.services.clock(), {**self.run.fields(), **self.services.market.provenance(self.slot)}
+        )
+
     def write(self, event: str, fields: Mapping[str, object], level: str = "info") -> None:
         """Write a line of the run; StrategyError if a name in it is one of the journal's own."""
         keeps = level != "info" or self.keeps_lines
