@@ -33,6 +33,7 @@ from openbell.trading.markets import Market
 from openbell.trading.markets import history as sample_prices
 from openbell.trading.markets.registry import open_market
 from openbell.trading.markets.synthetic import SyntheticMarket
+from openbell.trading.order_following import settle
 from openbell.trading.run_services import RunServices
 
 SAMPLE, SYNTHETIC = "sample", "synthetic"
@@ -217,17 +218,7 @@ class _Backtest:
     def _move_to(self, at: datetime) -> None:
         """Let what waits fill until `at`, and close what is no longer traded."""
         for placed in self.broker.fill_until(at) if self.broker.has_to_move(at) else ():
-            self.ledger.settle(
-                placed.client_order_id,
-                placed.status,
-                placed.order_id,
-                placed.filled_quantity,
-                placed.filled_price,
-                placed.reason,
-                placed.fee_quantity,
-                placed.fee_paid,
-                at,
-            )
+            settle(self.ledger, placed, at)
             if placed.status == "rejected":
                 self.journal.rejections.append(Rejection(at, self.broker.bot, placed.symbol, placed.reason))
         for symbol, cost in (

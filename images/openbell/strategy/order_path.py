@@ -23,6 +23,7 @@ from openbell.trading.brokers import (
     PlacedOrder,
 )
 from openbell.trading.order_checks import OrderChecks
+from openbell.trading.order_following import settle
 
 # What the ledger alone can answer: nothing more becomes of these, and the broker may have forgotten them.
 _DONE = frozenset({"filled", "rejected", "cancelled", "expired", "uncertain"})
@@ -71,7 +72,7 @@ class OrderPath:
             return _from_record(before)
         placed = self._broker.find(wanted.client_order_id)
         if placed is not None:
-            self.settle(placed)
+            self._settle(placed)
             self._settle_legs(wanted.client_order_id, wanted.terms, placed)
             return placed
         if before.status in {"intended", "lost"} and getattr(self._broker, "finds_every_order", True):
@@ -110,7 +111,7 @@ class OrderPath:
             # The run fails with it, and the next attempt sends the order, also where one that is not found is uncertain.
             self._refused(order, str(error))
             raise
-        self.settle(placed)
+        self._settle(placed)
         self._settle_legs(order.client_order_id, order.terms, placed)
         return placed
 
@@ -120,7 +121,7 @@ class OrderPath:
             named = leg_id(client_order_id, name)
             found = self._broker.find(named)
             if found is not None:
-                self.settle(found)
+                self._settle(found)
             elif placed.status in FINAL and not placed.filled_quantity:
                 self._ledger.settle(named, "cancelled", reason=f"the order that it belongs to is {placed.status}")
 
@@ -137,10 +138,10 @@ class OrderPath:
             found = self._broker.find(order.client_order_id)
             if found is None or found.status not in FINAL:
                 raise
-            self.settle(found)  # it was done before the change could reach it
+            self._settle(found)  # it was done before the change could reach it
             return found
         self._ledger.amend(order.client_order_id, placed.quantity, terms)
-        self.settle(placed)
+        self._settle(placed)
         return placed
 
     def cancel(self, client_order_id: str) -> PlacedOrder:
@@ -156,7 +157,7 @@ class OrderPath:
             return never_sent
         if placed is None or (problem is not None and placed.status not in FINAL):
             raise problem or BrokerError(f"order {client_order_id} is not known")
-        self.settle(placed)
+        self._settle(placed)
         if (record := self._ledger.order(client_order_id)) is not None:
             self._settle_legs(client_order_id, record.terms, placed)
         return placed
@@ -176,22 +177,11 @@ class OrderPath:
         placed = None if record.status in FINAL else self._broker.find(record.client_order_id)
         if placed is None:
             return _from_record(record)
-        self.settle(placed)
+        self._settle(placed)
         return placed
 
-    def settle(self, placed: PlacedOrder) -> OrderRecord | None:
-        """Record how far an order has come."""
-        return self._ledger.settle(
-            placed.client_order_id,
-            placed.status,
-            placed.order_id,
-            placed.filled_quantity,
-            placed.filled_price,
-            placed.reason,
-            placed.fee_quantity,
-            placed.fee_paid,
-            self._clock(),
-        )
+    def _settle(self, placed: PlacedOrder) -> None:
+        settle(self._ledger, placed, self._clock())
 
     def _refused(self, order: Order, reason: str) -> PlacedOrder:
         for name in (order.client_order_id, *(leg_id(order.client_order_id, leg) for leg in order.terms.legs)):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from openbell.journal import Journal
 from openbell.ledger import Ledger, OrderRecord
 from openbell.records import replace
-from openbell.trading.brokers import Broker
+from openbell.trading.brokers import Broker, PlacedOrder
 
 LOST = timedelta(hours=1)  # after which an order that the broker does not have is one no more
 LOST_REASON = "the broker does not know it"
@@ -19,17 +19,7 @@ def follow(broker: Broker, ledger: Ledger, now: datetime) -> list[OrderRecord]:
     for record in ledger.open_orders():
         placed = broker.find(record.client_order_id)
         if placed is not None:
-            after = ledger.settle(
-                record.client_order_id,
-                placed.status,
-                placed.order_id,
-                placed.filled_quantity,
-                placed.filled_price,
-                placed.reason,
-                placed.fee_quantity,
-                placed.fee_paid,
-                now,
-            )
+            after = settle(ledger, placed, now)
             after = after and replace(after, fee_paid=placed.fee_paid)
         elif record.status != "uncertain" and record.at is not None and now - record.at > LOST:
             is_sure = record.status == "intended" and getattr(broker, "finds_every_order", True)
@@ -40,6 +30,21 @@ def follow(broker: Broker, ledger: Ledger, now: datetime) -> list[OrderRecord]:
         if after is not None and (after.status, after.filled) != (record.status, record.filled):
             news.append(after)
     return news
+
+
+def settle(ledger: Ledger, placed: PlacedOrder, now: datetime) -> OrderRecord | None:
+    """Record how far an order has come, by its broker's answer; None if the ledger knows of more already."""
+    return ledger.settle(
+        placed.client_order_id,
+        placed.status,
+        placed.order_id,
+        placed.filled_quantity,
+        placed.filled_price,
+        placed.reason,
+        placed.fee_quantity,
+        placed.fee_paid,
+        now,
+    )
 
 
 def write_events(news: Iterable[OrderRecord], journal: Journal, now: datetime) -> None:

@@ -32,6 +32,22 @@ def test_lines_go_to_standard_output_too(tmp_path: Path, capfd: pytest.CaptureFi
     journal.close()
 
 
+def test_a_rehearsal_writes_nothing(journal: Journal, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither a line that is made ahead of its time nor one that was torn shows, and the next line is as ever."""
+    journal.rehearse(NOW, {"bot": "b"})
+    assert not journal.folder.exists()
+    journal.write("note", NOW, text="first")
+    with file_of(journal).open("ab") as file:
+        file.write(TORN)
+    before = file_of(journal).read_bytes()
+    capfd.readouterr()
+    journal.rehearse(NOW, {"bot": "b"})
+    assert file_of(journal).read_bytes() == before
+    assert capfd.readouterr().out == ""
+    journal.write("note", NOW, {"bot": "c"}, text="second")
+    assert texts(journal) == ["first", "second"]
+
+
 def test_each_utc_day_has_its_file(journal: Journal) -> None:
     """A line is in the file of its own date, also when the clock goes back."""
     for at in (NOW, NOW + DAY, NOW):
