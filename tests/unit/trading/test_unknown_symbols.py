@@ -45,7 +45,7 @@ def test_the_others_exits_are_sent(
     here.buys(0.02)
     forget(monkeypatch, GONE)
     context = here.context(replace(BOT, symbols=symbols))
-    worker._run_with_what_is_there(sell_all, context._progress, os.getpid())
+    worker._run_with_what_is_there(sell_all, context._progress, context, os.getpid())
     assert [order.side for order in here.broker.sent] == ["buy", "sell"]
     (line,) = here.lines("symbol_unavailable")
     assert (line["level"], line["symbol"], line["reason"]) == ("warning", GONE, f"no symbol {GONE}")
@@ -59,5 +59,6 @@ def test_a_bot_with_nothing_else_fails(
     """Its only symbol is gone, and its run says so."""
     here: Desk = request.getfixturevalue("desk")
     forget(monkeypatch, SYMBOL)
+    context = here.context()
     with pytest.raises(UnknownSymbolError, match=f"no symbol {SYMBOL}"):
-        worker._run_with_what_is_there(sell_all, here.context()._progress, os.getpid())
+        worker._run_with_what_is_there(sell_all, context._progress, context, os.getpid())
