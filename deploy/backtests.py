@@ -1,4 +1,4 @@
-"""What looks into the past: backtests, a backtest beside what really ran, and the history that both may run on."""
+"""Commands about the past: backtests, the comparison of a backtest with what really ran, and the history for both."""
 
 import os
 import sys
@@ -39,7 +39,7 @@ def backtest(settings: Settings, options: Namespace) -> int:
 
 
 def compare(settings: Settings, options: Namespace) -> int:
-    """Lay a backtest beside what a strategy really did, here or on a host."""
+    """Compare a backtest with what a strategy really did, here or on a host."""
     must_exist(options.strategy, strategies_folder())
     data = local.data_folder(settings.project, values(Path(".env"), os.environ))
     places = LocalPaths(strategies_folder().absolute(), data)

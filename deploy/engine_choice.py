@@ -28,7 +28,7 @@ def requested(given: Mapping[str, str]) -> Engine | None:
 
 
 def choose(wanted: Engine | None, *, processes_run: bool) -> Engine:
-    """Return what is to run, and see to an engine if that is containers; CommandError says why it cannot be as wanted."""
+    """Return what is to run, and install and start an engine if that is containers; CommandError says why that is impossible."""
     if wanted == "none":
         return "none"
     if processes_run:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Log(Protocol):
-    """What a command is told of its steps by."""
+    """Reports the steps of a command."""
 
     def info(self, event: str, **values: object) -> None:
         """Write what is done now."""

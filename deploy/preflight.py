@@ -27,7 +27,7 @@ def port(settings: Settings) -> None:
         match error.errno:
             case errno.EADDRINUSE:
                 msg = (
-                    f"port {settings.port} is taken by another program, or by another installation of openbell: "
+                    f"port {settings.port} is in use by another program, or by another installation of openbell: "
                     "set OPENBELL_PORT in .env to a free one"
                 )
             case errno.EADDRNOTAVAIL:

@@ -70,7 +70,7 @@ def run_into(path: Path, command: Sequence[str], environment: Mapping[str, str])
 
 
 def output(command: Sequence[str]) -> str:
-    """Run a command that must succeed and return what it prints; Problem with what it said if it does not."""
+    """Run a command that must succeed and return what it prints; CommandError with what it said if it does not."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:

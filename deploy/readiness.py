@@ -8,8 +8,8 @@ from deploy.log import Log
 from deploy.target import Target
 
 LIMIT = 180.0  # seconds until a start that is not ready counts as failed
-TURN, SIGN_EVERY = 0.1, 5.0  # seconds between two questions, and between two lines that say what is waited for
-TOO_OFTEN = 3  # restarts after which nothing better is to be expected
+TURN, SIGN_EVERY = 0.1, 5.0  # seconds between two queries, and between two lines that say what is still awaited
+TOO_OFTEN = 3  # restarts after which a service counts as failed
 
 
 def wait(where: Target, log: Log) -> bool:

@@ -79,7 +79,7 @@ def _in_containers(where: LocalTarget, settings: Settings, options: Namespace, o
     runs = any(one.state == "running" for one in where.services())
     if runs:  # what takes time comes first
         images.build(configuration.read(), log_to_stdout(settings.log))
-    for one in where.services():  # also a container that hosts others beside it
+    for one in where.services():  # also a container that hosts other strategies
         if old in one.strategies:
             engine.remove(where.project, one.name)
     if installation.local(settings).has_data():

@@ -52,7 +52,7 @@ def value(name: str, values: Mapping[str, str]) -> str:
 
 
 def problem(name: str, values: Mapping[str, str]) -> str:
-    """Return why a secret has no value, as far as that can be told without running its command; empty if it should have one."""
+    """Return why a secret has no value, as far as that can be known without running its command; empty if it should have one."""
     if values.get(name):
         return ""
     if values.get(name + FILE):

@@ -129,7 +129,7 @@ class Settings:
 
 
 def read_settings(file: Path, environment: Mapping[str, str]) -> Settings:
-    """Return the settings; Problem names the key, what was found and what is allowed."""
+    """Return the settings; CommandError names the key, what was found and what is allowed."""
     for key in _from_file(file):
         if key.startswith("OPENBELL_") and key not in KEYS:
             msg = f"{file.name}: {_shown(key)}: an unknown key; known: {', '.join(KEYS)}"

@@ -128,7 +128,7 @@ class RemoteTarget:
         return read_facts(self.connection)
 
     def _explain(self, said: str) -> None:
-        """Raise the Problem that the host has, which says more than what its engine said."""
+        """Raise the CommandError that the host has, which says more than what its engine said."""
         msg = (
             requirements.unready(self.host, self.facts()) or f"{self.host.name}: no Docker engine answers there: {said}"
         )

@@ -14,7 +14,7 @@ _ANSWER = 5.0  # seconds for the page's first answer
 
 
 def serve(host: Host, log: Log, sleep: Callable[[float], None] = time.sleep) -> int:
-    """Keep the tunnel until Ctrl-C; Problem if it cannot be made, or cannot be made again."""
+    """Keep the tunnel until Ctrl-C; CommandError if it cannot be made, or cannot be made again."""
     port: int | None = None
     try:
         while True:
@@ -41,7 +41,7 @@ def _hold(host: Host, log: Log, port: int | None, sleep: Callable[[float], None]
 
 
 def _connect(host: Host, *, patience: float, sleep: Callable[[float], None]) -> Connection:
-    """Return a connection that is open; Problem if there is none after that many seconds."""
+    """Return a connection that is open; CommandError if there is none after that many seconds."""
     until = time.monotonic() + patience
     while True:
         try:

@@ -18,7 +18,7 @@ SETTINGS = ("COMPOSE_PROFILES", *(key for key in settings.KEYS if key.endswith("
 
 
 def plan(settings: Settings, options: Namespace) -> int:
-    """Add up limits and needs against a machine's memory; Problem if it cannot fit."""
+    """Add up limits and needs against a machine's memory; CommandError if it cannot fit."""
     with target.place(options.host, settings) as where:
         own = where.host.environment if isinstance(where, RemoteTarget) else {}
         found = needs(_configuration(own), load_all(strategies_folder())[0], running := _running(where))

@@ -80,7 +80,7 @@ def table(found: MemoryPlan, host: str = "this machine") -> str:
     limits = sum(one.limit for one in found.needs)
     free = found.memory - found.others - found.needed
     lines = [
-        f"Memory of {host}: {megabytes(found.memory)}, of which {megabytes(found.others)} are taken by others, the engine among them",
+        f"Memory of {host}: {megabytes(found.memory)}, of which {megabytes(found.others)} are used by other programs, including the engine",
         f"Needed: {megabytes(found.needed)} (with {megabytes(SHIM)} of the engine's for each container); free then: "
         + (f"{megabytes(free)}, {100 * free // found.memory} %" if free > 0 else "nothing"),
         f"Limits: {megabytes(limits)} together"

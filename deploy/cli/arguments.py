@@ -1,4 +1,4 @@
-"""What each command may be told: the variables that stand behind `make TARGET`, as they were typed.
+"""The variables that each command accepts after `make TARGET`, as they were typed.
 
 make hands its variables over through the environment, so no shell reads a value a second time. Words NAME=value behind
 `python -m deploy COMMAND` do the same.
@@ -15,7 +15,7 @@ from deploy.cli import value_readers as readers
 from deploy.errors import CommandError
 
 GIVEN = "OPENBELL_GIVEN"  # the names of the variables on make's command line
-EVERYWHERE = frozenset({"PROFILE", "ENGINE"})  # decide what the project has, so each command may be told
+EVERYWHERE = frozenset({"PROFILE", "ENGINE"})  # decide what the project has, so each command accepts them
 
 
 @dataclass(frozen=True)

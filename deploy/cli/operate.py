@@ -232,7 +232,7 @@ def provision(settings: Settings, options: Namespace) -> int:
 
 
 def service_of(strategy: str, where: Target) -> str:
-    """Return the service that a strategy runs in: its own, or one that hosts several; Problem if none runs."""
+    """Return the service that a strategy runs in: its own, or one that hosts several; CommandError if none runs."""
     if not isinstance(where, RemoteTarget):
         must_exist(strategy, strategies_folder())
     service = _hosting(strategy, [one for one in where.services() if one.state == "running"])
@@ -248,7 +248,7 @@ def _hosting(strategy: str, found: Sequence[engine.Service]) -> str:
 
 
 def must_run(name: str, where: Target) -> None:
-    """Raise Problem if there is no container of that name that runs."""
+    """Raise CommandError if there is no container of that name that runs."""
     running = _running(where.services())
     if name not in running:
         what = f"what runs: {', '.join(running) or 'nothing'}" if len(running) <= FEW else suggestion(name, running)
@@ -267,7 +267,7 @@ def _ask_supervisor(settings: Settings, options: Namespace, command: ServiceComm
 
 
 def _owner(bot: str, where: Target) -> str:
-    """Return the strategy that has the bot; a Problem that lists the bots if none has."""
+    """Return the strategy that has the bot; a CommandError that lists the bots if none has."""
     # What runs elsewhere need not be what is here.
     known = where.bots(ANSWER) if isinstance(where, RemoteTarget) and where.services() else None
     if known is None:

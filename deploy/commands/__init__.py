@@ -1,1 +1,1 @@
-"""The commands of `python -m deploy` that stand beside no other code of theirs. Only `deploy.__main__` loads them, by name."""
+"""The commands of `python -m deploy` whose code has no package of its own. Only `deploy.__main__` loads them, by name."""

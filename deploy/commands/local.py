@@ -53,7 +53,7 @@ def crontab(settings: Settings, options: Namespace) -> int:
 
 
 def nightly_lines(options: Namespace) -> str:
-    """Return the lines for what `make crontab` was told: a backup, whole days of the journals as Parquet. Pure but for the folder.
+    """Return the lines for the variables of `make crontab`: a backup, whole days of the journals as Parquet.
 
     What fails comes by mail.
     """

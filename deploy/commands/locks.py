@@ -16,7 +16,7 @@ def add(settings: Settings, options: Namespace) -> int:
 
 
 def lock(settings: Settings, options: Namespace) -> int:
-    """Lock a strategy's packages anew."""
+    """Update the lock of a strategy's packages."""
     must_exist(options.strategy, strategies_folder())
     packages.lock(strategies_folder() / options.strategy, log_to_stdout(settings.log))
     return 0

@@ -46,7 +46,7 @@ def query(settings: Settings, options: Namespace) -> int:
 def journals(
     settings: Settings, options: Namespace, asked: str
 ) -> Iterator[tuple["duckdb.DuckDBPyConnection", list[Path]]]:
-    """Bring the journals of an installation here, for as long as this lasts, beside an empty database.
+    """Bring the journals of an installation here, for as long as this lasts, with an empty database.
 
     asked: what the person wrote that DuckDB reads, for its complaints.
     """
@@ -133,7 +133,7 @@ def load(database: "duckdb.DuckDBPyConnection", files: Sequence[Path], kept: Pat
 
 
 def _lines(database: "duckdb.DuckDBPyConnection", files: Sequence[Path]) -> "duckdb.DuckDBPyRelation":
-    """Return every line, whatever fields it has: a field that is a number here and a text there is a text."""
+    """Return every line with all its fields: a field that is a number in some lines and a text in others is a text."""
     return database.read_json(
         [str(one) for one in files],
         format="newline_delimited",

@@ -117,7 +117,7 @@ def check_bots() -> Command:
 
 
 def with_volumes(volume: str, words: Iterable[str]) -> Command:
-    """Run a command of openbell in a container with the volumes of all strategies and another one, beside what runs."""
+    """Run a command of openbell in a container of its own, with the volumes of all strategies and one more."""
     options = ("run", "--rm", "--no-deps", "-T", "--quiet-pull", f"--volume={volume}", "volumes")
     return (*COMPOSE, "--progress", "quiet", *options, "openbell", *words)
 
@@ -264,23 +264,23 @@ def schedule_times(strategy: str, zone: str) -> Command:
 
 
 def backtest(strategy: str, options: Command, packages: Path) -> Command:
-    """Run a strategy over the past, with the packages in that folder, if it is there, beside those of all."""
+    """Run a strategy over the past, with the packages in that folder, if it is there, added to those of all strategies."""
     path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
     return (*path, *_openbell(), "backtest", strategy, "--strategies", str(strategies_folder()), *options)
 
 
 def compare(strategy: str, options: Command, packages: Path) -> Command:
-    """Lay a backtest beside what really ran, with the packages as `backtest` has them."""
+    """Compare a backtest with what really ran, with the packages as `backtest` has them."""
     path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
     return (*path, *_openbell(), "compare", strategy, "--strategies", str(strategies_folder()), *options)
 
 
 def history(market: str, symbols: Iterable[str], options: Command, packages: Path) -> Command:
-    """Fetch bars of a market, with the packages in that folder beside those of all."""
+    """Fetch bars of a market, with the packages in that folder added to those of all strategies."""
     path = ("env", f"PYTHONPATH={packages}") if packages.is_dir() else ()
     return (*path, *_openbell(), "history", *options, "--", market, *symbols)
 
 
 def _openbell() -> Command:
-    # The command beside the interpreter that runs this: the one of the same .venv.
+    # The command in the folder of the interpreter that runs this: the one of the same .venv.
     return (str(Path(sys.executable).parent / "openbell"),)

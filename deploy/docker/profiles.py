@@ -11,7 +11,7 @@ TOGETHER = "-together"
 
 
 def replaced(services: Mapping[str, Sequence[str]], profiles: Iterable[str]) -> tuple[str, ...]:
-    """Return the services that give way to those of the profiles that are asked for; Problem if both forms are.
+    """Return the services that give way to those of the profiles that are asked for; CommandError if both forms are.
 
     services: service → its profiles. Compose itself lets a container run on when its profile is not asked for any more:
     then both forms would take memory, and one of them would only wait for the other's strategies.

@@ -23,7 +23,7 @@ def ends_by_itself(labels: Mapping[str, Any] | None) -> bool:
 
 
 def hosted(configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Return service → its strategies of a configuration of Compose; Problem if two services have the same one."""
+    """Return service → its strategies of a configuration of Compose; CommandError if two services have the same one."""
     found = {
         name: strategies(name, one.get("labels"))
         for name, one in configuration["services"].items()

@@ -24,7 +24,7 @@ _PLACES = ("home", "standby")  # the strategies that rather run there, where hos
 
 
 def find(name: str, settings: Settings, file: Path | None = None) -> Host:
-    """Return the host of that name with its settings; Problem names the file and key that are wrong."""
+    """Return the host of that name with its settings; CommandError names the file and key that are wrong."""
     file = file or default_file()
     entries = {entry: _entry(entry, values, file) for entry, values in _load(file).items()}
     values = entries.get(name, {})
@@ -56,7 +56,7 @@ def places(file: Path | None = None) -> dict[str, tuple[str, str]]:
 
 
 def default_file() -> Path:
-    """Return the file beside the user's own strategies, or the kit's."""
+    """Return the file in the folder of the user's own strategies, or the kit's."""
     own = strategies_folder() / FILE.name
     return own if own.is_file() else FILE
 

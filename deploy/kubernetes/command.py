@@ -48,7 +48,7 @@ $secrets
 
 
 def kubernetes(settings: Settings, options: Namespace) -> int:
-    """Write the folder kubernetes/ anew: what Compose would run, as objects for a cluster."""
+    """Write the folder kubernetes/: what Compose would run, as objects for a cluster."""
     must_pass(settings, options, "written")
     given = values(Path(".env"), os.environ)
     is_open = not ip_address(settings.bind).is_loopback and any(given.get(key) for key in (*READ_TOKENS, PUBLIC))

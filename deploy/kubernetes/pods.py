@@ -26,7 +26,7 @@ class Pod:
     mounts: Sequence[Object]
     beside: Mapping[str, Any]  # what else its container has: ports and probes
     memory: int  # bytes that it is likely to take
-    environment: Sequence[Object] = ()  # beside the service's own
+    environment: Sequence[Object] = ()  # in addition to the service's own
     affinity: Object | None = None
 
 
@@ -100,7 +100,7 @@ def only_volumes(service: str, body: Mapping[str, Any], known: Iterable[str]) ->
 
 
 def _environment(pod: Pod, service: Mapping[str, Any]) -> list[Object]:
-    """Return what the service's environment sets; what may be secret is taken from a Secret."""
+    """Return what the service's environment sets; values that may be secret come from a Secret."""
     found: list[Object] = []
     given = {one["name"] for one in pod.environment}
     for name, value in (service.get("environment") or {}).items():

@@ -83,7 +83,7 @@ class Service:
     """The processes, and the answers to what is asked about them."""
 
     places: LocalPaths
-    keeper: ProcessSupervisor
+    children: ProcessSupervisor
     asked: list[int]
     grace: int = 0
 
@@ -93,22 +93,22 @@ class Service:
             case {"do": "converge", "processes": list(given), "grace": int(grace)}:
                 self.grace = grace
                 wanted = [Process(**{**one, "command": tuple(one["command"])}) for one in given]
-                self.keeper.converge(wanted, self.places.log, grace, now())
-                self.keeper.step(now())
+                self.children.converge(wanted, self.places.log, grace, now())
+                self.children.step(now())
             case {"do": "end"}:
                 self.asked.append(signal.SIGTERM)
             case {"do": "environment", "service": str(name)}:
-                found = [one.wanted.environment for one in self.keeper.kept if one.wanted.name == name]
+                found = [one.wanted.environment for one in self.children.kept if one.wanted.name == name]
                 return {"environment": dict(found[0]) if found else {}}
-        return {"root": str(ROOT), "services": [_described(one) for one in self.keeper.kept]}
+        return {"root": str(ROOT), "services": [_described(one) for one in self.children.kept]}
 
     def serve(self, log: Log) -> None:
         """Keep everything running and answer, until a signal or a command ends it."""
         with listening(self.places.data) as server:
             while not self.asked:
-                self.keeper.step(now())
+                self.children.step(now())
                 answer_one(server, TURN, self.answer)
-        end(self.keeper, log, self.asked, self.grace)
+        end(self.children, log, self.asked, self.grace)
 
 
 def _described(one: ManagedProcess) -> Message:

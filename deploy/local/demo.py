@@ -61,7 +61,7 @@ def run(strategies: Path, settings: Settings) -> int:
             except Interrupted:
                 return 130
             finally:
-                end(stage.keeper, log, asked, GRACE)
+                end(stage.children, log, asked, GRACE)
             stage.sum_up()
     finally:
         for number, handler in before.items():
@@ -77,7 +77,7 @@ class Stage:
     ) -> None:
         copytree(strategies / STRATEGY, folder / "strategies" / STRATEGY)
         places = LocalPaths(folder / "strategies", folder / "data")
-        self.keeper = ProcessSupervisor(log)
+        self.children = ProcessSupervisor(log)
         self._page, self._letters, self._log, self._asked = settings.page, letters, log, asked
         self._journal = JournalTail(places.data / "journal" / STRATEGY)
         self._began = now()
@@ -88,21 +88,21 @@ class Stage:
         if errors:
             raise CommandError(str(errors[0]))
         for process in processes(manifests, places, settings, _environment(letters)):
-            self.keeper.keep(process, places.log(process.name))
+            self.children.keep(process, places.log(process.name))
 
     def play(self) -> None:
-        """Do and wait for one thing after the other; Problem if one of them does not come in time."""
+        """Do and wait for one thing after the other; CommandError if one of them does not come in time."""
         say = self._log.info
         say("the page, for as long as this takes (about a minute)", page=self._page)
         say("time runs faster here: a minute takes twelve seconds", strategy=STRATEGY, due="every minute")
         self._wait("the page answers", self._answers)
         self._wait(f"{RUNS} runs", lambda: self._count("run_end", outcome="succeeded") >= RUNS)
         say(f"now {STRATEGY} is killed (kill -9) and kept away until its next slot is missed")
-        self.keeper.kill(STRATEGY)
+        self.children.kill(STRATEGY)
         self._wait("an alert about the missed slot", lambda: any("missed" in one.title for one in self._got))
         runs = self._count("run_end", outcome="succeeded")
         say(f"now {STRATEGY} may start again, as a restart policy would have made it do at once")
-        self.keeper.release(STRATEGY)
+        self.children.release(STRATEGY)
         self._wait("the restart", lambda: self._count("service_start") >= 2)
         self._wait("the missed slot in the journal", lambda: self._count("slot_skipped", outcome="missed") >= 1)
         self._wait("a run after the restart", lambda: self._count("run_end", outcome="succeeded") > runs)
@@ -124,7 +124,7 @@ class Stage:
     def _wait(self, what: str, is_done: Callable[[], bool]) -> None:
         until = now() + LIMIT
         while True:
-            self.keeper.step(now())
+            self.children.step(now())
             self._poll()
             if is_done():
                 return

@@ -16,7 +16,7 @@ from openbell.restarts import NOW, Restart
 
 RAN_WELL = 60.0  # seconds; a process that lived so long is started again soon
 LAST_BYTES = 4096  # of a log, which are searched for its last line
-LARGEST_LOG = 10_000_000  # bytes; at a start, a log that is larger is kept as .old and begun anew
+LARGEST_LOG = 10_000_000  # bytes; at a start, a log that is larger is kept as .old, and a new one is begun
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Plain processes of this machine as a place where commands act, beside containers here and on a host."""
+"""Plain processes of this machine as a place where commands act, like containers here and on a host."""
 
 import os
 import sys
@@ -50,7 +50,7 @@ class ProcessTarget:
 
     @property
     def listens_on(self) -> str:
-        """Where the supervisor that runs was told to listen; empty without one."""
+        """The address that the running supervisor listens on; empty without one."""
         answer = self._ask({"do": "environment", "service": SUPERVISOR}) or {}
         found = answer.get("environment")
         return str(found.get("OPENBELL_LISTEN", "")) if isinstance(found, dict) else ""

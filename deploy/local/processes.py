@@ -22,7 +22,7 @@ class LocalPaths:
     data: Path
 
     def environment(self) -> dict[str, str]:
-        """Return how openbell's processes are told."""
+        """Return what openbell's processes find in their environment."""
         folders = {name: str(self.data / name) for name in ("journal", "state", "control")}
         return {f"OPENBELL_{name.upper()}": path for name, path in folders.items()}
 
@@ -86,7 +86,7 @@ def processes(
 
 
 def supported() -> None:
-    """Raise Problem unless this is Linux: runs answer their loop through memfd, and locks and pauses are Linux's too."""
+    """Raise CommandError unless this is Linux: runs answer their loop through memfd, and locks and pauses are Linux's too."""
     if sys.platform != "linux":
         msg = "without Docker openbell runs on Linux only: use `make up` here, which runs it in containers"
         raise CommandError(msg)

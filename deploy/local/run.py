@@ -41,10 +41,10 @@ def run(manifests: Sequence[Manifest], places: LocalPaths, settings: Settings, e
         preflight.port(settings)
         install_packages((manifest.name for manifest in manifests), places, log)
         _publish_own_days(places, log)
-        keeper = ProcessSupervisor(log)
+        children = ProcessSupervisor(log)
         for process in processes(manifests, places, settings, secrets.filled(manifests, environment)):
-            keeper.keep(process, places.log(process.name))
-        _serve(keeper, log, settings)
+            children.keep(process, places.log(process.name))
+        _serve(children, log, settings)
     finally:
         os.close(lock)
     return 0
@@ -76,7 +76,7 @@ def lock_data(places: LocalPaths) -> int:
 
 
 def install_packages(strategies: Iterable[str], places: LocalPaths, log: Log) -> None:
-    """Install the packages that only these strategies ask for, where that is not done; Problem if it fails."""
+    """Install the packages that only these strategies ask for, where that is not done; CommandError if it fails."""
     for strategy in strategies:
         if command := install(strategy, places):
             log.info("installing the packages that only this strategy asks for", strategy=strategy)
@@ -92,13 +92,13 @@ def install_packages(strategies: Iterable[str], places: LocalPaths, log: Log) ->
                 raise CommandError(msg, code)
 
 
-def _cannot_start(keeper: ProcessSupervisor) -> str:
+def _cannot_start(children: ProcessSupervisor) -> str:
     """Return why the supervisor refuses to start, if it does: the user can fix that, and another start cannot."""
-    refused = [one for one in keeper.kept if one.wanted.name == SUPERVISOR and one.exit_code == EXIT_CANNOT_START]
+    refused = [one for one in children.kept if one.wanted.name == SUPERVISOR and one.exit_code == EXIT_CANNOT_START]
     return last_line(refused[0].log) if refused else ""
 
 
-def _serve(keeper: ProcessSupervisor, log: Log, settings: Settings) -> None:
+def _serve(children: ProcessSupervisor, log: Log, settings: Settings) -> None:
     asked: list[int] = []
 
     def ask(number: int, _: FrameType | None) -> None:
@@ -109,10 +109,10 @@ def _serve(keeper: ProcessSupervisor, log: Log, settings: Settings) -> None:
         log.info("the page will be there in a moment; Ctrl-C ends everything in order", page=settings.page)
         problem = ""
         while not asked and not problem:
-            keeper.step(now())
-            problem = _cannot_start(keeper)
+            children.step(now())
+            problem = _cannot_start(children)
             time.sleep(TURN)
-        end(keeper, log, asked, settings.stop_grace)
+        end(children, log, asked, settings.stop_grace)
         if problem:
             raise CommandError(problem)
     finally:

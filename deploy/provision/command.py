@@ -45,7 +45,7 @@ def plan_text(title: str, steps: Sequence[Step]) -> str:
 
 
 def _ask(host: Host, *, yes: bool) -> None:
-    """Return if the plan may be carried out; Problem if not."""
+    """Return if the plan may be carried out; CommandError if not."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -57,12 +57,12 @@ def _ask(host: Host, *, yes: bool) -> None:
 
 
 _SCRIPTS = (Path("scripts/progress.sh"), Path("scripts/debian.sh"))
-# bash reads all of it before it begins. On Ubuntu needrestart would start services anew after an installation, Docker too.
+# bash reads all of it before it begins. On Ubuntu needrestart would restart services after an installation, including Docker.
 _BEGIN = "set -euo pipefail\nexport LC_ALL=C NEEDRESTART_MODE=l\n"
 
 
 def carry_out(steps: Sequence[Step], connection: Connection, *, root: bool) -> None:
-    """Do what the steps say; Problem names the one that failed. A second try goes on where the first has ended."""
+    """Carry out the steps; CommandError names the one that failed. A second try continues where the first has ended."""
     shell = ("bash", "-s") if root else ("sudo", "-n", "bash", "-s")
     helpers = "".join(file.read_text(encoding="utf-8") for file in _SCRIPTS)
     for step in steps:

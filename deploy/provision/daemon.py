@@ -21,7 +21,7 @@ class Change:
 def change(text: str | None, *, live_restore: bool) -> Change | None:
     """Return what must change in the file's text (None: there is no file), or None if nothing must.
 
-    What a person wrote there stays. Problem if it is not what Docker could read.
+    What a person wrote there stays. CommandError if it is not what Docker could read.
     """
     before = _read(text)
     after = {**before}

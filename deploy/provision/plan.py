@@ -33,7 +33,7 @@ printf %s $text >$file.new
 chmod 644 $file.new
 mv $file.new $file
 """)
-# SIGHUP makes a running engine read some of its settings anew, live-restore among them; no container notices.
+# SIGHUP makes a running engine reload some of its settings, including live-restore; containers are not affected.
 _RELOAD = """\
 reload() {
     if [ -d /run/systemd/system ]; then systemctl reload docker
@@ -83,7 +83,7 @@ timedatectl set-ntp true
 
 
 def plan(host: Host, facts: Facts) -> tuple[Step, ...]:
-    """Return all parts of being ready; Problem if the host is not one that can be made so, or this user may not."""
+    """Return all parts of being ready; CommandError if the host is not one that can be made so, or this user may not."""
     if not set(SUPPORTED) & set(facts.ids):
         msg = (
             f"{host.name}: is {facts.system}; `make provision` knows Debian and Ubuntu: install Docker {ENGINE} and Compose {COMPOSE} "

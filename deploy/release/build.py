@@ -25,7 +25,7 @@ NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine
 
 @dataclass(frozen=True)
 class ReleaseDraft:
-    """What the host is to get, beside the images."""
+    """What the host is to get, apart from the images."""
 
     release: Release
     compose: Tree
@@ -52,7 +52,7 @@ def images(configuration: Tree, log: Log) -> None:
 
 
 def secret_values(configuration: Tree, strategies: Path, only: str | None = None) -> dict[str, dict[str, str]]:
-    """Return by service the secrets that its strategies name; Problem names each without a value.
+    """Return by service the secrets that its strategies name; CommandError names each without a value.
 
     only: a strategy; then the service alone that hosts it.
     """

@@ -28,8 +28,8 @@ from deploy.table import aligned
 from deploy.transfer import HostImages, Shipment, deliver, host_images, prepared
 
 MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
-MEMORY_SPARE = 64 * 2**20  # bytes that a rehearsal may take beside it
-SOON = 60  # seconds; the plan tells of slots that are due within them
+MEMORY_SPARE = 64 * 2**20  # bytes that a preflight may need in addition
+SOON = 60  # seconds; the plan lists slots that are due within them
 BeforeStart = Callable[[Connection, Release], None]
 HEADINGS = ("RELEASE", "", "MADE", "BY", "SOURCES", "SERVICES")
 
@@ -55,7 +55,7 @@ def deploy(
     """
     build.use(host)
     configuration = compose_configuration.read()
-    build.secret_values(configuration, strategies, options.strategy)  # what is missing is told before a long build
+    build.secret_values(configuration, strategies, options.strategy)  # what is missing is reported before a long build
     with Connection(host) as connection:
         facts = read_facts(connection)
         _must_be_ready(host, facts, 0)

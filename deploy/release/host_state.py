@@ -30,7 +30,7 @@ class UnreportedTransaction:
 
     transaction: str
     state: str
-    rebooted: bool = False  # whether the server was started anew since it began
+    rebooted: bool = False  # whether the server was restarted since it began
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ NO_RENAMES: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Plan:
-    """Which services are made anew, with the reason for each, which stay, and which go."""
+    """Which services are recreated, with the reason for each, which stay, and which are removed."""
 
     release: Release
     recreate: Mapping[str, str]
     keep: tuple[str, ...]
     remove: tuple[str, ...]
-    takes_over: tuple[str, ...] = ()  # of those that are made anew: they get strategies that other services had
+    takes_over: tuple[str, ...] = ()  # of those that are recreated: they get strategies that other services had
     gives_way: Mapping[str, str] = field(default_factory=dict)  # of those that go: who takes their strategies over
     strategies: tuple[str, ...] = ()  # that are stopped and started
     renames: Mapping[str, str] = field(default_factory=dict)  # strategies that get another name: old to new
@@ -86,7 +86,7 @@ def plan(release: Release, deployed: HostState, renames: Mapping[str, str] = NO_
 
     renames: strategies that run there by another name: old to new.
 
-    Problem if containers run that belong to no release: a gate that fails must have a release to return to.
+    CommandError if containers run that belong to no release: a gate that fails must have a release to return to.
     """
     if foreign := sorted(
         name for name, one in deployed.containers.items() if not one.fingerprint and not deployed.current
@@ -152,7 +152,7 @@ def _bots_must_stay(release: Release, current: Release | None, renames: Mapping[
                 way = f"`make rename STRATEGY={was} TO={owner} HOST=...` lets {owner} take them over"
             msg = (
                 f"bot {bot} is one of strategy {was} there, and of {owner} here: its ledger, account and state would stay "
-                f"behind, and a slot could run twice: {way}, or give the bot another id to begin anew"
+                f"behind, and a slot could run twice: {way}, or give the bot another id to start without them"
             )
             raise CommandError(msg)
 
@@ -173,7 +173,7 @@ def _moves(service: str, hosted: Iterable[str], theirs: Mapping[str, Iterable[st
 
 
 def _why(wanted: ServiceRecord, running: Running | None, before: ServiceRecord | None) -> str:
-    """Return why a container has to be made anew, or an empty text."""
+    """Return why a container has to be recreated, or an empty text."""
     if running is None:
         return "new"
     if "running" in running.others:
@@ -216,7 +216,7 @@ def taken(strategy: str, here: Mapping[str, Mapping[str, str]], current: Release
     """Return which services are made from this checkout if only one strategy is wanted; the others stay as they run.
 
     here: versions of strategy.toml in this checkout, by service and strategy. A service that hosts several strategies comes
-    with all of them. The supervisor reads all manifests, so it may only change with those; Problem if they cannot be told
+    with all of them. The supervisor reads all manifests, so it may only change with those; CommandError if they cannot be told
     apart from others.
     """
     service = next((name for name, hosted in here.items() if strategy in hosted), None)

@@ -18,7 +18,7 @@ class ServiceRecord:
     image: str  # openbell/pulse:0123456789ab
     image_id: str  # where it was built
     fingerprint: str  # of all three below
-    configuration: str  # version of what Compose is told, without the environment
+    configuration: str  # version of the service's settings in Compose, without the environment
     secrets: str  # version of the environment's values
     names: tuple[str, ...] = ()  # of the variables in the environment; their values are never in a record
     manifests: Mapping[str, str] = field(default_factory=dict)  # versions of strategy.toml, by strategy
@@ -123,7 +123,7 @@ def resolve(
     """Return what is to run, from what `docker compose config` says.
 
     tags: the immutable tag and the id of each service's image. secrets: values by service and name. root: the checkout.
-    Problem if a service needs files of the checkout, which would not be there.
+    CommandError if a service needs files of the checkout, which would not be there.
     """
     environment = {
         name: {**_environment(service), **secrets.get(name, {})} for name, service in configuration["services"].items()

@@ -88,7 +88,7 @@ def upload(
 
 
 def follow(connection: Connection, transaction: str, tell: Callable[[str], None]) -> TransactionResult:
-    """Tell each line of a transaction's log as it comes, and return how it ended. Problem if the connection is lost."""
+    """Report each line of a transaction's log as it comes, and return how it ended. CommandError if the connection is lost."""
     root = folder(connection.host)
     process = program.start(connection, "follow", root, transaction)
     assert process.stdin  # noqa: S101 - a pipe
@@ -117,12 +117,12 @@ def parse(state: str, *, rebooted: bool = False) -> TransactionResult:
         outcome, _, reason = rest.partition(" ")
         return TransactionResult(outcome, reason)
     where = f"while {rest}" if word == "running" else "at its start"
-    why = "the server was started anew" if rebooted else "its process on the server ended without a word"
+    why = "the server was restarted" if rebooted else "its process on the server ended without a message"
     return TransactionResult("interrupted", f"it was cut off {where}: {why}")
 
 
 def explain(ending: TransactionResult, release: str, previous: str | None, host: str) -> CommandError | None:
-    """Return what to tell of an ending that is not good, or None."""
+    """Return the error for an ending that is not good, or None."""
     match ending.outcome:
         case "succeeded":
             return None
@@ -189,7 +189,7 @@ def report_the_last(connection: Connection, there: HostState, log: Log) -> None:
 
 
 def _follow(connection: Connection, name: str, log: Log) -> TransactionResult:
-    """Follow a transaction; one that is left alone goes on."""
+    """Follow a transaction; it continues on the server if this command ends."""
     host = connection.host.name
     goes_on = (
         f"{host}: the deployment continues on the server; `make deploy HOST={host}` follows it or reports how it ended"

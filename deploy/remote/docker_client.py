@@ -160,7 +160,7 @@ class DockerClient:
                 return []
             answer = self.ask("inspect", "--type", "container", *ids)
             with contextlib.suppress(ValueError):
-                # A container that vanished since is told after the list.
+                # A container that vanished in between is reported after the list.
                 found = json.JSONDecoder().raw_decode(answer.text[answer.text.index("[") :])[0]
                 return [one for one in found if isinstance(one, dict)]
         raise DockerError(answer.reason)

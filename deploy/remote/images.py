@@ -38,17 +38,9 @@ def inventory(docker: DockerClient) -> dict[str, Any]:
         "engine": info.get("ServerVersion", ""),
         "platform": f"{info.get('OSType', 'linux')}/{info.get('Architecture', '')}",
         "containerd": "containerd.snapshotter" in json.dumps(info.get("DriverStatus")),
-        "free_bytes": _free(str(info.get("DockerRootDir", "/"))),
         "zstd": shutil.which("zstd") is not None,
         "images": [image for image in images if isinstance(image, dict)],
     }
-
-
-def _free(folder: str) -> int | None:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
 
 
 def load(compression: str, size: int, source: int = 0) -> str:

@@ -1,4 +1,4 @@
-"""What comes before anything is touched: leftovers go, the images are there, and a quiet moment has come if one is wanted."""
+"""What is done before anything is changed: leftovers are removed, images are checked, and a quiet moment is awaited if asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDLE_WITHIN = 1800.0  # seconds for such a moment; then nothing is done
 
 
 def remove_leftovers(docker: DockerClient, project: str, containers: Sequence[Container]) -> None:
-    """Remove what a transaction that was cut off has left beside a container that runs."""
+    """Remove what an interrupted transaction has left: containers that do not run while another one of their service does."""
     ours = ("--filter", f"label={PROJECT}={project}")
     for filters in (("--filter", f"label={PREFLIGHT}", *ours), ("--filter", f"label={LABEL}={project}")):
         listed = docker.ask("ps", "--all", "--quiet", *filters)
@@ -40,7 +40,7 @@ def images_must_be_there(docker: DockerClient, records: Records, release: str) -
 
 
 def rehearse(plan: TransactionPlan, services: Services, running: Collection[str], step: Callable[[str], None]) -> None:
-    """Prepare the volumes, and see of each service that is made anew whether it will work; StepFailed if one does not.
+    """Prepare the volumes, and check of each service that is recreated whether it will work; StepFailed if one does not.
 
     What runs goes on with the volumes as they are then, and so does the release before. A service whose one strategy runs
     has them already, and need not wait.

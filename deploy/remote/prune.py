@@ -1,4 +1,4 @@
-"""What stays of releases, images and transactions when a release has taken over."""
+"""Which releases, images and transactions are kept when a release has taken over."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Records:
             return ""
 
     def next_number(self) -> int:
-        """Return a number that is greater than every one before it, whatever any clock says."""
+        """Return a number that is greater than every earlier one, even if the clock was set back."""
         path = self.root / "sequence"
         given = read_text(path)
         number = max([int(given) if given.isdigit() else 0, *(n for n, _ in self.taken_over())]) + 1
@@ -129,7 +129,7 @@ class TransactionRecord:
 
     @property
     def rebooted(self) -> bool:
-        """Whether the machine was started anew since it began."""
+        """Whether the machine was restarted since it began."""
         boot = read_text(self.folder / "boot")
         return bool(boot) and boot != boot_id()
 

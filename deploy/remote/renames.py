@@ -29,7 +29,7 @@ class Swap:
 
 
 class Renames:
-    """What a plan renames; only what was announced is taken back."""
+    """What a plan renames; only what was announced is reverted."""
 
     def __init__(
         self, plan: TransactionPlan, services: Services, docker: DockerClient, swaps: Mapping[str, Swap]

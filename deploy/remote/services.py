@@ -1,4 +1,4 @@
-"""A service's containers: made, started beside each other, judged, stopped and removed.
+"""A service's containers: created, started side by side, judged, stopped and removed.
 
 A service may have two containers for a while: the new one is made and started beside the old one, and waits for the locks
 of its strategies. At each moment at least one of them is one that the engine starts again after a reboot.
@@ -29,7 +29,7 @@ _ERROR = re.compile(r'"level": "error".*"error": "((?:[^"\\]|\\.)*)"')
 
 
 class StepFailed(Exception):  # noqa: N818 - it is an outcome
-    """A step did not succeed; the text is the reason that people are told."""
+    """A step did not succeed; the text is the reason that people read."""
 
 
 def named(service: str, reason: str) -> str:
@@ -115,7 +115,7 @@ class Services:
                 raise StepFailed(msg) from None
 
     def create(self, release: str, service: str) -> str:
-        """Make a container of the release beside those that the service has; return its id. It is not started."""
+        """Create another container of the service, from the release, and return its id. It is not started."""
         before = {one.id for one in self.of(service)}
         options = ("up", "--no-start", "--no-deps", "--no-build", "--no-recreate", "--scale")
         command = self.compose(release, *options, f"{service}={len(before) + 1}", service)

@@ -21,7 +21,7 @@ from deploy.remote.rest import Rest
 
 SILENCE = 30.0  # seconds; a peer that has died without a word says nothing for so long, and the lock is freed
 ALIVE = "alive"  # a line that asks nothing
-# A folder beside those of the projects, by a name that no project can have: this program, so that it is not sent again.
+# A folder next to those of the projects, with a name that no project can have: this program, so that it is not sent again.
 KEPT = ".programs"
 KEPT_PROGRAMS = 3
 STARTS_WITHIN = 10.0  # seconds for a transaction to write its first state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCRIPT = r"""# Runs on a host, by whatever its sh is: prints what is there, a line `key=value` each. It changes nothing.
+SCRIPT = r"""# Runs on a host, in any kind of sh: prints what is there, a line `key=value` each. It changes nothing.
 tell() { printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n\r\t' '   ')"; }
 
 survey() {

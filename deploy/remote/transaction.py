@@ -18,8 +18,8 @@ from deploy.remote.renames import Renames, Swap
 from deploy.remote.services import Services, StepFailed
 from deploy.remote.way_back import WayBack
 
-SOON = 5  # seconds; a slot that is due within them is let pass before its strategy is stopped
-# Seconds for a quiet moment; then a strategy is stopped all the same: it drains, and hands over its slots.
+SOON = 5  # seconds; a strategy with a slot due within them is stopped after that slot
+# Seconds to wait for a quiet moment; after them a strategy is stopped anyway: it drains, and hands over its slots.
 PATIENCE = 180
 
 
@@ -122,7 +122,7 @@ class Transaction:
             self.services.wait_until_ready(service, swap.new, self.plan.hosted.get(service, (service,)))
 
     def _stop_old(self, service: str) -> None:
-        """Stop the containers that a service had; whatever takes over from them is ready."""
+        """Stop the containers that a service had; their successors are ready."""
         swap = self.swaps[service]
         if not any(one.running for one in swap.old):
             return
@@ -237,7 +237,7 @@ class Transaction:
 
     def _announce(self, what: str, release: str) -> None:
         if not self.services.announce(self.plan, what, release) and self.plan.previous:
-            self.record.say("the supervisor could not be told of the deployment: it may report a gap")
+            self.record.say("the supervisor could not be informed of the deployment: it may report a gap")
 
 
 def _listed(failed: Mapping[str, str]) -> str:

@@ -95,7 +95,7 @@ class WayBack:
         return before is not None and service in lines_of(self.records.release(before) / "services")
 
     def _make_again(self, swap: Swap, ran: Container) -> Container:
-        """Make the container of the release before anew; its image was held."""
+        """Create the container of the previous release again; its image was held."""
         assert self.plan.previous  # noqa: S101 - asked by _can_make_again
         self.hold.name_again(ran.image_id)
         made = self.services.create(self.plan.previous, swap.service)

@@ -1,4 +1,4 @@
-"""The process of a transaction: whatever happens in it, the end is written down."""
+"""The process of a transaction: its end is written down, also after an error."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def code(_: Function) -> PurePosixPath:
 
 
 def files(function: Function) -> Mapping[str, str]:
-    """Return the files beside the code, by path."""
+    """Return the files that the provider needs in addition to the code, by path."""
     return {
         "template.yaml": _HEAD + yaml(_template(function)),
         "function/handler.py": Template(HANDLER).substitute(name=function.name),

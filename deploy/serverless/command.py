@@ -18,7 +18,7 @@ from openbell.manifest import Manifest, load_all
 OUT = Path("serverless")
 Code = Callable[[Function], PurePosixPath]
 Files = Callable[[Function], Mapping[str, str]]
-# For each provider, where the code lies, and what lies beside it.
+# For each provider, where the code lies, and which other files there are.
 WRITERS: Mapping[str, tuple[Code, Files]] = {
     "digitalocean": (digitalocean.code, digitalocean.files),
     "aws": (aws.code, aws.files),
@@ -38,7 +38,7 @@ def serverless(settings: Settings, options: Namespace) -> int:
 
 
 def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: Path = OUT) -> int:
-    """Write `<out>/<target>/<strategy>` anew; Problem if the provider's limits do not allow it."""
+    """Write `<out>/<target>/<strategy>`; CommandError if the provider's limits do not allow it."""
     provider = PROVIDERS[target]
     zone = manifest.timezone if provider.has_zones else "UTC"
     slotted = any(not bot.is_stream for bot in manifest.bots)
@@ -62,7 +62,7 @@ def write(target: str, manifest: Manifest, strategies: Path, memory: int, out: P
 
 
 def place(target: str, function: Function, strategies: Path, folder: Path) -> Path:
-    """Write the folder anew but for its README.md, and return where the code lies in it."""
+    """Replace the folder's content but for its README.md, and return where the code lies in it."""
     where, files = WRITERS[target]
     shutil.rmtree(folder, ignore_errors=True)
     code = folder / where(function)

@@ -24,7 +24,7 @@ def main(event, context=None):
 
 BUILD = """\
 #!/bin/bash
-# DigitalOcean's build runs this: the libraries come beside the code, as their hashes say.
+# DigitalOcean's build runs this: the libraries are installed next to the code, checked by their hashes.
 set -e
 virtualenv --without-pip virtualenv
 pip install --no-deps --require-hashes -r requirements.txt --target virtualenv/lib/python$python/site-packages
@@ -39,7 +39,7 @@ def code(function: Function) -> PurePosixPath:
 
 
 def files(function: Function) -> Mapping[str, str]:
-    """Return the files beside the code, by path."""
+    """Return the files that the provider needs in addition to the code, by path."""
     words = {"name": function.name, "python": function.provider.python}
     return {
         "project.yml": _project(function),

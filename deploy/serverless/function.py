@@ -66,7 +66,7 @@ class Function:
 
 
 def plan(manifest: Manifest, provider: Provider, memory: int, candidates: Sequence[str]) -> Function:
-    """Return the function; Problem if it cannot be one there."""
+    """Return the function; CommandError if it cannot be one there."""
     bots = [bot for bot in manifest.bots if not bot.is_stream]
     if not bots:
         msg = f"{manifest.name} has only streams, which run all the time: a function cannot"

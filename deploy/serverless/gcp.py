@@ -37,7 +37,7 @@ def code(_: Function) -> PurePosixPath:
 
 
 def files(function: Function) -> Mapping[str, str]:
-    """Return the files beside the code, by path."""
+    """Return the files that the provider needs in addition to the code, by path."""
     return {
         "main.py": Template(HANDLER).substitute(name=function.name),
         ".gcloudignore": "README.md\n__pycache__/\n",

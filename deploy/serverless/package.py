@@ -31,7 +31,7 @@ def copy_code(strategies: Path, function: Function, to: Path) -> None:
 
 
 def requirements(target: str, folder: Path) -> str:
-    """Return the locked libraries of openbell and of the strategy; where both lock one, the strategy's version is taken.
+    """Return the locked libraries of openbell and of the strategy; where both lock one, the strategy's version is used.
 
     A universal lock may have a library several times, for different versions of Python: all of them are kept.
     """

@@ -1,4 +1,4 @@
-"""The README.md beside a function's files."""
+"""The README.md in a function's folder."""
 
 from string import Template
 

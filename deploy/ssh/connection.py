@@ -68,7 +68,7 @@ class Connection:
         self.session: Session | None = None  # what answers the commands of our program there
 
     def open(self) -> Self:
-        """Connect; Problem says why it did not work. A `with` block opens what is not open yet, and closes it."""
+        """Connect; CommandError says why it did not work. A `with` block opens what is not open yet, and closes it."""
         if self._master is None:
             self._master = ControlMaster(self.host)
         return self
@@ -82,7 +82,7 @@ class Connection:
         self.close()
 
     def run(self, command: Sequence[str], *, input: bytes | None = None, timeout: float | None = None) -> Result:  # noqa: A002 - as subprocess calls it
-        """Run a command on the host and return how it ended; Problem if the connection is lost or the time is over."""
+        """Run a command on the host and return how it ended; CommandError if the connection is lost or the time is over."""
         given = {"stdin": subprocess.DEVNULL} if input is None else {}
         try:
             ended = subprocess.run(  # type: ignore[call-overload] # stdin is given or input is, which no type can say
@@ -112,7 +112,7 @@ class Connection:
         timeout: float | None = None,
         doing: str | None = None,
     ) -> Result:
-        """Run a command that must succeed; otherwise Problem says what was done (`doing`) and how it failed."""
+        """Run a command that must succeed; otherwise CommandError says what was done (`doing`) and how it failed."""
         result = self.run(command, input=input, timeout=timeout)
         if result.code:
             said = errors.reason(result.stderr).removeprefix("openbell: ") or f"exit code {result.code}"
@@ -218,7 +218,7 @@ class Connection:
         self._open.wait()
 
     def must_live(self, code: int, command: Sequence[str]) -> None:
-        """Raise Problem if a command ended with this code because the connection was lost."""
+        """Raise CommandError if a command ended with this code because the connection was lost."""
         if code in {LOST, -signal.SIGPIPE} and not self.alive:
             msg = f"{self.host.name}: the connection was lost in `{short(command)}`: {self._open.reason()}; see that `{self.host.ssh}` works, and try again"
             raise CommandError(msg)
@@ -251,7 +251,7 @@ class Connection:
 
 
 def _pass_on(errors: IO[bytes]) -> None:
-    """Write what a command says on its standard error to ours, without what a login shell says to everybody."""
+    """Write what a command says on its standard error to ours, without the welcome of a login shell."""
     with errors:
         said = b""
         for line in errors:

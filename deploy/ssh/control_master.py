@@ -51,7 +51,7 @@ class ControlMaster:
     """An authenticated connection in a folder of its own. It is open as soon as it is made; `end` closes it."""
 
     def __init__(self, host: Host) -> None:
-        """Connect; Problem says why it did not work, and what to do."""
+        """Connect; CommandError says why it did not work, and what to do."""
         self.host = host
         # Not below TMPDIR: a socket's path may have 104 characters on some systems, of which ssh takes 17 for itself.
         scratch.sweep(Path("/tmp"))  # noqa: S108 - what is removed is checked
@@ -128,7 +128,7 @@ class ControlMaster:
             )
 
     def _wait_until_ready(self) -> None:
-        """Return once the host has let us in; Problem if it does not."""
+        """Return once the host has let us in; CommandError if it does not."""
         until = time.monotonic() + LOGIN_WITHIN
         # ssh makes its socket when the login is done.
         while not (self.folder / "ssh").exists():

@@ -7,7 +7,7 @@ _MEANINGS = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         (
-            "the host's key is not the one that you know: either the machine was set up anew, or another machine answers between you and it. "
+            "the host's key is not the one that you know: either the machine was reinstalled, or another machine answers between you and it. "
             "Compare the fingerprint ({fingerprint}) with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the "
             "host's own console; only if they are the same, drop the old key ({known}) and log in once with `{ssh}`"
         ),
@@ -62,7 +62,7 @@ _MEANINGS = (
         ),
     ),
 )
-# Lines of a connection that was there and of commands over it that say why, whatever follows them.
+# Lines of a connection that was there and of commands over it that give the reason, also if other lines follow.
 _CAUSES = (
     *(pattern for pattern, _ in _MEANINGS),
     r"Timeout, server",

@@ -31,7 +31,7 @@ class Host:
     environment: dict[str, str] = field(default_factory=dict)  # keys and values that go before those of .env
 
     def __post_init__(self) -> None:
-        """Refuse what ssh would read as an option, or could not be a name; Problem says what is allowed."""
+        """Refuse what ssh would read as an option, or could not be a name; CommandError says what is allowed."""
         if not re.fullmatch(r"[^\s\-'\"`$\\;&<>|(){}][^\s'\"`$\\;&<>|(){}]*", self.name):
             msg = f'HOST: found "{self.name}"; allowed: what ssh understands, such as "vps", "me@192.0.2.7" or a Host of ~/.ssh/config; not an option'
             raise CommandError(msg, 2)

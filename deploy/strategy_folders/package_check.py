@@ -81,7 +81,7 @@ def imported(folder: Path) -> dict[str, str]:
         try:
             tree = ast.parse(file.read_bytes())
         except (SyntaxError, ValueError):
-            continue  # told by the check of the code
+            continue  # reported by the check of the code
         for module, line in _imports(tree):
             if module not in own | SHIPPED | sys.stdlib_module_names:
                 found.setdefault(module, f"{folder.name}/{file.relative_to(folder)}:{line}")
@@ -89,7 +89,7 @@ def imported(folder: Path) -> dict[str, str]:
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield what is imported whatever happens: not for types alone, nor where a failure is handled."""
+    """Yield what is imported unconditionally: not for types alone, and not where a failed import is handled."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.Import():

@@ -13,7 +13,7 @@ from deploy.errors import CommandError
 from deploy.log import Log
 
 OLDEST = "3.11"  # of the versions of Python that backtests and processes run on; images have a newer one
-KNOWN = Path("requirements-dev.txt")  # versions that the tests have seen are taken, where a strategy asks for the same
+KNOWN = Path("requirements-dev.txt")  # its versions win where a strategy asks for the same package
 WANTED, LOCK = "requirements.in", "requirements.txt"
 
 

@@ -15,7 +15,7 @@ _LARGEST_JSON = 4 << 20  # bytes; a layer is never JSON
 
 
 def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
-    """Put the configurations of the images and the layers that are needed into the spool; Problem if the engine fails."""
+    """Put the configurations of the images and the layers that are needed into the spool; CommandError if the engine fails."""
     references = [image.reference for image in images]
     with subprocess.Popen(
         ("docker", "save", *references), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
@@ -27,7 +27,7 @@ def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCa
         except (tarfile.TarError, EOFError, KeyError) as error:
             saving.kill()
             said = saving.stderr.read().decode(errors="replace").strip() or str(error)
-            msg = f"the images could not be taken out of the local engine (docker save {' '.join(references)}): {said}"
+            msg = f"the images could not be exported from the local engine (docker save {' '.join(references)}): {said}"
             raise CommandError(msg) from None
         except BaseException:
             saving.kill()
@@ -35,12 +35,12 @@ def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCa
     lacking = [layer for layer in needed if layer not in spool.layers]
     if saving.returncode or lacking:
         what = f"exit code {saving.returncode}" if saving.returncode else f"without layer {lacking[0]}"
-        msg = f"the images could not be taken out of the local engine: docker save {' '.join(references)} ended {what}"
+        msg = f"the images could not be exported from the local engine: docker save {' '.join(references)} ended {what}"
         raise CommandError(msg)
 
 
 def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
-    """Put what is needed out of an archive of `docker save` into the spool, in whatever form the engine's age gave it.
+    """Put the layers that are needed from an archive of `docker save` into the cache; its format depends on the engine's version.
 
     Engines before 25 name layers <some id>/layer.tar, and repeated ones are links; later ones write an OCI layout, where
     layers may be packed. Both have manifest.json, which leads from an image's name to its configuration.

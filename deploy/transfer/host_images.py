@@ -24,7 +24,6 @@ class HostImages:
     engine: str = ""  # version
     containerd: bool = False  # whether its engine keeps images in containerd, where an id is a manifest's
     zstd: bool = True  # whether it can unpack zstd
-    free_bytes: int | None = None  # where its engine keeps images; None if it did not say
 
     @property
     def layers(self) -> frozenset[str]:
@@ -47,23 +46,22 @@ class HostImages:
 
 
 def read(connection: Connection) -> HostImages:
-    """Ask the host what it has; Problem if its Docker does not answer."""
+    """Ask the host what it has; CommandError if its Docker does not answer."""
     doing = "asking Docker there for its images"
     return parse(program.ask(connection, "images", timeout=_ANSWER_WITHIN, doing=doing))
 
 
 def parse(text: str) -> HostImages:
     """Return the inventory that the host's answer describes."""
-    told = json.loads(text)
-    system, _, machine = str(told["platform"]).partition("/")
+    answer = json.loads(text)
+    system, _, machine = str(answer["platform"]).partition("/")
     return HostImages(
-        chains=chains(image["layers"] or () for image in told["images"]),
-        tags={str(tag): str(image["id"]) for image in told["images"] for tag in image["tags"] or ()},
+        chains=chains(image["layers"] or () for image in answer["images"]),
+        tags={str(tag): str(image["id"]) for image in answer["images"] for tag in image["tags"] or ()},
         platform=platform_of(system, machine),
-        engine=str(told["engine"]),
-        containerd=bool(told["containerd"]),
-        zstd=bool(told["zstd"]),
-        free_bytes=told["free_bytes"],
+        engine=str(answer["engine"]),
+        containerd=bool(answer["containerd"]),
+        zstd=bool(answer["zstd"]),
     )
 
 

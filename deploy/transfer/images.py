@@ -102,7 +102,7 @@ def _settings(config: object) -> str:
 
 @contextmanager
 def engine() -> Iterator[docker.DockerClient]:
-    """Give the local engine; Problem if none answers."""
+    """Give the local engine; CommandError if none answers."""
     try:
         client = docker.DockerClient(base_url=address(), timeout=60)
     except DockerException as error:
@@ -114,7 +114,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 
 def look_up(client: docker.DockerClient, references: Sequence[str]) -> tuple[Local, ...]:
-    """Return the images of the local engine; Problem names those that are not there."""
+    """Return the images of the local engine; CommandError names those that are not there."""
     found, missing = [], []
     for reference in dict.fromkeys(references):
         try:

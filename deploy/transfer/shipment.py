@@ -18,7 +18,7 @@ from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_o
 from deploy.transfer.layer_cache import LayerCache, content_of_image, content_of_layer
 from deploy.transfer.warm_up import priming
 
-_UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive beside what it makes of it
+_UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive in addition to what it unpacks
 _MARGIN = 64 << 20  # bytes
 NOTHING_KNOWN: Mapping[str, str] = {}
 
@@ -72,7 +72,7 @@ def prepared(
 ) -> Iterator[Shipment]:
     """Take out of the local engine what the host lacks of these images, and pack it, for as long as the block lasts.
 
-    known: the contents of layers that earlier releases brought. Problem if an image is not built, or is for another kind
+    known: the contents of layers that earlier releases brought. CommandError if an image is not built, or is for another kind
     of machine than the host.
     """
     with scratch.folder() as folder, engine() as client:
@@ -131,7 +131,7 @@ def _pack(
         configuration = spool.configurations.get(image.reference)
         identity = digest(configuration) if configuration is not None else image.id
         if configuration is not None and layers_of(configuration) != image.layers:
-            msg = f"{image.reference} was built anew just now: run it again"
+            msg = f"{image.reference} was rebuilt by another command just now: run the command again"
             raise CommandError(msg)
         one = Image(image.reference, image.name, identity, image.layers)
         if configuration is not None:

@@ -28,7 +28,7 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """How long it has run so far, in seconds."""
         return self._clock() - self._started
 
     @property

@@ -1,4 +1,4 @@
-"""Lets the local engine learn the packed names of the layers that were taken out by `docker save`.
+"""Lets the local engine learn the packed names of the layers that `docker save` exported.
 
 An engine packs a layer when it pushes it for the first time, which takes seconds for a base image; after that it only asks.
 That is done while a deploy waits for its gate anyway, so that the next change goes the quick way. It is a favour: it may

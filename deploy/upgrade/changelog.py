@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 
 def news(before: str, after: str) -> list[str]:
-    """Return the entries of `after` that `before` has not, below their headings; wherever they stood meanwhile."""
+    """Return the entries of `after` that `before` does not have, below their headings; entries that moved are not new."""
     known = {text for _, text in _entries(before)}
     lines: list[str] = []
     shown: tuple[str, ...] = ()

@@ -55,4 +55,6 @@ def test_a_port_that_another_program_has_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
         said = up(COMPOSE_PROJECT_NAME=name, OPENBELL_PORT=port, ENGINE="docker")
-    assert said.startswith(f"openbell: port {port} is taken by another program, or by another installation of openbell")
+    assert said.startswith(
+        f"openbell: port {port} is in use by another program, or by another installation of openbell"
+    )

@@ -95,7 +95,7 @@ def test_a_changed_host_key_is_an_alarm(machine: Machine, host: Host) -> None:
         said = why_not(host)
     finally:
         machine.keys.known_hosts.write_text(before)
-    assert "either the machine was set up anew, or another machine answers between you and it" in said
+    assert "either the machine was reinstalled, or another machine answers between you and it" in said
     offered = machine.shell("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     assert offered in said
     assert f"{machine.keys.known_hosts}:1" in said

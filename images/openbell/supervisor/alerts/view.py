@@ -116,10 +116,9 @@ class AlertsState:
     channels: tuple[ChannelView, ...]
     recent: tuple[MessageView, ...]
     deadman: DeadmanView | None
-    last_digest_at: datetime | None
 
 
-EMPTY = AlertsState((), (), (), None, None)
+EMPTY = AlertsState((), (), (), None)
 
 
 def read(file: Path) -> AlertsState | None:
@@ -132,16 +131,12 @@ def read(file: Path) -> AlertsState | None:
         if not version:
             return None
         incidents = AlertStore(database).incidents()
-        (digest,) = database.execute(
-            "SELECT max(at) AS \"at [INSTANT]\" FROM messages WHERE sort = 'digest'"
-        ).fetchone()
         row = database.execute("SELECT last_pinged_at, last_failed_at, error, clock_skew_s FROM deadman").fetchone()
         return AlertsState(
             tuple(_incident(incident) for incident in incidents if incident.cause != CANARY and incident.members),
             _channels(database),
             _messages(database),
             DeadmanView(*row) if row else None,
-            digest,
         )
 
 

@@ -104,7 +104,7 @@ def test_what_fits() -> None:
     found = fit.plan(portfolio(), facts(GB, 800 * MB), 0, 0)
     assert refusal(found) == ""
     memory, needed, limits = table(found, "vps").splitlines()[-3:]
-    assert memory == "Memory of vps: 1.0 GB, of which 224 MB are taken by others, the engine among them"
+    assert memory == "Memory of vps: 1.0 GB, of which 224 MB are used by other programs, including the engine"
     assert needed == "Needed: 217 MB (with 7 MB of the engine's for each container); free then: 583 MB, 56 %"
     assert limits.startswith("Limits: 1.8 GB together, which is more than there is: ")
 

@@ -148,7 +148,7 @@ def test_a_port_that_is_taken_is_one_line_with_the_setting(project: Background, 
         done = project.command(command)
     assert done.returncode == 1
     assert done.stderr == (
-        f"openbell: port {project.port} is taken by another program, or by another installation of openbell: "
+        f"openbell: port {project.port} is in use by another program, or by another installation of openbell: "
         "set OPENBELL_PORT in .env to a free one\n"
     )
 

@@ -99,13 +99,13 @@ def test_the_plan_that_the_host_is_given(tmp_path: Path) -> None:
         (
             "running starting pulse",
             True,
-            TransactionResult("interrupted", "it was cut off while starting pulse: the server was started anew"),
+            TransactionResult("interrupted", "it was cut off while starting pulse: the server was restarted"),
         ),
         (
             "",
             False,
             TransactionResult(
-                "interrupted", "it was cut off at its start: its process on the server ended without a word"
+                "interrupted", "it was cut off at its start: its process on the server ended without a message"
             ),
         ),
     ],

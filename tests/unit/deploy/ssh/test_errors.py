@@ -26,7 +26,7 @@ Host key verification failed.
         ("me@192.0.2.7: Permission denied (publickey).", "does not accept your key"),
         ("Host key verification failed.", "is never accepted unseen: log in once with `ssh vps`"),
         ("No ED25519 host key is known for vps and you have requested strict checking.", "is never accepted unseen"),
-        (CHANGED, "either the machine was set up anew, or another machine answers between you and it"),
+        (CHANGED, "either the machine was reinstalled, or another machine answers between you and it"),
         ("Received disconnect from 192.0.2.7 port 22:2: Too many authentication failures", "too many keys"),
         ("kex_exchange_identification: Connection closed by remote host", "was closed before the login"),
         ("/home/me/.ssh/config: line 3: Bad configuration option: hostnam", "cannot use its config file"),

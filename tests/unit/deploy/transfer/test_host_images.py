@@ -11,7 +11,6 @@ CLASSIC = {
     "engine": "20.10.24+dfsg1",
     "platform": "linux/x86_64",
     "containerd": False,
-    "free_bytes": 6000 * 1024,
     "zstd": True,
     "images": [
         {
@@ -27,7 +26,6 @@ CONTAINERD = {
     "engine": "26.1.5",
     "platform": "linux/aarch64",
     "containerd": True,
-    "free_bytes": None,
     "zstd": False,
     "images": [],
 }
@@ -43,14 +41,13 @@ def test_a_host_with_images() -> None:
         engine="20.10.24+dfsg1",
         containerd=False,
         zstd=True,
-        free_bytes=6000 * 1024,
     )
 
 
 def test_a_host_without_anything() -> None:
     """No image, no zstd, and a disk that says nothing."""
     inventory = parse(json.dumps(CONTAINERD))
-    assert (inventory.chains, inventory.zstd, inventory.free_bytes) == (frozenset(), False, None)
+    assert (inventory.chains, inventory.zstd) == (frozenset(), False)
     assert (inventory.platform, inventory.containerd) == ("linux/arm64", True)
 
 

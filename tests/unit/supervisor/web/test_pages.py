@@ -135,7 +135,7 @@ def test_who_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         view.DeliveryView(*one) for one in (("phone", "waiting", 3, "refused <b>"), ("mail", "sent", 1, ""))
     )
     message = view.MessageView(4, at, "alert", "critical", "CRITICAL: pulse failed", "since 12:02", deliveries)
-    found = view.AlertsState((), (phone, mail), (message,), view.DeadmanView(at, None, "", 0.1), None)
+    found = view.AlertsState((), (phone, mail), (message,), view.DeadmanView(at, None, "", 0.1))
     monkeypatch.setattr(view, "read", lambda _: found)
     text = client.ask("/alerts").text
     assert "3 times in a row: refused &lt;b&gt;" in text
