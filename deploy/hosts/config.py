@@ -25,6 +25,9 @@ _PLACES = ("home", "standby")  # the strategies that rather run there, where hos
 
 def find(name: str, settings: Settings, file: Path | None = None) -> Host:
     """Return the host of that name with its settings; CommandError names the file and key that are wrong."""
+    if "," in name:
+        msg = f"HOST: found {name}; allowed: one host, as this command is for one at a time"
+        raise CommandError(msg, 2)
     file = file or default_file()
     entries = {entry: _entry(entry, values, file) for entry, values in _load(file).items()}
     values = entries.get(name, {})

@@ -29,6 +29,12 @@ def test_a_host_needs_no_entry(file: Path) -> None:
     assert config.find("vps", settings, file) == expected
 
 
+def test_one_host_is_one_name(file: Path) -> None:
+    """Commands that take several, such as deploy, ask for each; the others say that they do not."""
+    with pytest.raises(CommandError, match="HOST: found a,b; allowed: one host, as this command is for one at a time"):
+        config.find("a,b", Settings(), file)
+
+
 def test_an_entry_goes_before_the_environment(file: Path) -> None:
     """Numbers may be written as numbers."""
     file.write_text('[vps]\nproject = "here"\nport = 9000\nfolder = "/srv/openbell"\nstrategy_cpus = 0.5\n')
