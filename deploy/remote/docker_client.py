@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.remote.engine_api import EngineApi
+
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
@@ -91,7 +93,7 @@ def run_process(command: Sequence[str], seconds: float) -> Answer:
 
 
 class DockerClient:
-    """The engine, by its command line. With `on_return`, what is called when it is back, an engine that went away is waited for."""
+    """The engine, by its command line, and for what is asked often by its API. With `on_return`, what is called when it is back, an engine that went away is waited for."""
 
     def __init__(
         self,
@@ -99,8 +101,10 @@ class DockerClient:
         run: Runner = run_process,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.monotonic,
+        api: EngineApi | None = None,
     ) -> None:
         self._say = say
+        self._api = api
         self._run = run
         self.sleep = sleep
         self.now = now
@@ -109,8 +113,8 @@ class DockerClient:
 
     def ask(self, *words: str, seconds: float = 60.0) -> Answer:
         """Run a command of Docker's once."""
-        if self._is_away and self.on_return and words != _QUESTION:
-            self.wait_until_back()
+        if words != _QUESTION:
+            self._must_not_be_away()
         answer = self._run(("docker", *words), seconds)
         self._is_away = not answer.ok and bool(_GONE.search(answer.text))
         return answer
@@ -131,7 +135,29 @@ class DockerClient:
 
     def answers(self) -> bool:
         """Tell whether the engine is there."""
-        return self.ask(*_QUESTION, seconds=20).ok
+        return bool(self._api and self._api.is_there()) or self.ask(*_QUESTION, seconds=20).ok
+
+    def execute(self, container: str, *words: str, seconds: float = 60.0) -> Answer:
+        """Run a command in a container."""
+        self._must_not_be_away()
+        try:
+            if self._api and (ended := self._api.execute(container, words, seconds)):
+                return Answer(*ended)
+        except TimeoutError:
+            return Answer(TIMED_OUT, f"no answer within {seconds:g} s")
+        except ConnectionError:
+            self._is_away = True
+            return Answer(1, "error during connect: the engine went away")
+        return self.ask("exec", container, *words, seconds=seconds)
+
+    def logs(self, container: str, tail: int) -> str:
+        """Return the last lines of a container's output."""
+        told = self._api.logs(container, tail) if self._api else None
+        return self.ask("logs", "--tail", str(tail), container).text if told is None else told
+
+    def _must_not_be_away(self) -> None:
+        if self._is_away and self.on_return:
+            self.wait_until_back()
 
     def wait_until_back(self) -> bool:
         """Wait until the engine answers; tell whether it does."""
@@ -152,8 +178,10 @@ class DockerClient:
 
     def inspect_project(self, project: str) -> list[dict[str, Any]]:
         """Return what the engine says of each of the project's containers."""
-        labels = (f"label={PROJECT}={project}", f"label={ONE_OFF}=False")
-        filters = [word for label in labels for word in ("--filter", label)]
+        labels = (f"{PROJECT}={project}", f"{ONE_OFF}=False")
+        if self._api and (found := self._api.containers(labels)) is not None:
+            return found
+        filters = [word for label in labels for word in ("--filter", f"label={label}")]
         for _ in range(_ATTEMPTS):
             ids = self.must("ps", "--all", "--quiet", "--no-trunc", *filters, seconds=60).split()
             if not ids:
@@ -161,14 +189,58 @@ class DockerClient:
             answer = self.ask("inspect", "--type", "container", *ids)
             with contextlib.suppress(ValueError):
                 # A container that vanished in between is reported after the list.
-                found = json.JSONDecoder().raw_decode(answer.text[answer.text.index("[") :])[0]
-                return [one for one in found if isinstance(one, dict)]
+                told = json.JSONDecoder().raw_decode(answer.text[answer.text.index("[") :])[0]
+                return [one for one in told if isinstance(one, dict)]
         raise DockerError(answer.reason)
+
+    def labelled(self, *labels: str) -> list[str]:
+        """Return the ids of all containers with these labels, as far as the engine says."""
+        if self._api and (found := self._api.containers(labels)) is not None:
+            return [str(one["Id"]) for one in found]
+        answer = self.ask("ps", "--all", "--quiet", *(word for one in labels for word in ("--filter", f"label={one}")))
+        return answer.text.split() if answer.ok else []
+
+    def image(self, name: str) -> tuple[str, list[str]] | None:
+        """Return the id of an image and its names, or None if it is not there."""
+        if self._api and (told := self._api.image(name)) is not None:
+            return (str(told["Id"]), [str(tag) for tag in told.get("RepoTags") or ()]) if told else None
+        answer = self.ask("image", "inspect", "--format", "{{.Id}} {{range .RepoTags}}{{.}} {{end}}", name)
+        identity, *names = answer.text.split() or [""]
+        return (identity, names) if answer.ok and identity else None
+
+    def images(self) -> list[dict[str, Any]]:
+        """Return the id, the tags and the layers of each image."""
+        if self._api and (found := self._api.images()) is not None:
+            return [
+                {"id": one["Id"], "tags": one.get("RepoTags"), "layers": one.get("RootFS", {}).get("Layers")}
+                for one in found
+            ]
+        told = []
+        if ids := sorted(set(self.ask("image", "ls", "--quiet", "--no-trunc").text.split())):
+            form = '{"id":{{json .Id}},"tags":{{json .RepoTags}},"layers":{{json .RootFS.Layers}}}'
+            for line in self.ask("image", "inspect", "--format", form, *ids).text.splitlines():
+                with contextlib.suppress(ValueError):  # one that vanished in between is not listed
+                    told.append(json.loads(line))
+        return [one for one in told if isinstance(one, dict)]
+
+    def info(self) -> dict[str, Any]:
+        """Return what the engine says of itself; DockerError if it is away."""
+        if self._api and (found := self._api.info()):
+            return found
+        # `docker info` alone calls an engine that does not answer a success.
+        if not (there := self.ask(*_QUESTION, seconds=20)).ok:
+            raise DockerError(there.reason)
+        told = json.loads(self.must("info", "--format", "{{json .}}", seconds=60))
+        return told if isinstance(told, dict) else {}
 
     def states(self, containers: Sequence[str]) -> dict[str, str]:
         """Return the states of those of the containers that are there, by id."""
         if not containers:
             return {}
+        if self._api:
+            known = {one: self._api.container(one) for one in containers}
+            if None not in known.values():
+                return {one: str(told["State"]["Status"]) for one, told in known.items() if told}
         form = "{{.Id}} {{.State.Status}}"
         answer = self.ask("inspect", "--type", "container", "--format", form, *containers)
         words = [line.split() for line in answer.text.splitlines()]
@@ -176,6 +248,8 @@ class DockerClient:
 
     def state(self, container: str) -> tuple[str, int]:
         """Return a container's state and how often it was restarted; "gone" if it is not there."""
+        if self._api and (told := self._api.container(container)) is not None:
+            return (str(told["State"]["Status"]), int(told["RestartCount"])) if told else ("gone", 0)
         answer = self.ask(
             "inspect", "--type", "container", "--format", "{{.State.Status}} {{.RestartCount}}", container
         )

@@ -22,8 +22,8 @@ class Hold:
     def hold(self, containers: Sequence[Container]) -> None:
         """Hold the images of these containers; one without a `sleep` cannot be held, and is only remembered."""
         for image in sorted({one.image_id for one in containers if one.image_id}):
-            form = "{{range .RepoTags}}{{.}} {{end}}"
-            self._names[image] = self._docker.ask("image", "inspect", "--format", form, image).text.split()
+            held = self._docker.image(image)
+            self._names[image] = held[1] if held else []
             options = ("--detach", "--rm", "--network", "none", "--memory", "16m", "--pull", "never")
             label = ("--label", f"{LABEL}={self._project}")
             answer = self._docker.ask("run", *options, *label, "--entrypoint", "sleep", image, "infinity")

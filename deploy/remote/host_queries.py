@@ -88,7 +88,7 @@ def _checked(docker: DockerClient, attributes: dict[str, Any]) -> dict[str, Any]
     test = (attributes["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
     words = ["/bin/sh", "-c", *test[1:]] if test[0] == "CMD-SHELL" else test[1:]
     is_starting = state["Status"] == "running" and (state.get("Health") or {}).get("Status") == "starting"
-    if not is_starting or not words or not docker.ask("exec", str(attributes["Id"]), *words).ok:
+    if not is_starting or not words or not docker.execute(str(attributes["Id"]), *words).ok:
         return attributes
     return {**attributes, "State": {**state, "Health": {**state["Health"], "Status": "healthy"}}}
 
@@ -103,5 +103,5 @@ def _last_line(docker: DockerClient, attributes: dict[str, Any]) -> str:
     health = (attributes["State"].get("Health") or {}).get("Status", "")
     if attributes["State"]["Status"] == "running" and health in {"healthy", "starting", ""}:
         return ""
-    lines = docker.ask("logs", "--tail", "1", str(attributes["Id"])).text.splitlines()
+    lines = docker.logs(str(attributes["Id"]), 1).splitlines()
     return lines[-1] if lines else ""

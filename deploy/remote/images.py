@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from deploy.remote.docker_client import DockerClient, DockerError
+from deploy.remote.docker_client import DockerClient
 
 PIECE = 1 << 16
 UNPACK = {"zstd": ("zstd", "-dc"), "gzip": ("gzip", "-dc")}
@@ -24,22 +24,13 @@ _NOISE = re.compile(r"Exiting with failure status|is not recoverable|^exit statu
 
 def inventory(docker: DockerClient) -> dict[str, Any]:
     """Return the engine's images as chains of layers, and what else decides how to ship to it; DockerError if it is away."""
-    # `docker info` alone calls an engine that does not answer a success.
-    if not (there := docker.ask("version", seconds=20)).ok:
-        raise DockerError(there.reason)
-    info = json.loads(docker.must("info", "--format", "{{json .}}", seconds=60))
-    images = []
-    if ids := sorted(set(docker.ask("image", "ls", "--quiet", "--no-trunc").text.split())):
-        form = '{"id":{{json .Id}},"tags":{{json .RepoTags}},"layers":{{json .RootFS.Layers}}}'
-        for line in docker.ask("image", "inspect", "--format", form, *ids).text.splitlines():
-            with contextlib.suppress(ValueError):  # one that vanished in between is not listed
-                images.append(json.loads(line))
+    info = docker.info()
     return {
         "engine": info.get("ServerVersion", ""),
         "platform": f"{info.get('OSType', 'linux')}/{info.get('Architecture', '')}",
         "containerd": "containerd.snapshotter" in json.dumps(info.get("DriverStatus")),
         "zstd": shutil.which("zstd") is not None,
-        "images": [image for image in images if isinstance(image, dict)],
+        "images": docker.images(),
     }
 
 
@@ -117,12 +108,12 @@ def _verify_new(docker: DockerClient, tag: str, ids: Sequence[str]) -> str:
     """See whether all of an image's layers are there, by making a container of it."""
     name = f"openbell-verify-{tag.rpartition(':')[2]}"
     make = ("create", "--pull", "never", "--name", name, "--network", "none", tag, "true")
-    found = docker.ask("image", "inspect", "--format", "{{.Id}}", tag)
+    found = docker.image(tag)
     made = docker.ask(*make)
     if not made.ok:
         docker.ask("rm", "--force", "--volumes", name)  # one of this name may be left from a crash
         made = docker.ask(*make)
-    identity = found.text.strip() if found.ok else "nothing"
+    identity = found[0] if found else "nothing"
     problem = _compare(tag, ids, identity) if made.ok else f"image {tag} is not whole: {made.reason}"
     docker.ask("rm", "--force", "--volumes", name)
     if problem:

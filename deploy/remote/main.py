@@ -17,6 +17,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from deploy.remote import data, host_queries, images, worker
 from deploy.remote.docker_client import DockerClient, DockerError
+from deploy.remote.engine_api import EngineApi
 from deploy.remote.files import read_text, reason_of
 from deploy.remote.receive import receive
 from deploy.remote.records import Records, TransactionRecord
@@ -79,7 +80,7 @@ def _fail(reason: str) -> int:
 
 
 def _docker() -> DockerClient:
-    return DockerClient(lambda line: print(line, file=sys.stderr))
+    return DockerClient(lambda line: print(line, file=sys.stderr), api=EngineApi())
 
 
 def _records(root: str) -> Records:
@@ -160,7 +161,7 @@ def _page(address: str, seconds: str, project: str) -> int:
 def _ask_inside(project: str) -> int:
     """Print the page's answer as the supervisor's container gets it, which knows the token that the page asks for."""
     for container in _docker().containers(project, "supervisor"):
-        answer = _docker().ask("exec", container.id, "openbell", "status", "--json", seconds=30)
+        answer = _docker().execute(container.id, "openbell", "status", "--json", seconds=30)
         sys.stdout.write(answer.text)
         return 0
     return _fail("no supervisor runs there")
@@ -175,7 +176,7 @@ def _facts() -> int:
 def _under_way(seconds: str, *containers: str) -> int:
     """Print the runs in progress and the slots due soon of these containers."""
     for container in containers:
-        answer = _docker().ask("exec", container, "openbell", "idle", "--look", "--within", seconds, seconds=30)
+        answer = _docker().execute(container, "openbell", "idle", "--look", "--within", seconds, seconds=30)
         if answer.ok:
             sys.stdout.write(answer.text)
     return 0

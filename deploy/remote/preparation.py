@@ -18,11 +18,9 @@ IDLE_WITHIN = 1800.0  # seconds for such a moment; then nothing is done
 
 def remove_leftovers(docker: DockerClient, project: str, containers: Sequence[Container]) -> None:
     """Remove what an interrupted transaction has left: containers that do not run while another one of their service does."""
-    ours = ("--filter", f"label={PROJECT}={project}")
-    for filters in (("--filter", f"label={PREFLIGHT}", *ours), ("--filter", f"label={LABEL}={project}")):
-        listed = docker.ask("ps", "--all", "--quiet", *filters)
-        if listed.ok and (ids := listed.text.split()):
-            docker.ask("rm", "--force", *ids)
+    left = {*docker.labelled(PREFLIGHT, f"{PROJECT}={project}"), *docker.labelled(f"{LABEL}={project}")}
+    if left:
+        docker.ask("rm", "--force", *sorted(left))
     runs = {one.service for one in containers if one.running}
     for one in containers:
         if not one.running and one.service in runs:
@@ -32,6 +30,8 @@ def remove_leftovers(docker: DockerClient, project: str, containers: Sequence[Co
 def images_must_be_there(docker: DockerClient, records: Records, release: str) -> None:
     """Raise StepFailed if an image of the release is not on the server any more."""
     images = lines_of(records.release(release) / "images")
+    if images and all(map(docker.image, images)):
+        return
     try:
         docker.must("image", "inspect", *images, seconds=60)
     except DockerError as error:

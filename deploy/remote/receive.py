@@ -73,7 +73,7 @@ def _take_files(root: Path, files: Path) -> None:
 def _list_new_images(records: Records, images: Sequence[str], docker: DockerClient) -> None:
     """Add the images that this deploy brings: others are not ours to remove."""
     listed = records.shipped()
-    new = [tag for tag in images if tag not in listed and not docker.ask("image", "inspect", tag).ok]
+    new = [tag for tag in images if tag not in listed and docker.image(tag) is None]
     write_durably(records.shipped_file, "".join(f"{tag}\n" for tag in (*listed, *new)))
 
 

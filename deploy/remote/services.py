@@ -149,9 +149,12 @@ class Services:
 
     def remove(self, container: str) -> None:
         """Stop and remove a container; DockerError if it stays."""
-        if self._docker.state(container)[0] != "gone":
+        state = self._docker.state(container)[0]
+        if state == "gone":
+            return
+        if state not in {"exited", "created", "dead"}:
             self._docker.must("stop", container, seconds=STOP_WITHIN)
-            self._docker.must("rm", "--volumes", container)
+        self._docker.must("rm", "--volumes", container)
 
     def restart_policy(self, container: str, policy: str) -> None:
         """Say when the engine starts a container by itself; an engine that refuses changes nothing."""
@@ -159,7 +162,7 @@ class Services:
 
     def inside(self, container: str, *words: str, seconds: float) -> Answer:
         """Run one of our commands in a container."""
-        return self._docker.ask("exec", container, "openbell", *words, seconds=seconds)
+        return self._docker.execute(container, "openbell", *words, seconds=seconds)
 
     def is_quiet(self, container: str, *words: str, seconds: float) -> bool:
         """Wait until no run is in progress or due soon in a container; another program's has no runs."""
@@ -175,7 +178,11 @@ class Services:
         end, ask_at = self._docker.now() + READY_WITHIN, 0.0
         while True:
             asked = self._docker.now()
-            log = self._docker.ask("logs", "--tail", "500", *since, container).text
+            log = (
+                self._docker.ask("logs", "--tail", "500", *since, container).text
+                if since
+                else self._docker.logs(container, 500)
+            )
             if set(strategies) <= waits_for(log):
                 return
             now = self._docker.now()
@@ -246,7 +253,7 @@ class Services:
         state, restarts = self._docker.state(container)
         if state == "unknown" or (state == "running" and not restarts):
             return
-        log = self._docker.ask("logs", "--tail", "50", container).text
+        log = self._docker.logs(container, 50)
         msg = f"{service}: its container ended: {why_it_ended(log)}"
         raise StepFailed(msg)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.remote.docker_client import DockerClient
+from deploy.remote.engine_api import EngineApi
 from deploy.remote.files import lines_of, write_durably
 from deploy.remote.plan import PlanError, TransactionPlan, read_plan
 from deploy.remote.records import Records, TransactionRecord
@@ -30,7 +31,9 @@ def run(folder: Path) -> int:
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        recover(folder, record, DockerClient(record.say), f"its process was killed on the server ({name})")
+        recover(
+            folder, record, DockerClient(record.say, api=EngineApi()), f"its process was killed on the server ({name})"
+        )
     return 0
 
 
@@ -42,7 +45,7 @@ def attempt(folder: Path, record: TransactionRecord, carry_out: CarryOut | None 
     try:
         plan = read_plan(folder)
         audit, release = plan.audit, plan.release
-        outcome, reason = (carry_out or _carry_out)(plan, records, record, DockerClient(record.say))
+        outcome, reason = (carry_out or _carry_out)(plan, records, record, DockerClient(record.say, api=EngineApi()))
     except PlanError as error:
         outcome, reason = "refused", str(error)
     except BaseException as error:  # noqa: BLE001 - every end is written down

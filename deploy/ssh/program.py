@@ -28,6 +28,7 @@ REMOTE = Path(__file__).parents[1] / "remote"
 MODULES = (
     *(
         "files",
+        "engine_api",
         "docker_client",
         "plan",
         "records",

@@ -110,6 +110,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """An engine for the agents, which are started after it."""
     found = Engine(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///none")  # not the engine of this machine
     return found
 
 

@@ -138,7 +138,7 @@ def pruned(engine: FakeEngine) -> Answer:
 def test_a_prune_while_the_gate_waits_does_not_take_the_way_back(root: Path, engine: FakeEngine) -> None:
     """The old image was held by a container of its own: it gets its name again, and a container is made of it."""
     engine.answers["gate --beat 120 --runs"] = lambda call: pruned(engine)
-    engine.answers["image inspect --format {{range .RepoTags}}"] = lambda call: Answer(0, "bells/pulse:old ")
+    engine.answers["image inspect --format {{.Id}}"] = lambda call: Answer(0, "old bells/pulse:old ")
     outcome, reason = transaction(root, engine).carry_out()
     assert (outcome, reason) == ("returned", FAILED.text)
     assert engine.running("pulse") == ["old"]

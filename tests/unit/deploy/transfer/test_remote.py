@@ -18,6 +18,9 @@ TAG, ID = "openbell/pulse:0123456789ab", "sha256:0123456789abcdef"
 PACKED = zstandard.compress(b"the images" * 50_000)
 
 
+FORM = "{{.Id}} {{range .RepoTags}}{{.}} {{end}}"  # in which an image's id and names are asked for
+
+
 class Host:
     """A folder with a `docker` of its own; what it was told is in `calls`."""
 
@@ -34,7 +37,7 @@ class Host:
 
     def run(self, words: Sequence[str], given: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
         """Run a command of the program, then print what it has left of its input."""
-        environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
+        environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}", "DOCKER_HOST": "unix:///none"}
         command = ("sh", "-c", '"$@"; code=$?; cat; exit $code', "sh", *words)
         done = subprocess.run(
             command,
@@ -126,7 +129,7 @@ def test_an_image_with_its_id_of_which_a_container_can_be_made_is_whole(host: Ho
     # Two at a time. Its second name says that it is not checked yet.
     assert sorted(host.calls.read_text().splitlines()) == [
         f"create --pull never --name openbell-verify-0123456789ab --network none {TAG} true",
-        f"image inspect --format {{{{.Id}}}} {TAG}",
+        f"image inspect --format {FORM} {TAG}",
         f"image rm {TAG}-unchecked",
         "rm --force --volumes openbell-verify-0123456789ab",
     ]
@@ -188,8 +191,6 @@ def test_images_that_are_all_there_as_they_should_be(host: Host) -> None:
     """New and old together, and nothing is said."""
     old = Image("old:local", "old", "sha256:00000000000000", (), ("sha256:ff",))
     both = Shipment((old, shipment().images[0]), (), 1, "zstd", None, (TAG,))
-    host.docker(
-        **{f"image_inspect --format {{{{.Id}}}} {TAG}": f"echo {ID}", "image_inspect": f"echo {old.tag}=sha256:ff"}
-    )
+    host.docker(**{f"image_inspect --format {FORM} {TAG}": f"echo {ID}", "image_inspect": f"echo {old.tag}=sha256:ff"})
     done = verify(host, both)
     assert (done.returncode, done.stdout) == (0, b"")

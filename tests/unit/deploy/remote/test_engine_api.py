@@ -1,0 +1,188 @@
+"""What a server's engine is asked over its socket, against an engine that answers as Docker's does."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
+
+import pytest
+
+from deploy.remote.docker_client import TIMED_OUT, Answer, DockerClient
+from deploy.remote.engine_api import EngineApi, is_default, output
+
+RUNNING = {"Id": "c1", "State": {"Status": "running"}, "RestartCount": 2, "Config": {"Labels": {}}, "Image": "sha256:i"}
+
+
+def piece(stream: int, text: str) -> bytes:
+    """Return a piece of an output as the engine sends it."""
+    return bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text.encode()
+
+
+class Engine(BaseHTTPRequestHandler):
+    """Answers what it has an answer for; anything else is not there."""
+
+    answers: dict[str, tuple[int, object]]
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        """Answer a question."""
+        self._answer()
+
+    def do_POST(self) -> None:
+        """Answer what is to be done."""
+        self.asked.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+        self._answer()
+
+    def address_string(self) -> str:
+        """A socket of this machine has no peer's address."""
+        return "here"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def _answer(self) -> None:
+        status, content = self.answers.get(f"{self.command} {self.path.partition('?')[0]}", (404, {"message": "none"}))
+        if status == 0:  # the engine dies
+            self.connection.close()
+            return
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Engine]]:
+    """An engine behind a socket in tmp_path, to which nothing else than the default leads."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    handler = type("Answers", (Engine,), {"answers": {"GET /_ping": (200, b"OK")}, "asked": []})
+    with ThreadingUnixStreamServer(str(tmp_path / "socket"), handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield handler
+        server.shutdown()
+        thread.join()
+
+
+def client(folder: Path, *, cli: Answer | None = None) -> tuple[DockerClient, list[str]]:
+    """Return a client, and what Docker's command line was started for meanwhile."""
+    calls: list[str] = []
+
+    def run(words: object, _seconds: float) -> Answer:
+        calls.append(" ".join(words[1:]))  # type: ignore[index]
+        return cli or Answer(1, "Cannot connect to the Docker daemon")
+
+    return DockerClient(lambda _: None, run, api=EngineApi(str(folder / "socket"))), calls
+
+
+def test_questions_start_no_command_line(engine: type[Engine], tmp_path: Path) -> None:
+    """Whether the engine is there, what it runs, in which state, and what that has said."""
+    docker, calls = client(tmp_path)
+    engine.answers |= {
+        "GET /containers/json": (200, [{"Id": "c1"}, {"Id": "c2"}]),  # the second is gone when it is asked for
+        "GET /containers/c1/json": (200, RUNNING),
+        "GET /containers/c1/logs": (200, piece(1, "one\n") + piece(2, "two\n")),
+        "GET /images/a:1/json": (200, {"Id": "sha256:i", "RepoTags": ["a:1"], "RootFS": {"Layers": ["l"]}}),
+        "GET /images/json": (200, [{"Id": "a:1"}]),
+        "GET /info": (200, {"ServerVersion": "26.1"}),
+    }
+    assert docker.answers()
+    assert [one.id for one in docker.containers("bells")] == docker.labelled("x") == ["c1"]
+    assert docker.states(["c1", "c2"]) == {"c1": "running"}
+    assert (docker.state("c1"), docker.state("c2")) == (("running", 2), ("gone", 0))
+    assert docker.logs("c1", 5) == "one\ntwo\n"
+    assert (docker.image("a:1"), docker.image("b:1")) == (("sha256:i", ["a:1"]), None)
+    assert docker.images() == [{"id": "sha256:i", "tags": ["a:1"], "layers": ["l"]}]
+    assert docker.info() == {"ServerVersion": "26.1"}
+    assert calls == []
+
+
+def test_a_command_in_a_container_is_run_once(engine: type[Engine], tmp_path: Path) -> None:
+    """Its exit code and both of its outputs come back."""
+    docker, calls = client(tmp_path)
+    engine.answers |= {
+        "POST /containers/c1/exec": (201, {"Id": "e1"}),
+        "POST /exec/e1/start": (200, piece(1, "judged\n") + piece(2, "badly\n")),
+        "GET /exec/e1/json": (200, {"ExitCode": 3}),
+    }
+    assert docker.execute("c1", "openbell", "gate") == Answer(3, "judged\nbadly\n")
+    assert json.loads(engine.asked[0])["Cmd"] == ["openbell", "gate"]
+    assert calls == []
+
+
+def test_a_command_that_may_have_begun_is_not_begun_again(engine: type[Engine], tmp_path: Path) -> None:
+    """The engine died in the middle of it: the command line is not asked to run it once more."""
+    docker, calls = client(tmp_path)
+    engine.answers |= {"POST /containers/c1/exec": (201, {"Id": "e1"}), "POST /exec/e1/start": (0, b"")}
+    answer = docker.execute("c1", "openbell", "gate")
+    assert (answer.ok, calls) == (False, [])
+
+
+def test_a_command_that_takes_too_long(engine: type[Engine], tmp_path: Path) -> None:
+    """As Docker's command line is ended then."""
+    docker, calls = client(tmp_path)
+    late = threading.Event()
+    engine.answers |= {"POST /containers/c1/exec": (201, {"Id": "e1"}), "POST /exec/e1/start": (200, b"")}
+    answer = engine._answer
+
+    def slow(self: Engine) -> None:
+        if self.path.endswith("/start"):
+            late.wait(5)
+        answer(self)
+
+    engine._answer = slow  # type: ignore[method-assign]
+    assert docker.execute("c1", "sleep", seconds=0.05).code == TIMED_OUT
+    late.set()
+    assert calls == []
+
+
+@pytest.mark.parametrize("status", [404, 409, 500])
+def test_what_the_engine_does_not_do_the_command_line_is_asked_for(
+    engine: type[Engine], status: int, tmp_path: Path
+) -> None:
+    """It says why, in the words that people know."""
+    engine.answers["POST /containers/c1/exec"] = (status, {"message": "no"})
+    docker, calls = client(tmp_path, cli=Answer(1, "Error: No such container: c1"))
+    assert docker.execute("c1", "true").reason == "Error: No such container: c1"
+    assert calls == ["exec c1 true"]
+
+
+def test_without_a_socket_the_command_line_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that is elsewhere, or not there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    docker, calls = client(tmp_path)
+    assert not docker.answers()
+    assert docker.state("c1") == ("unknown", 0)
+    assert calls[0] == "version"
+
+
+@pytest.mark.parametrize(
+    "environment,config,default",
+    [
+        ({}, None, True),
+        ({}, {"auths": {}}, True),
+        ({}, {"currentContext": "default"}, True),
+        ({}, {"currentContext": "rootless"}, False),
+        ({"DOCKER_HOST": "tcp://elsewhere:2375"}, None, False),
+        ({"DOCKER_CONTEXT": "rootless"}, None, False),
+    ],
+)
+def test_only_the_engine_that_docker_itself_talks_to_is_asked(
+    environment: dict[str, str], config: dict[str, object] | None, default: bool, tmp_path: Path
+) -> None:
+    """A context or DOCKER_HOST leads to another one."""
+    if config is not None:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    assert is_default({"DOCKER_CONFIG": str(tmp_path), **environment}) is default
+
+
+@pytest.mark.parametrize("raw,text", [(b"", ""), (b"a terminal's line\n", "a terminal's line\n")])
+def test_an_output_without_pieces(raw: bytes, text: str) -> None:
+    """A container with a terminal sends its output as it is."""
+    assert output(raw) == text
