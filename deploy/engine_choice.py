@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from deploy.errors import CommandError
@@ -27,8 +27,11 @@ def requested(given: Mapping[str, str]) -> Engine | None:
             raise CommandError(msg, 2)
 
 
-def choose(wanted: Engine | None, *, processes_run: bool) -> Engine:
-    """Return what is to run, and install and start an engine if that is containers; CommandError says why that is impossible."""
+def choose(wanted: Engine | None, *, processes_run: bool, is_ready: Callable[[], bool] = lambda: False) -> Engine:
+    """Return what is to run, and install and start an engine if that is containers; CommandError says why that is impossible.
+
+    is_ready: tells whether all that containers need is known to be here.
+    """
     if wanted == "none":
         return "none"
     if processes_run:
@@ -36,7 +39,7 @@ def choose(wanted: Engine | None, *, processes_run: bool) -> Engine:
             return "none"
         msg = "plain processes run here: stop them with `make down`, then `make up ENGINE=docker` starts containers"
         raise CommandError(msg)
-    reason = prepare_engine()
+    reason = None if is_ready() else prepare_engine()
     if reason is None:
         return "docker"
     if wanted == "docker":

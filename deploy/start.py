@@ -9,6 +9,7 @@ from deploy import engine_choice, preflight, processes, readiness, secrets, stop
 from deploy.cli import operate
 from deploy.docker import compose, configuration, engine, images, profiles
 from deploy.docker.engine import Service
+from deploy.docker.installed import Found, LookAhead
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import OPENBELL, ProcessTarget
@@ -37,12 +38,14 @@ def up(settings: Settings, options: Namespace) -> int:
     plain = ProcessTarget(settings, places.data)
     requested = engine_choice.requested(given)
     log.info("checking the strategies")
+    ahead = None if requested == "none" or plain.runs else LookAhead()
     must_pass(settings, options, "started")
-    if engine_choice.choose(requested, processes_run=plain.runs) == "none":
+    found = ahead.answer() if ahead else None
+    if engine_choice.choose(requested, processes_run=plain.runs, is_ready=lambda: found is not None) == "none":
         _start_processes(plain, places, settings, log)
         return _show(plain, settings, log)
     containers = LocalTarget(settings)
-    _start_containers(containers, settings, log)
+    _start_containers(containers, settings, log, found)
     return _show(containers, settings, log)
 
 
@@ -118,14 +121,14 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
     background.converge(places, found, max(settings.stop_grace, stop_grace.needed(wanted)))
 
 
-def _start_containers(where: LocalTarget, settings: Settings, log: Log) -> None:
+def _start_containers(where: LocalTarget, settings: Settings, log: Log, known: Found | None) -> None:
     for folder in engine.folders(where.project):
         _must_be_here(folder, settings)
     found = where.services()
     if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in found):
         preflight.port(settings)
-    preflight.engine_disk(Path(processes.output(compose.engine_folder()).strip()))
-    images.build(configuration.read(), log)
+    preflight.engine_disk(known.folder if known else Path(processes.output(compose.engine_folder()).strip()))
+    images.build(known.configuration if known else configuration.read(), log)
     _renamed_must_stay(found)
     if gives_way := _other_form([one.name for one in found]):
         log.info("stopping the strategies' other form", services=", ".join(gives_way))

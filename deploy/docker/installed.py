@@ -1,0 +1,75 @@
+"""Whether all that containers need is here already, found out while something else is done, and without starting a program for it.
+
+scripts/docker-ready sees to what is missing; where nothing is, it would start Docker's command line four times to say so.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.docker import configuration, engine
+from deploy.errors import CommandError
+
+DOCKERFILE = Path("images/Dockerfile")
+# Where Docker's command line looks for its plugins, after the user's own folder.
+PLUGINS = tuple(
+    Path(folder) / "docker" / "cli-plugins"
+    for folder in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An engine that answers, with what images are built from, and what its Compose says."""
+
+    folder: Path  # where the engine keeps its files
+    configuration: Mapping[str, Any]
+
+
+class LookAhead:
+    """The questions, asked from the moment that this is made; `answer` waits for what has been found.
+
+    An old Compose cannot read the configuration, which includes files: one that reads it is new enough.
+    """
+
+    def __init__(self) -> None:
+        pool = ThreadPoolExecutor(2)
+        self._folder = pool.submit(engine_folder)
+        self._configuration = pool.submit(configuration.read)
+        pool.shutdown(wait=False)
+
+    def answer(self) -> Found | None:
+        """Return what is here, or None if something is missing."""
+        try:
+            folder, read = self._folder.result(), self._configuration.result()
+        except CommandError:
+            return None
+        return Found(folder, read) if folder else None
+
+
+def engine_folder() -> Path | None:
+    """Return where the engine keeps its files if it has the base image and its command line builds; CommandError if none answers."""
+    from docker.errors import ImageNotFound  # noqa: PLC0415 - see engine.py
+
+    if not any((folder / "docker-buildx").exists() for folder in (_own_plugins(), *PLUGINS)):
+        return None
+    with engine.client(engine.address()) as asked:
+        try:
+            asked.images.get(base_image(DOCKERFILE.read_text(encoding="utf-8")))
+        except ImageNotFound:
+            return None
+        return Path(str(asked.info().get("DockerRootDir", "")))
+
+
+def base_image(dockerfile: str) -> str:
+    """Return the image that all others begin with."""
+    found = re.search(r"^FROM (python:\S+)", dockerfile, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _own_plugins() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins"

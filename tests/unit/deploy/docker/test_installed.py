@@ -1,0 +1,50 @@
+"""What `make up` finds out ahead, so that nothing is started to see what is there already."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.docker import configuration, installed
+from deploy.errors import CommandError
+
+READ: dict[str, object] = {"services": {}}
+FOLDER = Path("/var/lib/docker")
+
+
+def missing() -> Any:
+    """Nothing answers."""
+    msg = "docker is not installed"
+    raise CommandError(msg)
+
+
+@pytest.mark.parametrize(
+    "folder,read,found",
+    [
+        (lambda: FOLDER, lambda: READ, installed.Found(FOLDER, READ)),
+        (lambda: None, lambda: READ, None),  # no base image, or no buildx
+        (missing, lambda: READ, None),  # no engine
+        (lambda: FOLDER, missing, None),  # no Compose, or one that is too old
+    ],
+)
+def test_all_is_here_or_something_is_missing(
+    folder: Any, read: Any, found: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is missing is for scripts/docker-ready to see to; no error is shown before that."""
+    monkeypatch.setattr(installed, "engine_folder", folder)
+    monkeypatch.setattr(configuration, "read", read)
+    assert installed.LookAhead().answer() == found
+
+
+def test_the_base_image_is_the_one_of_the_dockerfile() -> None:
+    """With its tag; a stage that another one begins with is none."""
+    text = "ARG X=1\nFROM python:3.13-slim-trixie AS base\nFROM base AS builder\n"
+    assert installed.base_image(text) == "python:3.13-slim-trixie"
+    assert installed.base_image(installed.DOCKERFILE.read_text()).startswith("python:3")
+
+
+def test_without_buildx_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The engine is asked by docker-ready then, which installs it."""
+    monkeypatch.setattr(installed, "PLUGINS", (tmp_path,))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert installed.engine_folder() is None
