@@ -229,7 +229,6 @@ provision: ## Prepare a bare Debian or Ubuntu server for deploys: HOST=vps [YES=
 .PHONY: deploy
 deploy: ## Deploy between two runs, and roll back on failure: HOST=vps or HOST=a,b [STRATEGY=] [PROFILE=] [DRY_RUN=1] [WAIT=idle] [YES=1]
 	$(call need,HOST,vps)
-	@scripts/docker-ready
 	$(deploy) deploy
 
 .PHONY: move

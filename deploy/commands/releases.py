@@ -2,10 +2,14 @@
 
 from argparse import Namespace
 
-from deploy import homes, move, target
+from deploy import engine_choice, homes, move, target
 from deploy.cli import operate
+from deploy.docker.installed import LookAhead
+from deploy.errors import CommandError
 from deploy.hosts import config
+from deploy.hosts.seen import HostSeen
 from deploy.log import log_to_stdout
+from deploy.release import build
 from deploy.release import commands as releases
 from deploy.settings import Settings, strategies_folder
 from deploy.several_hosts import in_order
@@ -17,12 +21,17 @@ from openbell.calendars import own_days
 @in_order("deploy")
 def deploy(settings: Settings, options: Namespace) -> int:
     """Bring what is here to a host and put it in place, between runs; or everything back."""
-    must_pass(settings, options, "deployed")
+    host = config.find(options.host, settings)
     idle = options.wait == "idle"
     wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
-    code = releases.deploy(
-        config.find(options.host, settings), log_to_stdout(settings.log), wishes, strategies_folder()
-    )
+    build.use(host)
+    with HostSeen(host) as seen:
+        ahead = LookAhead()
+        must_pass(settings, options, "deployed")
+        found = ahead.answer()
+        if found is None and (reason := engine_choice.prepare_engine()):
+            raise CommandError(reason)
+        code = releases.deploy(host, log_to_stdout(settings.log), wishes, strategies_folder(), seen=seen, found=found)
     if code or options.dry_run or not (strategies_folder() / own_days.TOML).exists():
         return code
     with target.place(options.host, settings) as where:

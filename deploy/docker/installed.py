@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.docker import configuration, engine
+from deploy.docker.platforms import platform_of
 from deploy.errors import CommandError
 
 DOCKERFILE = Path("images/Dockerfile")
@@ -27,6 +28,7 @@ class Found:
     """An engine that answers, with what images are built from, and what its Compose says."""
 
     folder: Path  # where the engine keeps its files
+    platform: str  # that it builds for, as linux/amd64
     configuration: Mapping[str, Any]
 
 
@@ -38,21 +40,24 @@ class LookAhead:
 
     def __init__(self) -> None:
         pool = ThreadPoolExecutor(2)
-        self._folder = pool.submit(engine_folder)
+        self._engine = pool.submit(engine_with_base_image)
         self._configuration = pool.submit(configuration.read)
         pool.shutdown(wait=False)
 
     def answer(self) -> Found | None:
         """Return what is here, or None if something is missing."""
         try:
-            folder, read = self._folder.result(), self._configuration.result()
+            told, read = self._engine.result(), self._configuration.result()
         except CommandError:
             return None
-        return Found(folder, read) if folder else None
+        if told is None:
+            return None
+        platform = platform_of(str(told.get("OSType", "")), str(told.get("Architecture", "")))
+        return Found(Path(str(told.get("DockerRootDir", ""))), platform, read)
 
 
-def engine_folder() -> Path | None:
-    """Return where the engine keeps its files if it has the base image and its command line builds; CommandError if none answers."""
+def engine_with_base_image() -> Mapping[str, Any] | None:
+    """Return what the engine says of itself if it has the base image and its command line builds; CommandError if none answers."""
     from docker.errors import ImageNotFound  # noqa: PLC0415 - see engine.py
 
     if not any((folder / "docker-buildx").exists() for folder in (_own_plugins(), *PLUGINS)):
@@ -62,7 +67,8 @@ def engine_folder() -> Path | None:
             asked.images.get(base_image(DOCKERFILE.read_text(encoding="utf-8")))
         except ImageNotFound:
             return None
-        return Path(str(asked.info().get("DockerRootDir", "")))
+        told: Mapping[str, Any] = asked.info()
+        return told
 
 
 def base_image(dockerfile: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from deploy import processes, secrets, settings
 from deploy.docker import compose, services
 from deploy.docker import images as docker_images
+from deploy.docker.platforms import platform_of
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
 from deploy.log import Log
@@ -17,7 +18,6 @@ from deploy.release import provenance
 from deploy.release.release import BROUGHT, Release, Tree, images_of, resolve
 from deploy.ssh.host import Host
 from deploy.transfer import HostImages, Shipment
-from deploy.transfer.host_images import platform_of
 from openbell.manifest import load_all, strategy_folders
 
 NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine
@@ -137,12 +137,15 @@ def values() -> dict[str, str]:
 PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
 
 
-def follow_host(host: Host, facts: Facts, log: Log) -> None:
-    """From here on images are built for the host's platform; CommandError, before a long build, if they cannot be."""
+def follow_host(host: Host, facts: Facts, log: Log, local: str | None = None) -> None:
+    """From here on images are built for the host's platform; CommandError, before a long build, if they cannot be.
+
+    local: the platform of the engine here, if it is known.
+    """
     wanted = platform_of("linux", facts.machine)
     if not facts.machine or PLATFORM in os.environ:
         return
-    local = processes.output(("docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")).strip()
+    local = local or processes.output(("docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")).strip()
     if wanted == local:
         return
     if wanted not in offered(processes.output(("docker", "buildx", "inspect"))):

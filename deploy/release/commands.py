@@ -10,10 +10,12 @@ from pathlib import Path
 from deploy.docker import configuration as compose_configuration
 from deploy.docker import profiles
 from deploy.docker.compose import SUPERVISOR
+from deploy.docker.installed import Found
 from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 from deploy.hosts import requirements
 from deploy.hosts.facts import Facts, read_facts
+from deploy.hosts.seen import HostSeen
 from deploy.log import Log
 from deploy.release import build, host_state, provenance, transaction
 from deploy.release import plan as plans
@@ -47,21 +49,28 @@ class DeployOptions:
 
 
 def deploy(
-    host: Host, log: Log, options: DeployOptions, strategies: Path, before_start: BeforeStart = lambda *_: None
+    host: Host,
+    log: Log,
+    options: DeployOptions,
+    strategies: Path,
+    before_start: BeforeStart = lambda *_: None,
+    seen: HostSeen | None = None,
+    found: Found | None = None,
 ) -> int:
     """Build what the checkout has, bring it to the host and put it in place; return the exit code.
 
     before_start: is called once everything is there and nothing was touched yet; what it raises ends the deployment.
+    seen: the host, if the caller has begun to look at it already. found: what is known of the engine here and its Compose.
     """
     build.use(host)
-    configuration = compose_configuration.read()
-    build.secret_values(configuration, strategies, options.strategy)  # what is missing is reported before a long build
-    with Connection(host) as connection:
-        facts = read_facts(connection)
+    with seen or HostSeen(host) as at_host:
+        configuration = found.configuration if found else compose_configuration.read()
+        build.secret_values(configuration, strategies, options.strategy)  # what is missing is reported before a long build
+        connection, facts = at_host.result()
         _must_be_ready(host, facts, 0)
         if advice := requirements.advice(host, facts):
             log.warning(advice)
-        build.follow_host(host, facts, log)
+        build.follow_host(host, facts, log, found.platform if found else None)
         try:
             # Checked before the long build: another person's transaction, or our own, may still be under way.
             with _lock(connection, "looking at what is there", "", options) as session:

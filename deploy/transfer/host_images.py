@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from deploy.docker.platforms import platform_of
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.transfer.images import Local, unchecked
 
 Chain = tuple[str, ...]  # layers from the lowest up: an engine has a layer only on top of those below it
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "i386": "386"}
 _ANSWER_WITHIN = 60  # seconds
 
 
@@ -63,11 +63,6 @@ def parse(text: str) -> HostImages:
         containerd=bool(answer["containerd"]),
         zstd=bool(answer["zstd"]),
     )
-
-
-def platform_of(system: str, machine: str) -> str:
-    """Return a platform by Docker's names, from a machine's own."""
-    return f"{system}/{_ARCHITECTURES.get(machine, machine)}"
 
 
 def chains(images: Iterable[Sequence[str]]) -> frozenset[Chain]:

@@ -9,7 +9,8 @@ from deploy.docker import configuration, installed
 from deploy.errors import CommandError
 
 READ: dict[str, object] = {"services": {}}
-FOLDER = Path("/var/lib/docker")
+TOLD = {"DockerRootDir": "/var/lib/docker", "OSType": "linux", "Architecture": "aarch64"}
+FOUND = installed.Found(Path("/var/lib/docker"), "linux/arm64", READ)
 
 
 def missing() -> Any:
@@ -19,19 +20,19 @@ def missing() -> Any:
 
 
 @pytest.mark.parametrize(
-    "folder,read,found",
+    "told,read,found",
     [
-        (lambda: FOLDER, lambda: READ, installed.Found(FOLDER, READ)),
+        (lambda: TOLD, lambda: READ, FOUND),
         (lambda: None, lambda: READ, None),  # no base image, or no buildx
         (missing, lambda: READ, None),  # no engine
-        (lambda: FOLDER, missing, None),  # no Compose, or one that is too old
+        (lambda: TOLD, missing, None),  # no Compose, or one that is too old
     ],
 )
 def test_all_is_here_or_something_is_missing(
-    folder: Any, read: Any, found: object, monkeypatch: pytest.MonkeyPatch
+    told: Any, read: Any, found: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is missing is for scripts/docker-ready to see to; no error is shown before that."""
-    monkeypatch.setattr(installed, "engine_folder", folder)
+    monkeypatch.setattr(installed, "engine_with_base_image", told)
     monkeypatch.setattr(configuration, "read", read)
     assert installed.LookAhead().answer() == found
 
@@ -47,4 +48,4 @@ def test_without_buildx_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_pa
     """The engine is asked by docker-ready then, which installs it."""
     monkeypatch.setattr(installed, "PLUGINS", (tmp_path,))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    assert installed.engine_folder() is None
+    assert installed.engine_with_base_image() is None
