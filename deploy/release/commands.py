@@ -65,7 +65,9 @@ def deploy(
     build.use(host)
     with seen or HostSeen(host) as at_host:
         configuration = found.configuration if found else compose_configuration.read()
-        build.secret_values(configuration, strategies, options.strategy)  # what is missing is reported before a long build
+        build.secret_values(
+            configuration, strategies, options.strategy
+        )  # what is missing is reported before a long build
         connection, facts = at_host.result()
         _must_be_ready(host, facts, 0)
         if advice := requirements.advice(host, facts):

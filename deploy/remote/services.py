@@ -17,6 +17,7 @@ from deploy.remote.plan import DATABASE, SUPERVISOR, TransactionPlan
 
 PREFLIGHT = "openbell.preflight"  # a label: this container tries something out, and goes
 ONCE = "openbell.once"  # a label: this service ends by itself
+NO_BEAT_WITHIN = 3.0  # seconds in which a container that waits for an old one is not expected to beat
 READY_WITHIN = 120.0  # seconds for a new container to import what it runs
 BEAT_WITHIN = 120  # seconds for the first heartbeat of a container that had nothing to wait for
 JUDGED = 3  # exit code of `openbell gate`: the container was judged, and is not well
@@ -169,13 +170,18 @@ class Services:
         answer = self.inside(container, "idle", *words, seconds=seconds)
         return answer.ok or answer.code in NO_PROGRAM
 
-    def wait_until_ready(self, service: str, container: str, strategies: Sequence[str], *, again: bool = False) -> None:
+    def wait_until_ready(
+        self, service: str, container: str, strategies: Sequence[str], *, again: bool = False, waits: bool = False
+    ) -> None:
         """Wait until a container has imported its strategies and only waits for other ones, or already beats.
 
-        again: it has run before, and what it printed then says nothing. The import has at least half of a slow processor: the pauses are as long as the questions.
+        again: it has run before, and what it printed then says nothing. waits: there are other ones, so its output will say when
+        it is ready, and for some seconds it is not asked for a beat, which is a process beside the import. The import has at
+        least half of a slow processor: the pauses are as long as the questions.
         """
         since = self._since_its_start(container) if again else ()
-        end, ask_at = self._docker.now() + READY_WITHIN, 0.0
+        begun = self._docker.now()
+        end, ask_at = begun + READY_WITHIN, begun + (NO_BEAT_WITHIN if waits else 0.0)
         while True:
             asked = self._docker.now()
             log = (

@@ -118,8 +118,9 @@ class Transaction:
         swap = self._create(service)
         self.services.start(service, swap.new)
         self.should_run.change(add=[swap.new])
+        waits, hosted = any(one.running for one in swap.old), self.plan.hosted.get(service, (service,))
         with self._judging(service):
-            self.services.wait_until_ready(service, swap.new, self.plan.hosted.get(service, (service,)))
+            self.services.wait_until_ready(service, swap.new, hosted, waits=waits)
 
     def _stop_old(self, service: str) -> None:
         """Stop the containers that a service had; their successors are ready."""
@@ -189,14 +190,16 @@ class Transaction:
                 self._quiet(service)
                 self.swaps[service] = Swap(service, self.services.of(service))
             self._step(f"removing {service}")
-        for swap in self.swaps.values():
-            for one in swap.old:
-                try:
-                    self.services.remove(one.id)
-                except DockerError as error:
-                    self.record.say(f"{swap.service}: its old container could not be removed: {error}")
-        self.hold.release()
-        self._announce("end", self.plan.release)
+        with ThreadPoolExecutor(1) as pool:
+            let_go = pool.submit(self.hold.release)
+            for swap in self.swaps.values():
+                for one in swap.old:
+                    try:
+                        self.services.remove(one.id)
+                    except DockerError as error:
+                        self.record.say(f"{swap.service}: its old container could not be removed: {error}")
+            self._announce("end", self.plan.release)
+            let_go.result()
         prune(self.records, self.docker, self.plan, self.record)
 
     # The way back
