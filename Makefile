@@ -380,11 +380,11 @@ bench: ## Measure lateness, memory and image sizes, beside peers
 	@$(python) -m tests.bench
 
 .PHONY: bench-deploy
-bench-deploy: ## Measure a deploy's bytes and seconds beside docker save and a registry, on a stand-in server
+bench-deploy: ## Measure a deploy's bytes and seconds beside docker save and a registry, on a stand-in server (an hour; what was measured is kept): [MINUTES=20]
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m tests.bench.deploy
-	@$(python) -m tests.bench.deploy.whole
+	@$(python) -m tests.bench.deploy.whole --minutes "$${MINUTES:-1000}"
+	@$(python) -m tests.bench.deploy --minutes "$${MINUTES:-1000}"
 
 .PHONY: bench-portfolio
 bench-portfolio: ## Measure the portfolio in both forms on a stand-in machine of 1 CPU and 1 GB: [QUICK=1]

@@ -1,7 +1,8 @@
 """A whole `make deploy` of one changed line: its seconds, its bytes, and for how long no loop had the strategy.
 
-`python -m tests.bench.deploy.whole [--suite bookworm|trixie] [--runs N]`. The strategy is due every five seconds; once its
-import takes 20 s. The journal tells when the old loop stopped and the new one began, and how late each slot was.
+`python -m tests.bench.deploy.whole [--suite bookworm|trixie] [--runs N] [--minutes M]`. One strategy is due every five seconds,
+and a deploy waits for its slots; once its import takes 20 s. The other one is due once a day. The journal tells when the old loop
+stopped and the new one began, and how late each slot was. Each deploy is a piece that is kept, as in the other tables.
 """
 
 import argparse
@@ -9,8 +10,11 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -18,12 +22,15 @@ from typing import cast
 import docker
 
 from tests.bench.deploy import line
-from tests.bench.figures import Table
-from tests.bench.progress import doing
-from tests.deploy.site import Site, site, words_of
+from tests.bench.figures import UNKNOWN, Table
+from tests.bench.kept import Kept
+from tests.bench.progress import doing, say
+from tests.deploy.site import Site, site
 from tests.machine.machine import Suite, running_machine
 
 SLOW = "import time\n\ntime.sleep(20)\n"
+OFTEN, DAILY = "fives", "daily"
+COLUMNS = ("", "seconds", "kB on the wire", "gap between loops, s", "latest slot, s", "slots not run")
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,10 @@ class Figures:
     """What one deploy took."""
 
     seconds: float
-    bytes: int
+    bytes: float
     gap: float  # seconds between the old loop's end and the new one's beginning
     latest: float  # seconds by which the latest slot of all was late
-    not_run: int  # slots that were passed over
+    not_run: float  # slots that were passed over
 
 
 def main() -> int:
@@ -42,40 +49,67 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.deploy.whole", description="Measure whole deploys.")
     parser.add_argument("--suite", choices=("bookworm", "trixie"), default="bookworm", help="engine 20.10 or 26.1")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=1000.0, help="no piece begins after so many")
     options = parser.parse_args()
-    client = docker.from_env(timeout=120)
-    with (
-        tempfile.TemporaryDirectory(prefix="openbell-bench-") as folder,
-        running_machine(client, cast(Suite, options.suite)) as machine,
-        site(client, machine, Path(folder), ["fives", "daily"]) as one,
-    ):
-        with doing("the first deploy"):
-            one.must("deploy")
-        changes = [_measure(one, f"change {number}") for number in range(options.runs)]
-        one.change("fives", "import time\n", SLOW)
-        slow = [_measure(one, "an import of 20 s")]
-    rows = (("one line", *_median(changes)), ("one line; the import takes 20 s", *_median(slow)))
-    columns = ("", "seconds", "kB on the wire", "gap between loops, s", "latest slot, s", "slots not run")
+    kept = Kept("bench-whole-deploy", options.minutes)
+    with ExitStack() as stack:
+        # The server is started when the first piece needs it.
+        place = cache(lambda: stack.enter_context(_deployed(cast(Suite, options.suite))))
+        wanted = (
+            ("one line of a strategy that is due once a day", DAILY, options.runs),
+            ("one line of one that is due every five seconds", OFTEN, options.runs),
+            ("the same, and the import takes 20 s", OFTEN, 1),
+        )
+        rows = []
+        for words, strategy, runs in wanted:
+            found = []
+            for number in range(runs):
+                name = f"engine {options.suite}: {words}, {number + 1} of {runs}"
+                slow = words.endswith("20 s")
+                found += kept.piece(name, partial(_piece, name, place, strategy, slow=slow))
+            rows.append((words, *_median([Figures(*one) for one in found])))
     notes = (
-        f"medians of {len(changes)} changes and {len(slow)} slow import; engine {options.suite}, no limit on the line",
+        f"medians of up to {options.runs} deploys each; engine {options.suite}, no limit on the line",
         "seconds: the whole command, with check, build, preflight and gate; bytes as the server's network card counts them",
     )
-    print(Table("A whole make deploy", columns, rows, notes))
+    print(Table("A whole make deploy", COLUMNS, tuple(rows), notes))
+    kept.tell()
     return 0
 
 
-def _measure(one: Site, what: str) -> Figures:
-    before, bytes_before = (
-        datetime.fromisoformat(str(one.journal("fives")[-1]["timestamp"])),
-        line.transferred(one.machine),
-    )
-    one.change("fives", words_of(one), f"changed at {time.time()}")
+@contextmanager
+def _deployed(suite: Suite) -> Iterator[Site]:
+    """Give a server to which both strategies were deployed once."""
+    client = docker.from_env(timeout=120)
+    with (
+        tempfile.TemporaryDirectory(prefix="openbell-bench-") as folder,
+        running_machine(client, suite) as machine,
+        site(client, machine, Path(folder), [OFTEN, DAILY]) as one,
+    ):
+        with doing("the first deploy"):
+            one.must("deploy")
+        yield one
+
+
+def _piece(name: str, place: Callable[[], Site], strategy: str, *, slow: bool) -> list[list[float]]:
+    one = place()
+    code = one.kit.folder / "strategies" / strategy / "strategy.py"
+    text = "".join(line for line in code.read_text().splitlines(keepends=True) if not line.startswith("CHANGED = "))
+    code.write_text(f"{SLOW if slow else ''}{text}CHANGED = {time.time()}\n")
+    figures = _measure(one, strategy, name)
+    say(f"    {figures.seconds:.1f} s, {figures.bytes / 1000:.1f} kB")
+    return [[float(figure) for figure in astuple(figures)]]
+
+
+def _measure(one: Site, strategy: str, what: str) -> Figures:
+    before = [str(event["timestamp"]) for event in one.journal(strategy)[-1:]]
+    bytes_before = line.transferred(one.machine)
     with doing(what):
         started = time.monotonic()
         print(one.must("deploy"), file=sys.stderr)
         seconds = time.monotonic() - started
         transferred = line.transferred(one.machine) - bytes_before
-    lines = [event for event in one.journal("fives") if datetime.fromisoformat(str(event["timestamp"])) > before]
+    lines = [event for event in one.journal(strategy) if str(event["timestamp"]) > max(before, default="")]
     marks = [event for event in lines if event["event"] in {"service_stop", "service_start"}]
     gaps = [
         (datetime.fromisoformat(str(new["timestamp"])) - datetime.fromisoformat(str(old["timestamp"]))).total_seconds()
@@ -88,12 +122,14 @@ def _measure(one: Site, what: str) -> Figures:
 
 
 def _median(found: list[Figures]) -> tuple[str, ...]:
+    if not found:
+        return (UNKNOWN,) * (len(COLUMNS) - 1)
     return (
         f"{statistics.median(one.seconds for one in found):.1f}",
         f"{statistics.median(one.bytes for one in found) / 1000:.1f}",
         f"{statistics.median(one.gap for one in found):.2f}",
         f"{max(one.latest for one in found):.2f}",
-        str(sum(one.not_run for one in found)),
+        f"{sum(one.not_run for one in found):.0f}",
     )
 
 
