@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +97,7 @@ def deploy(
                     if options.strategy and there.current:
                         draft = build.partial_draft(there.current, _its_compose(connection), draft)
                     plan = plans.plan(draft.release, there, options.renames)
-                    _show(connection, plan, there, shipment)
+                    _show(connection, plan, there, shipment.lines(exact=options.dry_run))
                     _must_be_ready(host, facts, shipment.disk_bytes)
                     _must_have_memory(host, facts, plan)
                     if not plan.changes:
@@ -125,7 +125,7 @@ def rollback(host: Host, log: Log, options: DeployOptions) -> int:
                 transaction.report_the_last(connection, there, log)
                 release = plans.rollback_release(there, options.to)
                 plan = plans.plan(release, there, plans.renamed(release, there.current))
-                _show(connection, plan, there, None)
+                _show(connection, plan, there, ())
                 if not plan.changes and release == there.current:
                     log.info("nothing to do: this is what runs there")
                     return 0
@@ -183,13 +183,12 @@ def _its_compose(connection: Connection) -> Tree:
     return content if isinstance(content, dict) else {}
 
 
-def _show(connection: Connection, plan: Plan, there: HostState, shipment: Shipment | None) -> None:
+def _show(connection: Connection, plan: Plan, there: HostState, shipment: Sequence[str]) -> None:
     """Print what will be done, before it is."""
     current = there.current.id if there.current else "nothing"
     print(f"\n{connection.host.name}: {current} -> {plan.release.id} ({plan.release.sources})")
     lines = [*plan.lines(), *_under_way(connection, plan, there)]
-    if shipment is not None:
-        lines += [f"ship      {line.strip()}" for line in shipment.lines()]
+    lines += [f"ship      {line.strip()}" for line in shipment]
     print("\n".join(f"  {line}" for line in lines) + "\n", flush=True)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from deploy.remote.docker_client import DockerClient
 
 PIECE = 1 << 16
+TO_THE_END = -1  # a size that is not known beforehand
 UNPACK = {"zstd": ("zstd", "-dc"), "gzip": ("gzip", "-dc")}
 _TROUBLE = re.compile(r"error|fail|invalid|unexpected|no such|not found|denied|space|zstd:|gzip:|cannot", re.IGNORECASE)
 # What ends an error message and does not say what went wrong.
@@ -35,7 +36,7 @@ def inventory(docker: DockerClient) -> dict[str, Any]:
 
 
 def load(compression: str, size: int, source: int = 0) -> str:
-    """Load the images that the next `size` bytes of a descriptor are; return what went wrong, or nothing.
+    """Load the images that the next `size` bytes of a descriptor are, or all bytes to its end; return what went wrong, or nothing.
 
     It reads all of them and none more, even if the load fails. The engine is never given packed bytes: of zstd some know
     nothing, and others fall over.
@@ -75,8 +76,8 @@ def trouble(said: str, codes: Sequence[int]) -> str:
 def _copy(source: int, size: int, unpack: subprocess.Popen[bytes]) -> None:
     assert unpack.stdin  # noqa: S101 - a pipe
     left = size
-    while left and (piece := os.read(source, min(left, PIECE))):
-        left -= len(piece)
+    while left and (piece := os.read(source, PIECE if left < 0 else min(left, PIECE))):
+        left -= len(piece) if left > 0 else 0
         with contextlib.suppress(OSError, ValueError):  # it has given up: the rest is read all the same
             unpack.stdin.write(piece)
     with contextlib.suppress(OSError):

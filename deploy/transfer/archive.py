@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import IO, Literal, cast
@@ -22,7 +22,7 @@ from deploy.transfer.layer_cache import LayerCache
 Compression = Literal["zstd", "gzip"]
 
 _OCI = "application/vnd.oci.image"
-_SMALL = 4 << 20  # bytes; data up to this size is compressed at the highest level, which takes no noticeable time
+SMALL = 4 << 20  # bytes; data up to this size is compressed at the highest level, which takes no noticeable time
 _PIECE = 1 << 20
 _WINDOW = 25  # 32 MB, which is also what unpacking takes of the host's memory
 
@@ -94,9 +94,14 @@ def canonical(reference: str) -> str:
 
 
 def pack(
-    images: Sequence[Image], layers: Sequence[str], spool: LayerCache, compression: Compression, file: Path
+    images: Sequence[Image],
+    layers: Sequence[str],
+    spool: LayerCache,
+    compression: Compression,
+    file: Path,
+    tell: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Write the packed tar of these images with these of their layers to a file."""
+    """Write the packed tar of these images with these of their layers to a file, and tell how many bytes were read."""
     sizes = {layer: spool.size(layer) for layer in layers}
     configurations = [spool.configurations[image.reference] for image in images]
     manifests = [
@@ -110,7 +115,7 @@ def pack(
     }
     total = sum(sizes.values()) + sum(map(len, documents.values()))
     with (
-        file.open("wb") as raw,
+        file.open("wb", buffering=0) as raw,  # it may be read meanwhile
         _packing(raw, compression, total) as packed,
         tarfile.open(fileobj=packed, mode="w|", bufsize=_PIECE) as archive,
     ):
@@ -118,14 +123,27 @@ def pack(
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
         for layer in layers:
             with spool.open(layer) as unpacked:
-                archive.addfile(_member(blob(layer), sizes[layer]), unpacked)
+                archive.addfile(_member(blob(layer), sizes[layer]), cast(IO[bytes], _Told(unpacked, tell)))
+
+
+class _Told:
+    """A layer that tells how much of it is read."""
+
+    def __init__(self, layer: IO[bytes], tell: Callable[[int], None]) -> None:
+        self._layer, self._tell = layer, tell
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none at the end."""
+        some = self._layer.read(size)
+        self._tell(len(some))
+        return some
 
 
 def _packing(raw: IO[bytes], compression: Compression, total: int) -> AbstractContextManager[IO[bytes]]:
     if compression == "gzip":
         return closing(cast(IO[bytes], gzip.GzipFile("", fileobj=raw, mode="wb", compresslevel=6, mtime=0)))
     # The checksum is for what goes wrong on the way.
-    if total <= _SMALL:
+    if total <= SMALL:
         parameters = zstandard.ZstdCompressionParameters.from_level(19, source_size=total, write_checksum=True)
     else:  # images of one project repeat each other's files, megabytes apart
         parameters = zstandard.ZstdCompressionParameters.from_level(

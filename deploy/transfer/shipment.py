@@ -4,7 +4,8 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -12,10 +13,12 @@ import docker
 from deploy import scratch
 from deploy.errors import CommandError
 from deploy.log import Log
+from deploy.remote.images import TO_THE_END
 from deploy.transfer import archive, export_push, export_save
 from deploy.transfer.host_images import HostImages, Needed, needed
 from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
 from deploy.transfer.layer_cache import LayerCache, content_of_image, content_of_layer
+from deploy.transfer.packing import Packing
 from deploy.transfer.warm_up import priming
 
 _UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive in addition to what it unpacks
@@ -25,7 +28,10 @@ NOTHING_KNOWN: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Shipment:
-    """All images of a release, and what of them travels. `cargo` is in a folder that goes with the `prepared` block."""
+    """All images of a release, and what of them travels. `cargo` is in a folder that goes with the `prepared` block.
+
+    What is large is packed while it is sent: then `wire_bytes` is 0, and `packing` has the bytes as they come.
+    """
 
     images: tuple[Image, ...]
     layers: tuple[Layer, ...]
@@ -34,6 +40,7 @@ class Shipment:
     cargo: Path | None = None
     moved: tuple[str, ...] = ()  # tags of the images that travel, some of them perhaps without any layer
     contents: Mapping[str, str] = field(default_factory=dict)  # layer: what it holds, whenever it was built
+    packing: Packing | None = field(default=None, compare=False, repr=False)
     sent: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
     @property
@@ -51,13 +58,15 @@ class Shipment:
         """What the host's disk must have room for while the images are loaded."""
         return int(self.unpacked_bytes * _UNPACKING) + _MARGIN if self.moved else 0
 
-    def lines(self) -> tuple[str, ...]:
-        """Return what a plan says about it."""
+    def lines(self, *, exact: bool = False) -> tuple[str, ...]:
+        """Return what a plan says about it; exact: also how large it is packed, which may have to be waited for."""
         if not self.moved:
             return (f"images: nothing to ship: all {len(self.images)} are there",)
+        count = self.packing.wait() if self.packing and exact else self.wire_bytes
+        packed = f"to {size(count)}" if count else "on the way"
         first = (
             f"images: {len(self.moved)} of {len(self.images)} to ship: {_count(len(self.layers), 'layer')}, "
-            f"{size(self.unpacked_bytes)}, packed to {size(self.wire_bytes)} ({self.compression})"
+            f"{size(self.unpacked_bytes)}, packed {packed} ({self.compression})"
         )
         layers = (
             f"    {layer.id.removeprefix('sha256:')[:12]}  {size(layer.bytes):>9}  {', '.join(layer.of)}"
@@ -86,8 +95,12 @@ def prepared(
         spool = LayerCache(folder)
         pushed = _take(client, moving, wanted, inventory, spool, log)
         shipment = _pack(local, moving, wanted, inventory, spool, folder / "cargo", known)
-        with priming(client, () if pushed else moving, shipment.sent):
-            yield shipment
+        try:
+            with priming(client, () if pushed else moving, shipment.sent):
+                yield shipment
+        finally:
+            if shipment.packing:
+                shipment.packing.end()
 
 
 def _take(
@@ -125,7 +138,6 @@ def _pack(
 ) -> Shipment:
     compression: archive.Compression = "zstd" if inventory.zstd else "gzip"
     sizes = {layer: spool.size(layer) for layer in wanted}
-    contents = {**known, **{layer: _content(spool, layer) for layer in wanted}}
     images, ids = [], {}
     for image in local:
         configuration = spool.configurations.get(image.reference)
@@ -138,22 +150,38 @@ def _pack(
             ids[one.tag] = digest(archive.manifest(one, configuration, sizes))
         elif one.tag in inventory.tags:
             ids[one.tag] = inventory.tags[one.tag]
-        content = content_of_image(one.layers, contents, image.settings)
-        images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],), content))
-    contents = {layer: contents[layer] for image in images for layer in image.layers if layer in contents}
+        images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],)))
     moved = tuple(image for image in images if image.reference in {one.reference for one in moving})
-    if not moved:
-        return Shipment(tuple(images), (), 0, compression, contents=contents)
-    archive.pack(moved, tuple(wanted), spool, compression, file)
+    packing = _begin(moved, wanted, sizes, spool, compression, file) if moved else None
+    contents = {**known, **{layer: _content(spool, layer) for layer in wanted}}
+    settings = {image.reference: image.settings for image in local}
+    images = [replace(one, content=content_of_image(one.layers, contents, settings[one.reference])) for one in images]
     return Shipment(
         images=tuple(images),
-        layers=tuple(Layer(layer, sizes[layer], names) for layer, names in wanted.items()),
-        wire_bytes=file.stat().st_size,
+        layers=tuple(Layer(layer, sizes[layer], names) for layer, names in wanted.items()) if moved else (),
+        wire_bytes=file.stat().st_size if moved and packing is None else 0,
         compression=compression,
-        cargo=file,
-        contents=contents,
+        cargo=file if moved else None,
+        contents={layer: contents[layer] for image in images for layer in image.layers if layer in contents},
         moved=tuple(image.tag for image in moved),
+        packing=packing,
     )
+
+
+def _begin(
+    moved: Sequence[Image],
+    wanted: Needed,
+    sizes: Mapping[str, int],
+    spool: LayerCache,
+    compression: archive.Compression,
+    file: Path,
+) -> Packing | None:
+    """Pack what is small, so that a plan can tell its size; what is large is packed while it is sent."""
+    pack = partial(archive.pack, moved, tuple(wanted), spool, compression)
+    if (total := sum(sizes.values())) > archive.SMALL:
+        return Packing(pack, file, total)
+    pack(file)
+    return None
 
 
 def _content(spool: LayerCache, layer: str) -> str:
@@ -183,5 +211,5 @@ def load_command(shipment: Shipment) -> tuple[str, ...]:
         }
         for image in shipment.images
     ]
-    size = shipment.wire_bytes if shipment.moved else 0
+    size = TO_THE_END if shipment.packing else shipment.wire_bytes if shipment.moved else 0
     return ("deliver", shipment.compression, str(size), json.dumps(images))

@@ -62,9 +62,11 @@ def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
     meter = Meter(shipment.wire_bytes)
     told = 0.0
     with shipment.cargo.open("rb") as cargo:
-        while piece := cargo.read(_PIECE):
+        for piece in shipment.packing.pieces() if shipment.packing else iter(lambda: cargo.read(_PIECE), b""):
             stream.write(piece)
             meter.done += len(piece)
+            if shipment.packing:
+                meter.total = shipment.packing.expected_bytes
             if terminal and meter.seconds - told >= _DRAW_EVERY:
                 told = meter.seconds
                 _draw(meter.bar())
