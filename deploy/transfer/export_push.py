@@ -5,15 +5,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-
-import docker
-from docker.errors import DockerException
+from typing import TYPE_CHECKING
 
 from deploy import scratch
 from deploy.docker.engine import address
 from deploy.transfer.capturing_registry import CapturingRegistry, catching
 from deploy.transfer.images import Local, digest, layers_of
 from deploy.transfer.layer_cache import LayerCache
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 LIMIT = 24 << 20  # packed bytes; beyond it `docker save` is no slower than the engine's packing
 _TAG = "shipping"
@@ -27,9 +28,7 @@ def possible() -> bool:
     return (address() or _USUAL).startswith("unix://")
 
 
-def export(
-    client: docker.DockerClient, images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache
-) -> bool:
+def export(client: "DockerClient", images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> bool:
     """Put the configurations of the images and the layers that are needed into the spool; tell whether all are there."""
     with (
         scratch.folder() as folder,
@@ -72,10 +71,10 @@ def _collect(
 
 
 @contextmanager
-def pushed(
-    client: docker.DockerClient, catcher: CapturingRegistry, images: Sequence[Local]
-) -> Iterator[Callable[[], bool]]:
+def pushed(client: "DockerClient", catcher: CapturingRegistry, images: Sequence[Local]) -> Iterator[Callable[[], bool]]:
     """Name the images as the catcher's; give what pushes them and tells whether all of it went well; take the names away."""
+    from docker.errors import DockerException  # noqa: PLC0415 - loading it takes longer than most commands
+
     names = [f"{catcher.repository}/{image.name}" for image in images]
     running: list[subprocess.Popen[bytes]] = []
     try:

@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import docker
-from docker.errors import DockerException, ImageNotFound
+from typing import TYPE_CHECKING
 
 from deploy.docker.engine import NO_ANSWER, address
 from deploy.errors import CommandError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 SHORT = 12  # digits of an id that make a tag
 
@@ -101,8 +102,11 @@ def _settings(config: object) -> str:
 
 
 @contextmanager
-def engine() -> Iterator[docker.DockerClient]:
+def engine() -> Iterator["DockerClient"]:
     """Give the local engine; CommandError if none answers."""
+    import docker  # noqa: PLC0415 - loading it takes longer than most commands
+    from docker.errors import DockerException  # noqa: PLC0415
+
     try:
         client = docker.DockerClient(base_url=address(), timeout=60)
     except DockerException as error:
@@ -113,8 +117,10 @@ def engine() -> Iterator[docker.DockerClient]:
         client.close()
 
 
-def look_up(client: docker.DockerClient, references: Sequence[str]) -> tuple[Local, ...]:
+def look_up(client: "DockerClient", references: Sequence[str]) -> tuple[Local, ...]:
     """Return the images of the local engine; CommandError names those that are not there."""
+    from docker.errors import ImageNotFound  # noqa: PLC0415 - see above
+
     found, missing = [], []
     for reference in dict.fromkeys(references):
         try:

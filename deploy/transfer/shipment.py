@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-
-import docker
+from typing import TYPE_CHECKING
 
 from deploy import scratch
 from deploy.errors import CommandError
@@ -20,6 +19,9 @@ from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_o
 from deploy.transfer.layer_cache import LayerCache, content_of_image, content_of_layer
 from deploy.transfer.packing import Packing
 from deploy.transfer.warm_up import priming
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 _UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive in addition to what it unpacks
 _MARGIN = 64 << 20  # bytes
@@ -104,7 +106,7 @@ def prepared(
 
 
 def _take(
-    client: docker.DockerClient,
+    client: "DockerClient",
     moving: Sequence[Local],
     wanted: Needed,
     inventory: HostImages,

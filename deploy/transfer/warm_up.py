@@ -9,20 +9,21 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-
-import docker
-from docker.errors import DockerException
+from typing import TYPE_CHECKING
 
 from deploy import scratch
 from deploy.transfer import export_push
 from deploy.transfer.capturing_registry import catching
 from deploy.transfer.images import Local
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 _NO_LIMIT = 1 << 50
 
 
 @contextmanager
-def priming(client: docker.DockerClient, images: Sequence[Local], begin: threading.Event) -> Iterator[threading.Event]:
+def priming(client: "DockerClient", images: Sequence[Local], begin: threading.Event) -> Iterator[threading.Event]:
     """Let the engine pack these images' layers, from the moment that `begin` is set until the end of the block.
 
     The event that is given says that nothing is left to do.
@@ -36,6 +37,8 @@ def priming(client: docker.DockerClient, images: Sequence[Local], begin: threadi
         over = threading.Event()
 
         def work() -> None:
+            from docker.errors import DockerException  # noqa: PLC0415 - loading it takes longer than most commands
+
             begin.wait()
             with contextlib.suppress(DockerException, OSError):  # then the next change goes the way that always works
                 if not over.is_set():
