@@ -7,9 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from openbell.supervisor.web.connections import server_config
+from openbell.supervisor.web import connections
 from tests.fuzz.inputs import fuzz, rounds
 from tests.unit.supervisor.web.client import TOKEN, Client
 from tests.unit.supervisor.world import World
@@ -43,7 +42,7 @@ class Server:
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(self.address)
         listening.listen(64)
-        self._server = uvicorn.Server(server_config(Client(world).page.app))
+        self._server = connections.server(Client(world).page.app)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]})
         self._thread.start()
         self._world = world

@@ -30,10 +30,17 @@ def main(arguments: Sequence[str]) -> int:
     for name, module in sorted(sys.modules.items()):
         source, target = getattr(module, "__file__", None), getattr(module, "__cached__", None)
         if source and target and source.endswith(".py"):
-            lean = bytecode(Path(source).read_bytes(), source, is_ours=name.partition(".")[0] == openbell.__name__)
+            lean = bytecode(Path(source).read_bytes(), source, is_ours=_is_ours(name))
             Path(target).parent.mkdir(exist_ok=True)
             Path(target).write_bytes(lean)
     return 0
+
+
+def _is_ours(module: str) -> bool:
+    # The supervisor describes its API by the annotations of functions.
+    return f"{module}.".startswith(f"{openbell.__name__}.") and not module.startswith(
+        f"{openbell.__name__}.supervisor."
+    )
 
 
 def bytecode(source: bytes, file: str, *, is_ours: bool) -> bytes:

@@ -30,7 +30,7 @@ from openbell.supervisor.store.store import Store
 
 LONGEST_WAIT = 1.0  # seconds between two reads of the journals
 LONGEST_WAIT_WATCHING = 5.0  # seconds, where inotify reports new lines at once
-BATCH = 500  # lines of one journal that are read in one step
+BATCH = 5_000  # lines of one journal that are read in one step
 # The first snapshot waits so long for all journals to be read; journals that take longer are shown as being read.
 FIRST_SNAPSHOT = timedelta(seconds=10)
 HOUR = timedelta(hours=1)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import structlog
-import uvicorn
 from starlette.types import ASGIApp
 
 from openbell import clock
@@ -35,7 +34,7 @@ from openbell.supervisor.store import settings_history
 from openbell.supervisor.telegram.bot_keeper import BotKeeper
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, WebApp
-from openbell.supervisor.web.connections import server_config
+from openbell.supervisor.web.connections import server
 
 if TYPE_CHECKING:
     from openbell.supervisor.health.shared_database import SharedDatabase
@@ -107,9 +106,12 @@ def main(arguments: Sequence[str]) -> int:
         if shared is not None:
             shared.start()
         try:
-            return Service(watch, alerts, settings, file, watched_strategies, library_log).run(listening)
+            exit_code = Service(watch, alerts, settings, file, watched_strategies, library_log).run(listening)
         finally:
             library_log.report_dropped(everything=True)
+    if not exit_code:
+        own_records.note_closed(settings.state)
+    return exit_code
 
 
 def _shared_database(settings: Settings, manifests: Sequence[Manifest]) -> "SharedDatabase | None":
@@ -142,6 +144,7 @@ class Service:
         self._stop = threading.Event()
         self._progress = time.monotonic()
         self._exit_code = 0
+        self._damage: sqlite3.Error | None = None  # what was found beside the watch
         bot = settings.telegram
         self._bot = BotKeeper(bot, settings.host, settings.port) if bot is not None else None
         page = WebApp(
@@ -163,7 +166,7 @@ class Service:
                 manifests=tuple(watched_strategies.watched),
             )
         )
-        self._server = uvicorn.Server(server_config(_few_threads(page.app)))
+        self._server = server(_few_threads(page.app))
 
     def run(self, listening: socket.socket) -> int:
         """Watch and serve until a signal; return the exit code."""
@@ -175,6 +178,7 @@ class Service:
         if self._bot is not None:
             self._bot.start()
         thread.start()
+        threading.Thread(target=self._check_records, name="records", daemon=True).start()
         try:
             if not self._stop.is_set():
                 self._server.run(sockets=[listening])
@@ -190,6 +194,13 @@ class Service:
         self._stop.set()
         self._watch.wake()
         self._server.should_exit = True
+
+    def _check_records(self) -> None:
+        """Check the databases once, as soon as the watch has judged: to read them takes a start longer than all else."""
+        while self._watch.snapshot is None:
+            if self._stop.wait(RETRY):
+                return
+        self._damage = own_records.find_damage(self._folder)
 
     def _run_watch(self) -> None:
         try:
@@ -220,6 +231,8 @@ class Service:
         self._library_log.report_dropped()
         before, passed_over = self._watch.snapshot, self._watch.passed_over
         failed, wait = "", 0.0
+        if self._damage is not None and self._begin_anew(self._damage, own_records.STORE):
+            return None
         try:
             wait = self._watch.step(clock.now())
         except OSError as error:

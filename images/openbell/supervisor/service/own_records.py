@@ -1,5 +1,8 @@
 """The supervisor's own two databases at its start: checked, and begun anew if they are damaged.
 
+To read a large store takes longer than all else of a start. So what nothing has written to since it was closed in order is
+checked after the start, beside the watch.
+
 The store is rebuilt from the journals by reading them again. The log of open incidents stays, unless that is the damaged one.
 """
 
@@ -12,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from openbell import foreign_files
 from openbell.supervisor.alerts.store import AlertStore
 from openbell.supervisor.alerts.store import open_database as open_alerts
 from openbell.supervisor.ingest.slot_ledger import EXPECTED_SINCE
@@ -19,6 +23,7 @@ from openbell.supervisor.store import connection
 from openbell.supervisor.store.store import Store
 
 STORE, ALERTS = "supervisor.sqlite", "alerts.sqlite"  # in the supervisor's folder
+CLOSED = "closed.json"  # there, too: what the files were like when they were closed in order
 
 _REBUILT = "rebuilt"  # a mark: when the store before this one was put aside
 
@@ -39,8 +44,10 @@ _OPENERS: Mapping[str, Callable[[Path], _Records]] = {STORE: Store, ALERTS: _ale
 
 def open_store(folder: Path, now: datetime) -> Store:
     """Return the store; what is damaged is put aside before. sqlite3.Error or OSError if that is not possible."""
+    closed = _closed(folder)
     for path in (folder / STORE, folder / ALERTS):
-        if (damaged := _damage(path)) is not None:
+        is_as_closed = closed.get(path.name, []) == _state_of(path)
+        if (damaged := _damage(path, is_read=not is_as_closed)) is not None:
             _put_aside(path, damaged, now)
     store = Store(folder / STORE)
     try:
@@ -49,6 +56,46 @@ def open_store(folder: Path, now: datetime) -> Store:
         store.close()
         raise
     return store
+
+
+def note_closed(folder: Path) -> None:
+    """Note what the databases are like, which were closed in order."""
+    try:
+        content = {name: _state_of(folder / name) for name in (STORE, ALERTS)}
+        foreign_files.write_object(folder / CLOSED, folder, content)
+    except OSError as error:
+        log.error("records.not_noted", error=str(error))  # noqa: TRY400 - the disk: the next start checks them
+
+
+def _closed(folder: Path) -> Mapping[str, object]:
+    try:
+        return foreign_files.read_object(folder / CLOSED, folder)
+    except OSError:
+        return {}
+
+
+def _state_of(path: Path) -> list[int] | None:
+    """Return what changes when a database is written to; None if it was not closed in order."""
+    try:
+        found, log_file = path.stat(), path.with_name(f"{path.name}-wal")
+        if log_file.exists() and log_file.stat().st_size:
+            return None
+    except OSError:
+        return None
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def find_damage(folder: Path) -> Error | None:
+    """Read both databases, beside the threads that use them; return what is wrong with the first that is damaged."""
+    for name in (STORE, ALERTS):
+        try:
+            with closing(connection.open_to_check(folder / name)) as database:
+                connection.check(database, folder / name)
+        except Error as error:
+            if connection.is_damage(error):
+                return error
+            log.error("records.not_checked", database=name, error=str(error))  # noqa: TRY400 - the disk
+    return None
 
 
 def put_aside(folder: Path, error: BaseException, suspect: str, now: datetime) -> bool:
@@ -66,10 +113,12 @@ def put_aside(folder: Path, error: BaseException, suspect: str, now: datetime) -
     return True
 
 
-def _damage(path: Path) -> Error | None:
+def _damage(path: Path, *, is_read: bool = True) -> Error | None:
+    """Return what is wrong with a database that is damaged; is_read: as far as that is seen by reading all of it."""
     try:
         with closing(_OPENERS[path.name](path)) as records:
-            records.check()
+            if is_read:
+                records.check()
     except Error as error:
         if connection.is_damage(error):
             return error

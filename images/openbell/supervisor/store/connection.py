@@ -162,6 +162,13 @@ def check(database: sqlite3.Connection, path: Path) -> None:
         raise DamagedError(msg)
 
 
+def open_to_check(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, for `check`."""
+    database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5, isolation_level=None)
+    database.execute(f"PRAGMA cache_size = -{READER_CACHE}")
+    return database
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """Return which file stands at a path, to find out later whether it is still that one; None if there is none."""
     try:

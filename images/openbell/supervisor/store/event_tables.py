@@ -1,16 +1,20 @@
-"""Event tables: the tables whose records are only ever added, each bounded. A line that is read twice is stored once."""
+"""Event tables: the tables whose records are only ever added, each bounded. A line that is read twice is stored once.
+
+What runs say comes in great number and in the order of time: a record that is newer than all of its owner is new, and any
+other is compared with those of its instant (`newest_records.py`). Of the other tables each line has a digest.
+"""
 
 # ruff: noqa: S608 - tables and columns are constants of the module
 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
@@ -25,6 +29,7 @@ from openbell.supervisor.model.records import (
     SignalRecord,
 )
 from openbell.supervisor.store.connection import instant_column
+from openbell.supervisor.store.newest_records import NewestRecords
 
 Record = TypeVar("Record", bound=NamedTuple)
 EventRecord = DecisionRecord | ErrorRecord | ServiceEvent | SignalRecord | NoteRecord | AccountRecord | Finding
@@ -44,19 +49,24 @@ class EventTable(Generic[Record]):
     record: type[Record]
     owner: tuple[str, ...] = ("strategy", "bot")
     about: str = "about"  # the field that is stored in the column `about`
+    by_time: bool = False  # its records are told apart, and ordered, by their instants
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns in the order of the record's fields."""
         return tuple("about" if name == self.about else name for name in self.record._fields)
 
+    def order(self, owner: Collection[str]) -> str:
+        """Return the order from the newest record to the oldest, for a query of what these columns name."""
+        return "at DESC, id DESC" if self.by_time and set(owner) >= set(self.owner) else "id DESC"
 
-DECISIONS = EventTable("decisions", DecisionRecord)
+
+DECISIONS = EventTable("decisions", DecisionRecord, by_time=True)
 ERRORS = EventTable("errors", ErrorRecord)
 SERVICES = EventTable("services", ServiceEvent, ("strategy",))
-SIGNALS = EventTable("signals", SignalRecord, about="values")
-NOTES = EventTable("notes", NoteRecord, about="values")
-ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",))
+SIGNALS = EventTable("signals", SignalRecord, about="values", by_time=True)
+NOTES = EventTable("notes", NoteRecord, about="values", by_time=True)
+ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",), by_time=True)
 FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="detail")
 TABLES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
 
@@ -86,45 +96,69 @@ class Events:
         self._database = database
         self._waiting: dict[type, list[tuple[object, ...]]] = {table.record: [] for table in TABLES}
         self._quick_since = 0
+        self._newest = {table.record: NewestRecords(database, table) for table in TABLES if table.by_time}
 
-    def choose_digests(self) -> None:
-        """Find out which lines an older version may have stored under its own digest; done once for a file."""
+    def prepare(self) -> None:
+        """Find out how an older version has stored lines; done at each opening for writing."""
+        for newest in self._newest.values():
+            newest.prepare()
         row = self._database.execute("SELECT +at FROM marks WHERE name = ?", (_QUICK_SINCE,)).fetchone()
         if row is None:
-            newest = [
+            newest_at = [
                 self._database.execute(f"SELECT coalesce(max(at), -1) FROM {table.name}").fetchone()[0]
                 for table in TABLES
             ]
-            row = (max(newest) + 1,)
+            row = (max(newest_at) + 1,)
             self._database.execute("INSERT INTO marks VALUES (?, ?)", (_QUICK_SINCE, *row))
         (self._quick_since,) = row
+
+    def migrate(self) -> Iterator[None]:
+        """Bring the tables of an older version to their present form, one with each step."""
+        for newest in self._newest.values():
+            if newest.is_of_older_version:
+                newest.migrate()
+                yield
 
     def clear(self) -> None:
         """Forget what waits: its transaction is over."""
         for rows in self._waiting.values():
             rows.clear()
+        for newest in self._newest.values():
+            newest.clear()
 
     def flush(self) -> None:
         """Write what waits."""
-        for record, rows in self._waiting.items():
-            if rows:
-                self._database.executemany(_INSERT[record], rows)
-                rows.clear()
+        for record in self._waiting:
+            self._flush(record)
+
+    def _flush(self, record: type) -> None:
+        if rows := self._waiting[record]:
+            self._database.executemany(_INSERT[record], rows)
+            rows.clear()
 
     def add(self, strategy: str, record: EventRecord, line: Event) -> None:
         """Store a record that was read from `line`, if it is new."""
-        rows = self._waiting[type(record)]
-        rows.append(self._row(strategy, record, line))
-        if len(rows) >= MOST_WAITING or not self._database.in_transaction:
+        kind = type(record)
+        row = self._row(strategy, record, line)
+        if (newest := self._newest.get(kind)) is not None and not newest.is_new(row, lambda: self._flush(kind)):
+            return
+        rows = self._waiting[kind]
+        rows.append(row)
+        if not self._database.in_transaction:
             self.flush()
+            self.clear()  # another connection may write before the next transaction
+        elif len(rows) >= MOST_WAITING:
+            self._flush(kind)
 
     def add_if_new(self, strategy: str, record: EventRecord, line: Event) -> bool:
-        """Store a record as `add` does; return whether it is new."""
-        self.flush()
+        """Store a record of a table whose lines have digests; return whether it is new."""
         return self._database.execute(_INSERT[type(record)], self._row(strategy, record, line)).rowcount > 0
 
     def _row(self, strategy: str, record: EventRecord, line: Event) -> tuple[object, ...]:
-        digest = _digest(line) if instant_column(record.at) >= self._quick_since else _first_digest(line)
+        newest = self._newest.get(type(record))
+        digest = None
+        if newest is None or newest.is_of_older_version:
+            digest = _digest(line) if instant_column(record.at) >= self._quick_since else _first_digest(line)
         return digest, strategy, *[one if (to := _COLUMN.get(type(one))) is None else to(one) for one in record]
 
     def has_any(self, table: EventTable[Record], **owner: str) -> bool:
@@ -139,21 +173,21 @@ class Events:
         self.flush()
         where = " AND ".join(f"{column} = ?" for column in owner)
         rows = self._database.execute(
-            f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where} ORDER BY id DESC LIMIT ?",
+            f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where} ORDER BY {table.order(owner)} LIMIT ?",
             (*owner.values(), limit),
         )
         at = [number for number, column in enumerate(table.columns) if column in _JSON]
         return [table.record(*(json.loads(value) if n in at else value for n, value in enumerate(row))) for row in rows]
 
 
-def prune(database: sqlite3.Connection, table: str, **owner: str) -> None:
+def prune(database: sqlite3.Connection, table: EventTable[Any], owner: Sequence[str]) -> None:
     """Remove the records of an owner beyond the newest KEEP_EACH."""
-    where = " AND ".join(f"{column} = ?" for column in owner)
-    values = tuple(owner.values())
+    where = " AND ".join(f"{column} = ?" for column in table.owner)
+    key = "at, id" if table.by_time else "id"
     database.execute(
-        f"DELETE FROM {table} WHERE {where} AND id <= "
-        f"(SELECT id FROM {table} WHERE {where} ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (*values, *values, KEEP_EACH),
+        f"DELETE FROM {table.name} WHERE {where} AND ({key}) <= "
+        f"(SELECT {key} FROM {table.name} WHERE {where} ORDER BY {table.order(table.owner)} LIMIT 1 OFFSET ?)",
+        (*owner, *owner, KEEP_EACH),
     )
 
 

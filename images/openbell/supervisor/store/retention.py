@@ -55,7 +55,7 @@ def sweep(database: sqlite3.Connection, now: datetime, timeouts: Timeouts) -> It
             yield "", ""
     for events in event_tables.TABLES:
         for owner in _owners(database, events.name, ", ".join(events.owner)):
-            event_tables.prune(database, events.name, **dict(zip(events.owner, owner, strict=True)))
+            event_tables.prune(database, events, owner)
             yield "", ""
     for table_name, owner_columns, prune in (
         ("slot_days", "strategy, bot", SlotDays(database).prune),

@@ -1,5 +1,8 @@
 """The store's tables. Instants are whole milliseconds since 1970 in UTC, as exact as the journal's; flags are 0 or 1.
 
+The tables of what runs say (decisions, signals, notes, accounts) get their index by time where they are opened, since a file
+of an older version has them in another form until it is migrated. Their column `digest` is empty: older versions need it.
+
 A file of version 1 has the tables up to `positions`, exactly as they are here: it is carried over by making the others.
 Those begin empty, since what the journals say is read once.
 """
@@ -25,11 +28,10 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE INDEX IF NOT EXISTS runs_of_a_bot ON runs (strategy, bot, slot);
 CREATE INDEX IF NOT EXISTS open_runs ON runs (strategy, bot) WHERE outcome IS NULL;
 CREATE TABLE IF NOT EXISTS decisions (
-    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    id INTEGER PRIMARY KEY, digest INTEGER, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
     slot INSTANT, run_id TEXT NOT NULL, symbol TEXT NOT NULL, action TEXT NOT NULL, quantity REAL, reason TEXT NOT NULL,
     about TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS decisions_of_a_bot ON decisions (strategy, bot, id);
 CREATE TABLE IF NOT EXISTS errors (
     id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
     slot INSTANT, run_id TEXT NOT NULL, error TEXT NOT NULL, traceback TEXT NOT NULL, will_retry FLAG NOT NULL
@@ -42,20 +44,17 @@ CREATE TABLE IF NOT EXISTS services (
 CREATE INDEX IF NOT EXISTS services_of_a_strategy ON services (strategy, id);
 CREATE TABLE IF NOT EXISTS positions (file TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS signals (
-    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    id INTEGER PRIMARY KEY, digest INTEGER, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
     slot INSTANT, run_id TEXT NOT NULL, symbol TEXT NOT NULL, signal TEXT NOT NULL, about TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS signals_of_a_bot ON signals (strategy, bot, id);
 CREATE TABLE IF NOT EXISTS notes (
-    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    id INTEGER PRIMARY KEY, digest INTEGER, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
     slot INSTANT, run_id TEXT NOT NULL, kind TEXT NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL, about TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS notes_of_a_bot ON notes (strategy, bot, id);
 CREATE TABLE IF NOT EXISTS accounts (
-    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    id INTEGER PRIMARY KEY, digest INTEGER, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
     broker TEXT NOT NULL, cash REAL, equity REAL, currency TEXT NOT NULL, positions TEXT NOT NULL, day_profit_loss REAL
 );
-CREATE INDEX IF NOT EXISTS accounts_of_a_strategy ON accounts (strategy, id);
 CREATE TABLE IF NOT EXISTS findings (
     id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
     kind TEXT NOT NULL, slot INSTANT, run_id TEXT NOT NULL, about TEXT NOT NULL
@@ -97,3 +96,9 @@ CREATE INDEX IF NOT EXISTS orders_of_a_bot ON orders (strategy, bot, at);
 CREATE INDEX IF NOT EXISTS open_orders ON orders (strategy, bot)
     WHERE status NOT IN ('filled', 'rejected', 'cancelled', 'expired', 'refused', 'lost');
 """
+
+
+def table_definition(name: str) -> str:
+    """Return the statement that makes one of the tables."""
+    begin = SCHEMA.index(f"CREATE TABLE IF NOT EXISTS {name} (")
+    return SCHEMA[begin : SCHEMA.index(";", begin)]

@@ -57,7 +57,7 @@ class Store:
         self._gathering = (self.slots, self.runs, self._events, self._counters, self.slot_days, self.equity)
         if not read_only:
             self.slot_days.fill()
-            self._events.choose_digests()
+            self._events.prepare()
         self._identity = connection.identity(path)
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class Store:
         self._events.add(strategy, record, line)
 
     def add_if_new(self, strategy: str, record: EventRecord, line: Event) -> bool:
-        """Store a record of an event table as `add` does; return whether it is new."""
+        """Store a finding or what happened to a loop, as `add` does; return whether it is new."""
         return self._events.add_if_new(strategy, record, line)
 
     def decisions(self, strategy: str, bot: str, limit: int) -> list[DecisionRecord]:
@@ -206,8 +206,10 @@ class Store:
         while True:
             self._flush()
             if (piece := next(pieces, None)) is None:
-                return
+                break
             yield piece
+        for _ in self._events.migrate():
+            yield "", ""
 
     # Totals that outlive their records
 

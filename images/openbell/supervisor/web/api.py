@@ -10,7 +10,6 @@ from openbell.journal import stamp
 from openbell.supervisor.web import answers, bot_list
 from openbell.supervisor.web.change_routes import ChangeRoutes
 from openbell.supervisor.web.dependencies import READING, Dependencies, find_bot
-from openbell.supervisor.web.openapi import DESCRIPTION
 from openbell.supervisor.web.request_params import (
     LIST_PARAMETERS,
     bot_query,
@@ -44,6 +43,8 @@ class Api:
     async def description(self, request: Request) -> Response:
         """Answer with the OpenAPI description."""
         reject_unknown(request)
+        from openbell.supervisor.web.openapi import DESCRIPTION  # noqa: PLC0415 - rarely asked for, and a start is quicker
+
         return JSONResponse(DESCRIPTION)
 
     async def status(self, request: Request) -> Response:

@@ -7,12 +7,12 @@ watch needs to read journals and heartbeats.
 import asyncio
 import resource
 from collections import Counter
-from typing import Any
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn import Config
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import Server
 
 MOST_CONNECTIONS = 128
 # Connections get an eighth of the process's descriptors. As many again may be accepted in one go before the first of them
@@ -112,9 +112,9 @@ def most_connections() -> int:
     return min(MOST_CONNECTIONS, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE))
 
 
-def server_config(app: ASGIApp, **more: Any) -> Config:
-    """Return the configuration of a server whose connections are limited."""
-    return Config(
+def server(app: ASGIApp) -> Server:
+    """Return a server whose connections are limited."""
+    config = Config(
         app,
         http=LimitedConnection,
         h11_max_incomplete_event_size=LONGEST_HEAD,
@@ -128,5 +128,5 @@ def server_config(app: ASGIApp, **more: Any) -> Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=1,
-        **more,
     )
+    return Server(config)

@@ -9,6 +9,8 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from openbell.journal import Journal
 from openbell.supervisor.model.records import Fault
 from openbell.supervisor.store.store import Store
@@ -231,8 +233,9 @@ def test_the_log_is_bounded(tmp_path: Path, started: World) -> None:
         assert store.faults(0)[0].id == 101
 
 
-def test_a_flood_in_one_journal_delays_nobody_else(started: World) -> None:
+def test_a_flood_in_one_journal_delays_nobody_else(started: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A strategy that writes faster than the supervisor reads is behind; another one's slot is missed in time."""
+    monkeypatch.setattr("openbell.supervisor.watch.BATCH", 500)
     started.strategy("flood")
     started.restart()
     started.see()

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -160,12 +160,12 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
     finding = Finding(AT, "stale_data", "b", AT, "r", {"symbol": "AAPL"})
     compared = finding._replace(kind="reconciled", bot="other")
     with closing(Store(tmp_path / "store")) as store:
-        records: list[EventRecord] = [signal, note, account, finding, compared]
-        for number, record in enumerate(records):
+        for number, record in enumerate((finding, compared)):
             assert store.add_if_new("s", record, {"number": number})
             assert not store.add_if_new("s", record, {"number": number})
-            store.add("s", record, {"number": number})
-        store.add("s", signal._replace(signal="0.5"), {"number": 9})
+        records: list[EventRecord] = [signal, note, account, signal._replace(signal="0.5"), finding]
+        for record in records * 2:
+            store.add("s", record, {"number": 0})
         assert store.signals("s", "b", 9) == [signal._replace(signal="0.5"), signal]
         assert store.signals("s", "b", 1) == [signal._replace(signal="0.5")]
         assert store.notes("s", 9) == [note]
@@ -174,33 +174,77 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
         assert store.comparisons("s", 9) == [compared]
 
 
-def test_a_line_that_an_older_version_has_stored_is_not_stored_again(tmp_path: Path) -> None:
-    """Its digest is of another kind; lines that are newer than all that it has stored get ours."""
-    signal = SignalRecord(AT, "b", AT, "r", "AAPL", "0.25", {})
-    later = signal._replace(at=AT + timedelta(seconds=1))
-    line: Event = {"event": "signal", "symbol": "AAPL", "price": 1e16, "text": "déjà"}
+@pytest.mark.parametrize("together", [True, False])
+def test_a_line_is_stored_once_in_whatever_order_it_is_read(tmp_path: Path, *, together: bool) -> None:
+    """A journal that is read again, older lines after newer ones, in one transaction or in many: by time, each once."""
+    signals = [SignalRecord(AT + timedelta(seconds=n), "b", AT, "r", "AAPL", "1", {"n": n / 2}) for n in range(4)]
+    twin = signals[1]._replace(symbol="MSFT")
+    read = [signals[0], signals[2], signals[1], twin, *signals, twin, *signals]
     with closing(Store(tmp_path / "store")) as store:
-        store.add("s", signal, line)
+        with store.transaction() if together else nullcontext():
+            for signal in read:
+                store.add("s", signal, {})
+                store.add("s", signal._replace(bot="other"), {})
+        assert store.signals("s", "b", 9) == [signals[3], signals[2], twin, signals[1], signals[0]]
+        assert len(store.signals("s", "other", 9)) == 5
+
+
+OLDER_TABLE = """
+DROP TABLE signals;
+CREATE TABLE signals (
+    id INTEGER PRIMARY KEY, digest INTEGER NOT NULL UNIQUE, strategy TEXT NOT NULL, bot TEXT NOT NULL, at INSTANT NOT NULL,
+    slot INSTANT, run_id TEXT NOT NULL, symbol TEXT NOT NULL, signal TEXT NOT NULL, about TEXT NOT NULL
+);
+CREATE INDEX signals_of_a_bot ON signals (strategy, bot, id);
+"""
+
+
+def test_tables_of_the_version_before_are_migrated_beside_the_watch(tmp_path: Path) -> None:
+    """A store with the index of digests works at once, and the sweep brings its tables to their present form."""
+    signals = [SignalRecord(AT + timedelta(seconds=n), "b", AT, "r", "AAPL", "1", {"n": n}) for n in range(300)]
+    file = tmp_path / "store"
+    Store(file).close()
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(OLDER_TABLE)
+    for _ in range(2):  # before and after the sweep
+        with closing(Store(file)) as store:
+            for signal in signals:
+                store.add("s", signal, {"n": signal.values["n"]})
+            with store.transaction():
+                list(store.sweep(AT, lambda *_: None))
+            assert store.signals("s", "b", 999) == signals[:-201:-1]
+    with closing(sqlite3.connect(file)) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'signals'")]
+        assert names == ["signals", "signals_by_time"]
+
+
+def test_a_finding_that_an_older_version_has_stored_is_not_stored_again(tmp_path: Path) -> None:
+    """Its digest is of another kind; lines that are newer than all that it has stored get ours."""
+    finding = Finding(AT, "stale_data", "b", AT, "r", {})
+    later = finding._replace(at=AT + timedelta(seconds=1))
+    line: Event = {"event": "stale_data", "symbol": "AAPL", "price": 1e16, "text": "déjà"}
+    with closing(Store(tmp_path / "store")) as store:
+        store.add("s", finding, line)
     content = json.dumps(line, sort_keys=True).encode()
     digest = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), signed=True)
     with closing(sqlite3.connect(tmp_path / "store")) as database:
-        database.execute("UPDATE signals SET digest = ?", (digest,))
+        database.execute("UPDATE findings SET digest = ?", (digest,))
         database.execute("DELETE FROM marks WHERE name = 'quick digests since'")
         database.commit()
     for is_new in (True, False):
         with closing(Store(tmp_path / "store")) as store:
-            assert not store.add_if_new("s", signal, line)
+            assert not store.add_if_new("s", finding, line)
             assert store.add_if_new("s", later, {**line, "number": 2}) is is_new
             assert not store.add_if_new("s", later, {"number": 2, **line})
-            assert store.signals("s", "b", 9) == [later, signal]
+            assert store.findings("s", "b", "stale_data", 9) == [later, finding]
 
 
 @pytest.mark.parametrize("odd", [2**70, "\ud800"])
 def test_a_line_that_orjson_cannot_write_is_stored_once(tmp_path: Path, odd: object) -> None:
     """Such lines are rare, and are told apart all the same."""
-    note = NoteRecord(AT, "b", None, "r", "note", "info", "hello", {})
+    finding = Finding(AT, "stale_data", "b", None, "r", {})
     with closing(Store(tmp_path / "store")) as store:
-        assert [store.add_if_new("s", note, {"odd": odd}) for _ in range(2)] == [True, False]
+        assert [store.add_if_new("s", finding, {"odd": odd}) for _ in range(2)] == [True, False]
 
 
 def test_what_waits_in_a_transaction_is_read_and_is_gone_with_it(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from openbell.supervisor.web import connections
@@ -27,7 +26,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     monkeypatch.setattr(connections, "MOST_UNREAD", 3_000_000)
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    serving = uvicorn.Server(connections.server_config(answer))
+    serving = connections.server(answer)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listening]})
     thread.start()
     host, port = listening.getsockname()[:2]
