@@ -15,7 +15,7 @@ import docker
 from docker.models.containers import Container
 
 from openbell.strategy_user import user_id
-from tests.bench.progress import doing
+from tests.bench.progress import doing, say
 from tests.engine.kit import SERVICE, Kit, make_kit, removed_afterwards
 
 HERE = Path(__file__).parent
@@ -52,7 +52,10 @@ class Bench:
         """Build the images of the strategies and of the supervisor, by compose as for a user."""
         with doing("building the images of openbell"):
             # One after the other: an engine 20.10 ended with "failed to get edge" while it built eleven at once for a fleet of 100.
-            for service in [*self.strategies, "supervisor"]:
+            services = [*self.strategies, "supervisor"]
+            for number, service in enumerate(services):
+                if number % 10 == 0 and number:
+                    say(f"{number} of {len(services)} images are built")
                 self._must(["docker", "compose", "build", "--quiet", service])
 
     def build(self) -> None:

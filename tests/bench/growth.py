@@ -1,4 +1,7 @@
-"""How lateness, memory, CPU and alerts grow with bots and strategies: `python -m tests.bench.growth [--quick]`."""
+"""How lateness, memory, CPU and alerts grow with bots and strategies: `python -m tests.bench.growth [--quick]`.
+
+The whole takes half an hour. `--only strategies --sizes 100` measures one piece of it; each figure is told as soon as it is there.
+"""
 
 import argparse
 import signal
@@ -79,9 +82,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without the largest sizes")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts alone")
+    parser.add_argument("--sizes", nargs="+", type=int, metavar="N", help="so many bots, or strategies, alone")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sizes, fleets = (SIZES[:2], FLEETS[:2]) if options.quick else (SIZES, FLEETS)
+    if options.sizes:
+        sizes = fleets = tuple(sorted(options.sizes))
     parts: dict[str, Callable[[], Table]] = {
         "bots": lambda: _bots(sizes),
         "strategies": lambda: _strategies(fleets),
@@ -168,7 +174,9 @@ def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
         msg = f"no bot of {services[0]} was seen to run"
         raise RuntimeError(msg)
     medians, lasts = [percentile(late, 50) for late in rounds], [max(late) for late in rounds]
-    return Growth(size, percentile(medians, 50), percentile(lasts, 50), idle, cpu, idle_cpu, engine_cpu)
+    found = Growth(size, percentile(medians, 50), percentile(lasts, 50), idle, cpu, idle_cpu, engine_cpu)
+    say(f"{found}")
+    return found
 
 
 class _CpuTime:
@@ -271,7 +279,9 @@ def _supervise(stand: Bench, size: int) -> Watched:
             for deadline in [(slot + GRACE).timestamp()]
             if (at := receiver.first("ours", [bot.id], deadline)) is not None
         ]
-        return Watched(size, percentile(latencies, 50) if latencies else float("nan"), pss, cpu)
+        found = Watched(size, percentile(latencies, 50) if latencies else float("nan"), pss, cpu)
+        say(f"{found}")
+        return found
 
 
 def _soon_due(fleet: Sequence[WatchedBot], at: datetime) -> list[WatchedBot]:

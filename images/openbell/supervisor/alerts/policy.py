@@ -9,11 +9,12 @@ from openbell.supervisor.alerts.model import Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings
 
 # How long a new incident collects members before its first message: until none has joined for the first time span, at
-# most for the second. Missed deadlines come at the same moment; the heartbeats of loops that die together differ by
-# five seconds.
+# most for the second. The heartbeats of loops that die together differ by five seconds. Missed slots need no time at all:
+# the watch finds all of one deadline in one step, however many bots they are of.
 QUICK = (timedelta(milliseconds=100), timedelta(milliseconds=400))
 SLOW = (timedelta(seconds=5.5), timedelta(seconds=12))
-DEADLINES = frozenset({"missed", "timed_out", "hung", "stale_data", "volume_full", "store_failed", "not_written"})
+AT_ONCE = frozenset({"missed"})
+DEADLINES = AT_ONCE | frozenset({"timed_out", "hung", "stale_data", "volume_full", "store_failed", "not_written"})
 
 # The pause before a message that only adds bots; it doubles each time, so that an outage that grows for hours does not
 # become a storm of messages.
@@ -88,7 +89,7 @@ def _first(incident: Incident, still: list[Member], settings: AlertSettings, now
     kinds = {member.condition.kind for member in incident.members}
     pause, longest = QUICK if kinds & DEADLINES else SLOW
     at = min(incident.joined_at + pause, incident.opened_at + longest)
-    if now < at:
+    if now < at and not kinds <= AT_ONCE:
         return AlertDecision(until=at)
     if incident.cause == CANARY:
         return AlertDecision("canary", over=not still)

@@ -9,7 +9,7 @@ other is compared with those of its instant (`newest_records.py`). Of the other 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -29,7 +29,7 @@ from openbell.supervisor.model.records import (
     SignalRecord,
 )
 from openbell.supervisor.store.connection import instant_column
-from openbell.supervisor.store.newest_records import NewestRecords
+from openbell.supervisor.store.newest_records import NewestRecords, index_by_time
 
 Record = TypeVar("Record", bound=NamedTuple)
 EventRecord = DecisionRecord | ErrorRecord | ServiceEvent | SignalRecord | NoteRecord | AccountRecord | Finding
@@ -55,10 +55,6 @@ class EventTable(Generic[Record]):
     def columns(self) -> tuple[str, ...]:
         """The columns in the order of the record's fields."""
         return tuple("about" if name == self.about else name for name in self.record._fields)
-
-    def order(self, owner: Collection[str]) -> str:
-        """Return the order from the newest record to the oldest, for a query of what these columns name."""
-        return "at DESC, id DESC" if self.by_time and set(owner) >= set(self.owner) else "id DESC"
 
 
 DECISIONS = EventTable("decisions", DecisionRecord, by_time=True)
@@ -97,11 +93,14 @@ class Events:
         self._waiting: dict[type, list[tuple[object, ...]]] = {table.record: [] for table in TABLES}
         self._quick_since = 0
         self._newest = {table.record: NewestRecords(database, table) for table in TABLES if table.by_time}
+        # Indexes that the file has: a table of an older version has none by time until it is migrated.
+        self._indexes = _indexes(database)
 
     def prepare(self) -> None:
         """Find out how an older version has stored lines; done at each opening for writing."""
         for newest in self._newest.values():
             newest.prepare()
+        self._indexes = _indexes(self._database)
         row = self._database.execute("SELECT +at FROM marks WHERE name = ?", (_QUICK_SINCE,)).fetchone()
         if row is None:
             newest_at = [
@@ -117,6 +116,7 @@ class Events:
         for newest in self._newest.values():
             if newest.is_of_older_version:
                 newest.migrate()
+                self._indexes = _indexes(self._database)
                 yield
 
     def clear(self) -> None:
@@ -172,21 +172,27 @@ class Events:
         """Return the newest records of an owner, newest first."""
         self.flush()
         where = " AND ".join(f"{column} = ?" for column in owner)
+        is_by_time = index_by_time(table.name) in self._indexes and owner.keys() >= set(table.owner)
+        order = "at DESC, id DESC" if is_by_time else "id DESC"
         rows = self._database.execute(
-            f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where} ORDER BY {table.order(owner)} LIMIT ?",
+            f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where} ORDER BY {order} LIMIT ?",
             (*owner.values(), limit),
         )
         at = [number for number, column in enumerate(table.columns) if column in _JSON]
         return [table.record(*(json.loads(value) if n in at else value for n, value in enumerate(row))) for row in rows]
 
 
+def _indexes(database: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+
 def prune(database: sqlite3.Connection, table: EventTable[Any], owner: Sequence[str]) -> None:
     """Remove the records of an owner beyond the newest KEEP_EACH."""
     where = " AND ".join(f"{column} = ?" for column in table.owner)
-    key = "at, id" if table.by_time else "id"
+    key, order = ("at, id", "at DESC, id DESC") if table.by_time else ("id", "id DESC")
     database.execute(
         f"DELETE FROM {table.name} WHERE {where} AND ({key}) <= "
-        f"(SELECT {key} FROM {table.name} WHERE {where} ORDER BY {table.order(table.owner)} LIMIT 1 OFFSET ?)",
+        f"(SELECT {key} FROM {table.name} WHERE {where} ORDER BY {order} LIMIT 1 OFFSET ?)",
         (*owner, *owner, KEEP_EACH),
     )
 

@@ -29,6 +29,11 @@ class _Table(Protocol):
     def columns(self) -> tuple[str, ...]: ...
 
 
+def index_by_time(table: str) -> str:
+    """Return the name of a table's index by owner and time."""
+    return f"{table}_by_time"
+
+
 class NewestRecords:
     """What is known of the newest records of each owner, within one transaction."""
 
@@ -60,7 +65,7 @@ class NewestRecords:
 
     def _make_index(self) -> None:
         columns = ", ".join((*self._owner, "at"))
-        self._database.execute(f"CREATE INDEX IF NOT EXISTS {self._name}_by_time ON {self._name} ({columns})")
+        self._database.execute(f"CREATE INDEX IF NOT EXISTS {index_by_time(self._name)} ON {self._name} ({columns})")
         # An older version, to which a server went back for a while, has made its own.
         kind = "bot" if self._of_bots else "strategy"
         self._database.execute(f"DROP INDEX IF EXISTS {self._name}_of_a_{kind}")

@@ -14,7 +14,7 @@ from tests.unit.supervisor.alerts.scenes import HOUR, MINUTE, NOW, SECOND, incid
 MILLISECOND = timedelta(milliseconds=1)
 PLAIN = AlertSettings()
 NIGHT = AlertSettings(quiet=QuietHours(time(22), time(7), "Europe/Berlin"))
-MISSED, STALLED = member(), member(bot="", kind="stalled")
+MISSED, HUNG, STALLED = member(), member(kind="hung"), member(bot="", kind="stalled")
 SLOWER = member(kind="slower")  # not critical
 TOLD = {"told_at": NOW, "said_at": NOW}
 ABSENT = incident(cause=ABSENCE, opened_at=NOW - 4 * MINUTE, hold_until=NOW)
@@ -32,11 +32,12 @@ OVER = member(told=True, closed=MINUTE)
 @pytest.mark.parametrize(
     "about,after,expected",
     [
-        # The first message: after a moment in which others may join.
-        (incident(MISSED), timedelta(0), AlertDecision(until=NOW + 100 * MILLISECOND)),
-        (incident(MISSED), 100 * MILLISECOND, AlertDecision("alert")),
-        (incident(MISSED, joined_at=NOW + 300 * MILLISECOND), 350 * MILLISECOND, AlertDecision(until=NOW + 400 * MILLISECOND)),
-        (incident(MISSED, joined_at=NOW + 300 * MILLISECOND), 400 * MILLISECOND, AlertDecision("alert")),
+        # The first message: at once of slots with one deadline, otherwise after a moment in which others may join.
+        (incident(MISSED, MISSED), timedelta(0), AlertDecision("alert")),
+        (incident(HUNG), timedelta(0), AlertDecision(until=NOW + 100 * MILLISECOND)),
+        (incident(HUNG, MISSED), 100 * MILLISECOND, AlertDecision("alert")),
+        (incident(HUNG, joined_at=NOW + 300 * MILLISECOND), 350 * MILLISECOND, AlertDecision(until=NOW + 400 * MILLISECOND)),
+        (incident(HUNG, joined_at=NOW + 300 * MILLISECOND), 400 * MILLISECOND, AlertDecision("alert")),
         (incident(STALLED), 5 * SECOND, AlertDecision(until=NOW + 5.5 * SECOND)),
         (incident(STALLED), 6 * SECOND, AlertDecision("alert")),
         (incident(STALLED, joined_at=NOW + 11 * SECOND), 11.5 * SECOND, AlertDecision(until=NOW + 12 * SECOND)),
