@@ -61,7 +61,7 @@ def open_store(folder: Path, now: datetime) -> Store:
 def note_closed(folder: Path) -> None:
     """Note what the databases are like, which were closed in order."""
     try:
-        content = {name: _state_of(folder / name) for name in (STORE, ALERTS)}
+        content: dict[str, object] = {name: _state_of(folder / name) for name in (STORE, ALERTS)}
         foreign_files.write_object(folder / CLOSED, folder, content)
     except OSError as error:
         log.error("records.not_noted", error=str(error))  # noqa: TRY400 - the disk: the next start checks them

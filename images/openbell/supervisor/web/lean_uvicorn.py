@@ -12,7 +12,7 @@ def _import_server_alone() -> None:
         import uvicorn.server  # noqa: PLC0415 - the stand-in has to be there before
     finally:
         del sys.modules[stand_in.__name__]
-    uvicorn.Server = uvicorn.server.Server
+    vars(uvicorn)["Server"] = uvicorn.server.Server
 
 
 if "uvicorn" not in sys.modules:

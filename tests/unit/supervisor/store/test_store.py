@@ -160,9 +160,9 @@ def test_what_runs_say_comes_back_as_it_was(tmp_path: Path) -> None:
     finding = Finding(AT, "stale_data", "b", AT, "r", {"symbol": "AAPL"})
     compared = finding._replace(kind="reconciled", bot="other")
     with closing(Store(tmp_path / "store")) as store:
-        for number, record in enumerate((finding, compared)):
-            assert store.add_if_new("s", record, {"number": number})
-            assert not store.add_if_new("s", record, {"number": number})
+        for number, found in enumerate((finding, compared)):
+            assert store.add_if_new("s", found, {"number": number})
+            assert not store.add_if_new("s", found, {"number": number})
         records: list[EventRecord] = [signal, note, account, signal._replace(signal="0.5"), finding]
         for record in records * 2:
             store.add("s", record, {"number": 0})
