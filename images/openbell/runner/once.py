@@ -8,7 +8,6 @@ journalled as missed.
 import argparse
 import faulthandler
 import os
-import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from openbell import heartbeat
 from openbell.calendars.own_days import TOML, OwnDaysError, read
-from openbell.journal import NO_FIELDS, Journal
+from openbell.journal import Journal
 from openbell.manifest import Manifest, parse_duration, strategy_folders
 from openbell.own_days_file import publish_own_days
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
@@ -37,6 +36,7 @@ from openbell.runner.startup import (
     EXIT_CANNOT_START,
     arm_watchdog,
     captured,
+    drain_when_asked_to_stop,
     launcher_of,
     tell_start,
     tell_that_it_cannot_start,
@@ -60,19 +60,12 @@ class _RecordingJournal(Journal):
         super().__init__(root, strategy, boot_id)
         self.outcomes: list[str] = []
 
-    def write(
-        self,
-        event: str,
-        at: datetime,
-        run: Mapping[str, object] = NO_FIELDS,
-        /,
-        *,
-        level: str = "info",
-        **fields: object,
-    ) -> None:
-        super().write(event, at, run, level=level, **fields)
+    def _line(
+        self, event: str, at: datetime, run: Mapping[str, object], level: str, fields: Mapping[str, object]
+    ) -> str:
         if event in {"run_end", "slot_skipped"}:
             self.outcomes.append(str({**run, **fields}["outcome"]))
+        return super()._line(event, at, run, level, fields)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -176,14 +169,7 @@ def _settle(manifest: Manifest, places: Paths, journal: _RecordingJournal, boot_
 
 def _turn(loop: Loop, clock: SystemClock, until: datetime, printed: Pipe) -> None:
     """Let the loop turn until nothing is due any more."""
-    stop: list[str] = []
-
-    def drain(number: int, _: object) -> None:
-        stop.append(signal.Signals(number).name)
-        loop.draining = True
-
-    signal.signal(signal.SIGTERM, drain)
-    signal.signal(signal.SIGINT, drain)
+    stop = drain_when_asked_to_stop(loop)
     while True:
         arm_watchdog()
         printed.read()

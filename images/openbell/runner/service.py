@@ -3,7 +3,6 @@
 import faulthandler
 import gc
 import os
-import signal
 import sqlite3
 import threading
 import time
@@ -38,6 +37,7 @@ from openbell.runner.startup import (
     StartReconciliation,
     arm_watchdog,
     captured,
+    drain_when_asked_to_stop,
     launcher_of,
     reasons,
     start_flattening,
@@ -135,14 +135,7 @@ def _serve(
         flattening = Flattening(partial(start_flattening, manifest, places, journal))
         services = LoopServices(clock, ledger, journal, control, launcher, follower, armed, flattening)
         loop = Loop(manifest, services, boot_id)
-        stop: list[str] = []
-
-        def drain(number: int, _: object) -> None:
-            stop.append(signal.Signals(number).name)
-            loop.draining = True
-
-        signal.signal(signal.SIGTERM, drain)
-        signal.signal(signal.SIGINT, drain)
+        stop = drain_when_asked_to_stop(loop)
         previous_stop = ledger.fact("previous stop") or "clean"
         tell_start(journal, manifest, places, previous_stop)
         ledger.remember("previous stop", "unclean")

@@ -2,11 +2,13 @@
 
 import contextlib
 import faulthandler
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openbell import clock
 from openbell.calendars import CalendarExpired
@@ -22,6 +24,9 @@ from openbell.runner.report import Failure
 from openbell.runner.start_signal import WaitForStart
 from openbell.strategy import loader
 from openbell.strategy.run_state import Run
+
+if TYPE_CHECKING:
+    from openbell.runner.loop import Loop
 
 EXIT_CANNOT_START = 3
 WATCHDOG = 25.0  # seconds without a turn after which the process ends itself, with its stack in the log
@@ -45,6 +50,19 @@ def end_by(until: float) -> None:
     """Let no hang carry this process beyond an instant of the monotonic clock, at which its ownership may be over."""
     _Owned.until = until
     arm_watchdog()
+
+
+def drain_when_asked_to_stop(loop: "Loop") -> list[str]:
+    """Let a signal drain the loop; return a list that has the signal's name once one has come."""
+    came: list[str] = []
+
+    def drain(number: int, _: object) -> None:
+        came.append(signal.Signals(number).name)
+        loop.draining = True
+
+    signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, drain)
+    return came
 
 
 def launcher_of(manifest: Manifest, places: Paths, journal: Journal) -> ArmingLauncher:
