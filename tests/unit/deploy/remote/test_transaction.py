@@ -146,6 +146,14 @@ def test_a_prune_while_the_gate_waits_does_not_take_the_way_back(root: Path, eng
     assert engine.calls.index("rm --force holder") > engine.calls.index("tag old bells/pulse:old")
 
 
+def test_what_holds_the_images_is_removed_by_an_engine_that_is_busy_at_first(root: Path, engine: FakeEngine) -> None:
+    """One that was killed may still try to remove it by itself."""
+    busy = [Answer(1, "Error response from daemon: device or resource busy")] * 2
+    engine.answers["rm --force holder"] = lambda call: busy.pop() if busy else Answer(0, "holder")
+    assert transaction(root, engine).carry_out() == ("succeeded", "")
+    assert engine.calls.count("rm --force holder") == 3
+
+
 def test_nothing_healthy_is_removed_without_a_successor(root: Path, engine: FakeEngine) -> None:
     """Neither a container nor a record of what ran is left: the new one goes on, and that is told."""
     engine.answers["gate --beat 120 --runs"] = lambda call: pruned(engine)
