@@ -4,6 +4,8 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.deploy.site import SECRET, Site, assert_no_slot_is_lost_or_doubled, words_of
 from tests.engine.kit import wait_until
 
@@ -161,6 +163,7 @@ def test_a_secret_reaches_only_the_strategy_that_names_it(deployed: Site) -> Non
     assert "4c1e7f" not in images
 
 
+@pytest.mark.deploy_long
 def test_a_moment_without_runs_can_be_waited_for(deployed: Site) -> None:
     """Of the strategies that are to be stopped; the others may be as busy as they like."""
     daily = deployed.kit.folder / "strategies/daily/strategy.py"
@@ -170,6 +173,7 @@ def test_a_moment_without_runs_can_be_waited_for(deployed: Site) -> None:
     assert "untouched fives, supervisor" in said
 
 
+@pytest.mark.deploy_long
 def test_one_strategy_alone_is_deployed(deployed: Site) -> None:
     """What else has changed here stays as it is there."""
     before = deployed.containers()
@@ -217,6 +221,7 @@ def test_a_rollback_without_its_images_touches_nothing(deployed: Site) -> None:
     assert (deployed.containers(), deployed.current()) == (before, release)
 
 
+@pytest.mark.deploy_long
 def test_a_strategy_that_is_gone_is_removed(deployed: Site) -> None:
     """And comes back with a rollback, with what it had."""
     folder = deployed.kit.folder
@@ -236,6 +241,7 @@ def test_a_strategy_that_is_gone_is_removed(deployed: Site) -> None:
     assert "daily" in deployed.containers()
 
 
+@pytest.mark.deploy_long
 def test_old_releases_go_and_what_is_used_or_not_ours_stays(deployed: Site) -> None:
     """Five records stay, with their images; an image that came from elsewhere is not touched."""
     machine = deployed.machine

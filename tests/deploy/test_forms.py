@@ -108,6 +108,7 @@ def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> No
     assert "daily" not in alarms(portfolio)
 
 
+@pytest.mark.deploy_long
 def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
     """It is found there by its name, with its secret; a deploy of it alone brings its container."""
     choose(portfolio.kit.folder, "portfolio-together")

@@ -108,6 +108,7 @@ def test_up_says_why_and_starts_processes(bare: Bare) -> None:
     assert b"openbell: containers cannot run here: " in done.stderr
 
 
+@pytest.mark.deploy_long
 def test_the_tests_that_need_no_engine_run_and_the_others_are_counted(bare: Bare) -> None:
     """A part of the suite, for time's sake; the linters, which know no engine, are left out for the same reason."""
     some = "tests/unit/journal tests/unit/deploy/local/test_processes.py tests/engine/test_readme.py"

@@ -148,8 +148,9 @@ def test_the_story_holds_every_sort_of_message(undisturbed: list[str]) -> None:
     assert len(undisturbed) == len(set(undisturbed)) == 14
 
 
-def test_a_kill_at_every_step(tmp_path_factory: pytest.TempPathFactory, undisturbed: list[str]) -> None:
-    """Killed before each of its steps once: what is sent is what would have been, no more and no less; a message may come twice."""
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.long), 9])
+def test_a_kill_at_every_step(tmp_path_factory: pytest.TempPathFactory, undisturbed: list[str], stride: int) -> None:
+    """Killed before each of its steps once, or before every ninth: what is sent is what would have been, no more and no less; a message may come twice."""
     kill_at, twice = 1, 0
     while True:
         folder = tmp_path_factory.mktemp("killed", numbered=True)
@@ -160,7 +161,7 @@ def test_a_kill_at_every_step(tmp_path_factory: pytest.TempPathFactory, undistur
         assert set(found) == set(undisturbed), f"killed before step {kill_at}"
         assert len(found) <= len(undisturbed) + 1
         twice += len(found) - len(undisturbed)
-        kill_at += 1
+        kill_at += stride
     assert kill_at > 200, "there are steps between which it was killed"
     assert twice, "a kill between a send and its mark sends again: at least once, not at most once"
 

@@ -13,14 +13,14 @@ from tests.unit.runner.simulated import CountingBroker
 from tests.unit.runner.simulation import simulate
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_ordinary_bad_luck(seed: int) -> None:
     """Something happens every few hours for five days: nothing is lost, nothing is doubled."""
     result = simulate(seed, timedelta(days=5))
     assert result.problems == [], result
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.long)])
 def test_every_kind_of_bad_luck(seed: int) -> None:
     """Something happens twice an hour, a kill every other time: nothing is lost, nothing is doubled."""
     result = simulate(seed, timedelta(days=5), between=1500)

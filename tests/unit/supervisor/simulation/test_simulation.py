@@ -23,7 +23,7 @@ SMALL = Size(bots=40, length=timedelta(days=13), faults_a_day=14)
 DENSE = Size(bots=10, length=timedelta(hours=7), faults_a_day=225, calm=timedelta(hours=3), dense=True)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_each_fault_is_said_once_and_nothing_else_is(seed: int) -> None:
     """Two weeks of crashes, stalls, bad data and damaged journals, and of absences of the supervisor's own."""
     score = simulate(seed, SMALL)
