@@ -73,9 +73,7 @@ class Reader:
         run = "async tags => (await axe.run({ runOnly: tags, resultTypes: ['violations'] })).violations"
         found = self.page.evaluate(run, RULES)
         return [
-            f"{one['id']}: {node['target']}: {node.get('failureSummary', '')}"
-            for one in found
-            for node in one["nodes"]
+            f"{one['id']}: {node['target']}: {node.get('failureSummary', '')}" for one in found for node in one["nodes"]
         ]
 
     def overflow(self) -> int:

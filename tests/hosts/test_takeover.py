@@ -50,6 +50,7 @@ def test_a_killed_owner_is_replaced_within_the_bound(cluster: Cluster) -> None:
     end(cluster, cluster.hosts["b"])
 
 
+@pytest.mark.hosts_long
 def test_an_owner_that_was_frozen_has_no_effect_when_it_wakes(cluster: Cluster) -> None:
     """It was replaced meanwhile: it writes nothing, sends nothing, and its process gives up."""
     frozen = cluster.hosts["a"]

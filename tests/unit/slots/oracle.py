@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from io import BytesIO
 from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -53,17 +54,28 @@ def parsed(timezone: str, calendar: str | None = None, **keys: object) -> Schedu
 @cache
 def zone(name: str) -> ZoneInfo:
     """Return zoneinfo's reading of pytz's data for a zone."""
-    with pytz.open_resource(name) as file:  # type: ignore[attr-defined]
-        return ZoneInfo.from_file(file, key=name)
+    return ZoneInfo.from_file(BytesIO(_data(name)), key=name)
+
+
+def changes(name: str) -> tuple[Change, ...]:
+    """Return every change of a zone's offset from FIRST to LAST, to the second."""
+    return _changes(_data(name))
 
 
 @cache
-def changes(name: str) -> tuple[Change, ...]:
-    """Return every change of a zone's offset from FIRST to LAST, to the second."""
+def _data(name: str) -> bytes:
+    """Return pytz's data for a zone; that of a zone with two names is the same."""
+    with pytz.open_resource(name) as file:  # type: ignore[attr-defined]
+        return bytes(file.read())
+
+
+@cache
+def _changes(data: bytes) -> tuple[Change, ...]:
+    found = ZoneInfo.from_file(BytesIO(data))
     days = [FIRST + number * DAY for number in range((LAST - FIRST).days + 1)]
-    offsets = [(day, day.astimezone(zone(name)).utcoffset() or timedelta(0)) for day in days]
+    offsets = [(day, day.astimezone(found).utcoffset() or timedelta(0)) for day in days]
     return tuple(
-        Change(_first_without(name, before, day, day + DAY), before, after)
+        Change(_first_without(found, before, day, day + DAY), before, after)
         for (day, before), (_, after) in pairwise(offsets)
         if before != after
     )
@@ -76,13 +88,13 @@ def first_instant(wall: datetime, name: str) -> datetime:
     if first.astimezone(zone(name)).replace(tzinfo=None) == wall:
         return first
     before = wall.replace(tzinfo=zone(name)).utcoffset()
-    return _first_without(name, before, second, first)
+    return _first_without(zone(name), before, second, first)
 
 
-def _first_without(name: str, offset: timedelta | None, early: datetime, late: datetime) -> datetime:
+def _first_without(place: ZoneInfo, offset: timedelta | None, early: datetime, late: datetime) -> datetime:
     while late - early > SECOND:
         middle = (early + (late - early) / 2).replace(microsecond=0)
-        if middle.astimezone(zone(name)).utcoffset() == offset:
+        if middle.astimezone(place).utcoffset() == offset:
             early = middle
         else:
             late = middle

@@ -9,6 +9,7 @@ openbell writes as `every`), and cron expressions with seconds, which cronsim mo
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 
 import pytest
 import pytz
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from openbell.manifest import DAY_NAMES, EVERY_DAY, Anchor, Schedule
 from openbell.slots import slots_between
-from tests.unit.slots.oracle import DAY, FIRST, LAST, SECOND, Change, changes, first_instant, parsed, zone
+from tests.unit.slots.oracle import DAY, FIRST, LAST, SECOND, WHOLE, Change, changes, first_instant, parsed, zone
 
 HOUR = timedelta(hours=1)
 ZONES = tuple(pytz.all_timezones)
@@ -31,9 +32,18 @@ def zones_of(region: str) -> list[str]:
     return [name for name in ZONES if name.rpartition("/")[0].partition("/")[0] == region]
 
 
+@cache
+def distinct() -> frozenset[str]:
+    """Return zones of which no two have the same clock changes: many are another's under a second name, such as US/Eastern."""
+    if WHOLE:
+        return frozenset(ZONES)
+    # Those that are compared with cron's opinion stand for the others.
+    return frozenset({changes(name): name for name in sorted(ZONES, key=COMMON.__contains__)}.values())
+
+
 def changes_of(region: str) -> Iterator[tuple[str, Change]]:
-    """Yield every clock change of every zone of a region."""
-    return ((name, change) for name in zones_of(region) for change in changes(name))
+    """Yield every clock change of every distinct zone of a region."""
+    return ((name, change) for name in zones_of(region) if name in distinct() for change in changes(name))
 
 
 def times_around(change: Change) -> list[time]:
