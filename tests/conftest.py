@@ -1,5 +1,6 @@
 """What the tests that need an engine share, and what becomes of them where no engine can run."""
 
+import gc
 import signal
 from collections.abc import Iterator
 
@@ -32,6 +33,17 @@ def pytest_configure() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedule.SideBySide | None:
     """Run what waits beside what computes, where files are distributed among workers."""
     return schedule.SideBySide(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without Python's search for garbage: thousands of tests are made, none goes, and they are not searched later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

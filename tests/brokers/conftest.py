@@ -1,13 +1,14 @@
 """What all tests of brokers share: a broker of each kind, against its stub where it has one."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from openbell.manifest import Bot, Schedule
 from openbell.trading.brokers import Broker
@@ -107,6 +108,11 @@ KINDS = (
 # Those of which an order whose answer was lost is found, or can no longer arrive. The others take an order however late it
 # comes: such an order stays uncertain there, see test_exchange_orders.py.
 CERTAIN = tuple(kind for kind in KINDS if kind.venue and kind.name not in {"ccxt:bybit", "ccxt:coinbase", "ccxt:okx"})
+
+
+def shortened(kinds: Sequence[Kind], *names: str) -> list[Kind | ParameterSet]:
+    """Return kinds for tests that take seconds each: those that are not named are left to `make test-long`."""
+    return [kind if kind.name in names else pytest.param(kind, marks=pytest.mark.long) for kind in kinds]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.conftest import KINDS
+from tests.brokers.conftest import KINDS, shortened
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -24,7 +24,9 @@ def run(ctx):
 """
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+@pytest.fixture(
+    params=shortened(KINDS, "paper", "my_broker:MyBroker", "alpaca", "ccxt:binance"), ids=lambda kind: kind.name
+)
 def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
     """A strategy at each broker; accounts lend what they do not hold."""
     with strategy_at(request.param, tmp_path, monkeypatch) as made:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openbell.control import Halt, halt, unhalt
-from tests.brokers.conftest import CERTAIN, KINDS
+from tests.brokers.conftest import CERTAIN, KINDS, shortened
 from tests.brokers.server import Fault
 from tests.brokers.test_wire import ORDERS
 from tests.brokers.trials import SLOT, Strategy, buy, strategy_at
@@ -27,14 +27,14 @@ DIE_SETTLING = f"""
 LATE = [kind for kind in KINDS if kind.venue and kind not in CERTAIN]
 
 
-@pytest.fixture(params=LATE, ids=lambda kind: kind.name)
+@pytest.fixture(params=shortened(LATE, "ccxt:bybit"), ids=lambda kind: kind.name)
 def late(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
     """A strategy at an exchange that takes an order however late it comes."""
     with strategy_at(request.param, tmp_path, monkeypatch) as made:
         yield made
 
 
-@pytest.fixture(params=CERTAIN, ids=lambda kind: kind.name)
+@pytest.fixture(params=shortened(CERTAIN, "alpaca", "ccxt:binance"), ids=lambda kind: kind.name)
 def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
     """A strategy that trades at a stub."""
     with strategy_at(request.param, tmp_path, monkeypatch) as made:

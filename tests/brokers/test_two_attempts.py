@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokers.conftest import CERTAIN
+from tests.brokers.conftest import CERTAIN, shortened
 from tests.brokers.trials import Strategy, buy, strategy_at
 from tests.unit.runner.fakes import wait_for
 
@@ -28,7 +28,7 @@ WINDOWS = [
 ]
 
 
-@pytest.fixture(params=CERTAIN, ids=lambda kind: kind.name)
+@pytest.fixture(params=shortened(CERTAIN, "alpaca", "ccxt:binance"), ids=lambda kind: kind.name)
 def desk(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
     """A strategy that trades at a stub; exchanges forget the ids of what is filled."""
     with strategy_at(request.param, tmp_path, monkeypatch) as made:

@@ -40,7 +40,7 @@ def give_token(page: Page) -> None:
     dialog.get_by_role("button", name="Go on").click()
 
 
-@pytest.mark.parametrize("look", ["light", "phone"])
+@pytest.mark.parametrize("look", [pytest.param("light", marks=pytest.mark.long), "phone"])
 def test_an_incident_can_be_read(browser: Browser, supervisor: Supervisor, look: str) -> None:
     """Light and dark, on a laptop and a phone, without a finding of axe's and no wider than the window."""
     number = incidents(supervisor)[0].id

@@ -203,6 +203,7 @@ def test_prometheus_scrapes_and_a_rule_fires(supervisor: Supervisor, tmp_path: P
                 assert ask(api, f"query?query={urllib.parse.quote(query)}") is not None, query
 
 
+@pytest.mark.long
 def test_the_first_missed_slot_of_a_strategy_fires_its_rule(tmp_path: Path) -> None:
     """One slot of a day is missed, nothing before it: Prometheus has seen the counter at 0, and the rule fires."""
     for name in ("strategies/lonely", "journal", "control"):

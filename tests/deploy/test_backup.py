@@ -33,6 +33,7 @@ def test_a_backup_of_a_server_is_whole_and_nothing_notices(deployed: Site, tmp_p
     assert_no_slot_is_lost_or_doubled(deployed.journal("fives"), EVERY)
 
 
+@pytest.mark.deploy_long
 def test_a_restore_stops_replaces_and_starts_again(deployed: Site, tmp_path: Path) -> None:
     """The same containers, with what the backup holds; what was there is kept as a backup beside it."""
     file = tmp_path / "backup.tar.gz"

@@ -83,8 +83,8 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(deployed: Site) -> None:
 
 def test_a_rollback_is_a_deployment_of_the_release_before(deployed: Site) -> None:
     """The old line runs again, through the same gate; the other containers are not touched; no slot is lost."""
-    deployed.change("fives", words_of(deployed), "a mistake")
-    old = deployed.current()
+    words, old = words_of(deployed), deployed.current()
+    deployed.change("fives", words, "a mistake")
     deployed.must("deploy")
     before, new = deployed.containers(), deployed.current()
     deployed.must("rollback")
@@ -94,6 +94,18 @@ def test_a_rollback_is_a_deployment_of_the_release_before(deployed: Site) -> Non
     assert [line["reason"] for line in lines if line["event"] == "decision"][-1] != "a mistake"
     assert_no_slot_is_lost_or_doubled(lines, EVERY)
     assert [(line["action"], line["release"]) for line in deployed.audit()][-2:] == [("deploy", new), ("rollback", old)]
+    deployed.change("fives", "a mistake", words)
+
+
+@pytest.mark.deploy_long
+def test_a_rollback_goes_to_the_release_that_is_named(deployed: Site) -> None:
+    """Also to the one from which a rollback has returned."""
+    old = deployed.current()
+    deployed.change("fives", words_of(deployed), "another thought")
+    deployed.must("deploy")
+    new = deployed.current()
+    deployed.must("rollback", f"TO={old}")
+    assert deployed.current() == old
     deployed.must("rollback", f"TO={new}")
     assert deployed.current() == new
 

@@ -217,6 +217,7 @@ def test_a_user_in_the_group_docker_needs_no_root(
         machine.shell("userdel -r me 2>/dev/null; true")
 
 
+@pytest.mark.deploy_long
 def test_a_whole_deployment_to_all_of_it_at_once(engine: docker.DockerClient, machine: Machine, tmp_path: Path) -> None:
     """A release, a change of one line, the table of bots, and a halt with an apostrophe in its reason."""
     machine.shell("mkdir -p /opt/busybox && busybox --install -s /opt/busybox && rm -f /opt/busybox/python*")

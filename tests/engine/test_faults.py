@@ -21,10 +21,10 @@ def chaos(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_kills_lose_and_double_nothing(engine: docker.DockerClient, chaos: Kit) -> None:
-    """Half a minute of kills; `make test-faults` goes on for longer, and prints the figures."""
-    count = kill_for(engine, chaos, seconds=30, containers=4, seed=7, say=print)
+    """Kills for as long as one from outside takes to come; `make test-faults` goes on for longer, and prints the figures."""
+    count = kill_for(engine, chaos, seconds=22, containers=4, seed=7, say=print)
     print(count.report())
-    assert sum(count.kills.values()) >= 20
+    assert sum(count.kills.values()) >= 12
     assert count.without_outcome == []
     assert count.two_outcomes == []
     assert count.doubled_orders == []

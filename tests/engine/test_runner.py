@@ -145,7 +145,7 @@ def test_a_loop_that_stops_turning_ends_itself(
     assert place in log
 
 
-@pytest.mark.parametrize("full", ["journal", "state"])
+@pytest.mark.parametrize("full", [pytest.param("journal", marks=pytest.mark.deploy_long), "state"])
 def test_a_full_disk_stops_the_trading_and_nothing_else(strategies: Strategies, full: str) -> None:
     """Without a heartbeat or a claim no run starts; the loop says so, stays up, and goes on when there is room."""
     tmpfs = {

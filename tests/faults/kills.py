@@ -13,6 +13,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -106,13 +107,11 @@ def kill_for(
                 told = time.monotonic()
                 say(f"{end - told:.0f} s to go")
             time.sleep(0.05)
-        for container in all_of_them:
-            settle(container)
-        for container in all_of_them:
-            wait_until(partial(is_up, container), "the container to be up", 30)
-        time.sleep(DECIDED)
-        for container in all_of_them:
-            judge(str(container.name), partial(asked_again, container), count)
+        with ThreadPoolExecutor(len(all_of_them)) as at_once:
+            list(at_once.map(settle, all_of_them))
+            list(at_once.map(is_up_in_time, all_of_them))
+            for judged in at_once.map(judge_when_decided, all_of_them):
+                count.add(judged)
     return count
 
 
@@ -158,6 +157,23 @@ def settle(container: Container) -> None:
     time.sleep(3)
     container.stop(timeout=30)
     container.start()
+
+
+def is_up_in_time(container: Container) -> None:
+    """Wait until commands can be run in the container."""
+    wait_until(partial(is_up, container), "the container to be up", 30)
+
+
+def judge_when_decided(container: Container) -> Count:
+    """Judge as soon as each slot has an outcome, after DECIDED at the latest."""
+    end = time.monotonic() + DECIDED
+    while True:
+        is_last = time.monotonic() > end
+        count = Count()
+        judge(str(container.name), partial(asked_again, container), count)
+        if is_last or not (count.without_outcome or count.lost_orders):
+            return count
+        time.sleep(1)
 
 
 def is_up(container: Container) -> bool:

@@ -106,6 +106,7 @@ def test_an_image_that_somebody_else_brought_is_a_base_too(
     assert file_in(server, sent[-1].images[0].tag, "/base-file-0") == blocks.content("brought", MEGABYTE)
 
 
+@pytest.mark.deploy_long
 def test_one_line_of_a_real_strategy_is_kilobytes(
     engine: docker.DockerClient, server: Machine, connection: Connection, tmp_path: Path, log: Log
 ) -> None:

@@ -137,7 +137,10 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Its many orders take the longest.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == "coin_grid" else name for name in NAMES]
+)
 def test_a_year_with_kills_leaves_the_books_equal_to_the_brokers(name: str, scratch: Path) -> None:
     """Positions by the unit, and cash to the cent: no order was lost, none was sent twice, every fee is booked."""
     year = Year(PORTED / name, scratch)

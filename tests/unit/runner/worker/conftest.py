@@ -111,6 +111,10 @@ class Bench:
             ledger.close()
 
 
+# For what does not depend on how a process was started: in new interpreters by `make test-long` only.
+WARM_FIRST = pytest.mark.parametrize("bench", ["warm", pytest.param("fresh", marks=pytest.mark.long)], indirect=True)
+
+
 @pytest.fixture(params=["warm", "fresh"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A strategy's folder, journal and state."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.runner.fakes import wait_for
-from tests.unit.runner.worker.conftest import Bench
+from tests.unit.runner.worker.conftest import WARM_FIRST, Bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -62,6 +62,7 @@ def test_an_order_is_sent_once_over_all_attempts(bench: Bench) -> None:
 # What goes wrong
 
 
+@WARM_FIRST
 @pytest.mark.parametrize(
     "body, error",
     [

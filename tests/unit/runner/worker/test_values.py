@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.unit.runner.worker.conftest import Bench
+from tests.unit.runner.worker.conftest import WARM_FIRST, Bench
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"), WARM_FIRST]
 
 
 # What it hands over

@@ -19,14 +19,21 @@ from tests.unit.supervisor.simulation.year import simulate
 
 pytestmark = pytest.mark.timeout(900)  # seconds; a tenth of it on an idle machine
 
-SMALL = Size(bots=40, length=timedelta(days=13), faults_a_day=14)
-DENSE = Size(bots=10, length=timedelta(hours=7), faults_a_day=225, calm=timedelta(hours=3), dense=True)
+SMALL = Size(bots=20, length=timedelta(days=6), faults_a_day=24, calm=timedelta(days=4))
+LARGE = Size(bots=40, length=timedelta(days=13), faults_a_day=14)
+DENSE = Size(bots=5, length=timedelta(hours=4.5), faults_a_day=225, calm=timedelta(hours=3), dense=True)
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_each_fault_is_said_once_and_nothing_else_is(seed: int) -> None:
-    """Two weeks of crashes, stalls, bad data and damaged journals, and of absences of the supervisor's own."""
-    score = simulate(seed, SMALL)
+@pytest.mark.parametrize(
+    "seed, size",
+    [
+        pytest.param(1, SMALL, id="small-1"),
+        *(pytest.param(seed, LARGE, id=f"large-{seed}", marks=pytest.mark.long) for seed in (1, 2)),
+    ],
+)
+def test_each_fault_is_said_once_and_nothing_else_is(seed: int, size: Size) -> None:
+    """Days of crashes, stalls, bad data and damaged journals, and of absences of the supervisor's own."""
+    score = simulate(seed, size)
     assert score.is_clean, score
     # A history in which nothing happens proves nothing.
     assert score.injected.total() > 30
@@ -65,7 +72,7 @@ def _binds_to_no_slot(self: SlotLedger, strategy: str, run: RunRecord, reason: s
 def test_the_score_notices_false_alarms_and_wrong_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book that does not enter runs for their slots makes all of them missed."""
     monkeypatch.setattr(SlotLedger, "_assign", _binds_to_no_slot)
-    score = simulate(1, Size(bots=15, length=timedelta(days=10), faults_a_day=1))
+    score = simulate(1, Size(bots=8, length=timedelta(days=9.5), faults_a_day=1))
     assert score.precision < 0.8
     assert score.wrong_slots
 
