@@ -2,7 +2,7 @@
 
 import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import docker
 import pytest
@@ -36,11 +36,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedule.
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection() -> Generator[None, object, object]:
     """Collect without Python's search for garbage: thousands of tests are made, none goes, and they are not searched later."""
     gc.disable()
     try:
-        yield
+        return (yield)
     finally:
         gc.freeze()
         gc.enable()
