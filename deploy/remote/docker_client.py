@@ -208,6 +208,22 @@ class DockerClient:
         identity, *names = answer.text.split() or [""]
         return (identity, names) if answer.ok and identity else None
 
+    def create(self, name: str, image: str) -> Answer:
+        """Make a container that reaches no network, and is not started."""
+        if self._api and self._api.create(name, image):
+            return Answer(0, "")
+        return self.ask("create", "--pull", "never", "--name", name, "--network", "none", image, "true")
+
+    def remove(self, name: str) -> None:
+        """Remove a container that does not run, and its volumes, if it is there."""
+        if not (self._api and self._api.remove(name)):
+            self.ask("rm", "--force", "--volumes", name)
+
+    def untag(self, *names: str) -> None:
+        """Take names from an image, which goes with its last one."""
+        if left := [one for one in names if not (self._api and self._api.untag(one))]:
+            self.ask("image", "rm", *left)
+
     def images(self) -> list[dict[str, Any]]:
         """Return the id, the tags and the layers of each image."""
         if self._api and (found := self._api.images()) is not None:

@@ -65,6 +65,23 @@ class EngineApi:
         found = [self.image(identity) for identity in sorted({str(one["Id"]) for one in listed})]
         return None if None in found else [one for one in found if one]
 
+    def create(self, name: str, image: str) -> bool:
+        """Make a container that reaches no network, and is not started; tell whether it is there."""
+        asked = {"Image": image, "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+        return (
+            self._ask("POST", f"/containers/create?{urlencode({'name': name})}", asked, [HTTPStatus.CREATED])
+            is not None
+        )
+
+    def remove(self, name: str) -> bool:
+        """Remove a container that does not run, and its volumes; tell whether it is gone."""
+        gone = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+        return self._ask("DELETE", f"/containers/{name}?{urlencode({'v': 1, 'force': 1})}", allowed=gone) is not None
+
+    def untag(self, name: str) -> bool:
+        """Take a name from an image, which goes with its last one; tell whether that was done."""
+        return self._ask("DELETE", f"/images/{name}") is not None
+
     def logs(self, identity: str, tail: int) -> str | None:
         """Return the last lines of a container's output."""
         options = urlencode({"stdout": 1, "stderr": 1, "tail": tail})

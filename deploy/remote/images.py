@@ -108,19 +108,16 @@ def _verify_kept(docker: DockerClient, images: Sequence[dict[str, Any]]) -> list
 def _verify_new(docker: DockerClient, tag: str, ids: Sequence[str]) -> str:
     """See whether all of an image's layers are there, by making a container of it."""
     name = f"openbell-verify-{tag.rpartition(':')[2]}"
-    make = ("create", "--pull", "never", "--name", name, "--network", "none", tag, "true")
     found = docker.image(tag)
-    made = docker.ask(*make)
+    made = docker.create(name, tag)
     if not made.ok:
-        docker.ask("rm", "--force", "--volumes", name)  # one of this name may be left from a crash
-        made = docker.ask(*make)
+        docker.remove(name)  # one of this name may be left from a crash
+        made = docker.create(name, tag)
     identity = found[0] if found else "nothing"
     problem = _compare(tag, ids, identity) if made.ok else f"image {tag} is not whole: {made.reason}"
-    docker.ask("rm", "--force", "--volumes", name)
-    if problem:
-        docker.ask("image", "rm", tag, f"{tag}-unchecked")
-    else:
-        docker.ask("image", "rm", f"{tag}-unchecked")
+    docker.remove(name)
+    unchecked = f"{tag}-unchecked"
+    docker.untag(*((tag, unchecked) if problem else (unchecked,)))
     return problem
 
 

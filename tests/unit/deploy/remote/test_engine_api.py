@@ -36,6 +36,11 @@ class Engine(BaseHTTPRequestHandler):
         self.asked.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
         self._answer()
 
+    def do_DELETE(self) -> None:
+        """Remove something."""
+        self.asked.append(f"DELETE {self.path}")
+        self._answer()
+
     def address_string(self) -> str:
         """A socket of this machine has no peer's address."""
         return "here"
@@ -103,6 +108,26 @@ def test_questions_start_no_command_line(engine: type[Engine], tmp_path: Path) -
     assert docker.images() == [{"id": "sha256:i", "tags": ["a:1"], "layers": ["l"]}]
     assert docker.info() == {"ServerVersion": "26.1"}
     assert calls == []
+
+
+def test_a_container_and_a_name_come_and_go(engine: type[Engine], tmp_path: Path) -> None:
+    """Without a network; what is there already or cannot be removed is for the command line to tell of."""
+    docker, calls = client(tmp_path)
+    engine.answers |= {
+        "POST /containers/create": (201, {"Id": "c9"}),
+        "DELETE /containers/probe": (204, b""),
+        "DELETE /images/a:1-unchecked": (200, []),
+    }
+    assert docker.create("probe", "a:1").ok
+    docker.remove("probe")
+    docker.untag("a:1-unchecked")
+    assert json.loads(engine.asked[0]) == {"Image": "a:1", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+    assert engine.asked[1:] == ["DELETE /containers/probe?v=1&force=1", "DELETE /images/a:1-unchecked"]
+    assert calls == []
+    engine.answers["POST /containers/create"] = (409, {"message": "the name is in use"})
+    assert not docker.create("probe", "a:1").ok
+    docker.untag("b:1", "b:2")
+    assert calls == ["create --pull never --name probe --network none a:1 true", "image rm b:1 b:2"]
 
 
 def test_a_command_in_a_container_is_run_once(engine: type[Engine], tmp_path: Path) -> None:
