@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import docker
@@ -105,7 +106,7 @@ def _measure(
     for run in range(options.runs):
         for way in ways:  # in turns, so that what else the machine does meets all of them
             name = f"{options.suite}, {options.store}, {speed}, run {run + 1} of {options.runs}: {way.name}"
-            found = kept.piece(name, lambda name=name, way=way: _piece(name, way, one, program, options, megabits))  # type: ignore[misc]
+            found = kept.piece(name, partial(_piece, name, way, one, program, options, megabits))
             samples = [Sample(int(count), seconds) for count, seconds in found]
             firsts[way.name] += samples[:1]
             changes[way.name] += samples[1:]
