@@ -3,8 +3,9 @@
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -41,11 +42,11 @@ class History:
     @property
     def days(self) -> tuple[str, ...]:
         """Return every day on which the symbol has prices."""
-        return tuple(map(self._day, range(len(self))))
+        return tuple(self._each_day())
 
     def ordinals(self) -> "array[int]":
         """Return the same days as their proleptic Gregorian ordinals, in four bytes each."""
-        return array("i", (date.fromisoformat(self._day(row)).toordinal() for row in range(len(self))))
+        return array("i", map(date.toordinal, map(date.fromisoformat, self._each_day())))
 
     def all(self, closed_at: Callable[[str], datetime]) -> tuple[Bar, ...]:
         """Return the bars of all days; `closed_at` says when the bar of a day closed."""
@@ -69,6 +70,10 @@ class History:
         """Return the first row of that day or a later one."""
         return bisect_left(range(len(self)), day, key=self._day)
 
+    def _each_day(self) -> Iterator[str]:
+        text = self._text
+        return (text[start : start + 10] for start in self._starts[:-1])
+
     def _day(self, row: int) -> str:
         start = self._starts[row]
         return self._text[start : start + 10]
@@ -77,6 +82,7 @@ class History:
         return self._text[self._starts[row] : self._starts[row + 1] - 1]
 
 
+@cache  # the shipped files do not change, and each run asks
 def symbols() -> tuple[str, ...]:
     """Return the symbols that have a file, in alphabetical order."""
     return tuple(sorted(path.name.removesuffix(".csv.gz") for path in FOLDER.glob("*.csv.gz")))
