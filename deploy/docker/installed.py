@@ -13,7 +13,6 @@ from typing import Any
 
 from deploy.docker import configuration, engine
 from deploy.docker.platforms import platform_of
-from deploy.errors import CommandError
 
 DOCKERFILE = Path("images/Dockerfile")
 # Where Docker's command line looks for its plugins, after the user's own folder.
@@ -48,7 +47,7 @@ class LookAhead:
         """Return what is here, or None if something is missing."""
         try:
             told, read = self._engine.result(), self._configuration.result()
-        except CommandError:
+        except Exception:  # noqa: BLE001 - whatever is wrong, docker-ready sees to it or says it
             return None
         if told is None:
             return None

@@ -19,12 +19,18 @@ def missing() -> Any:
     raise CommandError(msg)
 
 
+def broken() -> Any:
+    """Docker's library fails in a way of its own."""
+    raise AttributeError
+
+
 @pytest.mark.parametrize(
     "told,read,found",
     [
         (lambda: TOLD, lambda: READ, FOUND),
         (lambda: None, lambda: READ, None),  # no base image, or no buildx
         (missing, lambda: READ, None),  # no engine
+        (broken, lambda: READ, None),  # a context that is gone
         (lambda: TOLD, missing, None),  # no Compose, or one that is too old
     ],
 )
