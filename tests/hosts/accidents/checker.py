@@ -73,8 +73,7 @@ def _told(lines: Sequence[Line]) -> dict[datetime, list[str]]:
     replaces that. What has run never comes again.
     """
     told: dict[datetime, list[str]] = defaultdict(list)
-    # By slot that was passed over last: the lines since then have been written at this time at the earliest.
-    passed_over: dict[datetime, int] = {}
+    passed_over: dict[datetime, int] = {}  # slots that no line has told of since, with the number of that line
     times = [_time(line) for line in lines]
     for number, line in enumerate(lines):
         if line["event"] == "run_end" and line["trigger"] == "loop":
@@ -87,7 +86,7 @@ def _told(lines: Sequence[Line]) -> dict[datetime, list[str]]:
         for slot in slots:
             before = passed_over.pop(slot, None)
             if before is not None and min(times[before + 1 : number + 1]) < slot:
-                told[slot].pop()
+                told[slot].pop()  # since then a line was written before the slot, by the clock of that time
             told[slot].append(outcome)
             if line["event"] == "slot_skipped":
                 passed_over[slot] = number
