@@ -5,9 +5,12 @@ A run's process ends without Python's own clean-up, which would undo what belong
 
 import contextlib
 import gc
-import io
 import os
+from _io import _IOBase
 from pathlib import Path
+
+from openbell import journal as journals
+from openbell.runner import output
 
 _OURS = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".lock")
 
@@ -15,11 +18,12 @@ _OURS = (".sqlite", ".sqlite-wal", ".sqlite-shm", ".lock")
 def flush(journal: Path) -> None:
     """Flush every file that is open for writing. `journal` is the folder of our own lines, which need none of it."""
     # Going through all objects takes milliseconds: only where a file of the strategy's is open.
-    if not any(_may_wait(number, journal) for number in Path("/proc/self/fd").iterdir()):
+    ours = {str(journals.echo_file()), str(output.real_error())}  # written without buffers
+    if not any(one.name not in ours and _may_wait(one, journal) for one in Path("/proc/self/fd").iterdir()):
         return
     gc.unfreeze()  # what was imported before the fork is not among the objects otherwise
-    for one in gc.get_objects():
-        if issubclass(type(one), io.IOBase):
+    for one in gc.get_objects():  # `io.IOBase` is asked in Python, which takes ten times as long
+        if issubclass(type(one), _IOBase):
             with contextlib.suppress(Exception):  # closed, broken, or a file of the strategy's own making
                 if not one.closed and one.writable():
                     one.flush()
