@@ -59,7 +59,7 @@ COMMANDS = {
     "upgrade": "deploy.upgrade.command:upgrade",
     "deploy": "deploy.commands.releases:deploy",
     "move": "deploy.homes:move",
-    "move-to": "deploy.commands.releases:move_to",
+    "move-to": "deploy.move:move_to",
     "rollback": "deploy.commands.releases:rollback",
     "releases": "deploy.commands.releases:list_releases",
     "crontab": "deploy.commands.local:crontab",

@@ -5,7 +5,6 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import target
 from deploy.capacity.memory_needs import needs
 from deploy.docker import compose, configuration
 from deploy.docker.services import strategies
@@ -18,6 +17,8 @@ from openbell.manifest import load_all
 
 def move(settings: Settings, options: Namespace) -> int:
     """Let a strategy run on another of the hosts that share a database, from its next quiet moment on."""
+    from deploy import target  # noqa: PLC0415 - a deploy to one host needs none of it, and connects sooner without
+
     with target.place(options.host, settings) as where:
         return where.run(compose.move(options.strategy, options.host))
 
@@ -32,6 +33,8 @@ def placed(deploy: Command) -> Command:
         is_shared = len(hosts) > 1 and values(Path(".env"), os.environ).get(DATABASE)
         if code or options.dry_run or options.strategy or not is_shared:
             return code
+        from deploy import target  # noqa: PLC0415 - see above
+
         with target.place(hosts[0], settings) as where:
             return where.run(compose.place(json.dumps(_wanted(hosts, fixed))))
 

@@ -28,6 +28,7 @@ from deploy.release.lock import HostLock, LockHeldError
 from deploy.release.release import Release
 from deploy.settings import Settings, strategies_folder, values
 from deploy.ssh.connection import Connection, Host
+from deploy.strategy_folders.check import must_pass
 from deploy.target import here
 
 IDLE = ("idle", "--within", "5", "--for", "180")  # as a deploy waits for a quiet moment
@@ -126,6 +127,12 @@ class LocalOrigin:
     def again(self) -> None:
         """Start it as `make up` does."""
         start.up(self._settings, Namespace())
+
+
+def move_to(settings: Settings, options: Namespace) -> int:
+    """Bring what runs here or on a host to another host, with all that it knows."""
+    must_pass(settings, options, "moved")
+    return move(settings, options.host, options.source)
 
 
 def move(settings: Settings, to: str, source: str | None) -> int:

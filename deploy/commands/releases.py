@@ -2,8 +2,7 @@
 
 from argparse import Namespace
 
-from deploy import engine_choice, homes, move, target
-from deploy.cli import operate
+from deploy import engine_choice, homes
 from deploy.docker.installed import LookAhead
 from deploy.errors import CommandError
 from deploy.hosts import config
@@ -34,14 +33,11 @@ def deploy(settings: Settings, options: Namespace) -> int:
         code = releases.deploy(host, log_to_stdout(settings.log), wishes, strategies_folder(), seen=seen, found=found)
     if code or options.dry_run or not (strategies_folder() / own_days.TOML).exists():
         return code
+    from deploy import target  # noqa: PLC0415 - few need it, and a deploy connects sooner without
+    from deploy.cli import operate  # noqa: PLC0415
+
     with target.place(options.host, settings) as where:
         return operate.apply_own_days(where)
-
-
-def move_to(settings: Settings, options: Namespace) -> int:
-    """Bring what runs here or on a host to another host, with all that it knows."""
-    must_pass(settings, options, "moved")
-    return move.move(settings, options.host, options.source)
 
 
 @in_order("rollback")
