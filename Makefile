@@ -286,8 +286,9 @@ kubernetes: ## Write what Compose would run as objects of Kubernetes into kubern
 .PHONY: test
 test: ## Install what is missing and run the whole test suite
 	@scripts/machine-ready dev
-	@scripts/run-tests --compile & $(MAKE) lint && wait
-	@scripts/run-tests $(tests)
+	@said=$$(mktemp); $(MAKE) lint >"$$said" 2>&1 & lint=$$!; \
+	scripts/run-tests --compile; scripts/run-tests $(tests); tested=$$?; \
+	wait $$lint; linted=$$?; cat "$$said"; rm "$$said"; exit $$((tested ? tested : linted))
 
 .PHONY: test-deploy
 test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (an hour or two; what has passed is not run again): [MINUTES=20]

@@ -31,7 +31,10 @@ PATHS = {
 @pytest.mark.parametrize(
     "look", ["light", "phone-dark", *(pytest.param(look, marks=pytest.mark.long) for look in ("dark", "phone"))]
 )
-@pytest.mark.parametrize("name", PATHS)
+# A strategy without trouble and a day of the timeline are pages of the same kinds.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in {"failing", "week"} else name for name in PATHS]
+)
 def test_it_can_be_read(browser: Browser, supervisor: Supervisor, name: str, look: str) -> None:
     """Light and dark, on a laptop and a phone: accessible by axe's rules, no wider than the window, without an error or a stranger."""
     with Reader(browser, supervisor, LOOKS[look]) as reader:

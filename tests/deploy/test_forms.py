@@ -65,6 +65,7 @@ def assert_all_is_well(one: Site, running: list[str]) -> None:
     assert_no_slot_is_lost_or_doubled(one.journal("fives"), EVERY)
 
 
+@pytest.mark.deploy_long
 def test_from_containers_of_their_own_into_one_and_back(portfolio: Site) -> None:
     """Each strategy has one loop at a time, and keeps its journal and its ledger; a rollback brings the other form back."""
     before = {name: starts(portfolio, name) for name in HOSTED}

@@ -60,7 +60,6 @@ def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest) -> None:
     assert all(line["reason"] and line["source"] == "synthetic" for line in decided)
 
 
-@pytest.mark.deploy_long
 def test_both_forms_run(engine: docker.DockerClient, kit: Kit) -> None:
     """Seven containers first; then one takes over where they stopped, with the same journals, ledgers and paper accounts."""
     start(kit, "portfolio")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.unit.runner.worker.conftest import KEY, Bench
+from tests.unit.runner.worker.conftest import KEY, WARM_FIRST, Bench
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 
@@ -95,6 +95,7 @@ def test_log_handlers_of_the_import_reach_the_journal(bench: Bench) -> None:
     assert done.texts() == ["mine: a line"]
 
 
+@WARM_FIRST
 def test_a_child_that_prints_megabytes_is_not_held_up(bench: Bench) -> None:
     """Who prints past Python never waits for the loop for long, and what is too much is counted."""
     done = bench.attempt("""
