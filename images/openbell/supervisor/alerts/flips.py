@@ -93,7 +93,7 @@ def _gone_of_bot(member: Member, strategy: StrategyView, recover_after: Threshol
         if works and successes_in_a_row(view) >= recover_after.of(condition.kind, condition.bot):
             yield EndedCondition(member, "mended")
     elif strategy.status == "up" and (condition.kind not in STREAMS or view.status == "up"):
-        # A loop that is stopped or gone says nothing about what was wrong before.
+        # A loop that is stopped or gone proves nothing about an earlier condition.
         yield EndedCondition(member, "mended")
 
 

@@ -12,7 +12,7 @@ CANARY = "canary"
 CANARY_STRATEGY = "openbell canary"  # no folder can have this name
 JOIN = timedelta(minutes=2)  # a condition that comes later than this after the newest member is a new incident
 
-# How an outage of the machine, the Docker engine or a container shows, in whatever order.
+# How an outage of the machine, the Docker engine or a container shows, in any order.
 OUTAGE = frozenset({"host_gone", "never_started", "stalled", "stopped", "crash_loop", "missed", "interrupted"})
 # A stream is judged only while its loop is up: what is wrong with it is its feed, or the network, and no outage.
 STREAMS = frozenset({"stream_ended", "stream_silent"})

@@ -42,7 +42,7 @@ def answer(file: Path, incident: int, now: datetime, by: str, until: datetime | 
 
 
 def put_escalations(database: sqlite3.Connection, incident: int, count: int) -> None:
-    """Store how many more channels were told of an incident."""
+    """Store how many more channels were informed of an incident."""
     database.execute(
         "INSERT INTO handling (incident, escalations) VALUES (?, ?) "
         "ON CONFLICT (incident) DO UPDATE SET escalations = excluded.escalations",
@@ -126,7 +126,7 @@ class IncidentMessages:
         return replace(written, body=f"{written.body}\n{LINE}{link}") if link else written
 
     def _elsewhere(self, incident: Incident, trouble: str) -> str:
-        """Return what is wrong or not known beside an incident: a summary must not say that all is well."""
+        """Return what else is wrong or unknown apart from an incident: a summary must not say that all is well."""
         others = [
             member
             for other in self._store.incidents()

@@ -60,7 +60,7 @@ class Incident:
     members: tuple[Member, ...] = ()
 
     def unanswered_since(self, now: datetime) -> datetime | None:
-        """Return since when it waits for a person, who may have snoozed it; None if it does not, or was not told yet."""
+        """Return since when it waits for a person, who may have snoozed it; None if it does not, or was not reported yet."""
         if self.acknowledged_at is None:
             return self.told_at
         return self.snoozed_until if self.snoozed_until is not None and self.snoozed_until <= now else None

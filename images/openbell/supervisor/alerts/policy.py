@@ -59,7 +59,7 @@ def decide(incident: Incident, settings: AlertSettings, now: datetime) -> AlertD
 
 
 def _escalation(incident: Incident, settings: AlertSettings, now: datetime) -> datetime | None:
-    """Return when the next channel is told, unless a person answers until then; None if there is none."""
+    """Return when the next channel is informed, unless a person answers until then; None if there is none."""
     since = incident.unanswered_since(now)
     if since is None or incident.escalations >= len(settings.escalations):
         return None

@@ -109,7 +109,7 @@ def answer(request: Mapping[str, str]) -> dict[str, str]:
                 body_format=apprise.NotifyFormat.TEXT,
             )
             why = _reasons(captured.getvalue())
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is a reason, told by its channel's name
+    except Exception as error:  # noqa: BLE001 - any exception of a plugin is a reason, reported with its channel's name
         return {"error": hide(f"{type(error).__name__}: {error}", url), "module": ""}
     return {"error": "" if gone else hide(why, url) or "the service refused it", "module": module}
 

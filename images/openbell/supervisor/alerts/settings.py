@@ -36,7 +36,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Escalation:
-    """The channel that is told of an incident that no person has acknowledged for so long."""
+    """The channel that gets an incident that no person has acknowledged for so long."""
 
     after: timedelta
     channel: str

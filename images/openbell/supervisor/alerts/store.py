@@ -1,4 +1,4 @@
-"""alerts.sqlite, beside the supervisor's store. What is committed survives kill -9 and a power cut."""
+"""alerts.sqlite, in the folder of the supervisor's store. What is committed survives kill -9 and a power cut."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence

@@ -24,9 +24,9 @@ from openbell.supervisor.store.event_tables import KEEP_EACH
 from openbell.supervisor.store.store import Store
 
 AHEAD = timedelta(seconds=1)  # slots further in the future come from a clock that was ahead and prove nothing
-RUNS = 10  # the newest runs that are looked at
+RUNS = 10  # the newest runs that are examined
 MANUAL_RUNS = 5  # failed ones that are shown among the slots
-MOST_SYMBOLS = 20  # whose decisions of one run are looked at
+MOST_SYMBOLS = 20  # whose decisions of one run are examined
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 BEATS_SHOWN = timedelta(seconds=30)  # how old the beat of a stream may be that is shown, although there is a newer one
 

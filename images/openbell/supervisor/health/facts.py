@@ -86,7 +86,7 @@ class BotFacts:
     loop_started: datetime | None = None
     findings: tuple[Finding, ...] = ()  # what its newest runs found wrong outside, newest first
     durations: Durations | None = None
-    runs: tuple[RunRecord, ...] = ()  # the newest, by whatever trigger, newest first; see `needed_runs`
+    runs: tuple[RunRecord, ...] = ()  # the newest, of all triggers, newest first; see `needed_runs`
     deployment: Deployment | None = None  # that concerns its strategy
 
     def corrected(self, now: datetime, watched_since: datetime) -> "BotFacts":

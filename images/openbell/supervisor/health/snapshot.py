@@ -11,7 +11,7 @@ from openbell.supervisor.model.durations import Durations
 from openbell.supervisor.model.records import DecisionRecord, SlotRecord, Uptime, Worth
 
 MOST_TOLD = 2  # conditions that a headline names
-WELL = "All is well"  # how a headline begins if there is nothing to look at
+WELL = "All is well"  # how a headline begins if nothing is wrong
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class BotView:
 
     @property
     def last_slot_failed(self) -> bool:
-        """Whether the newest slot that was not skipped did not succeed, whatever the status says: a paused bot's, too."""
+        """Whether the newest slot that was not skipped did not succeed, independent of the status: also of a paused bot."""
         last = next((slot for slot in self.slots if slot.outcome not in {None, "skipped"}), None)
         return last is not None and last.outcome != "succeeded"
 

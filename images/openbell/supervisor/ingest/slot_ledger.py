@@ -206,7 +206,7 @@ class SlotLedger:
         seen = self._clock.check(now)
         if seen in {"back", "trusted"}:
             for strategy, bot in self.expectations:
-                self.mark_changed(strategy, bot)  # what holds until a time of the clock before is judged anew
+                self.mark_changed(strategy, bot)  # judged again: the earlier clock was wrong
         match seen:
             case "ahead":
                 for key, before in list(self._taken_back.items()):

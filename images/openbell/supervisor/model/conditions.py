@@ -107,7 +107,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "database_lost": Kind(
         "cannot reach the database that hosts share",
-        "Nothing trades without it: look at the database, its network, its certificate and its password",
+        "Nothing trades without it: check the database, its network, its certificate and its password",
     ),
     "host_gone": Kind(
         "has lost a host",

@@ -14,7 +14,7 @@ SHOWN = 20  # the newest runs that are shown
 FEWEST = 20  # runs before anything can stand out
 LEAST_DAYS = 10  # days with runs, over at least two weeks, before there is a trend
 LEAST_SPAN = 14
-LONGEST_SPAN = 120  # days that a trend is taken from
+LONGEST_SPAN = 120  # days that a trend is computed from
 FARTHEST = 3650  # days to a timeout that are still worth a date
 AHEAD = timedelta(days=90)  # a timeout that is met later than that is no concern yet
 LEAST_RISE = 0.2  # of the level now, over all days that are compared

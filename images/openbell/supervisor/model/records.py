@@ -123,8 +123,8 @@ class OrderRecord(NamedTuple):
     filled: float | None
     price: float | None  # average of what was filled
     fee: float | None
-    at: datetime  # it was first told of
-    changed_at: datetime  # it was last told of
+    at: datetime  # when the journal first named it
+    changed_at: datetime  # when the journal last named it
     reason: str
     why: str
 
@@ -204,7 +204,7 @@ class Expected(NamedTuple):
 
     strategy: str
     bot: str
-    schedule: str  # tells schedules apart; a changed one starts anew
+    schedule: str  # identifies the schedule; after a change, slots are expected from then on
     since: datetime
     recorded_until: datetime
     started: bool = False  # its container was seen to start

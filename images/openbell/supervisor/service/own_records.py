@@ -1,4 +1,4 @@
-"""The supervisor's own two databases at its start: checked, and begun anew if they are damaged.
+"""The supervisor's own two databases at its start: checked, and replaced by new ones if they are damaged.
 
 To read a large store takes longer than all else of a start. So what nothing has written to since it was closed in order is
 checked after the start, beside the watch.
@@ -141,7 +141,7 @@ def _take_up(store: Store, folder: Path, now: datetime) -> None:
         seen = alerts.instant("seen_at")
         with alerts.transaction():
             if alerts.mark("fault") is not None:
-                alerts.put_mark("fault", 0)  # the log of faults begins anew, too
+                alerts.put_mark("fault", 0)  # the log of faults begins again, too
     with store.transaction():
         store.set_mark(EXPECTED_SINCE, min(seen or aside.at, aside.at, now))
         store.set_mark(_REBUILT, aside.at)

@@ -21,7 +21,7 @@ class Settings:
     state: Path
     host: str
     port: int
-    hosts: tuple[str, ...]  # names beside this machine's own under which the page answers
+    hosts: tuple[str, ...]  # names under which the page answers, in addition to this machine's own
     profiles: tuple[str, ...] = ()  # of Compose
     token: str = field(
         default="", repr=False

@@ -76,7 +76,7 @@ def newest(path: Path) -> DamagedDatabase | None:
 
 
 def reported(folder: Path, names: tuple[str, ...], now: datetime) -> list[DamagedDatabase]:
-    """Return what must be told of now: the newest of each database that was put aside within a day."""
+    """Return what must be reported now: the newest of each database that was put aside within a day."""
     found = (newest(folder / name) for name in names)
     return [one for one in found if one is not None and now - one.at < REPORTED_FOR]
 

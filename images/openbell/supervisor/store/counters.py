@@ -123,7 +123,7 @@ class Counters:
 
 
 def reason_class(reason: str) -> str:
-    """Return a reason as one of a few words, whatever a journal says: labels of metrics are bounded."""
+    """Return a reason as one of a few words for any text in a journal: labels of metrics are bounded."""
     if not reason:
         return ""
     word = reason.split(maxsplit=1)[0].rstrip(":,")

@@ -66,7 +66,7 @@ ACCOUNTS = EventTable("accounts", AccountRecord, ("strategy",), by_time=True)
 FINDINGS = EventTable("findings", Finding, ("strategy", "bot", "kind"), about="detail")
 TABLES = (DECISIONS, ERRORS, SERVICES, SIGNALS, NOTES, ACCOUNTS, FINDINGS)
 
-# What json.dumps(line, sort_keys=True) makes anew for each line, for `_first_digest`.
+# For `_first_digest`: json.dumps(line, sort_keys=True) would make an encoder for each line.
 _SORTED = c_make_encoder(
     markers=None,
     default=str,

@@ -13,7 +13,7 @@ KEEP_DAYS = 400
 KEEP_EACH = 5_000  # orders of a bot that stay
 _COLUMNS = ", ".join(OrderRecord._fields)
 _FINAL = ", ".join(f"'{status}'" for status in FINAL)
-# What is told late, or twice, changes nothing; what fills do not say stays as it was.
+# A line that comes late, or twice, changes nothing; what fills do not say stays as it was.
 _PUT = f"""INSERT INTO orders (strategy, {_COLUMNS}) VALUES ({", ".join("?" * (1 + len(OrderRecord._fields)))})
     ON CONFLICT DO UPDATE SET status = excluded.status, changed_at = excluded.changed_at,
     filled = coalesce(excluded.filled, filled), price = coalesce(excluded.price, price),

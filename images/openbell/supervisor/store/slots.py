@@ -19,7 +19,7 @@ from openbell.supervisor.store.connection import instant_column
 from openbell.supervisor.store.counters import Counters
 from openbell.supervisor.store.runs import MOST_WAITING, RunTable
 
-SPANS = (7, 30, 90)  # days over which the uptime is told
+SPANS = (7, 30, 90)  # days over which the uptime is computed
 KEEP_DAYS = 400
 _DAY_MS = 86_400_000
 _FILLED = "slot_days.filled"  # the mark that says that the slots which were there before this table are counted

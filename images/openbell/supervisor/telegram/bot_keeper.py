@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 class BotKeeper:
-    """The process with its settings. key: with it the API lets the process in and act; made anew at each start."""
+    """The process with its settings. key: the API accepts requests and actions with it; each start makes a new one."""
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class TelegramBot:
                 updates = self._bot.get_updates(
                     offset, timeout=POLL + 10, long_polling_timeout=POLL, allowed_updates=UPDATES
                 )
-            except Exception as error:  # noqa: BLE001 - the network's, the library's or Telegram's: it is told and tried again
+            except Exception as error:  # noqa: BLE001 - the network's, the library's or Telegram's: it is logged and tried again
                 self.say(self._outage.failed(explained(error), time.monotonic()))
                 time.sleep(max(pause, wait_of(error)))
                 pause = min(LONGEST_PAUSE, pause * 2)
@@ -84,7 +84,7 @@ class TelegramBot:
             self._send(chat, self._conversation.answer(person, message.text or ""))
             return
         reply = self._conversation.press(person, call.data or "")
-        # What came of it is said first: the rest is only to look at, and fails for a button that was pressed long ago.
+        # The result is sent first: the rest only updates the display, and fails for a button that was pressed long ago.
         self._send(chat, reply)
         try:
             self._bot.answer_callback_query(call.id)

@@ -1,10 +1,10 @@
-"""What fails at Telegram: how it is told, how long it is waited for, and how often an outage is told. Pure."""
+"""Failures of Telegram: what the log says of them, how long to wait, and how often an outage is logged. Pure."""
 
 from dataclasses import dataclass
 
 from telebot.apihelper import ApiTelegramException
 
-AGAIN = 3600.0  # seconds after which an outage that goes on is told again
+AGAIN = 3600.0  # seconds after which an outage that continues is logged again
 LONGEST_WAIT = 60.0  # seconds for which an answer waits if Telegram asks for patience
 _EXPLAINED = {
     401: "Telegram does not know the token in OPENBELL_TELEGRAM: copy it again from @BotFather",
@@ -34,19 +34,19 @@ def wait_of(error: Exception) -> float:
 
 @dataclass
 class Outage:
-    """Whether Telegram answers, and when that was told last."""
+    """Whether Telegram answers, and when that was logged last."""
 
     told: str = ""  # empty while it answers
     told_at: float = 0.0
 
     def failed(self, text: str, now: float) -> str:
-        """Return what is to be told of a failure: nothing if it was told within the hour."""
+        """Return what to log of a failure: nothing if it was logged within the hour."""
         if text == self.told and now - self.told_at < AGAIN:
             return ""
         self.told, self.told_at = text, now
         return f"{text}; it is tried again"
 
     def answered(self) -> str:
-        """Return what is to be told of an answer: something after an outage only."""
+        """Return what to log of an answer: nothing, except after an outage."""
         before, self.told = self.told, ""
         return "Telegram answers again" if before else ""

@@ -43,7 +43,7 @@ SCHEMAS: Mapping[str, Schema] = {
         {
             "now": INSTANT,
             "judged_at": INSTANT,
-            "ok": {**_FLAG, "description": "whether nothing is down; the headline says what else there is to look at"},
+            "ok": {**_FLAG, "description": "whether nothing is down; the headline says what else needs attention"},
             "headline": TEXT,
             "read_only": {**_FLAG, "description": "no token is set: nothing can be changed"},
             "deployment": or_null(reference("Deployment")),

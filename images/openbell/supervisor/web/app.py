@@ -44,7 +44,7 @@ _FOLDER = Path(__file__).parent
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 _MOST_PAGES = 1_000  # of a list of bots
 _AUDIT_ROWS = 50
-_MOST_CACHED = 500_000  # bytes of documents that are kept until something changes; the newest is kept whatever its size
+_MOST_CACHED = 500_000  # bytes of documents that are kept until something changes; the newest is always kept
 _WHEN = b"@when@"  # in a cached page: the place for the time of the answer
 
 

@@ -1,4 +1,4 @@
-"""The audit trail: who changed what through the page or the API, when and from where, as JSON lines beside the store."""
+"""The audit trail: who changed what through the page or the API, when and from where, as JSON lines in a file next to the store."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

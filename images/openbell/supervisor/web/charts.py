@@ -91,7 +91,7 @@ def duration_chart(points: Sequence[Point], median: float | None = None, p95: fl
 
 
 def trend_chart(points: Sequence[Point], creep: float | None) -> Chart | None:
-    """Return a line above zero, and beside it the straight one that rises by `creep` a week."""
+    """Return a line above zero, and the straight line that rises by `creep` a week."""
     if not points:
         return None
     middle = sorted(value for _, value in points)[len(points) // 2]

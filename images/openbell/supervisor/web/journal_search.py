@@ -18,7 +18,7 @@ _SHOWN = frozenset({"timestamp", "event", "level", "strategy", "boot_id", "bot",
 
 @dataclass(frozen=True)
 class Filters:
-    """Which lines are wanted. An empty text wants all; `text` is found anywhere in a line, whatever its case."""
+    """Which lines are wanted. An empty text wants all; `text` is found anywhere in a line, in upper or lower case."""
 
     event: str = ""
     bot: str = ""

@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1: what can be asked for, what is answered, and which mistakes are told how."""
+"""The API's description, OpenAPI 3.1: its requests, answers and errors."""
 
 import openbell
 from openbell.supervisor.web.api_schemas import SCHEMAS

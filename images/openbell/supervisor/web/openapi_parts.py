@@ -25,7 +25,7 @@ def answer_of(text: str, schema: Schema) -> Schema:
 
 
 def answers_of(good: Mapping[str, Schema], *mistakes: str) -> Schema:
-    """Return all answers to a request: the good ones, and the mistakes by their codes beside those that any request may make."""
+    """Return all answers to a request: the good ones, its errors by their codes, and the errors of every request."""
     told = {code: answer_of(_MISTAKES[code], reference("Error")) for code in ("400", *mistakes, "500", "503")}
     told["421"] = {"description": _MISTAKES["421"], "content": {"text/plain": {"schema": TEXT}}}
     return {**told, **good}

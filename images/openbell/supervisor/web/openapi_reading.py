@@ -110,7 +110,7 @@ READING_PATHS: Mapping[str, Schema] = {
     "/api/strategies/{name}/settings": {
         "parameters": [path_parameter("name")],
         "get": reading(
-            "What a strategy was told: its manifest, its packages, secrets by name", "StrategySettings", "404"
+            "The settings of a strategy: its manifest, its packages, secrets by name", "StrategySettings", "404"
         ),
     },
     "/api/strategies/{name}": {
@@ -133,7 +133,7 @@ READING_PATHS: Mapping[str, Schema] = {
     },
     "/api/timeline": {
         "get": reading(
-            "What bots did in a day or a week, beside sessions, half days, closures and blackouts",
+            "What bots did in a day or a week, with sessions, half days, closures and blackouts",
             "Timeline",
             parameters=[
                 query_parameter("span", {"enum": list(LENGTHS)}, "a day if not said"),

@@ -1,4 +1,4 @@
-"""Who may read the page, the API and the metrics: everybody on loopback, beyond it those who have a token."""
+"""Who may read the page, the API and the metrics: all on loopback, beyond it those who have a token."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ _FREE = ("/static/", "/healthz")  # what shows nothing of strategies
 _WRAPPING = re.compile(r"^[\s\"'\u2018-\u201f\u00ab\u00bb]+|[\s\"'\u2018-\u201f\u00ab\u00bb]+$")
 UNREADABLE = (
     "Other machines reach this page, and nothing says who may read it: set OPENBELL_READ_TOKEN in .env, "
-    "or OPENBELL_PUBLIC=yes if everybody may"
+    "or OPENBELL_PUBLIC=yes if all may"
 )
 WANTED = 'reading needs the token (OPENBELL_READ_TOKEN); send "Authorization: Bearer TOKEN"'
 REFUSED = "That is not the token: it is the value of OPENBELL_READ_TOKEN, without quotes or spaces"
@@ -31,7 +31,7 @@ Form = Callable[[str], str]  # a sentence → the page with the login form
 
 @dataclass(frozen=True)
 class Readers:
-    """Who may read: those who have one of the tokens; with no token everybody, or no one if the page is exposed."""
+    """Who may read: those who have one of the tokens; without tokens all readers, or none if the page is exposed."""
 
     tokens: tuple[str, ...] = ()
     is_exposed: bool = False

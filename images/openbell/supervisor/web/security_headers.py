@@ -29,7 +29,7 @@ class SecurityHeaders:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
-        """`hosts`: names beside those of this machine under which the page may be asked for."""
+        """`hosts`: names under which the page may be requested, in addition to those of this machine."""
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
 

@@ -20,7 +20,7 @@ from openbell.supervisor.web.time_routes import Show
 
 @dataclass(frozen=True)
 class SettingsPage:
-    """What the page shows. values: what is in force beside the bots, with the defaults, by the table it stands in."""
+    """What the page shows. values: the settings in force apart from the bots', with the defaults, by their tables."""
 
     view: StrategyView
     settings: StrategySettings
@@ -29,7 +29,7 @@ class SettingsPage:
 
 
 class SettingsRoutes:
-    """What a strategy was told."""
+    """The settings of a strategy."""
 
     def __init__(self, dependencies: Dependencies, show: Show) -> None:
         self._dependencies = dependencies

@@ -1,4 +1,4 @@
-"""The timeline: what each bot did in a day or a week, beside sessions, half days, closures and blackouts. Pure but for the store."""
+"""The timeline: what each bot did in a day or a week, with sessions, half days, closures and blackouts. Pure but for the store."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The calendar of one bot's year: how its slots ended on each day, beside closures and half days of its exchange."""
+"""The calendar of one bot's year: how its slots ended on each day, with closures and half days of its exchange."""
 
 from calendar import monthrange
 from collections.abc import Mapping, Sequence

@@ -130,7 +130,7 @@ def test_a_world_without_money(client: Client) -> None:
     )
     client.world.see()
     text = client.ask("/money?strategy=other").text
-    assert "No run has told yet what its account is worth." in text
+    assert "No run has reported yet what its account is worth." in text
     assert "0 in this range" in text
     assert client.ask("/api/equity?strategy=other").json() == {"curves": []}
 

@@ -43,7 +43,7 @@ export function morph(old, fresh) {
     return;
   }
   if (old.classList.contains("drawn")) {
-    old.dataset.points = fresh.dataset.points; // a script draws it anew
+    old.dataset.points = fresh.dataset.points; // a script draws it again
     return;
   }
   attributes(old, fresh);
