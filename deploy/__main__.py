@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from deploy.cli import arguments
-from deploy.cli.known import folder_must_exist
+from deploy.cli.arguments import folder_must_exist
 from deploy.docker import generated, profiles
 from deploy.errors import CommandError, of_the_machine
 from deploy.settings import Settings, read_settings, strategies_folder, values
@@ -45,8 +45,8 @@ COMMANDS = {
     "init": "deploy.commands.strategies:init",
     "remove": "deploy.commands.removal:remove",
     "rename": "deploy.rename:rename",
-    "add": "deploy.commands.locks:add",
-    "lock": "deploy.commands.locks:lock",
+    "add": "deploy.commands.strategies:add",
+    "lock": "deploy.commands.strategies:lock",
     "backup": "deploy.data.backups:backup",
     "restore": "deploy.data.backups:restore",
     "query": "deploy.data.journal_query:query",

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from deploy import processes, secrets
 from deploy.cli import arguments
-from deploy.cli.known import must_exist
+from deploy.cli.arguments import must_exist
 from deploy.data.backups import installation_of, reason
 from deploy.docker import compose
 from deploy.errors import CommandError

@@ -7,8 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from deploy import start
-from deploy.cli.arguments import quoted
-from deploy.cli.known import must_exist
+from deploy.cli.arguments import must_exist, quoted
 from deploy.data import installation
 from deploy.data.backups import reason
 from deploy.docker import configuration, engine, generated, images

@@ -1,11 +1,12 @@
 """`make up` and `make down`: everything on this machine, in containers, or as plain processes where none can run."""
 
 import os
+import time
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from deploy import engine_choice, preflight, processes, readiness, secrets, stop_grace
+from deploy import engine_choice, preflight, processes, secrets, stop_grace
 from deploy.cli import operate
 from deploy.docker import compose, configuration, engine, images, profiles
 from deploy.docker.engine import Service
@@ -26,6 +27,9 @@ from deploy.target import LocalTarget, Target
 from openbell.calendars.own_days import TOML
 from openbell.manifest import load_all, strategy_folders
 
+READY_WITHIN = 180.0  # seconds until a start that is not ready counts as failed
+CHECK_EVERY, SIGN_EVERY = 0.1, 5.0  # seconds between two queries, and between two lines that say what is still awaited
+TOO_OFTEN = 3  # restarts after which a service counts as failed
 RENAMED = "nothing was started: a strategy has another name, see above"
 EXAMPLE = "pulse"  # the strategy of the kit that needs neither keys nor a market's hours
 PATIENCE = 10.0  # seconds for the supervisor's first answer
@@ -56,7 +60,7 @@ def restart(settings: Settings, without: str = "") -> None:
     plain = ProcessTarget(settings, places.data)
     if plain.runs:
         _start_processes(plain, places, settings, log_to_stdout(settings.log), without)
-        readiness.wait(plain, log_to_stdout(settings.log))
+        wait_until_ready(plain, log_to_stdout(settings.log))
 
 
 def setup(_settings: Settings, _options: Namespace) -> int:
@@ -80,7 +84,7 @@ def down(settings: Settings, _options: Namespace) -> int:
 
 
 def _show(where: Target, settings: Settings, log: Log) -> int:
-    is_well = readiness.wait(where, log)
+    is_well = wait_until_ready(where, log)
     if is_well and (strategies_folder() / TOML).exists():
         operate.apply_own_days(where)
     found = where.services()
@@ -177,3 +181,25 @@ def _other_form(there: Sequence[str]) -> tuple[str, ...]:
         return ()
     replaced = profiles.replaced(profiles.profiles_of(configuration.read_all()), asked)
     return tuple(name for name in replaced if name in there)
+
+
+def wait_until_ready(where: Target, log: Log) -> bool:
+    """Return whether every service is ready."""
+    until, sign = time.monotonic() + READY_WITHIN, time.monotonic() + SIGN_EVERY
+    while True:
+        found = where.services()
+        waiting = [one.name for one in found if not one.ready]
+        if not waiting:
+            return True
+        now = time.monotonic()
+        if has_failed(found) or now >= until:
+            return False
+        if now >= sign:
+            log.info("waiting for the first sign of life", services=", ".join(waiting))
+            sign = now + SIGN_EVERY
+        time.sleep(CHECK_EVERY)
+
+
+def has_failed(services: Iterable[Service]) -> bool:
+    """Tell whether one of them will not become ready by itself."""
+    return any(one.state in {"exited", "dead"} or (not one.ready and one.restarts >= TOO_OFTEN) for one in services)

@@ -10,9 +10,11 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 from deploy.cli import value_readers as readers
 from deploy.errors import CommandError
+from openbell.manifest import strategy_folders, suggestion
 
 GIVEN = "OPENBELL_GIVEN"  # the names of the variables on make's command line
 EVERYWHERE = frozenset({"PROFILE", "ENGINE"})  # decide what the project has, so each command accepts them
@@ -247,3 +249,18 @@ def _value(command: str, variable: Variable, text: str) -> object:
     except ValueError:
         msg = f"make {command} {variable.name}=: found {quoted(text)}; allowed: {variable.allowed}"
         raise CommandError(msg, 2) from None
+
+
+def must_exist(strategy: str, strategies: Path) -> None:
+    """Raise CommandError unless the strategy has a folder here: its name becomes part of paths and commands."""
+    known = [folder.name for folder in strategy_folders(strategies)]
+    if strategy not in known:
+        msg = f"STRATEGY: there is no strategy {quoted(strategy)}; {suggestion(strategy, known)}"
+        raise CommandError(msg, 2)
+
+
+def folder_must_exist(folder: Path) -> None:
+    """Raise CommandError if the folder that OPENBELL_STRATEGIES names is not there."""
+    if not folder.is_dir():
+        msg = f"OPENBELL_STRATEGIES: there is no folder {folder}: `make init DIR={folder}` makes one"
+        raise CommandError(msg)

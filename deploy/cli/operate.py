@@ -5,9 +5,8 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from deploy import audit, container_stats, processes, supervisor_client, table, target, tunnel
-from deploy.cli.arguments import quoted
-from deploy.cli.known import must_exist
+from deploy import audit, container_stats, processes, status_table, supervisor_client, target, tunnel
+from deploy.cli.arguments import must_exist, quoted
 from deploy.docker import compose, engine
 from deploy.docker.compose import ServiceCommand
 from deploy.errors import CommandError
@@ -40,7 +39,7 @@ def ps(settings: Settings, options: Namespace) -> int:
 def show(where: Target, settings: Settings, found: Sequence[engine.Service], known: Sequence[BotStatus] | None) -> int:
     """Print the overview of services and bots; return 1 if a service is not well, or none is there."""
     page = where.page if isinstance(where, target.LocalTarget | ProcessTarget) else f"make dashboard{where.option}"
-    text = table.overview(found, known, table.Hints(page, where.start, where.option), settings.timezone)
+    text = status_table.overview(found, known, status_table.Hints(page, where.start, where.option), settings.timezone)
     if isinstance(where, RemoteTarget) and (release := host_state.fetch(where.connection).current):
         text = f"Release {release.id} by {release.by}, from {release.sources}\n\n{text}"
     elif known is not None and supervisor_client.has_channel(settings.page) is False:

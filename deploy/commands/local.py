@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from deploy import processes
-from deploy.cli.known import must_exist
+from deploy.cli.arguments import must_exist
 from deploy.docker import compose
 from deploy.local import demo
 from deploy.local import run as local

@@ -5,7 +5,7 @@ import shutil
 from argparse import Namespace
 from pathlib import Path
 
-from deploy.cli.known import must_exist
+from deploy.cli.arguments import must_exist
 from deploy.docker import generated
 from deploy.local import run as local
 from deploy.local.process_target import ProcessTarget

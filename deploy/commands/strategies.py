@@ -1,14 +1,16 @@
-"""The commands for the folders of strategies: what is due, and new ones."""
+"""The commands for the folders of strategies: what is due, new ones, and the packages that they use."""
 
 import os
 from argparse import Namespace
 from pathlib import Path
 
 from deploy import processes
+from deploy.cli.arguments import must_exist
 from deploy.docker import compose
 from deploy.local.processes import asked_for
+from deploy.log import log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
-from deploy.strategy_folders import own_folder, scaffold
+from deploy.strategy_folders import own_folder, packages, scaffold
 from openbell.manifest import load_all
 
 
@@ -35,4 +37,18 @@ def init(_settings: Settings, options: Namespace) -> int:
     written = own_folder.init(folder)
     print("\n".join(f"wrote {path}" for path in written))
     print(f"Set OPENBELL_STRATEGIES={options.dir} in .env; then `make up` starts what is in it.")
+    return 0
+
+
+def add(settings: Settings, options: Namespace) -> int:
+    """Let a strategy use packages: ask for them and lock them."""
+    must_exist(options.strategy, strategies_folder())
+    packages.add(strategies_folder() / options.strategy, options.package, log_to_stdout(settings.log))
+    return 0
+
+
+def lock(settings: Settings, options: Namespace) -> int:
+    """Update the lock of a strategy's packages."""
+    must_exist(options.strategy, strategies_folder())
+    packages.lock(strategies_folder() / options.strategy, log_to_stdout(settings.log))
     return 0

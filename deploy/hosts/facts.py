@@ -1,4 +1,4 @@
-"""What a host is and has, asked in one go. What is missing there is no error here: readiness.py and provision/ judge."""
+"""What a host is and has, asked in one go. What is missing there is no error here: requirements.py and provision/ judge."""
 
 import base64
 from collections.abc import Mapping

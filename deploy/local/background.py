@@ -17,8 +17,7 @@ from types import FrameType
 from deploy.errors import CommandError
 from deploy.local import control_socket
 from deploy.local.control_socket import Message, answer_one, listening
-from deploy.local.ending import TURN, end
-from deploy.local.process_supervisor import ManagedProcess, ProcessSupervisor, now
+from deploy.local.process_supervisor import CHECK_EVERY, ManagedProcess, ProcessSupervisor, end_all, now
 from deploy.local.processes import INHERITED, LocalPaths, Process
 from deploy.local.run import lock_data
 from deploy.log import Log, log_to_stdout
@@ -50,7 +49,7 @@ def start(places: LocalPaths) -> None:
             said = log.read_text(errors="replace").splitlines() or ["it wrote nothing"]
             msg = f"the service that keeps the processes running did not start: {said[-1].removeprefix('openbell: ')}"
             raise CommandError(msg)
-        time.sleep(TURN / 2)
+        time.sleep(CHECK_EVERY / 2)
 
 
 def converge(places: LocalPaths, wanted: Iterable[Process], grace: int) -> None:
@@ -71,7 +70,7 @@ def stop(places: LocalPaths, grace: int, log: Log) -> None:
         try:
             os.close(lock_data(places))
         except CommandError:
-            time.sleep(TURN)
+            time.sleep(CHECK_EVERY)
         else:
             return
     msg = f"it has not ended within {grace} s: see {places.log(LOG)}"
@@ -107,8 +106,8 @@ class Service:
         with listening(self.places.data) as server:
             while not self.asked:
                 self.children.step(now())
-                answer_one(server, TURN, self.answer)
-        end(self.children, log, self.asked, self.grace)
+                answer_one(server, CHECK_EVERY, self.answer)
+        end_all(self.children, log, self.asked, self.grace)
 
 
 def _described(one: ManagedProcess) -> Message:

@@ -22,8 +22,7 @@ from types import FrameType
 from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.local.demo_output import JournalTail, Message, WebhookReceiver, words
-from deploy.local.ending import end
-from deploy.local.process_supervisor import ProcessSupervisor, now
+from deploy.local.process_supervisor import ProcessSupervisor, end_all, now
 from deploy.local.processes import INHERITED, LocalPaths, processes, supported
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings
@@ -33,7 +32,7 @@ STRATEGY = "pulse"
 SPEED = 5  # a slot a minute is one every twelve seconds, and its grace of twenty is four
 RUNS = 2  # runs to see before the strategy is killed
 LIMIT = 30.0  # seconds for each step: on a busy machine all takes its time
-TURN = 0.05  # seconds between two looks
+TURN = 0.05  # seconds between two checks
 GRACE = 10  # seconds that a run may take to end at the end
 
 
@@ -61,7 +60,7 @@ def run(strategies: Path, settings: Settings) -> int:
             except Interrupted:
                 return 130
             finally:
-                end(stage.children, log, asked, GRACE)
+                end_all(stage.children, log, asked, GRACE)
             stage.sum_up()
     finally:
         for number, handler in before.items():

@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deploy.docker.compose import SUPERVISOR
 from deploy.docker.engine import in_words
 from deploy.local.processes import Process
 from deploy.log import Log
@@ -16,6 +17,8 @@ from openbell.restarts import NOW, Restart
 
 RAN_WELL = 60.0  # seconds; a process that lived so long is started again soon
 LAST_BYTES = 4096  # of a log, which are searched for its last line
+CHECK_EVERY = 0.1  # seconds between two checks
+LAST_WAIT = 10.0  # seconds that the supervisor is given to end
 LARGEST_LOG = 10_000_000  # bytes; at a start, a log that is larger is kept as .old, and a new one is begun
 
 
@@ -186,3 +189,24 @@ def last_line(log: Path) -> str:
 def now() -> float:
     """Return seconds that no clock step disturbs."""
     return time.monotonic()
+
+
+def end_all(children: ProcessSupervisor, log: Log, asked: Sequence[int], grace: int) -> None:
+    """Let runs that are under way end by themselves; a second Ctrl-C kills. The supervisor sees it all, and goes last."""
+    strategies = [name for name in children.running() if name != SUPERVISOR]
+    log.info("stopping: runs that are under way still end by themselves (Ctrl-C again kills them)")
+    children.end(strategies)
+    until, heard = now() + grace, len(asked)
+    while set(children.running()) - {SUPERVISOR} and now() < until and len(asked) == heard:
+        children.step(now())
+        time.sleep(CHECK_EVERY)
+    children.end(strategies, signal.SIGKILL)
+    children.end([SUPERVISOR])
+    until = now() + LAST_WAIT
+    while not children.are_all_gone and now() < until:
+        children.step(now())
+        time.sleep(CHECK_EVERY)
+    children.end(children.running(), signal.SIGKILL)
+    while not children.are_all_gone:
+        children.step(now())
+        time.sleep(CHECK_EVERY)

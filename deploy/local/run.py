@@ -13,8 +13,7 @@ from types import FrameType
 from deploy import preflight, secrets
 from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
-from deploy.local.ending import TURN, end
-from deploy.local.process_supervisor import ProcessSupervisor, last_line, now
+from deploy.local.process_supervisor import CHECK_EVERY, ProcessSupervisor, end_all, last_line, now
 from deploy.local.processes import LocalPaths, install, processes, supported
 from deploy.log import Log, log_to_stdout
 from deploy.processes import is_offline, quiet
@@ -111,8 +110,8 @@ def _serve(children: ProcessSupervisor, log: Log, settings: Settings) -> None:
         while not asked and not problem:
             children.step(now())
             problem = _cannot_start(children)
-            time.sleep(TURN)
-        end(children, log, asked, settings.stop_grace)
+            time.sleep(CHECK_EVERY)
+        end_all(children, log, asked, settings.stop_grace)
         if problem:
             raise CommandError(problem)
     finally:

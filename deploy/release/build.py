@@ -17,7 +17,8 @@ from deploy.log import Log
 from deploy.release import provenance
 from deploy.release.release import BROUGHT, Release, Tree, images_of, resolve
 from deploy.ssh.host import Host
-from deploy.transfer import HostImages, Shipment
+from deploy.transfer.host_images import HostImages
+from deploy.transfer.shipment import Shipment
 from openbell.manifest import load_all, strategy_folders
 
 NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine

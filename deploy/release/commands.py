@@ -27,7 +27,10 @@ from deploy.release.release import Release, Tree, images_of
 from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 from deploy.table import aligned
-from deploy.transfer import HostImages, Shipment, deliver, host_images, prepared
+from deploy.transfer import host_images
+from deploy.transfer.delivery import deliver
+from deploy.transfer.host_images import HostImages
+from deploy.transfer.shipment import Shipment, prepared
 
 MEMORY_EACH = 40 * 2**20  # bytes that another container takes, with what the engine needs for it
 MEMORY_SPARE = 64 * 2**20  # bytes that a preflight may need in addition

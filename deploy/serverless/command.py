@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from deploy import processes
-from deploy.cli.known import must_exist
+from deploy.cli.arguments import must_exist
 from deploy.docker import compose
 from deploy.errors import CommandError
 from deploy.serverless import aws, digitalocean, gcp, package, readme

@@ -15,7 +15,7 @@ from deploy.errors import CommandError
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
 from deploy.target import here
-from deploy.upgrade import changelog, checkout
+from deploy.upgrade import checkout
 
 CHANGELOG = "CHANGELOG.md"
 # What make hands to a make that it starts: the values of this command are none of the next one's.
@@ -51,7 +51,7 @@ def upgrade(settings: Settings, options: Namespace) -> int:
 
 def _show(before: str, after: str) -> None:
     print(f"openbell: from {before[:12]} to {after[:12]}:\n")
-    entries = changelog.news(checkout.text(before, CHANGELOG), checkout.text(after, CHANGELOG))
+    entries = news(checkout.text(before, CHANGELOG), checkout.text(after, CHANGELOG))
     print("\n".join(entries or ["CHANGELOG.md has nothing new."]) + "\n", flush=True)
 
 
@@ -108,3 +108,39 @@ def _back_if_it_fails(before: checkout.Position, log: Log, saved: Path | None, *
 
 def _make(target: str) -> int:
     return processes.run(("make", target), {key: value for key, value in os.environ.items() if key not in _OF_MAKE})
+
+
+def news(before: str, after: str) -> list[str]:
+    """Return the entries of `after` that `before` does not have, below their headings; entries that moved are not new."""
+    known = {text for _, text in _entries(before)}
+    lines: list[str] = []
+    shown: tuple[str, ...] = ()
+    for headings, text in _entries(after):
+        if text not in known:
+            lines += headings[len(shown) if headings[: len(shown)] == shown else _common(headings, shown) :]
+            lines.append(text)
+            shown = headings
+    return lines
+
+
+def _entries(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each entry on one line, with the headings that it stands under."""
+    headings: tuple[str, ...] = ()
+    entry: list[str] = []
+    for line in [*text.splitlines(), ""]:
+        if entry and line.startswith("  "):
+            entry.append(line.strip())
+            continue
+        if entry:
+            yield headings, " ".join(entry)
+            entry = []
+        if line.startswith("## "):
+            headings = (line,)
+        elif line.startswith("### "):
+            headings = (*headings[:1], line)
+        elif line.startswith("- "):
+            entry = [line.rstrip()]
+
+
+def _common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    return next((at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), 0)

@@ -14,7 +14,9 @@ from docker.errors import ImageNotFound
 
 from deploy.log import Log
 from deploy.ssh.connection import Connection
-from deploy.transfer import Shipment, deliver, host_images, prepared
+from deploy.transfer import host_images
+from deploy.transfer.delivery import deliver
+from deploy.transfer.shipment import Shipment, prepared
 from tests.machine.machine import Machine
 
 MEGABYTE = 1 << 20

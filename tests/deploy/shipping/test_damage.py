@@ -12,8 +12,8 @@ from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
-from deploy.transfer import delivery, host_images, prepared, upload
-from deploy.transfer.shipment import Shipment
+from deploy.transfer import delivery, host_images, upload
+from deploy.transfer.shipment import Shipment, prepared
 from tests.deploy.shipping.blocks import Blocks, file_in, ship
 from tests.deploy.shipping.interruptions import LAYER, Write, changed, has_arrived, tags
 from tests.machine.machine import Machine

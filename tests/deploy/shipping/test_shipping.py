@@ -9,13 +9,13 @@ from pathlib import Path
 import docker
 import pytest
 
-from deploy import transfer
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.ssh.connection import Connection
 from deploy.transfer import export_push, export_save, images, warm_up
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.layer_cache import LayerCache
+from deploy.transfer.shipment import prepared
 from tests.deploy.shipping.blocks import MEGABYTE, Blocks, file_in, ship
 from tests.engine.kit import make_kit, removed_afterwards
 from tests.machine.machine import Machine
@@ -139,7 +139,7 @@ def test_a_change_leaves_the_local_engine_by_push_and_leaves_no_name_there(
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
     there = HostImages(chains=frozenset({(layers[0],)}))
     for _ in range(2):  # the engine has pushed the layer by then, and would not send it again unasked
-        with transfer.prepared([reference], there, log) as shipment:
+        with prepared([reference], there, log) as shipment:
             assert [layer.id for layer in shipment.layers] == [layers[1]]
     assert engine.images.get(reference).tags == [reference]
 
@@ -151,10 +151,10 @@ def test_where_a_push_is_not_possible_docker_save_does_it(
     reference = blocks.build("app", ("one", 2000), ("two", 2000))
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
     there = HostImages(chains=frozenset({(layers[0],)}))
-    with transfer.prepared([reference], there, log) as pushed:
+    with prepared([reference], there, log) as pushed:
         expected = (pushed.images, pushed.layers, pushed.wire_bytes)
     monkeypatch.setattr(export_push, "possible", lambda: False)
-    with transfer.prepared([reference], there, log) as saved:
+    with prepared([reference], there, log) as saved:
         assert (saved.images, saved.layers, saved.wire_bytes) == expected
 
 
@@ -166,7 +166,7 @@ def test_a_push_that_is_too_much_is_ended_and_done_by_docker_save(
     blocks.build("base", ("large", 4 * MEGABYTE))
     reference = blocks.build("app", ("little", 100), base="base")
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
-    with transfer.prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:
+    with prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:
         assert [layer.id for layer in shipment.layers] == layers[1:]
     assert engine.images.get(reference).tags == [reference]
 
@@ -186,7 +186,7 @@ def test_after_the_first_deploy_the_engine_has_packed_what_the_next_needs(
     monkeypatch.setattr(export_save, "export", never)
     blocks.build("app", ("other", 100), base="base")
     layers = engine.images.get(reference).attrs["RootFS"]["Layers"]
-    with transfer.prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:
+    with prepared([reference], HostImages(chains=frozenset({(layers[0],)})), log) as shipment:
         assert len(shipment.layers) == 1
 
 
@@ -200,7 +200,7 @@ def test_an_image_that_is_not_built_is_a_problem(blocks: Blocks, log: Log) -> No
     """It is named."""
     with (
         pytest.raises(CommandError, match=f"not built: {blocks.reference('none')}"),
-        transfer.prepared([blocks.reference("none")], HostImages(chains=frozenset()), log),
+        prepared([blocks.reference("none")], HostImages(chains=frozenset()), log),
     ):
         pass
 
@@ -210,7 +210,7 @@ def test_an_image_for_another_machine_is_a_problem(blocks: Blocks, log: Log) -> 
     reference = blocks.build("app", ("one", 10))
     with (
         pytest.raises(CommandError, match="and the host is linux/riscv64"),
-        transfer.prepared([reference], HostImages(chains=frozenset(), platform="linux/riscv64"), log),
+        prepared([reference], HostImages(chains=frozenset(), platform="linux/riscv64"), log),
     ):
         pass
 

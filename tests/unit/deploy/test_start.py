@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from deploy import readiness, start
+from deploy import start
 from deploy.docker.compose import Logs, ServiceCommand
 from deploy.docker.engine import Service
 from deploy.hosts.facts import Facts
@@ -52,7 +52,7 @@ class Place:
 @pytest.mark.parametrize("outcome,runs", [("", 1), ("succeeded", 0)])
 def test_the_page_is_asked_once(outcome: str, runs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table and the decision whether to show a first run come from one answer."""
-    monkeypatch.setattr(readiness, "wait", lambda *_: True)
+    monkeypatch.setattr(start, "wait_until_ready", lambda *_: True)
     place = Place(outcome=outcome)
     assert start._show(place, Settings(), log_to_stdout("text")) == 0
     assert (place.asked, len(place.ran)) == (1, runs)

@@ -7,8 +7,9 @@ import pytest
 import pytz
 
 from deploy.docker.engine import Service, in_words, service
+from deploy.status_table import Hints, overview, slot
 from deploy.supervisor_client import BotStatus, parse
-from deploy.table import Hints, aligned, overview, slot
+from deploy.table import aligned
 
 PAGE = Hints("http://127.0.0.1:8080")
 WELL = Service("pulse", "openbell/pulse:local", "running", "healthy", 0, 0, strategies=("pulse",))

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from openbell.supervisor.web.actions import LENGTH, LONGEST_REASON
-from openbell.supervisor.web.answers import ANSWERS
-from openbell.supervisor.web.schemas import (
+from openbell.supervisor.web.answer import (
     DATE,
     INSTANT,
     INSTANT_PATTERN,
@@ -15,6 +14,7 @@ from openbell.supervisor.web.schemas import (
     reference,
     schema_object,
 )
+from openbell.supervisor.web.answers import ANSWERS
 from openbell.supervisor.web.timeline_page import LENGTHS
 
 _COUNT: Schema = {"type": "integer", "minimum": 0}

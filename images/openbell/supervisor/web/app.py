@@ -1,5 +1,6 @@
 """The web application: its routes, its pages, and its error responses."""
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,21 +24,35 @@ from openbell.supervisor.web.api import Api
 from openbell.supervisor.web.changes import is_bot
 from openbell.supervisor.web.connections import LimitedHeaders
 from openbell.supervisor.web.dependencies import READING, Dependencies
-from openbell.supervisor.web.etag import answer, tag
 from openbell.supervisor.web.incident_routes import IncidentRoutes
 from openbell.supervisor.web.journal_routes import JournalRoutes
 from openbell.supervisor.web.metrics import Metrics
 from openbell.supervisor.web.money_routes import MoneyRoutes
 from openbell.supervisor.web.overview_page import overview
 from openbell.supervisor.web.read_access import ReadAccess
-from openbell.supervisor.web.reader_zone import chosen_zone
-from openbell.supervisor.web.request_params import LIST_PARAMETERS, bot_query, integer, reject_unknown
+from openbell.supervisor.web.request_params import LIST_PARAMETERS, bot_query, chosen_zone, integer, reject_unknown
 from openbell.supervisor.web.run_page import run_page
 from openbell.supervisor.web.security_headers import SecurityHeaders
 from openbell.supervisor.web.settings_routes import SettingsRoutes
 from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
 from openbell.supervisor.web.templating import environment
 from openbell.supervisor.web.time_routes import TimeRoutes
+
+
+def tag(content: bytes) -> str:
+    """Return a content's ETag."""
+    return f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def answer(request: Request, content: bytes, media_type: str, etag: str = "") -> Response:
+    """Return the content, or 304 if the request names the version that this is."""
+    etag = etag or tag(content)
+    headers = {"ETag": etag}
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
 
 THREAD_WITHIN = 3.0  # seconds; the container's health check waits for four
 _FOLDER = Path(__file__).parent

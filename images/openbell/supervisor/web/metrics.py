@@ -3,7 +3,7 @@
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +22,41 @@ from openbell.supervisor.health.snapshot import BotView, Snapshot, StrategyView
 from openbell.supervisor.store.counters import DURATION, LATENESS, Totals
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.web.dependencies import Dependencies
-from openbell.supervisor.web.metric_families import counter, gauge, histogram
+
+Labels = Mapping[str, str]
+
+
+def gauge(name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> Metric:
+    """Return a family of values that go up and down."""
+    return _family(name, "gauge", text, ((name, labels, value) for labels, value in samples))
+
+
+def counter(name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> Metric:
+    """Return a family of values that only grow; its name ends with _total."""
+    return _family(name.removesuffix("_total"), "counter", text, ((name, labels, value) for labels, value in samples))
+
+
+def histogram(
+    name: str, text: str, bounds: Iterable[float], samples: Iterable[tuple[Labels, Mapping[str, float], float]]
+) -> Metric:
+    """Return a histogram. samples: labels, how many lie up to each bound and above the one before, and the sum of all."""
+    names = [*(str(bound) for bound in bounds), "+Inf"]
+    found: list[tuple[str, Labels, float]] = []
+    for labels, buckets, total in samples:
+        count = 0.0
+        for le in names:
+            count += buckets.get(le, 0.0)
+            found.append((f"{name}_bucket", {**labels, "le": le}, count))
+        found += [(f"{name}_sum", labels, total), (f"{name}_count", labels, count)]
+    return _family(name, "histogram", text, found)
+
+
+def _family(name: str, kind: str, text: str, samples: Iterable[tuple[str, Labels, float]]) -> Metric:
+    family = Metric(name, text, kind)
+    for sample, labels, value in samples:
+        family.add_sample(sample, dict(labels), value)
+    return family
+
 
 # Each counter is there from the start: Prometheus' increase() does not see the first one of a counter that begins at 1.
 NO_SLOTS = {

@@ -1,10 +1,16 @@
 """The API's description, OpenAPI 3.1: its requests, answers and errors."""
 
 import openbell
+from openbell.supervisor.web.answer import Schema, reference
 from openbell.supervisor.web.api_schemas import SCHEMAS
-from openbell.supervisor.web.openapi_parts import answer_of, answers_of, limit_parameter, path_parameter, reading
-from openbell.supervisor.web.openapi_reading import READING_PATHS
-from openbell.supervisor.web.schemas import Schema, reference
+from openbell.supervisor.web.openapi_reading import (
+    READING_PATHS,
+    answer_of,
+    answers_of,
+    limit_parameter,
+    path_parameter,
+    reading,
+)
 
 _OBEYED = {"200": answer_of("What is wanted of it now; its loop obeys within a second", reference("Wanted"))}
 _START: Schema = {

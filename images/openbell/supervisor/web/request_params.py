@@ -1,11 +1,14 @@
-"""Reads the parameters and the body of a request; each mistake is answered with one clear line."""
+"""Reads the parameters, the time zone and the body of a request; each mistake is answered with one clear line."""
 
 import json
 from collections.abc import Collection, Mapping
 from datetime import date
+from urllib.parse import parse_qs
 
+import pytz
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from openbell.supervisor.web.bot_list import LONGEST_TEXT, ORDER, SORTS, Query
 
@@ -101,3 +104,31 @@ async def limited_body(request: Request) -> bytes:
         if len(body) > LONGEST_BODY:
             raise HTTPException(413, f"the body is longer than {LONGEST_BODY} bytes")
     return body
+
+
+COOKIE = "openbell_zone"
+STRATEGY = "strategy"  # the value that stands for each strategy's own zone
+_YEAR = 365 * 86_400  # seconds that it is remembered
+
+
+def chosen_zone(request: Request) -> str:
+    """Return the zone that a request's reader has chosen; empty if times are in each strategy's own."""
+    name = request.cookies.get(COOKIE, "")
+    return name if name in pytz.all_timezones_set else ""
+
+
+async def choose_zone(request: Request) -> Response:
+    """Remember a reader's zone and go back to the page that he came from; 400 if there is no such zone."""
+    fields = parse_qs((await limited_body(request)).decode("utf-8", "replace"))
+    name, back = fields.get("zone", [""])[0], fields.get("back", ["/"])[0]
+    if name != STRATEGY and name not in pytz.all_timezones_set:
+        raise HTTPException(400, f'zone: found "{name[:50]}"; allowed: {STRATEGY}, UTC or a zone of the tz database')
+    answer = RedirectResponse(own_path(back), 303)
+    answer.set_cookie(COOKIE, name, max_age=_YEAR, httponly=True, samesite="strict")
+    return answer
+
+
+def own_path(back: str) -> str:
+    """Return a path of this page; anything that would lead elsewhere becomes the first page."""
+    is_own = back.startswith("/") and not back.startswith("//") and "\\" not in back and back.isprintable()
+    return back if is_own else "/"

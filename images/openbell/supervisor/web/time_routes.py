@@ -14,8 +14,16 @@ from openbell.supervisor.health.snapshot import BotView, StrategyView
 from openbell.supervisor.web import answers
 from openbell.supervisor.web.bot_list import BotList, Query, Row, bot_list
 from openbell.supervisor.web.dependencies import Dependencies, find_bot
-from openbell.supervisor.web.reader_zone import choose_zone, chosen_zone
-from openbell.supervisor.web.request_params import LIST_PARAMETERS, bot_query, integer, iso_date, one_of, reject_unknown
+from openbell.supervisor.web.request_params import (
+    LIST_PARAMETERS,
+    bot_query,
+    choose_zone,
+    chosen_zone,
+    integer,
+    iso_date,
+    one_of,
+    reject_unknown,
+)
 from openbell.supervisor.web.timeline_page import LENGTHS, Timeline, timeline
 from openbell.supervisor.web.year_page import Year, year_of
 

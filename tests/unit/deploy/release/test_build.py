@@ -9,7 +9,9 @@ from deploy.errors import CommandError
 from deploy.release import build
 from deploy.release.build import ReleaseDraft
 from deploy.release.release import Release, from_json
-from deploy.transfer import HostImages, Image, Shipment
+from deploy.transfer.host_images import HostImages
+from deploy.transfer.images import Image
+from deploy.transfer.shipment import Shipment
 from tests.unit.strategy_file import BOT, TOP, write
 
 CONFIGURATION = {

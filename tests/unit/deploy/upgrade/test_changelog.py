@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.upgrade import changelog
+from deploy.upgrade import command
 
 BEFORE = """\
 # Changelog
@@ -45,4 +45,4 @@ RELEASED = BEFORE.replace("## [Unreleased]", "## [Unreleased]\n\n## [0.2.0] - 20
 )
 def test_only_what_is_not_known_is_shown(after: str, expected: list[str]) -> None:
     """Below its headings; an entry that has moved to a release is not news."""
-    assert changelog.news(BEFORE, after) == expected
+    assert command.news(BEFORE, after) == expected

@@ -17,8 +17,7 @@ from openbell.supervisor.model.records import RunRecord, SlotRecord
 from openbell.supervisor.store.counters import Totals, reason_class
 from openbell.supervisor.store.retention import sweep
 from openbell.supervisor.store.store import Store
-from openbell.supervisor.web.metric_families import counter, gauge, histogram
-from openbell.supervisor.web.metrics import Metrics
+from openbell.supervisor.web.metrics import Metrics, counter, gauge, histogram
 from tests.unit.supervisor.web.client import Client
 from tests.unit.supervisor.world import World
 
