@@ -96,14 +96,14 @@ def canonical(reference: str) -> str:
 def pack(
     images: Sequence[Image],
     layers: Sequence[str],
-    spool: LayerCache,
+    cache: LayerCache,
     compression: Compression,
     file: Path,
     tell: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write the packed tar of these images with these of their layers to a file, and tell how many bytes were read."""
-    sizes = {layer: spool.size(layer) for layer in layers}
-    configurations = [spool.configurations[image.reference] for image in images]
+    sizes = {layer: cache.size(layer) for layer in layers}
+    configurations = [cache.configurations[image.reference] for image in images]
     manifests = [
         manifest(image, configuration, sizes) for image, configuration in zip(images, configurations, strict=True)
     ]
@@ -122,7 +122,7 @@ def pack(
         for name, content in documents.items():
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
         for layer in layers:
-            with spool.open(layer) as unpacked:
+            with cache.open(layer) as unpacked:
                 archive.addfile(_member(blob(layer), sizes[layer]), cast(IO[bytes], _Told(unpacked, tell)))
 
 

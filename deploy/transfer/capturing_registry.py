@@ -1,4 +1,4 @@
-"""Takes layers out of the local engine: a registry on loopback that the engine pushes to, and that wants only what is missing.
+"""Exports layers from the local engine: a registry on loopback that the engine pushes to, and that wants only what is missing.
 
 An engine knows the compressed form of a layer that it has pushed before, asks a registry whether it has that, and is told
 "have it". What it has not pushed before it sends at once. So a change of some kilobytes is out in tenths of a second,
@@ -176,12 +176,12 @@ def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
 
 @contextmanager
 def catching(folder: Path, limit: int) -> Iterator[CapturingRegistry]:
-    """Run a catcher with this folder until the end of the block."""
-    with CapturingRegistry(folder, limit) as catcher:
-        thread = threading.Thread(target=catcher.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    """Run the registry with this folder until the end of the block."""
+    with CapturingRegistry(folder, limit) as registry:
+        thread = threading.Thread(target=registry.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield catcher
+            yield registry
         finally:
-            catcher.shutdown()
+            registry.shutdown()
             thread.join()

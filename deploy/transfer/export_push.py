@@ -1,4 +1,4 @@
-"""Takes what is missing out of the local engine by a push to the catcher: the quick way, for a change."""
+"""Exports missing layers from the local engine by a push to the capturing registry: the quick way, for a change."""
 
 import json
 import subprocess
@@ -28,54 +28,56 @@ def possible() -> bool:
     return (address() or _USUAL).startswith("unix://")
 
 
-def export(client: "DockerClient", images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> bool:
-    """Put the configurations of the images and the layers that are needed into the spool; tell whether all are there."""
+def export(client: "DockerClient", images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache) -> bool:
+    """Put the configurations of the images and the layers that are needed into the cache; tell whether all are there."""
     with (
         scratch.folder() as folder,
-        catching(folder, LIMIT) as catcher,
-        pushed(client, catcher, images) as push,
+        catching(folder, LIMIT) as registry,
+        pushed(client, registry, images) as push,
     ):
-        catcher.wanted.update(image.id for image in images)
+        registry.wanted.update(image.id for image in images)
         if not push():
             return False
-        if any(not catcher.blob(image.id).exists() for image in images):
+        if any(not registry.blob(image.id).exists() for image in images):
             return False  # an engine that keeps images in containerd: their ids are not their configurations'
-        packed = _collect(catcher, images, needed, spool)
-        lacking = {packed[layer] for layer in needed if layer not in spool.layers}
+        packed = _collect(registry, images, needed, cache)
+        lacking = {packed[layer] for layer in needed if layer not in cache.layers}
         if lacking:  # pushed before, to somewhere else, so the engine only asked
-            catcher.wanted.update(lacking)
+            registry.wanted.update(lacking)
             if not push():
                 return False
-            _collect(catcher, images, needed, spool)
-    return all(layer in spool.layers for layer in needed)
+            _collect(registry, images, needed, cache)
+    return all(layer in cache.layers for layer in needed)
 
 
 def _collect(
-    catcher: CapturingRegistry, images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache
+    registry: CapturingRegistry, images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache
 ) -> Mapping[str, str]:
-    """Put what was caught into the spool; return under which digest each layer is packed."""
+    """Put what was caught into the cache; return under which digest each layer is packed."""
     packed: dict[str, str] = {}
     for image in images:
-        manifest = json.loads(catcher.manifests[f"{image.name}:{_TAG}"])
-        configuration = catcher.blob(manifest["config"]["digest"]).read_bytes()
+        manifest = json.loads(registry.manifests[f"{image.name}:{_TAG}"])
+        configuration = registry.blob(manifest["config"]["digest"]).read_bytes()
         if digest(configuration) != image.id:
             msg = f"{image.reference}: the engine sent another configuration than it shows"
             raise ValueError(msg)
-        spool.configurations[image.reference] = configuration
+        cache.configurations[image.reference] = configuration
         packed |= zip(layers_of(configuration), (one["digest"] for one in manifest["layers"]), strict=True)
     for layer, where in packed.items():
-        if layer in needed and layer not in spool.layers and catcher.blob(where).exists():
-            with catcher.blob(where).open("rb") as file:
-                spool.put(file, {layer})
+        if layer in needed and layer not in cache.layers and registry.blob(where).exists():
+            with registry.blob(where).open("rb") as file:
+                cache.put(file, {layer})
     return packed
 
 
 @contextmanager
-def pushed(client: "DockerClient", catcher: CapturingRegistry, images: Sequence[Local]) -> Iterator[Callable[[], bool]]:
-    """Name the images as the catcher's; give what pushes them and tells whether all of it went well; take the names away."""
+def pushed(
+    client: "DockerClient", registry: CapturingRegistry, images: Sequence[Local]
+) -> Iterator[Callable[[], bool]]:
+    """Name the images as the registry's; give what pushes them and tells whether all of it went well; take the names away."""
     from docker.errors import DockerException  # noqa: PLC0415 - loading it takes longer than most commands
 
-    names = [f"{catcher.repository}/{image.name}" for image in images]
+    names = [f"{registry.repository}/{image.name}" for image in images]
     running: list[subprocess.Popen[bytes]] = []
     try:
         for image, name in zip(images, names, strict=True):
@@ -89,7 +91,7 @@ def pushed(client: "DockerClient", catcher: CapturingRegistry, images: Sequence[
                     subprocess.Popen((*start, f"{name}:{_TAG}"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                     for name in names
                 ]
-                return _ended_well(running, catcher)
+                return _ended_well(running, registry)
 
             yield push
     finally:
@@ -103,11 +105,15 @@ def pushed(client: "DockerClient", catcher: CapturingRegistry, images: Sequence[
                 continue  # it was never named so
 
 
-def _ended_well(running: Sequence["subprocess.Popen[bytes]"], catcher: CapturingRegistry) -> bool:
+def _ended_well(running: Sequence["subprocess.Popen[bytes]"], registry: CapturingRegistry) -> bool:
     started = time.monotonic()
     while any(process.poll() is None for process in running):
         waited = time.monotonic() - started
-        if catcher.overrun.is_set() or waited > _DONE_WITHIN or (waited > _HEARD_WITHIN and not catcher.heard.is_set()):
+        if (
+            registry.overrun.is_set()
+            or waited > _DONE_WITHIN
+            or (waited > _HEARD_WITHIN and not registry.heard.is_set())
+        ):
             return False
         time.sleep(0.01)
     return all(process.returncode == 0 for process in running)

@@ -14,8 +14,8 @@ from deploy.transfer.layer_cache import LayerCache
 _LARGEST_JSON = 4 << 20  # bytes; a layer is never JSON
 
 
-def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
-    """Put the configurations of the images and the layers that are needed into the spool; CommandError if the engine fails."""
+def export(images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache) -> None:
+    """Put the configurations of the images and the layers that are needed into the cache; CommandError if the engine fails."""
     references = [image.reference for image in images]
     with subprocess.Popen(
         ("docker", "save", *references), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
@@ -23,7 +23,7 @@ def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCa
         assert saving.stdout  # noqa: S101 - a pipe
         assert saving.stderr  # noqa: S101 - a pipe
         try:
-            read(saving.stdout, images, needed, spool)
+            read(saving.stdout, images, needed, cache)
         except (tarfile.TarError, EOFError, KeyError) as error:
             saving.kill()
             said = saving.stderr.read().decode(errors="replace").strip() or str(error)
@@ -32,14 +32,14 @@ def export(images: Sequence[Local], needed: Mapping[str, object], spool: LayerCa
         except BaseException:
             saving.kill()
             raise
-    lacking = [layer for layer in needed if layer not in spool.layers]
+    lacking = [layer for layer in needed if layer not in cache.layers]
     if saving.returncode or lacking:
         what = f"exit code {saving.returncode}" if saving.returncode else f"without layer {lacking[0]}"
         msg = f"the images could not be exported from the local engine: docker save {' '.join(references)} ended {what}"
         raise CommandError(msg)
 
 
-def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object], spool: LayerCache) -> None:
+def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache) -> None:
     """Put the layers that are needed from an archive of `docker save` into the cache; its format depends on the engine's version.
 
     Engines before 25 name layers <some id>/layer.tar, and repeated ones are links; later ones write an OCI layout, where
@@ -56,11 +56,11 @@ def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object
             if first in {b"{", b"["} and member.size <= _LARGEST_JSON:
                 documents[str(name)] = first + content.read()
             elif name.name == "layer.tar" or name.parts[:1] == ("blobs",):
-                spool.put(_PeekedStream(first, content), needed)
+                cache.put(_PeekedStream(first, content), needed)
     listed = json.loads(documents["manifest.json"])
     configurations = {tag: documents[one["Config"]] for one in listed for tag in one["RepoTags"] or ()}
     for image in images:
-        spool.configurations[image.reference] = configurations[image.reference]
+        cache.configurations[image.reference] = configurations[image.reference]
 
 
 class _PeekedStream:

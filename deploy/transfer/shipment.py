@@ -94,9 +94,9 @@ def prepared(
                 raise CommandError(msg)
         moving = tuple(image for image in local if not inventory.has(image, tag(image.name, image.id)))
         wanted = needed([(image.name, image.layers) for image in moving], inventory)
-        spool = LayerCache(folder)
-        pushed = _take(client, moving, wanted, inventory, spool, log)
-        shipment = _pack(local, moving, wanted, inventory, spool, folder / "cargo", known)
+        cache = LayerCache(folder)
+        pushed = _take(client, moving, wanted, inventory, cache, log)
+        shipment = _pack(local, moving, wanted, inventory, cache, folder / "cargo", known)
         try:
             with priming(client, () if pushed else moving, shipment.sent):
                 yield shipment
@@ -110,10 +110,10 @@ def _take(
     moving: Sequence[Local],
     wanted: Needed,
     inventory: HostImages,
-    spool: LayerCache,
+    cache: LayerCache,
     log: Log,
 ) -> bool:
-    """Put what must travel into the spool; tell whether the engine knows all layers' packed names now."""
+    """Put what must travel into the cache; tell whether the engine knows all layers' packed names now."""
     if not moving:
         return True
     by_push = export_push.possible()
@@ -121,11 +121,11 @@ def _take(
     if (
         by_push
         and all(inventory.known(image.layers) for image in moving)
-        and export_push.export(client, moving, wanted, spool)
+        and export_push.export(client, moving, wanted, cache)
     ):
         return True
     log.info("taking images out of the local engine", images=len(moving))
-    export_save.export(moving, wanted, spool)
+    export_save.export(moving, wanted, cache)
     return not by_push
 
 
@@ -134,15 +134,15 @@ def _pack(
     moving: Sequence[Local],
     wanted: Needed,
     inventory: HostImages,
-    spool: LayerCache,
+    cache: LayerCache,
     file: Path,
     known: Mapping[str, str],
 ) -> Shipment:
     compression: archive.Compression = "zstd" if inventory.zstd else "gzip"
-    sizes = {layer: spool.size(layer) for layer in wanted}
+    sizes = {layer: cache.size(layer) for layer in wanted}
     images, ids = [], {}
     for image in local:
-        configuration = spool.configurations.get(image.reference)
+        configuration = cache.configurations.get(image.reference)
         identity = digest(configuration) if configuration is not None else image.id
         if configuration is not None and layers_of(configuration) != image.layers:
             msg = f"{image.reference} was rebuilt by another command just now: run the command again"
@@ -154,8 +154,8 @@ def _pack(
             ids[one.tag] = inventory.tags[one.tag]
         images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],)))
     moved = tuple(image for image in images if image.reference in {one.reference for one in moving})
-    packing = _begin(moved, wanted, sizes, spool, compression, file) if moved else None
-    contents = {**known, **{layer: _content(spool, layer) for layer in wanted}}
+    packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None
+    contents = {**known, **{layer: _content(cache, layer) for layer in wanted}}
     settings = {image.reference: image.settings for image in local}
     images = [replace(one, content=content_of_image(one.layers, contents, settings[one.reference])) for one in images]
     return Shipment(
@@ -174,20 +174,20 @@ def _begin(
     moved: Sequence[Image],
     wanted: Needed,
     sizes: Mapping[str, int],
-    spool: LayerCache,
+    cache: LayerCache,
     compression: archive.Compression,
     file: Path,
 ) -> Packing | None:
     """Pack what is small, so that a plan can tell its size; what is large is packed while it is sent."""
-    pack = partial(archive.pack, moved, tuple(wanted), spool, compression)
+    pack = partial(archive.pack, moved, tuple(wanted), cache, compression)
     if (total := sum(sizes.values())) > archive.SMALL:
         return Packing(pack, file, total)
     pack(file)
     return None
 
 
-def _content(spool: LayerCache, layer: str) -> str:
-    with spool.open(layer) as unpacked:
+def _content(cache: LayerCache, layer: str) -> str:
+    with cache.open(layer) as unpacked:
         return content_of_layer(unpacked)
 
 

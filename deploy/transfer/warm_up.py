@@ -33,7 +33,7 @@ def priming(client: "DockerClient", images: Sequence[Local], begin: threading.Ev
         done.set()
         yield done
         return
-    with scratch.folder() as folder, catching(folder, _NO_LIMIT) as catcher:
+    with scratch.folder() as folder, catching(folder, _NO_LIMIT) as registry:
         over = threading.Event()
 
         def work() -> None:
@@ -42,7 +42,7 @@ def priming(client: "DockerClient", images: Sequence[Local], begin: threading.Ev
             begin.wait()
             with contextlib.suppress(DockerException, OSError):  # then the next change goes the way that always works
                 if not over.is_set():
-                    with export_push.pushed(client, catcher, images) as start:
+                    with export_push.pushed(client, registry, images) as start:
                         start()
             done.set()
 
@@ -52,6 +52,6 @@ def priming(client: "DockerClient", images: Sequence[Local], begin: threading.Ev
             yield done
         finally:
             over.set()
-            catcher.overrun.set()
+            registry.overrun.set()
             begin.set()
             worker.join()

@@ -227,7 +227,7 @@ def test_images_of_a_local_engine_with_the_containerd_store_can_be_shipped(
     command = ["docker", "exec", str(local.container.id), "docker", "save", reference]
     saved = subprocess.run(command, check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as folder:
-        spool = LayerCache(Path(folder))
-        export_save.read(io.BytesIO(saved), outside, dict.fromkeys(outside[0].layers), spool)
-        assert set(spool.layers) == set(outside[0].layers)
-        assert images.digest(spool.configurations[reference]) == outside[0].id
+        cache = LayerCache(Path(folder))
+        export_save.read(io.BytesIO(saved), outside, dict.fromkeys(outside[0].layers), cache)
+        assert set(cache.layers) == set(outside[0].layers)
+        assert images.digest(cache.configurations[reference]) == outside[0].id

@@ -20,12 +20,12 @@ IMAGE = Image("openbell/pulse:local", "openbell/pulse", identity(CONFIG), (ident
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> LayerCache:
+def cache(tmp_path: Path) -> LayerCache:
     """One layer of two, and the image's configuration."""
-    spool = LayerCache(tmp_path)
-    spool.put(io.BytesIO(TOP), {identity(TOP)})
-    spool.configurations[IMAGE.reference] = CONFIG
-    return spool
+    cache = LayerCache(tmp_path)
+    cache.put(io.BytesIO(TOP), {identity(TOP)})
+    cache.configurations[IMAGE.reference] = CONFIG
+    return cache
 
 
 def unpacked(file: Path, compression: str) -> dict[str, bytes]:
@@ -48,11 +48,11 @@ def path(content: bytes) -> str:
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip"])
 def test_it_lists_every_layer_and_holds_those_that_are_missing(
-    tmp_path: Path, spool: LayerCache, compression: Compression
+    tmp_path: Path, cache: LayerCache, compression: Compression
 ) -> None:
     """For old engines by manifest.json, for new ones by index.json; both lead to the same blobs."""
-    pack([IMAGE], [identity(TOP)], spool, compression, tmp_path / "cargo")
-    files = unpacked(tmp_path / "cargo", compression)
+    pack([IMAGE], [identity(TOP)], cache, compression, tmp_path / "archive")
+    files = unpacked(tmp_path / "archive", compression)
 
     assert json.loads(files["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
     (old,) = json.loads(files["manifest.json"])
@@ -72,26 +72,26 @@ def test_it_lists_every_layer_and_holds_those_that_are_missing(
     assert path(BASE) not in files
 
 
-def test_its_images_have_their_immutable_tags_and_no_other(tmp_path: Path, spool: LayerCache) -> None:
+def test_its_images_have_their_immutable_tags_and_no_other(tmp_path: Path, cache: LayerCache) -> None:
     """An image without a tag would be pruned; one by the local tag would be taken for another."""
-    pack([IMAGE], [identity(TOP)], spool, "zstd", tmp_path / "cargo")
-    files = unpacked(tmp_path / "cargo", "zstd")
+    pack([IMAGE], [identity(TOP)], cache, "zstd", tmp_path / "archive")
+    files = unpacked(tmp_path / "archive", "zstd")
     named = [one["annotations"]["io.containerd.image.name"] for one in json.loads(files["index.json"])["manifests"]]
     assert named == [f"docker.io/{IMAGE.tag}", f"docker.io/{IMAGE.tag}-unchecked"]
     assert b"local" not in b"".join(content for name, content in files.items() if name.endswith(".json"))
 
 
-def test_a_byte_that_changes_on_the_way_is_noticed_in_unpacking(tmp_path: Path, spool: LayerCache) -> None:
+def test_a_byte_that_changes_on_the_way_is_noticed_in_unpacking(tmp_path: Path, cache: LayerCache) -> None:
     """The packed form has a checksum."""
-    pack([IMAGE], [identity(TOP)], spool, "zstd", tmp_path / "cargo")
-    content = bytearray((tmp_path / "cargo").read_bytes())
+    pack([IMAGE], [identity(TOP)], cache, "zstd", tmp_path / "archive")
+    content = bytearray((tmp_path / "archive").read_bytes())
     content[-5] ^= 1
     with pytest.raises(zstandard.ZstdError):
         zstandard.ZstdDecompressor().stream_reader(bytes(content)).read()
 
 
-def test_the_same_images_make_the_same_bytes(tmp_path: Path, spool: LayerCache) -> None:
+def test_the_same_images_make_the_same_bytes(tmp_path: Path, cache: LayerCache) -> None:
     """No time, name or number of this machine is in them."""
     for name in ("one", "two"):
-        pack([IMAGE], [identity(TOP)], spool, "gzip", tmp_path / name)
+        pack([IMAGE], [identity(TOP)], cache, "gzip", tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

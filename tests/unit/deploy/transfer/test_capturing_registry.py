@@ -15,18 +15,18 @@ CONTENT = gzip.compress(layer("a", b"x" * 100_000), mtime=0)
 
 
 @pytest.fixture
-def catcher(tmp_path: Path) -> Iterator[CapturingRegistry]:
-    """A catcher with room for a megabyte."""
+def registry(tmp_path: Path) -> Iterator[CapturingRegistry]:
+    """A registry with room for a megabyte."""
     with catching(tmp_path, 1 << 20) as one:
         yield one
 
 
 def ask(
-    catcher: CapturingRegistry, method: str, path: str, body: bytes | list[bytes] | None = None
+    registry: CapturingRegistry, method: str, path: str, body: bytes | list[bytes] | None = None
 ) -> http.client.HTTPResponse:
-    """Return the answer to one request; a list is sent in chunks. "~" stands for the catcher's own path."""
-    connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
-    where = path.replace("~", f"/v2/{catcher.secret}/openbell/pulse")
+    """Return the answer to one request; a list is sent in chunks. "~" stands for the registry's own path."""
+    connection = http.client.HTTPConnection("127.0.0.1", registry.server_port, timeout=10)
+    where = path.replace("~", f"/v2/{registry.secret}/openbell/pulse")
     with closing(connection):
         connection.request(
             method, where, iter(body) if isinstance(body, list) else body, encode_chunked=isinstance(body, list)
@@ -36,9 +36,9 @@ def ask(
     return answer
 
 
-def chunked(catcher: CapturingRegistry, path: str, pieces: list[bytes]) -> http.client.HTTPResponse:
+def chunked(registry: CapturingRegistry, path: str, pieces: list[bytes]) -> http.client.HTTPResponse:
     """Return the answer to a PATCH whose length is not known before, which is how an engine sends a layer."""
-    connection = http.client.HTTPConnection("127.0.0.1", catcher.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", registry.server_port, timeout=10)
     headers = {"Transfer-Encoding": "chunked"}
     with closing(connection):
         connection.request("PATCH", path, iter(pieces), headers, encode_chunked=True)
@@ -47,56 +47,56 @@ def chunked(catcher: CapturingRegistry, path: str, pieces: list[bytes]) -> http.
     return answer
 
 
-def test_it_says_that_it_has_what_it_does_not_want(catcher: CapturingRegistry) -> None:
+def test_it_says_that_it_has_what_it_does_not_want(registry: CapturingRegistry) -> None:
     """An engine then sends nothing of it."""
-    catcher.wanted.add("sha256:2")
-    assert ask(catcher, "GET", "/v2/").status == 200
-    assert ask(catcher, "HEAD", "~/blobs/sha256:1").status == 200
-    assert ask(catcher, "HEAD", "~/blobs/sha256:2").status == 404
-    assert catcher.heard.is_set()
+    registry.wanted.add("sha256:2")
+    assert ask(registry, "GET", "/v2/").status == 200
+    assert ask(registry, "HEAD", "~/blobs/sha256:1").status == 200
+    assert ask(registry, "HEAD", "~/blobs/sha256:2").status == 404
+    assert registry.heard.is_set()
 
 
-def test_what_an_engine_sends_is_kept_under_its_digest(catcher: CapturingRegistry) -> None:
+def test_what_an_engine_sends_is_kept_under_its_digest(registry: CapturingRegistry) -> None:
     """An upload is begun, filled in pieces, and ended with a name."""
-    catcher.wanted.add(identity(CONTENT))
-    begun = ask(catcher, "POST", "~/blobs/uploads/")
+    registry.wanted.add(identity(CONTENT))
+    begun = ask(registry, "POST", "~/blobs/uploads/")
     assert begun.status == 202
     where = str(begun.getheader("Location"))
-    filled = chunked(catcher, where, [CONTENT[:1000], CONTENT[1000:]])
+    filled = chunked(registry, where, [CONTENT[:1000], CONTENT[1000:]])
     assert (filled.status, filled.getheader("Range")) == (202, f"0-{len(CONTENT) - 1}")
-    ended = ask(catcher, "PUT", f"{filled.getheader('Location')}?digest={identity(CONTENT).replace(':', '%3A')}")
+    ended = ask(registry, "PUT", f"{filled.getheader('Location')}?digest={identity(CONTENT).replace(':', '%3A')}")
     assert (ended.status, ended.getheader("Docker-Content-Digest")) == (201, identity(CONTENT))
-    assert catcher.blob(identity(CONTENT)).read_bytes() == CONTENT
-    assert ask(catcher, "HEAD", f"~/blobs/{identity(CONTENT)}").status == 200, "it has it now"
+    assert registry.blob(identity(CONTENT)).read_bytes() == CONTENT
+    assert ask(registry, "HEAD", f"~/blobs/{identity(CONTENT)}").status == 200, "it has it now"
 
 
-def test_manifests_are_kept_by_the_images_names(catcher: CapturingRegistry) -> None:
+def test_manifests_are_kept_by_the_images_names(registry: CapturingRegistry) -> None:
     """The way from an image to its layers."""
-    answer = ask(catcher, "PUT", "~/manifests/shipping", b'{"layers": []}')
+    answer = ask(registry, "PUT", "~/manifests/shipping", b'{"layers": []}')
     assert answer.status == 201
-    assert catcher.manifests == {"openbell/pulse:shipping": b'{"layers": []}'}
+    assert registry.manifests == {"openbell/pulse:shipping": b'{"layers": []}'}
 
 
-def test_somebody_else_is_not_served(catcher: CapturingRegistry) -> None:
+def test_a_stranger_is_not_served(registry: CapturingRegistry) -> None:
     """The port can be reached by every user of this machine; the secret in the path is the engine's alone."""
-    assert ask(catcher, "POST", "/v2/openbell/pulse/blobs/uploads/").status == 404
-    assert ask(catcher, "PUT", "/v2/0000000000000000/openbell/pulse/manifests/x", b"{}").status == 404
-    assert not catcher.manifests
-    assert not list(catcher.folder.iterdir())
+    assert ask(registry, "POST", "/v2/openbell/pulse/blobs/uploads/").status == 404
+    assert ask(registry, "PUT", "/v2/0000000000000000/openbell/pulse/manifests/x", b"{}").status == 404
+    assert not registry.manifests
+    assert not list(registry.folder.iterdir())
 
 
-def test_an_upload_cannot_leave_the_folder(catcher: CapturingRegistry) -> None:
+def test_an_upload_cannot_leave_the_folder(registry: CapturingRegistry) -> None:
     """What comes in a path is taken for a name only."""
-    assert ask(catcher, "PATCH", "~/blobs/uploads/..%2f..%2fx", b"x").status != 500
-    begun = ask(catcher, "POST", "~/blobs/uploads/")
-    answer = ask(catcher, "PUT", f"{begun.getheader('Location')}?digest=../../outside")
+    assert ask(registry, "PATCH", "~/blobs/uploads/..%2f..%2fx", b"x").status != 500
+    begun = ask(registry, "POST", "~/blobs/uploads/")
+    answer = ask(registry, "PUT", f"{begun.getheader('Location')}?digest=../../outside")
     assert answer.status == 400
-    assert not (catcher.folder.parent / "outside").exists()
+    assert not (registry.folder.parent / "outside").exists()
 
 
-def test_too_much_is_cut_off(catcher: CapturingRegistry) -> None:
+def test_too_much_is_cut_off(registry: CapturingRegistry) -> None:
     """Beyond the limit the other way is quicker."""
-    where = str(ask(catcher, "POST", "~/blobs/uploads/").getheader("Location"))
+    where = str(ask(registry, "POST", "~/blobs/uploads/").getheader("Location"))
     with pytest.raises((http.client.HTTPException, OSError)):
-        chunked(catcher, where, [bytes(600_000)] * 4)
-    assert catcher.overrun.is_set()
+        chunked(registry, where, [bytes(600_000)] * 4)
+    assert registry.overrun.is_set()

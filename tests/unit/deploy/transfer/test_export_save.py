@@ -72,17 +72,17 @@ FORMS = {"old": old_form(), "new": new_form(packed=False), "packed": new_form(pa
 @pytest.mark.parametrize("form", FORMS)
 def test_only_what_is_needed_is_kept(tmp_path: Path, form: str) -> None:
     """Configurations by the images' names, and the layers that were asked for."""
-    spool = LayerCache(tmp_path)
-    read(io.BytesIO(FORMS[form]), IMAGES, {identity(TOP): (), identity(OTHER): ()}, spool)
-    assert set(spool.layers) == {identity(TOP), identity(OTHER)}
-    assert spool.configurations == {"openbell/pulse:local": PULSE, "openbell/cross:local": CROSS}
+    cache = LayerCache(tmp_path)
+    read(io.BytesIO(FORMS[form]), IMAGES, {identity(TOP): (), identity(OTHER): ()}, cache)
+    assert set(cache.layers) == {identity(TOP), identity(OTHER)}
+    assert cache.configurations == {"openbell/pulse:local": PULSE, "openbell/cross:local": CROSS}
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_layers_that_images_share_are_there_once(tmp_path: Path, form: str) -> None:
     """Even where the archive links them."""
-    spool = LayerCache(tmp_path)
-    read(io.BytesIO(FORMS[form]), IMAGES, {identity(one): () for one in (BASE, TOP, OTHER)}, spool)
-    assert {one: path.read_bytes() for one, path in spool.layers.items()} == {
+    cache = LayerCache(tmp_path)
+    read(io.BytesIO(FORMS[form]), IMAGES, {identity(one): () for one in (BASE, TOP, OTHER)}, cache)
+    assert {one: path.read_bytes() for one, path in cache.layers.items()} == {
         identity(one): one for one in (BASE, TOP, OTHER)
     }

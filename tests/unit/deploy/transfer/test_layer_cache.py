@@ -16,26 +16,26 @@ from tests.unit.deploy.transfer.pieces import identity, layer
 def test_a_layer_is_kept_unpacked_under_its_own_id(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """However an engine packs it."""
     content = layer("a", b"x" * 3_000_000)
-    spool = LayerCache(tmp_path)
-    assert spool.put(io.BytesIO(pack(content)), {identity(content)}) == identity(content)
-    with spool.open(identity(content)) as file:
+    cache = LayerCache(tmp_path)
+    assert cache.put(io.BytesIO(pack(content)), {identity(content)}) == identity(content)
+    with cache.open(identity(content)) as file:
         assert file.read() == content
-    assert spool.size(identity(content)) == len(content)
+    assert cache.size(identity(content)) == len(content)
 
 
 def test_what_is_not_wanted_is_not_kept(tmp_path: Path) -> None:
     """Neither another layer, nor the same one twice."""
-    spool = LayerCache(tmp_path)
+    cache = LayerCache(tmp_path)
     wanted = {identity(layer("a"))}
     for name in ("a", "b", "a"):
-        spool.put(io.BytesIO(layer(name)), wanted)
-    assert set(spool.layers) == wanted
+        cache.put(io.BytesIO(layer(name)), wanted)
+    assert set(cache.layers) == wanted
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_layer_that_was_changed_on_its_way_is_another_one(tmp_path: Path) -> None:
     """Its id is computed from what has arrived."""
-    spool = LayerCache(tmp_path)
+    cache = LayerCache(tmp_path)
     content = layer("a")
-    spool.put(io.BytesIO(content[:-1] + b"!"), {identity(content)})
-    assert not spool.layers
+    cache.put(io.BytesIO(content[:-1] + b"!"), {identity(content)})
+    assert not cache.layers

@@ -29,7 +29,7 @@ def test_bytes_are_given_while_others_are_still_packed(tmp_path: Path) -> None:
             packed.write(b"second")
             tell(100)
 
-    packing = Packing(pack, tmp_path / "cargo", 200)
+    packing = Packing(pack, tmp_path / "archive", 200)
     pieces = packing.pieces()
     assert next(pieces) == b"first "
     assert packing.expected_bytes in {6, 12}  # half of it is read, or the first count has not come yet
@@ -44,9 +44,9 @@ def test_a_shipment_is_written_as_it_is_packed(tmp_path: Path, capsys: pytest.Ca
     def pack(file: Path, _: Callable[[int], None]) -> None:
         file.write_bytes(b"x" * 100_000)
 
-    packing = Packing(pack, tmp_path / "cargo", 100_000)
+    packing = Packing(pack, tmp_path / "archive", 100_000)
     layers = (Layer("sha256:0", 100_000, ("a",)),)
-    shipment = Shipment((), layers, 0, "zstd", tmp_path / "cargo", ("a:1",), packing=packing)
+    shipment = Shipment((), layers, 0, "zstd", tmp_path / "archive", ("a:1",), packing=packing)
     stream = io.BytesIO()
     write(shipment, stream, log_to_stdout("text"))
     assert stream.getvalue() == b"x" * 100_000
@@ -63,7 +63,7 @@ def test_what_cannot_be_packed_is_told_where_it_is_sent(tmp_path: Path) -> None:
         msg = "No space left on device"
         raise OSError(msg)
 
-    pieces = Packing(pack, tmp_path / "cargo", 100).pieces()
+    pieces = Packing(pack, tmp_path / "archive", 100).pieces()
     assert next(pieces) == b"some"
     with pytest.raises(CommandError, match="could not be packed: No space left on device"):
         next(pieces)
@@ -78,7 +78,7 @@ def test_packing_that_is_not_wanted_any_more_ends_at_its_next_piece(tmp_path: Pa
             began.set()
             tell(1)
 
-    packing = Packing(pack, tmp_path / "cargo", 100)
+    packing = Packing(pack, tmp_path / "archive", 100)
     began.wait(WITHIN)
     packing.end()
     with pytest.raises(CommandError, match="it was ended"):

@@ -55,8 +55,8 @@ def test_seconds_for_a_person(seconds: float, text: str) -> None:
 
 def test_exactly_the_shipments_bytes_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They are followed by others on the same channel, which stays open."""
-    (tmp_path / "cargo").write_bytes(b"0123456789" * 20_000)
-    shipment = Shipment((), (), 200_000, "zstd", tmp_path / "cargo", ("a:1",))
+    (tmp_path / "archive").write_bytes(b"0123456789" * 20_000)
+    shipment = Shipment((), (), 200_000, "zstd", tmp_path / "archive", ("a:1",))
     stream = io.BytesIO(b"")
     write(shipment, stream, log_to_stdout("text"))
     assert stream.getvalue() == b"0123456789" * 20_000
@@ -75,7 +75,7 @@ def test_a_plan_says_what_travels() -> None:
     """Each layer once, with its size and who needs it; and that nothing does."""
     images = tuple(Image(f"{name}:local", name, f"sha256:{name * 64}", ()) for name in ("a", "b"))
     layers = (Layer(f"sha256:{'1' * 64}", 120_700_000, ("a", "b")), Layer(f"sha256:{'2' * 64}", 6_700, ("b",)))
-    assert Shipment(images, layers, 47_500_000, "zstd", Path("cargo"), (images[0].tag, images[1].tag)).lines() == (
+    assert Shipment(images, layers, 47_500_000, "zstd", Path("archive"), (images[0].tag, images[1].tag)).lines() == (
         "images: 2 of 2 to ship: 2 layers, 120.7 MB, packed to 47.5 MB (zstd)",
         "    111111111111   120.7 MB  a, b",
         "    222222222222     6.7 kB  b",
@@ -86,5 +86,5 @@ def test_a_plan_says_what_travels() -> None:
 def test_a_load_needs_room_for_the_archive_and_for_what_is_made_of_it() -> None:
     """A host with less is told so before anything is sent."""
     layers = (Layer("sha256:1", 100_000_000, ("a",)),)
-    assert Shipment((), layers, 40_000_000, "zstd", Path("cargo"), ("a:1",)).disk_bytes > 200_000_000
+    assert Shipment((), layers, 40_000_000, "zstd", Path("archive"), ("a:1",)).disk_bytes > 200_000_000
     assert Shipment((), (), 0, "zstd").disk_bytes == 0
