@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openbell.manifest import Manifest
 from openbell.supervisor.alerts import digest as digests
 from openbell.supervisor.alerts.canary import CanaryRunner
-from openbell.supervisor.alerts.deadman import Deadman
 from openbell.supervisor.alerts.delivery import Worker, Workers
 from openbell.supervisor.alerts.incidents import Incidents
 from openbell.supervisor.alerts.links import IncidentLinks
@@ -19,6 +19,9 @@ from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.health.snapshot import Snapshot
 from openbell.supervisor.store.store import Store
+
+if TYPE_CHECKING:
+    from openbell.supervisor.alerts.deadman import Deadman
 
 FILE = "alerts.sqlite"  # in the supervisor's folder
 
@@ -63,11 +66,16 @@ class AlertService:
             [Worker(channel, settings, file, self._sender, clock, setup.may_send) for channel in settings.channels]
         )
         self._cycles = 0
-        self._deadman = (
-            Deadman(settings.deadman_url, settings.deadman_every, file, lambda: self._cycles, clock, setup.on_skew)
-            if settings.deadman_url
-            else None
-        )
+        self._deadman = self._make_deadman(setup, file)
+
+    def _make_deadman(self, setup: AlertSetup, file: Path) -> "Deadman | None":
+        settings = setup.settings
+        if not settings.deadman_url:
+            return None
+        from openbell.supervisor.alerts.deadman import Deadman  # noqa: PLC0415 - with urllib it takes 1 MB
+
+        every, cycles = settings.deadman_every, lambda: self._cycles
+        return Deadman(settings.deadman_url, every, file, cycles, setup.clock, setup.on_skew)
 
     def start(self) -> None:
         """Begin to send and to ping."""

@@ -76,8 +76,10 @@ def _stands_out(newest_first: Sequence[float]) -> bool:
     if len(before) < FEWEST:
         return False
     middle = median(before)
+    if newest <= 2 * middle:
+        return False  # nearly always, and what follows costs more
     spread = _MAD * median(abs(value - middle) for value in before)
-    return newest > max(2 * middle, middle + 6 * spread, percentile(before, 95))
+    return newest > max(middle + 6 * spread, percentile(before, 95))
 
 
 def trend_of(days: Sequence[Day], timeout: timedelta) -> Trend | None:
