@@ -10,7 +10,7 @@ from deploy import engine_choice, preflight, processes, secrets, stop_grace
 from deploy.cli import operate
 from deploy.docker import compose, configuration, engine, images, profiles
 from deploy.docker.engine import Service
-from deploy.docker.installed import Found, LookAhead
+from deploy.docker.installed import EarlyCheck, Found
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import OPENBELL, ProcessTarget
@@ -42,7 +42,7 @@ def up(settings: Settings, options: Namespace) -> int:
     plain = ProcessTarget(settings, places.data)
     requested = engine_choice.requested(given)
     log.info("checking the strategies")
-    ahead = None if requested == "none" or plain.runs else LookAhead()
+    ahead = None if requested == "none" or plain.runs else EarlyCheck()
     must_pass(settings, options, "started")
     found = ahead.answer() if ahead else None
     if engine_choice.choose(requested, processes_run=plain.runs, is_ready=lambda: found is not None) == "none":

@@ -3,10 +3,10 @@
 from argparse import Namespace
 
 from deploy import engine_choice, homes
-from deploy.docker.installed import LookAhead
+from deploy.docker.installed import EarlyCheck
 from deploy.errors import CommandError
 from deploy.hosts import config
-from deploy.hosts.seen import HostSeen
+from deploy.hosts.early_facts import EarlyFacts
 from deploy.log import log_to_stdout
 from deploy.release import build
 from deploy.release import commands as releases
@@ -24,13 +24,13 @@ def deploy(settings: Settings, options: Namespace) -> int:
     idle = options.wait == "idle"
     wishes = releases.DeployOptions(options.strategy, dry_run=options.dry_run, idle=idle, yes=options.yes)
     build.use(host)
-    with HostSeen(host) as seen:
-        ahead = LookAhead()
+    with EarlyFacts(host) as early:
+        ahead = EarlyCheck()
         must_pass(settings, options, "deployed")
         found = ahead.answer()
         if found is None and (reason := engine_choice.prepare_engine()):
             raise CommandError(reason)
-        code = releases.deploy(host, log_to_stdout(settings.log), wishes, strategies_folder(), seen=seen, found=found)
+        code = releases.deploy(host, log_to_stdout(settings.log), wishes, strategies_folder(), early=early, found=found)
     if code or options.dry_run or not (strategies_folder() / own_days.TOML).exists():
         return code
     from deploy import target  # noqa: PLC0415 - few need it, and a deploy connects sooner without

@@ -1,6 +1,6 @@
-"""Whether all that containers need is here already, found out while something else is done, and without starting a program for it.
+"""Checks whether all that containers need is installed, while something else is done, and without starting a program.
 
-scripts/docker-ready sees to what is missing; where nothing is, it would start Docker's command line four times to say so.
+scripts/docker-ready installs what is missing. Where nothing is missing, it would start Docker's command line four times to say so.
 """
 
 import os
@@ -31,8 +31,8 @@ class Found:
     configuration: Mapping[str, Any]
 
 
-class LookAhead:
-    """The questions, asked from the moment that this is made; `answer` waits for what has been found.
+class EarlyCheck:
+    """The checks, which begin when this is made; `answer` waits for their result.
 
     An old Compose cannot read the configuration, which includes files: one that reads it is new enough.
     """
@@ -46,13 +46,13 @@ class LookAhead:
     def answer(self) -> Found | None:
         """Return what is here, or None if something is missing."""
         try:
-            told, read = self._engine.result(), self._configuration.result()
-        except Exception:  # noqa: BLE001 - whatever is wrong, docker-ready sees to it or says it
+            info, read = self._engine.result(), self._configuration.result()
+        except Exception:  # noqa: BLE001 - docker-ready repairs or reports what is wrong
             return None
-        if told is None:
+        if info is None:
             return None
-        platform = platform_of(str(told.get("OSType", "")), str(told.get("Architecture", "")))
-        return Found(Path(str(told.get("DockerRootDir", ""))), platform, read)
+        platform = platform_of(str(info.get("OSType", "")), str(info.get("Architecture", "")))
+        return Found(Path(str(info.get("DockerRootDir", ""))), platform, read)
 
 
 def engine_with_base_image() -> Mapping[str, Any] | None:

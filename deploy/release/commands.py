@@ -14,8 +14,8 @@ from deploy.docker.installed import Found
 from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 from deploy.hosts import requirements
+from deploy.hosts.early_facts import EarlyFacts
 from deploy.hosts.facts import Facts, read_facts
-from deploy.hosts.seen import HostSeen
 from deploy.log import Log
 from deploy.release import build, host_state, provenance, transaction
 from deploy.release import plan as plans
@@ -57,16 +57,16 @@ def deploy(
     options: DeployOptions,
     strategies: Path,
     before_start: BeforeStart = lambda *_: None,
-    seen: HostSeen | None = None,
+    early: EarlyFacts | None = None,
     found: Found | None = None,
 ) -> int:
     """Build what the checkout has, bring it to the host and put it in place; return the exit code.
 
     before_start: is called once everything is there and nothing was touched yet; what it raises ends the deployment.
-    seen: the host, if the caller has begun to look at it already. found: what is known of the engine here and its Compose.
+    early: the facts of the host, if the caller has begun to read them. found: what is known of the engine here and its Compose.
     """
     build.use(host)
-    with seen or HostSeen(host) as at_host:
+    with early or EarlyFacts(host) as at_host:
         configuration = found.configuration if found else compose_configuration.read()
         build.secret_values(
             configuration, strategies, options.strategy

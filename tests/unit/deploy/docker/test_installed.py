@@ -40,7 +40,7 @@ def test_all_is_here_or_something_is_missing(
     """Whatever is missing is for scripts/docker-ready to see to; no error is shown before that."""
     monkeypatch.setattr(installed, "engine_with_base_image", told)
     monkeypatch.setattr(configuration, "read", read)
-    assert installed.LookAhead().answer() == found
+    assert installed.EarlyCheck().answer() == found
 
 
 def test_the_base_image_is_the_one_of_the_dockerfile() -> None:

@@ -1,4 +1,4 @@
-"""A host that is connected to and looked at while something else is done here."""
+"""Connects to a host and reads its facts while something else is done here."""
 
 import threading
 from concurrent.futures import Future, wait
@@ -8,18 +8,18 @@ from typing import Self
 from deploy.hosts.facts import Facts, read_facts
 from deploy.ssh.connection import Connection, Host
 
-ENDS_WITHIN = 2.0  # seconds for a look at a host whose result is not wanted any more
+ENDS_WITHIN = 2.0  # seconds to wait for facts that are not needed any more
 
 
-class HostSeen:
-    """A connection to a host, opened from the moment that this is made; a `with` block closes it."""
+class EarlyFacts:
+    """A connection to a host and its facts. Both begin when this is made; a `with` block closes the connection."""
 
     def __init__(self, host: Host) -> None:
         self._connection = Connection(host)
         self._facts: Future[Facts] = Future()
-        threading.Thread(target=self._look, daemon=True).start()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         try:
             self._connection.open()
             self._facts.set_result(read_facts(self._connection))
