@@ -64,6 +64,7 @@ class DueSlots:
 
     def pass_over_unknown(self, now: datetime) -> None:
         """Pass over all that is due by now, since it may have run: what the ledger knew of it may be lost."""
+        until = {}
         for bot_id, decided in self._progress.decided.items():
             bot = self._bots[bot_id]
             if bot.is_stream:
@@ -72,7 +73,8 @@ class DueSlots:
             if first is not None and last is not None:
                 count = count_slots(bot.schedule, decided, last)
                 self._skip([Skip(bot_id, first, last, count, "skipped", "unknown")])
-                self._progress.decided[bot_id] = last
+                until[bot_id] = last
+        self._progress.decide_unknown(until)
 
     def _pass_over(self, waiting: Active, reason: str, now: datetime) -> None:
         bot, slot = waiting.bot, waiting.claim.slot

@@ -28,6 +28,8 @@ class SlotProgress:
         self._settled: dict[str, datetime] = {}
         # Per bot: slots up to here were accounted for when the clock was set back, and are no more.
         self._replayed: dict[str, datetime] = {}
+        # Per bot: slots up to here may have run, and have no claim, since the database has lost commits.
+        self._unknown: dict[str, datetime] = {}
         self._trusted_at = float("-inf")  # elapsed seconds
         self._set_back: dict[str, datetime] = {}  # per bot: from here on slots are owed; not yet in the ledger
 
@@ -52,11 +54,25 @@ class SlotProgress:
                 until = now - bot.shift - bot.grace - TICK if reach_back else now
                 accounted.append((bot.id, until))
                 schedules[fact] = meaning
-            self._settled[bot.id] = until
-            self.decided[bot.id] = min(until, now)  # it is later than now if the clock was ahead
+            if unknown := self._ledger.fact(_unknown(bot.id)):
+                self._unknown[bot.id] = datetime.fromisoformat(unknown)
+            self._settled[bot.id] = self._not_before_unknown(bot.id, until, now)
+            # It is later than now if the clock was ahead.
+            self.decided[bot.id] = self._not_before_unknown(bot.id, min(until, now), now)
         if accounted:  # in one step each: on a slow disk a step takes a second
             self._ledger.account(accounted)
             self._ledger.remember_all(schedules)
+
+    def decide_unknown(self, until: Mapping[str, datetime]) -> None:
+        """Keep, per bot, that slots up to here may have run: none of them runs when the clock shows its time once more."""
+        self._ledger.remember_all({_unknown(bot_id): last.isoformat() for bot_id, last in until.items()})
+        self._unknown |= until
+        self.decided |= until
+
+    def _not_before_unknown(self, bot_id: str, at: datetime, now: datetime) -> datetime:
+        """Return an instant up to which slots are decided on, or the last that may have run; one far ahead is a wrong clock's."""
+        unknown = self._unknown.get(bot_id, at)
+        return max(at, unknown) if unknown <= now + OWED_FOR else at
 
     def unsettled(self, skips: Iterable[Skip]) -> Iterator[Skip]:
         """Yield the skips without the slots that have their outcome already, from when the clock was ahead."""
@@ -99,14 +115,18 @@ class SlotProgress:
             if settled > now + REPLAYED:
                 # Slots that are yet to come are not accounted for: what will not run of them then is to be told.
                 self._replayed[bot_id] = max(settled, self._replayed.get(bot_id, settled))
-                settled = now
-                self._set_back[bot_id] = now
+                settled = self._not_before_unknown(bot_id, now, now)
+                self._set_back[bot_id] = settled
                 self._trusted_at = steady + TRUSTED
             self._settled[bot_id] = settled
-            self.decided[bot_id] = min(decided, now)
+            self.decided[bot_id] = self._not_before_unknown(bot_id, min(decided, now), now)
 
     def write_set_back(self) -> None:
         """Tell the ledger which slots are owed again."""
         if self._set_back:
             self._ledger.account_back(self._set_back.items())
             self._set_back.clear()
+
+
+def _unknown(bot_id: str) -> str:
+    return f"unknown slots of {bot_id}"

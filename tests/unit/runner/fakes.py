@@ -47,7 +47,7 @@ class Rig:
         self.boots = 0
         self.boot()
 
-    def boot(self) -> None:
+    def boot(self, *, lost_commits: bool = False) -> None:
         """Start a loop as the service does; the one before is forgotten as if it had been killed."""
         self.boots += 1
         self.ledger = Ledger(self.folder / "state" / "ledger.sqlite")
@@ -67,8 +67,9 @@ class Rig:
         previous_stop = self.ledger.fact("previous stop") or "clean"
         self.journal.write("service_start", self.clock.now(), previous_stop=previous_stop)
         self.ledger.remember("previous stop", "unclean")
-        unfinished = recover(self.manifest, self.ledger, self.journal, self.clock.now(), clean=previous_stop == "clean")
-        loop.begin(unfinished)
+        clean, now = previous_stop == "clean", self.clock.now()
+        unfinished = recover(self.manifest, self.ledger, self.journal, now, clean=clean, lost_commits=lost_commits)
+        loop.begin(unfinished, lost_commits=lost_commits)
         self.loop = loop
 
     def close(self) -> None:

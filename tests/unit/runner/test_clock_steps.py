@@ -59,6 +59,41 @@ def test_a_slot_that_was_passed_over_runs_if_its_time_comes_once_more(rig: NewRi
     assert one.ledger.outcome_of("b", slot) == "succeeded"
 
 
+@pytest.mark.parametrize("seen", [True, False], ids=["the loop sees the step", "another loop begins behind it"])
+def test_a_slot_that_may_have_run_never_comes_again(rig: NewRig, seen: bool) -> None:
+    """The database has lost commits: no claim tells that it has run, and a clock that is set back makes its time come once more."""
+    one = rig()
+    one.run_until("09:11")
+    one.kill()
+    one.run_clock_to("09:16")
+    one.boot(lost_commits=True)
+    one.run_for(1)
+    before = one.outcomes()
+    assert before == [("09:05", "succeeded"), ("09:10", "succeeded"), ("09:15", "skipped: unknown")]
+    if not seen:
+        one.kill()
+    one.clock.step(-5 * 60)
+    if not seen:
+        one.boot()
+    one.run_until("09:16")
+    assert one.outcomes() == before
+    one.run_until("09:21")
+    assert one.outcomes() == [*before, ("09:20", "succeeded")]
+
+
+def test_a_clock_that_was_ahead_when_commits_were_lost_silences_nothing(rig: NewRig) -> None:
+    """By more than a day: what it passed over cannot have run yet."""
+    one = rig()
+    one.run_until("09:06")
+    one.kill()
+    one.clock.step(3 * 86400)
+    one.boot(lost_commits=True)
+    one.run_for(1)
+    one.clock.step(-3 * 86400)
+    one.run_until("09:11")
+    assert ("09:10", "succeeded") in one.outcomes()
+
+
 def test_what_is_really_missed_is_told_although_a_clock_ahead_told_it_before(rig: NewRig) -> None:
     """After the correction the slots are owed anew, but for those that have run: their claims are there."""
     one = rig()
