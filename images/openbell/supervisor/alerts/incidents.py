@@ -117,13 +117,13 @@ class Incidents:
                 self._store.put_mark("fault", self._fault)
                 self._store.put_instant("seen_at", now)
             self._incidents = self._store.incidents()
+            self._log_flips()
         self._seen_at = now
         self._save_last_seen(now)
         self._end_hold(snapshot, now)
         wait = self.messages.store_due(self._incidents, self._trouble, now)
         if wait is not None and wait <= 0:
             self._incidents = self._store.incidents()
-        self._log_flips()
         return wait
 
     # What came and went
