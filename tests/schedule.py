@@ -9,7 +9,9 @@ WAITING = ("tests/deploy/", "tests/engine/", "tests/hosts/", "tests/process/", "
 # A worker runs one file at a time: files of minutes come first, so that only short ones are left at the end.
 LONG_FIRST = (
     "tests/deploy/test_deploy.py",
-    "tests/engine/test_unprivileged.py",
+    "tests/deploy/test_commands.py",
+    "tests/engine/test_readme.py",
+    "tests/engine/test_stack.py",
     "tests/deploy/",
     "tests/engine/",
     "/simulation/",
@@ -18,6 +20,11 @@ LONG_FIRST = (
     "tests/process/",
     "tests/make/",
 )
+# Files that share containers: one worker runs them, so that these are started once.
+TOGETHER = {
+    "tests/engine/test_attacks.py": "tests/engine/test_stack.py",
+    "tests/engine/test_images.py": "tests/engine/test_stack.py",
+}
 
 
 def place(path: str) -> int:
@@ -32,6 +39,10 @@ def waits(file: str) -> bool:
 
 class SideBySide(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
     """Gives every second worker the files that wait, and the others those that compute, until one of the two has none left."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return TOGETHER.get(file, file)
 
     def _assign_work_unit(self, node: Any) -> None:
         waiting = int(node.gateway.id.removeprefix("gw")) % 2 == 0

@@ -102,6 +102,7 @@ def test_a_strategy_that_is_gone_ends_and_its_run_ends_by_itself(project: Backgr
     assert {line["outcome"] for line in ended} == {"succeeded"}
 
 
+@pytest.mark.long
 def test_a_strategy_that_gets_another_name_keeps_what_it_has_done(project: Background) -> None:
     """A folder that was renamed by hand is not begun anew: the way is said, and it lets the new name go on."""
     toml = project.strategy("slow", SLOW) / "strategy.toml"
