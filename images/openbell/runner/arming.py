@@ -14,6 +14,8 @@ from openbell.strategy.run_state import Run
 BEFORE_SLOT = timedelta(milliseconds=20)
 # So long before its slot a run whose process waits is claimed: a sync of a quick disk is over when the slot is there.
 CLAIM_AHEAD = timedelta(milliseconds=100)
+# So often the pauses of bots whose processes wait are read. Whether a slot is to run is decided anew when it is claimed.
+PAUSES_EVERY = timedelta(milliseconds=100)
 
 
 class Arming:
@@ -26,6 +28,7 @@ class Arming:
         self._control = control
         self._next: SlotJob | None = None  # the first that no process was started for, or passed over
         self._busy: set[str] = set()  # bots whose next slots wait for the end of a run
+        self._pauses_read: datetime | None = None
 
     def rescheduled(self) -> None:
         """Find the next slot anew, after the jobs have moved on."""
@@ -39,7 +42,10 @@ class Arming:
 
     def step(self, now: datetime, next_due: datetime | None, *, draining: bool) -> None:
         """Start one process if it is time to, and end those that wait for a slot that is not to be run."""
-        is_wanted = partial(self._is_wanted, now, draining=draining)
+        heeds_pauses = self._pauses_read is None or abs(now - self._pauses_read) >= PAUSES_EVERY
+        if heeds_pauses:
+            self._pauses_read = now
+        is_wanted = partial(self._is_wanted, now, draining=draining, heeds_pauses=heeds_pauses)
         was_killed = self._armed.has_processes and self._armed.keep(is_wanted)
         if was_killed or not self._busy.issubset(self._runs.bots()):
             self.rescheduled()
@@ -72,13 +78,13 @@ class Arming:
         wait = (next_due - CLAIM_AHEAD - now).total_seconds()
         return wait if wait > 0 and self._armed.count else float("inf")
 
-    def _is_wanted(self, now: datetime, run: Run, *, draining: bool) -> bool:
+    def _is_wanted(self, now: datetime, run: Run, *, draining: bool, heeds_pauses: bool) -> bool:
         active = self._runs.of(run.bot.id)
         if active is not None:
             return active.process is None and active.run == run
         job = self._jobs[run.bot.id]
         is_soon = job.due() - now <= 2 * self._armed.lead  # else the clock was set back
-        return not draining and job.slot == run.slot and is_soon and not self._is_paused(job)
+        return not draining and job.slot == run.slot and is_soon and not (heeds_pauses and self._is_paused(job))
 
     def _is_paused(self, job: SlotJob) -> bool:
         pause = self._control.paused(job.bot.id)

@@ -17,6 +17,7 @@ class LoopControl(Control):
     def __init__(self, root: Path, strategy: str, folder: Path, boot_id: str) -> None:
         """folder: the strategy's journal folder. What the loop before has answered still holds."""
         super().__init__(root, strategy)
+        self._wanted = Control(root, strategy)  # what people want
         self._folder = folder
         self._boot_id = boot_id
         self._answers = answers.read(folder)
@@ -48,16 +49,16 @@ class LoopControl(Control):
 
     def pause(self, bot: str, pause: Pause) -> None:
         """Pause a bot by the loop itself, until the pause ends or a person resumes it."""
-        own = answers.OwnPause(pause, self._people().resumed(bot))
+        own = answers.OwnPause(pause, self._wanted.resumed(bot))
         self._answer(replace(self._answers, paused={**self._answers.paused, bot: own}))
 
     def requests(self) -> list[Request]:
         """Return the requests that wait, oldest first."""
-        return [one for one in self._people().requests() if one.id not in self._answers.requests]
+        return [one for one in self._wanted.requests() if one.id not in self._answers.requests]
 
     def done(self, request: Request) -> None:
         """Remember durably that a request was taken: its file stays, and it is not taken twice."""
-        lie = {one.id for one in self._people().requests()}
+        lie = {one.id for one in self._wanted.requests()}
         known = tuple(one for one in self._answers.requests if one in lie)
         self._answer(replace(self._answers, requests=(*known, request.id)))
 
@@ -67,11 +68,7 @@ class LoopControl(Control):
             self._answer(replace(self._answers, halt=halt))
 
     def _merged(self, bot: str) -> Pause | None:
-        return answers.pause_of(bot, self._people(), self._answers)
-
-    def _people(self) -> Control:
-        """Return what people want."""
-        return Control(self._root, self._strategy)
+        return answers.pause_of(bot, self._wanted, self._answers)
 
     def _answer(self, wanted: answers.Answers) -> None:
         wanted = replace(wanted, boot_id=self._boot_id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from openbell import answers
-from openbell.control import Control, Halt
+from openbell.control import Halt
 from openbell.postgres.control import PostgresControl
 from openbell.runner.loop_control import LoopControl
 
@@ -36,9 +36,6 @@ class OwnersControl(LoopControl):
     def requests_version(self) -> int:
         """Return a number that changes whenever a request comes or goes."""
         return self._wanted.requests_version()
-
-    def _people(self) -> Control:
-        return self._wanted
 
     def _answer(self, wanted: answers.Answers) -> None:
         super()._answer(wanted)
