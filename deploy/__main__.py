@@ -114,9 +114,9 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if not (told := of_the_machine(error)):
+        if not (line := of_the_machine(error)):
             raise
-        print(f"openbell: {told}", file=sys.stderr)
+        print(f"openbell: {line}", file=sys.stderr)
         return 1
     return 0 if code in {-signal.SIGPIPE, 128 + signal.SIGPIPE} else code
 

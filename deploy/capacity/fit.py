@@ -47,7 +47,7 @@ def refusal(found: MemoryPlan, host: str = "this machine") -> str:
             return f"{one.service} needs {megabytes(one.bytes)} and may take {megabytes(one.limit)}: set {key} to {_next(one.bytes)}m or more in .env"
     if found.needed <= found.room:
         return ""
-    told = f"{host} has room for {megabytes(max(0, found.room))}, and {megabytes(found.needed)} are needed"
+    summary = f"{host} has room for {megabytes(max(0, found.room))}, and {megabytes(found.needed)} are needed"
     enough = next((size for size in SIZES if size * (1 - SPARE) - found.others >= found.needed), None)
     larger = (
         f"take a machine with {enough / 2**30:g} GB or more"
@@ -56,8 +56,8 @@ def refusal(found: MemoryPlan, host: str = "this machine") -> str:
     )
     saved, profile = _saved(found.needs)
     if found.needed - saved <= found.room and saved > 0:
-        return f"{told}: PROFILE={profile}{SUFFIX} (one container for all) needs {megabytes(saved)} less and fits, or {larger}"
-    return f"{told}: {larger}, or run less"
+        return f"{summary}: PROFILE={profile}{SUFFIX} (one container for all) needs {megabytes(saved)} less and fits, or {larger}"
+    return f"{summary}: {larger}, or run less"
 
 
 def _next(size: int) -> int:

@@ -127,8 +127,8 @@ def _check(file: Path) -> str:
     return done.text.strip()
 
 
-def reason(told: str) -> str:
+def reason(output: str) -> str:
     """Return the line of a command's errors that says why it failed."""
-    lines = [line for line in told.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip()]
     ours = [line.partition(": ")[2] for line in lines if line.startswith(("openbell ", "openbell: "))]
     return (ours or lines or ["it said nothing"])[-1]

@@ -71,8 +71,8 @@ def backup(settings: Settings, options: Namespace) -> int:
         print(f"openbell: took {_must(place.run(commands.within(place.project, 'backup'))).text.strip()}", flush=True)
         if options.to:
             kept = backup_places.place(options.to, f"{commands.SERVICE}-{options.host or 'openbell'}", backups.stamp())
-            told = backups.written(kept, partial(place.run, commands.pack(place.project), None), _holds)
-            print(f"openbell: wrote {told}")
+            description = backups.written(kept, partial(place.run, commands.pack(place.project), None), _holds)
+            print(f"openbell: wrote {description}")
     return 0
 
 

@@ -66,8 +66,8 @@ def engine_with_base_image() -> Mapping[str, Any] | None:
             asked.images.get(base_image(DOCKERFILE.read_text(encoding="utf-8")))
         except ImageNotFound:
             return None
-        told: Mapping[str, Any] = asked.info()
-        return told
+        info: Mapping[str, Any] = asked.info()
+        return info
 
 
 def base_image(dockerfile: str) -> str:

@@ -59,10 +59,10 @@ def read_facts(connection: Connection) -> Facts:
     """Return what the host at the other end of the connection is and has. The script is sent only if it is not there yet."""
     doing = "looking at the host"
     if program.is_kept(connection):
-        told = program.ask(connection, "facts", timeout=_TIMEOUT, doing=doing)
+        answer = program.ask(connection, "facts", timeout=_TIMEOUT, doing=doing)
     else:
-        told = connection.check(("sh", "-s"), input=SCRIPT.encode(), timeout=_TIMEOUT, doing=doing).text
-    facts = parse(told)
+        answer = connection.check(("sh", "-s"), input=SCRIPT.encode(), timeout=_TIMEOUT, doing=doing).text
+    facts = parse(answer)
     if not facts.user:
         msg = f"{connection.host.name}: cannot be inspected: openbell needs a host with a POSIX shell, such as Debian's or Ubuntu's"
         raise CommandError(msg)
@@ -77,42 +77,42 @@ def read_own() -> Facts:
 def parse(text: str) -> Facts:
     """Return the facts that the script has printed."""
     lines = (line.partition("=") for line in text.splitlines())
-    told = {key: value.strip() for key, _, value in lines}
-    free, size = _numbers(told.get("disk", ""), 2)
+    answer = {key: value.strip() for key, _, value in lines}
+    free, size = _numbers(answer.get("disk", ""), 2)
     return Facts(
-        system=told.get("system", ""),
-        ids=tuple(f"{told.get('id', '')} {told.get('like', '')}".split()),
-        codename=told.get("codename", ""),
-        machine=told.get("machine", ""),
-        cpus=_numbers(told.get("cpus", ""), 1)[0],
-        memory=_numbers(told.get("memory", ""), 1)[0] * 1024,
-        memory_available=_numbers(told.get("available", ""), 1)[0] * 1024,
+        system=answer.get("system", ""),
+        ids=tuple(f"{answer.get('id', '')} {answer.get('like', '')}".split()),
+        codename=answer.get("codename", ""),
+        machine=answer.get("machine", ""),
+        cpus=_numbers(answer.get("cpus", ""), 1)[0],
+        memory=_numbers(answer.get("memory", ""), 1)[0] * 1024,
+        memory_available=_numbers(answer.get("available", ""), 1)[0] * 1024,
         disk=size * 1024,
         disk_free=free * 1024,
-        user=told.get("user", ""),
-        root=told.get("uid") == "0",
-        sudo=told.get("sudo", ""),
-        in_docker_group="docker" in f"{told.get('groups', '')} {told.get('member', '')}".split(),
-        systemd="systemd" in told,
-        container=told.get("container", ""),
-        clock=told.get("clock", ""),
-        upgrades=told.get("upgrades") == "installed",
-        tmp=told.get("tmp") != "unwritable",
-        python=told.get("python", ""),
-        podman="podman" in told,
-        client="docker" in told,
-        server="dockerd" in told,
-        compose=told.get("compose", "").removeprefix("v"),
-        engine=_engine(told),
-        refusal=told.get("refusal", ""),
-        daemon=base64.b64decode(told["daemon"]).decode(errors="replace") if "daemon" in told else None,
+        user=answer.get("user", ""),
+        root=answer.get("uid") == "0",
+        sudo=answer.get("sudo", ""),
+        in_docker_group="docker" in f"{answer.get('groups', '')} {answer.get('member', '')}".split(),
+        systemd="systemd" in answer,
+        container=answer.get("container", ""),
+        clock=answer.get("clock", ""),
+        upgrades=answer.get("upgrades") == "installed",
+        tmp=answer.get("tmp") != "unwritable",
+        python=answer.get("python", ""),
+        podman="podman" in answer,
+        client="docker" in answer,
+        server="dockerd" in answer,
+        compose=answer.get("compose", "").removeprefix("v"),
+        engine=_engine(answer),
+        refusal=answer.get("refusal", ""),
+        daemon=base64.b64decode(answer["daemon"]).decode(errors="replace") if "daemon" in answer else None,
     )
 
 
-def _engine(told: Mapping[str, str]) -> Engine | None:
-    if not told.get("engine", "|").partition("|")[0]:
+def _engine(answer: Mapping[str, str]) -> Engine | None:
+    if not answer.get("engine", "|").partition("|")[0]:
         return None
-    version, live_restore, running, swarm, _root = f"{told['engine']}||||".split("|")[:5]
+    version, live_restore, running, swarm, _root = f"{answer['engine']}||||".split("|")[:5]
     return Engine(version, live_restore == "true", _numbers(running, 1)[0], swarm == "active")
 
 

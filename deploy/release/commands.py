@@ -236,13 +236,11 @@ def _may_stop(host: Host, plan: Plan, *, yes: bool) -> None:
     if not stopping:
         return
     names = sorted(set(stopping.values()))
-    told = f"{host.name}: this would stop {', '.join(sorted(stopping))}, because the profile {', '.join(names)} was not named"
+    warning = f"{host.name}: this would stop {', '.join(sorted(stopping))}, because the profile {', '.join(names)} was not named"
     if not sys.stdin.isatty():
-        msg = (
-            f"{told}; nothing was changed: add PROFILE={','.join((*asked, *names))} to keep them, or YES=1 to stop them"
-        )
+        msg = f"{warning}; nothing was changed: add PROFILE={','.join((*asked, *names))} to keep them, or YES=1 to stop them"
         raise CommandError(msg, 2)
-    if input(f"{told}. Stop them? [y/N] ").strip().lower() not in {"y", "yes"}:
+    if input(f"{warning}. Stop them? [y/N] ").strip().lower() not in {"y", "yes"}:
         msg = f"nothing was changed: PROFILE={','.join((*asked, *names))} keeps them"
         raise CommandError(msg)
 

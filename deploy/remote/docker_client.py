@@ -152,8 +152,8 @@ class DockerClient:
 
     def logs(self, container: str, tail: int) -> str:
         """Return the last lines of a container's output."""
-        told = self._api.logs(container, tail) if self._api else None
-        return self.ask("logs", "--tail", str(tail), container).text if told is None else told
+        content = self._api.logs(container, tail) if self._api else None
+        return self.ask("logs", "--tail", str(tail), container).text if content is None else content
 
     def _must_not_be_away(self) -> None:
         if self._is_away and self.on_return:
@@ -189,8 +189,8 @@ class DockerClient:
             answer = self.ask("inspect", "--type", "container", *ids)
             with contextlib.suppress(ValueError):
                 # A container that vanished in between is reported after the list.
-                told = json.JSONDecoder().raw_decode(answer.text[answer.text.index("[") :])[0]
-                return [one for one in told if isinstance(one, dict)]
+                content = json.JSONDecoder().raw_decode(answer.text[answer.text.index("[") :])[0]
+                return [one for one in content if isinstance(one, dict)]
         raise DockerError(answer.reason)
 
     def labelled(self, *labels: str) -> list[str]:
@@ -202,8 +202,8 @@ class DockerClient:
 
     def image(self, name: str) -> tuple[str, list[str]] | None:
         """Return the id of an image and its names, or None if it is not there."""
-        if self._api and (told := self._api.image(name)) is not None:
-            return (str(told["Id"]), [str(tag) for tag in told.get("RepoTags") or ()]) if told else None
+        if self._api and (content := self._api.image(name)) is not None:
+            return (str(content["Id"]), [str(tag) for tag in content.get("RepoTags") or ()]) if content else None
         answer = self.ask("image", "inspect", "--format", "{{.Id}} {{range .RepoTags}}{{.}} {{end}}", name)
         identity, *names = answer.text.split() or [""]
         return (identity, names) if answer.ok and identity else None
@@ -231,13 +231,13 @@ class DockerClient:
                 {"id": one["Id"], "tags": one.get("RepoTags"), "layers": one.get("RootFS", {}).get("Layers")}
                 for one in found
             ]
-        told = []
+        content = []
         if ids := sorted(set(self.ask("image", "ls", "--quiet", "--no-trunc").text.split())):
             form = '{"id":{{json .Id}},"tags":{{json .RepoTags}},"layers":{{json .RootFS.Layers}}}'
             for line in self.ask("image", "inspect", "--format", form, *ids).text.splitlines():
                 with contextlib.suppress(ValueError):  # one that vanished in between is not listed
-                    told.append(json.loads(line))
-        return [one for one in told if isinstance(one, dict)]
+                    content.append(json.loads(line))
+        return [one for one in content if isinstance(one, dict)]
 
     def info(self) -> dict[str, Any]:
         """Return what the engine says of itself; DockerError if it is away."""
@@ -246,8 +246,8 @@ class DockerClient:
         # `docker info` alone calls an engine that does not answer a success.
         if not (there := self.ask(*_QUESTION, seconds=20)).ok:
             raise DockerError(there.reason)
-        told = json.loads(self.must("info", "--format", "{{json .}}", seconds=60))
-        return told if isinstance(told, dict) else {}
+        content = json.loads(self.must("info", "--format", "{{json .}}", seconds=60))
+        return content if isinstance(content, dict) else {}
 
     def states(self, containers: Sequence[str]) -> dict[str, str]:
         """Return the states of those of the containers that are there, by id."""
@@ -256,7 +256,7 @@ class DockerClient:
         if self._api:
             known = {one: self._api.container(one) for one in containers}
             if None not in known.values():
-                return {one: str(told["State"]["Status"]) for one, told in known.items() if told}
+                return {one: str(content["State"]["Status"]) for one, content in known.items() if content}
         form = "{{.Id}} {{.State.Status}}"
         answer = self.ask("inspect", "--type", "container", "--format", form, *containers)
         words = [line.split() for line in answer.text.splitlines()]
@@ -264,8 +264,8 @@ class DockerClient:
 
     def state(self, container: str) -> tuple[str, int]:
         """Return a container's state and how often it was restarted; "gone" if it is not there."""
-        if self._api and (told := self._api.container(container)) is not None:
-            return (str(told["State"]["Status"]), int(told["RestartCount"])) if told else ("gone", 0)
+        if self._api and (content := self._api.container(container)) is not None:
+            return (str(content["State"]["Status"]), int(content["RestartCount"])) if content else ("gone", 0)
         answer = self.ask(
             "inspect", "--type", "container", "--format", "{{.State.Status}} {{.RestartCount}}", container
         )

@@ -1,6 +1,6 @@
 """The way back of a transaction: what ran before runs again.
 
-A new container that was judged bad gets no further slot: it is told to stop before anything else happens. One that was not,
+A new container that was judged bad gets no further slot: it gets SIGTERM before anything else happens. One that was not,
 such as a good strategy's beside a bad one, goes on until the old container has imported its strategies and waits for it.
 """
 

@@ -139,8 +139,8 @@ class ControlMaster:
                 raise CommandError(msg)
             time.sleep(POLL_INTERVAL)
         if added := errors.added_key(self._said()):
-            told = f"openbell: {self.host.name}: as your ssh config asks, an unknown host key was accepted: {added}"
-            print(told, file=sys.stderr)
+            message = f"openbell: {self.host.name}: as your ssh config asks, an unknown host key was accepted: {added}"
+            print(message, file=sys.stderr)
 
     def _said(self) -> str:
         return self._errors.read_text(errors="replace")

@@ -81,15 +81,15 @@ def content_of_layer(unpacked: IO[bytes]) -> str:
     with tarfile.open(fileobj=unpacked, mode="r:") as archive:
         for member in archive:
             kind = (member.name, member.type, member.mode, member.uid, member.gid, member.linkname, member.size)
-            told = hashlib.sha256(repr(kind).encode())
+            digest = hashlib.sha256(repr(kind).encode())
             if file := archive.extractfile(member) if member.isfile() else None:
                 while some := file.read(1 << 20):
-                    told.update(some)
-            entries.append(told.hexdigest())
+                    digest.update(some)
+            entries.append(digest.hexdigest())
     return hashlib.sha256("".join(sorted(entries)).encode()).hexdigest()[:_SHORT]
 
 
 def content_of_image(layers: Iterable[str], known: Mapping[str, str], settings: str) -> str:
     """Return the content of an image: that of its layers, where it is known, and what it starts with."""
-    told = [known.get(layer, layer) for layer in layers]
-    return hashlib.sha256("\n".join([*told, settings]).encode()).hexdigest()[:_SHORT]
+    contents = [known.get(layer, layer) for layer in layers]
+    return hashlib.sha256("\n".join([*contents, settings]).encode()).hexdigest()[:_SHORT]
