@@ -1,7 +1,7 @@
-"""The engine's API over its socket: what is asked often takes a thousandth of a second there, and Docker's command line a tenth.
+"""The engine's API over its socket, which answers in a millisecond where starting Docker's command line takes a tenth of a second.
 
-Each question returns None where the socket gives no good answer. Then Docker's command line is to be asked, which finds an
-engine elsewhere too, and says what is wrong.
+Each question returns None if the socket gives no usable answer. The caller then asks Docker's command line, which also finds an
+engine elsewhere, and reports what is wrong.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Packs a large shipment into a file while it is sent already: its bytes go on their way as they come."""
+"""Packs a large shipment into a file while the part that is packed already is sent."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Pack = Callable[
 
 
 class EndedError(Exception):
-    """Nobody wants the rest."""
+    """The rest is not needed."""
 
 
 class Packing:

@@ -55,7 +55,7 @@ def test_why_there_is_no_connection_is_told_where_the_result_is_asked_for(
     assert closed.is_set()
 
 
-def test_a_host_that_does_not_answer_keeps_nobody_who_has_other_trouble(
+def test_a_host_that_does_not_answer_delays_no_other_error(
     closed: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection goes with the process then."""
