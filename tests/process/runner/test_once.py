@@ -175,7 +175,7 @@ def test_two_at_a_time_run_a_slot_once(host: Host) -> None:
 def test_somebody_else_runs_the_strategy(host: Host) -> None:
     """A loop that holds the strategy for longer than the slots may wait: exit code 75, and who it is."""
     code = "import os, time\ndef run(ctx):\n    print(os.getpid())\n    time.sleep(60)\n"
-    host.write(bot_due_now(grace="4s"), code)
+    host.write(bot_due_now(grace="7s"), code)
     holder = host.start()
     wait_for(lambda: bool(host.events("output")), "the run")
     exit_code, _, errors = host.once()
