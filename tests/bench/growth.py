@@ -7,14 +7,12 @@ import argparse
 import os
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import docker
 from docker.errors import DockerException
@@ -24,11 +22,11 @@ from tests.bench import machine, processes, supervised
 from tests.bench.containers import Bench
 from tests.bench.crowd import by_round
 from tests.bench.figures import UNKNOWN, Table, duration, mebibytes, percentile
+from tests.bench.fleet import idle_strategies
 from tests.bench.progress import doing, say, wait_until
 from tests.bench.receiver import receiving
 from tests.bench.samples import our_run_starts
 from tests.bench.watched import EVERY, GRACE, STEP, Live, WatchedBot, bots, write_manifests
-from tests.engine.kit import SERVICE, make_kit, removed_afterwards
 
 PARTS = ("bots", "strategies", "supervisor")
 SIZES = (10, 100, 1000)  # bots
@@ -40,16 +38,6 @@ SETTLED = 5.0  # seconds after which a start is over, and for which an instant i
 BEND = 2.0  # a figure that grows so many times faster than what it is of has a bend there
 READY = timedelta(seconds=60)  # a supervisor is ready and the first of its bots is due
 MISSES = 5  # slots that are missed on purpose, to see when the channel knows
-MANIFEST = 'description = "Grows"\ntimezone = "UTC"\nmax_parallel = 45\n[defaults]\ntimeout = "20s"\ngrace = "20s"\n'
-BOT = '[[bot]]\nid = "bot-{number}"\nsymbols = ["AAPL"]\nevery = "1m"\n'
-SOURCE = '''"""Does nothing, so that only what a run costs is measured."""
-
-from openbell.strategy import Context
-
-
-def run(ctx: Context) -> None:
-    """Return at once."""
-'''
 
 
 @dataclass(frozen=True)
@@ -113,40 +101,16 @@ def main() -> int:
 
 def _bots(sizes: Sequence[int]) -> Table:
     """Measure one strategy with more and more bots."""
-    with _bench({f"bots_{size}": size for size in sizes}) as stand:
+    with idle_strategies({f"bots_{size}": size for size in sizes}) as stand:
         found = [_measure(stand, size, [f"bots_{size}"]) for size in sizes]
         return _table("One strategy: bots that are all due in one instant", "bots", found)
 
 
 def _strategies(fleets: Sequence[int]) -> Table:
-    """Measure more and more strategies."""
-    with _bench({f"one_{number}": 1 for number in range(fleets[-1])}) as stand:
+    """Measure more and more strategies. Their code is the same, so they share one image: a hundred take minutes to build."""
+    with idle_strategies({f"one_{number}": 1 for number in range(fleets[-1])}, one_image=True) as stand:
         found = [_measure(stand, size, [f"one_{number}" for number in range(size)]) for size in fleets]
         return _table("Strategies of one bot each, all due in one instant", "strategies", found)
-
-
-@contextmanager
-def _bench(names: dict[str, int]) -> Iterator[Bench]:
-    """Build strategies with so many bots each, and the supervisor; leave nothing behind."""
-    client = docker.from_env()
-    with tempfile.TemporaryDirectory(prefix="openbell-bench-") as folder:
-        kit = make_kit(Path(folder), [])
-        for name, count in names.items():
-            strategy = kit.folder / "strategies" / name
-            strategy.mkdir(parents=True)
-            (strategy / "strategy.py").write_text(SOURCE)
-            found = "".join(BOT.format(number=number) for number in range(count))
-            (strategy / "strategy.toml").write_text(MANIFEST + found)
-        services = "".join(SERVICE.format(name=name) for name in names)
-        (kit.folder / "compose" / "strategies.yaml").write_text(f"services:\n{services}")
-        try:
-            with removed_afterwards(client, kit.project):
-                stand = Bench(client, kit, list(names))
-                stand.build_ours()
-                yield stand
-                say("removing what was built and started")
-        finally:
-            client.close()
 
 
 def _measure(stand: Bench, size: int, services: Sequence[str]) -> Growth:
@@ -243,7 +207,7 @@ def _curve(points: Sequence[tuple[int, float]], written: Callable[[float], str])
 
 def _supervisor(sizes: Sequence[int]) -> Table:
     """Let the supervisor watch fleets of each size, with some slots that are missed."""
-    with _bench({"bots_1": 1}) as stand:  # the supervisor's image needs a strategy
+    with idle_strategies({"bots_1": 1}) as stand:  # the supervisor's image needs a strategy
         found = [_supervise(stand, size) for size in sizes]
     rows = (
         ("deadline to the channel, median", *_curve([(one.size, one.latency) for one in found], duration)),
