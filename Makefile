@@ -316,7 +316,7 @@ test-faults: ## Kill real containers in every window for some minutes, and count
 .PHONY: test-calendars
 test-calendars: ## Compare every day of every exchange's calendar, every zone and every rule of days with exchange_calendars and rrule; look for look-ahead in backtests (minutes)
 	@scripts/python-ready dev
-	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto --timeout 3600 tests/unit/calendars/test_tables.py tests/unit/slots/test_days.py tests/unit/slots/test_blackouts.py tests/unit/slots/test_zones.py tests/unit/backtest/test_fills.py
+	@OPENBELL_TEST_CALENDARS=whole $(python) -m pytest -n auto --timeout 3600 tests/unit/calendars/test_tables.py tests/unit/slots/test_days.py tests/unit/slots/test_blackouts.py tests/unit/slots/test_zones.py tests/unit/slots/test_properties.py tests/unit/backtest/test_fills.py
 
 .PHONY: test-year
 test-year: ## Simulate a year of bad luck on the real loop, one of 1,000 bots under the real watch, and wrong clocks: [SEED=1]

@@ -16,9 +16,9 @@ from openbell import calendars
 from openbell.manifest import EVERY_DAY, Anchor, Schedule
 from openbell.manifest.schedules import occurs
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
-from tests.unit.slots.oracle import DAY, FIRST, LAST, SECOND, TICK, brute_force, changes
+from tests.unit.slots.oracle import DAY, FIRST, LAST, SECOND, TICK, WHOLE, brute_force, changes
 
-LIMIT = settings(derandomize=True, deadline=None, max_examples=400)
+LIMIT = settings(derandomize=True, deadline=None, max_examples=400 if WHOLE else 120)
 MILLISECOND = timedelta(milliseconds=1)
 # A year is left at the end, since the next slot may be that far, and no calendar knows more than 2035.
 LATEST = LAST - 400 * DAY
@@ -189,7 +189,7 @@ def test_intervals_are_elapsed_time(zone: str, every: timedelta, data: st.DataOb
 
 
 @given(questions(), st.sampled_from(pytz.all_timezones))
-@settings(LIMIT, max_examples=100)
+@settings(LIMIT, max_examples=100 if WHOLE else 40)
 def test_the_zone_of_the_question_changes_nothing(asked: Asked, zone: str) -> None:
     """The same instants written in any zone's time have the same slots between them."""
     schedule, after, until = asked

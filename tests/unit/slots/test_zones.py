@@ -149,7 +149,7 @@ def test_cron_agrees_at_every_clock_change(region: str) -> None:
     st.frozensets(st.integers(0, 6), min_size=1),
     st.integers(0, (LAST - FIRST).days - 400),
 )
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(derandomize=True, deadline=None, max_examples=150 if WHOLE else 50)
 def test_cron_agrees_over_a_year(name: str, clock: time, days: frozenset[int], start: int) -> None:
     """A daily time on any days in any zone is due when cron would run it, on every day of a year and more."""
     after = FIRST + start * DAY
@@ -162,7 +162,7 @@ def test_cron_agrees_over_a_year(name: str, clock: time, days: frozenset[int], s
 
 
 @given(st.sampled_from(ZONES), st.times().map(lambda clock: clock.replace(microsecond=0, fold=0)))
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(derandomize=True, deadline=None, max_examples=20 if WHOLE else 10)
 def test_a_daily_time_has_one_slot_for_each_date_of_sixteen_years(name: str, clock: time) -> None:
     """From 2020 to 2035 no date of any zone is without its slot, and none has two."""
     dates = [FIRST.date() + number * DAY for number in range((LAST - FIRST).days + 1)]
