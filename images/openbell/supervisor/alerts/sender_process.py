@@ -132,14 +132,14 @@ def _takes(plugin: type, scheme: str) -> bool:
 
 def _reasons(log: str) -> str:
     """Return what Apprise's log says of a failure: its warnings, and of the rest what the network or the service answered."""
-    told, lines = [], log.splitlines()
+    found, lines = [], log.splitlines()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         level, _, text = line.partition(" ")
         if level in {"WARNING", "ERROR", "CRITICAL"} or text.startswith("Socket Exception"):
-            told.append(text.strip())
+            found.append(text.strip())
         elif text.startswith("Response Details") and following not in {"b''", ""}:
-            told.append(following.strip())  # what the service wrote stands on a line of its own
-    return "; ".join(dict.fromkeys(told[-3:]))[:_LONGEST]
+            found.append(following.strip())  # what the service wrote stands on a line of its own
+    return "; ".join(dict.fromkeys(found[-3:]))[:_LONGEST]
 
 
 def hide(text: str, url: str) -> str:

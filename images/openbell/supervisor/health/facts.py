@@ -91,10 +91,10 @@ class BotFacts:
 
     def corrected(self, now: datetime, watched_since: datetime) -> "BotFacts":
         """Return these facts with the instants of a clock that was ahead replaced; its findings are about no slot to come."""
-        told = [self.loop_started, self.stream_heartbeat, self.heartbeat_at, *self.stream_ends]
-        told += [run.attempt_at or run.slot for run in self.open_runs]
-        told += [finding.slot or finding.at for finding in self.findings]
-        if not any(at > now + FUTURE for at in told if at is not None):
+        written = [self.loop_started, self.stream_heartbeat, self.heartbeat_at, *self.stream_ends]
+        written += [run.attempt_at or run.slot for run in self.open_runs]
+        written += [finding.slot or finding.at for finding in self.findings]
+        if not any(at > now + FUTURE for at in written if at is not None):
             return self
 
         def known(at: datetime) -> datetime:

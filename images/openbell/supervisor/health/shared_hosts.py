@@ -57,10 +57,10 @@ class SharedHosts:
         if self.lost_since is not None and self.is_lost(now):
             reason = f"{self.host} has no answer from the database ({self.error}): it runs nothing"
             found.append(Condition("database_lost", "", "", self.lost_since, reason, "a database that answers"))
-        told = {one: at for one, at in self.gone.items() if now - at >= MOVED_WITHIN or self._have_moved(one)}
-        if told and not found:
-            text = "; ".join(self._gone_text(one) for one in sorted(told))
-            found.append(Condition("host_gone", "", "", min(told.values()), text, "hosts that are there"))
+        reported = {one: at for one, at in self.gone.items() if now - at >= MOVED_WITHIN or self._have_moved(one)}
+        if reported and not found:
+            text = "; ".join(self._gone_text(one) for one in sorted(reported))
+            found.append(Condition("host_gone", "", "", min(reported.values()), text, "hosts that are there"))
         return tuple(found)
 
     def _have_moved(self, host: str) -> bool:

@@ -202,8 +202,8 @@ def _doubts(bots: Iterable[BotView], conditions: Iterable[Condition]) -> str:
     failed = [bot.id for bot in bots if not bot.manual_failure and bot.last_slot_failed]
     conditions = tuple(conditions)
     turned_away = sorted({one.bot for one in conditions if one.kind in _ORDERS})
-    told = {*by_hand, *failed}
-    others = [_told(one) for one in conditions if one.kind not in _ORDERS and one.bot not in told]
+    named = {*by_hand, *failed}
+    others = [_condition_text(one) for one in conditions if one.kind not in _ORDERS and one.bot not in named]
     doubts = [
         *([f"manual runs of {_list(by_hand)} did not succeed"] if by_hand else []),
         *([f"the last slots of {_list(failed)} did not succeed"] if failed else []),
@@ -214,7 +214,7 @@ def _doubts(bots: Iterable[BotView], conditions: Iterable[Condition]) -> str:
     return f"No bot is down, but {'; '.join(doubts)}" if doubts else ""
 
 
-def _told(condition: Condition) -> str:
+def _condition_text(condition: Condition) -> str:
     kind = KINDS.get(condition.kind)
     return f"{condition.bot or condition.strategy or 'openbell'} {kind.title if kind else 'has something wrong'}"
 

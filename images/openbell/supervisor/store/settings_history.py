@@ -83,9 +83,9 @@ def difference(before: Settings, after: Settings) -> list[str]:
     return [*manifest, *packages]
 
 
-def _settings(told: object) -> Settings | None:
-    if not isinstance(told, dict) or (at := instant(told.get("at"))) is None:
+def _settings(line: object) -> Settings | None:
+    if not isinstance(line, dict) or (at := instant(line.get("at"))) is None:
         return None
-    packages = told.get("packages")
+    packages = line.get("packages")
     names = tuple(str(one) for one in packages) if isinstance(packages, list) else ()
-    return Settings(at, str(told.get("manifest", "")), names)
+    return Settings(at, str(line.get("manifest", "")), names)

@@ -36,17 +36,17 @@ def wait_of(error: Exception) -> float:
 class Outage:
     """Whether Telegram answers, and when that was logged last."""
 
-    told: str = ""  # empty while it answers
-    told_at: float = 0.0
+    logged: str = ""  # empty while it answers
+    logged_at: float = 0.0
 
     def failed(self, text: str, now: float) -> str:
         """Return what to log of a failure: nothing if it was logged within the hour."""
-        if text == self.told and now - self.told_at < AGAIN:
+        if text == self.logged and now - self.logged_at < AGAIN:
             return ""
-        self.told, self.told_at = text, now
+        self.logged, self.logged_at = text, now
         return f"{text}; it is tried again"
 
     def answered(self) -> str:
         """Return what to log of an answer: nothing, except after an outage."""
-        before, self.told = self.told, ""
+        before, self.logged = self.logged, ""
         return "Telegram answers again" if before else ""

@@ -65,8 +65,8 @@ def fitted(lines: Iterable[str]) -> str:
 
 def _worth(name: str, worth: Answer) -> str:
     gains = (("today", "today"), ("week", "this week"), ("start", "since the start"))
-    told = ", ".join(f"{worth[field]:+,.2f} {text}" for field, text in gains if worth[field] is not None)
-    return f"{name}: {worth['equity']:,.2f} {worth['currency']}" + (f" ({told})" if told else "")
+    summary = ", ".join(f"{worth[field]:+,.2f} {text}" for field, text in gains if worth[field] is not None)
+    return f"{name}: {worth['equity']:,.2f} {worth['currency']}" + (f" ({summary})" if summary else "")
 
 
 def _counted(words: Iterable[str]) -> list[tuple[str, int]]:

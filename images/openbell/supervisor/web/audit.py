@@ -32,7 +32,7 @@ def record(folder: Path, entry: AuditEntry) -> None:
     with suppress(FileNotFoundError):
         if path.stat().st_size > LARGEST:
             path.replace(path.with_suffix(".old.jsonl"))
-    told = {
+    written = {
         "timestamp": stamp(entry.at),
         "action": entry.action,
         "strategy": entry.strategy,
@@ -42,7 +42,7 @@ def record(folder: Path, entry: AuditEntry) -> None:
         "details": dict(entry.details),
     }
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(told) + "\n")
+        file.write(json.dumps(written) + "\n")
 
 
 def newest(folder: Path, limit: int) -> Sequence[AuditEntry]:
@@ -60,10 +60,10 @@ def newest(folder: Path, limit: int) -> Sequence[AuditEntry]:
 
 def _entry(line: str) -> Iterator[AuditEntry]:
     with suppress(ValueError, AttributeError):
-        told = json.loads(line)
-        at, details = instant(told.get("timestamp")), told.get("details")
+        written = json.loads(line)
+        at, details = instant(written.get("timestamp")), written.get("details")
         if at is not None:
             action, strategy, bot, by, address = (
-                str(told.get(name, "")) for name in ("action", "strategy", "bot", "by", "address")
+                str(written.get(name, "")) for name in ("action", "strategy", "bot", "by", "address")
             )
             yield AuditEntry(at, action, strategy, bot, by, address, details if isinstance(details, dict) else {})

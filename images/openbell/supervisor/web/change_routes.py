@@ -100,11 +100,11 @@ class ChangeRoutes:
         if request.method == "POST":
             wanted = parse_halt(await json_object(request), self._dependencies.now())
         changed = await run_in_threadpool(apply_halt, self._dependencies.control, wanted)
-        told = wanted and {"by": wanted.by, "reason": wanted.reason, "exits": wanted.exits}
+        now_halted = wanted and {"by": wanted.by, "reason": wanted.reason, "exits": wanted.exits}
         if changed:
-            action = "trading.halted" if told else "trading.resumed"
-            await record_change(self._dependencies, request, action, told or {})
-        return JSONResponse({"changed": changed, "halt": told})
+            action = "trading.halted" if now_halted else "trading.resumed"
+            await record_change(self._dependencies, request, action, now_halted or {})
+        return JSONResponse({"changed": changed, "halt": now_halted})
 
     async def session(self, request: Request) -> Response:
         """Open a session with the token, so that a browser need not keep it; or end the one that there is."""

@@ -87,12 +87,12 @@ class IncidentRoutes:
         """Answer with the channels and the newest messages."""
         reject_unknown(request)
         found = view.read(self._dependencies.alerts) or view.EMPTY
-        told = {
+        details = {
             "channels": [answers.CHANNEL.json(one) for one in found.channels],
             "messages": [answers.ALERT_MESSAGE.json(one) for one in found.recent],
             "deadman": found.deadman and answers.DEADMAN.json(found.deadman),
         }
-        return JSONResponse(told)
+        return JSONResponse(details)
 
     def incident(self, request: Request) -> Response:
         """Answer with one incident and the messages about it."""
@@ -134,9 +134,9 @@ class IncidentRoutes:
             until,
         ):
             raise HTTPException(409, f"incident {incident} is over, or there is none of that number")
-        told: dict[str, object] = {"incident": incident} | ({"until": stamp(until)} if until else {})
+        details: dict[str, object] = {"incident": incident} | ({"until": stamp(until)} if until else {})
         await record_change(
-            self._dependencies, request, "incident.snoozed" if until else "incident.acknowledged", told, by=by
+            self._dependencies, request, "incident.snoozed" if until else "incident.acknowledged", details, by=by
         )
         return JSONResponse({"incident": incident, "snoozed_until": until and stamp(until)})
 

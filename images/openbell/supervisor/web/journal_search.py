@@ -44,8 +44,8 @@ def export_command(strategy: str, filters: Filters, day: date) -> str:
         "SYMBOL": filters.symbol,
         "TEXT": filters.text,
     }
-    told = {"TO": "journal.csv", **given, "SINCE": day.isoformat()}
-    return " ".join(("make export", *(f"{name}={shlex.quote(text)}" for name, text in told.items() if text)))
+    variables = {"TO": "journal.csv", **given, "SINCE": day.isoformat()}
+    return " ".join(("make export", *(f"{name}={shlex.quote(text)}" for name, text in variables.items() if text)))
 
 
 @dataclass(frozen=True)

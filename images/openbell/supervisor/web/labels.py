@@ -73,14 +73,14 @@ def order_state(decision: DecisionRecord) -> str:
 def orders_banner(snapshot: Snapshot) -> str:
     """Return which orders wait, and in whose newest run one was turned away, in one line; empty if all were filled."""
     bots = [bot for view in snapshot.strategies for bot in view.bots]
-    told = []
+    parts = []
     if waiting := [bot for bot in bots if bot.open_orders]:
         count = sum(bot.open_orders for bot in waiting)
-        told.append(f"{count} order{'' if count == 1 else 's'} waiting or of unknown fate: {_names(waiting)}")
+        parts.append(f"{count} order{'' if count == 1 else 's'} waiting or of unknown fate: {_names(waiting)}")
     decided = [(bot, order_state(bot.last_decision)) for bot in bots if bot.last_decision is not None]
     away = {state: [bot for bot, found in decided if found == state] for state in TURNED_AWAY}
-    told += [f"an order of the newest run was {state}: {_names(found)}" for state, found in away.items() if found]
-    return "; ".join(told)
+    parts += [f"an order of the newest run was {state}: {_names(found)}" for state, found in away.items() if found]
+    return "; ".join(parts)
 
 
 def _names(bots: Sequence[BotView]) -> str:

@@ -74,7 +74,7 @@ class MoneyRoutes:
         views = _views(request, self._dependencies.ready())
         with self._dependencies.records() as store:
             found = curves(views, store, _span(request), self._dependencies.now())
-        told = [
+        answer = [
             {
                 "currency": curve.currency,
                 "points": [
@@ -84,7 +84,7 @@ class MoneyRoutes:
             }
             for curve in found
         ]
-        return JSONResponse({"curves": told})
+        return JSONResponse({"curves": answer})
 
     def orders(self, request: Request) -> Response:
         """Answer with the orders that wait or are of unknown fate."""
@@ -100,11 +100,11 @@ class MoneyRoutes:
         views = _views(request, self._dependencies.ready())
         with self._dependencies.records() as store:
             held = held_by(views, store)
-        told = {
+        answer = {
             "positions": [answers.POSITION.json(one) for one in held],
             "exposure": [answers.EXPOSURE.json(one) for one in exposure(held)],
         }
-        return JSONResponse(told)
+        return JSONResponse(answer)
 
     def trades(self, request: Request) -> Response:
         """Answer with the newest trades."""

@@ -77,12 +77,12 @@ class ReadAccess:
         if self._is_linked(request):
             return None
         if self._readers.is_exposed:
-            return self._told(path, UNREADABLE, 403)
+            return self._explained(path, UNREADABLE, 403)
         if path == LOGIN and request.method == "POST":
             return await self._log_in(request)
         if self._is_known(request):
             return RedirectResponse("/", 303) if path == LOGIN else None
-        return self._told(path, WANTED, 401)
+        return self._explained(path, WANTED, 401)
 
     def _is_known(self, request: Request) -> bool:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -101,7 +101,7 @@ class ReadAccess:
         answer.set_cookie(COOKIE, _session(token), httponly=True, samesite="strict")
         return answer
 
-    def _told(self, path: str, text: str, status: int) -> Response:
+    def _explained(self, path: str, text: str, status: int) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         if path.startswith(("/api/", "/bots/")):
             return JSONResponse({"error": text}, status, headers)

@@ -88,9 +88,9 @@ class TimeRoutes:
         """Answer with the same for programs: the days of which there is anything to say."""
         view, bot, shown = self._year(request)
         days = [one for month in shown.months for one in month if one.slots or one.exchange]
-        told = [answers.YEAR_DAY.json(one) for one in days]
+        in_json = [answers.YEAR_DAY.json(one) for one in days]
         about = {"strategy": view.name, "bot": bot.id, "year": shown.year, "slots": dict(shown.slots)}
-        return JSONResponse({**about, "days": told})
+        return JSONResponse({**about, "days": in_json})
 
     def _year(self, request: Request) -> tuple[StrategyView, BotView, Year]:
         reject_unknown(request, "year")

@@ -130,9 +130,9 @@ def _lane(row: Row, bot: Bot | None, store: Store, axis: Axis) -> Lane:
     counted: Counter[str] = Counter()
     for slot in slots:
         counted[slot.outcome or "open"] += slot.count
-    told = ", ".join(f"{counted[one]} {_word(one)}" for one in OUTCOMES if counted[one])
+    summary = ", ".join(f"{counted[one]} {_word(one)}" for one in OUTCOMES if counted[one])
     bands = [] if bot is None else [*_sessions(bot, axis), *_blackouts(bot, axis)]
-    return Lane(row, tuple(bands), tuple(_stretches(slots, axis)), f"{row.name}: {told or 'no slots'}")
+    return Lane(row, tuple(bands), tuple(_stretches(slots, axis)), f"{row.name}: {summary or 'no slots'}")
 
 
 def _word(outcome: str) -> str:
