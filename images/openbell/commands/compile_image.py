@@ -13,6 +13,8 @@ from pathlib import Path
 
 import openbell
 
+# Classes of this package add to the docstrings of their bases, which are in other modules of it that may be loaded already.
+WITH_DOCSTRINGS = frozenset({"email"})
 # The file system is read-only: no source is newer than its bytecode (PEP 552).
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 
@@ -30,27 +32,24 @@ def main(arguments: Sequence[str]) -> int:
     for name, module in sorted(sys.modules.items()):
         source, target = getattr(module, "__file__", None), getattr(module, "__cached__", None)
         if source and target and source.endswith(".py"):
-            lean = bytecode(Path(source).read_bytes(), source, is_ours=_is_ours(name))
+            content, package = Path(source).read_bytes(), name.partition(".")[0]
+            is_ours, has_docstrings = package == openbell.__name__, package in WITH_DOCSTRINGS
+            lean = bytecode(content, source, is_ours=is_ours, has_docstrings=has_docstrings)
             Path(target).parent.mkdir(exist_ok=True)
             Path(target).write_bytes(lean)
     return 0
 
 
-def _is_ours(module: str) -> bool:
-    # The supervisor describes its API by the annotations of functions.
-    return f"{module}.".startswith(f"{openbell.__name__}.") and not module.startswith(
-        f"{openbell.__name__}.supervisor."
-    )
-
-
-def bytecode(source: bytes, file: str, *, is_ours: bool) -> bytes:
+def bytecode(source: bytes, file: str, *, is_ours: bool, has_docstrings: bool = False) -> bytes:
     """Return what the file in __pycache__ holds for a module: no docstrings, and for our own no annotations of functions.
 
     Annotations of classes stay: dataclasses are made from them.
     """
     tree = ast.parse(source, file)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+        if has_docstrings or not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            pass
+        elif ast.get_docstring(node, clean=False):
             node.body[:1] = [] if len(node.body) > 1 else [ast.copy_location(ast.Pass(), node.body[0])]
         if is_ours and isinstance(node, ast.FunctionDef):
             node.returns = None

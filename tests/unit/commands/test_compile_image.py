@@ -1,6 +1,7 @@
 """`openbell compile-image`: what Python finds in an image instead of compiling a source."""
 
 import importlib.util
+import marshal
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -87,3 +88,16 @@ def test_an_error_names_its_file_and_line(tmp_path: Path) -> None:
         module.Point(1).moved(0)
     entry = caught.traceback[-1]
     assert (Path(entry.path), entry.lineno + 1) == (tmp_path / "module.py", 16)
+
+
+def test_classes_that_add_to_the_docstrings_of_others_can_be_imported(tmp_path: Path) -> None:
+    """The library's email.policy extends docstrings of a module that a loop may have loaded, so that package keeps its own."""
+    import email._policybase as base  # noqa: PLC0415 - its source is what counts
+
+    source = Path(base.__file__)
+    for has_docstrings in (True, False):
+        content = compile_image.bytecode(source.read_bytes(), str(source), is_ours=False, has_docstrings=has_docstrings)
+        names: dict[str, object] = {"__name__": "email._policybase"}
+        exec(marshal.loads(content[16:]), names)  # noqa: S102, S302 - our own bytecode
+        assert bool(getattr(names["Policy"], "__doc__", None)) is has_docstrings
+    assert "email" in compile_image.WITH_DOCSTRINGS
