@@ -135,7 +135,10 @@ class DockerClient:
 
     def answers(self) -> bool:
         """Tell whether the engine is there."""
-        return bool(self._api and self._api.is_there()) or self.ask(*_QUESTION, seconds=20).ok
+        if self._api and self._api.is_there():
+            self._is_away = False
+            return True
+        return self.ask(*_QUESTION, seconds=20).ok
 
     def execute(self, container: str, *words: str, seconds: float = 60.0) -> Answer:
         """Run a command in a container."""

@@ -110,6 +110,24 @@ def test_questions_start_no_command_line(engine: type[Engine], tmp_path: Path) -
     assert calls == []
 
 
+@pytest.mark.usefixtures("engine")
+def test_an_engine_that_was_away_is_waited_for_once(tmp_path: Path) -> None:
+    """What is started when it is back finds it there, and does not wait for it again."""
+    docker, calls = client(tmp_path)  # each command finds no engine, and the socket has one again
+    docker.ask("stop", "c1")
+    docker.on_return = lambda: calls.append("back")
+    docker.ask("start", "c1")
+    assert calls == ["stop c1", "back", "start c1"]
+    calls.clear()
+
+    def revive() -> None:
+        docker.ask("start", "c2")
+
+    docker.on_return = revive
+    assert not docker.ask("start", "c1").ok
+    assert calls == ["start c2", "start c1"]
+
+
 def test_a_container_and_a_name_come_and_go(engine: type[Engine], tmp_path: Path) -> None:
     """Without a network; what is there already or cannot be removed is for the command line to tell of."""
     docker, calls = client(tmp_path)
