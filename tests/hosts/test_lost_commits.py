@@ -101,14 +101,20 @@ def test_no_write_passes_on_another_timeline(
 def test_an_owner_that_was_settled_on_another_timeline_is_told(database: Database) -> None:
     """Whichever host it was on: the row tells on which timeline the strategy was last sure of its ledger."""
     first = Ownership(database, "s", "boot", "a")
-    assert first.acquire() == (1, "", "")
+    acquired = first.acquire()
+    assert acquired is not None
+    assert acquired[:3] == (1, "", "")
     first.settle(1, "00000001")
     first.release(1)
     second = Ownership(database, "s", "other", "b")
-    assert second.acquire() == (2, "", "00000001")
+    acquired = second.acquire()
+    assert acquired is not None
+    assert acquired[:3] == (2, "", "00000001")
     first.settle(1, "00000009")  # by an older epoch: without effect
     second.release(2)
-    assert first.acquire() == (3, "", "00000001")
+    acquired = first.acquire()
+    assert acquired is not None
+    assert acquired[:3] == (3, "", "00000001")
 
 
 def test_lines_under_numbers_that_are_given_anew_are_copied(database: Database, url: str, tmp_path: Path) -> None:

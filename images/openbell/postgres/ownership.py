@@ -7,6 +7,7 @@ be on its way; the epoch grows with every owner. Each write that matters checks 
 
 import os
 import time
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from openbell.paths import EPOCH
@@ -21,7 +22,8 @@ WHERE NOT EXISTS ({homes.better_place("? ?", 0)})
 ON CONFLICT (strategy) DO UPDATE
 SET epoch = mine.epoch + 1, until = excluded.until, owner = excluded.owner, host = excluded.host
 WHERE mine.until + ? * interval '1 second' < clock_timestamp()
-RETURNING epoch, answers, (SELECT timeline FROM settled WHERE settled.strategy = mine.strategy)
+RETURNING epoch, answers, (SELECT timeline FROM settled WHERE settled.strategy = mine.strategy),
+    extract(epoch FROM clock_timestamp())
 """  # noqa: S608 - as written here
 _RENEW = f"""
 UPDATE owners SET until = clock_timestamp() + ? * interval '1 second', beat = ?
@@ -42,7 +44,8 @@ class Acquired(NamedTuple):
 
     epoch: int
     answers: str  # what the owner before has answered to people, as its file had it
-    timeline: str = ""  # the database's when an owner was last sure that nothing was missing
+    timeline: str  # the database's when an owner was last sure that nothing was missing; empty if none ever was
+    at: datetime  # by the database's clock
 
 
 class Owner(NamedTuple):
@@ -70,7 +73,10 @@ class Ownership:
         mine = self._strategy, LEASE, self._owner, self._host
         values = (*mine, self._strategy, self._host, IN_FLIGHT)
         row = self._database.execute(_ACQUIRE, values).fetchone()
-        return Acquired(int(str(row[0])), str(row[1]), str(row[2] or "")) if row else None
+        if row is None:
+            return None
+        epoch, answers, timeline, at = (str(value or "") for value in row)
+        return Acquired(int(epoch), answers, timeline, datetime.fromtimestamp(float(at), UTC))
 
     def renew(self, epoch: int, beat: str) -> bool:
         """Own the strategy for another LEASE, and tell others of the loop's heartbeat; False if it is not owned any more."""

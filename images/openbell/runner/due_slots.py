@@ -9,6 +9,7 @@ from openbell.runner.active import Active
 from openbell.runner.decide import Skip, decide
 from openbell.runner.loop_parts import LoopParts
 from openbell.runner.slot_job import SlotJob
+from openbell.runner.slot_progress import OWED_FOR
 from openbell.slots import count_slots, last_slot, next_slot
 
 
@@ -62,8 +63,12 @@ class DueSlots:
             pause = self._control.paused(bot.id)
             self._skip(decide(bot, self._progress.decided[bot.id], now, busy=busy, pause=pause, draining=True).skips)
 
-    def pass_over_unknown(self, now: datetime) -> None:
-        """Pass over all that is due by now, since it may have run: what the ledger knew of it may be lost."""
+    def pass_over_unknown(self, now: datetime, database_now: datetime) -> None:
+        """Pass over all that is due by now, since it may have run: what the ledger knew of it may be lost.
+
+        Of the two clocks the later one counts, unless the database's is ahead by more than slots are owed for.
+        """
+        now = max(now, database_now) if database_now <= now + OWED_FOR else now
         until = {}
         for bot_id, decided in self._progress.decided.items():
             bot = self._bots[bot_id]

@@ -72,11 +72,14 @@ class Loop:
         """Tell whether no run is on its way and no slot comes due until then."""
         return not self._runs.bots() and (self._next_due is None or self._next_due > until)
 
-    def begin(self, unfinished: list[Claim], *, reach_back: bool = False, lost_commits: bool = False) -> None:
+    def begin(
+        self, unfinished: list[Claim], *, reach_back: bool = False, unknown_until: datetime | None = None
+    ) -> None:
         """Take up where the loop before left off; `unfinished` are claims whose run is to be tried once more.
 
         reach_back: a new bot owes the slots that are still within their grace, since this loop was started for them.
-        lost_commits: what is due by now may have run, though the ledger does not know it: it does not run again.
+        unknown_until: what is due by then and by now may have run, though the ledger does not know it: it does not run
+        again. It is by the clock of the database, since the one of this host may be behind.
         """
         now = self._clock.now()
         self._own_days.reload()
@@ -87,8 +90,8 @@ class Loop:
                 continue
             job = SlotJob(bot, partial(self._progress.decided.__getitem__, bot.id), self._clock, self._timetable)
             self._jobs[bot.id] = job.do(self._due, bot)
-        if lost_commits:
-            self._due_slots.pass_over_unknown(now)
+        if unknown_until is not None:
+            self._due_slots.pass_over_unknown(now, unknown_until)
         for claim in unfinished:
             self._runs.queue(claim, self._bots[claim.bot], claimed=True)
         self._find_next_due()

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from openbell import answers, clock, heartbeat
 from openbell.journal import Journal
@@ -54,7 +54,8 @@ class Owner:
         self._host = os.environ.get(HOST) or os.uname().nodename
         self._ownership = Ownership(self._database, places.strategy, boot_id, self._host)
         self._history: history.History | None = None  # of the database, as this process knows it
-        self.has_lost_commits = False  # since the strategy was owned before
+        # If the database has lost commits since the strategy was owned before: up to here, by its clock, slots may have run.
+        self.unknown_until: datetime | None = None
         self._is_settled = True
         self._awaited_since: float | None = None  # by another host's loop, as long as this one is to give way
         self._wait_at = self._keep_at = 0.0
@@ -181,8 +182,9 @@ class Owner:
         if acquired is None:
             return False
         now, before = history.read(self._database), self._history or history.known(self._places.state)
-        self.has_lost_commits = history.is_uncertain(now, before, acquired.timeline)
-        self._history, self._is_settled = now, acquired.timeline == now.timeline and not self.has_lost_commits
+        has_lost_commits = history.is_uncertain(now, before, acquired.timeline)
+        self.unknown_until = acquired.at if has_lost_commits else None
+        self._history, self._is_settled = now, acquired.timeline == now.timeline and not has_lost_commits
         put(self._folder / answers.FILE, acquired.answers)
         homes.wait_no_more(self._database, self._places.strategy, self._host)
         self._awaited_since, self._ownership.awaited_by = None, ""
@@ -209,7 +211,7 @@ class Owner:
 
     def _let_orders_arrive(self) -> None:
         """Wait, where the database may not know who owned the strategy last: an order of that owner may be on its way."""
-        until = steady_seconds() + IN_FLIGHT if self.has_lost_commits else 0.0
+        until = steady_seconds() + IN_FLIGHT if self.unknown_until else 0.0
         while steady_seconds() < until:
             self.clock.wait(ASK)
 

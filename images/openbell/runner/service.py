@@ -140,9 +140,10 @@ def _serve(
         tell_start(journal, manifest, places, previous_stop)
         ledger.remember("previous stop", "unclean")
         _warn_of_threads(manifest, journal)
-        lost = owner is not None and owner.has_lost_commits
-        unfinished = recover(manifest, ledger, journal, clock.now(), clean=previous_stop == "clean", lost_commits=lost)
-        loop.begin(unfinished, lost_commits=lost)
+        unknown_until = owner.unknown_until if owner else None
+        clean, lost_commits = previous_stop == "clean", unknown_until is not None
+        unfinished = recover(manifest, ledger, journal, clock.now(), clean=clean, lost_commits=lost_commits)
+        loop.begin(unfinished, unknown_until=unknown_until)
         if owner is not None and not owner.keep():  # on a busy machine all this has taken a while
             loop.abandon()
             return bool(stop)

@@ -47,8 +47,11 @@ class Rig:
         self.boots = 0
         self.boot()
 
-    def boot(self, *, lost_commits: bool = False) -> None:
-        """Start a loop as the service does; the one before is forgotten as if it had been killed."""
+    def boot(self, *, unknown_until: datetime | None = None) -> None:
+        """Start a loop as the service does; the one before is forgotten as if it had been killed.
+
+        unknown_until: a database has lost commits, and it is that late by its clock.
+        """
         self.boots += 1
         self.ledger = Ledger(self.folder / "state" / "ledger.sqlite")
         self.journal = Journal(self.folder / "journal", self.manifest.name, f"boot{self.boots}", echo=False)
@@ -67,9 +70,10 @@ class Rig:
         previous_stop = self.ledger.fact("previous stop") or "clean"
         self.journal.write("service_start", self.clock.now(), previous_stop=previous_stop)
         self.ledger.remember("previous stop", "unclean")
-        clean, now = previous_stop == "clean", self.clock.now()
+        clean, lost_commits = previous_stop == "clean", unknown_until is not None
+        now = self.clock.now()
         unfinished = recover(self.manifest, self.ledger, self.journal, now, clean=clean, lost_commits=lost_commits)
-        loop.begin(unfinished, lost_commits=lost_commits)
+        loop.begin(unfinished, unknown_until=unknown_until)
         self.loop = loop
 
     def close(self) -> None:

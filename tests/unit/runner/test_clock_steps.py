@@ -66,7 +66,7 @@ def test_a_slot_that_may_have_run_never_comes_again(rig: NewRig, seen: bool) -> 
     one.run_until("09:11")
     one.kill()
     one.run_clock_to("09:16")
-    one.boot(lost_commits=True)
+    one.boot(unknown_until=one.clock.now())
     one.run_for(1)
     before = one.outcomes()
     assert before == [("09:05", "succeeded"), ("09:10", "succeeded"), ("09:15", "skipped: unknown")]
@@ -81,13 +81,35 @@ def test_a_slot_that_may_have_run_never_comes_again(rig: NewRig, seen: bool) -> 
     assert one.outcomes() == [*before, ("09:20", "succeeded")]
 
 
+def test_a_clock_that_is_behind_the_database_brings_no_slot_again(rig: NewRig) -> None:
+    """The owner before, with the right clock, may have run what is still to come by the clock of the next owner."""
+    one = rig()
+    one.run_until("09:06")
+    one.kill()
+    one.run_clock_to("09:16")
+    one.clock.step(-5 * 60 - 30)  # 09:10:30
+    one.boot(unknown_until=one.clock.now() + timedelta(minutes=5, seconds=30))
+    one.run_until("09:21")
+    assert one.outcomes() == [("09:05", "succeeded"), ("09:15", "skipped: unknown x2"), ("09:20", "succeeded")]
+
+
+def test_a_database_whose_clock_is_days_ahead_silences_nothing(rig: NewRig) -> None:
+    """By more than a day it is the database's clock that is wrong."""
+    one = rig()
+    one.run_until("09:06")
+    one.kill()
+    one.boot(unknown_until=one.clock.now() + timedelta(days=3))
+    one.run_until("09:11")
+    assert one.outcomes() == [("09:05", "succeeded"), ("09:10", "succeeded")]
+
+
 def test_a_clock_that_was_ahead_when_commits_were_lost_silences_nothing(rig: NewRig) -> None:
     """By more than a day: what it passed over cannot have run yet."""
     one = rig()
     one.run_until("09:06")
     one.kill()
     one.clock.step(3 * 86400)
-    one.boot(lost_commits=True)
+    one.boot(unknown_until=one.clock.now())
     one.run_for(1)
     one.clock.step(-3 * 86400)
     one.run_until("09:11")
