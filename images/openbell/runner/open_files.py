@@ -33,7 +33,8 @@ def _may_wait(number: Path, journal: Path) -> bool:
     """Tell whether the descriptor is a file of the strategy's that is open for writing."""
     try:
         name = str(number.readlink())
-        if not name.startswith("/") or name.startswith(("/memfd:", "/dev/")) or name.endswith(_OURS):
+        is_device = name.startswith("/dev/") and not name.startswith("/dev/shm/")  # noqa: S108 - where anyone may have files
+        if not name.startswith("/") or name.startswith("/memfd:") or is_device or name.endswith(_OURS):
             return False
         if Path(name).parent == journal:
             return False

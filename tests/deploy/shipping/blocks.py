@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import docker
-from docker.errors import ImageNotFound
+from docker.errors import BuildError, ImageNotFound
 
 from deploy.log import Log
 from deploy.ssh.connection import Connection
@@ -55,8 +55,17 @@ class Blocks:
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-        raw.seek(0)
-        image, _ = self._engine.images.build(fileobj=raw, custom_context=True, tag=self.reference(short), rm=True)
+        for attempt in (1, 2, 3):
+            raw.seek(0)
+            try:
+                image, _ = self._engine.images.build(
+                    fileobj=raw, custom_context=True, tag=self.reference(short), rm=True
+                )
+                break
+            except BuildError as error:
+                # Another test has removed images of its own, and this builder's cache still has one of them.
+                if attempt == 3 or "unable to find image" not in error.msg:
+                    raise
         self._built.append(str(image.id))
         return self.reference(short)
 

@@ -13,12 +13,19 @@ Write = Callable[[Shipment, IO[bytes], Log], None]
 LAYER = 12 * MEGABYTE
 
 
+def packed_bytes(shipment: Shipment) -> bytes:
+    """Return all that travels, as soon as it is packed."""
+    assert shipment.cargo
+    if shipment.packing:
+        shipment.packing.wait()
+    return shipment.cargo.read_bytes()
+
+
 def interrupted(part: float, happens: Callable[[], object]) -> Write:
     """Return a `write` in which something happens after this part of the bytes."""
 
     def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
-        assert shipment.cargo
-        packed = shipment.cargo.read_bytes()
+        packed = packed_bytes(shipment)
         point = int(len(packed) * part)
         stream.write(packed[:point])
         stream.flush()
@@ -33,8 +40,7 @@ def changed(change: Callable[[bytes], bytes]) -> Write:
     """Return a `write` that sends other bytes, though as many."""
 
     def write(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
-        assert shipment.cargo
-        packed = shipment.cargo.read_bytes()
+        packed = packed_bytes(shipment)
         wrong = change(packed)
         assert wrong != packed
         assert len(wrong) == len(packed)

@@ -15,7 +15,7 @@ from deploy.ssh.connection import Connection
 from deploy.transfer import delivery, host_images, upload
 from deploy.transfer.shipment import Shipment, prepared
 from tests.deploy.shipping.blocks import Blocks, file_in, ship
-from tests.deploy.shipping.interruptions import LAYER, Write, changed, has_arrived, tags
+from tests.deploy.shipping.interruptions import LAYER, Write, changed, has_arrived, packed_bytes, tags
 from tests.machine.machine import Machine
 
 
@@ -46,12 +46,11 @@ def test_a_layer_that_was_damaged_before_it_was_packed_is_not_taken(
     """Only its own id tells; the engine, or else the gate, finds out, and the name is not kept."""
     reference = blocks.build("app", ("large", LAYER))
     with prepared([reference], host_images.read(connection), log) as shipment:
-        assert shipment.cargo
-        plain = bytearray(zstandard.ZstdDecompressor().stream_reader(shipment.cargo.read_bytes()).read())
+        plain = bytearray(zstandard.ZstdDecompressor().stream_reader(packed_bytes(shipment)).read())
         plain[len(plain) // 2] ^= 1
         packed = zstandard.compress(bytes(plain))
         (tmp_path / "cargo").write_bytes(packed)
-        wrong = replace(shipment, cargo=tmp_path / "cargo", wire_bytes=len(packed))
+        wrong = replace(shipment, cargo=tmp_path / "cargo", wire_bytes=len(packed), packing=None)
         assert delivery.send(connection, wrong, log)
     assert not tags(server, blocks.name("app"))
     has_arrived(server, connection.host, blocks, reference, log)
@@ -64,9 +63,9 @@ def test_an_image_that_nobody_has_checked_is_not_relied_upon(
     """An image whose deploy was cut off between load and check is sent and checked again, although its name is there."""
     reference = blocks.build("app", ("large", LAYER))
     with prepared([reference], host_images.read(connection), log) as shipment:
-        assert shipment.cargo
-        words = ("deliver", shipment.compression, str(shipment.wire_bytes), "[]")
-        assert program.stream(connection, *words, source=io.BytesIO(shipment.cargo.read_bytes())).code == 0
+        packed = packed_bytes(shipment)
+        words = ("deliver", shipment.compression, str(len(packed)), "[]")
+        assert program.stream(connection, *words, source=io.BytesIO(packed)).code == 0
     tag = shipment.images[0].tag.rpartition(":")[2]
     assert sorted(tags(server, blocks.name("app"))) == [tag, f"{tag}-unchecked"]
 

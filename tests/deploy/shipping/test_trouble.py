@@ -14,7 +14,7 @@ from deploy.transfer import delivery, host_images
 from deploy.transfer.images import look_up, tag
 from deploy.transfer.shipment import Shipment
 from tests.deploy.shipping.blocks import MEGABYTE, Blocks, blocks_of, file_in, ship
-from tests.deploy.shipping.interruptions import LAYER, has_arrived, interrupted, tags
+from tests.deploy.shipping.interruptions import LAYER, has_arrived, interrupted, packed_bytes, tags
 from tests.engine.kit import wait_until
 from tests.machine.machine import Machine, running_machine
 
@@ -181,7 +181,7 @@ def test_ctrl_c_leaves_nothing_behind_here(
     def stop(shipment: Shipment, stream: IO[bytes], log: Log) -> None:
         assert shipment.cargo
         folders.append(shipment.cargo.parent)
-        stream.write(shipment.cargo.read_bytes()[:MEGABYTE])
+        stream.write(packed_bytes(shipment)[:MEGABYTE])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(delivery, "write", stop)
