@@ -294,12 +294,12 @@ test: ## Install what is missing and run the whole test suite
 test-deploy: ## Deploy to stand-in servers in every way that can go wrong, on old and new engines (an hour or two; what has passed is not run again): [MINUTES=20]
 	@scripts/docker-ready
 	@scripts/python-ready dev
-	@$(python) -m pytest -p tests.resume -n auto --dist loadfile tests/deploy tests/engine
+	@$(python) -m pytest -p tests.resume -n auto --dist loadfile --no-loadscope-reorder tests/deploy tests/engine
 
 .PHONY: test-long
 test-long: ## Run the tests that take minutes without containers: more seeds, every kill, whole forms (what has passed is not run again): [MINUTES=20]
 	@scripts/python-ready dev
-	@$(python) -m pytest -m long -p tests.resume -n auto --dist loadfile --timeout 1800 tests
+	@$(python) -m pytest -m long -p tests.resume -n auto --dist loadfile --no-loadscope-reorder --timeout 1800 tests
 
 .PHONY: test-walk
 test-walk: ## Deploy to a stand-in server, rename, roll back and break things 200 times at random, and count slots (an hour or two): [SEED=1] [MINUTES=20]

@@ -7,7 +7,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from tests.engine.kit import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 PARTS = (

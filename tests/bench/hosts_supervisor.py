@@ -22,7 +22,8 @@ from tests.bench.figures import UNKNOWN, Table, duration, mebibytes, percentile
 from tests.bench.progress import say, wait_until
 from tests.bench.receiver import Receiver, receiving
 from tests.bench.watched import BOOT, EVERY, GRACE, Journals, Live, WatchedBot, bots, write_manifests
-from tests.serverless.postgres import Server, free_port, running_server
+from tests.ports import free_port
+from tests.serverless.postgres import Server, running_server
 
 LOOPS = 100
 HISTORY = timedelta(hours=1)

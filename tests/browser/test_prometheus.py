@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.browser.supervisor import Supervisor, free_port
+from tests.browser.supervisor import Supervisor
 from tests.installed import Installed
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 METRICS = ROOT / "compose" / "metrics"

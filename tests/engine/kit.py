@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -14,6 +13,8 @@ from typing import TypeVar
 
 import docker
 from docker.models.containers import Container
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "strategies"
@@ -71,13 +72,6 @@ def make_kit(folder: Path, strategies: list[str], source: Path = FIXTURES, **set
 
 
 SECRET = "secret-8c1f0d2b7a"
-
-
-def free_port() -> int:
-    """Return a port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(

@@ -14,8 +14,9 @@ import docker
 import pytest
 
 from openbell import calendars
-from tests.engine.kit import ROOT, Kit, container_of, free_port, removed_afterwards, wait_until
+from tests.engine.kit import ROOT, Kit, container_of, removed_afterwards, wait_until
 from tests.make import calls
+from tests.ports import free_port
 
 PAGES = [ROOT / "README.md", ROOT / "docs" / "every-day.md", ROOT / "docs" / "page-and-api.md"]
 # Not here: the suite itself, what starts and stops the project, which the fixture does, a slot of a day that will be too old, and

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from tests.engine.kit import ROOT, free_port
+from tests.engine.kit import ROOT
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from openbell.postgres.connection import PostgresError, Value
 from openbell.postgres.database import Database
-from tests.serverless.postgres import PASSWORD, PATIENCE, ROOT, free_port
+from tests.ports import free_port
+from tests.serverless.postgres import PASSWORD, PATIENCE, ROOT
 
 SCRIPTS = ROOT / "images" / "database"
 

@@ -13,7 +13,8 @@ import pytest
 
 from tests.hosts.cluster import Cluster
 from tests.hosts.test_without_database import send
-from tests.serverless.postgres import Server, free_port, running_server
+from tests.ports import free_port
+from tests.serverless.postgres import Server, running_server
 from tests.unit.supervisor.alerts.webhook import Hook
 
 TOKEN = "a-token-that-is-long-enough"

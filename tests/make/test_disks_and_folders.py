@@ -10,8 +10,8 @@ import pytest
 
 from deploy import preflight
 from deploy.errors import CommandError
-from tests.engine.kit import free_port
 from tests.make.calls import ROOT
+from tests.ports import free_port
 
 WRITTEN = ROOT / "tests/fixtures/version-0.1.0"
 

@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.database import Database
-from tests.serverless.postgres import PASSWORD, PATIENCE, free_port
+from tests.ports import free_port
+from tests.serverless.postgres import PASSWORD, PATIENCE
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 

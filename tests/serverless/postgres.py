@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.database import Database
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse/battery"  # an address has to quote it
@@ -107,10 +107,3 @@ def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
             return
         finally:
             database.close()
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.serverless.calls import BUYS, World
 from tests.serverless.runtimes import awslambda, openwhisk, written
 
@@ -71,9 +72,7 @@ def test_aws_is_told_to_invoke_again(world: World, tmp_path: Path) -> None:
 @contextmanager
 def functions_framework(code: Path, environment: Mapping[str, str], target: str, kind: str) -> Iterator[int]:
     """Serve a function of Google's, and yield the port."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = int(one.getsockname()[1])
+    port = free_port()
     program = str(Path(sys.executable).parent / "functions-framework")
     command = [program, f"--target={target}", f"--signature-type={kind}", "--source=main.py", "--host=127.0.0.1"]
     with (code / "log").open("wb") as log:

@@ -15,8 +15,9 @@ from deploy.ssh.connection import Connection, Host
 from deploy.transfer import export_push
 from deploy.transfer import shipment as preparation
 from tests.deploy.shipping.blocks import ship
-from tests.engine.kit import free_port, wait_until
+from tests.engine.kit import wait_until
 from tests.machine.machine import Machine
+from tests.ports import free_port
 
 REGISTRY = 5000  # its port on the server's loopback
 

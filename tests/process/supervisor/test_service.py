@@ -18,6 +18,7 @@ import pytest
 
 from openbell.commands import status
 from openbell.supervisor.service.settings import from_environment
+from tests.ports import free_port
 from tests.unit.supervisor.world import World
 
 ROOT = Path(__file__).parents[3]
@@ -42,8 +43,7 @@ class Supervisor:
     """A supervisor in a process of its own."""
 
     def __init__(self, world: World) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.environment = environment(world, self.port)
         command = [sys.executable, "-m", "openbell", "supervise"]
         self.process = subprocess.Popen(

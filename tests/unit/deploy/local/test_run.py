@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[4]
 PATIENCE = 60.0  # seconds for one thing to come
@@ -40,8 +41,7 @@ class Project:
             (root / "compose").mkdir(exist_ok=True)
             (root / "compose" / f"{name}.yaml").write_text("services:\n")
         (root / "strategies").mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.port = int(server.getsockname()[1])
+        self.port = free_port()
         self.started: list[subprocess.Popen[str]] = []
 
     def strategy(self, name: str, code: str = CALM, top: str = "") -> Path:
