@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import docker
 from docker.models.containers import Container
+from docker.models.images import Image
 
 from tests.ports import free_port
 
@@ -160,6 +161,12 @@ def journal(engine: docker.DockerClient, kit: Kit, strategy: str) -> list[dict[s
 def events(lines: list[dict[str, object]], event: str) -> list[dict[str, object]]:
     """Return the journal's lines of one kind."""
     return [line for line in lines if line["event"] == event]
+
+
+def any_image(client: docker.DockerClient) -> Image:
+    """Return an image that is there, rather one that no other test is about to remove."""
+    names = [name for one in client.api.images() for name in one["RepoTags"] or () if name != "<none>:<none>"]
+    return client.images.get(min(names, key=lambda name: name.startswith("openbell-test-")))
 
 
 @contextmanager

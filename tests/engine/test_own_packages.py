@@ -5,7 +5,7 @@ from pathlib import Path
 
 import docker
 
-from tests.engine.kit import Kit, make_kit, removed_afterwards
+from tests.engine.kit import Kit, any_image, make_kit, removed_afterwards
 
 
 def layers(engine: docker.DockerClient, kit: Kit) -> list[str]:
@@ -37,7 +37,7 @@ def test_what_is_removed_leaves_an_image_that_another_project_runs(engine: docke
     """Images of equal content are one image with two names: only one's own name goes."""
     kit = make_kit(tmp_path, ["packaged"])
     ours, theirs = f"{kit.project}/packaged", f"{kit.project}-other/packaged"
-    image = next(one for one in engine.images.list() if one.tags)
+    image = any_image(engine)
     image.tag(theirs, "local")
     container = engine.containers.create(f"{theirs}:local", "true")
     try:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from tests.engine.kit import ROOT
+from tests.engine.kit import ROOT, any_image
 from tests.ports import free_port
 
 
@@ -19,7 +19,7 @@ def project(engine: docker.DockerClient) -> Iterator[str]:
     """The name of a project of which a container is there that another folder has made."""
     name = f"openbell-test-{uuid.uuid4().hex[:8]}"
     labels = {"com.docker.compose.project": name, "com.docker.compose.project.working_dir": "/srv/first"}
-    image = engine.images.list()[0]
+    image = any_image(engine)
     container = engine.containers.create(str(image.id), command="true", labels=labels)
     yield name
     container.remove(force=True)
