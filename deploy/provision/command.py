@@ -13,6 +13,10 @@ from deploy.table import aligned
 
 HEADINGS = ("PART", "NOW", "TO BE DONE")
 
+_SCRIPTS = (Path("scripts/progress.sh"), Path("scripts/debian.sh"))
+# bash reads all of it before it begins. On Ubuntu needrestart would restart services after an installation, including Docker.
+_BEGIN = "set -euo pipefail\nexport LC_ALL=C NEEDRESTART_MODE=l\n"
+
 
 def provision(host: Host, *, yes: bool) -> int:
     """Make a host ready for deploys; one that is ready stays as it is."""
@@ -54,11 +58,6 @@ def _ask(host: Host, *, yes: bool) -> None:
     if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
         msg = "nothing was changed"
         raise CommandError(msg)
-
-
-_SCRIPTS = (Path("scripts/progress.sh"), Path("scripts/debian.sh"))
-# bash reads all of it before it begins. On Ubuntu needrestart would restart services after an installation, including Docker.
-_BEGIN = "set -euo pipefail\nexport LC_ALL=C NEEDRESTART_MODE=l\n"
 
 
 def carry_out(steps: Sequence[Step], connection: Connection, *, root: bool) -> None:

@@ -23,6 +23,8 @@ from openbell.manifest import load_all, strategy_folders
 
 NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine
 
+PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
+
 
 @dataclass(frozen=True)
 class ReleaseDraft:
@@ -133,9 +135,6 @@ def manifests(configuration: Tree, strategies: Path) -> dict[str, dict[str, str]
 def values() -> dict[str, str]:
     """Return what .env and the environment say, the environment in front."""
     return settings.values(Path(".env"), os.environ)
-
-
-PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
 
 
 def follow_host(host: Host, facts: Facts, log: Log, local: str | None = None) -> None:

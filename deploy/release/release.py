@@ -10,6 +10,13 @@ from typing import Any
 from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 
+Tree = Mapping[str, Any]
+NO_FILE = "/dev/null"
+# The host's folder of what Compose's secrets and configs hold; a release is two folders below its parent.
+FILES = "files"
+BROUGHT = ("secrets", "configs")  # Compose's kinds of files that a deploy brings
+FINGERPRINT = "openbell.fingerprint"  # a container's label: what it was made from
+
 
 @dataclass(frozen=True)
 class ServiceRecord:
@@ -90,16 +97,6 @@ def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
         bots={str(strategy): tuple(map(str, ids)) for strategy, ids in content.get("bots", {}).items()},
         content=str(content.get("content", "")),
     )
-
-
-Tree = Mapping[str, Any]
-
-NO_FILE = "/dev/null"
-FILES = (
-    "files"  # the host's folder of what Compose's secrets and configs hold; a release is two folders below its parent
-)
-BROUGHT = ("secrets", "configs")  # Compose's kinds of files that a deploy brings
-FINGERPRINT = "openbell.fingerprint"  # a container's label: what it was made from
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,12 @@ from deploy.errors import CommandError
 
 CONFIG_KEY = "OPENBELL_SSH_CONFIG"
 
+# Login shells and sshrc may print a welcome: what comes before this line, on either output, is not the command's.
+BEGIN = "-- openbell: output begins --"
+# Where a login without a terminal may not look: sbin, and what snap installs.
+_PATHS = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin"
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ./:=_,@+-")
+
 
 def _config_of_environment() -> Path | None:
     given = os.environ.get(CONFIG_KEY)
@@ -62,13 +68,6 @@ class Host:
         """The command that a person types to get there by hand."""
         where = tuple(word for word in self.destination if word != "--")
         return shlex.join(("ssh", *(("-F", str(self.config)) if self.config else ()), *where))
-
-
-# Login shells and sshrc may print a welcome: what comes before this line, on either output, is not the command's.
-BEGIN = "-- openbell: output begins --"
-# Where a login without a terminal may not look: sbin, and what snap installs.
-_PATHS = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/snap/bin"
-_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 ./:=_,@+-")
 
 
 def shell_line(command: Sequence[str]) -> str:

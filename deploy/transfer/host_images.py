@@ -13,6 +13,8 @@ Chain = tuple[str, ...]  # layers from the lowest up: an engine has a layer only
 
 _ANSWER_WITHIN = 60  # seconds
 
+Needed = Mapping[str, tuple[str, ...]]  # layer: names of the images that need it, in the order in which they travel
+
 
 @dataclass(frozen=True)
 class HostImages:
@@ -68,9 +70,6 @@ def parse(text: str) -> HostImages:
 def chains(images: Iterable[Sequence[str]]) -> frozenset[Chain]:
     """Return all chains that the images' lists of layers begin with."""
     return frozenset(tuple(layers[:count]) for layers in images for count in range(1, len(layers) + 1))
-
-
-Needed = Mapping[str, tuple[str, ...]]  # layer: names of the images that need it, in the order in which they travel
 
 
 def needed(images: Iterable[tuple[str, tuple[str, ...]]], inventory: HostImages) -> Needed:

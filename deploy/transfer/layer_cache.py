@@ -10,6 +10,8 @@ from typing import IO, Protocol
 _PIECE = 1 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
+_SHORT = 32  # digits
+
 
 class Readable(Protocol):
     """What layers are read from."""
@@ -70,9 +72,6 @@ def _unpacking(first: bytes) -> tuple[Callable[[bytes], bytes], Callable[[], byt
         zstd = zstandard.ZstdDecompressor().decompressobj()
         return zstd.decompress, lambda: b""
     return bytes, lambda: b""
-
-
-_SHORT = 32  # digits
 
 
 def content_of_layer(unpacked: IO[bytes]) -> str:

@@ -76,10 +76,10 @@ class Accidents:
         bot = self.rng.choice(self.manifest.bots).id
         if not self.control.resume(bot):
             until = self.time.wall + timedelta(minutes=self.rng.randint(1, 600)) if self.rng.random() < 0.8 else None
-            self.control.pause(bot, Pause(self.time.wall - timedelta(milliseconds=1), until, "somebody", "a reason"))
+            self.control.pause(bot, Pause(self.time.wall - timedelta(milliseconds=1), until, "an operator", "a reason"))
 
     def _request(self, loop: Loop) -> None:
-        self.control.request(self.rng.choice(self.manifest.bots).id, "somebody", self.time.wall)
+        self.control.request(self.rng.choice(self.manifest.bots).id, "an operator", self.time.wall)
 
     def _trouble(self, loop: Loop) -> None:
         self.fate.trouble_until = self.time.elapsed() + self.rng.choice((5, 60, 600)) * self.rng.random()

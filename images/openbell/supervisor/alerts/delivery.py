@@ -17,6 +17,15 @@ from openbell.supervisor.alerts.settings import AlertSettings, Channel
 from openbell.supervisor.alerts.store import open_database
 from openbell.supervisor.store.connection import is_damage, transaction
 
+FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
+LONGEST_RETRY = timedelta(minutes=10)
+GIVE_UP = timedelta(days=1)  # for a message whose incident is over
+# For a message that is another host's supervisor's to send: if that one is gone, this one owns the alerts within this time.
+ELSEWHERE = timedelta(minutes=3)
+RECHECK = 2.0  # seconds until it is asked again whose they are
+LONGEST_WAIT = 30.0  # seconds between two reads of the outbox
+log = structlog.get_logger()
+
 
 class Outbox:
     """Reads and marks the deliveries of one channel, on a connection of its own."""
@@ -97,17 +106,6 @@ class Outbox:
                 "SELECT message, ?, 'waiting', 0, ? FROM deliveries WHERE id = ?",
                 [(fallback, milliseconds(now), delivery.id) for fallback in fallbacks],
             )
-
-
-FIRST_RETRY = timedelta(seconds=5)  # three times longer each time
-LONGEST_RETRY = timedelta(minutes=10)
-GIVE_UP = timedelta(days=1)  # for a message whose incident is over
-# For a message that is another host's supervisor's to send: if that one is gone, this one owns the alerts within this time.
-ELSEWHERE = timedelta(minutes=3)
-RECHECK = 2.0  # seconds until it is asked again whose they are
-LONGEST_WAIT = 30.0  # seconds between two reads of the outbox
-
-log = structlog.get_logger()
 
 
 class Sender(Protocol):

@@ -21,6 +21,9 @@ from openbell.supervisor.alerts.settings import AlertSettings
 from openbell.supervisor.alerts.store import AlertStore, open_database
 from openbell.supervisor.store.connection import transaction
 
+log = structlog.get_logger()
+Link = Callable[[int, datetime], str]
+
 
 def answer(file: Path, incident: int, now: datetime, by: str, until: datetime | None = None) -> bool:
     """Store that a person has acknowledged an incident, or wants no message about it before `until`.
@@ -57,11 +60,6 @@ def set_back(database: sqlite3.Connection, now: datetime) -> None:
         "UPDATE handling SET snoozed_until = ?, acknowledged_at = ? WHERE acknowledged_at > ? AND snoozed_until IS NOT NULL",
         (at, at, at),
     )
-
-
-log = structlog.get_logger()
-
-Link = Callable[[int, datetime], str]
 
 
 class IncidentMessages:

@@ -28,6 +28,12 @@ _SECRET = 4  # characters from which on a part of a URL is hidden in what is sai
 _HIDDEN = "***"
 _LONGEST = 400  # characters of a reason
 
+# Bytes that a service takes although its plugin says more: beyond them it turns the text into a file.
+BYTES = {"ntfy": 4_096, "ntfys": 4_096}
+# Characters that a service takes although its plugin says more or nothing.
+CHARACTERS = {"discord": 2_000, "tgram": 4_096, "pover": 1_024, "slack": 40_000, "twilio": 1_600}
+SHORTEST = 60  # characters that a channel's limit leaves at least
+
 
 def main() -> int:
     """Serve the socket that is our standard input until it closes or nothing comes any more."""
@@ -162,13 +168,6 @@ def hide(text: str, url: str) -> str:
 
 def _looks_like_a_host(text: str) -> bool:
     return "." in text or text == "localhost" or text.startswith("[")
-
-
-# Bytes that a service takes although its plugin says more: beyond them it turns the text into a file.
-BYTES = {"ntfy": 4_096, "ntfys": 4_096}
-# Characters that a service takes although its plugin says more or nothing.
-CHARACTERS = {"discord": 2_000, "tgram": 4_096, "pover": 1_024, "slack": 40_000, "twilio": 1_600}
-SHORTEST = 60  # characters that a channel's limit leaves at least
 
 
 def fit(scheme: str, title: str, body: str, body_limit: int, title_limit: int) -> tuple[str, str]:

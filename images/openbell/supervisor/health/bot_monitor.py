@@ -30,6 +30,9 @@ MOST_SYMBOLS = 20  # whose decisions of one run are examined
 FINDINGS = 20  # the newest findings of a kind that a bot is judged by
 BEATS_SHOWN = timedelta(seconds=30)  # how old the beat of a stream may be that is shown, although there is a newer one
 
+SHOWN_SLOTS = 20  # the newest slots of a bot that are shown
+BAD = ("missed", "failed", "timed_out", "interrupted")
+
 
 class BotMonitor:
     """One watched bot."""
@@ -203,10 +206,6 @@ def _rank(decision: DecisionRecord) -> int:
     if decision.action in {"buy", "sell"}:
         return 1 if decision.about.get("status") in {None, "", "filled"} else 0
     return 2 if decision.action == "hold" else 0
-
-
-SHOWN_SLOTS = 20  # the newest slots of a bot that are shown
-BAD = ("missed", "failed", "timed_out", "interrupted")
 
 
 def single_slots(records: Iterable[SlotRecord], schedule: Schedule, limit: int) -> tuple[SlotRecord, ...]:

@@ -15,6 +15,8 @@ from openbell.manifest import Manifest
 
 _FRESH = 2.0  # seconds; two changes within one tick of the file system's clock look like one
 
+AGAIN = timedelta(minutes=1)  # what has not changed is written again, so that it is known to be current
+
 
 class _ReadOnlyControl(Control):
     """Desired state for one who only watches: what cannot be known now is an error, and no pause."""
@@ -82,9 +84,6 @@ def _version(folder: Path) -> int:
 
 def _is_recent(version: int, now: datetime) -> bool:
     return abs(now.timestamp() - version / 1e9) < _FRESH
-
-
-AGAIN = timedelta(minutes=1)  # what has not changed is written again, so that it is known to be current
 
 
 class SharedAccounts:

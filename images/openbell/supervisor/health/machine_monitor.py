@@ -16,6 +16,14 @@ MUCH = 2_000_000_000  # bytes that are enough on a disk of any size
 FEW_FILES = 0.01  # of the files that the volume can hold
 HYSTERESIS = 1.25  # the warning ends only with so much more space, so that it does not flap
 
+CHECK_EVERY = timedelta(seconds=30)
+_DATABASES = {"supervisor.sqlite": "the supervisor's store", "alerts.sqlite": "the alerts' store"}
+_REBUILT = {
+    "supervisor.sqlite": "rebuilt from the journals",
+    "alerts.sqlite": "begun anew: what is still wrong is reported again",
+}
+SKEW = 2.0  # seconds of difference to the other machine's clock that are tolerated, for its answer takes time
+
 
 @dataclass(frozen=True)
 class DiskSpace:
@@ -65,15 +73,6 @@ def _left(space: DiskSpace) -> str:
 
 def _list(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-CHECK_EVERY = timedelta(seconds=30)
-_DATABASES = {"supervisor.sqlite": "the supervisor's store", "alerts.sqlite": "the alerts' store"}
-_REBUILT = {
-    "supervisor.sqlite": "rebuilt from the journals",
-    "alerts.sqlite": "begun anew: what is still wrong is reported again",
-}
-SKEW = 2.0  # seconds of difference to the other machine's clock that are tolerated, for its answer takes time
 
 
 class MachineMonitor:

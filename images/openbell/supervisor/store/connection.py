@@ -25,6 +25,10 @@ _DAMAGED, _DELETED = ".damaged-", ".deleted-"
 _PARTS = ("", "-wal", "-shm")  # the files of one database
 _CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
+READER_CACHE = 256  # KiB of pages
+# How an instant becomes a column. Runs that are due together share their instants, so most are known.
+instant_column = lru_cache(maxsize=256)(milliseconds)
+
 
 class DamagedError(sqlite3.DatabaseError):
     """A file that is no database of ours, or no longer the one that was opened."""
@@ -96,11 +100,6 @@ def _remove(file: Path) -> None:
         with suppress(OSError):
             file.with_name(file.name + part).unlink()
 
-
-READER_CACHE = 256  # KiB of pages
-
-# How an instant becomes a column. Runs that are due together share their instants, so most are known.
-instant_column = lru_cache(maxsize=256)(milliseconds)
 
 # How columns of these types in the schemas become values.
 sqlite3.register_converter("INSTANT", lambda number: from_milliseconds(int(number)))

@@ -31,6 +31,11 @@ _FIGURES = ", ".join(
     f"total(slots) FILTER (WHERE day > ?1 - {days} AND {which})" for days in SPANS for which in (_GOOD, _COUNTED)
 )
 
+# An expression has no declared type: the numbers come as they are, which `_record` turns into values in half the time.
+_SLOT = "+slots.first, +slots.last, slots.count, slots.outcome, slots.reason, +slots.late, +slots.judged, slots.run_id"
+_PUT = "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_Key = tuple[str, str, int]  # strategy, bot, and the millisecond of the last slot
+
 
 class SlotDays:
     """The table `slot_days`. Changes are gathered and written with the transaction that they belong to."""
@@ -93,13 +98,6 @@ class SlotDays:
         """Remove a bot's oldest days."""
         oldest = (now.astimezone(UTC).date() - _EPOCH).days - KEEP_DAYS
         self._database.execute("DELETE FROM slot_days WHERE strategy = ? AND bot = ? AND day < ?", (*owner, oldest))
-
-
-# An expression has no declared type: the numbers come as they are, which `_record` turns into values in half the time.
-_SLOT = "+slots.first, +slots.last, slots.count, slots.outcome, slots.reason, +slots.late, +slots.judged, slots.run_id"
-_PUT = "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-
-_Key = tuple[str, str, int]  # strategy, bot, and the millisecond of the last slot
 
 
 class SlotTable:

@@ -24,6 +24,30 @@ DATE_PATTERN = "20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
 INSTANT_PATTERN = f"^{DATE_PATTERN}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
 STATUS: Schema = {"enum": ["new", "up", "running", "late", "down", "paused"]}
 
+Record = TypeVar("Record")
+Json = dict[str, object]
+_BY_RECORD: dict[type, "Answer[Any]"] = {}
+_OUTCOME: Schema = {
+    "enum": ["succeeded", "failed", "timed_out", "interrupted", "skipped", "missed", None],
+    "description": "null while its run is in progress",
+}
+# Fields of which the type does not say all.
+_KNOWN: Mapping[str, Schema] = {
+    "outcome": _OUTCOME,
+    "last_outcome": _OUTCOME,
+    "status": STATUS,
+    "money": {**TEXT, "description": "live or paper"},
+}
+_SCALARS = frozenset({bool, int, float, str})
+_TYPES: Mapping[type, Schema] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer", "minimum": 0},
+    float: {"type": "number"},
+    str: TEXT,
+    datetime: INSTANT,
+    date: DATE,
+}
+
 
 def schema_object(properties: Mapping[str, Schema], **more: object) -> Schema:
     """Return the schema of an object that has all of the properties."""
@@ -45,33 +69,6 @@ def or_null(schema: Schema) -> Schema:
     if "type" not in schema:
         return {"anyOf": [schema, {"type": "null"}]}
     return {**{key: value for key, value in schema.items() if key != "description"}, "type": [schema["type"], "null"]}
-
-
-Record = TypeVar("Record")
-Json = dict[str, object]
-
-_BY_RECORD: dict[type, "Answer[Any]"] = {}
-
-_OUTCOME: Schema = {
-    "enum": ["succeeded", "failed", "timed_out", "interrupted", "skipped", "missed", None],
-    "description": "null while its run is in progress",
-}
-# Fields of which the type does not say all.
-_KNOWN: Mapping[str, Schema] = {
-    "outcome": _OUTCOME,
-    "last_outcome": _OUTCOME,
-    "status": STATUS,
-    "money": {**TEXT, "description": "live or paper"},
-}
-_SCALARS = frozenset({bool, int, float, str})
-_TYPES: Mapping[type, Schema] = {
-    bool: {"type": "boolean"},
-    int: {"type": "integer", "minimum": 0},
-    float: {"type": "number"},
-    str: TEXT,
-    datetime: INSTANT,
-    date: DATE,
-}
 
 
 @dataclass(frozen=True)

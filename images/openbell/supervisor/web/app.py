@@ -37,6 +37,14 @@ from openbell.supervisor.web.strategy_page import MOST_PAGES, strategy_page
 from openbell.supervisor.web.templating import environment
 from openbell.supervisor.web.time_routes import TimeRoutes
 
+THREAD_WITHIN = 3.0  # seconds; the container's health check waits for four
+_FOLDER = Path(__file__).parent
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
+_MOST_PAGES = 1_000  # of a list of bots
+_AUDIT_ROWS = 50
+_MOST_CACHED = 500_000  # bytes of documents that are kept until something changes; the newest is always kept
+_WHEN = b"@when@"  # in a cached page: the place for the time of the answer
+
 
 def tag(content: bytes) -> str:
     """Return a content's ETag."""
@@ -51,15 +59,6 @@ def answer(request: Request, content: bytes, media_type: str, etag: str = "") ->
     if etag in known:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=media_type, headers=headers)
-
-
-THREAD_WITHIN = 3.0  # seconds; the container's health check waits for four
-_FOLDER = Path(__file__).parent
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
-_MOST_PAGES = 1_000  # of a list of bots
-_AUDIT_ROWS = 50
-_MOST_CACHED = 500_000  # bytes of documents that are kept until something changes; the newest is always kept
-_WHEN = b"@when@"  # in a cached page: the place for the time of the answer
 
 
 async def _has_a_free_thread() -> bool:

@@ -25,6 +25,13 @@ from openbell.supervisor.web.dependencies import Dependencies
 
 Labels = Mapping[str, str]
 
+# Each counter is there from the start: Prometheus' increase() does not see the first one of a counter that begins at 1.
+NO_SLOTS = {
+    **{(outcome, ""): 0.0 for outcome in ("succeeded", "failed", "timed_out", "interrupted")},
+    **{("missed", reason): 0.0 for reason in ("late", "unheard", "other")},
+}
+STATUSES = ("new", "up", "running", "late", "down", "paused")
+
 
 def gauge(name: str, text: str, samples: Iterable[tuple[Labels, float]]) -> Metric:
     """Return a family of values that go up and down."""
@@ -56,14 +63,6 @@ def _family(name: str, kind: str, text: str, samples: Iterable[tuple[str, Labels
     for sample, labels, value in samples:
         family.add_sample(sample, dict(labels), value)
     return family
-
-
-# Each counter is there from the start: Prometheus' increase() does not see the first one of a counter that begins at 1.
-NO_SLOTS = {
-    **{(outcome, ""): 0.0 for outcome in ("succeeded", "failed", "timed_out", "interrupted")},
-    **{("missed", reason): 0.0 for reason in ("late", "unheard", "other")},
-}
-STATUSES = ("new", "up", "running", "late", "down", "paused")
 
 
 class Metrics(Collector):

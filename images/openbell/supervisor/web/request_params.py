@@ -16,6 +16,10 @@ LIST_PARAMETERS = ("q", "status", "strategy", "tag", "host", "sort", "page")
 YEARS = (1990, 2100)  # of dates that can be asked for
 LONGEST_BODY = 4096  # bytes; the longest sensible one is a tenth of it
 
+COOKIE = "openbell_zone"
+STRATEGY = "strategy"  # the value that stands for each strategy's own zone
+_YEAR = 365 * 86_400  # seconds that it is remembered
+
 
 def reject_unknown(request: Request, *names: str) -> None:
     """Answer 400 if the request has an unknown parameter, or one of `names` twice."""
@@ -104,11 +108,6 @@ async def limited_body(request: Request) -> bytes:
         if len(body) > LONGEST_BODY:
             raise HTTPException(413, f"the body is longer than {LONGEST_BODY} bytes")
     return body
-
-
-COOKIE = "openbell_zone"
-STRATEGY = "strategy"  # the value that stands for each strategy's own zone
-_YEAR = 365 * 86_400  # seconds that it is remembered
 
 
 def chosen_zone(request: Request) -> str:

@@ -15,6 +15,7 @@ from tests.unit.deploy.remote.transactions import (
     TOGETHER,
     engine_with_both,
     fails_its_first_run,
+    moments_without,
     records_below,
     transaction,
 )
@@ -22,30 +23,14 @@ from tests.unit.deploy.remote.transactions import (
 
 def test_a_reboot_at_any_point_brings_something_up(root: Path, engine: FakeEngine) -> None:
     """After each single command there is a container of each service that the engine starts by itself."""
-    without: list[str] = []
-
-    def look() -> None:
-        for service in ("pulse", "supervisor"):
-            of = [one for one in engine.containers.values() if one.service == service]
-            if not any(one.comes_back for one in of):
-                without.append(f"{service} after {engine.calls[-1]}")
-
-    engine.after = look
+    without = moments_without(engine, ["pulse"], ["supervisor"])
     assert transaction(root, engine).carry_out() == ("succeeded", "")
     assert without == []
 
 
 def test_a_reboot_on_the_way_back_brings_something_up(root: Path, engine: FakeEngine) -> None:
     """The same of a release that fails its gate."""
-    without: list[str] = []
-
-    def look() -> None:
-        for service in ("pulse", "supervisor"):
-            of = [one for one in engine.containers.values() if one.service == service]
-            if not any(one.comes_back for one in of):
-                without.append(f"{service} after {engine.calls[-1]}")
-
-    engine.after = look
+    without = moments_without(engine, ["pulse"], ["supervisor"])
     fails_its_first_run(engine)
     outcome, _ = transaction(root, engine).carry_out()
     assert (outcome, without) == ("returned", [])

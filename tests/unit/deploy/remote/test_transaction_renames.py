@@ -8,7 +8,7 @@ from deploy.remote.docker_client import Answer
 from deploy.remote.transaction import Transaction
 from tests.unit.deploy.remote.engine import FakeEngine
 from tests.unit.deploy.remote.test_transaction import PREPARED
-from tests.unit.deploy.remote.transactions import FAILED, fails_its_first_run, order, transaction
+from tests.unit.deploy.remote.transactions import FAILED, fails_its_first_run, moments_without, order, transaction
 
 RENAME = (("start", "beat"), ("stop", "pulse"), ("rename", "pulse"), ("check", "beat"), ("replace", "supervisor"))
 
@@ -48,13 +48,7 @@ def renames_of(engine: FakeEngine) -> list[str]:
 
 def test_data_gets_its_new_name_while_no_container_runs_the_strategy(renaming: Transaction, engine: FakeEngine) -> None:
     """The new container was started before, and waits; at each moment a reboot starts one that can run."""
-    without: list[str] = []
-
-    def look() -> None:
-        if not any(one.comes_back for one in engine.containers.values() if one.service != "supervisor"):
-            without.append(engine.calls[-1])
-
-    engine.after = look
+    without = moments_without(engine, ["pulse", "beat"])
     assert renaming.carry_out() == ("succeeded", "")
     assert renames_of(engine) == ["pulse beat --announce", "pulse beat"]
     moved = next(index for index, call in enumerate(engine.calls) if call.endswith("openbell rename pulse beat"))
@@ -64,13 +58,7 @@ def test_data_gets_its_new_name_while_no_container_runs_the_strategy(renaming: T
 
 def test_a_rename_that_is_given_back_has_its_data_back_first(renaming: Transaction, engine: FakeEngine) -> None:
     """The old container starts once its data has its name, and a reboot on the way starts one of the two."""
-    without: list[str] = []
-
-    def look() -> None:
-        if not any(one.comes_back for one in engine.containers.values() if one.service != "supervisor"):
-            without.append(engine.calls[-1])
-
-    engine.after = look
+    without = moments_without(engine, ["pulse", "beat"])
     fails_its_first_run(engine)
     assert renaming.carry_out() == ("returned", f"beat: {FAILED.text}")
     assert renames_of(engine) == ["pulse beat --announce", "pulse beat", "beat pulse"]

@@ -1,6 +1,6 @@
 """Transactions on an engine in memory, for the tests of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from deploy.remote.docker_client import Answer
@@ -79,3 +79,17 @@ def fails_its_first_run(engine: FakeEngine) -> None:
 def order(engine: FakeEngine, *calls: str) -> list[int]:
     """Return where in the engine's calls the first is that begins with each of these."""
     return [next(index for index, call in enumerate(engine.calls) if call.startswith(one)) for one in calls]
+
+
+def moments_without(engine: FakeEngine, *groups: Collection[str]) -> list[str]:
+    """Return a list that gets each call after which a reboot would start no container of one of these groups of services."""
+    without: list[str] = []
+
+    def is_safe(services: Collection[str]) -> bool:
+        return any(one.comes_back for one in engine.containers.values() if one.service in services)
+
+    def note() -> None:
+        without.extend(f"{', '.join(one)} after {engine.calls[-1]}" for one in groups if not is_safe(one))
+
+    engine.after = note
+    return without
