@@ -44,6 +44,12 @@ def ended(one: Site) -> list[dict[str, object]]:
     return [line for line in one.journal(FIVES) if line["event"] == "run_end" and line["outcome"] == "succeeded"]
 
 
+def ask(one: Site, statement: str) -> str:
+    """Return what the server's database answers, as text."""
+    psql = ("psql", "--host=/tmp", "--username=openbell", "--dbname=postgres", "--tuples-only", "--no-align", "--quiet")
+    return one.machine.docker("exec", one.containers()["database"], *psql, f"--command={statement}").strip()
+
+
 def test_what_files_hold_moves_into_it_and_back(served: Site) -> None:
     """The loop that the deploy has started waits for its data, and goes on with them; so it does after the way back."""
     code, said = served.run("move-to-database")
@@ -65,3 +71,21 @@ def test_it_is_backed_up_and_restored_from_here(served: Site, tmp_path: Path) ->
     time.sleep(1)
     assert "it replays the log" in served.must("database-restore", f"FROM={kept}")
     more_runs(served)
+
+
+def test_it_goes_back_to_an_instant(served: Site) -> None:
+    """What came after the instant is gone; an instant before all backups changes nothing."""
+    assert "openbell: took" in served.must("database-backup")
+    ask(served, "CREATE TABLE mistakes (n int)")
+    more_runs(served)
+    instant = ask(served, "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
+    time.sleep(1.1)  # an instant is told to the second
+    ask(served, "INSERT INTO mistakes VALUES (1)")
+    more_runs(served)
+    code, said = served.run("database-restore", "AT=2001-01-01T00:00Z")
+    assert code
+    assert "there is no base backup that is older than 2001-01-01T00:00Z" in said
+    assert ask(served, "SELECT n FROM mistakes") == "1"
+    assert "it replays the log" in served.must("database-restore", f"AT={instant}")
+    more_runs(served)
+    assert ask(served, "SELECT count(*) FROM mistakes") == "0"

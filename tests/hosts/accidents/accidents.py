@@ -31,11 +31,8 @@ def engine_killed(stage: Stage, _: random.Random) -> str:
 def host_frozen(stage: Stage, _: random.Random) -> str:
     """Everything on the owner's host stands still for longer than a lease."""
     owner = stage.owners_host()
-    owner.container.pause()
-    try:
+    with owner.frozen():
         time.sleep(LONG)
-    finally:
-        owner.container.unpause()
     return f"host {owner.name} frozen"
 
 

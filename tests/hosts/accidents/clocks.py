@@ -35,11 +35,8 @@ def waiting(skew: int) -> Callable[[Stage, random.Random], str]:
         owner, others = stage.owners_host(), stage.waiting_hosts()
         for host in others:
             set_clock(host, skew)
-        owner.container.pause()
-        try:
+        with owner.frozen():
             time.sleep(LONG)
-        finally:
-            owner.container.unpause()
         for host in others:
             set_clock(host, 0)
         return f"clocks of {others[0].name} and {others[1].name} {skew:+d} s, and {owner.name} frozen"

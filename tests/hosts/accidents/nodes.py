@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import docker
+from docker.errors import APIError
 from docker.types import IPAMConfig, IPAMPool
 
 from tests.engine.kit import wait_until
@@ -49,6 +50,22 @@ class Node(Machine):
     def die(self) -> None:
         """End all that runs here at once, and do not come back."""
         self.container.kill()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let everything here stand still for the block. On a busy machine runc gives up at times: then it is asked again."""
+        wait_until(self._pause, f"{self.name} to stand still", 60)
+        try:
+            yield
+        finally:
+            self.container.unpause()
+
+    def _pause(self) -> bool:
+        try:
+            self.container.pause()
+        except APIError:
+            return False
+        return True
 
     def come_back(self) -> None:
         """Start again as after a power cut: with the disk as it was."""
