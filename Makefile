@@ -370,7 +370,7 @@ lint: ## Check the code without running it: ruff and mypy
 .PHONY: docs
 docs: ## Build the documentation into site/; a broken link fails
 	@scripts/python-ready dev
-	@$(python) -m mkdocs --quiet build --clean
+	@$(python) -m mkdocs build --clean
 	@echo 'openbell: the documentation is in site/index.html'
 
 .PHONY: screenshots

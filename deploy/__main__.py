@@ -53,7 +53,7 @@ COMMANDS = {
     "database": "deploy.database.service:database",
     "database-backup": "deploy.database.service:backup",
     "database-restore": "deploy.database.service:restore",
-    "export": "deploy.data.journal_export:export",
+    "export": "deploy.data.journal_query:export",
     "move-to-database": "deploy.database.move:move_to",
     "move-from-database": "deploy.database.move:move_from",
     "upgrade": "deploy.upgrade.command:upgrade",

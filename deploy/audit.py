@@ -50,6 +50,6 @@ def _text(value: object) -> str:
 
 
 def append(connection: Connection, line: Mapping[str, object]) -> None:
-    """Add a line, with the time; see ARCHITECTURE.md for its fields. No secret belongs into it."""
+    """Add a line, to which the host adds the time. No secret belongs into it."""
     words = ("add-audit", folder(connection.host))
     program.ask(connection, *words, input=json.dumps(dict(line)), timeout=30, doing="writing the audit")

@@ -1,4 +1,4 @@
-"""The one place that starts other programs on this machine; master.py and ssh.py start those that reach a host."""
+"""The one place that starts other programs on this machine; the modules of `ssh/` start those that reach a host."""
 
 import re
 import signal

@@ -14,10 +14,9 @@ from deploy.docker.installed import EarlyCheck, Found
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import OPENBELL, ProcessTarget
-from deploy.local.processes import LocalPaths, asked_for, supported
+from deploy.local.processes import LocalPaths, asked_for, stamped, supported
 from deploy.local.processes import processes as wanted_processes
 from deploy.local.run import data_folder, install_packages
-from deploy.local.versions import stamped
 from deploy.log import Log, log_to_stdout
 from deploy.settings import Settings, strategies_folder, values
 from deploy.strategy_folders.check import must_pass
@@ -64,7 +63,7 @@ def restart(settings: Settings, without: str = "") -> None:
 
 
 def setup(_settings: Settings, _options: Namespace) -> int:
-    """See to an engine, or say that this machine does without."""
+    """Install and start an engine, or say that this machine has none."""
     engine_choice.choose(engine_choice.requested(values(Path(".env"), os.environ)), processes_run=False)
     return 0
 

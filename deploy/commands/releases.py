@@ -6,7 +6,7 @@ from deploy import engine_choice, homes
 from deploy.docker.installed import EarlyCheck
 from deploy.errors import CommandError
 from deploy.hosts import config
-from deploy.hosts.early_facts import EarlyFacts
+from deploy.hosts.facts import EarlyFacts
 from deploy.log import log_to_stdout
 from deploy.release import build
 from deploy.release import commands as releases

@@ -37,7 +37,7 @@ def backup(settings: Settings, options: Namespace) -> int:
 
 
 def restore(settings: Settings, options: Namespace) -> int:
-    """Put a backup in the place of what is there; that is kept as a backup here."""
+    """Replace what is there by a backup; what was there is kept as a backup here."""
     with backup_places.fetched(options.source) as file, installation_of(options.host, settings) as there:
         _check(file)
         with there.stopped(installation.RESTORE):

@@ -39,7 +39,7 @@ class Installation(Protocol):
         """Write a backup while everything runs."""
 
     def restore(self, source: BinaryIO) -> Output:
-        """Put a backup in the place of what is there."""
+        """Replace what is there by a backup."""
 
     def keep_comparison(self, strategy: str, source: BinaryIO) -> Output:
         """Let the pages of a strategy's runs show what `make compare` has found."""
@@ -49,7 +49,7 @@ class Installation(Protocol):
 
     @contextmanager
     def stopped(self, action: str) -> Iterator[None]:
-        """Give a block for one of DOING in which nothing runs there; CommandError if that cannot be."""
+        """Return a block in which nothing runs there, for one of DOING; CommandError if that cannot be."""
 
 
 def local(settings: Settings) -> "Containers | Processes":

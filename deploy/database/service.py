@@ -77,7 +77,7 @@ def backup(settings: Settings, options: Namespace) -> int:
 
 
 def restore(settings: Settings, options: Namespace) -> int:
-    """Put the newest state of the backups, or that of an instant, in the place of the database's data, which are kept."""
+    """Replace the database's data, which are kept, by the newest state of the backups or that of an instant."""
     with _place(options.host, settings) as place:
         if options.source:
             with backup_places.fetched(options.source) as file, file.open("rb") as source:

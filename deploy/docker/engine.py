@@ -25,6 +25,12 @@ SERVICE_LABEL = "com.docker.compose.service"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 CHECKS_AT_ONCE = 4  # a check is a process in its container, and those that start need the CPU as well
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "i386": "386"}
+
+
+def platform_of(system: str, machine: str) -> str:
+    """Return a platform by Docker's names, from a machine's own."""
+    return f"{system}/{_ARCHITECTURES.get(machine, machine)}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Service:
 
     @property
     def well(self) -> bool:
-        """Whether it runs and its health check has nothing against it."""
+        """Whether it runs and its health check has not failed."""
         # Right after its start a container has no verdict yet; the engine gives one within a minute.
         return self.state == "running" and self.health in {"healthy", "starting", ""}
 

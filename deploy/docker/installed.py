@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.docker import configuration, engine
-from deploy.docker.platforms import platform_of
+from deploy.docker.engine import platform_of
 
 DOCKERFILE = Path("images/Dockerfile")
 # Where Docker's command line looks for its plugins, after the user's own folder.

@@ -11,16 +11,16 @@ from deploy.ssh.connection import Host
 
 FILE = Path("deploy/hosts.toml")
 
-# What is a matter of this machine, and not of a host.
+# Settings of this machine, which an entry of a host cannot have.
 _HERE_ONLY = frozenset({"OPENBELL_STRATEGIES", "OPENBELL_TIMEZONE", "OPENBELL_LOG", "OPENBELL_SSH_CONFIG"})
-# The keys of an entry and those of .env that they go before: the same, in lower case and without OPENBELL_ or COMPOSE_.
+# The keys of an entry and those of .env that they replace: the same, in lower case and without OPENBELL_ or COMPOSE_.
 KEYS: Mapping[str, str] = {
     "project" if key == "COMPOSE_PROJECT_NAME" else key.removeprefix("OPENBELL_").removeprefix("COMPOSE_").lower(): key
     for key in settings.KEYS
     if key not in _HERE_ONLY
 }
 _FOLDER = "folder"
-_PLACES = ("home", "standby")  # the strategies that rather run there, where hosts share a database
+_PLACES = ("home", "standby")  # the strategies that run there if they can, where hosts share a database
 
 
 def find(name: str, settings: Settings, file: Path | None = None) -> Host:

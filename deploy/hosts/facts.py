@@ -1,16 +1,21 @@
-"""What a host is and has, asked in one go. What is missing there is no error here: requirements.py and provision/ judge."""
+"""What a host is and has: asked for in one command, and read while something else is done here."""
 
 import base64
+import threading
 from collections.abc import Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from deploy import processes
 from deploy.errors import CommandError
 from deploy.remote.survey import SCRIPT
 from deploy.ssh import program
-from deploy.ssh.connection import Connection
+from deploy.ssh.connection import Connection, Host
 
 _TIMEOUT = 90  # seconds; its slowest parts have limits of their own
+ENDS_WITHIN = 2.0  # seconds to wait for facts that are not needed any more
 
 
 @dataclass(frozen=True)
@@ -119,3 +124,32 @@ def _engine(answer: Mapping[str, str]) -> Engine | None:
 def _numbers(text: str, count: int) -> tuple[int, ...]:
     words = [int(word) for word in text.split() if word.isdecimal()]
     return tuple((*words, *(0,) * count)[:count])
+
+
+class EarlyFacts:
+    """A connection to a host and its facts. Both begin when this is made; a `with` block closes the connection."""
+
+    def __init__(self, host: Host) -> None:
+        self._connection = Connection(host)
+        self._facts: Future[Facts] = Future()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            self._connection.open()
+            self._facts.set_result(read_facts(self._connection))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            self._facts.set_exception(error)
+
+    def result(self) -> tuple[Connection, Facts]:
+        """Return the connection and what the host is; CommandError says why there is none."""
+        return self._connection, self._facts.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if wait([self._facts], ENDS_WITHIN).done:  # else the connection goes with this process, which is about to end
+            self._connection.close()

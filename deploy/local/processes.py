@@ -1,10 +1,12 @@
 """What runs: one process a strategy and the supervisor's, as values. Nothing is started here."""
 
+import hashlib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import openbell
 from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.settings import DATABASE, Settings
@@ -12,6 +14,7 @@ from openbell.manifest import Manifest
 
 # What a process needs of the machine to run at all. Everything else of the user's environment stays with the user.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+KIT = Path(openbell.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -104,3 +107,37 @@ def install(strategy: str, places: LocalPaths) -> tuple[str, ...] | None:
 def _clock(environment: Mapping[str, str]) -> dict[str, str]:
     names = ("OPENBELL_CLOCK", "OPENBELL_BLACKOUT", DATABASE)
     return {name: environment[name] for name in names if environment.get(name)}
+
+
+def stamped(processes: Iterable[Process], places: LocalPaths) -> list[Process]:
+    """Return the processes with their versions: the kit's code, the strategy's folder, its packages, its environment."""
+    kit = _tree(KIT)
+    return [replace(one, version=_version(one, places, kit)) for one in processes]
+
+
+def _version(one: Process, places: LocalPaths, kit: str) -> str:
+    if one.name == SUPERVISOR:
+        own = [_file(path) for path in sorted(places.strategies.glob("*/strategy.toml"))]
+    else:
+        lock = places.strategies / one.name / "requirements.txt"
+        own = [_tree(places.strategies / one.name), _file(lock) if lock.is_file() else ""]
+    # What is only inherited differs from shell to shell and means nothing.
+    environment = sorted((key, value) for key, value in one.environment.items() if key not in INHERITED)
+    return _digest([kit, *own, repr(one.command), repr(environment)])
+
+
+def _tree(folder: Path) -> str:
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(folder).parts)
+    )
+    return _digest(f"{path.relative_to(folder)} {_file(path)}" for path in files)
+
+
+def _file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -29,7 +29,7 @@ def change(text: str | None, *, live_restore: bool) -> Change | None:
     if live_restore and before.get("live-restore") is not True:
         after["live-restore"] = True
         words.append("live-restore on")
-    # Another driver (journald, local) keeps its own house.
+    # Another driver (journald, local) has its own limits.
     if before.get("log-driver", "json-file") == "json-file":
         options = before.get("log-opts", {})
         if not isinstance(options, Mapping):

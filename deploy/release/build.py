@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy import processes, secrets, settings
 from deploy.docker import compose, services
 from deploy.docker import images as docker_images
-from deploy.docker.platforms import platform_of
+from deploy.docker.engine import platform_of
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
 from deploy.log import Log

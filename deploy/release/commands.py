@@ -14,8 +14,7 @@ from deploy.docker.installed import Found
 from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
 from deploy.hosts import requirements
-from deploy.hosts.early_facts import EarlyFacts
-from deploy.hosts.facts import Facts, read_facts
+from deploy.hosts.facts import EarlyFacts, Facts, read_facts
 from deploy.log import Log
 from deploy.release import build, host_state, provenance, transaction
 from deploy.release import plan as plans

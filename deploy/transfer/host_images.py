@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from deploy.docker.platforms import platform_of
+from deploy.docker.engine import platform_of
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
 from deploy.transfer.images import Local, unchecked

@@ -1,1 +1,1 @@
-"""Another version of the kit in the place of this one, and back."""
+"""Replaces this version of the kit by another one, and returns to it."""

@@ -1,4 +1,4 @@
-"""`make upgrade`: another version of the kit in the place of this one, and this one again if that does not work."""
+"""`make upgrade`: replaces this version of the kit by another one, and returns to it if that does not work."""
 
 import os
 import shutil

@@ -16,7 +16,7 @@ from openbell.paths import LEDGER
 from openbell.records import dataclass
 
 WAITS = "renamed.from"  # in the state of a strategy that waits for the data of another name: that name
-_REPLACED = ".replaced"  # ends the name of a folder that another one has taken the place of
+_REPLACED = ".replaced"  # the end of the name of a folder that another one has replaced
 
 
 Give = Callable[["Volumes", str, str], None]

@@ -84,7 +84,7 @@ def test_the_page_about_strategies_describes_each_key() -> None:
 
 def test_the_site_is_built_without_a_broken_link(tmp_path: Path) -> None:
     """Strict mode: a link, an anchor or a page that does not exist fails."""
-    command = (sys.executable, "-m", "mkdocs", "--quiet", "build", "--site-dir", str(tmp_path / "site"))
+    command = (sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site"))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "index.html").is_file()

@@ -3,13 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from string import Template
 from types import NoneType
 
 from openbell import uplot
-from openbell.backtest import buy_and_hold, charts
+from openbell.backtest import charts
 from openbell.backtest import report_page as page
 from openbell.backtest.engine import Outcome, Setup
 from openbell.backtest.figures import YEAR, Returns, against, by_month, drawdown_periods, figures, returns_of, sharpe
@@ -17,7 +18,7 @@ from openbell.backtest.record import Point
 from openbell.backtest.report_page import Swept, number, percent
 from openbell.backtest.trades import Trade, trade_figures, trades
 from openbell.backtest.walk_forward import WalkForward
-from openbell.trading.markets import Market
+from openbell.trading.markets import Market, MarketError
 
 MOST_DRAWDOWNS = 10
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,7 +36,7 @@ def write(
 ) -> list[tuple[str, str]]:
     """Write the report, and return its tiles; OSError if that cannot be done. luck: what is to be said of the best of a sweep."""
     done = trades(outcome.fills)
-    benchmark = buy_and_hold.held(outcome.curve, market, outcome.symbols, setup.cash)
+    benchmark = buy_and_hold(outcome.curve, market, outcome.symbols, setup.cash)
     own = returns_of(outcome.curve, setup.cash)
     told = tiles(setup, outcome, own, benchmark, done)
     shown = charts.pictures(setup, outcome, own, benchmark, market, done) if outcome.curve else {}
@@ -195,3 +196,21 @@ def _turnover(outcome: Outcome) -> float | None:
     if years < 1 / 12 or average <= 0:
         return None
     return sum(abs(one.quantity) * one.price for one in outcome.fills) / 2 / average / years
+
+
+def buy_and_hold(curve: Sequence[Point], market: Market, symbols: Sequence[str], cash: float) -> list[Point]:
+    """Return what the money would have been worth at the instants of a curve, had it bought each symbol at its first price.
+
+    Each symbol gets an equal part of the money.
+    """
+    part = cash / len(symbols) if symbols else 0.0
+    shares: dict[str, float] = {}
+
+    def worth(symbol: str, at: datetime) -> float:
+        try:
+            price = market.price(symbol, at)
+        except MarketError:  # not listed yet
+            return part
+        return shares.setdefault(symbol, part / price) * price
+
+    return [Point(point.at, sum([worth(symbol, point.at) for symbol in symbols])) for point in curve]

@@ -1,4 +1,4 @@
-"""`openbell restore`: put what a backup on standard input holds in the place of what is there, whole or not at all."""
+"""`openbell restore`: replace the data by those of a backup on standard input, whole or not at all."""
 
 import argparse
 import fcntl

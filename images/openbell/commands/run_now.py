@@ -4,22 +4,26 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from openbell.commands import past_slot
+import pytz
+
+from openbell.calendars import CalendarExpired
 from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.journal import Event, days
 from openbell.journal.follower import Follower
-from openbell.manifest import ManifestError, suggestion
+from openbell.manifest import Bot, ManifestError, suggestion
 from openbell.own_days_file import OwnDaysFile
 from openbell.paths import PathError, Paths, from_environment
 from openbell.runner.loop_lock import ask_to_read_requests
+from openbell.slots import is_slot, last_slot, local_instant, next_slot
 from openbell.strategy import loader
 
 HEAD = frozenset({"timestamp", "event", "level", "strategy", "boot_id", "bot", "slot", "run_id", "attempt"})
 START_WITHIN = 15.0  # seconds; the loop reads requests when it is signalled, and at every heartbeat
+NEAR = timedelta(days=7)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,14 +51,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.slot:
         OwnDaysFile(places.control).reload()
         try:
-            slot = past_slot.read(options.slot, manifest.timezone)
-            bots = past_slot.due(bots, slot, datetime.now(UTC))
+            slot = slot_of(options.slot, manifest.timezone)
+            bots = due_at(bots, slot, datetime.now(UTC))
         except ValueError as error:
             print(error, file=sys.stderr)
             return 1
         if options.dry_run:
             for bot in bots:
-                print(past_slot.summary(bot, slot, manifest.money, datetime.now(UTC)))
+                print(summary(bot, slot, manifest.money, datetime.now(UTC)))
             return 0
     return max([_run(places, bot.id, slot, START_WITHIN + bot.timeout.total_seconds()) for bot in bots])
 
@@ -127,3 +131,53 @@ def describe(event: Event) -> str:
 
 def _in_brackets(values: Mapping[str, object]) -> str:
     return f" ({', '.join(f'{name} {value}' for name, value in values.items())})" if values else ""
+
+
+def slot_of(text: str, timezone: str) -> datetime:
+    """Return the instant that a text stands for, in the strategy's zone if it names none; ValueError if it is not one."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f'SLOT: found "{text}"; allowed: a date and a time such as 2026-11-20T09:35, in {timezone}'
+        raise ValueError(msg) from None
+    return local_instant(at, timezone) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def due_at(bots: Iterable[Bot], slot: datetime, now: datetime) -> list[Bot]:
+    """Return which of the bots are due at a slot that has passed; ValueError names the slots that are near."""
+    bots = [bot for bot in bots if not bot.is_stream]
+    if not bots:
+        msg = "SLOT: a stream has no slots"
+        raise ValueError(msg)
+    if slot > now:
+        msg = f"SLOT: {_local(slot, bots[0])} is yet to come; allowed: a slot that has passed"
+        raise ValueError(msg)
+    try:
+        found = [bot for bot in bots if is_slot(bot.schedule, slot)]
+        near = "" if found else "; ".join(_near(bot, slot, now) for bot in bots[:3])
+    except CalendarExpired as error:
+        msg = f"SLOT: {error}"
+        raise ValueError(msg) from None
+    if not found:
+        msg = f"SLOT: no bot is due at {_local(slot, bots[0])}; {near}"
+        raise ValueError(msg)
+    return found
+
+
+def summary(bot: Bot, slot: datetime, money: str, now: datetime) -> str:
+    """Return which run it would be, as one line."""
+    age = timedelta(seconds=round((now - slot).total_seconds()))
+    return (
+        f"{bot.id}: the slot of {_local(slot, bot)}, {age} ago, with {money} money: its run sees the prices of now, and its "
+        "orders have the ids of that slot"
+    )
+
+
+def _near(bot: Bot, slot: datetime, now: datetime) -> str:
+    before, after = last_slot(bot.schedule, slot - NEAR, slot), next_slot(bot.schedule, slot)
+    near = [_local(one, bot) for one in (before, after) if one is not None and one <= now]
+    return f"{bot.id} was due at {' and '.join(near)}" if near else f"{bot.id} was not due near it"
+
+
+def _local(at: datetime, bot: Bot) -> str:
+    return f"{at.astimezone(pytz.timezone(bot.schedule.timezone)):%a %Y-%m-%d %H:%M:%S %Z}"

@@ -26,7 +26,7 @@ class Journal:
     A process forked from the writer may go on writing: the file is opened for appending, and each line is one write.
     """
 
-    # A journal that keeps no lines, as a backtest's may be, is told of warnings all the same.
+    # A journal that keeps no lines, as a backtest's may be, still gets warnings.
     keeps_lines = True
 
     def __init__(self, root: Path, strategy: str, boot_id: str, *, echo: bool = True) -> None:

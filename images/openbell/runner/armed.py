@@ -5,12 +5,13 @@ process whose slot is not run after all is killed: it has done nothing that can 
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from openbell.manifest import Bot
 from openbell.records import dataclass
-from openbell.runner.free_memory import free_memory
 from openbell.runner.processes import ArmedProcess, ArmingLauncher, RunProcess
 from openbell.strategy.run_state import Run
 
@@ -19,6 +20,29 @@ MARGIN = 2.0  # the lead in times of what the slowest of the last processes took
 FORGET = 0.9  # of what it took, per process since: one slow start is not remembered for ever
 MOST_OF_FREE = 0.25  # of the memory that is free, for one process: being early must not use up the last of it
 FIRST_COST = 4 << 20  # bytes that a process is expected to need before one has been measured
+CGROUP = Path("/sys/fs/cgroup")  # of this container, version 2
+MACHINE = Path("/proc/meminfo")
+
+
+def free_memory() -> int | None:
+    """Return the bytes that are left below the container's limit and on the machine; None if neither is known."""
+    found = [free for free in (_below_limit(), _on_machine()) if free is not None]
+    return min(found, default=None)
+
+
+def _below_limit() -> int | None:
+    # What was read from files long ago is given back before anything is killed.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        limit, used = int((CGROUP / "memory.max").read_text()), int((CGROUP / "memory.current").read_text())
+        given_back = re.search(r"^inactive_file (\d+)$", (CGROUP / "memory.stat").read_text(), re.MULTILINE)
+        return limit - used + int(given_back[1])  # type: ignore[index]
+    return None
+
+
+def _on_machine() -> int | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return 1024 * int(re.search(r"^MemAvailable: +(\d+) kB$", MACHINE.read_text(), re.MULTILINE)[1])  # type: ignore[index]
+    return None
 
 
 @dataclass(frozen=True)

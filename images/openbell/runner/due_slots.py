@@ -7,7 +7,7 @@ from openbell.ledger import Claim
 from openbell.manifest import Bot
 from openbell.runner.active import Active
 from openbell.runner.decide import Skip, decide
-from openbell.runner.loop_parts import LoopParts
+from openbell.runner.loop_services import LoopParts
 from openbell.runner.slot_job import SlotJob
 from openbell.runner.slot_progress import OWED_FOR
 from openbell.slots import count_slots, last_slot, next_slot

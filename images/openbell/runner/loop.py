@@ -17,16 +17,14 @@ from openbell.runner import orphans
 from openbell.runner.arming import Arming
 from openbell.runner.clock import LONGEST_WAIT
 from openbell.runner.due_slots import DueSlots
-from openbell.runner.loop_parts import LoopParts
-from openbell.runner.loop_services import LoopServices
+from openbell.runner.loop_services import LoopParts, LoopServices
 from openbell.runner.moved_pauses import MovedPauses
 from openbell.runner.requests import Requests
 from openbell.runner.runs import Runs
 from openbell.runner.slot_job import SlotJob
 from openbell.runner.slot_progress import SlotProgress
 from openbell.runner.streams import Streams
-from openbell.runner.unwritten import Unwritten
-from openbell.runner.write_trouble import WriteTrouble
+from openbell.runner.unwritten import Unwritten, WriteTrouble
 
 CLOCK_STEP = 1.0  # seconds by which the wall clock may leave the steady one before that is a step
 RUN_UP = 0.002  # seconds before a slot at which the loop wakes once: code and data get into the processor's caches

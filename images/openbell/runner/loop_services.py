@@ -1,7 +1,11 @@
-"""What a loop works with, as one value."""
+"""What a loop works with, and what its parts share: one value each."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger
+from openbell.manifest import Bot
 from openbell.records import dataclass, field
 from openbell.runner.armed import ArmedRuns
 from openbell.runner.clock import Clock
@@ -9,6 +13,9 @@ from openbell.runner.flattening import Flattening
 from openbell.runner.loop_control import LoopControl
 from openbell.runner.order_follower import OrderFollower
 from openbell.runner.processes import Launcher
+from openbell.runner.runs import Runs
+from openbell.runner.slot_progress import SlotProgress
+from openbell.runner.unwritten import Unwritten
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,13 @@ class LoopServices:
     follower: OrderFollower | None = None
     armed: ArmedRuns | None = None
     flattening: Flattening = field(default_factory=Flattening)
+
+
+class LoopParts(NamedTuple):
+    """The bots of a loop, their runs, how far their slots are decided, what is still to be written, and what people ask."""
+
+    bots: Mapping[str, Bot]
+    runs: Runs
+    progress: SlotProgress
+    unwritten: Unwritten
+    control: LoopControl

@@ -245,7 +245,7 @@ class Owner:
 
 
 class _DatabaseErrors:
-    """Turns a database that cannot be used into a line; what follows is decided by the clock."""
+    """Reports a database that cannot be used as one line; the clock decides what follows."""
 
     def __init__(self, owner: Owner, meaning: str) -> None:
         self._owner, self._meaning = owner, meaning

@@ -6,7 +6,7 @@ from openbell.control import Request
 from openbell.journal import BACKFILL
 from openbell.ledger import Claim, Ledger
 from openbell.runner.flattening import Flattening
-from openbell.runner.loop_parts import LoopParts
+from openbell.runner.loop_services import LoopParts
 from openbell.runner.request_refusals import refusal, slot_refusal
 from openbell.runner.runs import new_run_id
 

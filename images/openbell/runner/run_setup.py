@@ -130,7 +130,7 @@ def publish_holdings(manifest: Manifest, places: Paths, ledger: Ledger) -> None:
 def reconcile_account(
     manifest: Manifest, bot: Bot, desk: RunServices, ledger: Ledger, journal: Journal, now: datetime, places: Paths
 ) -> None:
-    """Reconcile the account with the ledger. A broker that cannot be asked is told of, and keeps no run from its work."""
+    """Reconcile the account with the ledger. A broker that does not answer is reported, and prevents no run."""
     _, open_at = open_for(manifest, bot, replace(desk, remaining=partial(_left, time.monotonic() + PATIENCE)))
     broker = open_at(now)
     try:

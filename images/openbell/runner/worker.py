@@ -212,7 +212,7 @@ def printed_at_import(journal: Journal) -> PrintedLines:
 
 
 def _note(journal: Journal, fields: Mapping[str, object], text: str, level: str) -> None:
-    # What a strategy prints is a comfort, not the record: that it cannot be written must neither end nor hide anything.
+    # Nothing depends on what a strategy prints: if it cannot be written, the run goes on, and no other error is hidden.
     with contextlib.suppress(OSError):
         journal.write("output", clock.now(), fields, level=level, text=text)
 

@@ -150,7 +150,7 @@ class OrderContext(AccountContext):
         return tuple(one for one in waiting if one.bot == self.bot and symbol in {None, one.symbol})
 
     def cancel(self, order: OrderRecord | PlacedOrder, *, reason: str) -> PlacedOrder:
-        """Cancel what is not filled yet of an order, and return the order as it is then.
+        """Cancel the part of an order that is not filled yet, and return the order as it is then.
 
         One that has filled meanwhile is returned as filled. BrokerError if the broker cannot be asked.
         """

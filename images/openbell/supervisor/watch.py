@@ -20,8 +20,7 @@ from openbell.supervisor.health.snapshot import Snapshot, next_snapshot
 from openbell.supervisor.health.strategy_monitor import StrategyMonitor
 from openbell.supervisor.health.watch_gaps import WatchGaps
 from openbell.supervisor.ingest.expectation import WRITE_MARGIN
-from openbell.supervisor.ingest.folder_watcher import FolderWatcher
-from openbell.supervisor.ingest.journal_reader import JournalReader
+from openbell.supervisor.ingest.journal_reader import FolderWatcher, JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder
 from openbell.supervisor.ingest.slot_ledger import LAST_LINE, SlotLedger
 from openbell.supervisor.model.conditions import Condition
@@ -117,7 +116,7 @@ class Watch:
         try:
             self._store.check_identity()
             if self._own_days.reload():
-                self._state = None  # what is awaited was reckoned with the calendars that there were
+                self._state = None  # the awaited slots were computed with the calendars before
             period = self._gaps.begin_step(now, self._store, reading=self.snapshot is None or self.snapshot.is_blind)
             state = self._state = self._state or self._load(now)
             with self._store.transaction():

@@ -9,7 +9,7 @@ import pytest
 
 from openbell.costs import SCHEDULES, Costs
 from openbell.order_terms import MARKET, Terms, leg_id
-from openbell.trading.brokers.resting_text import decoded, encoded
+from openbell.trading.brokers.paper_tables import decoded, encoded
 from openbell.trading.markets import Bar
 from openbell.trading.matching import Book, Fill
 from openbell.trading.orders import Order

@@ -11,7 +11,7 @@ class Member:
     """A condition as part of an incident: open, or closed at `closed_at`.
 
     timezone: the bot's, used in messages. ended: "mended", "paused" with the pause in `remedy`,
-    "unwatched" or "replaced"; see flips.py.
+    "unwatched" or "replaced"; see EndedCondition.
     told: whether a message has named it. last: the last slot that went this way, of one that came and went.
     """
 

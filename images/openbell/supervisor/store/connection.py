@@ -130,7 +130,7 @@ def open_database(
         _check_ours(database, path, found)
         if read_only:
             database.execute("PRAGMA query_only = ON")
-            # One request reads little twice, and what a thread's requests have used stays in its arena.
+            # A request seldom reads a page twice, and memory that a thread's requests have used is not returned.
             database.execute(f"PRAGMA cache_size = -{READER_CACHE}")
         else:
             database.execute("PRAGMA journal_mode = WAL")

@@ -29,7 +29,7 @@ class ComparedDecision:
 
 
 def keep(state: Path, strategy: str, source: BinaryIO) -> int:
-    """Keep a comparison in the place of the one before; return how many decisions it has. ValueError if it is none, or too long."""
+    """Replace the kept comparison; return how many decisions the new one has. ValueError if it is none, or too long."""
     if not strategy.isidentifier():
         msg = "STRATEGY: that is no name of a strategy"
         raise ValueError(msg)

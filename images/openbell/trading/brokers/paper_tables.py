@@ -1,5 +1,6 @@
 """The paper account's tables: its money, its positions, its orders, and those that wait."""
 
+import json
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -7,11 +8,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
+from openbell import order_terms
 from openbell.order_terms import leg_of
+from openbell.records import replace
 from openbell.strategy_user import share
 from openbell.trading import cash_account
-from openbell.trading.brokers import PlacedOrder, paper_actions, paper_borrowing, paper_cash, resting_text
+from openbell.trading.brokers import Order, PlacedOrder, paper_actions, paper_borrowing, paper_cash
 from openbell.trading.cash_account import EXACT, MONEY, Holding
 from openbell.trading.matching import Book, Fill
 from openbell.trading.price_comparison import Resting
@@ -51,6 +55,9 @@ _RECORD = f"INSERT INTO orders ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)" 
 _CHANGE = "UPDATE orders SET quantity = ?, status = ?, filled_quantity = ?, filled_price = ?, reason = ? WHERE client_order_id = ?"
 _REST = "INSERT INTO resting VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET state = excluded.state"
 _FEE = "INSERT INTO fees VALUES (?, ?) ON CONFLICT (client_order_id) DO UPDATE SET fee = excluded.fee"
+_DECIMALS = ("left", "filled", "value", "fee")
+_INSTANTS = ("placed_at", "seen", "expires_at", "full_until")
+_PLAIN = ("status", "reason", "is_triggered", "best")
 
 
 class Settlement:
@@ -98,7 +105,7 @@ def cash_and_holding(connection: sqlite3.Connection, symbol: str) -> tuple[Decim
 def resting(connection: sqlite3.Connection) -> dict[str, Resting]:
     """Return the orders that wait, by their ids."""
     rows = connection.execute("SELECT client_order_id, state FROM resting ORDER BY client_order_id").fetchall()
-    return {str(name): resting_text.decoded(state) for name, state in rows}
+    return {str(name): decoded(state) for name, state in rows}
 
 
 def write(connection: sqlite3.Connection, one: Resting) -> None:
@@ -113,7 +120,7 @@ def write(connection: sqlite3.Connection, one: Resting) -> None:
         connection.execute(_CHANGE, (wanted, one.status, str(one.filled), price, one.reason, name))
     if one.fee:
         connection.execute(_FEE, (name, str(one.fee)))
-    connection.execute(_REST, (name, resting_text.encoded(one)))
+    connection.execute(_REST, (name, encoded(one)))
 
 
 def forget_done(connection: sqlite3.Connection, book: Book) -> None:
@@ -185,3 +192,22 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def encoded(one: Resting) -> str:
+    """Return an order with how far it has come."""
+    order = one.order
+    told: dict[str, object] = {name: str(getattr(one, name)) for name in _DECIMALS}
+    told |= {name: at.isoformat() for name in _INSTANTS if (at := getattr(one, name)) is not None}
+    told |= {name: getattr(one, name) for name in _PLAIN}
+    told["order"] = [order.client_order_id, order.symbol, order.side, order.quantity, order.is_exit]
+    return json.dumps({**told, "terms": order.terms.encoded()})
+
+
+def decoded(text: str) -> Resting:
+    """Return what `encoded` has written."""
+    told = json.loads(text)
+    order = replace(Order(*told.pop("order")), terms=order_terms.decoded(told.pop("terms")))
+    read: dict[str, Any] = {name: datetime.fromisoformat(told.pop(name)) for name in _INSTANTS if name in told}
+    read |= {name: Decimal(told.pop(name)) for name in _DECIMALS}
+    return Resting(order, **read, **told)

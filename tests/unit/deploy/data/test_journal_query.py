@@ -13,8 +13,7 @@ import duckdb
 import pytest
 
 from deploy.data import journal_query
-from deploy.data.journal_export import export
-from deploy.data.journal_query import first_day, query, unpack
+from deploy.data.journal_query import export, first_day, query, unpack
 from deploy.errors import CommandError
 from deploy.processes import Output
 from deploy.settings import Settings

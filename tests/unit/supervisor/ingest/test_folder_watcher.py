@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from openbell import heartbeat
-from openbell.supervisor.ingest.folder_watcher import FolderWatcher
-from openbell.supervisor.ingest.journal_reader import POLL, JournalReader
+from openbell.supervisor.ingest.journal_reader import POLL, FolderWatcher, JournalReader
 from tests.unit.supervisor.world import World
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)

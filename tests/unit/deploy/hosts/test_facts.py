@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from deploy.errors import CommandError
-from deploy.hosts import early_facts
+from deploy.hosts import facts
 from deploy.hosts.facts import Facts
 from deploy.ssh.connection import Connection
 from deploy.ssh.host import Host
@@ -32,8 +32,8 @@ def test_what_the_host_is_is_there_when_it_is_asked_for(
         looked.set()
         return Facts(machine="x86_64")
 
-    monkeypatch.setattr(early_facts, "read_facts", look)
-    with early_facts.EarlyFacts(Host("vps")) as host:
+    monkeypatch.setattr(facts, "read_facts", look)
+    with facts.EarlyFacts(Host("vps")) as host:
         assert looked.wait(WITHIN)
         assert host.result()[1].machine == "x86_64"
         assert not closed.is_set()
@@ -49,8 +49,8 @@ def test_why_there_is_no_connection_is_told_where_the_result_is_asked_for(
         msg = "vps: no route"
         raise CommandError(msg)
 
-    monkeypatch.setattr(early_facts, "read_facts", fail)
-    with early_facts.EarlyFacts(Host("vps")) as host, pytest.raises(CommandError, match="vps: no route"):
+    monkeypatch.setattr(facts, "read_facts", fail)
+    with facts.EarlyFacts(Host("vps")) as host, pytest.raises(CommandError, match="vps: no route"):
         host.result()
     assert closed.is_set()
 
@@ -60,11 +60,11 @@ def test_a_host_that_does_not_answer_delays_no_other_error(
 ) -> None:
     """The connection goes with the process then."""
     go = threading.Event()
-    monkeypatch.setattr(early_facts, "read_facts", lambda _: go.wait(WITHIN) and Facts())
-    monkeypatch.setattr(early_facts, "ENDS_WITHIN", 0.01)
+    monkeypatch.setattr(facts, "read_facts", lambda _: go.wait(WITHIN) and Facts())
+    monkeypatch.setattr(facts, "ENDS_WITHIN", 0.01)
 
     def refuse() -> None:
-        with early_facts.EarlyFacts(Host("vps")):
+        with facts.EarlyFacts(Host("vps")):
             msg = "a manifest is not valid"
             raise CommandError(msg)
 
