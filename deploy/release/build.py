@@ -67,6 +67,16 @@ def secret_values(configuration: Tree, strategies: Path, only: str | None = None
     }
 
 
+def contents(configuration: Tree, current: Release | None, there: HostImages) -> dict[str, str]:
+    """Return by reference the content of the image that runs for it, where the host has that image."""
+    before = current.services if current else {}
+    found: dict[str, set[str]] = {}
+    for service, reference in images_of(configuration).items():
+        runs = before.get(service)
+        found.setdefault(reference, set()).add(runs.content if runs and runs.image in there.tags else "")
+    return {reference: one for reference, (one, *others) in found.items() if one and not others}
+
+
 def draft(
     name: str,
     configuration: Tree,

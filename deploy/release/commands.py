@@ -91,8 +91,9 @@ def deploy(
                 references = list(images_of(part).values())
                 inventory = host_images.read(connection)
                 known = there.current.layers if there.current else {}
+                kept = build.contents(part, there.current, inventory)
                 with ExitStack() as stack:
-                    shipment = stack.enter_context(prepared(references, inventory, log, known))
+                    shipment = stack.enter_context(prepared(references, inventory, log, known, kept))
                     draft = build.draft(name, part, shipment, strategies, there.current, inventory)
                     if not {one.reference for one in shipment.moving} <= set(draft.ships):
                         shipment = stack.enter_context(prepared(draft.ships, inventory, log, known))

@@ -27,12 +27,12 @@ _PIECE = 1 << 20
 _WINDOW = 25  # 32 MB, which is also what unpacking takes of the host's memory
 
 
-def manifest(image: Image, configuration: bytes, sizes: Mapping[str, int]) -> bytes:
+def manifest(image: Image, sizes: Mapping[str, int]) -> bytes:
     """Return the image's OCI manifest. `sizes` has the layers that travel; of others the size is not known, nor needed."""
     layers = [
         {"mediaType": f"{_OCI}.layer.v1.tar", "digest": layer, "size": sizes.get(layer, 0)} for layer in image.layers
     ]
-    config = {"mediaType": f"{_OCI}.config.v1+json", "digest": image.id, "size": len(configuration)}
+    config = {"mediaType": f"{_OCI}.config.v1+json", "digest": image.id, "size": len(image.configuration)}
     return _json(
         {
             "schemaVersion": 2,
@@ -103,15 +103,12 @@ def pack(
 ) -> None:
     """Write the packed tar of these images with these of their layers to a file, and tell how many bytes were read."""
     sizes = {layer: cache.size(layer) for layer in layers}
-    configurations = [cache.configurations[image.reference] for image in images]
-    manifests = [
-        manifest(image, configuration, sizes) for image, configuration in zip(images, configurations, strict=True)
-    ]
+    manifests = [manifest(image, sizes) for image in images]
     documents = {
         "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
         "index.json": index(images, manifests),
         "manifest.json": listing(images),
-        **{blob(digest(content)): content for content in (*manifests, *configurations)},
+        **{blob(digest(content)): content for content in (*manifests, *(image.configuration for image in images))},
     }
     total = sum(sizes.values()) + sum(map(len, documents.values()))
     with (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from deploy import scratch
 from deploy.docker.engine import address
 from deploy.transfer.capturing_registry import CapturingRegistry, catching
-from deploy.transfer.images import Local, digest, layers_of
+from deploy.transfer.images import Local
 from deploy.transfer.layer_cache import LayerCache
 
 if TYPE_CHECKING:
@@ -29,18 +29,17 @@ def possible() -> bool:
 
 
 def export(client: "DockerClient", images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache) -> bool:
-    """Put the configurations of the images and the layers that are needed into the cache; tell whether all are there."""
+    """Put the layers that are needed into the cache; tell whether all are there."""
     with (
         scratch.folder() as folder,
         catching(folder, LIMIT) as registry,
         pushed(client, registry, images) as push,
     ):
-        registry.wanted.update(image.id for image in images)
         if not push():
             return False
-        if any(not registry.blob(image.id).exists() for image in images):
-            return False  # an engine that keeps images in containerd: their ids are not their configurations'
         packed = _collect(registry, images, needed, cache)
+        if packed is None:
+            return False
         lacking = {packed[layer] for layer in needed if layer not in cache.layers}
         if lacking:  # pushed before, to somewhere else, so the engine only asked
             registry.wanted.update(lacking)
@@ -52,17 +51,17 @@ def export(client: "DockerClient", images: Sequence[Local], needed: Mapping[str,
 
 def _collect(
     registry: CapturingRegistry, images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache
-) -> Mapping[str, str]:
-    """Put what was caught into the cache; return under which digest each layer is packed."""
+) -> Mapping[str, str] | None:
+    """Put what was caught into the cache; return under which digest each layer is packed.
+
+    None if the engine describes its images in another way: one that keeps them in containerd pushes indexes, too.
+    """
     packed: dict[str, str] = {}
     for image in images:
         manifest = json.loads(registry.manifests[f"{image.name}:{_TAG}"])
-        configuration = registry.blob(manifest["config"]["digest"]).read_bytes()
-        if digest(configuration) != image.id:
-            msg = f"{image.reference}: the engine sent another configuration than it shows"
-            raise ValueError(msg)
-        cache.configurations[image.reference] = configuration
-        packed |= zip(layers_of(configuration), (one["digest"] for one in manifest["layers"]), strict=True)
+        if manifest.get("config", {}).get("digest") != image.id:
+            return None
+        packed |= zip(image.layers, (one["digest"] for one in manifest["layers"]), strict=True)
     for layer, where in packed.items():
         if layer in needed and layer not in cache.layers and registry.blob(where).exists():
             with registry.blob(where).open("rb") as file:
@@ -81,7 +80,7 @@ def pushed(
     running: list[subprocess.Popen[bytes]] = []
     try:
         for image, name in zip(images, names, strict=True):
-            client.images.get(image.reference).tag(name, _TAG)
+            client.api.tag(image.id, name, _TAG)
         # The user's own configuration would have a credential helper asked about a registry that knows no users.
         with scratch.folder() as empty:
             start = ("docker", "--config", str(empty), "--host", address() or _USUAL, "push", "--quiet")

@@ -1,6 +1,5 @@
 """Takes what is missing out of the local engine by `docker save`: the way that always works, and is as quick for a first deploy."""
 
-import json
 import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ _LARGEST_JSON = 4 << 20  # bytes; a layer is never JSON
 
 
 def export(images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache) -> None:
-    """Put the configurations of the images and the layers that are needed into the cache; CommandError if the engine fails."""
+    """Put the layers that are needed into the cache; CommandError if the engine fails, or has other images by now."""
     references = [image.reference for image in images]
     with subprocess.Popen(
         ("docker", "save", *references), stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
@@ -23,8 +22,8 @@ def export(images: Sequence[Local], needed: Mapping[str, object], cache: LayerCa
         assert saving.stdout  # noqa: S101 - a pipe
         assert saving.stderr  # noqa: S101 - a pipe
         try:
-            read(saving.stdout, images, needed, cache)
-        except (tarfile.TarError, EOFError, KeyError) as error:
+            read(saving.stdout, needed, cache)
+        except (tarfile.TarError, EOFError) as error:
             saving.kill()
             said = saving.stderr.read().decode(errors="replace").strip() or str(error)
             msg = f"the images could not be exported from the local engine (docker save {' '.join(references)}): {said}"
@@ -33,19 +32,20 @@ def export(images: Sequence[Local], needed: Mapping[str, object], cache: LayerCa
             saving.kill()
             raise
     lacking = [layer for layer in needed if layer not in cache.layers]
-    if saving.returncode or lacking:
-        what = f"exit code {saving.returncode}" if saving.returncode else f"without layer {lacking[0]}"
-        msg = f"the images could not be exported from the local engine: docker save {' '.join(references)} ended {what}"
+    if saving.returncode:
+        msg = f"the images could not be exported from the local engine: docker save {' '.join(references)} ended with exit code {saving.returncode}"
+        raise CommandError(msg)
+    if lacking:
+        msg = f"docker save {' '.join(references)} gave no layer {lacking[0]}: another command has rebuilt an image just now; run the command again"
         raise CommandError(msg)
 
 
-def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache) -> None:
+def read(stream: IO[bytes], needed: Mapping[str, object], cache: LayerCache) -> None:
     """Put the layers that are needed from an archive of `docker save` into the cache; its format depends on the engine's version.
 
     Engines before 25 name layers <some id>/layer.tar, and repeated ones are links; later ones write an OCI layout, where
-    layers may be packed. Both have manifest.json, which leads from an image's name to its configuration.
+    layers may be packed, and are blobs like the documents that describe them.
     """
-    documents: dict[str, bytes] = {}
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isfile() else None
@@ -54,13 +54,9 @@ def read(stream: IO[bytes], images: Sequence[Local], needed: Mapping[str, object
             name = PurePosixPath(member.name)
             first = content.read(1)
             if first in {b"{", b"["} and member.size <= _LARGEST_JSON:
-                documents[str(name)] = first + content.read()
-            elif name.name == "layer.tar" or name.parts[:1] == ("blobs",):
+                continue
+            if name.name == "layer.tar" or name.parts[:1] == ("blobs",):
                 cache.put(_PeekedStream(first, content), needed)
-    listed = json.loads(documents["manifest.json"])
-    configurations = {tag: documents[one["Config"]] for one in listed for tag in one["RepoTags"] or ()}
-    for image in images:
-        cache.configurations[image.reference] = configurations[image.reference]
 
 
 class _PeekedStream:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from deploy.docker.engine import platform_of
 from deploy.ssh import program
 from deploy.ssh.connection import Connection
-from deploy.transfer.images import Local, unchecked
+from deploy.transfer.images import Image, unchecked
 
 Chain = tuple[str, ...]  # layers from the lowest up: an engine has a layer only on top of those below it
 
@@ -40,10 +40,10 @@ class HostImages:
         """Return how many layers, from the lowest up, need not be sent."""
         return next((count for count in range(len(layers), 0, -1) if tuple(layers[:count]) in self.chains), 0)
 
-    def has(self, image: Local, tag: str) -> bool:
-        """Tell whether the host has this image by this tag, and it was seen to be whole when it came."""
-        there = self.tags.get(tag)
-        same = there is not None and unchecked(tag) not in self.tags and (self.containerd or there == image.id)
+    def has(self, image: Image) -> bool:
+        """Tell whether the host has this image by its tag, and it was seen to be whole when it came."""
+        there = self.tags.get(image.tag)
+        same = there is not None and unchecked(image.tag) not in self.tags and (self.containerd or there == image.id)
         return same and self.known(image.layers) == len(image.layers)
 
 

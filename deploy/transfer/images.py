@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deploy.docker.engine import NO_ANSWER, address
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 SHORT = 12  # digits of an id that make a tag
+CREATED = "1980-01-01T00:00:00Z"  # the time of all files of an image: SOURCE_DATE_EPOCH in images/Dockerfile
+_LABELS = "com.docker.compose."  # what these labels begin with Compose has added: its version, a checkout's name
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Local:
     layers: tuple[str, ...]  # diff ids, the lowest first
     platform: str  # such as "linux/amd64"
     settings: str = ""  # what a container of it starts with: command, environment, user
+    configuration: bytes = b""  # with which it travels, see `configuration`
 
     @property
     def name(self) -> str:
@@ -32,6 +35,13 @@ class Local:
         head, _, last = self.reference.rpartition("/")
         last = last.partition("@")[0].partition(":")[0]
         return f"{head}/{last}" if head else last
+
+    @property
+    def image(self) -> "Image":
+        """The image as it is called on every host."""
+        return Image(
+            self.reference, self.name, digest(self.configuration), self.layers, configuration=self.configuration
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ class Image:
     layers: tuple[str, ...]  # diff ids, the lowest first
     host_ids: tuple[str, ...] = ()  # under which the host's engine may show it, if not under `id`
     content: str = ""  # of its layers and settings, whenever it was built
+    configuration: bytes = field(default=b"", repr=False)
 
     @property
     def tag(self) -> str:
@@ -75,22 +86,45 @@ def digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def layers_of(configuration: bytes) -> tuple[str, ...]:
-    """Return the layers that an image's configuration lists."""
-    return tuple(json.loads(configuration)["rootfs"]["diff_ids"])
-
-
 def from_inspection(reference: str, attributes: Mapping[str, object]) -> Local:
     """Return what an inspection by the engine says about an image."""
     root = attributes.get("RootFS")
-    layers = root.get("Layers") if isinstance(root, Mapping) else None
+    layers = tuple(map(str, (root.get("Layers") if isinstance(root, Mapping) else None) or ()))
+    config = attributes.get("Config")
+    settings = _settings(config)
     return Local(
         reference=reference,
         id=str(attributes["Id"]),
-        layers=tuple(map(str, layers or ())),
+        layers=layers,
         platform=f"{attributes['Os']}/{attributes['Architecture']}",
-        settings=_settings(attributes.get("Config")),
+        settings=settings,
+        configuration=configuration(attributes, layers, settings),
     )
+
+
+def configuration(attributes: Mapping[str, object], layers: Sequence[str], settings: str) -> bytes:
+    """Return the configuration with which an image travels, in OCI's form (image-spec, config.md).
+
+    An image's id is the hash of its configuration. Builders write into it when they ran, what they are, and in which steps
+    the image was made. That is left out: the same layers and settings have the same id, whoever has built them.
+    """
+    config = attributes.get("Config")
+    labels = (config.get("Labels") if isinstance(config, Mapping) else None) or {}
+    own = {str(name): str(value) for name, value in labels.items() if not str(name).startswith(_LABELS)}
+    starts_with = json.loads(settings) if settings else {}
+    if starts_with.get("WorkingDir") == "/":  # some builders name the default
+        del starts_with["WorkingDir"]
+    # An arm64 has one variant, which not all builders name; of the 32-bit ones it tells which machines can run it.
+    variant = attributes.get("Variant") if attributes["Architecture"] == "arm" else None
+    content = {
+        "architecture": attributes["Architecture"],
+        **({"variant": variant} if variant else {}),
+        "os": attributes["Os"],
+        "created": CREATED,
+        "config": starts_with | ({"Labels": own} if own else {}),
+        "rootfs": {"type": "layers", "diff_ids": list(layers)},
+    }
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _settings(config: object) -> str:

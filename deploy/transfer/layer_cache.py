@@ -1,4 +1,4 @@
-"""A private folder of unpacked layers and configurations on their way from the local engine to a host."""
+"""A private folder of unpacked layers on their way from the local engine to a host."""
 
 import hashlib
 import tarfile
@@ -22,12 +22,11 @@ class Readable(Protocol):
 
 
 class LayerCache:
-    """Layers by diff id, each checked against it when it is put in; configurations by the reference of their image."""
+    """Layers by diff id, each checked against it when it is put in."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.layers: dict[str, Path] = {}
-        self.configurations: dict[str, bytes] = {}
 
     def put(self, source: Readable, wanted: Container[str]) -> str:
         """Read one layer, packed or not; keep it if its id is wanted and not here yet, and return its id."""

@@ -15,7 +15,7 @@ from deploy.log import Log
 from deploy.remote.images import TO_THE_END
 from deploy.transfer import archive, export_push, export_save
 from deploy.transfer.host_images import HostImages, Needed, needed
-from deploy.transfer.images import Image, Layer, Local, digest, engine, layers_of, look_up, tag
+from deploy.transfer.images import Image, Layer, Local, digest, engine, look_up
 from deploy.transfer.layer_cache import LayerCache, content_of_image, content_of_layer
 from deploy.transfer.packing import Packing
 from deploy.transfer.warm_up import priming
@@ -41,6 +41,7 @@ class Shipment:
     compression: archive.Compression
     cargo: Path | None = None
     moved: tuple[str, ...] = ()  # tags of the images that travel, some of them perhaps without any layer
+    renamed: tuple[str, ...] = ()  # tags of images that are there by another name
     contents: Mapping[str, str] = field(default_factory=dict)  # layer: what it holds, whenever it was built
     packing: Packing | None = field(default=None, compare=False, repr=False)
     sent: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
@@ -79,12 +80,17 @@ class Shipment:
 
 @contextmanager
 def prepared(
-    references: Sequence[str], inventory: HostImages, log: Log, known: Mapping[str, str] = NOTHING_KNOWN
+    references: Sequence[str],
+    inventory: HostImages,
+    log: Log,
+    known: Mapping[str, str] = NOTHING_KNOWN,
+    kept: Mapping[str, str] = NOTHING_KNOWN,
 ) -> Iterator[Shipment]:
     """Take out of the local engine what the host lacks of these images, and pack it, for as long as the block lasts.
 
-    known: the contents of layers that earlier releases brought. CommandError if an image is not built, or is for another kind
-    of machine than the host.
+    known: the contents of layers that earlier releases brought. kept: by reference the content that the release there has,
+    perhaps by another name; such an image does not travel. CommandError if an image is not built, or is for another kind of
+    machine than the host.
     """
     with scratch.folder() as folder, engine() as client:
         local = look_up(client, references)
@@ -92,13 +98,19 @@ def prepared(
             if image.platform != inventory.platform:
                 msg = f"{image.reference} is for {image.platform}, and the host is {inventory.platform}: build it with DOCKER_DEFAULT_PLATFORM={inventory.platform}"
                 raise CommandError(msg)
-        moving = tuple(image for image in local if not inventory.has(image, tag(image.name, image.id)))
+        moving = tuple(
+            one
+            for one in local
+            if not inventory.has(one.image)
+            and kept.get(one.reference) != content_of_image(one.layers, known, one.settings)
+        )
         wanted = needed([(image.name, image.layers) for image in moving], inventory)
         cache = LayerCache(folder)
-        pushed = _take(client, moving, wanted, inventory, cache, log)
+        lacking = [image for image in moving if inventory.known(image.layers) < len(image.layers)]
+        pushed = _take(client, lacking, wanted, inventory, cache, log)
         shipment = _pack(local, moving, wanted, inventory, cache, folder / "cargo", known)
         try:
-            with priming(client, () if pushed else moving, shipment.sent):
+            with priming(client, () if pushed else lacking, shipment.sent):
                 yield shipment
         finally:
             if shipment.packing:
@@ -140,24 +152,19 @@ def _pack(
 ) -> Shipment:
     compression: archive.Compression = "zstd" if inventory.zstd else "gzip"
     sizes = {layer: cache.size(layer) for layer in wanted}
-    images, ids = [], {}
-    for image in local:
-        configuration = cache.configurations.get(image.reference)
-        identity = digest(configuration) if configuration is not None else image.id
-        if configuration is not None and layers_of(configuration) != image.layers:
-            msg = f"{image.reference} was rebuilt by another command just now: run the command again"
-            raise CommandError(msg)
-        one = Image(image.reference, image.name, identity, image.layers)
-        if configuration is not None:
-            ids[one.tag] = digest(archive.manifest(one, configuration, sizes))
-        elif one.tag in inventory.tags:
-            ids[one.tag] = inventory.tags[one.tag]
-        images.append(Image(one.reference, one.name, one.id, one.layers, (ids[one.tag],)))
-    moved = tuple(image for image in images if image.reference in {one.reference for one in moving})
-    packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None
     contents = {**known, **{layer: _content(cache, layer) for layer in wanted}}
-    settings = {image.reference: image.settings for image in local}
-    images = [replace(one, content=content_of_image(one.layers, contents, settings[one.reference])) for one in images]
+    images, moved, renamed = [], [], []
+    for one in local:
+        image = replace(one.image, content=content_of_image(one.layers, contents, one.settings))
+        if one in moving:
+            image = replace(image, host_ids=(digest(archive.manifest(image, sizes)),))
+            moved.append(image)
+        elif image.tag in inventory.tags:
+            image = replace(image, host_ids=(inventory.tags[image.tag],))
+        else:
+            renamed.append(image.tag)
+        images.append(image)
+    packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None
     return Shipment(
         images=tuple(images),
         layers=tuple(Layer(layer, sizes[layer], names) for layer, names in wanted.items()) if moved else (),
@@ -166,6 +173,7 @@ def _pack(
         cargo=file if moved else None,
         contents={layer: contents[layer] for image in images for layer in image.layers if layer in contents},
         moved=tuple(image.tag for image in moved),
+        renamed=tuple(renamed),
         packing=packing,
     )
 
@@ -212,6 +220,7 @@ def load_command(shipment: Shipment) -> tuple[str, ...]:
             "new": image.tag in shipment.moved,
         }
         for image in shipment.images
+        if image.tag not in shipment.renamed
     ]
     size = TO_THE_END if shipment.packing else shipment.wire_bytes if shipment.moved else 0
     return ("deliver", shipment.compression, str(size), json.dumps(images))

@@ -219,7 +219,7 @@ def test_an_image_for_another_machine_is_a_problem(blocks: Blocks, log: Log) -> 
 def test_images_of_a_local_engine_with_the_containerd_store_can_be_shipped(
     engine: docker.DockerClient, servers: dict[str, Machine], blocks: Blocks
 ) -> None:
-    """What such an engine saves has packed layers; the same layers and the same ids come out of it."""
+    """What such an engine saves has packed layers; the same layers come out of it."""
     local = servers["26.1-containerd"]
     reference = blocks.build("app", ("one", 2000), ("two", 2000))
     outside = images.look_up(engine, [reference])
@@ -228,6 +228,5 @@ def test_images_of_a_local_engine_with_the_containerd_store_can_be_shipped(
     saved = subprocess.run(command, check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as folder:
         cache = LayerCache(Path(folder))
-        export_save.read(io.BytesIO(saved), outside, dict.fromkeys(outside[0].layers), cache)
+        export_save.read(io.BytesIO(saved), dict.fromkeys(outside[0].layers), cache)
         assert set(cache.layers) == set(outside[0].layers)
-        assert images.digest(cache.configurations[reference]) == outside[0].id

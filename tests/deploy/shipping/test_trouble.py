@@ -95,7 +95,7 @@ def test_a_base_layer_that_vanishes_from_the_server_is_sent_after_all(
     image = whole.images[0]
     assert file_in(server, image.tag, "/base-file-0") == blocks.content("vanishing", MEGABYTE)
     assert file_in(server, image.tag, "/app-file-0") == blocks.content("large", LAYER)
-    assert image.tag == tag(blocks.name("app"), look_up(engine, [reference])[0].id)
+    assert image.tag == tag(blocks.name("app"), look_up(engine, [reference])[0].image.id)
 
 
 @pytest.mark.parametrize("suite,store", [("bookworm", "classic"), ("trixie", "classic"), ("trixie", "containerd")])

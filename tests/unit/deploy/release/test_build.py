@@ -97,3 +97,15 @@ def test_what_layers_hold_is_remembered_while_the_host_has_them(strategies: Path
         "sha256:0": "another person's",
         "sha256:1": "same",
     }
+
+
+def test_what_runs_by_another_name_need_not_travel(strategies: Path) -> None:
+    """What earlier versions brought has other ids; it stays, unless services that share an image have different ones."""
+    configuration = {"services": {"c": {"image": "bells/c:local"}}}
+    first = drafted(strategies, "a", "same", None).release
+    there = HostImages(frozenset(), {"bells/c:aaaaaaaaaaaa": ""})
+    assert build.contents(configuration, first, there) == {"bells/c:local": "same"}
+    assert build.contents(configuration, None, there) == {}
+    assert build.contents(configuration, first, HostImages(frozenset())) == {}, "it was removed there"
+    both = {"services": {**configuration["services"], "new": {"image": "bells/c:local"}}}
+    assert build.contents(both, first, there) == {}

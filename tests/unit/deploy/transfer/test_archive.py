@@ -16,15 +16,15 @@ from tests.unit.deploy.transfer.pieces import configuration, identity, layer
 
 BASE, TOP = layer("base"), layer("top")
 CONFIG = configuration(BASE, TOP)
-IMAGE = Image("openbell/pulse:local", "openbell/pulse", identity(CONFIG), (identity(BASE), identity(TOP)))
+LAYERS = (identity(BASE), identity(TOP))
+IMAGE = Image("openbell/pulse:local", "openbell/pulse", identity(CONFIG), LAYERS, configuration=CONFIG)
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> LayerCache:
-    """One layer of two, and the image's configuration."""
+    """One layer of two."""
     cache = LayerCache(tmp_path)
     cache.put(io.BytesIO(TOP), {identity(TOP)})
-    cache.configurations[IMAGE.reference] = CONFIG
     return cache
 
 

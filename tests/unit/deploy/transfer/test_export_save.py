@@ -8,16 +8,11 @@ from pathlib import Path
 import pytest
 
 from deploy.transfer.export_save import read
-from deploy.transfer.images import Local
 from deploy.transfer.layer_cache import LayerCache
 from tests.unit.deploy.transfer.pieces import archive, configuration, identity, layer
 
 BASE, TOP, OTHER = layer("base"), layer("top"), layer("other")
 PULSE, CROSS = configuration(BASE, TOP), configuration(BASE, OTHER)
-IMAGES = [
-    Local("openbell/pulse:local", identity(PULSE), (identity(BASE), identity(TOP)), "linux/amd64"),
-    Local("openbell/cross:local", identity(CROSS), (identity(BASE), identity(OTHER)), "linux/amd64"),
-]
 
 
 def old_form() -> bytes:
@@ -49,10 +44,10 @@ def new_form(*, packed: bool) -> bytes:
     listed = [
         {
             "Config": f"blobs/sha256/{identity(config)[7:]}",
-            "RepoTags": [image.reference],
+            "RepoTags": [f"openbell/{name}:local"],
             "Layers": [paths[BASE], paths[top]],
         }
-        for image, config, top in zip(IMAGES, (PULSE, CROSS), (TOP, OTHER), strict=True)
+        for name, config, top in (("pulse", PULSE, TOP), ("cross", CROSS, OTHER))
     ]
     return archive(
         {
@@ -71,18 +66,18 @@ FORMS = {"old": old_form(), "new": new_form(packed=False), "packed": new_form(pa
 
 @pytest.mark.parametrize("form", FORMS)
 def test_only_what_is_needed_is_kept(tmp_path: Path, form: str) -> None:
-    """Configurations by the images' names, and the layers that were asked for."""
+    """No other layer, and no document."""
     cache = LayerCache(tmp_path)
-    read(io.BytesIO(FORMS[form]), IMAGES, {identity(TOP): (), identity(OTHER): ()}, cache)
+    read(io.BytesIO(FORMS[form]), {identity(TOP): (), identity(OTHER): ()}, cache)
     assert set(cache.layers) == {identity(TOP), identity(OTHER)}
-    assert cache.configurations == {"openbell/pulse:local": PULSE, "openbell/cross:local": CROSS}
+    assert sorted(tmp_path.iterdir()) == sorted(cache.layers.values())
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_layers_that_images_share_are_there_once(tmp_path: Path, form: str) -> None:
     """Even where the archive links them."""
     cache = LayerCache(tmp_path)
-    read(io.BytesIO(FORMS[form]), IMAGES, {identity(one): () for one in (BASE, TOP, OTHER)}, cache)
+    read(io.BytesIO(FORMS[form]), {identity(one): () for one in (BASE, TOP, OTHER)}, cache)
     assert {one: path.read_bytes() for one, path in cache.layers.items()} == {
         identity(one): one for one in (BASE, TOP, OTHER)
     }

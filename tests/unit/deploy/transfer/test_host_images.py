@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.transfer.host_images import HostImages, chains, parse
-from deploy.transfer.images import Local
+from deploy.transfer.images import Image
 
 CLASSIC = {
     "engine": "20.10.24+dfsg1",
@@ -65,13 +65,12 @@ def test_an_image_is_there_if_its_tag_id_and_layers_are(
     host_id: str, containerd: bool, layers: str, expected: bool
 ) -> None:
     """One of them alone is not enough."""
-    inventory = HostImages(chains=chains([tuple(layers)]), tags={"a:x": host_id}, containerd=containerd)
-    image = Local("a:local", "sha256:aa", ("1", "2"), "linux/amd64")
-    assert inventory.has(image, "a:x") is expected
-    assert not inventory.has(image, "a:y")
+    inventory = HostImages(chains=chains([tuple(layers)]), tags={"a:aa": host_id}, containerd=containerd)
+    assert inventory.has(Image("a:local", "a", "sha256:aa", ("1", "2"))) is expected
+    assert not inventory.has(Image("b:local", "b", "sha256:aa", ("1", "2")))
 
 
 def test_an_image_that_nobody_has_looked_at_is_not_there() -> None:
     """An image whose deploy was cut off between load and check is sent again."""
-    inventory = HostImages(chains=chains(["12"]), tags={"a:x": "sha256:aa", "a:x-unchecked": "sha256:aa"})
-    assert not inventory.has(Local("a:local", "sha256:aa", ("1", "2"), "linux/amd64"), "a:x")
+    inventory = HostImages(chains=chains(["12"]), tags={"a:aa": "sha256:aa", "a:aa-unchecked": "sha256:aa"})
+    assert not inventory.has(Image("a:local", "a", "sha256:aa", ("1", "2")))

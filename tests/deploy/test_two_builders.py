@@ -1,0 +1,92 @@
+"""Images of the same sources that were built by different engines, and images that came to a server with ids of another kind."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from deploy.transfer.images import CREATED, look_up
+from tests.deploy.site import Site
+from tests.engine.kit import wait_until
+from tests.machine.machine import Machine, Store, running_machine
+
+pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
+
+BASE = "python:3.13-slim-trixie"
+
+
+@dataclass(frozen=True)
+class OtherEngine(Site):
+    """The same project, with the engine behind a socket as the one of the laptop."""
+
+    socket: str
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which its person would call the command."""
+        return super().environment() | {"DOCKER_HOST": f"unix://{self.socket}"}
+
+
+@contextmanager
+def engine_of(machine: Machine, folder: Path) -> Iterator[str]:
+    """Lead a socket here to a machine's engine, for as long as the block lasts; give its path."""
+    socket = folder / "engine"
+    words = ("ssh", "-F", str(machine.ssh_config), "-N", "-L", f"{socket}:/var/run/docker.sock", machine.host)
+    with subprocess.Popen(words) as process:
+        try:
+            wait_until(socket.exists, "the engine's socket", 30, machine.container)
+            yield str(socket)
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("store", ["classic", "containerd"])
+def test_another_engine_makes_the_same_images_of_the_same_sources(
+    engine: docker.DockerClient, deployed: Site, tmp_path: Path, store: Store
+) -> None:
+    """The person with the newer engine deploys after the other one: nothing is shipped and nothing restarts."""
+    before = deployed.containers()
+    references = [deployed.kit.image(name) for name in before]
+    with running_machine(engine, "trixie", store=store) as laptop, engine_of(laptop, tmp_path) as socket:
+        laptop.bring(BASE)
+        said = OtherEngine(deployed.kit, deployed.machine, socket).must("deploy")
+
+        assert "nothing to do: this is what runs there" in said, said
+        assert f"images: nothing to ship: all {len(before)} are there" in said, said
+        assert deployed.containers() == before
+        ours = look_up(engine, references)
+        theirs = look_up(docker.DockerClient(f"unix://{socket}"), references)
+    for one, another in zip(ours, theirs, strict=True):
+        assert one.id != another.id, "each builder has written into its image when it was built"
+        assert one.image.configuration == another.image.configuration
+        there = deployed.machine.docker("image", "inspect", "--format", "{{.Id}}", one.image.tag).strip()
+        assert one.image.id == another.image.id == there
+
+
+def test_images_that_came_with_other_ids_stay(deployed: Site, tmp_path: Path) -> None:
+    """What runs there from earlier versions is known by its content: it is not restarted, and not sent again."""
+    earlier = tmp_path / "earlier"
+    subprocess.run(("cp", "-a", deployed.kit.folder, earlier), check=True)
+    images = earlier / "deploy" / "transfer" / "images.py"
+    text = images.read_text()
+    assert CREATED in text
+    images.write_text(text.replace(CREATED, "2026-01-02T03:04:05Z"))
+    code = Path("strategies", "daily", "strategy.py")
+    for folder in (earlier, deployed.kit.folder):
+        (folder / code).write_text(f"{(folder / code).read_text()}\nOTHER_IDS = True\n")
+    Site(replace(deployed.kit, folder=earlier), deployed.machine).must("deploy")
+    before = deployed.containers()
+
+    said = deployed.must("deploy")
+    assert "nothing to do: this is what runs there" in said, said
+    assert "images: nothing to ship" in said, said
+    assert deployed.containers() == before
+
+    deployed.change("fives", "import time\n", "import time\n\nCHANGED = True\n")
+    said = deployed.must("deploy")
+    assert "1 of 3 to ship: 1 layer" in said, said
+    after = deployed.containers()
+    assert {name for name in before if after[name] != before[name]} == {"fives"}
