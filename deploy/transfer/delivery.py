@@ -1,6 +1,8 @@
 """Ships images to a host, in one go."""
 
+import base64
 import contextlib
+import io
 import subprocess
 
 from deploy.errors import CommandError
@@ -12,6 +14,7 @@ from deploy.transfer.shipment import Shipment, load_command, prepared
 from deploy.transfer.upload import write
 
 _LOADED_WITHIN = 900  # seconds after the last byte
+_WITHIN_A_QUESTION = 64 << 10  # packed bytes up to which no channel of their own is opened for them
 
 
 def deliver(connection: Connection, first: Shipment, has: HostImages, log: Log) -> tuple[Shipment, ...]:
@@ -36,6 +39,12 @@ def deliver(connection: Connection, first: Shipment, has: HostImages, log: Log) 
 def send(connection: Connection, shipment: Shipment, log: Log) -> str:
     """Send a shipment and check it; return what the host has against it, or nothing."""
     words = load_command(shipment)
+    if shipment.packing is None and shipment.wire_bytes <= _WITHIN_A_QUESTION:
+        cargo = io.BytesIO()
+        write(shipment, cargo, log)
+        given = base64.b64encode(cargo.getvalue()).decode()
+        answer = program.attempt(connection, *words, input=given, timeout=_LOADED_WITHIN, doing="loading the images")
+        return _reason(answer.code, answer.out or answer.err)
     with program.start(connection, *words) as process:
         stdin, process.stdin = process.stdin, None  # or communicate would want to write to it
         assert stdin  # noqa: S101 - a pipe
@@ -49,7 +58,10 @@ def send(connection: Connection, shipment: Shipment, log: Log) -> str:
             msg = f"{connection.host.name}: the engine there has not loaded the images within {_LOADED_WITHIN} s: check it with `{connection.host.ssh}`"
             raise CommandError(msg) from None
     connection.must_live(process.returncode, words)
-    if process.returncode == 0:
-        return ""
-    lines = output.decode(errors="replace").strip().splitlines()
-    return lines[0].removeprefix("openbell: ") if lines else f"exit code {process.returncode}"
+    return _reason(process.returncode, output.decode(errors="replace"))
+
+
+def _reason(code: int, said: str) -> str:
+    """Return the first line of what the host has against a shipment, or nothing if it has taken it."""
+    lines = said.strip().splitlines()
+    return "" if code == 0 else lines[0].removeprefix("openbell: ") if lines else f"exit code {code}"

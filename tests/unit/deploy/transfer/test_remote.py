@@ -1,5 +1,7 @@
 """The host's half, run by this machine's Python beside an engine that does what the test says."""
 
+import base64
+import json
 import os
 import subprocess
 from collections.abc import Sequence
@@ -194,3 +196,33 @@ def test_images_that_are_all_there_as_they_should_be(host: Host) -> None:
     host.docker(**{f"image_inspect --format {FORM} {TAG}": f"echo {ID}", "image_inspect": f"echo {old.tag}=sha256:ff"})
     done = verify(host, both)
     assert (done.returncode, done.stdout) == (0, b"")
+
+
+def questioned(host: Host, given: bytes, size: int) -> dict[str, object]:
+    """Return the answer to a question that has these bytes in itself, with the next question's answer behind it."""
+    asked = [
+        {"words": ["deliver", "zstd", str(size), "[]"], "input": base64.b64encode(given).decode()},
+        {"words": ["begun", str(host.folder), "nothing"], "input": ""},
+    ]
+    lines = "".join(f"{json.dumps(one)}\n" for one in asked).encode()
+    first, second = host.run(program.command("serve", folder=str(host.folder)), lines).stdout.splitlines()
+    assert json.loads(second)["code"] == 1
+    return dict(json.loads(first))
+
+
+def test_what_is_small_comes_within_a_question(host: Host) -> None:
+    """The engine gets the same bytes, and no channel of their own is opened for them."""
+    host.docker(load=f"cat >{host.folder}/loaded")
+    assert questioned(host, PACKED, len(PACKED))["code"] == 0
+    assert (host.folder / "loaded").read_bytes() == b"the images" * 50_000
+    assert questioned(host, b"", 0) == {"code": 0, "out": "", "err": ""}
+
+
+def test_a_question_whose_images_do_not_load_is_answered_with_the_reason(host: Host) -> None:
+    """As on a channel of their own."""
+    host.docker(load="cat >/dev/null; echo no space left on device; exit 1")
+    said = questioned(host, PACKED, len(PACKED))
+    assert (said["code"], said["out"]) == (
+        1,
+        "openbell: the images could not be loaded: no space left on device\n",
+    )
