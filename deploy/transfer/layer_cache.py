@@ -74,11 +74,22 @@ def _unpacking(first: bytes) -> tuple[Callable[[bytes], bytes], Callable[[], byt
 
 
 def content_of_layer(unpacked: IO[bytes]) -> str:
-    """Return the content of an unpacked layer; two layers with the same content do the same."""
+    """Return the content of an unpacked layer; two layers with the same content do the same.
+
+    Engines write it down differently: those before 25 name owners, and repeat in a mode what kind of file it is.
+    """
     entries = []
     with tarfile.open(fileobj=unpacked, mode="r:") as archive:
         for member in archive:
-            kind = (member.name, member.type, member.mode, member.uid, member.gid, member.linkname, member.size)
+            kind = (
+                member.name,
+                member.type,
+                member.mode & 0o7777,
+                member.uid,
+                member.gid,
+                member.linkname,
+                member.size,
+            )
             digest = hashlib.sha256(repr(kind).encode())
             if file := archive.extractfile(member) if member.isfile() else None:
                 while some := file.read(1 << 20):

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import docker
 import pytest
 
+from deploy.transfer.images import look_up
 from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, words_of
 from tests.engine.kit import wait_until
 
@@ -16,12 +18,6 @@ pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
 EVERY = timedelta(seconds=5)
 RECORDS = "/root/.openbell"
-
-
-def layers(image: str) -> list[str]:
-    """Return the layers of an image here."""
-    words = ("docker", "image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
-    return list(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
 
 
 def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path: Path) -> None:
@@ -36,8 +32,14 @@ def test_two_people_who_deploy_in_turn_restart_nothing(deployed: Site, tmp_path:
     env.write_text(f"{env.read_text()}OPENBELL_TAG=other\n")
     anew = ("docker", "compose", "build", "--quiet", "--no-cache")
     subprocess.run(anew, cwd=folder, check=True, capture_output=True)
+    client = docker.from_env()
     for name in before:
-        assert layers(f"{deployed.kit.project}/{name}:other") == layers(f"{deployed.kit.project}/{name}:local"), name
+        project = deployed.kit.project
+        (ours, theirs) = look_up(client, [f"{project}/{name}:local", f"{project}/{name}:other"])
+        assert ours.layers == theirs.layers, name
+        assert ours.id != theirs.id, "the builder has written the time into it"
+        there = deployed.machine.docker("image", "inspect", "--format", "{{.Id}}", ours.image.tag).strip()
+        assert ours.image.id == theirs.image.id == there
     for one in (other, deployed, other):
         said = one.must("deploy")
         assert "nothing to do: this is what runs there" in said, said

@@ -43,6 +43,12 @@ def test_everything_else_is(change: dict[str, object]) -> None:
     assert content_of_layer(layer(FILE)) != content_of_layer(layer(change))
 
 
+@pytest.mark.parametrize("form", [{"mode": 0o100644}, {"uname": "root", "gname": "root"}])
+def test_how_an_engine_writes_a_layer_down_is_no_content(form: dict[str, object]) -> None:
+    """Those before 25 repeat in a mode what kind of file it is, and name owners."""
+    assert content_of_layer(layer(FILE)) == content_of_layer(layer(form))
+
+
 def test_an_image_is_its_layers_and_settings() -> None:
     """A layer of which nothing is known counts by its digest."""
     known = {"sha256:1": "a", "sha256:2": "a", "sha256:3": "b"}
