@@ -152,10 +152,9 @@ def _pack(
 ) -> Shipment:
     compression: archive.Compression = "zstd" if inventory.zstd else "gzip"
     sizes = {layer: cache.size(layer) for layer in wanted}
-    contents = {**known, **{layer: _content(cache, layer) for layer in wanted}}
     images, moved, renamed = [], [], []
     for one in local:
-        image = replace(one.image, content=content_of_image(one.layers, contents, one.settings))
+        image = one.image
         if one in moving:
             image = replace(image, host_ids=(digest(archive.manifest(image, sizes)),))
             moved.append(image)
@@ -164,7 +163,10 @@ def _pack(
         else:
             renamed.append(image.tag)
         images.append(image)
-    packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None
+    packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None  # goes on beside what follows
+    contents = {**known, **{layer: _content(cache, layer) for layer in wanted}}
+    settings = {image.reference: image.settings for image in local}
+    images = [replace(one, content=content_of_image(one.layers, contents, settings[one.reference])) for one in images]
     return Shipment(
         images=tuple(images),
         layers=tuple(Layer(layer, sizes[layer], names) for layer, names in wanted.items()) if moved else (),
