@@ -1,18 +1,30 @@
 # Sourced by the set-up scripts: installing from the distribution, by the machine's own apt sources.
 
+apt_was_read=/run/openbell-apt-was-read
 debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 is_debian() { command -v apt-get >/dev/null && grep -qsE '^ID(_LIKE)?=.*(debian|ubuntu)' /etc/os-release; }
 
-# apt_install PACKAGE...: without recommendations.
+# apt_install PACKAGE...: packages, or files of packages, without recommendations.
 apt_install() {
-    [ -n "${apt_is_fresh:-}" ] || apt_refresh
-    step "Installing $*" 600 apt_quietly install --no-install-recommends "$@"
+    apt_refresh
+    step "Installing ${*##*/}" 600 apt_quietly install --no-install-recommends "$@"
 }
 
+# What was read some minutes ago serves, unless the sources have changed: a set-up is several scripts, and each reading takes seconds.
 apt_refresh() {
-    step "Reading the distribution's package lists" 300 apt_quietly update
-    export apt_is_fresh=yes # for the scripts that this one calls, too
+    [ -n "$(find "$apt_was_read" -mmin -10 2>/dev/null)" ] &&
+        [ -z "$(find /etc/apt/sources.list* -newer "$apt_was_read" 2>/dev/null)" ] && return
+    step "Reading the distribution's package lists" 300 apt_read
+}
+
+# A source that could not be read is but a warning: then the next script reads the lists again.
+apt_read() {
+    local said status=0
+    said=$(apt_quietly update 2>&1) || status=$?
+    printf '%s\n' "$said"
+    [ "$status" != 0 ] || grep -q '^W:' <<<"$said" || touch "$apt_was_read"
+    return "$status"
 }
 
 # A fresh server updates itself in the background: wait for that apt instead of failing. Reading the lists has a lock that apt
@@ -29,29 +41,50 @@ debian_sources() {
         sort -u
 }
 
-# install_from_release SUITE PACKAGE: the package alone from another release of Debian, what it needs from this one.
+# install_from_release SUITE PACKAGE...: the packages alone from another release of Debian, what they need from this one.
 install_from_release() {
     local aside
     aside=$(mktemp -d)
-    fetch_from_release "$1" "$2" "$aside"
-    step "Installing $2 of Debian $1" 300 apt_quietly install --no-install-recommends "$aside"/*.deb
+    fetch_from_release "$1" "$aside" "${@:2}"
+    step "Installing ${*:2} of Debian $1" 300 apt_quietly install --no-install-recommends "$aside"/*.deb
     rm -rf "$aside"
 }
 
-# fetch_from_release SUITE PACKAGE FOLDER: the package's file from another release of Debian.
-# apt has checked its signature; its lists are put aside, so that nothing else is ever taken from that release.
+# fetch_from_release SUITE FOLDER PACKAGE...: the packages' files from another release of Debian.
+# apt has checked their signature. Its lists and its index of them are put aside: nothing else is ever taken from that release,
+# and the machine's own index stays valid.
 fetch_from_release() {
-    local suite=$1 package=$2 aside=$3
-    mkdir "$aside/lists"
+    local suite=$1 aside=$2
+    shift 2
+    mkdir -p "$aside/lists/partial" "$aside/cache/archives/partial"
     debian_sources "$suite" >"$aside/sources.list"
-    [ -s "$aside/sources.list" ] || give_up "Install $package by hand: this machine's apt sources name no Debian archive to take it from."
-    local apart=(-o "Dir::Etc::SourceList=$aside/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$aside/lists")
-    step "Reading the package lists of Debian $suite" 300 apt_quietly "${apart[@]}" update
-    step "Fetching $package of Debian $suite" 300 fetch_into "$aside" "${apart[@]}" download "$package"
+    [ -s "$aside/sources.list" ] || give_up "Install $* by hand: this machine's apt sources name no Debian archive to take it from."
+    # As root: apt's own user may not write here, and says so at length.
+    local apart=(-y -q -o APT::Sandbox::User=root -o Acquire::Languages=none -o "Dir::Cache=$aside/cache"
+        -o "Dir::Etc::SourceList=$aside/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$aside/lists")
+    step "Reading the package lists of Debian $suite" 300 apt-get "${apart[@]}" update
+    step "Fetching $* of Debian $suite" 300 env --chdir="$aside" apt-get "${apart[@]}" download "$@"
 }
 
-fetch_into() {
-    cd "$1" && shift || return
-    # As root: apt's own user may not write here, and says so at length.
-    apt_quietly -o APT::Sandbox::User=root "$@"
+# debian_tree SUITE FILE PACKAGES OPTION...: a file tree of Debian without its documentation, as a tar file, made by mmdebstrap.
+# Until it is whole dpkg need not wait for the disk. Exclusions are set after the first packages are unpacked: before that
+# mmdebstrap runs a program of its own for each package to obey them, which takes half of the time.
+debian_tree() {
+    local suite=$1 file=$2 packages=$3 aside sources status=0
+    shift 3
+    aside=$(mktemp -d)
+    # Without a source of Debian (on Ubuntu) mmdebstrap knows by itself where Debian is.
+    mapfile -t sources < <(debian_sources "$suite")
+    # How this machine reaches its archive (a proxy, say) is how the tree's packages are reached.
+    apt-config dump --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until Acquire::Check-Date >"$aside/apt.conf"
+    printf 'path-exclude=/usr/share/%s/*\n' doc man locale >"$aside/excluded"
+    # shellcheck disable=SC2016 # $1 is for the hooks, the folder of the tree to be
+    mmdebstrap --quiet --variant=minbase --include="$packages" --keyring="$debian_keyring" \
+        --aptopt="$aside/apt.conf" --aptopt='Acquire::Languages "none"' \
+        --extract-hook="cp '$aside/excluded' \"\$1/etc/dpkg/dpkg.cfg.d/excluded\"" \
+        --extract-hook='echo force-unsafe-io >"$1/etc/dpkg/dpkg.cfg.d/unsafe"' \
+        --customize-hook='rm -rf "$1"/etc/dpkg/dpkg.cfg.d/unsafe "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/locale/*' \
+        "$@" "$suite" "$aside/tree.tar" "${sources[@]}" && mv "$aside/tree.tar" "$file" || status=$?
+    rm -rf "$aside"
+    return "$status"
 }
