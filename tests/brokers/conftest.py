@@ -28,11 +28,6 @@ from tests.brokers.kraken_stub import kraken
 from tests.brokers.okx_stub import PASSPHRASE, okx
 from tests.brokers.server import Stub, running
 
-# alpaca-py imports what its own dependency calls deprecated.
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    alpaca_venue.load()
-
 OWN = '''
 from datetime import UTC, datetime
 
@@ -170,6 +165,14 @@ def bench_of(kind: Kind, tmp_path: Path) -> Iterator[Bench]:
         secrets = {name: value for name, value in given.items() if name.endswith(("_KEY", "_PASSPHRASE"))}
         addresses = {name: value for name, value in given.items() if name.endswith("_URL")}
         yield Bench(kind, replace(desk, secrets=secrets, addresses=addresses), book, stub, intents)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _alpaca_is_loaded() -> None:
+    """Load alpaca-py, which imports what its own dependency calls deprecated; not here, where every worker would."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        alpaca_venue.load()
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,9 @@ import pickle
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from types import ModuleType
 
-import empyrical
 import numpy as np
 import pytest
 
@@ -94,18 +95,23 @@ def random_curves(seed: int) -> tuple[list[Point], list[Point]]:
     return found
 
 
+def empyrical() -> ModuleType:
+    """Return the library, loaded where it is used: it loads SciPy, and every worker collects this file."""
+    return import_module("empyrical")
+
+
 Oracle = Callable[[np.ndarray, float], float]
 ORACLES: dict[str, Oracle] = {
-    "total_return": lambda returns, _: empyrical.cum_returns_final(returns),
+    "total_return": lambda returns, _: empyrical().cum_returns_final(returns),
     # The first of n returns is that of the first slot itself: n - 1 of them are the span.
-    "annual_return": lambda returns, year: empyrical.cagr(returns[1:], annualization=year),
-    "volatility": lambda returns, year: empyrical.annual_volatility(returns, annualization=year),
-    "sharpe": lambda returns, year: empyrical.sharpe_ratio(returns, annualization=year),
-    "sortino": lambda returns, year: empyrical.sortino_ratio(returns, annualization=year),
-    "calmar": lambda returns, year: empyrical.calmar_ratio(returns[1:], annualization=year),
-    "drawdown": lambda returns, _: empyrical.max_drawdown(returns),
-    "value_at_risk": lambda returns, _: empyrical.value_at_risk(returns),
-    "expected_shortfall": lambda returns, _: empyrical.conditional_value_at_risk(returns),
+    "annual_return": lambda returns, year: empyrical().cagr(returns[1:], annualization=year),
+    "volatility": lambda returns, year: empyrical().annual_volatility(returns, annualization=year),
+    "sharpe": lambda returns, year: empyrical().sharpe_ratio(returns, annualization=year),
+    "sortino": lambda returns, year: empyrical().sortino_ratio(returns, annualization=year),
+    "calmar": lambda returns, year: empyrical().calmar_ratio(returns[1:], annualization=year),
+    "drawdown": lambda returns, _: empyrical().max_drawdown(returns),
+    "value_at_risk": lambda returns, _: empyrical().value_at_risk(returns),
+    "expected_shortfall": lambda returns, _: empyrical().conditional_value_at_risk(returns),
 }
 
 
@@ -124,7 +130,7 @@ def test_beta_and_alpha_are_those_of_empyrical(seed: int) -> None:
     """Against what was held."""
     curve, held = random_curves(seed)
     own, other = returns_of(curve, 100.0), returns_of(held, 100.0)
-    alpha, beta = empyrical.alpha_beta(np.array(own.values), np.array(other.values), annualization=own.in_a_year)
+    alpha, beta = empyrical().alpha_beta(np.array(own.values), np.array(other.values), annualization=own.in_a_year)
     found = against(own, other)
     assert found is not None
     assert [found.alpha, found.beta] == pytest.approx([alpha, beta])
@@ -137,8 +143,8 @@ def test_rolling_figures_are_those_of_empyrical() -> None:
     size = round(own.in_a_year * 182 / 365.25)
     found = rolling(own)
     values = np.array(own.values)
-    sharpe = empyrical.roll_sharpe_ratio(values, window=size, annualization=own.in_a_year)
-    spread = empyrical.roll_annual_volatility(values, window=size, annualization=own.in_a_year)
+    sharpe = empyrical().roll_sharpe_ratio(values, window=size, annualization=own.in_a_year)
+    spread = empyrical().roll_annual_volatility(values, window=size, annualization=own.in_a_year)
     assert [one.sharpe for one in found] == pytest.approx(list(sharpe))
     assert [one.volatility for one in found] == pytest.approx(list(spread))
     assert found[-1].at == own.at[-1]
