@@ -22,6 +22,7 @@ LONG_FIRST = (
 )
 # Files that share containers: one worker runs them, so that these are started once.
 TOGETHER = {
+    "tests/deploy/test_backup.py": "tests/deploy/test_commands.py",
     "tests/engine/test_attacks.py": "tests/engine/test_stack.py",
     "tests/engine/test_images.py": "tests/engine/test_stack.py",
 }

@@ -12,6 +12,12 @@ from tests.engine.kit import wait_until
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.fixture(scope="module")
+def deployed(shared: Site) -> Site:
+    """The server that is shared."""
+    return shared
+
+
 def runs(site: Site) -> int:
     """Return how many runs of `fives` are in its journal."""
     return sum(line["event"] == "run_end" for line in site.journal("fives"))

@@ -19,6 +19,12 @@ from tests.engine.kit import wait_until
 INTERRUPTIBLE = ("env", "--default-signal=INT")
 
 
+@pytest.fixture(scope="module")
+def deployed(shared: Site) -> Site:
+    """The server that is shared."""
+    return shared
+
+
 def ask(site: Site, *words: str) -> tuple[int, str]:
     """Run a command that takes HOST as an option."""
     name, *rest = words
