@@ -14,8 +14,9 @@ from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, order_identity
 from openbell.trading.brokers import BrokerError
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.markets import Bars, MarketError
 from openbell.trading.order_following import follow
+from tests.fake_trading import FakeMarket
 from tests.venue_model import Clock, ModelBroker, Venue, VenueRules
 
 SYMBOL = "BTC/USDT"
@@ -75,7 +76,7 @@ class TracedDatabase:
         return getattr(self._database, name)
 
 
-class OneMarket:
+class OneMarket(FakeMarket):
     """A market that has the venue's price."""
 
     def __init__(self, venue: Venue) -> None:
@@ -88,10 +89,6 @@ class OneMarket:
     def price(self, symbol: str, at: datetime) -> float:
         """Return the price."""
         return self._venue.price
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source."""

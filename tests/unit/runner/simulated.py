@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from openbell.journal import Journal
 from openbell.ledger import Ledger
-from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder
+from tests.fake_trading import FakeBroker
 
 TICK = timedelta(microseconds=1)
 
@@ -134,7 +134,7 @@ class Fate:
         return act
 
 
-class CountingBroker:
+class CountingBroker(FakeBroker):
     """A broker that outlives everything, counts what it is sent, and sometimes does not answer."""
 
     def __init__(self, rng: random.Random, time: Time) -> None:
@@ -147,10 +147,6 @@ class CountingBroker:
     def account(self) -> Account:
         """Return some cash."""
         return Account(100_000.0, "USD")
-
-    def positions(self) -> dict[str, Position]:
-        """Return nothing."""
-        return {}
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order if it has arrived."""
@@ -179,30 +175,7 @@ class CountingBroker:
         self._maybe_fail(0.02)
         return placed
 
-    def cancel(self, client_order_id: str) -> None:
-        """Do nothing."""
-
     def _maybe_fail(self, share: float) -> None:
         if self.flaky and self._rng.random() < share:
             msg = "the connection was lost"
             raise BrokerError(msg)
-
-
-class NoMarket:
-    """A market without bars."""
-
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """Return none."""
-        return Bars()
-
-    def price(self, symbol: str, at: datetime) -> float:
-        """Return one dollar."""
-        return 1.0
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
-    def provenance(self, at: datetime) -> dict[str, str]:
-        """Return nothing."""
-        return {}

@@ -14,7 +14,8 @@ from openbell.strategy.executable import StrategyFunction
 from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.markets import Market
-from tests.unit.runner.simulated import CountingBroker, NoMarket, Time
+from tests.fake_trading import FakeMarket
+from tests.unit.runner.simulated import CountingBroker, Time
 
 
 class RunKilledError(BaseException):
@@ -45,7 +46,7 @@ class Workshop:
         self._steps_left: int | None = None
         self._is_killed = False
         self.function: StrategyFunction = strategy
-        self.market: Market = NoMarket()
+        self.market: Market = FakeMarket()
         self.folder = journal.folder
         for owner, names in ((ledger, ("intend", "settle", "save_state")), (journal, ("write",))):
             for name in names:

@@ -33,10 +33,11 @@ from openbell.runner.loop_services import LoopServices
 from openbell.runner.recovery import recover
 from openbell.strategy.executable import StrategyFunction
 from openbell.trading.markets import Market
+from tests.fake_trading import FakeMarket
 from tests.unit.runner.accidents import Accidents, JournalFiles
 from tests.unit.runner.checks import Record, problems
 from tests.unit.runner.history import Result, quiet, the_manifest
-from tests.unit.runner.simulated import CountingBroker, Fate, Killed, NoMarket, Time
+from tests.unit.runner.simulated import CountingBroker, Fate, Killed, Time
 from tests.unit.runner.simulated_runs import SimulatedLauncher
 from tests.unit.runner.simulated_work import Workshop, strategy
 
@@ -69,7 +70,7 @@ class Simulation:
         self.rng = random.Random(seed)
         self.time = Time(START)
         self.manifest = manifest or the_manifest()
-        self.function, self.market = function, market or NoMarket()
+        self.function, self.market = function, market or FakeMarket()
         self.broker = CountingBroker(self.rng, self.time)
         self.control = Control(folder / "control", self.manifest.name)
         self.control.prepare()

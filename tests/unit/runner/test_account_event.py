@@ -14,22 +14,19 @@ from openbell.journal import Event, Journal, since
 from openbell.runner import account_event
 from openbell.runner.account_event import tell_account
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.markets import MarketError, Series
+from tests.fake_trading import FakeBroker, FakeMarket
 
 NOW = datetime(2026, 3, 2, 9, 5, 1, tzinfo=UTC)
 RUN: Mapping[str, object] = {"bot": "b", "slot": NOW, "run_id": "r", "attempt": 1}
 
 
 @dataclass
-class FakeMarket:
+class PricedMarket(FakeMarket):
     """Knows the prices that it was given."""
 
     prices: dict[str, float] = field(default_factory=lambda: {"AAPL": 10.5})
     hangs: float = 0.0
-
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """No bars."""
-        return Bars()
 
     def price(self, symbol: str, at: datetime) -> float:
         """The price, after a while if it hangs."""
@@ -42,13 +39,9 @@ class FakeMarket:
         """No series."""
         return Series()
 
-    def provenance(self, at: datetime) -> dict[str, str]:
-        """Nothing to say."""
-        return {}
-
 
 @dataclass
-class FakeBroker:
+class HoldingBroker(FakeBroker):
     """An account with 1,000 dollars and some positions."""
 
     held: dict[str, float] = field(default_factory=lambda: {"AAPL": 2.0})
@@ -65,19 +58,12 @@ class FakeBroker:
         """The positions, each bought at 10."""
         return {symbol: Position(symbol, quantity, 10.0) for symbol, quantity in self.held.items()}
 
-    def find(self, client_order_id: str) -> PlacedOrder | None:
-        """No orders."""
-        return None
-
     def submit(self, order: Order) -> PlacedOrder:
         """Takes none."""
         raise NotImplementedError
 
-    def cancel(self, client_order_id: str) -> None:
-        """Has none."""
 
-
-def tell(root: Path, broker: FakeBroker, market: FakeMarket, *, ordered: bool = False) -> list[Event]:
+def tell(root: Path, broker: HoldingBroker, market: PricedMarket, *, ordered: bool = False) -> list[Event]:
     """Tell the account; return all that the journal has of it."""
     journal = Journal(root, "s", "boot", echo=False)
     tell_account("paper", broker, market, NOW, root, journal, NOW, RUN, ordered=ordered)
@@ -86,7 +72,7 @@ def tell(root: Path, broker: FakeBroker, market: FakeMarket, *, ordered: bool = 
 
 def test_the_account_is_a_line_of_the_journal(tmp_path: Path) -> None:
     """Cash, equity at the market's prices, and each position, bound to the run."""
-    (line,) = tell(tmp_path, FakeBroker(), FakeMarket())
+    (line,) = tell(tmp_path, HoldingBroker(), PricedMarket())
     assert (line["broker"], line["cash"], line["equity"], line["currency"]) == ("paper", 1000.0, 1021.0, "USD")
     assert line["positions"] == {"AAPL": {"qty": 2.0, "average_price": 10.0, "price": 10.5, "value": 21.0}}
     assert (line["bot"], line["run_id"]) == ("b", "r")
@@ -94,7 +80,7 @@ def test_the_account_is_a_line_of_the_journal(tmp_path: Path) -> None:
 
 def test_a_position_without_a_price_makes_no_wrong_equity(tmp_path: Path) -> None:
     """What is held but not priced leaves the equity unknown instead of too low."""
-    (line,) = tell(tmp_path, FakeBroker({"AAPL": 2.0, "PRIVATE": 5.0}), FakeMarket())
+    (line,) = tell(tmp_path, HoldingBroker({"AAPL": 2.0, "PRIVATE": 5.0}), PricedMarket())
     assert line["equity"] is None
     assert line["positions"] == {
         "AAPL": {"qty": 2.0, "average_price": 10.0, "price": 10.5, "value": 21.0},
@@ -105,24 +91,24 @@ def test_a_position_without_a_price_makes_no_wrong_equity(tmp_path: Path) -> Non
 def test_many_bots_ask_the_broker_once(tmp_path: Path) -> None:
     """Forty-five bots due in one instant make one line; a run that has ordered always makes its own."""
     for _ in range(45):
-        lines = tell(tmp_path, FakeBroker(), FakeMarket())
+        lines = tell(tmp_path, HoldingBroker(), PricedMarket())
     assert len(lines) == 1
-    assert len(tell(tmp_path, FakeBroker(), FakeMarket(), ordered=True)) == 2
+    assert len(tell(tmp_path, HoldingBroker(), PricedMarket(), ordered=True)) == 2
     long_ago = time.time() - account_event.SELDOM - 1
     os.utime(tmp_path / "account.told", (long_ago, long_ago))
-    assert len(tell(tmp_path, FakeBroker(), FakeMarket())) == 3
+    assert len(tell(tmp_path, HoldingBroker(), PricedMarket())) == 3
 
 
 def test_a_broker_that_does_not_answer_costs_nothing(tmp_path: Path) -> None:
     """No line, no error."""
-    assert tell(tmp_path, FakeBroker(broken=True), FakeMarket()) == []
+    assert tell(tmp_path, HoldingBroker(broken=True), PricedMarket()) == []
 
 
 def test_a_broker_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its patience, and the alarm of a strategy's own is as before."""
     monkeypatch.setattr(account_event, "PATIENCE", 0.05)
     before = signal.getsignal(signal.SIGALRM)
-    assert tell(tmp_path, FakeBroker(), FakeMarket(hangs=30.0)) == []
+    assert tell(tmp_path, HoldingBroker(), PricedMarket(hangs=30.0)) == []
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
@@ -131,5 +117,5 @@ def test_a_journal_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
     """The run has succeeded all the same."""
     (tmp_path / "s").write_text("not a folder")
     journal = Journal(tmp_path, "s", "boot", echo=False)
-    tell_account("paper", FakeBroker(), FakeMarket(), NOW, tmp_path, journal, NOW, RUN, ordered=True)
+    tell_account("paper", HoldingBroker(), PricedMarket(), NOW, tmp_path, journal, NOW, RUN, ordered=True)
     assert (tmp_path / "s").read_text() == "not a folder"

@@ -19,27 +19,19 @@ from openbell.strategy.stream_context import StreamContext
 from openbell.strategy.stream_progress import StreamProgress, StreamStopped
 from openbell.trading.brokers import BrokerError
 from openbell.trading.brokers.paper import PaperBroker
-from openbell.trading.markets import Bars, MarketError, Series
+from tests.fake_trading import FakeMarket
 
 BEGAN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BOT = Bot("demo", "s", ("AAPL",), Schedule("UTC"), kind="stream")
 MANIFEST = Manifest("demo", "", "America/New_York", None, "sample", "paper", (), "warm", 8, (BOT,))
 
 
-class ARisingMarket:
+class ARisingMarket(FakeMarket):
     """A market in which everything costs a dollar more each minute."""
-
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """Return no bars."""
-        return Bars()
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the minutes since the stream began, and one."""
         return 1 + (at - BEGAN) / timedelta(minutes=1)
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the minute."""

@@ -16,7 +16,8 @@ from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.trading.markets import Bar, Bars, MarketError, Series
+from openbell.trading.markets import Bar, Bars
+from tests.fake_trading import FakeBroker, FakeMarket
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # 10:00 in New York, on a Friday
 BOT = Bot("demo", "b", ("AAPL",), Schedule("America/New_York", "XNYS", every=timedelta(minutes=15)))
@@ -24,7 +25,7 @@ MANIFEST = Manifest("demo", "", "America/New_York", "XNYS", "alpaca", "alpaca", 
 
 
 @dataclass
-class AMarket:
+class AMarket(FakeMarket):
     """A market whose newest bar is set by hand."""
 
     newest: datetime | None = SLOT
@@ -39,17 +40,13 @@ class AMarket:
         """Return the price."""
         return self.dollars
 
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source."""
         return {"source": "a market", **({"historical_day": "2009-03-02"} if self.of_the_past else {})}
 
 
 @dataclass
-class ABroker:
+class ABroker(FakeBroker):
     """A broker that fills everything, and may be told to lose an order on the way."""
 
     sent: list[str] = field(default_factory=list)
@@ -65,10 +62,6 @@ class ABroker:
         """Return the position."""
         return {"AAPL": Position("AAPL", self.held, 1.0)} if self.held else {}
 
-    def find(self, client_order_id: str) -> PlacedOrder | None:
-        """Know nothing: as a broker that never got the order."""
-        return None
-
     def submit(self, order: Order) -> PlacedOrder:
         """Fill an order."""
         self.sent.append(order.client_order_id)
@@ -77,9 +70,6 @@ class ABroker:
             raise BrokerError(msg)
         named = (order.client_order_id, order.symbol, order.side, order.quantity)
         return PlacedOrder("o-1", *named, "filled", order.quantity, 1.0, SLOT, "")
-
-    def cancel(self, client_order_id: str) -> None:
-        """Do nothing."""
 
 
 @dataclass

@@ -15,9 +15,10 @@ from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run, StrategyError, order_identity
 from openbell.strategy.target_context import LEG
 from openbell.trading.brokers.paper import PaperBroker
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.markets import Bars, MarketError
 from openbell.trading.order_size import SizeRules
 from openbell.trading.targets import TargetOrder, purchases, sales
+from tests.fake_trading import FakeMarket
 from tests.unit.strategy_file import write
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_purchases_beyond_the_cash_are_smaller_by_the_same_part() -> None:
     assert all(one.reason == "cut to 50.0% by the cash" for one in trades)
 
 
-class Prices:
+class Prices(FakeMarket):
     """A market with three prices."""
 
     def __init__(self) -> None:
@@ -79,14 +80,6 @@ class Prices:
     def price(self, symbol: str, at: datetime) -> float:
         """Return the price."""
         return self.prices[symbol]
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
-    def provenance(self, at: datetime) -> dict[str, str]:
-        """Return nothing."""
-        return {}
 
 
 class Desk:

@@ -16,7 +16,8 @@ from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.trading.markets import Bar, Bars, MarketError, Series
+from openbell.trading.markets import Bar, Bars
+from tests.fake_trading import FakeBroker, FakeMarket
 
 SLOT = datetime(2026, 3, 2, 14, 35, tzinfo=UTC)
 BOT = Bot("demo", "b", ("AAPL", "IBM"), Schedule("America/New_York", every=timedelta(minutes=5)), {"window": 20})
@@ -24,20 +25,12 @@ MANIFEST = Manifest("demo", "", "America/New_York", None, "sample", "paper", ("A
 RUN = Run(BOT, SLOT, "r1", 1)
 
 
-class ADollarMarket:
+class ADollarMarket(FakeMarket):
     """A market in which everything costs a dollar."""
 
     def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
         """Return bars that tell what was asked."""
         return Bars([Bar(at, 1.0, 1.0, 1.0, 1.0, float(count))])
-
-    def price(self, symbol: str, at: datetime) -> float:
-        """Return a dollar."""
-        return 1.0
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
 
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return what every line of the run carries."""
@@ -45,7 +38,7 @@ class ADollarMarket:
 
 
 @dataclass
-class ABroker:
+class ABroker(FakeBroker):
     """A broker that can be told to fail before or after an order has arrived."""
 
     lost: str = ""  # "request" or "answer": what gets lost on the way
@@ -80,9 +73,6 @@ class ABroker:
             msg = "connection lost"
             raise BrokerError(msg)
         return self.placed[order.client_order_id]
-
-    def cancel(self, client_order_id: str) -> None:
-        """Do nothing."""
 
 
 @dataclass

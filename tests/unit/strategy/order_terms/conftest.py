@@ -13,8 +13,9 @@ from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers.paper import PaperBroker
-from openbell.trading.markets import Bar, Bars, MarketError, Series
+from openbell.trading.markets import Bar, Bars, MarketError
 from openbell.trading.order_following import follow
+from tests.fake_trading import FakeMarket
 from tests.unit.strategy_file import write
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -22,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 MANIFEST = 'timezone = "UTC"\n[[bot]]\nid = "b"\nat = "15:00"\nsymbols = ["X"]\n'
 
 
-class Minutes:
+class Minutes(FakeMarket):
     """A market whose minutes are set by hand; each has one price but for its low and high."""
 
     def __init__(self) -> None:
@@ -44,14 +45,6 @@ class Minutes:
     def price(self, symbol: str, at: datetime) -> float:
         """Return the newest price."""
         return self.now
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
-    def provenance(self, at: datetime) -> dict[str, str]:
-        """Return nothing."""
-        return {}
 
 
 class Desk:

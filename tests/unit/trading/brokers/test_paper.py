@@ -9,21 +9,18 @@ import pytest
 
 from openbell.trading.brokers import Account, BrokerError, Order, Position
 from openbell.trading.brokers.paper import FILE, PaperBroker
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.markets import MarketError
+from tests.fake_trading import FakeMarket
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 
 
-class FixedMarket:
+class FixedMarket(FakeMarket):
     """A market with the prices that it is told."""
 
     def __init__(self, **prices: float) -> None:
         self.prices = prices
         self.asked: list[datetime] = []
-
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """Return no bars."""
-        return Bars()
 
     def price(self, symbol: str, at: datetime) -> float:
         """Return the price of `symbol`."""
@@ -32,14 +29,6 @@ class FixedMarket:
             msg = f"nothing is known of {symbol}"
             raise MarketError(msg)
         return self.prices[symbol]
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
-    def provenance(self, at: datetime) -> dict[str, str]:
-        """Return nothing."""
-        return {}
 
 
 @pytest.fixture

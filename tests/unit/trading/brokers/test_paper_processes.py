@@ -12,7 +12,7 @@ import pytest
 
 from openbell.trading.brokers import Order, PlacedOrder
 from openbell.trading.brokers.paper import FILE, PaperBroker
-from tests.unit.runner.simulated import NoMarket
+from tests.fake_trading import FakeMarket
 
 NOW = datetime(2026, 11, 20, 14, 35, tzinfo=UTC)
 PROCESSES = 8
@@ -54,7 +54,7 @@ def at_once(work: Callable[[int], list[PlacedOrder]]) -> list[PlacedOrder]:
 @pytest.mark.parametrize("attempt", range(5))
 def test_one_id_from_many_processes_is_one_order(tmp_path: Path, attempt: int) -> None:
     """All of them get the same order back, although even the file is not there when they begin."""
-    broker = PaperBroker(tmp_path / "state", NoMarket(), NOW)
+    broker = PaperBroker(tmp_path / "state", FakeMarket(), NOW)
     answers = at_once(lambda number: [broker.submit(Order("same", "AAPL", "buy", 10 + number))])
     assert len(answers) == PROCESSES
     assert len(set(answers)) == 1
@@ -64,7 +64,7 @@ def test_one_id_from_many_processes_is_one_order(tmp_path: Path, attempt: int) -
 
 def test_nothing_is_lost_and_nothing_overdrawn(tmp_path: Path) -> None:
     """Eight processes want 8 x 25 x 1,000 dollars of 100,000: exactly a hundred orders fill."""
-    broker = PaperBroker(tmp_path, NoMarket(), NOW)
+    broker = PaperBroker(tmp_path, FakeMarket(), NOW)
     answers = at_once(
         lambda number: [broker.submit(Order(f"{number}-{step}", f"S{step % 3}", "buy", 1000)) for step in range(25)]
     )
@@ -77,7 +77,7 @@ def test_nothing_is_lost_and_nothing_overdrawn(tmp_path: Path) -> None:
 
 def test_a_broker_may_be_used_before_and_after_a_fork(tmp_path: Path) -> None:
     """What the parent has opened does the children no harm, nor theirs the parent."""
-    broker = PaperBroker(tmp_path, NoMarket(), NOW)
+    broker = PaperBroker(tmp_path, FakeMarket(), NOW)
     broker.submit(Order("parent", "AAPL", "buy", 1))
     answers = at_once(lambda number: [broker.submit(Order(f"child-{number}", "AAPL", "buy", 1))])
     assert {placed.status for placed in answers} == {"filled"}
@@ -87,7 +87,7 @@ def test_a_broker_may_be_used_before_and_after_a_fork(tmp_path: Path) -> None:
 
 def test_a_killed_process_leaves_whole_orders_only(tmp_path: Path) -> None:
     """Killed at any moment, the account's cash and positions still add up, and the file still works."""
-    broker = PaperBroker(tmp_path, NoMarket(), NOW)
+    broker = PaperBroker(tmp_path, FakeMarket(), NOW)
 
     def trade_for_ever(end: Connection) -> None:
         number = 0

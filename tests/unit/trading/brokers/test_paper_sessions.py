@@ -10,9 +10,10 @@ from openbell.costs import Costs
 from openbell.order_terms import Terms
 from openbell.trading.brokers import Order
 from openbell.trading.brokers.paper import PaperBroker
-from openbell.trading.markets import Bar, Bars, MarketError, Series
+from openbell.trading.markets import Bar, Bars
 from openbell.trading.markets.alpaca import AlpacaMarket, _is_in_session
 from openbell.trading.run_services import RunServices
+from tests.fake_trading import FakeMarket
 
 
 class _Market(AlpacaMarket):
@@ -35,27 +36,15 @@ class _Market(AlpacaMarket):
         return self._price
 
 
-class _Always:
+class _Always(FakeMarket):
     """A market that says nothing of sessions."""
 
     def __init__(self, price: float = 1e-8) -> None:
         self._price = price
 
-    def bars(self, symbol: str, timeframe: str, count: int, at: datetime) -> Bars:
-        """Return none."""
-        return Bars()
-
     def price(self, symbol: str, at: datetime) -> float:
         """Return the price."""
         return self._price
-
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
-    def provenance(self, at: datetime) -> dict[str, str]:
-        """Return nothing."""
-        return {}
 
 
 @pytest.mark.parametrize("at, opens", [

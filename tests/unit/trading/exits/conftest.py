@@ -17,8 +17,9 @@ from openbell.strategy.context_services import ContextServices
 from openbell.strategy.run_progress import RunProgress
 from openbell.strategy.run_state import Run
 from openbell.trading.brokers import Account, Order, PlacedOrder, Position
-from openbell.trading.markets import Bar, Bars, MarketError, Series
+from openbell.trading.markets import Bar, Bars
 from openbell.trading.order_size import SizeRules
+from tests.fake_trading import FakeBroker, FakeMarket
 
 SLOT = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 SYMBOL = "BTC/USDT"
@@ -28,7 +29,7 @@ BINANCE = SizeRules(Decimal("0.00001"), Decimal("0.00001"), Decimal(5))
 
 
 @dataclass
-class AMarket:
+class AMarket(FakeMarket):
     """A market with one price, and bars that may lack figures."""
 
     dollars: float = 50_000.0
@@ -46,17 +47,13 @@ class AMarket:
         self.asked += 1
         return self.dollars
 
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return the source."""
         return {"source": "a market"}
 
 
 @dataclass
-class ABroker:
+class ABroker(FakeBroker):
     """A venue that keeps its fee in the coin, as Binance does, and can leave orders unfilled."""
 
     market: AMarket
@@ -79,10 +76,6 @@ class ABroker:
         """Return the venue's steps."""
         return self.rules
 
-    def find(self, client_order_id: str) -> PlacedOrder | None:
-        """Know nothing."""
-        return None
-
     def submit(self, order: Order) -> PlacedOrder:
         """Fill an order, or let it wait."""
         self.sent.append(order)
@@ -93,9 +86,6 @@ class ABroker:
         sign = 1 if order.side == "buy" else -1
         self.held[order.symbol] = self.held.get(order.symbol, 0.0) + sign * order.quantity - fee
         return PlacedOrder("o", *named, "filled", order.quantity, self.market.dollars, SLOT, "", fee)
-
-    def cancel(self, client_order_id: str) -> None:
-        """Do nothing."""
 
 
 @dataclass

@@ -8,10 +8,11 @@ from decimal import Decimal
 from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Bot, Limits, Manifest, Schedule
 from openbell.order_terms import MARKET, Terms
-from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
-from openbell.trading.markets import Bars, MarketError, Series
+from openbell.trading.brokers import Account, BrokerError, Order, Position
+from openbell.trading.markets import Bars, MarketError
 from openbell.trading.order_checks import CheckedOrder, OrderChecks
 from openbell.trading.order_size import SizeRules
+from tests.fake_trading import FakeBroker, FakeMarket
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)  # 10:00 in New York
 DAY = timedelta(days=1)
@@ -23,7 +24,7 @@ PAIR = Terms(limit=110.0, stop_loss=90.0, is_pair=True)
 
 
 @dataclass
-class AMarket:
+class AMarket(FakeMarket):
     """A market with prices by symbol, which remembers the instants that it was asked for; without a price it is down."""
 
     prices: dict[str, float] = field(default_factory=lambda: {COIN: 100.0, SHARE: 100.0})
@@ -41,17 +42,13 @@ class AMarket:
             raise MarketError(symbol)
         return self.prices[symbol]
 
-    def series(self, name: str, count: int, at: datetime) -> Series:
-        """Have none."""
-        raise MarketError(name)
-
     def provenance(self, at: datetime) -> dict[str, str]:
         """Return what is known of the source."""
         return self.told if at.tzinfo else {}
 
 
 @dataclass
-class ABroker:
+class ABroker(FakeBroker):
     """A broker whose account is set by hand; it takes no orders."""
 
     held: dict[str, float] = field(default_factory=dict)
@@ -74,14 +71,6 @@ class ABroker:
     def sizes(self, symbol: str) -> SizeRules:
         """Return the steps of a symbol."""
         return self.rules.get(symbol, SizeRules())
-
-    def find(self, client_order_id: str) -> PlacedOrder | None:
-        """Know nothing."""
-        return None
-
-    def submit(self, order: Order) -> PlacedOrder:
-        """Take none."""
-        raise AssertionError
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel none."""

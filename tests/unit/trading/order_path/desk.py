@@ -8,8 +8,9 @@ from openbell.ledger import Ledger, OrderRecord
 from openbell.manifest import Limits
 from openbell.order_terms import STOP_LOSS, TAKE_PROFIT, Terms, leg_id
 from openbell.strategy.order_path import OrderPath
-from openbell.trading.brokers import Account, Order, PlacedOrder, Position
+from openbell.trading.brokers import Account, Order, PlacedOrder
 from openbell.trading.order_checks import OrderChecks
+from tests.fake_trading import FakeBroker
 from tests.order_attempts import MANIFEST, OneMarket
 from tests.venue_model import UNIQUE_IDS, Clock, Venue
 
@@ -26,7 +27,7 @@ def placed(name: str = "ob-1", status: str = "filled", filled: float = 3.0) -> P
 
 
 @dataclass
-class ABroker:
+class ABroker(FakeBroker):
     """A broker with the orders that it is given. refuses: raised at the next order."""
 
     known: dict[str, PlacedOrder] = field(default_factory=dict)
@@ -40,10 +41,6 @@ class ABroker:
     def account(self) -> Account:
         """Return the account."""
         return Account(1e6, "USDT")
-
-    def positions(self) -> dict[str, Position]:
-        """Return none."""
-        return {}
 
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return the order."""

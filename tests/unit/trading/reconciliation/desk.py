@@ -7,10 +7,11 @@ from decimal import Decimal
 
 from openbell.journal import Journal, since
 from openbell.ledger import Ledger, OrderRecord
-from openbell.trading.brokers import Account, BrokerError, Order, PlacedOrder, Position
+from openbell.trading.brokers import Account, BrokerError, PlacedOrder, Position
 from openbell.trading.cash_entries import CashEntry
 from openbell.trading.corporate_actions import CorporateAction
 from openbell.trading.reconciliation import Difference, reconcile
+from tests.fake_trading import FakeBroker
 
 NOW = datetime(2026, 3, 2, 9, 5, tzinfo=UTC)
 SPLIT = CorporateAction("AAPL", date(2026, 2, 20), Decimal(10))
@@ -18,7 +19,7 @@ RENAME = CorporateAction("FB", date(2026, 2, 20), named="META")
 
 
 @dataclass
-class ABroker:
+class ABroker(FakeBroker):
     """A broker whose books are set by hand."""
 
     held: dict[str, float] = field(default_factory=dict)
@@ -40,10 +41,6 @@ class ABroker:
     def find(self, client_order_id: str) -> PlacedOrder | None:
         """Return an order."""
         return self.orders.get(client_order_id)
-
-    def submit(self, order: Order) -> PlacedOrder:
-        """Take none."""
-        raise AssertionError
 
     def cancel(self, client_order_id: str) -> None:
         """Cancel none."""
