@@ -31,7 +31,7 @@ def port(settings: Settings) -> None:
                     "set OPENBELL_PORT in .env to a free one"
                 )
             case errno.EADDRNOTAVAIL:
-                msg = f"OPENBELL_BIND: {settings.bind} is no address of this machine: `ip address` lists those that are"
+                msg = f"OPENBELL_BIND: {settings.bind} is not an address of this machine: `ip address` lists those that are"
             case errno.EACCES:
                 msg = f"port {settings.port} is for root alone: set OPENBELL_PORT in .env to one above 1023"
             case _:

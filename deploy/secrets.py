@@ -101,8 +101,6 @@ def _words(name: str, values: Mapping[str, str]) -> list[str]:
     except ValueError:
         words = []
     if not words:
-        msg = (
-            f"{name}{COMMAND}: is no command: allowed: words with closed quotes, such as op read op://vault/item/field"
-        )
+        msg = f"{name}{COMMAND}: is not a command: allowed: words with closed quotes, such as op read op://vault/item/field"
         raise CommandError(msg)
     return words

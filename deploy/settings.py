@@ -153,7 +153,7 @@ def _from_file(file: Path) -> dict[str, str]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         if "\0" in text:
-            msg = f"{file}: holds a NUL character: it is no text file"
+            msg = f"{file}: holds a NUL character: it is not a text file"
             raise CommandError(msg)
         return {key: value or "" for key, value in dotenv_values(stream=StringIO(text)).items()}
     except (ValueError, RecursionError, OSError) as error:

@@ -229,7 +229,7 @@ def _refuse_others(command: str, variables: Sequence[Variable], given: Iterable[
         close = get_close_matches(name.upper(), own, n=1, cutoff=0.7)
         if name not in own and (name in others or close):
             hint = f"did you mean {close[0]}=?" if close else f"allowed: {_usage(variables)}"
-            msg = f"make {command}: {name}= is no variable of this target; {hint}"
+            msg = f"make {command}: {name}= is not a variable of this target; {hint}"
             raise CommandError(msg, 2)
 
 

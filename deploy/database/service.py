@@ -134,7 +134,7 @@ def _holds(file: Path) -> str:
     except (tarfile.TarError, OSError, EOFError):
         bases = set()
     if not bases:
-        msg = f"{file}: it is no backup of a database, or it is damaged"
+        msg = f"{file}: it is not a backup of a database, or it is damaged"
         raise CommandError(msg)
     return f"base backups up to {max(bases)}, and the log since the oldest of {len(bases)}"
 

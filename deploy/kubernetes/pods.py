@@ -91,7 +91,7 @@ def only_volumes(service: str, body: Mapping[str, Any], known: Iterable[str]) ->
     """Raise CommandError for a service that wants more of a machine than what each pod gets."""
     for one in body.get("volumes") or ():
         if one.get("type") != "volume" or one.get("source") not in known:
-            msg = f"compose: {service}: {one.get('source')} is no volume of openbell: a pod has none of its machine's folders"
+            msg = f"compose: {service}: {one.get('source')} is not a volume of openbell: a pod has none of its machine's folders"
             raise CommandError(msg)
     if (user := str(body.get("user", ""))).partition(":")[0] == "0" or body.get("cap_add"):
         found = f"runs as user {user}" if user else "has capabilities"

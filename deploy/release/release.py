@@ -187,7 +187,7 @@ def _content(what: str, path: str) -> str:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        msg = f"compose: {what}: {path or 'it is no file'} cannot be read: {reason}"
+        msg = f"compose: {what}: {path or 'it is not a file'} cannot be read: {reason}"
         raise CommandError(msg) from None
 
 

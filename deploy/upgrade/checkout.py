@@ -19,9 +19,9 @@ class Position:
 
 
 def position() -> Position:
-    """Return where this folder stands; CommandError if it is no checkout or its tracked files were changed."""
+    """Return where this folder stands; CommandError if it is not a checkout or its tracked files were changed."""
     if not Path(".git").exists():
-        msg = f"{Path.cwd()} is no git checkout: clone openbell, and copy .env and your strategies' folder there"
+        msg = f"{Path.cwd()} is not a git checkout: clone openbell, and copy .env and your strategies' folder there"
         raise CommandError(msg)
     changed = git("status", "--porcelain", "--untracked-files=no").splitlines()
     if changed:

@@ -52,7 +52,7 @@ def write(output: BinaryIO, roots: Mapping[str, Path], scratch: Path, at: dateti
                         start = file.read(len(_SQLITE))
                         file.seek(0)
                         if start and path.suffix == ".sqlite" and start != _SQLITE and not as_is:
-                            msg = f"{name} is damaged: it is no SQLite database any more"
+                            msg = f"{name} is damaged: it is not an SQLite database any more"
                             raise BackupError(msg)
                         if start == _SQLITE and not as_is:
                             contents[name] = _add_database(archive, name, path, scratch)
@@ -173,7 +173,7 @@ def extract(source: BinaryIO, into: Mapping[str, Path]) -> Contents:
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # of the disk that is written to
-        msg = f"it is no backup of openbell, or it is damaged ({error})"
+        msg = f"it is not a backup of openbell, or it is damaged ({error})"
         raise BackupError(msg) from None
     if not said:
         msg = "it is damaged or cut off: its list is missing"

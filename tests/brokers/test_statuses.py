@@ -177,7 +177,7 @@ def test_bars_beyond_a_page_are_the_newest(minutes: list[int]) -> None:
 
 
 def test_a_candle_without_figures_has_none() -> None:
-    """What is missing is no number: never a price of zero (T8)."""
+    """What is missing is not a number: never a price of zero (T8)."""
     bar = exchange_market._bar([1_000_000_000_000, None, None, None, None, None], timedelta(minutes=1))
     assert all(figure != figure for figure in bar[1:])  # noqa: PLR0124 - that is what NaN is
 

@@ -79,7 +79,7 @@ def test_a_file_that_is_no_backup_stops_nothing(deployed: Site, tmp_path: Path, 
     file.write_bytes(content)
     code, said = ask(deployed, "restore", f"FROM={file}")
     assert code == 1
-    assert said.startswith(f"openbell: {file}: it is no backup of openbell")
+    assert said.startswith(f"openbell: {file}: it is not a backup of openbell")
     assert sorted(deployed.containers()) == ["daily", "fives", "supervisor"]
 
 

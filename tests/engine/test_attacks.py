@@ -115,7 +115,7 @@ def test_a_halt_is_acknowledged_and_cannot_be_lifted(
 
 
 def test_forged_lines_say_nothing_of_the_victim(engine: docker.DockerClient, kit: Kit, attacker: Container) -> None:
-    """A line in the attacker's journal that names the victim is no line of the victim's."""
+    """A line in the attacker's journal that names the victim is not a line of the victim's."""
     line = {
         "event": "run_end",
         "level": "error",

@@ -155,7 +155,7 @@ def test_a_ledger_that_was_overwritten_makes_no_backup(data: Path, content: byte
     """Without its header it is not taken for an ordinary file: the good backups before it must not be pruned for this one."""
     (data / LEDGER).write_bytes(content)
     with pytest.raises(
-        BackupError, match=r"^state/trader/ledger.sqlite is damaged: it is no SQLite database any more$"
+        BackupError, match=r"^state/trader/ledger.sqlite is damaged: it is not an SQLite database any more$"
     ):
         written(data)
 

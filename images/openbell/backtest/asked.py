@@ -45,7 +45,7 @@ def first_setup(options: argparse.Namespace, folder: Path, manifest: Manifest) -
         msg = f"--workers: found {options.workers}; allowed: 1 or more"
         raise UsageError(msg)
     if options.prices is not None and not options.prices.is_dir():
-        msg = f"--prices: {options.prices} is no folder; allowed: a folder with one file of prices a symbol"
+        msg = f"--prices: {options.prices} is not a folder; allowed: a folder with one file of prices a symbol"
         raise UsageError(msg)
     named = (("commission", options.commission), ("slippage", options.slippage))
     given = {name: value for name, value in named if value is not None}

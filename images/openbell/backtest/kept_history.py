@@ -67,7 +67,7 @@ class KeptHistory:
         Bars come oldest first. MarketError for a bar that is out of order or lacks a figure; what came before it is kept.
         """
         if timeframes.length(timeframe) is None:
-            msg = f'"{timeframe}" is no timeframe; allowed: such as 1m, 15m, 1h, 1d'
+            msg = f'"{timeframe}" is not a timeframe; allowed: such as 1m, 15m, 1h, 1d'
             raise MarketError(msg)
         place = self.folder / timeframe / _folder_name(symbol)
         place.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ class KeptHistory:
 def _folder_name(symbol: str) -> str:
     name = symbol.replace("/", "-")
     if not name or name.startswith(".") or not name.isprintable():
-        msg = f'"{symbol}" is no symbol'
+        msg = f'"{symbol}" is not a symbol'
         raise MarketError(msg)
     return name
 

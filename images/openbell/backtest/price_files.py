@@ -207,7 +207,7 @@ def _figure(line: Sequence[str], columns: Mapping[str, int], name: str) -> float
     except ValueError:
         value = float("nan")
     if not isfinite(value):
-        msg = f'{name} is "{text}", which is no number'
+        msg = f'{name} is "{text}", which is not a number'
         raise ValueError(msg)
     return value
 
@@ -218,5 +218,5 @@ def _stamp(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        msg = f'"{text}" is no date or time such as 2012-01-03 or 2012-01-03 09:30'
+        msg = f'"{text}" is not a date or time such as 2012-01-03 or 2012-01-03 09:30'
         raise ValueError(msg) from None

@@ -75,7 +75,7 @@ class Signals:
         self._waiting: list[tuple[datetime, Mapping[str, object]]] = []  # of the newest slots, sorted by symbol at once
 
     def add(self, at: datetime, values: Mapping[str, object]) -> None:
-        """Take what a run computed, by symbol; what is no number cannot be drawn. `values` must not change any more."""
+        """Take what a run computed, by symbol; what is not a number cannot be drawn. `values` must not change any more."""
         if values:
             self._waiting.append((at, values))
             if len(self._waiting) >= BATCH:

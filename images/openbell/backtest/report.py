@@ -81,7 +81,7 @@ def _json(value: object) -> str:
     if isinstance(value, list) and set(map(type, value)) <= {float, NoneType}:
         text = ",".join(["null" if one is None else DIGITS % one for one in value])
         if "n" in text.replace("null", ""):
-            msg = "a picture has a value that is no number"
+            msg = "a picture has a value that is not a number"
             raise ValueError(msg)
         return f"[{text}]"
     return json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -109,7 +109,7 @@ def _prepare_folder(root: Path, name: str, owner: Owner) -> Iterator[str]:
         try:
             folder = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=above)
         except OSError as error:
-            yield f"{root / name} is no folder of a strategy, and stays as it is ({error.strerror})"
+            yield f"{root / name} is not a folder of a strategy, and stays as it is ({error.strerror})"
             return
     try:
         yield from _walk(folder, root / name, owner, DEEPEST)

@@ -14,7 +14,7 @@ from openbell.postgres.journal import INSERT
 
 
 def lines_to_database(shared: Database, folder: Path, strategy: str) -> int:
-    """Bring the journal's lines, and compare them; what is no line of a journal stays in the files."""
+    """Bring the journal's lines, and compare them; what is not a line of a journal stays in the files."""
     if shared.execute("SELECT 1 FROM journal WHERE strategy = ? LIMIT 1", (strategy,)):
         return _count(shared, strategy)  # of a move that was cut off after it had arrived
     piece: list[tuple[str, str, str | None, str]] = []

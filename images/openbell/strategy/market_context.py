@@ -135,7 +135,7 @@ class MarketContext(RunContext):
         raise MarketError(msg)
 
     def price(self, symbol: str) -> float:
-        """Return the price at which an order sent now would fill, as far as the market knows; MarketError if it is no price."""
+        """Return the price at which an order sent now would fill, as far as the market knows; MarketError if it is not a price."""
         price = self._market.price(symbol, self._progress.slot)
         if not is_usable(price):
             msg = f"no usable price of {symbol}: the market says {price}"

@@ -13,12 +13,11 @@ from openbell import foreign_files
 from openbell.manifest import Manifest, ManifestError
 from openbell.own_days_file import OwnDaysFile
 from openbell.supervisor.health.control_state import Deployments, Pauses, SharedAccounts
-from openbell.supervisor.health.facts import WatchPeriod
+from openbell.supervisor.health.facts import WatchGaps, WatchPeriod
 from openbell.supervisor.health.machine_monitor import MachineMonitor
 from openbell.supervisor.health.shared_hosts import SharedHosts
 from openbell.supervisor.health.snapshot import Snapshot, next_snapshot
 from openbell.supervisor.health.strategy_monitor import StrategyMonitor
-from openbell.supervisor.health.watch_gaps import WatchGaps
 from openbell.supervisor.ingest.expectation import WRITE_MARGIN
 from openbell.supervisor.ingest.journal_reader import FolderWatcher, JournalReader
 from openbell.supervisor.ingest.recorder import LineRecorder

@@ -22,7 +22,7 @@ class Exposure:
 
 
 def refusal(limits: Limits, order: Order, exposure: Exposure) -> str:
-    """Return which limit `order` is beyond, with the figures, or an empty string. A figure that is no number passes nothing."""
+    """Return which limit `order` is beyond, with the figures, or an empty string. A figure that is not a number passes nothing."""
     if order.is_exit:
         return ""
     if limits.allowed_symbols is not None and order.symbol not in limits.allowed_symbols:

@@ -164,7 +164,7 @@ def _parsed(value: object, clock: object = None) -> tuple[datetime, bool]:
     try:
         return datetime.fromisoformat(text), not has_clock
     except ValueError:
-        msg = f'"{text}" is no date or time such as 2012-01-03 or 2012-01-03 09:30'
+        msg = f'"{text}" is not a date or time such as 2012-01-03 or 2012-01-03 09:30'
         raise MarketError(msg) from None
 
 

@@ -196,7 +196,7 @@ def test_alert_test_without_channels(world: World) -> None:
     "name,value,said",
     [
         ("ALERT_URLS", f"phone=nosuchservice://{TOKEN}", 'OPENBELL_ALERT_URLS: channel "phone" (nosuchservice://…): '),
-        ("ALERT_URLS", f"phone={TOKEN}", "OPENBELL_ALERT_URLS: entry 1 is no channel"),
+        ("ALERT_URLS", f"phone={TOKEN}", "OPENBELL_ALERT_URLS: entry 1 is not a channel"),
         ("QUIET_HOURS", "at night", "OPENBELL_QUIET_HOURS: found"),
     ],
 )

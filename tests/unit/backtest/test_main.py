@@ -139,7 +139,7 @@ def test_a_strategy_that_fails_ends_with_1(tmp_path: Path) -> None:
             "is shorter than the time to choose on",
         ),
         (["ma_crossover", "--workers", "0"], 2, "--workers: found 0; allowed: 1 or more"),
-        (["ma_crossover", "--prices", "no/such"], 2, "--prices: no/such is no folder"),
+        (["ma_crossover", "--prices", "no/such"], 2, "--prices: no/such is not a folder"),
         (["nope"], 1, "found no such file; allowed: a strategy.toml in the strategy's folder"),
     ],
 )

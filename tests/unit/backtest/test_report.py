@@ -120,7 +120,7 @@ def test_a_heat_map_has_the_best_of_what_it_does_not_show() -> None:
 
 
 def test_signals_stay_few() -> None:
-    """And what is no number is left out."""
+    """And what is not a number is left out."""
     signals = Signals()
     for number in range(5 * MOST_SIGNALS):
         signals.add(START, {"X": number})

@@ -149,7 +149,7 @@ def test_a_store_that_is_none_is_one_line(host: Host) -> None:
     file = host.root / "state" / "missed.sqlite"
     for path in file.parent.glob("missed.sqlite*"):
         path.unlink()
-    file.write_text("this is no database, and long enough to be looked at as one" * 20)
+    file.write_text("this is not a database, and long enough to be looked at as one" * 20)
     code, lines = host.at(0.6)
     assert (code, len(lines)) == (3, 1)
     assert lines[0].startswith("openbell missed: ")

@@ -76,7 +76,7 @@ def test_links_give_nothing_away(volumes: Path) -> None:
 def test_a_strategy_that_is_a_link_is_told(volumes: Path) -> None:
     """A folder of a strategy that is a link stays as it is."""
     (volumes / "journal/c").symlink_to(volumes / "journal/a")
-    assert any("journal/c is no folder of a strategy" in line for line in prepare(volumes, "c"))
+    assert any("journal/c is not a folder of a strategy" in line for line in prepare(volumes, "c"))
 
 
 def test_two_strategies_with_one_id_are_told(volumes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,4 +38,4 @@ def test_what_keeps_it_from_the_page_is_said(data: Path, capsys: pytest.CaptureF
     (data.parent / "backtests" / "pulse" / "compare.csv").write_text("nonsense\n")
     show_on_the_page(Settings(), Namespace(strategy="pulse", host=None))
     said = capsys.readouterr().out
-    assert said == "the page does not show it: this is no comparison as `make compare` writes it\n"
+    assert said == "the page does not show it: this is not a comparison as `make compare` writes it\n"

@@ -76,7 +76,7 @@ def test_a_secret_may_be_what_a_command_prints(tmp_path: Path, command: str, exp
         ("sh -c 'echo s3cret; echo s3cret >&2; exit 3'", "KEY_COMMAND: sh failed with exit code 3; run the command by hand to see why"),
         ("no-such-program read x", "KEY_COMMAND: no-such-program cannot be started: No such file or directory; run the command by hand to see why"),
         ("true", "KEY_COMMAND: true printed nothing"),
-        ("op 'read", "KEY_COMMAND: is no command: allowed: words with closed quotes, such as op read op://vault/item/field"),
+        ("op 'read", "KEY_COMMAND: is not a command: allowed: words with closed quotes, such as op read op://vault/item/field"),
         ("sleep 30", "KEY_COMMAND: sleep did not end within 0 s; run the command by hand to see why"),
     ],
 )  # fmt: skip

@@ -57,7 +57,7 @@ def not_text(path: Path) -> None:
 
 
 def huge_number(path: Path) -> None:
-    """A number of 5,000 digits in a list that is no object."""
+    """A number of 5,000 digits in a list that is not an object."""
     path.write_text("[" + "9" * 5_000 + "]")
 
 

@@ -78,7 +78,7 @@ BAD = [
 
 @pytest.mark.parametrize("text", BAD, ids=lambda text: repr(text[:12]))
 def test_what_is_no_object_is_one_error(text: str) -> None:
-    """Every text that is no object, or is nested too deeply, is a ValueError with a short text."""
+    """Every text that is not an object, or is nested too deeply, is a ValueError with a short text."""
     with pytest.raises(ValueError, match=r"\w") as found:
         foreign_files.parse_object(text.encode())
     assert len(str(found.value)) < 300

@@ -54,7 +54,7 @@ def test_whoever_still_reads_does_not_watch_yet(started: World, monkeypatch: pyt
 
 
 def test_torn_and_foreign_lines_are_passed_over(started: World) -> None:
-    """A line cut off by a full disk, bytes that are no text, JSON that is no line: counted, and no more."""
+    """A line cut off by a full disk, bytes that are no text, JSON that is not a line: counted, and no more."""
     started.at("12:01:00")
     started.run(started.now)
     path = started.journal / "pulse" / "2026-11-20.jsonl"

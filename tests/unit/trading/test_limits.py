@@ -50,7 +50,7 @@ NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
     (Limits(), BUY, Exposure(price=1.0, cash=math.nan), "capital"),
 ])  # fmt: skip
 def test_a_limit_at_its_edge(limits: Limits, order: Order, exposure: Exposure, limit: str) -> None:
-    """Just as much is allowed, more is not, and a figure that is no number passes nothing; an exit passes everything."""
+    """Just as much is allowed, more is not, and a figure that is not a number passes nothing; an exit passes everything."""
     assert refusal(limits, order, exposure).partition(":")[0] == limit
     assert refusal(limits, replace(order, is_exit=True), exposure) == ""
 

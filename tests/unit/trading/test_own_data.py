@@ -105,7 +105,7 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content, said", [
     ("name,value\nx,1\n", "no column that is called closetime, timestamp, datetime"),
-    ("date,value\nyesterday,1\n", '"yesterday" is no date or time'),
+    ("date,value\nyesterday,1\n", '"yesterday" is not a date or time'),
     ("date,value\n2026-03-02\n", "line 2: has too few columns"),
 ])  # fmt: skip
 def test_what_cannot_be_read_is_one_line(tmp_path: Path, content: str, said: str) -> None:

@@ -132,7 +132,7 @@ class Function:
     # What they have in common
 
     def _invoked(self, asked: object, by: str) -> Answer:
-        """Answer an invocation that is no HTTP call; an error fails it, where failing brings help or attention."""
+        """Answer an invocation that is not an HTTP call; an error fails it, where failing brings help or attention."""
         answered = self.call(asked, by)
         if answered.code == UNAVAILABLE:
             raise CannotRunError(answered.body["error"])
@@ -279,7 +279,7 @@ def _parsed(name: str, value: object) -> object:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
-        return value  # which is no object, and is refused as such
+        return value  # which is not an object, and is refused as such
 
 
 def _json(content: bytes) -> object:

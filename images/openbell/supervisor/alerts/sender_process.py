@@ -98,7 +98,7 @@ def answer(request: Mapping[str, str]) -> dict[str, str]:
             service = _service(url, request.get("module", ""))
             if service is None:
                 return {
-                    "error": hide(_reasons(captured.getvalue()), url) or "it is no URL that Apprise takes",
+                    "error": hide(_reasons(captured.getvalue()), url) or "it is not a URL that Apprise takes",
                     "module": "",
                 }
             module = type(service).__module__

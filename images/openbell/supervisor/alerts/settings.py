@@ -107,7 +107,7 @@ def _channels(given: Mapping[str, str]) -> tuple[Channel, ...]:
             match = _NAMED.fullmatch(word)
             if match is None:
                 # The word itself may be a token: it is not shown.
-                msg = f"{variable}: entry {number} is no channel; allowed: URLs as Apprise knows them, with blanks or line ends between them, such as phone=ntfy://topic"
+                msg = f"{variable}: entry {number} is not a channel; allowed: URLs as Apprise knows them, with blanks or line ends between them, such as phone=ntfy://topic"
                 raise ValueError(msg)
             name = match[1] or _free_name(match[2].partition("://")[0].lower(), found)
             if name in found:
@@ -170,7 +170,7 @@ def _deadman(given: Mapping[str, str]) -> str:
             continue
         url = text.strip()
         if not re.fullmatch(r"https?://[^\s/]\S*", url):
-            msg = f"{variable}: it is no address; allowed: http:// or https:// and what your service gave you"
+            msg = f"{variable}: it is not an address; allowed: http:// or https:// and what your service gave you"
             raise ValueError(msg)
     return url
 

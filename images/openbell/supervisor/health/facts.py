@@ -1,4 +1,4 @@
-"""The facts by which a loop or a bot is judged, and the result of a judgement."""
+"""The facts by which a loop or a bot is judged, the result of a judgement, and since when the watch has no gap."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -9,8 +9,13 @@ from openbell.manifest import Bot
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.durations import Durations
 from openbell.supervisor.model.records import Finding, RunRecord, ServiceEvent, SlotRecord, Streak
+from openbell.supervisor.store.store import Store
 
 FUTURE = timedelta(seconds=5)  # what is so much newer than now was written while the clock was ahead
+GAP = timedelta(seconds=15)  # a step so long after the last one means that the supervisor did not run in between
+MARK_EVERY = timedelta(minutes=1)
+
+_JUDGED = "judged"
 
 
 def corrected(at: datetime, now: datetime, watched_since: datetime) -> datetime:
@@ -109,3 +114,41 @@ class BotFacts:
             open_runs=tuple(run._replace(attempt_at=known(run.attempt_at or run.slot)) for run in self.open_runs),
             findings=tuple(one._replace(at=known(one.at), slot=one.slot and known(one.slot)) for one in self.findings),
         )
+
+
+class WatchGaps:
+    """Remembers across restarts when the supervisor judged last."""
+
+    def __init__(self) -> None:
+        self._stepped_at: datetime | None = None
+        self._judged_at: datetime | None = None
+        self._marked_at: datetime | None = None
+        self._period: WatchPeriod | None = None
+        self._has_judged = False
+
+    def begin_step(self, now: datetime, store: Store, *, reading: bool) -> WatchPeriod:
+        """Return the period watched without a gap. reading: the journals are still being read, so it begins only now."""
+        if self._period is None:
+            self._judged_at = self._marked_at = store.get_mark(_JUDGED)
+        is_next = self._stepped_at is not None and timedelta(0) <= now - self._stepped_at < GAP
+        if self._period is None or reading or not is_next:
+            # A judgement of the future was made with a clock that was ahead.
+            judged = self._judged_at if self._judged_at is not None and self._judged_at <= now else None
+            self._period = WatchPeriod(now, judged)
+        self._stepped_at = now
+        return self._period
+
+    def record_judgement(self, now: datetime) -> bool:
+        """Remember that everything was judged and published; return whether it was for the first time."""
+        self._judged_at, is_first = now, not self._has_judged
+        self._has_judged = True
+        return is_first
+
+    def save(self, store: Store, *, news: bool) -> None:
+        """Store when the last judgement was: always if it had news, otherwise every minute."""
+        judged, marked = self._judged_at, self._marked_at
+        if judged is None or judged == marked:
+            return
+        if news or marked is None or not timedelta(0) <= judged - marked < MARK_EVERY:
+            store.set_mark(_JUDGED, judged)
+            self._marked_at = judged

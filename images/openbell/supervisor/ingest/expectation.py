@@ -1,4 +1,7 @@
-"""What is expected of one bot: its slots from a time on, how far they have records, and when the next one is missed."""
+"""What is expected of one bot: its slots from a time on, how far they have records, and when the next one is missed.
+
+It also tells whether the machine's clock, by which slots are missed, can be trusted: for some minutes after a start or a jump it cannot.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +13,8 @@ from openbell.supervisor.model.records import Expected
 
 # For the first line of a run that started at the last permitted instant to be written.
 WRITE_MARGIN = timedelta(seconds=1)
+JUMP = timedelta(seconds=60)  # two readings of the clock that are further apart mean a jump, or an absence
+TRUSTED = timedelta(seconds=300)  # a clock that goes on for so long is trusted
 
 
 @dataclass
@@ -47,3 +52,22 @@ def expectation_of(bot: Bot, now: datetime) -> Expectation:
     """Return what is expected of a bot whose slots count from now on."""
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     return Expectation(bot, Expected(bot.strategy, bot.id, repr(bot.schedule), now, now), now)
+
+
+class ClockTrust:
+    """Follows the clock from one reading to the next."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = self.since = now  # since: when it has jumped last
+        self._is_trusted = False
+
+    def check(self, now: datetime) -> str:
+        """Return "ahead" or "back" if the clock has jumped since the last check, "trusted" once it is, and otherwise nothing."""
+        before, self._now = self._now, now
+        if abs(now - before) > JUMP:
+            self.since, self._is_trusted = now, False
+            return "ahead" if now > before else "back"
+        if self._is_trusted or now < self.since + TRUSTED:
+            return ""
+        self._is_trusted = True
+        return "trusted"

@@ -14,8 +14,7 @@ from openbell.instants import MILLISECOND
 from openbell.journal import BACKFILL, stamp
 from openbell.manifest import Bot
 from openbell.slots import count_slots, last_slot, next_slot, slots_between
-from openbell.supervisor.ingest.clock_trust import ClockTrust
-from openbell.supervisor.ingest.expectation import WRITE_MARGIN, Expectation, expectation_of
+from openbell.supervisor.ingest.expectation import WRITE_MARGIN, ClockTrust, Expectation, expectation_of
 from openbell.supervisor.model.conditions import Condition
 from openbell.supervisor.model.records import Expected, RunRecord, SlotRecord, why_not
 from openbell.supervisor.store.store import Store

@@ -31,7 +31,7 @@ instant_column = lru_cache(maxsize=256)(milliseconds)
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """A file that is no database of ours, or no longer the one that was opened."""
+    """A file that is not a database of ours, or no longer the one that was opened."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def from_environment(environment: Mapping[str, str]) -> TelegramSettings | None:
         match = _FORM.fullmatch(text.strip())
         if match is None:
             # The text may be a token: it is not shown.
-            msg = f"{variable}: it is no bot with chats; allowed: TOKEN@CHAT,CHAT, the token from @BotFather and ids of chats such as 987654321"
+            msg = f"{variable}: it is not a bot with chats; allowed: TOKEN@CHAT,CHAT, the token from @BotFather and ids of chats such as 987654321"
             raise ValueError(msg)
         chats = tuple(int(chat) for chat in match[2].split(","))
         return TelegramSettings(match[1], chats, _server(given))
@@ -40,6 +40,6 @@ def from_environment(environment: Mapping[str, str]) -> TelegramSettings | None:
 def _server(given: Mapping[str, str]) -> str:
     server = given.get(SERVER, OFFICIAL).rstrip("/")
     if not re.fullmatch(r"https?://[^\s/@?#]+", server):
-        msg = f"{SERVER}: it is no address; allowed: one such as http://10.0.0.5:8081, of a Bot API server of your own"
+        msg = f"{SERVER}: it is not an address; allowed: one such as http://10.0.0.5:8081, of a Bot API server of your own"
         raise ValueError(msg)
     return server

@@ -65,7 +65,7 @@ class Query:
     def link(self, path: str = "/", **changes: object) -> str:
         """Return the link to the list with some of the query changed; a change begins at the first page.
 
-        path: of another page that shows the same bots; what is no field of the query becomes a parameter of that page.
+        path: of another page that shows the same bots; what is not a field of the query becomes a parameter of that page.
         """
         own = {field.name for field in fields(self)}
         wanted = replace(self, page=1)

@@ -31,7 +31,7 @@ class ComparedDecision:
 def keep(state: Path, strategy: str, source: BinaryIO) -> int:
     """Replace the kept comparison; return how many decisions the new one has. ValueError if it is none, or too long."""
     if not strategy.isidentifier():
-        msg = "STRATEGY: that is no name of a strategy"
+        msg = "STRATEGY: that is not a name of a strategy"
         raise ValueError(msg)
     content = source.read(LARGEST + 1)
     if len(content) > LARGEST:
@@ -39,7 +39,7 @@ def keep(state: Path, strategy: str, source: BinaryIO) -> int:
         raise ValueError(msg)
     rows = list(csv.reader(StringIO(content.decode(), newline="")))
     if not rows or tuple(rows[0]) != COLUMNS:
-        msg = "this is no comparison as `make compare` writes it"
+        msg = "this is not a comparison as `make compare` writes it"
         raise ValueError(msg)
     kept = StringIO(newline="")
     csv.writer(kept).writerows([" ".join(cell.split()) for cell in row] for row in rows)  # one line a decision

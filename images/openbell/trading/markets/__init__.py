@@ -128,7 +128,7 @@ class Market(Protocol):
         ...
 
     def series(self, name: str, count: int, at: datetime) -> Series:
-        """Return the last `count` values of a named series (a figure that is no price) that were known at `at`.
+        """Return the last `count` values of a named series (a figure that is not a price) that were known at `at`.
 
         MarketError if there is no such series.
         """

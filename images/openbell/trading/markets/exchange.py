@@ -122,6 +122,6 @@ def _see_that_it_is_there(venue: Venue, symbol: str) -> None:
 
 def _bar(row: list[Any], length: timedelta) -> Bar:
     opened, *figures = row
-    # A figure that is missing is no number, and never a zero: the context leaves such a bar out and says so.
+    # A figure that is missing is not a number, and never a zero: the context leaves such a bar out and says so.
     known = (math.nan if figure is None else float(figure) for figure in figures[:5])
     return Bar(datetime.fromtimestamp(opened / 1000, UTC) + length, *known)

@@ -66,6 +66,6 @@ def _values(lines: Iterable[str]) -> Iterable[Value]:
             msg = f"line {number}: {error}; a line is timestamp,value such as 2026-01-02,1.93"
             raise ValueError(msg) from None
         if not isfinite(value):
-            msg = f"line {number}: {text.strip()} is no number"
+            msg = f"line {number}: {text.strip()} is not a number"
             raise ValueError(msg)
         yield Value(at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC), value)

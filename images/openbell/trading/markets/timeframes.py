@@ -18,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 @lru_cache(maxsize=32)
 def length(timeframe: str) -> timedelta | None:
-    """Return how long a bar of "15m", "4h" or "1d" is, or None if that is no timeframe."""
+    """Return how long a bar of "15m", "4h" or "1d" is, or None if that is not a timeframe."""
     match = _TIMEFRAME.fullmatch(timeframe)
     return int(match[1]) * _UNITS[match[2]] if match else None
 

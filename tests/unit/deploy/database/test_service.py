@@ -40,7 +40,7 @@ def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
             for member in members:
                 content.add(tmp_path / "base.tar.gz", member)
     for name in ("text", "none"):
-        with pytest.raises(CommandError, match="it is no backup of a database, or it is damaged"):
+        with pytest.raises(CommandError, match="it is not a backup of a database, or it is damaged"):
             own_database._holds(tmp_path / name)
     assert own_database._holds(tmp_path / "whole").startswith("base backups up to 20261127T100401Z")
 

@@ -216,8 +216,8 @@ def test_what_one_container_for_all_needs_is_refused() -> None:
 @pytest.mark.parametrize(
     "body,found",
     [
-        ({"volumes": [{"type": "bind", "source": "/data"}]}, "/data is no volume of openbell"),
-        ({"volumes": [{"type": "volume", "source": "bars"}]}, "bars is no volume of openbell"),
+        ({"volumes": [{"type": "bind", "source": "/data"}]}, "/data is not a volume of openbell"),
+        ({"volumes": [{"type": "volume", "source": "bars"}]}, "bars is not a volume of openbell"),
         ({"user": "0:0"}, "runs as user 0:0"),
         ({"cap_add": ["NET_ADMIN"]}, "has capabilities"),
     ],

@@ -99,7 +99,7 @@ def test_a_secret_that_cannot_be_read_is_named() -> None:
 
 
 def test_values_are_written_so_that_compose_reads_them_as_they_are() -> None:
-    """A $ is no variable; quotes and line ends are JSON's matter."""
+    """A $ is not a variable; quotes and line ends are JSON's matter."""
     value = "a$b'\"\\\nc"
     content = json.loads(environment_file("pulse", {"KEY": value}))
     assert content == {"services": {"pulse": {"environment": {"KEY": value.replace("$", "$$")}}}}

@@ -35,7 +35,7 @@ def test_a_secret_may_have_its_value_elsewhere(environment: dict[str, str]) -> N
         ({"KEY_FILE": "/nowhere/key"}, "KEY_FILE: /nowhere/key cannot be read: No such file or directory"),
         ({"KEY_FILE": "/dev/null"}, "KEY_FILE: /dev/null is empty"),
         ({"KEY_COMMAND": "no-such-op read x"}, "KEY_COMMAND: no-such-op is not installed here"),
-        ({"KEY_COMMAND": "op 'x"}, "KEY_COMMAND: is no command: allowed: words with closed quotes, such as op read op://vault/item/field"),
+        ({"KEY_COMMAND": "op 'x"}, "KEY_COMMAND: is not a command: allowed: words with closed quotes, such as op read op://vault/item/field"),
     ],
 )  # fmt: skip
 def test_a_source_that_gives_nothing_is_told(environment: dict[str, str], expected: str) -> None:

@@ -119,4 +119,4 @@ def test_a_remote_that_cannot_be_reached_is_named(origin: Path) -> None:
 def test_a_folder_without_git_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a download of an archive."""
     monkeypatch.chdir(tmp_path)
-    assert refused().endswith("is no git checkout: clone openbell, and copy .env and your strategies' folder there")
+    assert refused().endswith("is not a git checkout: clone openbell, and copy .env and your strategies' folder there")

@@ -70,7 +70,7 @@ def test_all_that_can_be_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "given,said",
     [
-        ({"ALERT_URLS": f"phone={TOKEN}"}, "OPENBELL_ALERT_URLS: entry 1 is no channel"),
+        ({"ALERT_URLS": f"phone={TOKEN}"}, "OPENBELL_ALERT_URLS: entry 1 is not a channel"),
         ({"ALERT_URLS": f"a=ntfy://x a=ntfy://{TOKEN}"}, 'OPENBELL_ALERT_URLS: two channels have the name "a"'),
         ({"ALERT_URLS_FILE": "/no/such/file"}, "OPENBELL_ALERT_URLS_FILE: /no/such/file cannot be read (No such file"),
         ({"ALERT_URLS": "a=ntfy://x", "ALERT_FALLBACK": "b"}, 'OPENBELL_ALERT_FALLBACK: found "b"; allowed: names of channels (a)'),
@@ -88,7 +88,7 @@ def test_all_that_can_be_set(tmp_path: Path) -> None:
         ({"QUIET_HOURS": "24:00-07:00 UTC"}, "OPENBELL_QUIET_HOURS: found"),
         ({"DIGEST_MORNING": "08:30"}, "OPENBELL_DIGEST_MORNING: found"),
         ({"DIGEST_EVENING": "sometimes 08:30 UTC"}, "OPENBELL_DIGEST_EVENING: found"),
-        ({"DEADMAN_URL": f"ftp://{TOKEN}"}, "OPENBELL_DEADMAN_URL: it is no address"),
+        ({"DEADMAN_URL": f"ftp://{TOKEN}"}, "OPENBELL_DEADMAN_URL: it is not an address"),
         ({"DEADMAN_EVERY": "5s"}, "OPENBELL_DEADMAN_EVERY: found"),
     ],
 )  # fmt: skip

@@ -179,7 +179,7 @@ def test_a_rise_that_was_mended_is_over_after_three_days() -> None:
     (timedelta(seconds=29 + 3650), None),
 ])  # fmt: skip
 def test_when_a_rise_meets_the_timeout(timeout: timedelta, after_days: float | None) -> None:
-    """From the last day on; after ten years it is no date."""
+    """From the last day on; after ten years it is not a date."""
     trend = trend_of(days(*(10_000.0 + 1000 * number for number in range(20))), timeout)
     assert trend is not None
     last = datetime(2026, 9, 20, tzinfo=UTC)

@@ -156,7 +156,7 @@ def _revive(loop: Loop, one: SimulatedBot, at: datetime, pause: timedelta, outco
     loop.agenda.at(at + pause, again)
 
 
-# Journals that are damaged, without a trouble: what had been read is known, and what is no line is passed over
+# Journals that are damaged, without a trouble: what had been read is known, and what is not a line is passed over
 
 
 def journal_damaged(loop: Loop, rng: random.Random) -> None:

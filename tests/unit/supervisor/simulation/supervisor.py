@@ -7,8 +7,8 @@ from pathlib import Path
 
 from openbell.manifest import load_all
 from openbell.supervisor import watch
-from openbell.supervisor.health import machine_monitor, watch_gaps
-from openbell.supervisor.ingest import clock_trust, journal_reader
+from openbell.supervisor.health import facts, machine_monitor
+from openbell.supervisor.ingest import expectation, journal_reader
 from openbell.supervisor.model.records import Fault
 from openbell.supervisor.store.store import Store
 from openbell.supervisor.watch import Watch
@@ -98,10 +98,10 @@ def simulated_disk() -> Iterator[list[machine_monitor.DiskSpace]]:
 @contextmanager
 def longer_waits() -> Iterator[None]:
     """Let the watch believe in a clock that jumps: what it does each second or minute, it does whenever it is asked."""
-    before = watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN, clock_trust.JUMP
-    watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN = LONG, LONG.total_seconds(), LONG / 8
-    clock_trust.JUMP = LONG
+    before = facts.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN, expectation.JUMP
+    facts.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN = LONG, LONG.total_seconds(), LONG / 8
+    expectation.JUMP = LONG
     try:
         yield
     finally:
-        watch_gaps.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN, clock_trust.JUMP = before
+        facts.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN, expectation.JUMP = before

@@ -54,11 +54,11 @@ def test_only_its_own_decisions_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "strategy, content, said",
     [
-        ("pulse", b"", "is no comparison"),
-        ("pulse", b"a,b\n1,2\n", "is no comparison"),
+        ("pulse", b"", "is not a comparison"),
+        ("pulse", b"a,b\n1,2\n", "is not a comparison"),
         ("pulse", b"\xff\xfe", "utf-8"),
         ("pulse", FILE + b"x" * 1_000, "longer than"),
-        ("../pulse", FILE, "is no name of a strategy"),
+        ("../pulse", FILE, "is not a name of a strategy"),
     ],
 )
 def test_what_is_no_comparison_changes_nothing(

@@ -1,4 +1,4 @@
-"""A way out is always open, and nothing that is no number passes: limits, halts, stale and broken bars."""
+"""A way out is always open, and nothing that is not a number passes: limits, halts, stale and broken bars."""
 
 from math import inf, nan
 

@@ -46,7 +46,7 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text, message", [
     ("2026-01-02;1\n", "series/nupl.csv: line 1: "),
     ("2026-01-02,x\n", "series/nupl.csv: line 1: could not convert string to float: 'x'; a line is timestamp,value"),
-    ("#\n2026-01-02,nan\n", "series/nupl.csv: line 2: nan is no number"),
+    ("#\n2026-01-02,nan\n", "series/nupl.csv: line 2: nan is not a number"),
     ("2026-01-02,1\n2026-01-02,2\n", "series/nupl.csv: the timestamps must rise"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named(tmp_path: Path, text: str, message: str) -> None:
