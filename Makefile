@@ -186,7 +186,7 @@ backup: ## Write ledgers, accounts, journals and the supervisor's store to one f
 	$(deploy) backup
 
 .PHONY: restore
-restore: ## Put a backup in the place of what is here, which is kept beside it; `make down` first: FROM=~/openbell.tar.gz [HOST=]
+restore: ## Replace what is here by a backup; what was here is kept beside it; `make down` first: FROM=~/openbell.tar.gz [HOST=]
 	$(call need,FROM,~/openbell.tar.gz)
 	$(deploy) restore
 
