@@ -111,8 +111,8 @@ def test_a_line_that_is_being_written_is_left_out(data: Path, tmp_path: Path) ->
     "damage,expected",
     [
         (lambda content: content[: len(content) // 2], "damaged|cut off"),
-        (lambda _: b"", "no backup of openbell"),
-        (lambda _: b"no archive at all", "no backup of openbell"),
+        (lambda _: b"", "not a backup of openbell"),
+        (lambda _: b"no archive at all", "not a backup of openbell"),
         (lambda content: content[:3000] + bytes([content[3000] ^ 1]) + content[3001:], "damaged|not as it was written"),
     ],
 )
