@@ -13,7 +13,7 @@ import pytest
 from deploy.transfer.images import CREATED, Local, look_up
 from tests.deploy.site import Site
 from tests.engine.kit import wait_until
-from tests.machine.machine import Machine, Store, running_machine
+from tests.machine.machine import Machine, running_machine
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
@@ -49,14 +49,13 @@ def without_layers(image: Local) -> dict[str, object]:
     return {name: value for name, value in json.loads(image.configuration).items() if name != "rootfs"}
 
 
-@pytest.mark.parametrize("store", ["classic", "containerd"])
 def test_another_kind_of_engine_makes_images_of_the_same_content(
-    engine: docker.DockerClient, deployed: Site, tmp_path: Path, store: Store
+    engine: docker.DockerClient, deployed: Site, tmp_path: Path
 ) -> None:
     """The person with the newer engine deploys after the other one: nothing is shipped and nothing restarts."""
     before = deployed.containers()
     references = [deployed.kit.image(name) for name in before]
-    with running_machine(engine, "trixie", store=store) as laptop, engine_of(laptop, tmp_path) as socket:
+    with running_machine(engine, "trixie") as laptop, engine_of(laptop, tmp_path) as socket:
         laptop.bring(BASE)
         said = OtherEngine(deployed.kit, deployed.machine, socket).must("deploy")
 
