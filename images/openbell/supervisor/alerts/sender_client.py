@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from openbell.supervisor.alerts import sender_process
 from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.settings import Channel
+from openbell.supervisor.store.freed_memory import return_freed_memory
 
 LIMIT = 20.0  # seconds for one send
 IDLE = 3.0  # seconds without a request after which the sender ends itself
@@ -54,8 +56,14 @@ class SenderClient:
         limit: float = LIMIT,
         idle: float = IDLE,
         modules: Mapping[str, str] = MappingProxyType({}),
+        *,
+        alone: bool = False,
     ) -> None:
-        """modules: by scheme, the Apprise plugins that are known; to find one costs a send as much memory as all 140."""
+        """modules: by scheme, the Apprise plugins that are known; to find one costs a send as much memory as all 140.
+
+        alone: requests come one after the other, from one channel, so that one that hangs delays no other.
+        """
+        self._alone = alone
         self._clock = clock
         self._idle = idle
         self._limit = limit
@@ -141,9 +149,11 @@ class SenderClient:
         self._end()
         self._control, theirs = socket.socketpair()
         known = sorted(set(self.modules.values()))
+        ways = sender_process.ALONE if self._alone else sender_process.AMONG_OTHERS
+        return_freed_memory()  # it takes 20 MB
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "openbell.supervisor.alerts.sender_process", f"{self._idle:g}", *known],
+                [sys.executable, "-m", sender_process.__name__, f"{self._idle:g}", ways, *known],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,  # our own output is JSON lines; its answers come over sockets
                 env={name: os.environ[name] for name in PASSED if name in os.environ},
@@ -171,7 +181,7 @@ def check_channels(channels: Sequence[Channel]) -> Mapping[str, str]:
     """
     if not channels:
         return {}
-    with closing(SenderClient(lambda: datetime.now(UTC))) as sender:
+    with closing(SenderClient(lambda: datetime.now(UTC), alone=True)) as sender:
         for channel in channels:
             if why := sender.check(channel):
                 msg = f'OPENBELL_ALERT_URLS: channel "{channel.name}" ({channel.scheme}://…): {why}'

@@ -61,7 +61,7 @@ class AlertService:
             self._start_digests(clock())
         self._incidents = Incidents(self._alert_store, settings, setup.store.faults, self.links.to)
         self._canary = CanaryRunner(setup.control)
-        self._sender = SenderClient(clock, modules=setup.modules)
+        self._sender = SenderClient(clock, modules=setup.modules, alone=len(settings.channels) == 1)
         self._workers = Workers(
             [Worker(channel, settings, file, self._sender, clock, setup.may_send) for channel in settings.channels]
         )

@@ -31,6 +31,7 @@ from openbell.supervisor.service import own_records
 from openbell.supervisor.service.library_log import LibraryLog, log_as_json
 from openbell.supervisor.service.settings import Settings, from_environment
 from openbell.supervisor.store import settings_history
+from openbell.supervisor.store.freed_memory import return_freed_memory
 from openbell.supervisor.telegram.bot_keeper import BotKeeper
 from openbell.supervisor.watch import Watch
 from openbell.supervisor.web import Dependencies, WebApp
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 EXIT_CANNOT_START = 3
 WATCHDOG = 60.0  # seconds without a step of the watch after which the process ends itself, with its stacks in the log
 RETRY = 1.0  # seconds until the next step after a failed write
+RETURN_MEMORY = 60.0  # seconds between two returns of what pages have used
 READERS = 4  # threads that read histories for the page
 
 log = structlog.get_logger()
@@ -142,7 +144,7 @@ class Service:
         self._library_log = library_log
         self._folder = settings.state
         self._stop = threading.Event()
-        self._progress = time.monotonic()
+        self._progress = self._memory_returned = time.monotonic()
         self._exit_code = 0
         self._damage: sqlite3.Error | None = None  # what was found beside the watch
         bot = settings.telegram
@@ -257,10 +259,17 @@ class Service:
         if self._watch.is_slot_overdue:
             self._alerts.get_ready()
         self._progress = time.monotonic()
+        self._return_memory()
         _log_headline(before, self._watch.snapshot)
         if self._watch.passed_over != passed_over:
             log.warning("lines.passed_over", count=self._watch.passed_over - passed_over)
         return wait if alerts_wait is None else min(wait, alerts_wait)
+
+    def _return_memory(self) -> None:
+        """Return now and then what pages of many bots have used."""
+        if self._progress - self._memory_returned >= RETURN_MEMORY:
+            return_freed_memory()
+            self._memory_returned = self._progress
 
     def _begin_anew(self, error: sqlite3.Error, suspect: str) -> bool:
         """Put a damaged database aside and end the process; return whether the error says that one is damaged.

@@ -52,6 +52,24 @@ def test_a_service_that_hangs_is_given_up(webhook: Hook) -> None:
     assert TOKEN not in sent.error
 
 
+def test_the_only_channel_is_served_without_a_child(webhook: Hook) -> None:
+    """By the process that has Apprise, one message after the other; one that hangs ends that process, and the next starts it anew."""
+    known = {"json": "apprise.plugins.custom_json"}
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=8.0, idle=60.0, modules=known, alone=True)) as post:
+        hanging = Channel("hook", webhook.url("hang"))
+        sending = threading.Thread(target=post.send, args=(hanging, NEWS))
+        sending.start()
+        wait_until(lambda: webhook.received["hang"], "the send to begin", 30)
+        process = post._process
+        assert process is not None
+        assert not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().strip()
+        sending.join()
+        assert process.wait(30) == -signal.SIGALRM
+        for number in range(2):
+            assert post.send(Channel("hook", webhook.url(f"ok/{number}")), NEWS).error == ""
+            assert len(webhook.received[f"ok/{number}"]) == 1
+
+
 def test_a_service_that_is_not_there(post: SenderClient) -> None:
     """The reason is the network's, not only Apprise's word that there was one."""
     sent = post.send(Channel("hook", f"json://127.0.0.1:1/{TOKEN}"), NEWS)
