@@ -101,7 +101,7 @@ class EngineApi:
         started = {"Detach": False, "Tty": False}
         try:
             answer = self._request("POST", f"{process}/start", started, seconds)
-        except socket.timeout:  # noqa: UP041 - in Python 3.9 it is no TimeoutError yet
+        except socket.timeout:  # in Python 3.9 it is not a TimeoutError yet
             raise TimeoutError from None
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionError(str(error)) from None

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Records:
 
     def audit(self, line: Mapping[str, Any]) -> None:
         """Add a line to the audit, with the time."""
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         append_durably(self.audit_file, json.dumps({**line, "at": at}))
 
     def shipped(self) -> list[str]:
