@@ -49,7 +49,7 @@ def test_a_module_is_one_for_old_pythons(path: Path) -> None:
 def test_no_module_asks_for_more_than_old_pythons_have() -> None:
     """Servers have 3.9 (Debian 11) or 3.10 (Ubuntu 22.04); the tests' servers have newer ones."""
     vermin = Path(sys.executable).with_name("vermin")
-    words = [vermin, "--target=3.9-", "--violations", *MODULES]
+    words = (str(vermin), "--target=3.9-", "--violations", *map(str, MODULES))
     done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
