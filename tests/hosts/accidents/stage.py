@@ -83,7 +83,8 @@ class Stage:
 
     def waiting_hosts(self) -> tuple[Node, Node]:
         """Return the hosts that do not."""
-        one, other = (host for name, host in self.hosts.items() if name != self.owner())
+        owner = self.owner()  # asked once: it may change between two questions
+        one, other = (host for name, host in self.hosts.items() if name != owner)
         return one, other
 
     def refuses(self) -> bool:
