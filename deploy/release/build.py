@@ -98,7 +98,8 @@ def draft(
         if service in before and image.content == before[service].content and before[service].image in there.tags
     }
     tags = {service: same.get(service, (image.tag, image.id)) for service, image in images.items()}
-    resolved = resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd())
+    bases = {service: image.base for service, image in images.items()}
+    resolved = resolve(configuration, tags, secret_values(configuration, strategies), Path.cwd(), bases)
     versions = manifests(configuration, strategies)
     bots = {one.name: tuple(bot.id for bot in one.bots) for one in load_all(strategies)[0]}
     records = {

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deploy.docker.services import ends_by_itself, strategies
-from deploy.release.release import FINGERPRINT, Release, from_json
+from deploy.release.release import Release, from_json
+from deploy.remote.plan import BASE, FINGERPRINT
 from deploy.ssh import program
 from deploy.ssh.connection import Connection, Host
 
@@ -22,6 +23,7 @@ class Running:
     fingerprint: str  # empty if no deploy has made it
     strategies: tuple[str, ...] = ()
     others: tuple[str, ...] = ()  # states of more containers that the service has: a deploy that was cut off left them
+    base: str = ""  # what it was made from apart from its strategies' folders; empty if it cannot follow newer ones
 
 
 @dataclass(frozen=True)
@@ -79,4 +81,5 @@ def _running(service: str, containers: Sequence[Mapping[str, Any]]) -> Running:
     one, *others = sorted(containers, key=lambda each: each["state"] != "running")
     fingerprint = str(one["labels"].get(FINGERPRINT, ""))
     states = tuple(str(other["state"]) for other in others)
-    return Running(one["id"], one["state"], fingerprint, strategies(service, one["labels"]), states)
+    base = str(one["labels"].get(BASE, ""))
+    return Running(one["id"], one["state"], fingerprint, strategies(service, one["labels"]), states, base)

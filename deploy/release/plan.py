@@ -7,7 +7,7 @@ from deploy.docker.compose import SUPERVISOR
 from deploy.errors import CommandError
 from deploy.release.host_state import HostState, Running
 from deploy.release.release import Release, ServiceRecord
-from deploy.remote.plan import DATABASE
+from deploy.remote.plan import DATABASE, IN_DOUBT
 
 NO_RENAMES: Mapping[str, str] = {}
 
@@ -24,6 +24,7 @@ class Plan:
     gives_way: Mapping[str, str] = field(default_factory=dict)  # of those that go: who takes their strategies over
     strategies: tuple[str, ...] = ()  # that are stopped and started
     renames: Mapping[str, str] = field(default_factory=dict)  # strategies that get another name: old to new
+    reload: tuple[str, ...] = ()  # of those that are recreated: their containers live on and follow newer folders
     completes: bool = False  # what a deploy that was cut off has left: a stopped container, or no record of what runs
 
     @property
@@ -36,7 +37,8 @@ class Plan:
         """What is done with which service, in order.
 
         A strategy's new container starts beside the old one, where its loop imports it and waits for its lock: so no
-        strategy is away for longer than its old loop takes to stop. What takes strategies over from other services starts
+        strategy is away for longer than its old loop takes to stop. In a container for several that differs in their folders
+        alone, each new loop starts beside the old one (`reload`). What takes strategies over from other services starts
         beside those, before they are stopped. A strategy's data gets its new name while neither loop has it. What is no
         strategy has ports and stores that two cannot share: its container is replaced. The supervisor is last, and
         first the database that all of them ask.
@@ -58,12 +60,14 @@ class Plan:
         return not frozenset(self.renames.values()).isdisjoint(self.release.services[service].manifests)
 
     def _way(self, name: str) -> str:
+        if name in self.reload:
+            return "reload"
         return "switch" if self.release.services[name].manifests else "replace"
 
     def lines(self) -> list[str]:
         """Return the plan for a person."""
         return [
-            *(f"start     {name} ({why}{self._hosted(name)})" for name, why in self.recreate.items()),
+            *(f"{self._verb(name)} {name} ({why}{self._hosted(name)})" for name, why in self.recreate.items()),
             *(
                 f"rename    {old} to {new} (its ledger, account, state and journal go along)"
                 for old, new in self.renames.items()
@@ -73,8 +77,13 @@ class Plan:
             *(["complete  what a deploy that was cut off has left"] if self.completes else []),
         ]
 
+    def _verb(self, name: str) -> str:
+        return f"{'reload' if name in self.reload else 'start':<9}"
+
     def _hosted(self, name: str) -> str:
         hosted = self.release.services[name].manifests
+        if name in self.reload:
+            return f"; of {', '.join(hosted)} only those whose folders changed"
         return f"; for {', '.join(hosted)}" if len(hosted) > 1 else ""
 
     def _why_it_goes(self, name: str) -> str:
@@ -106,6 +115,7 @@ def plan(release: Release, deployed: HostState, renames: Mapping[str, str] = NO_
         name: tuple(renames.get(one, one) for one in running.strategies)
         for name, running in deployed.containers.items()
     }
+    takes_over = tuple(name for name in recreate if _moves(name, release.services[name].manifests, theirs))
     gives_way = {
         name: ", ".join(takers)
         for name in remove
@@ -117,12 +127,17 @@ def plan(release: Release, deployed: HostState, renames: Mapping[str, str] = NO_
         recreate,
         keep,
         remove,
-        takes_over=tuple(name for name in recreate if _moves(name, release.services[name].manifests, theirs)),
+        takes_over=takes_over,
         gives_way=gives_way,
         strategies=tuple(
             sorted({*touched, *renames, *(one for one, name in owners.items() if name in recreate)} - {SUPERVISOR})
         ),
         renames=renames,
+        reload=tuple(
+            name
+            for name in recreate
+            if name not in takes_over and _can_reload(release.services[name], deployed.containers.get(name))
+        ),
         completes=_is_incomplete(release, deployed),
     )
 
@@ -157,6 +172,13 @@ def _bots_must_stay(release: Release, current: Release | None, renames: Mapping[
             raise CommandError(msg)
 
 
+def _can_reload(wanted: ServiceRecord, running: Running | None) -> bool:
+    """Tell whether what runs differs from what is wanted in nothing but its strategies' folders."""
+    return (
+        running is not None and running.state == "running" and not running.others and wanted.base == running.base != ""
+    )
+
+
 def _is_incomplete(release: Release, deployed: HostState) -> bool:
     """Tell whether something is left to do though each service runs as it should."""
     current = deployed.current.services if deployed.current else {}
@@ -180,6 +202,8 @@ def _why(wanted: ServiceRecord, running: Running | None, before: ServiceRecord |
         return "a deploy that was cut off has left two containers of it"
     if running.fingerprint == wanted.fingerprint:
         return "" if running.state == "running" else f"it is {running.state}"
+    if running.fingerprint == IN_DOUBT:
+        return "a deploy that was cut off may have changed its strategies' folders"
     if before is None or running.fingerprint != before.fingerprint:
         return "it is not what the last deployment started"
     changed = [

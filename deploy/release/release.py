@@ -9,13 +9,14 @@ from typing import Any
 
 from deploy.docker.services import ends_by_itself
 from deploy.errors import CommandError
+from deploy.remote.plan import BASE, FINGERPRINT
 
 Tree = Mapping[str, Any]
 NO_FILE = "/dev/null"
 # The host's folder of what Compose's secrets and configs hold; a release is two folders below its parent.
 FILES = "files"
+NO_BASES: Mapping[str, str] = {}
 BROUGHT = ("secrets", "configs")  # Compose's kinds of files that a deploy brings
-FINGERPRINT = "openbell.fingerprint"  # a container's label: what it was made from
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class ServiceRecord:
     manifests: Mapping[str, str] = field(default_factory=dict)  # versions of strategy.toml, by strategy
     bots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # ids, by strategy
     content: str = ""  # of the image: the same for the same sources on every machine
+    base: str = ""  # what it shares with all containers that can follow its strategies' folders; empty if none can
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _service(name: str, content: Mapping[str, Any]) -> ServiceRecord:
         manifests={str(strategy): str(version) for strategy, version in manifests.items()},
         bots={str(strategy): tuple(map(str, ids)) for strategy, ids in content.get("bots", {}).items()},
         content=str(content.get("content", "")),
+        base=str(content.get("base", "")),
     )
 
 
@@ -115,17 +118,22 @@ def images_of(configuration: Tree) -> dict[str, str]:
 
 
 def resolve(
-    configuration: Tree, tags: Mapping[str, tuple[str, str]], secrets: Mapping[str, Mapping[str, str]], root: Path
+    configuration: Tree,
+    tags: Mapping[str, tuple[str, str]],
+    secrets: Mapping[str, Mapping[str, str]],
+    root: Path,
+    bases: Mapping[str, str] = NO_BASES,
 ) -> Resolved:
     """Return what is to run, from what `docker compose config` says.
 
     tags: the immutable tag and the id of each service's image. secrets: values by service and name. root: the checkout.
+    bases: by service, what its image is apart from its strategies' folders, if a container of it can follow newer ones.
     CommandError if a service needs files of the checkout, which would not be there.
     """
     environment = {
         name: {**_environment(service), **secrets.get(name, {})} for name, service in configuration["services"].items()
     }
-    shared = {key: configuration[key] for key in ("networks", "volumes") if key in configuration}
+    all_shared = {key: configuration[key] for key in ("networks", "volumes") if key in configuration}
     files, mounted = _files(configuration)
     bodies, services = {}, {}
     for name, service in configuration["services"].items():
@@ -140,13 +148,18 @@ def resolve(
         if ends_by_itself(body.get("labels")):
             bodies[name] = body | {"image": tag, "pull_policy": "never"}
             continue
+        shared = {key: _used(body, key, found) for key, found in all_shared.items()}
         version, values = _hash([body, shared, given]), _hash(environment[name]) if environment[name] else ""
         fingerprint = _hash([image_id, version, values])
-        services[name] = ServiceRecord(tag, image_id, fingerprint, version, values, tuple(sorted(environment[name])))
-        labels = dict(body.get("labels") or {}) | {FINGERPRINT: fingerprint}
+        # A container knows its folders by its own name, which is its id if nobody has given it another.
+        has_own_name = "hostname" not in body and "network_mode" not in body
+        base = _hash([bases[name], version, values]) if bases.get(name) and has_own_name else ""
+        names = tuple(sorted(environment[name]))
+        services[name] = ServiceRecord(tag, image_id, fingerprint, version, values, names, base=base)
+        labels = dict(body.get("labels") or {}) | {FINGERPRINT: fingerprint} | ({BASE: base} if base else {})
         # What has not been brought must not be pulled from a registry.
         bodies[name] = body | {"image": tag, "pull_policy": "never", "labels": labels}
-    compose = {"name": configuration["name"], "services": bodies, **shared, **mounted}
+    compose = {"name": configuration["name"], "services": bodies, **all_shared, **mounted}
     return Resolved(compose, environment, services, files)
 
 
@@ -189,6 +202,13 @@ def _content(what: str, path: str) -> str:
         reason = getattr(error, "strerror", None) or "it is not text"
         msg = f"compose: {what}: {path or 'it is not a file'} cannot be read: {reason}"
         raise CommandError(msg) from None
+
+
+def _used(body: Tree, key: str, found: Tree) -> dict[str, object]:
+    """Return those of the networks or volumes that a service uses: what others need is no change of it."""
+    uses = body.get(key) or ()
+    names = {one.get("source") for one in uses} if key == "volumes" else set(uses)
+    return {name: one for name, one in found.items() if name in names}
 
 
 def _needs_nothing_of(root: Path, name: str, service: Tree) -> None:

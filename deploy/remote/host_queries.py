@@ -9,7 +9,9 @@ from typing import Any
 
 from deploy.remote.docker_client import SERVICE, DockerClient
 from deploy.remote.files import read_text
+from deploy.remote.plan import FINGERPRINT
 from deploy.remote.records import Records, TransactionRecord
+from deploy.remote.reloads import fingerprint_of
 
 POLL = 0.1  # seconds
 
@@ -22,7 +24,7 @@ def state(records: Records, docker: DockerClient, project: str, which: str = "al
     current = records.current()
     found: dict[str, Any] = {
         "containers": [
-            {"id": one["Id"], "state": one["State"]["Status"], "labels": _ours(one["Config"].get("Labels") or {})}
+            {"id": one["Id"], "state": one["State"]["Status"], "labels": _ours(docker, one)}
             for one in docker.inspect_project(project)
         ],
         "releases": [
@@ -38,9 +40,11 @@ def state(records: Records, docker: DockerClient, project: str, which: str = "al
     return found
 
 
-def _ours(labels: Mapping[str, str]) -> dict[str, str]:
+def _ours(docker: DockerClient, attributes: dict[str, Any]) -> dict[str, str]:
     """Return the labels that say something to us; Compose has many of its own."""
-    return {name: text for name, text in labels.items() if name == SERVICE or name.startswith("openbell.")}
+    labels: Mapping[str, str] = attributes["Config"].get("Labels") or {}
+    ours = {name: text for name, text in labels.items() if name == SERVICE or name.startswith("openbell.")}
+    return ours | ({FINGERPRINT: fingerprint_of(docker, attributes)} if FINGERPRINT in ours else {})
 
 
 def last_transaction(records: Records) -> TransactionRecord | None:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 SUPERVISOR = "supervisor"
+FINGERPRINT = "openbell.fingerprint"  # a container's label: what it was made from
+BASE = "openbell.base"  # a container's label: the same apart from its strategies' folders, if it can follow newer ones
+IN_DOUBT = "in doubt"  # in place of a fingerprint: a transaction was cut off while it changed the folders
 DATABASE = "database"  # the service that `make database` starts
-STEPS = ("switch", "replace", "start", "stop", "rename", "check")
+STEPS = ("switch", "replace", "start", "stop", "rename", "check", "reload")
 
 
 class PlanError(Exception):
@@ -35,8 +38,8 @@ class TransactionPlan:
 
     @property
     def recreated(self) -> tuple[str, ...]:
-        """The services that get a new container, in order."""
-        return tuple(service for step, service in self.steps if step in {"switch", "replace", "start"})
+        """The services that get a new container or newer folders, in order."""
+        return tuple(service for step, service in self.steps if step in {"switch", "replace", "start", "reload"})
 
     def runs_openbell(self, service: str) -> bool:
         """Tell whether a service of the release runs our program; others, such as Prometheus, are started as they are."""

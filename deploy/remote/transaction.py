@@ -14,6 +14,7 @@ from deploy.remote.hold import Hold
 from deploy.remote.plan import DATABASE, TransactionPlan
 from deploy.remote.prune import prune
 from deploy.remote.records import Records, ShouldRun, TransactionRecord
+from deploy.remote.reloads import Reload, Reloads
 from deploy.remote.renames import Renames, Swap
 from deploy.remote.services import Services, StepFailed
 from deploy.remote.way_back import WayBack
@@ -32,15 +33,24 @@ class Transaction:
     record: TransactionRecord
     docker: DockerClient
     swaps: dict[str, Swap] = field(default_factory=dict)
-    bad: set[str] = field(default_factory=set)  # services whose new container was judged, and is not well
+    reloaded: dict[str, Reload] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)  # services whose new container or loops were judged, and are not well
 
     def __post_init__(self) -> None:
         self.services = Services(self.docker, self.plan.project, self.records.release)
         self.renames = Renames(self.plan, self.services, self.docker, self.swaps)
+        self.reloads = Reloads(self.plan, self.records, self.docker, self.services)
         self.hold = Hold(self.docker, self.plan.project)
         self.should_run = ShouldRun(self.record)
         self.way_back = WayBack(
-            self.plan, self.records, self.docker, self.services, self.renames, self.hold, self.should_run
+            self.plan,
+            self.records,
+            self.docker,
+            self.services,
+            self.renames,
+            self.hold,
+            self.should_run,
+            self.reloads,
         )
         self.docker.on_return = self.revive
 
@@ -97,6 +107,8 @@ class Transaction:
                 self._start_beside(service)
                 self._stop_old(service)
                 self._check(service)
+            elif step == "reload":
+                self._reload(service)
             elif step == "replace" and service not in self.swaps:
                 self._replace(service)
             elif step == "start":
@@ -133,6 +145,22 @@ class Transaction:
         self.should_run.change(remove=[one.id for one in swap.old])
         self.services.stop(service, swap.old)
 
+    def _reload(self, service: str) -> None:
+        """Let a container's loops run newer folders; those of strategies that have not changed are not touched."""
+        one = self.reloaded[service] = self.reloads.prepare(service)
+        names = ", ".join(one.changed) or service
+        self._step(f"starting {names} beside what runs in {service}")
+        with self._judging(service):
+            self.reloads.start_beside(one)
+        self._step(f"waiting for a quiet moment of {names}")
+        words = ("--within", str(SOON), "--for", str(PATIENCE))
+        if not self.reloads.is_quiet(one, *words, seconds=PATIENCE + 30):
+            self.record.say(f"{names}: stopped when the runs have ended")
+        self._step(f"handing over {names}")
+        self.reloads.hand_over(one)
+        with self._judging(service):
+            self.reloads.must_work(one)
+
     def _replace(self, service: str) -> None:
         """Stop the old container, then start the new one: two of this service cannot run at once."""
         self._step(f"starting {service}")
@@ -163,7 +191,10 @@ class Transaction:
             if service in self.plan.hosted:
                 self._step(f"waiting for the first run of {service}")
                 with self._judging(service):
-                    said = self.services.gate(service, self.swaps[service].new, "--runs")
+                    if service in self.reloaded:
+                        said = self.reloads.first_runs(self.reloaded[service])
+                    else:
+                        said = self.services.gate(service, self.swaps[service].new, "--runs")
                 for line in sorted(set(said.splitlines())):
                     self.record.say(line)
 
@@ -198,6 +229,11 @@ class Transaction:
                         self.services.remove(one.id)
                     except DockerError as error:
                         self.record.say(f"{swap.service}: its old container could not be removed: {error}")
+            for service, reloaded in self.reloaded.items():
+                try:
+                    self.reloads.prune(reloaded)
+                except (StepFailed, DockerError) as error:
+                    self.record.say(f"{service}: its old folders could not be removed: {error}")
             self._announce("end", self.plan.release)
             let_go.result()
         prune(self.records, self.docker, self.plan, self.record)
@@ -207,16 +243,17 @@ class Transaction:
     def _give_back(self, why: str) -> tuple[str, str]:
         """Let what ran before run again; return the outcome and the reason."""
         swaps = [swap for swap in self.swaps.values() if swap.new or swap.stopped]
-        if swaps:
+        reloaded = [one for one in self.reloaded.values() if one.began]
+        if swaps or reloaded:
             self.record.say(why)
             self._step(f"returning to {self.plan.previous or 'what ran before'}")
-        failed = self.way_back.put_back(swaps, self.bad)
+        failed = self.way_back.follow_again(reloaded, self.bad) | self.way_back.put_back(swaps, self.bad)
         self.hold.release()
-        if swaps:
+        if swaps or reloaded:
             self._announce("end", self.plan.previous or "none")
         if failed:
             return "failed", f"{why}; and these could not be put back: {_listed(failed)}"
-        return ("returned" if swaps else "refused"), why
+        return ("returned" if swaps or reloaded else "refused"), why
 
     # What all steps need
 

@@ -15,6 +15,7 @@ from deploy.remote.files import lines_of
 from deploy.remote.hold import Hold
 from deploy.remote.plan import TransactionPlan
 from deploy.remote.records import Records, ShouldRun
+from deploy.remote.reloads import Reload, Reloads
 from deploy.remote.renames import Renames, Swap
 from deploy.remote.services import Services, StepFailed
 
@@ -30,6 +31,22 @@ class WayBack:
     renames: Renames
     hold: Hold
     should_run: ShouldRun
+    reloads: Reloads
+
+    def follow_again(self, reloaded: Sequence[Reload], bad: Collection[str]) -> dict[str, str]:
+        """Let containers run their strategies' folders of before again; return what failed, by service."""
+        failed: dict[str, str] = {}
+        for one in reloaded:
+            try:
+                if self.docker.state(one.container.id)[0] == "gone" and self._can_make_again(one.service):
+                    made = self._make_again(one.service, one.container)
+                    self.should_run.change(add=[made.id], remove=[one.container.id])
+                    self.services.must_work(self.plan, one.service, made.id)
+                else:
+                    self.reloads.put_back(one, is_bad=one.service in bad)
+            except (StepFailed, DockerError) as error:
+                failed[one.service] = str(error)
+        return failed
 
     def put_back(self, swaps: Sequence[Swap], bad: Collection[str]) -> dict[str, str]:
         """Let the old containers run again, and see that they are well; return what failed, by service."""
@@ -67,7 +84,7 @@ class WayBack:
         """Let the old container of a service run again, and remove the new one."""
         there = self._there(swap)
         if swap.ran and not there:
-            made = self._make_again(swap, swap.ran[0])
+            made = self._make_again(swap.service, swap.ran[0])
             self.should_run.change(add=[made.id])
             swap.old = [made]
         elif swap.stopped and swap.service in self.plan.hosted:
@@ -94,10 +111,10 @@ class WayBack:
         before = self.plan.previous
         return before is not None and service in lines_of(self.records.release(before) / "services")
 
-    def _make_again(self, swap: Swap, ran: Container) -> Container:
+    def _make_again(self, service: str, ran: Container) -> Container:
         """Create the container of the previous release again; its image was held."""
         assert self.plan.previous  # noqa: S101 - asked by _can_make_again
         self.hold.name_again(ran.image_id)
-        made = self.services.create(self.plan.previous, swap.service)
-        self.services.start(swap.service, made)
-        return Container(made, swap.service, running=True, image_id=ran.image_id)
+        made = self.services.create(self.plan.previous, service)
+        self.services.start(service, made)
+        return Container(made, service, running=True, image_id=ran.image_id)

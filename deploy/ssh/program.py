@@ -37,6 +37,7 @@ MODULES = (
         "services",
         "preparation",
         "renames",
+        "reloads",
         "way_back",
         "transaction",
     ),

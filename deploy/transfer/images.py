@@ -55,6 +55,7 @@ class Image:
     host_ids: tuple[str, ...] = ()  # under which the host's engine may show it, if not under `id`
     content: str = ""  # of its layers and settings, whenever it was built
     configuration: bytes = field(default=b"", repr=False)
+    base: str = ""  # the same without its strategies' folders, if a container of it can follow newer ones
 
     @property
     def tag(self) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -102,3 +102,11 @@ def content_of_image(layers: Iterable[str], known: Mapping[str, str], settings: 
     """Return the content of an image: that of its layers, where it is known, and what it starts with."""
     contents = [known.get(layer, layer) for layer in layers]
     return hashlib.sha256("\n".join([*contents, settings]).encode()).hexdigest()[:_SHORT]
+
+
+def base_of_image(layers: Sequence[str], known: Mapping[str, str], settings: str) -> str:
+    """Return the content of an image apart from its strategies' folders; empty if its containers cannot follow newer ones.
+
+    images/Dockerfile says how such an image is made: its last layer is the folders.
+    """
+    return content_of_image(layers[:-1], known, settings) if '"OPENBELL_RELOADS=' in settings else ""

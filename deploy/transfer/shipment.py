@@ -16,7 +16,7 @@ from deploy.remote.images import TO_THE_END
 from deploy.transfer import archive, export_push, export_save
 from deploy.transfer.host_images import HostImages, Needed, needed
 from deploy.transfer.images import Image, Layer, Local, digest, engine, look_up
-from deploy.transfer.layer_cache import LayerCache, content_of_image, content_of_layer
+from deploy.transfer.layer_cache import LayerCache, base_of_image, content_of_image, content_of_layer
 from deploy.transfer.packing import Packing
 from deploy.transfer.warm_up import priming
 
@@ -166,7 +166,14 @@ def _pack(
     packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None  # goes on beside what follows
     contents = {**known, **{layer: _content(cache, layer) for layer in wanted}}
     settings = {image.reference: image.settings for image in local}
-    images = [replace(one, content=content_of_image(one.layers, contents, settings[one.reference])) for one in images]
+    images = [
+        replace(
+            one,
+            content=content_of_image(one.layers, contents, settings[one.reference]),
+            base=base_of_image(one.layers, contents, settings[one.reference]),
+        )
+        for one in images
+    ]
     return Shipment(
         images=tuple(images),
         layers=tuple(Layer(layer, sizes[layer], names) for layer, names in wanted.items()) if moved else (),

@@ -54,6 +54,7 @@ COMMANDS = {
         "move strategies' data to the database or back (used by make move-to-database)",
     ),
     "rename": ("openbell.commands.rename", "give a strategy's data to another name (used by make rename)"),
+    "reload": ("openbell.commands.reload", "let a container's loops run newer folders (used by deploys)"),
     "compile-image": ("openbell.commands.compile_image", "compile what a loop imports (used by the image build)"),
     "prune-shared": ("openbell.commands.prune_shared", "keep the shared code that is used (used by the image build)"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
@@ -76,8 +77,10 @@ def main() -> int:
     # Only the one command's code is loaded: a strategy's loop lives for months and pays for every import.
     if os.environ.get("OPENBELL_OWN_USERS") and (strategy := os.environ.get("OPENBELL_STRATEGY")):
         # What is for one of the strategies of a container is done as that one's user.
-        from openbell.strategy_user import become  # noqa: PLC0415 - others need not load it
+        from openbell import reloads  # noqa: PLC0415 - others need not load it
+        from openbell.strategy_user import become  # noqa: PLC0415
 
+        os.environ["OPENBELL_FOLDER"] = str(reloads.current(os.environ) / strategy)
         become(strategy)
     # What modules are made of stays: to look for garbage in it takes time now, and again in every collection later on.
     gc.disable()

@@ -12,7 +12,7 @@ from pathlib import Path
 from openbell import foreign_files
 from openbell.foreign_files import ForeignFileError
 from openbell.journal import instant, stamp
-from openbell.records import dataclass, field, replace
+from openbell.records import dataclass, field
 
 INTERVAL = 15.0  # seconds between two beats; an idle loop wakes for nothing else
 UNTIL_NEXT = "nothing more is due"  # the reason of a service_stop that cron's next start follows, whenever that is
@@ -31,6 +31,7 @@ class Heartbeat:
     running: tuple[str, ...]  # ids of the bots that have a run in progress
     streams: Mapping[str, datetime] = field(default_factory=dict)  # the newest beats of streams, by bot
     host: str = field(default="", compare=False)  # the container that it comes from; "" from versions up to 0.1.0
+    release: str = field(default="", compare=False)  # of the strategy's folder; "" from versions that did not say it
 
 
 def write(folder: Path, beat: Heartbeat) -> None:
@@ -41,6 +42,7 @@ def write(folder: Path, beat: Heartbeat) -> None:
         "running": list(beat.running),
         # While a deploy starts a container beside the old one, both have this folder.
         "host": os.uname().nodename,
+        **({"release": beat.release} if beat.release else {}),
     } | ({"streams": {bot: stamp(at) for bot, at in beat.streams.items()}} if beat.streams else {})
     foreign_files.write_object(folder / FILE, folder.parent, content, durable=False)
 
@@ -59,9 +61,8 @@ def read(folder: Path) -> Heartbeat | None:
         return None
     said = content.get("streams", {})
     streams = {str(bot): at for bot, text in said.items() if (at := instant(text))} if isinstance(said, dict) else {}
-    host = content.get("host")
-    beat = Heartbeat(timestamp, boot_id, tuple(str(bot) for bot in running), streams)
-    return replace(beat, host=host) if isinstance(host, str) else beat
+    host, release = (text if isinstance(text := content.get(key), str) else "" for key in ("host", "release"))
+    return Heartbeat(timestamp, boot_id, tuple(str(bot) for bot in running), streams, host, release)
 
 
 def is_there(folder: Path) -> bool:

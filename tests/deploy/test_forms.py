@@ -126,7 +126,7 @@ def test_a_strategy_in_the_container_for_all(portfolio: Site) -> None:
     must(portfolio, "resume", "BOT=daily")
     portfolio.change("fives", words_of(portfolio), "one line changed")
     said = portfolio.must("deploy", "STRATEGY=fives")
-    assert "start     together (changed: image; for daily, fives)" in said
+    assert "reload    together (changed: image; of daily, fives only those whose folders changed)" in said
     assert "untouched supervisor" in said
     decided = [line["reason"] for line in portfolio.journal("fives") if line["event"] == "decision"]
     assert decided[-1] == "one line changed"

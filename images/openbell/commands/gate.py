@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from openbell import answers, heartbeat
+from openbell import answers, heartbeat, reloads
 from openbell.answers import Answers, pause_of
 from openbell.calendars import CalendarExpired
 from openbell.commands import container_strategies
@@ -43,8 +43,9 @@ def main(arguments: Sequence[str]) -> int:
         "--within", type=float, default=15.0, help="a bot that is due within so many seconds is due soon"
     )
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for these runs")
+    parser.add_argument("--strategies", default="", help="only these of a container for several: a,b")
     options = parser.parse_args(arguments)
-    environments = container_strategies.environments(os.environ)
+    environments = container_strategies.environments(os.environ, options.strategies)
     if not environments:
         port = int(os.environ.get("OPENBELL_LISTEN", ":8080").rpartition(":")[2])
         return _supervisor(port, options.beat)
@@ -110,12 +111,12 @@ class FirstRuns:
 
 def _wait_for_beat(places: Paths, since: float, limit: float) -> str | None:
     """Return the boot of a loop of this container that has beaten since then, or STANDBY; None if none did in time."""
-    folder = places.journal / places.strategy
+    folder, release = places.journal / places.strategy, reloads.release(places.folder)
     end = time.monotonic() + limit
     while True:
         sign, at = heartbeat.read(folder), heartbeat.written_at(folder)
-        # The container that this one replaces may still beat in the same folder.
-        is_ours = sign is not None and sign.host in {"", os.uname().nodename}
+        # The container that this one replaces may still beat in the same folder, and so may the loop before a reload.
+        is_ours = sign is not None and sign.host in {"", os.uname().nodename} and sign.release in {"", release}
         if sign is not None and is_ours and at is not None and at.timestamp() > since:
             return sign.boot_id
         if heartbeat.stands_by(folder, since):

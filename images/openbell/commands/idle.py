@@ -58,11 +58,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--for", dest="patience", type=float, default=0.0, help="how many seconds to wait at most")
     parser.add_argument("--strict", action="store_true", help="only a moment with no slot that near is quiet")
     parser.add_argument("--look", action="store_true", help="only say what is in progress and due, and do not wait")
+    parser.add_argument("--strategies", default="", help="only these of a container for several: a,b")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
-        watched = [
-            one for own in container_strategies.environments(os.environ) if (one := _open(own, stack)) is not None
-        ]
+        own = container_strategies.environments(os.environ, options.strategies)
+        watched = [one for each in own if (one := _open(each, stack)) is not None]
         try:
             if options.look:
                 now = datetime.now(UTC)

@@ -33,7 +33,9 @@ RUN_UP = 0.002  # seconds before a slot at which the loop wakes once: code and d
 class Loop:
     """The loop of one strategy."""
 
-    def __init__(self, manifest: Manifest, services: LoopServices, boot_id: str, trigger: str = "loop") -> None:
+    def __init__(
+        self, manifest: Manifest, services: LoopServices, boot_id: str, trigger: str = "loop", release: str = ""
+    ) -> None:
         clock, ledger, journal = services.clock, services.ledger, services.journal
         self._follower, self._flattening = services.follower, services.flattening
         self._manifest = manifest
@@ -42,6 +44,7 @@ class Loop:
         self._journal = journal
         self._control = services.control
         self._boot_id = boot_id
+        self._release = release
         self._bots = {bot.id: bot for bot in manifest.bots}
         self._runs = Runs(clock, ledger, journal, services.control, services.launcher, manifest, services.armed)
         self._progress = SlotProgress(self._bots, ledger)
@@ -236,7 +239,8 @@ class Loop:
     def _beat(self, now: datetime, steady: float) -> None:
         if steady - self._beat_at >= heartbeat.INTERVAL:
             folder = self._journal.folder
-            beat = heartbeat.Heartbeat(now, self._boot_id, self._runs.bots(), self._streams.beats(folder))
+            streams = self._streams.beats(folder)
+            beat = heartbeat.Heartbeat(now, self._boot_id, self._runs.bots(), streams, release=self._release)
             heartbeat.write(folder, beat)
             self._beat_at = steady
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openbell import renaming
+from openbell import reloads, renaming
 from openbell.journal import Journal
 from openbell.manifest import Manifest
 from openbell.paths import LEDGER, PathError, Paths, from_environment, prepare
@@ -134,7 +134,7 @@ def _serve(
         armed = ArmedRuns(launcher, FRESH_LEAD if manifest.start == "fresh" else SHORTEST_LEAD)
         flattening = Flattening(partial(start_flattening, manifest, places, journal))
         services = LoopServices(clock, ledger, journal, control, launcher, follower, armed, flattening)
-        loop = Loop(manifest, services, boot_id)
+        loop = Loop(manifest, services, boot_id, release=reloads.release(places.folder))
         stop = drain_when_asked_to_stop(loop)
         previous_stop = ledger.fact("previous stop") or "clean"
         tell_start(journal, manifest, places, previous_stop)

@@ -7,10 +7,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from openbell import clock
+from openbell import clock, reloads
 from openbell.calendars import CalendarExpired
 from openbell.journal import Journal
 from openbell.ledger import KEEP_DAYS, Ledger
@@ -178,20 +177,12 @@ def tell_start(journal: Journal, manifest: Manifest, places: Paths, previous_sto
     journal.write(
         "service_start",
         clock.now(),
-        release=_release(places.folder),
+        release=reloads.release(places.folder),
         timezone=manifest.timezone,
         bots=[bot.id for bot in manifest.bots],
         previous_stop=previous_stop,
         start=manifest.start,
     )
-
-
-def _release(folder: Path) -> str:
-    """Return the release that the image's build has written into the strategy's folder."""
-    try:
-        return (folder / "release").read_text().strip()
-    except OSError:
-        return "unreleased"
 
 
 def reasons(error: Exception) -> list[str]:

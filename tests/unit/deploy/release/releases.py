@@ -26,7 +26,11 @@ def host(current: Release, *before: Release, **states: str) -> HostState:
     """Return a host on which all services of a release run, but those whose state is given."""
     containers = {
         name: Running(
-            f"id-{name}", states.get(name, "running"), service.fingerprint, tuple(service.manifests) or (name,)
+            f"id-{name}",
+            states.get(name, "running"),
+            service.fingerprint,
+            tuple(service.manifests) or (name,),
+            base=service.base,
         )
         for name, service in current.services.items()
     }

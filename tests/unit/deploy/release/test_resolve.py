@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.errors import CommandError
-from deploy.release.release import FINGERPRINT, environment_file, images_of, resolve
+from deploy.release.release import environment_file, images_of, resolve
+from deploy.remote.plan import BASE, FINGERPRINT
 
 ROOT = Path("/home/alice/openbell")
 TAGS = {"pulse": ("openbell/pulse:0123456789ab", "sha256:0123456789abcdef")}
@@ -108,3 +109,30 @@ def test_values_are_written_so_that_compose_reads_them_as_they_are() -> None:
 def test_the_images_are_those_that_the_checkout_names() -> None:
     """By service."""
     assert images_of(CONFIGURATION) == {"pulse": "openbell/pulse:local"}
+
+
+def test_what_stays_while_folders_are_reloaded_is_the_base() -> None:
+    """The image apart from its folders, the configuration and the secrets; no image, and none of a container with a name of its own."""
+    bases = {"pulse": "i1"}
+    other_image = {"pulse": ("openbell/pulse:fff", "sha256:fff")}
+    first, again = (resolve(CONFIGURATION, tags, {}, ROOT, bases) for tags in (TAGS, other_image))
+    base = first.services["pulse"].base
+    assert base
+    assert base == again.services["pulse"].base == first.compose["services"]["pulse"]["labels"][BASE]
+    others = [
+        resolve(CONFIGURATION, TAGS, {}, ROOT, {"pulse": "i2"}),
+        resolve(with_service(mem_limit="1g"), TAGS, {}, ROOT, bases),
+        resolve(CONFIGURATION, TAGS, {"pulse": {"KEY": "a"}}, ROOT, bases),
+    ]
+    assert len({base, *(one.services["pulse"].base for one in others)}) == 4
+    for named in ({"hostname": "mine"}, {"network_mode": "host"}):
+        assert resolve(with_service(**named), TAGS, {}, ROOT, bases).services["pulse"].base == ""
+    assert resolve(CONFIGURATION, TAGS, {}, ROOT).services["pulse"].base == ""
+
+
+def test_a_volume_that_others_use_is_no_change() -> None:
+    """Only its own volumes and networks are a service's configuration."""
+    more = {**CONFIGURATION, "volumes": {**CONFIGURATION.get("volumes", {}), "reloads": {"name": "x_reloads"}}}
+    found = resolve(more, TAGS, {}, ROOT)
+    assert found.services == resolve(CONFIGURATION, TAGS, {}, ROOT).services
+    assert "reloads" in found.compose["volumes"]

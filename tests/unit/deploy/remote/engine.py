@@ -21,6 +21,9 @@ class FakeContainer:
     policy: str = "unless-stopped"
     stopped_by_hand: bool = False
     log: str = ""
+    now: str = "image"  # the folders that its loops run after a start; see `openbell reload`
+    beside: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def comes_back(self) -> bool:
@@ -99,6 +102,8 @@ class FakeEngine:
                 return OK
             case ["start" | "stop" | "kill" | "rm" | "update" as verb, *rest]:
                 return self._do(verb, rest)
+            case ["run" | "exec", one, *rest] if "reload" in rest:
+                return self._reload(one, rest[rest.index("reload") + 1 :])
             case ["run", *_]:
                 return Answer(0, "holder\n")
             case ["logs", *_, one]:
@@ -112,10 +117,28 @@ class FakeEngine:
         found = [self.containers[one] for one in ids if one in self.containers]
         if not form:
             return Answer(0, json.dumps([_attributes(one) for one in found]))
+        if "Mounts" in form or "StopTimeout" in form:
+            return Answer(0, "bells_reloads" if "Mounts" in form else "130")
         if "StartedAt" in form:
             return Answer(0, "2026-01-01T00:00:00Z")
         told = [f"{one.id} {one.state}" if form.startswith("{{.Id}}") else f"{one.state} 0" for one in found]
         return Answer(int(len(found) < len(ids)), "\n".join(told) or "no such container")
+
+    def _reload(self, where: str, words: Sequence[str]) -> Answer:
+        one = next((one for one in self.containers.values() if one.id[:12] in words[1:]), None)
+        match words:
+            case ["show"]:
+                links = {"now": self.containers[where].now, "beside": self.containers[where].beside}
+                return Answer(0, json.dumps({**links, "releases": {"pulse": links["now"], "slow": "same"}}))
+            case ["place", *_]:
+                return Answer(0, json.dumps({"tree": "tree", "releases": {"pulse": "tree", "slow": "same"}}))
+            case ["point", _, *options] if one:
+                given = dict(zip(options[::2], options[1::2], strict=True))
+                one.now, one.beside = given.get("--now", one.now), given.get("--beside", "")
+                one.log += "pulse: process 7 on x runs this strategy; waiting until it ends\n" if one.beside else ""
+            case _:
+                pass
+        return OK
 
     def _do(self, verb: str, words: Sequence[str]) -> Answer:
         one = self.containers.get(words[-1])
@@ -143,6 +166,6 @@ def _attributes(one: FakeContainer) -> dict[str, object]:
         "Id": one.id,
         "Image": one.image,
         "State": {"Status": one.state},
-        "Config": {"Labels": {SERVICE: one.service}},
+        "Config": {"Labels": {SERVICE: one.service, **one.labels}},
         "HostConfig": {"RestartPolicy": {"Name": one.policy}},
     }

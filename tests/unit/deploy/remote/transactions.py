@@ -1,5 +1,6 @@
 """Transactions on an engine in memory, for the tests of them."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ TOGETHER = (
     ("check", "together"),
     ("replace", "supervisor"),
 )
+RELOAD = (("reload", "together"),)
 FAILED = Answer(3, "pulse: its first run failed: ValueError: no good")
 
 
@@ -29,6 +31,8 @@ def records_below(root: Path) -> Path:
         (folder / "services").write_text("pulse\nsupervisor\n")
         (folder / "images").write_text(f"{name}\n")
         (folder / "compose.yaml").write_text("{}")
+        service = {"image": name, "fingerprint": f"of-{name}"}
+        (folder / "release.json").write_text(json.dumps({"services": {"together": service}}))
     (root / "transactions" / "new").mkdir(parents=True)
     (root / "shipped").write_text("old\nnew\n")
     Records(root).take_over("old")

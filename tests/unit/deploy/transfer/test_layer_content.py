@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from deploy.transfer.layer_cache import content_of_image, content_of_layer
+from deploy.transfer.layer_cache import base_of_image, content_of_image, content_of_layer
 
 FILE = {"name": "strategy/strategy.py", "content": b"print(1)", "mode": 0o644, "mtime": 1}
 
@@ -56,3 +56,14 @@ def test_an_image_is_its_layers_and_settings() -> None:
     assert content_of_image(["sha256:1"], known, "{}") != content_of_image(["sha256:3"], known, "{}")
     assert content_of_image(["sha256:1"], known, "{}") != content_of_image(["sha256:1"], known, '{"User": "root"}')
     assert content_of_image(["sha256:8"], known, "{}") != content_of_image(["sha256:9"], known, "{}")
+
+
+def test_an_images_base_is_all_but_its_folders() -> None:
+    """The last layer of an image that says so has nothing but strategies' folders; of another image there is no base."""
+    follows = '{"Env": ["A=1", "OPENBELL_RELOADS=/reloads"]}'
+    base = base_of_image(("kit", "packages", "folders"), {"kit": "k"}, follows)
+    assert base
+    assert base == base_of_image(("rebuilt", "packages", "other folders"), {"rebuilt": "k"}, follows)
+    assert base != base_of_image(("kit", "other packages", "folders"), {"kit": "k"}, follows)
+    assert base != base_of_image(("kit", "packages", "folders"), {"kit": "k"}, follows.replace("A=1", "A=2"))
+    assert base_of_image(("kit", "packages", "folders"), {}, '{"Env": ["A=1"]}') == ""
