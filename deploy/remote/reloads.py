@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from deploy.remote.docker_client import PROJECT, Container, DockerClient, DockerError
@@ -236,4 +236,4 @@ def _has_started(log: str, strategy: str, release: str) -> bool:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat()
+    return datetime.now(timezone.utc).isoformat()
