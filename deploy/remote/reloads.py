@@ -107,8 +107,11 @@ class Reloads:
     def hand_over(self, one: Reload) -> None:
         """Let the new loops take over, now and after each start of the container; the old ones drain."""
         one.handed_over = True
-        self._point(one, "--now", one.tree)
-        self._tell(one)
+        self._follow(one, one.tree)
+
+    def settle(self, one: Reload) -> None:
+        """Keep that the loops which are wanted have beaten."""
+        self._point(one)
 
     def must_work(self, one: Reload) -> None:
         """Wait until the loops that are to run beat: the old ones may drain for as long as the container may stop."""
@@ -139,20 +142,26 @@ class Reloads:
 
     def put_back(self, one: Reload, *, is_bad: bool) -> None:
         """Let the loops of before run again. New ones that were judged bad get no further slot, others go on until those are ready."""
-        if not one.handed_over:
-            self._point(one)
-        else:
-            if not is_bad:
-                with contextlib.suppress(StepFailed):  # whether they work is seen at the end
-                    self._start(one, one.before, one.old)
-            self._point(one, "--now", one.before)
-        self._tell(one)
+        if one.handed_over and not is_bad:
+            with contextlib.suppress(StepFailed):  # whether they work is seen at the end
+                self._start(one, one.before, one.old)
+        self._follow(one, one.before)
         self.must_work(one)
+        self.settle(one)
 
     def prune(self, one: Reload) -> None:
         """Remove folders that no container runs any more."""
         there = [container.id[:12] for container in self._docker.containers(self._plan.project)]
         self._write(one, one.container.image_id, "prune", *there)
+
+    def _follow(self, one: Reload, tree: str) -> None:
+        """Let the loops of these folders be the ones that run; the others drain.
+
+        Both links name them until that is seen (`settle`): if this program ends before the loops are told, the next deploy
+        knows by the second one that they may run other folders.
+        """
+        self._point(one, "--now", tree, "--beside", tree)
+        self._tell(one)
 
     def _end_what_was_left(self, one: Reload) -> None:
         """Let loops that still wait give way: they have said long ago that they are ready."""

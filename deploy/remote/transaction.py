@@ -160,6 +160,7 @@ class Transaction:
         self.reloads.hand_over(one)
         with self._judging(service):
             self.reloads.must_work(one)
+        self.reloads.settle(one)
 
     def _replace(self, service: str) -> None:
         """Stop the old container, then start the new one: two of this service cannot run at once."""

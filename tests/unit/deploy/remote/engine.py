@@ -23,6 +23,7 @@ class FakeContainer:
     log: str = ""
     now: str = "image"  # the folders that its loops run after a start; see `openbell reload`
     beside: str = ""
+    runs: str = "image"  # the folders that its loops run
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -136,6 +137,8 @@ class FakeEngine:
                 given = dict(zip(options[::2], options[1::2], strict=True))
                 one.now, one.beside = given.get("--now", one.now), given.get("--beside", "")
                 one.log += "pulse: process 7 on x runs this strategy; waiting until it ends\n" if one.beside else ""
+            case ["tell"]:
+                self.containers[where].runs = self.containers[where].now
             case _:
                 pass
         return OK

@@ -35,6 +35,11 @@ def only(engine: FakeEngine) -> FakeContainer:
     return one
 
 
+def points(engine: FakeEngine) -> list[str]:
+    """Return what the links of the one container were changed to, in order; an empty text ends the second one."""
+    return [call.partition("point ")[2].partition(" ")[2] for call in engine.calls if " point " in call]
+
+
 def test_the_container_lives_on(root: Path, engine: FakeEngine) -> None:
     """New loops start beside the old ones; then the folders are handed over, and those of before are removed."""
     before = only(engine).id
@@ -45,8 +50,11 @@ def test_the_container_lives_on(root: Path, engine: FakeEngine) -> None:
     assert f"exec {before} openbell idle --strategies pulse" in [
         f"{call.partition(' --within')[0]} --strategies {call.rpartition(' ')[2]}" for call in engine.calls
     ]
-    points = [call.partition("point ")[2] for call in engine.calls if " point " in call]
-    assert points == [f"{before[:12]} --beside tree", f"{before[:12]} --now tree"]
+    assert [call.partition("point ")[2] for call in engine.calls if " point " in call] == [
+        f"{before[:12]} --beside tree",
+        f"{before[:12]} --now tree --beside tree",
+        before[:12],
+    ]
     assert any(call.endswith(f"reload prune {before[:12]}") for call in engine.calls)
 
 
@@ -69,8 +77,10 @@ def test_new_loops_that_are_bad_give_way_at_once(root: Path, engine: FakeEngine)
     assert (outcome, why) == ("returned", f"together: {FAILED.reason}")
     one = only(engine)
     assert (one.now, one.beside, one.state) == ("image", "", "running")
-    points = [call.partition("point ")[2].partition(" ")[2] for call in engine.calls if " point " in call]
-    assert points == ["--beside tree", "--now tree", "--now image"]
+    assert points(engine) == [
+        *("--beside tree", "--now tree --beside tree", ""),
+        *("--now image --beside image", ""),
+    ]
 
 
 def test_good_loops_beside_a_bad_service_go_on_until_the_old_ones_are_ready(root: Path, engine: FakeEngine) -> None:
@@ -79,8 +89,10 @@ def test_good_loops_beside_a_bad_service_go_on_until_the_old_ones_are_ready(root
     engine.answers[f"exec pulse-new-{len(engine.containers)} openbell gate --beat 120"] = lambda call: FAILED
     outcome, _ = transaction(root, engine, (*RELOAD, ("switch", "pulse"))).carry_out()
     assert outcome == "returned"
-    points = [call.partition("point ")[2].partition(" ")[2] for call in engine.calls if " point " in call]
-    assert points == ["--beside tree", "--now tree", "--beside image", "--now image"]
+    assert points(engine) == [
+        *("--beside tree", "--now tree --beside tree", ""),
+        *("--beside image", "--now image --beside image", ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +174,36 @@ def test_an_engine_that_is_killed_between_any_two_commands(
         assert one.comes_back, where
 
 
+class ProgramKilledError(BaseException):
+    """Ends the transaction's program, wherever it is."""
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["good", "bad"])
+def test_a_program_that_is_killed_between_any_two_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """The next deploy can trust what the container says of its folders, or is told that it cannot."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    calls, _, _ = killed(tmp_path / "whole", 0, fails=fails)
+    in_doubt = 0
+    for number in range(3, len(calls) - 1):
+        engine = engine_with_one()
+        if fails:
+            engine.answers["gate --beat 120 --runs"] = lambda call: FAILED
+
+        def end(engine: FakeEngine = engine, number: int = number) -> None:
+            if len(engine.calls) >= number:
+                raise ProgramKilledError
+
+        engine.after = end
+        with pytest.raises(ProgramKilledError):
+            transaction(records_below(tmp_path / str(number)), engine, RELOAD).carry_out()
+        one = only(engine)
+        assert one.runs == one.now or one.beside, f"after {calls[number - 1]}"
+        in_doubt += one.runs != one.now
+    assert in_doubt
+
+
 def killed(root: Path, after: int, *, fails: bool) -> tuple[list[str], FakeEngine, str]:
     """Return the calls of a transaction whose engine is killed after so many, the engine, and how it ended."""
     engine = engine_with_one()
@@ -209,8 +251,7 @@ def test_what_a_reload_that_was_cut_off_has_left_gives_way_first(root: Path, eng
     """Its loops wait already, and would not say again that they are ready."""
     only(engine).beside = "left"
     assert transaction(root, engine, RELOAD).carry_out() == ("succeeded", "")
-    points = [call.partition("point ")[2].partition(" ")[2] for call in engine.calls if " point " in call]
-    assert points == ["", "--beside tree", "--now tree"]
+    assert points(engine) == ["", "--beside tree", "--now tree --beside tree", ""]
 
 
 def test_folders_that_cannot_be_brought(root: Path, engine: FakeEngine) -> None:
