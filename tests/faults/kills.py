@@ -30,7 +30,7 @@ from tests.engine.kit import FIXTURES, Kit, answer, start, wait_until
 BOT = "chaos"
 AROUND = (-0.005, 0.06)  # seconds around a slot in which a container is killed from outside
 PAUSE = 12.0  # seconds between two such kills of one container, so that the engine restarts it at once
-DECIDED = 20.0  # seconds in which a loop that has started decides about the slots that it found, on a busy machine
+DECIDED = 60.0  # seconds in which a loop that has started decides about the slots that it found, on a busy machine
 
 # What a container that has the volumes tells about the orders.
 ORDERS = """
