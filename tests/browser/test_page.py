@@ -73,6 +73,8 @@ def test_the_reader_chooses_a_time_zone(browser: Browser, supervisor: Supervisor
         page = reader.open("/timeline")
         expect(page.locator("h1")).to_contain_text("JST")
         page.get_by_role("link", name="week").click()
+        expect(page).to_have_url(re.compile("span=week"))
+        page.wait_for_load_state()  # before it, the page's script does not know of a choice yet
         expect(page.locator("#lane-pulse svg")).to_have_attribute("aria-label", re.compile("^pulse: .* succeeded"))
         page.get_by_label("Times in").select_option("strategy")
         expect(page.locator("h1")).not_to_contain_text("JST")
