@@ -72,7 +72,9 @@ def test_a_new_loop_takes_over(
     reload.main(["point", HOST, "--now", tree])
     tell(machine)
     wait_for(lambda: len(machine.events("changed", "service_start")) == 2, "the second start", PATIENCE)
-    assert "openbell host: changed: the loop of first has ended" in machine.errors.read_text()
+    # The new loop has the lock before the old one's process is gone.
+    ended = "openbell host: changed: the loop of first has ended"
+    wait_for(lambda: ended in machine.errors.read_text(), "the old loop's end", PATIENCE)
     machine.wait_for_runs("changed", len(machine.events("changed", "run_end")) + 2)
     (sign,) = [heartbeat.read(machine.root / "journal" / "changed")]
     assert sign is not None
