@@ -46,7 +46,7 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._context.close()
-        assert error is not None or self.wrong == []
+        assert error is not None or self.wrong == [], self.wrong
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not any(text in message.text for text in self.expected):
