@@ -151,7 +151,7 @@ def resolve(
         shared = {key: _used(body, key, found) for key, found in all_shared.items()}
         version, values = _hash([body, shared, given]), _hash(environment[name]) if environment[name] else ""
         fingerprint = _hash([image_id, version, values])
-        # A container knows its folders by its own name, which is its id if nobody has given it another.
+        # A container finds its folders by its host name, which is its id unless the Compose file sets another.
         has_own_name = "hostname" not in body and "network_mode" not in body
         base = _hash([bases[name], version, values]) if bases.get(name) and has_own_name else ""
         names = tuple(sorted(environment[name]))

@@ -110,7 +110,7 @@ class Reloads:
         self._follow(one, one.tree)
 
     def settle(self, one: Reload) -> None:
-        """Keep that the loops which are wanted have beaten."""
+        """Record that the wanted loops have shown a sign of life: the container is no longer in doubt."""
         self._point(one)
 
     def must_work(self, one: Reload) -> None:
@@ -141,7 +141,7 @@ class Reloads:
         return not one.changed or self._services.is_quiet(one.container.id, *words, *one.options, seconds=seconds)
 
     def put_back(self, one: Reload, *, is_bad: bool) -> None:
-        """Let the loops of before run again. New ones that were judged bad get no further slot, others go on until those are ready."""
+        """Let the old loops run again. New ones that were judged bad get no further slot; good ones go on until the old ones are ready."""
         if one.handed_over and not is_bad:
             with contextlib.suppress(StepFailed):  # whether they work is seen at the end
                 self._start(one, one.before, one.old)
@@ -164,7 +164,7 @@ class Reloads:
         self._tell(one)
 
     def _end_what_was_left(self, one: Reload) -> None:
-        """Let loops that still wait give way: they have said long ago that they are ready."""
+        """End loops that an interrupted transaction left waiting: they do not say again that they are ready."""
         since, end = _now(), self._docker.now() + BEATS_WITHIN
         self._point(one)
         self._tell(one)

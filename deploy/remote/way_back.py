@@ -34,7 +34,7 @@ class WayBack:
     reloads: Reloads
 
     def follow_again(self, reloaded: Sequence[Reload], bad: Collection[str]) -> dict[str, str]:
-        """Let containers run their strategies' folders of before again; return what failed, by service."""
+        """Let containers run their strategies' old folders again; return what failed, by service."""
         failed: dict[str, str] = {}
         for one in reloaded:
             try:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 NOW, BESIDE = "now", "beside"
 IMAGE = "image"  # in place of a tree: the folders of the container's own image
-SIGNAL = (
-    signal.SIGURG
-)  # lets `openbell host` follow the links; a process that does not know it, or is just starting, ignores it
+# Lets `openbell host` follow the links. A process that does not handle it, or is just starting, ignores it.
+SIGNAL = signal.SIGURG
 RELEASE = "release"  # in a strategy's folder: what the image's build has written there
 
 

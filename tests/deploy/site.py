@@ -22,6 +22,9 @@ from tests.machine.machine import Machine
 
 SECRET = "deploy$'\"\\ secret 4c1e7f"
 LONGEST = 240  # seconds for one command
+# In the code of `fives`: a line of it, and what makes a slot fail in the place of that line.
+SLEEPS = "    time.sleep(0.3)\n"
+FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
 
 
 class Command:

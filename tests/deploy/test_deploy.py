@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.deploy.site import SECRET, Site, assert_no_slot_is_lost_or_doubled, words_of
+from tests.deploy.site import FAILS, SECRET, SLEEPS, Site, assert_no_slot_is_lost_or_doubled, words_of
 from tests.engine.kit import wait_until
 
 EVERY = timedelta(seconds=5)
@@ -127,10 +127,9 @@ def test_a_release_that_cannot_be_imported_never_touches_the_old_one(deployed: S
 def test_a_release_that_fails_its_gate_gives_everything_back(deployed: Site) -> None:
     """Its first run fails: the old release runs again, with its code; the reason is printed; the next one succeeds."""
     release = deployed.current()
-    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
-    deployed.change("fives", "    time.sleep(0.3)\n", condition)
+    deployed.change("fives", SLEEPS, FAILS)
     code, said = deployed.run("deploy")
-    deployed.change("fives", condition, "    time.sleep(0.3)\n")
+    deployed.change("fives", FAILS, SLEEPS)
     assert code == 1
     assert f"did not pass its gate, and {release} runs again" in said
     assert "ValueError: no good" in said

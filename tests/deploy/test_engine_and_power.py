@@ -3,7 +3,7 @@
 import pytest
 
 from tests.deploy.interruptions import PASSED_OVER, POINTS, assert_all_is_well, change, recent
-from tests.deploy.site import Site, words_of
+from tests.deploy.site import FAILS, SLEEPS, Site, words_of
 from tests.engine.kit import wait_until
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(600), pytest.mark.usefixtures("began")]
@@ -66,13 +66,12 @@ def test_the_power_is_cut(deployed: Site, point: str) -> None:
 def test_images_are_pruned_while_a_gate_fails(deployed: Site) -> None:
     """`docker system prune --all` takes neither the old image nor the way back."""
     words, release = words_of(deployed), deployed.current()
-    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
-    deployed.change("fives", "    time.sleep(0.3)\n", condition)
+    deployed.change("fives", SLEEPS, FAILS)
     process = deployed.start("deploy")
     process.until("waiting for the first run of fives")
     deployed.machine.shell("docker system prune --all --force")
     said = process.end(240)
-    deployed.change("fives", condition, "    time.sleep(0.3)\n")
+    deployed.change("fives", FAILS, SLEEPS)
     assert f"did not pass its gate, and {release} runs again" in said
     assert_all_is_well(deployed, words, ("succeeded", "failed"), PASSED_OVER)
     failed = [line for line in recent(deployed) if line["event"] == "run_end" and line["outcome"] == "failed"]
@@ -83,10 +82,9 @@ def test_without_its_records_a_failed_gate_returns_to_what_ran(deployed: Site) -
     """The folder on the server is gone: the containers are what is returned to."""
     words, before = words_of(deployed), deployed.containers()
     deployed.machine.shell(f"mv {deployed.root} {deployed.root}-away")
-    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
-    deployed.change("fives", "    time.sleep(0.3)\n", condition)
+    deployed.change("fives", SLEEPS, FAILS)
     code, said = deployed.run("deploy")
-    deployed.change("fives", condition, "    time.sleep(0.3)\n")
+    deployed.change("fives", FAILS, SLEEPS)
     assert code == 1
     assert "what ran before runs again" in said
     assert deployed.containers() == before

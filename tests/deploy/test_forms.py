@@ -11,7 +11,16 @@ import docker
 import pytest
 
 from tests.deploy.interruptions import PASSED_OVER
-from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, choose, offer_both_forms, site, words_of
+from tests.deploy.site import (
+    FAILS,
+    SLEEPS,
+    Site,
+    assert_no_slot_is_lost_or_doubled,
+    choose,
+    offer_both_forms,
+    site,
+    words_of,
+)
 from tests.deploy.test_commands import ask, must, written
 from tests.deploy.walk import rename_here
 from tests.engine.kit import FIXTURES, wait_until
@@ -95,10 +104,9 @@ def test_a_form_that_fails_its_gate_gives_everything_back(portfolio: Site) -> No
     portfolio.must("deploy")
     release = portfolio.current()
     choose(portfolio.kit.folder, "portfolio-together")
-    condition = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
-    portfolio.change("fives", "    time.sleep(0.3)\n", condition)
+    portfolio.change("fives", SLEEPS, FAILS)
     code, said = portfolio.run("deploy")
-    portfolio.change("fives", condition, "    time.sleep(0.3)\n")
+    portfolio.change("fives", FAILS, SLEEPS)
     choose(portfolio.kit.folder, "portfolio")
     assert code == 1
     assert f"did not pass its gate, and {release} runs again: together: fives: its first run failed" in said

@@ -7,7 +7,16 @@ import docker
 import pytest
 
 from tests.deploy.interruptions import PASSED_OVER, change, recent, transactions_over
-from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled, choose, offer_both_forms, site, words_of
+from tests.deploy.site import (
+    FAILS,
+    SLEEPS,
+    Site,
+    assert_no_slot_is_lost_or_doubled,
+    choose,
+    offer_both_forms,
+    site,
+    words_of,
+)
 from tests.engine.kit import wait_until
 from tests.machine.machine import running_machine
 
@@ -15,8 +24,6 @@ pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
 EVERY = timedelta(seconds=5)
 HOSTED = ("daily", "fives")
-FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
-SLEEPS = "    time.sleep(0.3)\n"
 
 
 @pytest.fixture(scope="module")

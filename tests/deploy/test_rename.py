@@ -5,14 +5,13 @@ from datetime import timedelta
 import pytest
 
 from tests.deploy.interruptions import PASSED_OVER
-from tests.deploy.site import Site, assert_no_slot_is_lost_or_doubled
+from tests.deploy.site import FAILS, SLEEPS, Site, assert_no_slot_is_lost_or_doubled
 from tests.deploy.walk import rename_here
 from tests.engine.kit import wait_until
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(600)]
 
 EVERY = timedelta(seconds=5)
-FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
 COUNT = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM claims').fetchone())"
 
 
@@ -62,10 +61,10 @@ def test_a_rename_that_fails_its_gate_is_taken_back(deployed: Site) -> None:
     """The old name runs again with all that it had, and what the new name did for one slot."""
     if not (deployed.kit.folder / "strategies" / "quints").exists():
         rename_here(deployed.kit.folder, "fives", "quints")
-    deployed.change("quints", "    time.sleep(0.3)\n", FAILS)
+    deployed.change("quints", SLEEPS, FAILS)
     release = deployed.current()
     code, said = deployed.run("rename", "STRATEGY=fives", "TO=quints")
-    deployed.change("quints", FAILS, "    time.sleep(0.3)\n")
+    deployed.change("quints", FAILS, SLEEPS)
     assert code == 1
     assert f"did not pass its gate, and {release} runs again: " in said
     assert_one_history(deployed, "fives", ("succeeded", "failed"), PASSED_OVER)

@@ -24,13 +24,11 @@ from typing import cast
 import docker
 
 from tests.deploy.counted import Count, Piece, count
-from tests.deploy.site import Command, Site, site, words_of
+from tests.deploy.site import FAILS, SLEEPS, Command, Site, site, words_of
 from tests.engine.kit import ROOT, wait_until
 from tests.machine.machine import Suite, running_machine
 from tests.resume import sources
 
-FAILS = "    if not ctx.slot.microsecond: # at a real slot only\n        raise ValueError('no good')\n"
-SLEEPS = "    time.sleep(0.3)\n"
 RECORDS = "/root/.openbell"
 MOMENTS = (
     *("preflight of", "waiting for a quiet moment of", "starting", "handing over"),

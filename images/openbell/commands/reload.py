@@ -1,8 +1,8 @@
 """`openbell reload`: let the loops of a container for several strategies run the folders of a newer image.
 
-`place` and the other words that change something run in a container of their own, made from the newer image, which alone
-may write to the volume; the container itself only reads it. Each change is one link that is replaced, durably: whatever
-is cut off in between, a start finds the folders of before or the new ones.
+`place`, `point` and `prune` run in a short container, which alone may write to the volume: `place` in one that is made from
+the newer image. The container with the loops only reads the volume. What its next start runs is decided by one link, which
+is replaced durably: after an interruption the start finds the old folders or the new ones.
 """
 
 import argparse

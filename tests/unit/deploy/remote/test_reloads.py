@@ -20,12 +20,14 @@ def engine() -> FakeEngine:
     return engine_with_one()
 
 
-def engine_with_one() -> FakeEngine:
-    """Return such an engine."""
+def engine_with_one(*, fails: bool = False) -> FakeEngine:
+    """Return such an engine. fails: whether the first run of the new release fails."""
     engine = FakeEngine()
     engine.add("together")
     engine.images.add("new")
     engine.answers["openbell idle"] = lambda call: Answer(0, "")
+    if fails:
+        engine.answers["gate --beat 120 --runs"] = lambda call: FAILED
     return engine
 
 
@@ -187,9 +189,7 @@ def test_a_program_that_is_killed_between_any_two_commands(
     calls, _, _ = killed(tmp_path / "whole", 0, fails=fails)
     in_doubt = 0
     for number in range(3, len(calls) - 1):
-        engine = engine_with_one()
-        if fails:
-            engine.answers["gate --beat 120 --runs"] = lambda call: FAILED
+        engine = engine_with_one(fails=fails)
 
         def end(engine: FakeEngine = engine, number: int = number) -> None:
             if len(engine.calls) >= number:
@@ -206,9 +206,7 @@ def test_a_program_that_is_killed_between_any_two_commands(
 
 def killed(root: Path, after: int, *, fails: bool) -> tuple[list[str], FakeEngine, str]:
     """Return the calls of a transaction whose engine is killed after so many, the engine, and how it ended."""
-    engine = engine_with_one()
-    if fails:
-        engine.answers["gate --beat 120 --runs"] = lambda call: FAILED
+    engine = engine_with_one(fails=fails)
     engine.after = lambda: engine.crash() if len(engine.calls) == after else None
     return engine.calls, engine, transaction(records_below(root), engine, RELOAD).carry_out()[0]
 
