@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from openbell import foreign_files, journal
+from openbell.durable import sync
 from openbell.paths import LEDGER
 from openbell.records import dataclass
 
@@ -184,11 +185,7 @@ def _take_the_place(root: Path, old: str, new: str) -> None:
         with suppress(FileNotFoundError):
             (root / new).rename(replaced)
         (root / old).rename(root / new)
-        folder = os.open(root, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(root)
     _remove(replaced)
 
 

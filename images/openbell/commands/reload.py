@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openbell import reloads
+from openbell.durable import sync
 from openbell.manifest import strategy_folders
 
 FINGERPRINT = "fingerprint"  # a file beside the folders
@@ -75,10 +76,10 @@ def _place(own: Path, root: Path, fingerprint: str) -> str:
         shutil.copytree(root, new)
         (new / FINGERPRINT).write_text(f"{fingerprint}\n")
         for path in (*new.rglob("*"), new):
-            _sync(path)
+            sync(path)
         new.rename(own / name)
-        _sync(own)
-        _sync(own.parent)
+        sync(own)
+        sync(own.parent)
     return name
 
 
@@ -91,7 +92,7 @@ def _point(link: Path, name: str) -> None:
         new.replace(link)
     else:
         link.unlink(missing_ok=True)
-    _sync(link.parent)
+    sync(link.parent)
 
 
 def _prune(volume: Path, containers: Sequence[str]) -> None:
@@ -107,11 +108,3 @@ def _prune(volume: Path, containers: Sequence[str]) -> None:
 
 def _folders(folder: Path) -> Iterator[Path]:
     yield from (one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

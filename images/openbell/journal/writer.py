@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from openbell import foreign_files
+from openbell.durable import sync
 from openbell.journal.echo import echo
 from openbell.journal.files import days, prune, since
 from openbell.journal.lines import Event
@@ -154,7 +155,8 @@ class Journal:
             low, opened = opened, fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
             os.close(low)
         if os.fstat(opened).st_size == 0:
-            _sync_folder(self.folder)
+            # The name of a new file must survive a power cut too, or its lines would go with it.
+            sync(self.folder)
         self.close()
         self._file, self._day = opened, day
 
@@ -173,12 +175,3 @@ def _attempts() -> Iterator[None]:
 def _is_torn(file: int) -> bool:
     size = os.fstat(file).st_size
     return size > 0 and os.pread(file, 1, size - 1) != b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    # The name of a new file must survive a power cut too, or its lines would go with it.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """The rows of a strategy's databases, from files to schemas and back, each compared where it has arrived."""
 
-import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from openbell.durable import sync
 from openbell.ledger import Ledger
 from openbell.ledger.records import MOVED
 from openbell.paths import LEDGER as LEDGER_FILE
@@ -112,11 +112,7 @@ def put_in_place(part: Part, at: datetime) -> None:
     new = _new(part.file)
     if not new.exists():
         return
-    descriptor = os.open(new, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(new)
     if part.file.exists():
         with closing(sqlite3.connect(part.file)) as old:
             old.execute("PRAGMA journal_mode = DELETE")  # what is in its log is in it

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openbell import order_terms
+from openbell.durable import sync
 from openbell.order_terms import leg_of
 from openbell.records import replace
 from openbell.strategy_user import share
@@ -177,21 +178,13 @@ def create(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(SCHEMA + LATER)
             connection.execute("INSERT INTO account VALUES (?, ?)", (str(STARTING_CASH), CURRENCY))
-        _sync(aside)
+        sync(aside)
         with suppress(FileExistsError):
             os.link(aside, path)
     finally:
         aside.unlink(missing_ok=True)
     # The name of the file must survive a loss of power too, or the first orders would go with it.
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def encoded(one: Resting) -> str:
