@@ -15,8 +15,7 @@ from openbell.postgres.journal import PostgresJournal
 from openbell.postgres.ownership import Ownership
 from openbell.postgres.tables import SHARED, SHARED_SCHEMA
 from openbell.supervisor.health import shared_database
-from openbell.supervisor.health.shared_database import COPY, HOST, SharedDatabase
-from openbell.supervisor.health.shared_hosts import CAUGHT_UP
+from openbell.supervisor.health.shared_database import CAUGHT_UP, COPY, HOST, SharedDatabase
 
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 LINES = 1_100  # of one strategy of two: more than are fetched at once

@@ -9,25 +9,28 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
+from openbell import heartbeat
 from openbell.postgres.connection import PostgresError
 from openbell.postgres.control_copy import ControlCopy
 from openbell.postgres.database import Database, wait_no_longer_than
 from openbell.postgres.journal_copy import JournalCopy
-from openbell.postgres.lease import Lease
+from openbell.postgres.lease import LONGEST_TAKEOVER, Lease
 from openbell.postgres.ownership import Ownership, steady_seconds
 from openbell.postgres.tables import ALERTS, SHARED, SHARED_SCHEMA
-from openbell.supervisor.health.shared_hosts import CAUGHT_UP, REMEMBERED, Move, SharedHosts
+from openbell.supervisor.health.shared_hosts import REMEMBERED, Move, SharedHosts
 
 HOST, COPY = "OPENBELL_HOST", "OPENBELL_COPY_JOURNALS"  # set where the supervisor shares no folder with loops
 EVERY = 1.0  # seconds between two rounds
 PATIENCE = 4.0  # seconds for an answer
 COPY_WITHIN = 2.0  # seconds of a round for the journals
 PRESENT = 15  # seconds for which a host counts as there
+# After the first answer, until each strategy has an owner that beats, and this host's journals have what was written meanwhile.
+CAUGHT_UP = timedelta(seconds=LONGEST_TAKEOVER + heartbeat.INTERVAL)
 _HERE = "INSERT INTO hosts VALUES (?, clock_timestamp() + ? * interval '1 second') ON CONFLICT (host) DO UPDATE SET until = excluded.until"
 _GONE = "SELECT host FROM hosts WHERE until < clock_timestamp() AND until > clock_timestamp() - interval '1 day' ORDER BY host"
 _OWNERS = (

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from openbell.supervisor.model.conditions import Condition
 
 LOST_AFTER = timedelta(seconds=10)  # without an answer: a failover of a managed database may take as long
-CAUGHT_UP = timedelta(seconds=15)  # after the first answer, until this host's journals have what was written meanwhile
 # An owner of the alerts that lost the database tells it. Another supervisor cannot know whether that one lives.
 OTHERS_TELL_AFTER = timedelta(minutes=2)
 REMEMBERED = timedelta(minutes=1)  # that a strategy has moved, before its old host counts as gone
