@@ -5,6 +5,7 @@ An engine knows the compressed form of a layer that it has pushed before, asks a
 where `docker save` would write the whole image. The protocol is that of the OCI distribution specification.
 """
 
+import io
 import re
 import secrets
 import threading
@@ -18,16 +19,22 @@ from urllib.parse import parse_qs, urlsplit
 from deploy.transfer.images import digest
 
 _PIECE = 1 << 20
+# The same one each time: containerd notes with each layer all registries that it was pushed to, by host and port.
+_PORT = 20497
+_TLS = b"\x16"  # a handshake: RFC 8446, section 5.1
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 class CapturingRegistry(ThreadingHTTPServer):
-    """The registry. What it is sent lies in its folder, by digest; manifests are in `manifests` by name and tag."""
+    """The registry. What it is sent lies in its folder, by digest; manifests are in `manifests` by name and tag, and by digest."""
 
     daemon_threads = True
 
     def __init__(self, folder: Path, limit: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        try:
+            super().__init__(("127.0.0.1", _PORT), _Handler)
+        except OSError:  # another deploy has it
+            super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.limit = limit  # bytes; a client that sends more is cut off, and `overrun` is set
         self.secret = secrets.token_hex(8)  # other users of this machine can reach the port, too
@@ -71,6 +78,16 @@ class _Handler(BaseHTTPRequestHandler):
     def _catcher(self) -> CapturingRegistry:
         return cast(CapturingRegistry, self.server)
 
+    def handle(self) -> None:
+        """Answer what a connection asks; one that begins with TLS is told in HTTP that there is none.
+
+        Some engines try that first, and go on without it only after such an answer.
+        """
+        if cast(io.BufferedReader, self.rfile).peek(1)[:1] == _TLS:
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        else:
+            super().handle()
+
     def do_GET(self) -> None:
         """Answer whether this is a registry, and that there is nothing to fetch."""
         self._catcher.heard.set()
@@ -101,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind, name = self._what()
         if kind == "manifests":
             content = b"".join(self._body())
-            self._catcher.manifests[self._image()] = content
+            self._catcher.manifests |= {self._image(): content, digest(content): content}
             self._answer(201, {"Docker-Content-Digest": digest(content), "Location": self.path})
         elif kind == "uploads" and self._receive(name):
             identity = parse_qs(urlsplit(self.path).query).get("digest", [""])[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from deploy import scratch
 from deploy.docker.engine import address
 from deploy.transfer.capturing_registry import CapturingRegistry, catching
-from deploy.transfer.images import Local
+from deploy.transfer.images import Local, digest
 from deploy.transfer.layer_cache import LayerCache
 
 if TYPE_CHECKING:
@@ -52,21 +52,34 @@ def export(client: "DockerClient", images: Sequence[Local], needed: Mapping[str,
 def _collect(
     registry: CapturingRegistry, images: Sequence[Local], needed: Mapping[str, object], cache: LayerCache
 ) -> Mapping[str, str] | None:
-    """Put what was caught into the cache; return under which digest each layer is packed.
-
-    None if the engine describes its images in another way: one that keeps them in containerd pushes indexes, too.
-    """
+    """Put what was caught into the cache; return under which digest each layer is packed, or None if an image is another one."""
     packed: dict[str, str] = {}
     for image in images:
-        manifest = json.loads(registry.manifests[f"{image.name}:{_TAG}"])
-        if manifest.get("config", {}).get("digest") != image.id:
+        layers = packed_layers(image, registry.manifests)
+        if len(layers) != len(image.layers):
             return None
-        packed |= zip(image.layers, (one["digest"] for one in manifest["layers"]), strict=True)
+        packed |= zip(image.layers, layers, strict=True)
     for layer, where in packed.items():
         if layer in needed and layer not in cache.layers and registry.blob(where).exists():
             with registry.blob(where).open("rb") as file:
                 cache.put(file, {layer})
     return packed
+
+
+def packed_layers(image: Local, manifests: Mapping[str, bytes]) -> Sequence[str]:
+    """Return the digests of an image's packed layers, the lowest first, from what an engine has pushed; nothing if it is another image.
+
+    An engine that keeps images in containerd calls an image by its manifest, or by an index of one manifest for each platform
+    and of those that say how it was built.
+    """
+    pushed = manifests.get(f"{image.name}:{_TAG}", b"{}")
+    found = json.loads(pushed)
+    names = {digest(pushed), str(found.get("config", {}).get("digest"))}
+    for one in found.get("manifests", ()):
+        platform = one.get("platform", {})
+        if f"{platform.get('os')}/{platform.get('architecture')}" == image.platform:
+            found = json.loads(manifests.get(str(one["digest"]), b"{}"))
+    return [str(one["digest"]) for one in found.get("layers", ())] if image.id in names else ()
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +10,7 @@ import pytest
 
 from deploy.transfer.images import CREATED, Local, look_up
 from tests.deploy.site import Site
-from tests.engine.kit import wait_until
-from tests.machine.machine import Machine, running_machine
+from tests.machine.machine import running_machine
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
@@ -31,19 +28,6 @@ class OtherEngine(Site):
         return super().environment() | {"DOCKER_HOST": f"unix://{self.socket}"}
 
 
-@contextmanager
-def engine_of(machine: Machine, folder: Path) -> Iterator[str]:
-    """Lead a socket here to a machine's engine, for as long as the block lasts; give its path."""
-    socket = folder / "engine"
-    words = ("ssh", "-F", str(machine.ssh_config), "-N", "-L", f"{socket}:/var/run/docker.sock", machine.host)
-    with subprocess.Popen(words) as process:
-        try:
-            wait_until(socket.exists, "the engine's socket", 30, machine.container)
-            yield str(socket)
-        finally:
-            process.terminate()
-
-
 def without_layers(image: Local) -> dict[str, object]:
     """Return the configuration with which an image travels, but for its layers: engines write the headers of tars differently."""
     return {name: value for name, value in json.loads(image.configuration).items() if name != "rootfs"}
@@ -55,7 +39,7 @@ def test_another_kind_of_engine_makes_images_of_the_same_content(
     """The person with the newer engine deploys after the other one: nothing is shipped and nothing restarts."""
     before = deployed.containers()
     references = [deployed.kit.image(name) for name in before]
-    with running_machine(engine, "trixie") as laptop, engine_of(laptop, tmp_path) as socket:
+    with running_machine(engine, "trixie") as laptop, laptop.engine_here(tmp_path) as socket:
         laptop.bring(BASE)
         said = OtherEngine(deployed.kit, deployed.machine, socket).must("deploy")
 

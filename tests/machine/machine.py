@@ -69,6 +69,32 @@ class Machine:
         load = f"docker save {image} | docker exec -i {self.container.id} docker load"
         subprocess.run(["bash", "-o", "pipefail", "-c", load], check=True, capture_output=True)
 
+    @contextmanager
+    def engine_here(self, folder: Path) -> Iterator[str]:
+        """Lead a socket in a folder here to the machine's engine, for as long as the block lasts; give its path."""
+        socket = folder / "engine"
+        with self._forwarding("-L", f"{socket}:/var/run/docker.sock"):
+            wait_until(socket.exists, "the engine's socket", 30, self.container)
+            yield str(socket)
+
+    @contextmanager
+    def port_there(self, port: int) -> Iterator[None]:
+        """Lead a port of the machine's loopback to the same one here, for as long as the block lasts."""
+        listens = f"ss -Hltn sport = :{port} | grep -q ."
+        with self._forwarding("-R", f"{port}:127.0.0.1:{port}"):
+            wait_until(
+                lambda: self.container.exec_run(["sh", "-c", listens]).exit_code == 0, "the port", 30, self.container
+            )
+            yield
+
+    @contextmanager
+    def _forwarding(self, *option: str) -> Iterator[None]:
+        with subprocess.Popen(("ssh", "-F", str(self.ssh_config), "-N", *option, self.host)) as process:
+            try:
+                yield
+            finally:
+                process.terminate()
+
     def kill_engine(self) -> None:
         """Kill the engine and its containerd, as a crash would, and wait until it is back."""
         ask(self.container, "pkill", "-KILL", "dockerd")

@@ -1,9 +1,12 @@
 """What travels to a server, and what is there afterwards."""
 
+import contextlib
 import io
+import json
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -13,6 +16,7 @@ from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.ssh.connection import Connection
 from deploy.transfer import export_push, export_save, images, warm_up
+from deploy.transfer.capturing_registry import CapturingRegistry, catching
 from deploy.transfer.host_images import HostImages
 from deploy.transfer.layer_cache import LayerCache
 from deploy.transfer.shipment import prepared
@@ -230,3 +234,36 @@ def test_images_of_a_local_engine_with_the_containerd_store_can_be_shipped(
         cache = LayerCache(Path(folder))
         export_save.read(io.BytesIO(saved), dict.fromkeys(outside[0].layers), cache)
         assert set(cache.layers) == set(outside[0].layers)
+
+
+@pytest.mark.deploy_long
+def test_a_change_leaves_an_engine_with_the_containerd_store_by_push(
+    servers: dict[str, Machine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: Blocks, log: Log
+) -> None:
+    """What such an engine builds is an index: of the image, and of how it was built."""
+    local = servers["26.1-containerd"]
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY one /\nCOPY two /\n")
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(blocks.content(name, 2000))
+
+    @contextlib.contextmanager
+    def registry_there(folder: Path, limit: int) -> Iterator[CapturingRegistry]:
+        with catching(folder, limit) as registry, local.port_there(registry.server_port):
+            yield registry
+            described.update(registry.manifests)
+
+    described: dict[str, bytes] = {}
+    monkeypatch.setattr(export_push, "catching", registry_there)
+    monkeypatch.setattr(export_save, "export", never)
+    with local.engine_here(tmp_path) as socket:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+        reference = blocks.reference("index")
+        subprocess.run(("docker", "buildx", "build", "--quiet", "--tag", reference, "."), cwd=tmp_path, check=True)
+        with images.engine() as client:
+            (image,) = images.look_up(client, [reference])
+            there = HostImages(chains=frozenset({image.layers[:1]}))
+            for _ in range(2):  # the engine has pushed the layer by then, and would not send it again unasked
+                with prepared([reference], there, log) as shipment:
+                    assert [layer.id for layer in shipment.layers] == [image.layers[1]]
+            assert "manifests" in json.loads(described[f"{image.name}:shipping"])
+            assert client.images.get(reference).tags == [reference]

@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -71,10 +72,19 @@ def test_what_an_engine_sends_is_kept_under_its_digest(registry: CapturingRegist
 
 
 def test_manifests_are_kept_by_the_images_names(registry: CapturingRegistry) -> None:
-    """The way from an image to its layers."""
-    answer = ask(registry, "PUT", "~/manifests/shipping", b'{"layers": []}')
+    """The way from an image to its layers; some engines put several under one tag, one after the other."""
+    content = b'{"layers": []}'
+    answer = ask(registry, "PUT", "~/manifests/shipping", content)
     assert answer.status == 201
-    assert registry.manifests == {"openbell/pulse:shipping": b'{"layers": []}'}
+    assert registry.manifests == {"openbell/pulse:shipping": content, identity(content): content}
+
+
+def test_an_engine_that_tries_tls_is_told_in_http_that_there_is_none(registry: CapturingRegistry) -> None:
+    """One that keeps images in containerd does so, and goes on without TLS after an answer that begins like this."""
+    with socket.create_connection(("127.0.0.1", registry.server_port), timeout=10) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01")
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert ask(registry, "GET", "/v2/").status == 200
 
 
 def test_a_stranger_is_not_served(registry: CapturingRegistry) -> None:
@@ -100,3 +110,10 @@ def test_too_much_is_cut_off(registry: CapturingRegistry) -> None:
     with pytest.raises((http.client.HTTPException, OSError)):
         chunked(registry, where, [bytes(600_000)] * 4)
     assert registry.overrun.is_set()
+
+
+def test_two_at_once_have_a_port_each(registry: CapturingRegistry, tmp_path: Path) -> None:
+    """Two deploys from one machine."""
+    with catching(tmp_path, 1 << 20) as other:
+        assert other.server_port != registry.server_port
+        assert ask(other, "GET", "/v2/").status == 200
