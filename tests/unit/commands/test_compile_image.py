@@ -2,6 +2,7 @@
 
 import importlib.util
 import marshal
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -28,6 +29,9 @@ class Point:
         """A function."""
         assert by, "no way"
         return self.x + by
+
+    async def pause(self) -> None:
+        """A coroutine."""
 
 
 class Empty(Exception):
@@ -59,8 +63,9 @@ def _imported(folder: Path, *, is_ours: bool) -> ModuleType:
 def test_python_takes_the_bytecode_for_the_source(tmp_path: Path, is_ours: bool) -> None:
     """It has no docstring; what programs use of a module is there."""
     module = _imported(tmp_path, is_ours=is_ours)
-    for one in (module, module.Point.moved, module.Empty, module.nothing):
+    for one in (module, module.Point.moved, module.Point.pause, module.Empty, module.nothing):
         assert one.__doc__ is None
+    assert module.Point.__doc__ == "-", "dataclasses compute one where there is none"
     assert [field.name for field in fields(module.Point)] == ["x"]
     assert module.Point(1).moved(2) == 3
     assert module.nothing() is None
@@ -101,3 +106,19 @@ def test_classes_that_add_to_the_docstrings_of_others_can_be_imported(tmp_path: 
         exec(marshal.loads(content[16:]), names)  # noqa: S102, S302 - our own bytecode
         assert bool(getattr(names["Policy"], "__doc__", None)) is has_docstrings
     assert "email" in compile_image.WITH_DOCSTRINGS
+
+
+def test_a_tree_is_compiled_for_its_place_in_the_image(tmp_path: Path) -> None:
+    """Its annotations stay, and what is the same already is not written again: it would be in another layer once more."""
+    folder = tmp_path / "opt" / "lib"
+    folder.mkdir(parents=True)
+    (folder / "module.py").write_text(SOURCE)
+    arguments = ["--tree", str(folder), "--root", str(tmp_path)]
+    assert compile_image.main(arguments) == 0
+    (cache,) = (folder / "__pycache__").iterdir()
+    code = marshal.loads(cache.read_bytes()[16:])  # noqa: S302 - our own bytecode
+    assert code.co_filename == "/opt/lib/module.py"
+    assert SOURCE.splitlines()[0].strip('"') not in code.co_consts
+    os.utime(cache, (0, 0))
+    assert compile_image.main(arguments) == 0
+    assert cache.stat().st_mtime == 0
