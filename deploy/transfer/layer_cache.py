@@ -4,6 +4,7 @@ import hashlib
 import tarfile
 import zlib
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -27,6 +28,8 @@ class LayerCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.layers: dict[str, Path] = {}
+        self._contents: dict[str, Future[str]] = {}
+        self._reader = ThreadPoolExecutor(1)  # reads a layer while the next one comes
 
     def put(self, source: Readable, wanted: Container[str]) -> str:
         """Read one layer, packed or not; keep it if its id is wanted and not here yet, and return its id."""
@@ -47,6 +50,7 @@ class LayerCache:
         identity = f"sha256:{hashed.hexdigest()}"
         if identity in wanted and identity not in self.layers:
             self.layers[identity] = part.rename(self.folder / identity.replace(":", "-"))
+            self._contents[identity] = self._reader.submit(self._read, identity)
         else:
             part.unlink()
         return identity
@@ -58,6 +62,14 @@ class LayerCache:
     def size(self, layer: str) -> int:
         """Return a layer's size in bytes, unpacked."""
         return self.layers[layer].stat().st_size
+
+    def content(self, layer: str) -> str:
+        """Return what a layer holds, as `content_of_layer` tells it."""
+        return self._contents[layer].result()
+
+    def _read(self, layer: str) -> str:
+        with self.open(layer) as unpacked:
+            return content_of_layer(unpacked)
 
 
 def _unpacking(first: bytes) -> tuple[Callable[[bytes], bytes], Callable[[], bytes]]:

@@ -16,7 +16,7 @@ from deploy.remote.images import TO_THE_END
 from deploy.transfer import archive, export_push, export_save
 from deploy.transfer.host_images import HostImages, Needed, needed
 from deploy.transfer.images import Image, Layer, Local, digest, engine, look_up
-from deploy.transfer.layer_cache import LayerCache, base_of_image, content_of_image, content_of_layer
+from deploy.transfer.layer_cache import LayerCache, base_of_image, content_of_image
 from deploy.transfer.packing import Packing
 from deploy.transfer.warm_up import priming
 
@@ -164,7 +164,7 @@ def _pack(
             renamed.append(image.tag)
         images.append(image)
     packing = _begin(moved, wanted, sizes, cache, compression, file) if moved else None  # goes on beside what follows
-    contents = {**known, **{layer: _content(cache, layer) for layer in wanted}}
+    contents = {**known, **{layer: cache.content(layer) for layer in wanted}}
     settings = {image.reference: image.settings for image in local}
     images = [
         replace(
@@ -201,11 +201,6 @@ def _begin(
         return Packing(pack, file, total)
     pack(file)
     return None
-
-
-def _content(cache: LayerCache, layer: str) -> str:
-    with cache.open(layer) as unpacked:
-        return content_of_layer(unpacked)
 
 
 def size(count: int) -> str:
