@@ -120,7 +120,7 @@ def _delivered(root: str, transaction: str) -> int:
 
 
 def _begun(root: str, transaction: str) -> int:
-    return 0 if (_record(root, transaction).folder / "pid").exists() else 1
+    return 0 if _record(root, transaction).has_begun else 1
 
 
 def _add_audit(root: str) -> int:

@@ -117,10 +117,15 @@ class TransactionRecord:
                 return
             time.sleep(0.1)
 
-    def sign(self, process: int) -> None:
-        """Write which process of which boot carries it out."""
+    def sign(self) -> None:
+        """Write that this process of this boot carries it out; OSError if the disk takes no more, and then nothing may begin."""
         write_durably(self.folder / "boot", boot_id() + "\n")
-        write_durably(self.folder / "pid", f"{process}\n")
+        write_durably(self.folder / "pid", f"{os.getpid()}\n")
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a process has signed it."""
+        return (self.folder / "pid").exists()
 
     @property
     def state(self) -> str:

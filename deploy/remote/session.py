@@ -24,7 +24,7 @@ ALIVE = "alive"  # a line that asks nothing
 # A folder next to those of the projects, with a name that no project can have: this program, so that it is not sent again.
 KEPT = ".programs"
 KEPT_PROGRAMS = 3
-STARTS_WITHIN = 10.0  # seconds for a transaction to write its first state
+STARTS_WITHIN = 60.0  # seconds for a transaction to begin, on a server that is busy
 
 
 class Lines:
@@ -108,7 +108,7 @@ class Lock:
             msg = "the plan has not arrived"
             raise ValueError(msg)
         record.keep_reserve()
-        write_durably(folder / "program.py", self._program)
+        place_program(self._root.parent / KEPT, self._program, folder / "program.py")
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-I", str(folder / "program.py"), "run", str(folder)],
@@ -119,12 +119,13 @@ class Lock:
                 start_new_session=True,
                 pass_fds=(self._descriptor,),
             )
-        record.sign(process.pid)
         end = time.monotonic() + STARTS_WITHIN
-        while not record.state:
-            if process.poll() is not None or time.monotonic() >= end:
-                said = lines_of(folder / "log")
-                raise ValueError(said[-1] if said else "it ended without a word")
+        while not record.has_begun:
+            if process.poll() is not None:
+                said = [f"it said nothing: is the disk of {self._root} full?", *lines_of(folder / "log")]
+                raise ValueError(said[-1].removeprefix("openbell: "))
+            if time.monotonic() >= end:
+                process.kill()
             time.sleep(0.02)
 
     def stop(self, project: str) -> None:
@@ -142,12 +143,33 @@ class Lock:
 
 def keep_program(folder: Path, program: str) -> None:
     """Store the program for later commands, and remove old ones; a disk that takes nothing lets it be sent each time."""
-    path = folder / f"{hashlib.sha256(program.encode()).hexdigest()}.py"
+    path = _kept(folder, program)
     with contextlib.suppress(OSError):
         folder.mkdir(exist_ok=True)
-        if path.exists():
+        if _holds(path, program):
             path.touch()
             return
         write_durably(path, program)
         for old in sorted(folder.glob("*.py"), key=lambda one: one.stat().st_mtime)[:-KEPT_PROGRAMS]:
             old.unlink()
+
+
+def place_program(folder: Path, program: str, path: Path) -> None:
+    """Give a transaction the program: as another name of the one that is kept, since twenty copies would fill a small disk."""
+    kept = _kept(folder, program)
+    if _holds(kept, program):
+        with contextlib.suppress(OSError):  # another file system, or one without links
+            os.link(kept, path)
+            return
+    write_durably(path, program)
+
+
+def _kept(folder: Path, program: str) -> Path:
+    return folder / f"{hashlib.sha256(program.encode()).hexdigest()}.py"
+
+
+def _holds(path: Path, program: str) -> bool:
+    try:
+        return path.read_bytes() == program.encode()
+    except OSError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -21,13 +22,15 @@ CarryOut = Callable[[TransactionPlan, Records, TransactionRecord, DockerClient],
 
 
 def run(folder: Path) -> int:
-    """Carry a transaction out in a child; should that be killed, start what ran and say so."""
+    """Carry a transaction out in a child; should that be killed, start what ran and say so. OSError if it has not begun."""
     record = TransactionRecord(folder)
     record.step("beginning")
+    record.sign()
     child = os.fork()
     if child == 0:
         os._exit(attempt(folder, record))
-    write_durably(folder / "worker", f"{child}\n")
+    with contextlib.suppress(OSError):  # a full disk; as long as this process lives, it stands for the other
+        write_durably(folder / "worker", f"{child}\n")
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name

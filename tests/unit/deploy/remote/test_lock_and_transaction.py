@@ -168,6 +168,25 @@ def test_what_did_not_start_is_not_said_to_have_started(agents: list[Agent], tmp
     assert not is_free(tmp_path / "root")
 
 
+@pytest.mark.parametrize("taken, code", [("boot", 1), ("state", 0)])
+def test_a_disk_that_is_full_from_a_moment_on(
+    engine: Engine, agents: list[Agent], tmp_path: Path, taken: str, code: int
+) -> None:
+    """A transaction begins once it has signed its record; what is told is what happened, whether or not its state was written."""
+    root = tmp_path / "root"
+    agents[0].lock()
+    folder = brought(root, "x")
+    (folder / taken).mkdir()  # so it cannot be written
+    engine.go.touch()
+    answer, said = agents[0].ask("start", "x")
+    assert answer == code, said
+    if code:
+        assert said.startswith("openbell: Is a directory"), said
+    agents[0].close()
+    wait_until(lambda: is_free(root), "the lock to be free", 60)
+    assert (root / "audit.jsonl").exists() is not bool(code)
+
+
 def test_a_process_that_is_killed_leaves_its_end(engine: Engine, agents: list[Agent], tmp_path: Path) -> None:
     """Out of memory, say: another process writes it down."""
     agents[0].lock()

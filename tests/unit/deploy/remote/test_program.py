@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.remote.session import KEPT, keep_program
+from deploy.remote.session import KEPT, keep_program, place_program
 from deploy.ssh import host, program
 
 MODULES = sorted(program.REMOTE.glob("*.py"))
@@ -111,3 +111,18 @@ def test_a_line_for_login_shells_means_the_same_words(word: str) -> None:
         done = subprocess.run((shell, "-c", line), capture_output=True, check=True)
         assert host.after_welcome(b"Welcome" + done.stdout).decode() == f"{word}|"
         assert host.after_welcome(done.stderr) == b""
+
+
+def test_transactions_share_the_program_that_is_kept(tmp_path: Path) -> None:
+    """Twenty copies would fill a small disk; what is kept is only taken if it is that very program."""
+    folder, first, second = (tmp_path / name for name in ("programs", "first", "second"))
+    keep_program(folder, "# one")
+    (kept,) = folder.iterdir()
+    place_program(folder, "# one", first)
+    assert first.samefile(kept)
+    kept.unlink()
+    kept.write_text("# damaged")
+    place_program(folder, "# one", second)
+    assert (first.read_text(), second.read_text()) == ("# one", "# one")
+    keep_program(folder, "# one")
+    assert kept.read_text() == "# one"
