@@ -5,60 +5,7 @@ import importlib
 import os
 import sys
 
-# name → (module with `main(arguments) -> exit code`, one line of help)
-COMMANDS = {
-    "run": ("openbell.runner.service", "run the strategy of this container until it is stopped"),
-    "host": ("openbell.runner.multi", "run many strategies in one container, each with a loop of its own"),
-    "once": ("openbell.runner.once", "run the slots of a strategy that are due now, and end (for cron)"),
-    "backtest": ("openbell.backtest.main", "run a strategy over every slot of the past"),
-    "compare": ("openbell.backtest.compare", "lay a backtest beside what really ran"),
-    "history": ("openbell.backtest.fetch", "fetch bars of a market and keep them for backtests"),
-    "crontab": ("openbell.commands.crontab", "print the lines that let cron start `openbell once`"),
-    "schedule-times": ("openbell.commands.schedule_times", "print when a cloud's scheduler is to call a function"),
-    "missed": ("openbell.commands.missed", "print the runs that did not happen since it was asked last (for cron)"),
-    "supervise": ("openbell.supervisor.service.main", "watch all strategies and serve the status page"),
-    "alert-test": ("openbell.commands.alert_test", "send one message to each channel"),
-    "canary": ("openbell.commands.canary", "miss a slot on purpose, and follow the alert to the channels"),
-    "status": ("openbell.commands.status", "say whether all is well, bot by bot"),
-    "check": ("openbell.commands.check", "validate strategies without importing them"),
-    "next": ("openbell.commands.next", "list the coming slots of every bot"),
-    "calendar": ("openbell.commands.calendar", "show the coming sessions, half days and closures of calendars"),
-    "own-days": ("openbell.commands.own_days", "tell loops and supervisor of closures that the user has added"),
-    "owners": ("openbell.commands.owners", "show which host runs each strategy, where hosts share a database"),
-    "move": ("openbell.commands.move", "let a strategy run on another of the hosts that share a database"),
-    "place": (
-        "openbell.commands.place",
-        "give strategies homes among the hosts that share a database (used by deploys)",
-    ),
-    "journal": ("openbell.commands.journal", "print journal lines of one strategy"),
-    "run-now": ("openbell.commands.run_now", "run a bot of this container now and print what it decided"),
-    "pause": ("openbell.commands.pause", "pause a bot of this container"),
-    "resume": ("openbell.commands.resume", "let a paused bot of this container run again"),
-    "preflight": ("openbell.commands.preflight", "see whether this image will work here (used by deploys)"),
-    "idle": ("openbell.commands.idle", "wait for a moment in which no run would be crossed (used by deploys)"),
-    "gate": ("openbell.commands.gate", "wait until this container has shown that it works (used by deploys)"),
-    "deployment": ("openbell.commands.deployment", "tell the supervisor of a deployment (used by deploys)"),
-    "halt": ("openbell.commands.halt", "stop all orders of all strategies"),
-    "unhalt": ("openbell.commands.unhalt", "let strategies send orders again"),
-    "flatten": ("openbell.commands.flatten", "cancel what waits and close what this strategy holds"),
-    "reconcile": ("openbell.commands.reconcile", "compare the broker's account with this strategy's orders"),
-    "backup": ("openbell.commands.backup", "write a backup of everything to standard output (used by make backup)"),
-    "restore": ("openbell.commands.restore", "restore a backup from standard input (used by make restore)"),
-    "keep-comparison": (
-        "openbell.commands.keep_comparison",
-        "let the pages of runs show a comparison with a backtest (used by make compare)",
-    ),
-    "prepare-volumes": ("openbell.commands.prepare_volumes", "give each strategy its own folders (used by Compose)"),
-    "move-data": (
-        "openbell.commands.move_data",
-        "move strategies' data to the database or back (used by make move-to-database)",
-    ),
-    "rename": ("openbell.commands.rename", "give a strategy's data to another name (used by make rename)"),
-    "reload": ("openbell.commands.reload", "let a container's loops run newer folders (used by deploys)"),
-    "compile-image": ("openbell.commands.compile_image", "compile what a loop imports (used by the image build)"),
-    "prune-shared": ("openbell.commands.prune_shared", "keep the shared code that is used (used by the image build)"),
-    "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
-}
+from openbell.command_list import COMMANDS
 
 SERVICES = frozenset({"run", "host", "once", "supervise"})  # these answer to the engine or to cron, not to a reader
 

@@ -3,7 +3,6 @@
 The backtest begins with the cash that the journal tells of, and without positions.
 """
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from openbell.backtest.asked import UsageError
 from openbell.backtest.comparison import Decided, Row, Runs, Summary
 from openbell.backtest.engine import Setup, bots_of, market_of
 from openbell.backtest.worker import WorkerEndedError
+from openbell.command_parser import command_parser
 from openbell.journal import Event, read, since
 from openbell.manifest import Manifest, ManifestError
 from openbell.manifest import load as load_manifest
@@ -34,7 +34,7 @@ COLUMNS = ("slot", "bot", "symbol", "live", "backtest", "slippage_bp", "cost", "
 
 def main(arguments: Sequence[str]) -> int:
     """Compare; return 0, also where both differ, 1 if prices or lines are missing, 2 for wrong usage."""
-    parser = argparse.ArgumentParser(prog="openbell compare", description="a backtest beside what really ran")
+    parser = command_parser("compare")
     parser.add_argument("strategy", help="a folder below --strategies")
     parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies")
     parser.add_argument(

@@ -17,6 +17,7 @@ from typing import Protocol, cast
 
 from openbell import terminal
 from openbell.backtest.kept_history import KeptHistory
+from openbell.command_parser import command_parser
 from openbell.manifest import Bot, Schedule
 from openbell.manifest.trading import misspelt
 from openbell.records import dataclass
@@ -162,7 +163,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="openbell history", description="fetch bars and keep them for backtests")
+    parser = command_parser("history")
     parser.add_argument("market", help="alpaca, or an exchange such as ccxt:kraken")
     parser.add_argument("symbols", nargs="+", help="such as AAPL or BTC/USDT")
     parser.add_argument("--timeframe", required=True, help="such as 15m, 1h or 1d")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from openbell.backtest.walk_forward import Lengths
+from openbell.command_list import COMMANDS
 
 WHOLE = 10_000  # basis points: all of an amount
 MOST = 10**15  # of money: cents of more have no place in a number
@@ -23,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; what it does not take is one line that says what is allowed."""
-    parser = _Parser(prog="openbell backtest", description="run a strategy over every slot of the past")
+    parser = _Parser(prog="openbell backtest", description=COMMANDS["backtest"][1])
     parser.add_argument("strategy", help="a folder below --strategies")
     parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies")
     parser.add_argument("--from", dest="first", type=_day, help="the first day; default: the first with prices")

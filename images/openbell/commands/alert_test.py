@@ -1,6 +1,5 @@
 """`openbell alert-test`: send one message to each channel, and say which failed and why."""
 
-import argparse
 import os
 import sys
 import threading
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
+from openbell.command_parser import command_parser
 from openbell.supervisor.alerts.model import Message
 from openbell.supervisor.alerts.sender_client import LIMIT, SenderClient, SendResult
 from openbell.supervisor.alerts.settings import NO_CHANNEL, Channel, from_environment
@@ -16,7 +16,7 @@ from openbell.supervisor.alerts.settings import NO_CHANNEL, Channel, from_enviro
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if every channel took its message, 1 if not, 2 if no channel is set or a setting is wrong."""
-    parser = argparse.ArgumentParser(prog="openbell alert-test", description="send one message to each channel")
+    parser = command_parser("alert-test")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for each channel (default: %(default)g)")
     limit: float = parser.parse_args(arguments).limit
     try:

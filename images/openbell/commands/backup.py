@@ -1,6 +1,5 @@
 """`openbell backup`: write all that must outlive this machine to standard output, as one file, while everything runs."""
 
-import argparse
 import os
 import sqlite3
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from openbell import backup_archive, clock
 from openbell.backup_archive import BackupError
+from openbell.command_parser import command_parser
 
 
 def folders(environment: Mapping[str, str]) -> dict[str, Path]:
@@ -22,7 +22,7 @@ def folders(environment: Mapping[str, str]) -> dict[str, Path]:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the backup; return 1, with one line, if that cannot be done."""
-    parser = argparse.ArgumentParser(prog="openbell backup", description="write a backup to standard output")
+    parser = command_parser("backup")
     parser.add_argument(
         "--as-is", action="store_true", help="nothing runs: keep the files as they are, damaged ones too"
     )

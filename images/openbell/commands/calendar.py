@@ -1,6 +1,5 @@
 """`openbell calendar`: the coming sessions, half days and closures of the calendars that strategies name."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +11,7 @@ import pytz
 from openbell import calendars
 from openbell.calendars import Calendar, Session
 from openbell.calendars.ending import endings
+from openbell.command_parser import command_parser
 from openbell.manifest import grammar, load_all, suggestion
 
 SESSIONS = 5
@@ -20,7 +20,7 @@ AHEAD = timedelta(days=90)
 
 def main(arguments: Sequence[str]) -> int:
     """Print each calendar; return 1 for one that there is not."""
-    parser = argparse.ArgumentParser(prog="openbell calendar", description="show the coming sessions of calendars")
+    parser = command_parser("calendar")
     parser.add_argument("--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies")
     parser.add_argument("--calendar", default="", help="this one; default: those that strategies name")
     options = parser.parse_args(arguments)

@@ -1,6 +1,5 @@
 """`openbell canary`: miss a slot on purpose in the running supervisor, and follow it to the channels."""
 
-import argparse
 import os
 import sqlite3
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from openbell.command_parser import command_parser
 from openbell.instants import from_milliseconds, milliseconds
 from openbell.supervisor.alerts.canary import GRACE, Request, request_canary
 from openbell.supervisor.alerts.grouping import CANARY_STRATEGY
@@ -49,7 +49,7 @@ STEPS = (
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if every channel accepted the canary's message within the limit, 1 if not, 2 if no channel is set."""
-    parser = argparse.ArgumentParser(prog="openbell canary", description="miss a slot on purpose and follow the alert")
+    parser = command_parser("canary")
     parser.add_argument(
         "--limit", type=float, default=60.0, help="seconds until it must have arrived (default: %(default)g)"
     )

@@ -1,6 +1,5 @@
 """`openbell check`: validate strategies without importing them."""
 
-import argparse
 import ast
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ import pytz
 from openbell import calendars
 from openbell.calendars import CalendarExpired
 from openbell.calendars.ending import endings
+from openbell.command_parser import command_parser
 from openbell.commands.definitions import definitions
 from openbell.commands.order_calls import order_problems
 from openbell.commands.references import reference_problems
@@ -28,7 +28,7 @@ NEXT_SLOTS = 20  # slots of a bot from which the time between slots is taken
 
 def main(arguments: Sequence[str]) -> int:
     """Print every problem as one line; return 1 if there is one."""
-    parser = argparse.ArgumentParser(prog="openbell check", description="validate strategies without importing them")
+    parser = command_parser("check")
     parser.add_argument(
         "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
     )

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from openbell.calendars import CalendarExpired
+from openbell.command_parser import command_parser
 from openbell.manifest import Bot, Manifest, load_all
 from openbell.slots import slots_between
 
@@ -41,9 +42,7 @@ class Times:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the lines; return 1 if a manifest is not valid or a calendar has run out."""
-    parser = argparse.ArgumentParser(
-        prog="openbell crontab", description="print the lines that let cron run strategies"
-    )
+    parser = command_parser("crontab")
     parser.add_argument(
         "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
     )

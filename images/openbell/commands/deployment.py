@@ -1,6 +1,5 @@
 """`openbell deployment start|end`: tell the supervisor that a release is being put in place, and that it is done."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -8,12 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from openbell.command_parser import command_parser
 from openbell.control import Deployment, announce, deployment
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the announcement; return 1 if it cannot be written."""
-    parser = argparse.ArgumentParser(prog="openbell deployment", description="tell the supervisor of a deployment")
+    parser = command_parser("deployment")
     parser.add_argument("what", choices=("start", "end"))
     parser.add_argument("--release", required=True, help="the release that runs when this is over")
     parser.add_argument("--strategies", default="", help="those that are stopped and started, with commas between them")

@@ -1,11 +1,11 @@
 """`openbell flatten`: cancel what waits and close what this strategy's own orders hold, by the path of every other order."""
 
-import argparse
 import os
 import sqlite3
 import sys
 from collections.abc import Sequence
 
+from openbell.command_parser import command_parser
 from openbell.journal import Journal
 from openbell.manifest import ManifestError
 from openbell.paths import PathError, from_environment
@@ -18,7 +18,7 @@ from openbell.trading.markets import MarketError
 
 def main(arguments: Sequence[str]) -> int:
     """Print what was done and what remains; return 1 if anything does."""
-    parser = argparse.ArgumentParser(prog="openbell flatten", description="close what this strategy holds")
+    parser = command_parser("flatten")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be done")
     options = parser.parse_args(arguments)
     try:

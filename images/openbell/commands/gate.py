@@ -3,7 +3,6 @@
 Where it hosts several strategies, each of them has to.
 """
 
-import argparse
 import os
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from openbell import answers, heartbeat, reloads
 from openbell.answers import Answers, pause_of
 from openbell.calendars import CalendarExpired
+from openbell.command_parser import command_parser
 from openbell.commands import container_strategies
 from openbell.control import Control
 from openbell.journal import Event, days
@@ -34,9 +34,7 @@ FAR_BACK = 1_000_000  # bytes of a day's journal in which a boot of some seconds
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if the container is well, and 3 with the reason if it is not, or not in time."""
-    parser = argparse.ArgumentParser(
-        prog="openbell gate", description="wait until this container has shown that it works"
-    )
+    parser = command_parser("gate")
     parser.add_argument("--beat", type=float, default=30.0, help="seconds for its first sign of life")
     parser.add_argument("--runs", action="store_true", help="also wait for the first run of every bot that is due soon")
     parser.add_argument(

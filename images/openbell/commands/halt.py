@@ -1,6 +1,5 @@
 """`openbell halt`: no strategy sends an order any more, from now on until `openbell unhalt`; each loop is asked whether it obeys."""
 
-import argparse
 import os
 import sys
 import time
@@ -9,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from openbell import answers, clock, foreign_files, heartbeat
+from openbell.command_parser import command_parser
 from openbell.control import Halt
 from openbell.desired_state import CANNOT_KEEP, halt
 
@@ -18,7 +18,7 @@ POLL_INTERVAL = 0.1  # seconds
 
 def main(arguments: Sequence[str]) -> int:
     """Store the halt and read back who obeys it; return 1 if it cannot be stored or a running loop does not answer."""
-    parser = argparse.ArgumentParser(prog="openbell halt", description="stop all orders of all strategies")
+    parser = command_parser("halt")
     parser.add_argument("--reason", required=True)
     parser.add_argument("--by", default="make halt")
     parser.add_argument("--exits", action="store_true", help="orders that reduce what is held may still be sent")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from openbell import heartbeat
 from openbell.calendars import CalendarExpired
+from openbell.command_parser import command_parser
 from openbell.commands import container_strategies
 from openbell.ledger import Ledger
 from openbell.manifest import Bot, Manifest, ManifestError
@@ -49,9 +50,7 @@ class Activity:
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 at the quiet moment, or if there is nothing to wait for; 75 if it did not come in time."""
-    parser = argparse.ArgumentParser(
-        prog="openbell idle", description="wait until no run is in progress or about to be"
-    )
+    parser = command_parser("idle")
     parser.add_argument(
         "--within", type=float, default=5.0, help="a slot that is due within so many seconds is let pass"
     )

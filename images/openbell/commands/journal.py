@@ -1,6 +1,5 @@
 """`openbell journal`: the lines of one strategy's journal, whole and as they are, for grep and jq."""
 
-import argparse
 import json
 import os
 import sys
@@ -9,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from openbell import foreign_files
+from openbell.command_parser import command_parser
 from openbell.journal import instant, since
 from openbell.manifest import parse_duration, suggestion
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the lines that fit; return 1 if there is none, as grep does."""
-    parser = argparse.ArgumentParser(prog="openbell journal", description="print journal lines of one strategy")
+    parser = command_parser("journal")
     parser.add_argument("strategy")
     parser.add_argument("--symbol", default="", help="only lines about this symbol")
     parser.add_argument("--bot", default="", help="only lines of this bot")

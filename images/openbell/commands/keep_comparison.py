@@ -1,18 +1,18 @@
 """`openbell keep-comparison STRATEGY`: let the pages of a strategy's runs show what `make compare` has found."""
 
-import argparse
 import csv
 import sys
 from collections.abc import Sequence
 from os import environ
 
+from openbell.command_parser import command_parser
 from openbell.commands.backup import folders
 from openbell.supervisor.web import comparisons
 
 
 def main(arguments: Sequence[str]) -> int:
     """Keep the comparison on standard input; return 1, with one line, if that cannot be done."""
-    parser = argparse.ArgumentParser(prog="openbell keep-comparison", description="keep a comparison for the page")
+    parser = command_parser("keep-comparison")
     parser.add_argument("strategy")
     strategy = parser.parse_args(arguments).strategy
     try:

@@ -5,7 +5,6 @@ small store of its own, the outcome of each expected slot is read, and each slot
 what its commands print.
 """
 
-import argparse
 import os
 import sqlite3
 import sys
@@ -15,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from openbell import clock, heartbeat
+from openbell.command_parser import command_parser
 from openbell.manifest import Manifest, ManifestError, load_all
 from openbell.paths import PathError, prepare
 from openbell.supervisor.ingest.expectation import WRITE_MARGIN
@@ -36,9 +36,8 @@ EXIT_CANNOT = 3
 
 def main(arguments: Sequence[str]) -> int:
     """Print what went wrong since the last time; return 1 if there is anything, 0 if not (and after the first time)."""
-    parser = argparse.ArgumentParser(
-        prog="openbell missed",
-        description="print the runs that did not happen, and those that failed, since it was asked last",
+    parser = command_parser(
+        "missed",
         epilog="exit codes: 0 nothing, or asked for the first time; 1 something, one line each; 2 wrong usage; "
         "3 it could not be found out",
     )

@@ -1,12 +1,12 @@
 """`openbell move`: let a strategy run on another of the hosts that share a database, from its next quiet moment on."""
 
-import argparse
 import sqlite3
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from openbell.command_parser import command_parser
 from openbell.commands.owners import EXIT_CANNOT, shared_database
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ LOOK = 0.5  # seconds between two looks
 
 def main(arguments: Sequence[str]) -> int:
     """Make the host the strategy's home, and wait until it runs there; 1 if nothing stands by there, 75 if it takes too long."""
-    parser = argparse.ArgumentParser(prog="openbell move", description="let a strategy run on another host")
+    parser = command_parser("move")
     parser.add_argument("strategy")
     parser.add_argument("host", help="the host as OPENBELL_HOST names it there")
     parser.add_argument("--for", dest="patience", type=float, default=900.0, help="how many seconds to wait at most")

@@ -3,7 +3,6 @@
 It runs as root where strategies have users of their own, as `prepare-volumes` does.
 """
 
-import argparse
 import os
 import sqlite3
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from openbell import clock, foreign_files
+from openbell.command_parser import command_parser
 from openbell.commands.prepare_volumes import EXIT_CANNOT, prepare, volumes
 from openbell.desired_state import DATABASE
 from openbell.paths import LEDGER
@@ -22,9 +22,7 @@ PATIENCE = 60.0  # seconds for an answer: a whole ledger is made durable at once
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0, or 3 with the reason if a strategy's data stays where it is."""
-    parser = argparse.ArgumentParser(
-        prog="openbell move-data", description="move strategies' data to the database or back"
-    )
+    parser = command_parser("move-data")
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--to-database", action="store_true")
     way.add_argument("--to-files", action="store_true")

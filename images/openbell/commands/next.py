@@ -1,6 +1,5 @@
 """`openbell next`: the coming slots of every bot, from the manifests alone."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytz
 
+from openbell.command_parser import command_parser
 from openbell.manifest import Bot, load_all, strategy_folders, suggestion, windows
 from openbell.slots import slots_between
 
@@ -17,7 +17,7 @@ HORIZON = timedelta(days=400)
 
 def main(arguments: Sequence[str]) -> int:
     """Print the next slots, in the strategy's zone and in the user's; return 1 if a manifest is not valid."""
-    parser = argparse.ArgumentParser(prog="openbell next", description="list the coming slots of every bot")
+    parser = command_parser("next")
     parser.add_argument(
         "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
     )

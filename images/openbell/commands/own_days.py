@@ -1,6 +1,5 @@
 """`openbell own-days JSON`: tell the loops and the supervisor of closures and early closes that the user has added."""
 
-import argparse
 import json
 import os
 import sys
@@ -8,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openbell.calendars.own_days import TOML, OwnDaysError, parse
+from openbell.command_parser import command_parser
 from openbell.own_days_file import publish_own_days
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the days into the control space; return 1 if they are wrong or cannot be written."""
-    parser = argparse.ArgumentParser(prog="openbell own-days", description="publish the user's own closures")
+    parser = command_parser("own-days")
     parser.add_argument("days", help="the content of calendar.toml, as JSON")
     options = parser.parse_args(arguments)
     try:

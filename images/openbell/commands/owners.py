@@ -1,12 +1,12 @@
 """`openbell owners`: which host runs each strategy, and where each is at home, where hosts share a database."""
 
-import argparse
 import os
 import sqlite3
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from openbell.command_parser import command_parser
 from openbell.desired_state import DATABASE
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def shared_database() -> "Database":
 
 def main(arguments: Sequence[str]) -> int:
     """Print a line for each strategy; return 3 if there is no database that could be asked."""
-    argparse.ArgumentParser(prog="openbell owners", description="show which host runs each strategy").parse_args(
-        arguments
-    )
+    command_parser("owners").parse_args(arguments)
     try:
         database = shared_database()
         from openbell.postgres import homes  # noqa: PLC0415 - as the database

@@ -1,11 +1,11 @@
 """`openbell pause`: a bot's slots are skipped until it is resumed, or for a while."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from openbell.command_parser import command_parser
 from openbell.control import Pause
 from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.manifest import ManifestError, parse_duration, suggestion
@@ -15,7 +15,7 @@ from openbell.strategy import loader
 
 def main(arguments: Sequence[str]) -> int:
     """Store the pause; return 1 if there is no such bot or the pause cannot be stored."""
-    parser = argparse.ArgumentParser(prog="openbell pause", description="pause a bot of this container")
+    parser = command_parser("pause")
     parser.add_argument("bot")
     parser.add_argument("--for", dest="length", default="", help='how long, such as "2h"; default: until it is resumed')
     parser.add_argument("--reason", required=True)

@@ -1,17 +1,17 @@
 """`openbell place`: give strategies homes and standbys among the hosts that share a database (used by deploys)."""
 
-import argparse
 import json
 import sqlite3
 import sys
 from collections.abc import Sequence
 
+from openbell.command_parser import command_parser
 from openbell.commands.owners import EXIT_CANNOT, shared_database
 
 
 def main(arguments: Sequence[str]) -> int:
     """Keep the homes, and print those that are new; return 3 if there is no database that could be asked."""
-    parser = argparse.ArgumentParser(prog="openbell place", description="give strategies homes and standbys")
+    parser = command_parser("place")
     parser.add_argument(
         "wanted",
         type=json.loads,

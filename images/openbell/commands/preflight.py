@@ -4,7 +4,6 @@ Nothing of the strategy's own is written: its state is copied, orders go to a pa
 of the rehearsal is thrown away. Where a container hosts several strategies, each has a process of its own.
 """
 
-import argparse
 import faulthandler
 import importlib
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from openbell import calendars
 from openbell.calendars import CalendarExpired
+from openbell.command_parser import command_parser
 from openbell.commands import container_strategies
 from openbell.journal import Journal
 from openbell.manifest import Bot, Manifest, ManifestError, load_all
@@ -39,7 +39,7 @@ MANIFESTS = Path("/strategies")  # in the supervisor's image
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if all is well; otherwise print what is wrong, one line each, and return 1."""
-    parser = argparse.ArgumentParser(prog="openbell preflight", description="see whether this image will work here")
+    parser = command_parser("preflight")
     parser.add_argument("--rehearse", action="store_true", help="also run every bot once, on copies, with paper orders")
     parser.add_argument("--root", type=Path, default=Path("/"), help="where etc/localtime is")
     options = parser.parse_args(arguments)

@@ -5,7 +5,6 @@ volumes of the releases in which every strategy ran as one user. Those could go 
 may read and write everywhere, and no strategy is in it.
 """
 
-import argparse
 import os
 import stat
 import sys
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openbell import foreign_files
+from openbell.command_parser import command_parser
 from openbell.control import FOLDERS
 from openbell.manifest import load_all, strategy_folders
 from openbell.renaming import Volumes, moved_bots
@@ -37,7 +37,7 @@ class Owner:
 
 def main(arguments: Sequence[str]) -> int:
     """Prepare the volumes; return 0, or 3 if they cannot be prepared."""
-    parser = argparse.ArgumentParser(prog="openbell prepare-volumes", description="give each strategy its own folders")
+    parser = command_parser("prepare-volumes")
     parser.add_argument("strategies", nargs="*", help="default: all below $OPENBELL_STRATEGIES")
     wanted = parser.parse_args(arguments).strategies
     places = volumes()

@@ -3,12 +3,12 @@
 So a change of shared code makes a new release only of the strategies that may use it; the others' images stay the same bytes.
 """
 
-import argparse
 import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from openbell.command_parser import command_parser
 from openbell.strategy.loader import SHARED
 
 _WORD = re.compile(r"\w+")
@@ -21,7 +21,7 @@ _UNKNOWABLE = frozenset(
 
 def main(arguments: Sequence[str]) -> int:
     """Remove the modules that the strategy in a folder does not use from the `_shared` within it, and that if nothing is left."""
-    parser = argparse.ArgumentParser(prog="openbell prune-shared", description="keep the shared code that is used")
+    parser = command_parser("prune-shared")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
     for path in unused(folder):

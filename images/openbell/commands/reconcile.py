@@ -1,12 +1,12 @@
 """`openbell reconcile`: what the broker holds against what this strategy's orders say; `--adopt` takes the broker's word."""
 
-import argparse
 import os
 import sqlite3
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from openbell.command_parser import command_parser
 from openbell.journal import Journal
 from openbell.manifest import ManifestError
 from openbell.paths import PathError, from_environment
@@ -19,7 +19,7 @@ from openbell.trading.reconciliation import adopt, differences
 
 def main(arguments: Sequence[str]) -> int:
     """Print what differs; return 1 if anything does and is not adopted."""
-    parser = argparse.ArgumentParser(prog="openbell reconcile", description="compare the account with the ledger")
+    parser = command_parser("reconcile")
     parser.add_argument("--adopt", action="store_true", help="take the broker's word for what is held")
     options = parser.parse_args(arguments)
     now = datetime.now(UTC)

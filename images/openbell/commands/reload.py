@@ -5,7 +5,6 @@ the newer image. The container with the loops only reads the volume. What its ne
 is replaced durably: after an interruption the start finds the old folders or the new ones.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openbell import reloads
+from openbell.command_parser import command_parser
 from openbell.durable import sync
 from openbell.manifest import strategy_folders
 
@@ -23,7 +23,7 @@ _SHORT = 12  # digits
 
 def main(arguments: Sequence[str]) -> int:
     """Do one of the things that the parser lists; what cannot be written raises OSError."""
-    parser = argparse.ArgumentParser(prog="openbell reload", description="folders of strategies that a container runs")
+    parser = command_parser("reload")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("show", help="print what this container runs, and the releases of the folders")
     commands.add_parser("tell", help="let this container's loops follow what is wanted now")

@@ -3,13 +3,13 @@
 It runs as root where strategies have users of their own, as `prepare-volumes` does.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from openbell import renaming
+from openbell.command_parser import command_parser
 from openbell.commands.prepare_volumes import EXIT_CANNOT, give, volumes
 from openbell.manifest import load_all
 from openbell.renaming import RenameError
@@ -17,7 +17,7 @@ from openbell.renaming import RenameError
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0, or 3 with the reason if the data stays where it is."""
-    parser = argparse.ArgumentParser(prog="openbell rename", description="give a strategy's data to another name")
+    parser = command_parser("rename")
     parser.add_argument("old", nargs="?")
     parser.add_argument("new", nargs="?")
     parser.add_argument("--announce", action="store_true", help="only let a loop of the new name wait for the data")

@@ -1,6 +1,5 @@
 """`openbell restore`: replace the data by those of a backup on standard input, whole or not at all."""
 
-import argparse
 import fcntl
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from openbell import backup_archive, foreign_files
 from openbell.backup_archive import BackupError
+from openbell.command_parser import command_parser
 from openbell.commands.backup import folders
 
 NEW, OLD = ".restore-new", ".restore-old"
@@ -19,7 +19,7 @@ NEW, OLD = ".restore-new", ".restore-old"
 
 def main(arguments: Sequence[str]) -> int:
     """Restore, or only read the backup; return 1, with one line, if that cannot be done."""
-    parser = argparse.ArgumentParser(prog="openbell restore", description="restore a backup from standard input")
+    parser = command_parser("restore")
     parser.add_argument("--check", action="store_true", help="only read it and say what it holds")
     is_check = parser.parse_args(arguments).check
     try:

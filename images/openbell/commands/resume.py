@@ -1,19 +1,19 @@
 """`openbell resume`: a paused bot runs again from its next slot on."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
 from openbell import answers
 from openbell.answers import pause_of
+from openbell.command_parser import command_parser
 from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.paths import PathError, from_environment
 
 
 def main(arguments: Sequence[str]) -> int:
     """Remove the pause; return 1 if it cannot be removed. A bot that is not paused stays as it is."""
-    parser = argparse.ArgumentParser(prog="openbell resume", description="let a paused bot of this container run again")
+    parser = command_parser("resume")
     parser.add_argument("bot")
     options = parser.parse_args(arguments)
     try:

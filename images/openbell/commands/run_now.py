@@ -1,6 +1,5 @@
 """`openbell run-now`: ask the loop for a run, now or as a slot that has passed, follow it, and print what it decided."""
 
-import argparse
 import os
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytz
 
 from openbell.calendars import CalendarExpired
+from openbell.command_parser import command_parser
 from openbell.desired_state import CANNOT_KEEP, control_of
 from openbell.journal import Event, days
 from openbell.journal.follower import Follower
@@ -28,7 +28,7 @@ NEAR = timedelta(days=7)
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 if every run asked for succeeded, 1 if not."""
-    parser = argparse.ArgumentParser(prog="openbell run-now", description="run bots of this container now")
+    parser = command_parser("run-now")
     parser.add_argument("--bot", default="", help="only this bot; default: every bot of the strategy")
     parser.add_argument(
         "--slot", help="run this slot, which has passed, such as 2026-11-20T09:35 in the strategy's zone"

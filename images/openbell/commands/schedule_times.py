@@ -3,7 +3,6 @@
 As in `openbell crontab`: every time at which a slot can fall within the next year, and the function decides.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,15 +11,14 @@ from pathlib import Path
 import pytz
 
 from openbell.calendars import CalendarExpired
+from openbell.command_parser import command_parser
 from openbell.commands.crontab import fields, times_of
 from openbell.manifest import ManifestError, load
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print one line for each schedule that is needed: five fields, as cron writes them."""
-    parser = argparse.ArgumentParser(
-        prog="openbell schedule-times", description="print when to call a strategy's function"
-    )
+    parser = command_parser("schedule-times")
     parser.add_argument(
         "--strategies", type=Path, default=Path("strategies"), help="the folder of the strategies' folders"
     )

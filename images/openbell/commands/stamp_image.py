@@ -1,10 +1,10 @@
 """`openbell stamp-image`: the last step of a strategy image's build, as root. Its clock and its release become facts of the image."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from openbell.command_parser import command_parser
 from openbell.manifest import ManifestError, load_named
 from openbell.strategy.loader import release
 from openbell.strategy_user import user_id
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> int:
     A manifest that is not valid must not fail the build: the container then says what is wrong where the supervisor
     sees it, instead of never being there.
     """
-    parser = argparse.ArgumentParser(prog="openbell stamp-image", description="fix an image's time zone and release")
+    parser = command_parser("stamp-image")
     parser.add_argument("strategy")
     parser.add_argument("--folder", type=Path, default=Path("/strategy"))
     parser.add_argument("--root", type=Path, default=Path("/"))

@@ -1,6 +1,5 @@
 """`openbell status`: whether all is well, what is wrong, what is next, bot by bot, from the running supervisor."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -12,6 +11,8 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytz
+
+from openbell.command_parser import command_parser
 
 TIMEOUT = 5.0  # seconds for the supervisor's answer
 MOST_ROWS = 50  # bots in the table, unless all are asked for
@@ -26,7 +27,7 @@ Object = Mapping[str, object]
 def main(arguments: Sequence[str]) -> int:
     """Print what the status page says; return 0 if all is well, 1 if not or if there is no answer."""
     port = os.environ.get("OPENBELL_LISTEN", ":8080").rpartition(":")[2]
-    parser = argparse.ArgumentParser(prog="openbell status", description="say whether all is well, bot by bot")
+    parser = command_parser("status")
     parser.add_argument("--page", default=f"http://127.0.0.1:{port}", help="the status page's address")
     parser.add_argument("--json", action="store_true", help="the answer of /api/status as it is")
     parser.add_argument("--all", action="store_true", help=f"every bot, even if there are more than {MOST_ROWS}")

@@ -1,19 +1,17 @@
 """`openbell unhalt`: strategies may send orders again."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from openbell.command_parser import command_parser
 from openbell.desired_state import CANNOT_KEEP, unhalt
 
 
 def main(arguments: Sequence[str]) -> int:
     """Remove the halt; return 1 if that cannot be done."""
-    argparse.ArgumentParser(prog="openbell unhalt", description="let strategies send orders again").parse_args(
-        arguments
-    )
+    command_parser("unhalt").parse_args(arguments)
     root = Path(os.environ.get("OPENBELL_CONTROL", "/control"))
     try:
         was_halted = unhalt(root)

@@ -6,7 +6,6 @@ A strategy that dies takes no other with it, and is started again with growing p
 folder has its new loop started beside the old one, whose lock it waits for; the others are not touched (see `reloads`).
 """
 
-import argparse
 import gc
 import os
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from openbell import reloads
+from openbell.command_parser import command_parser
 from openbell.manifest import Manifest, ManifestError, load, strategy_folders
 from openbell.records import dataclass
 from openbell.restarts import NOW, Restart
@@ -42,9 +42,7 @@ class ManagedLoop:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the strategies that are named, or all below $OPENBELL_STRATEGIES, until SIGTERM; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="openbell host", description="run many strategies, each with a loop of its own"
-    )
+    parser = command_parser("host")
     parser.add_argument(
         "strategies", nargs="*", help="folders below $OPENBELL_STRATEGIES; all of them if none is named"
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from openbell import heartbeat
 from openbell.calendars.own_days import TOML, OwnDaysError, read
+from openbell.command_parser import command_parser
 from openbell.journal import Journal
 from openbell.manifest import Manifest, parse_duration, strategy_folders
 from openbell.own_days_file import publish_own_days
@@ -70,9 +71,8 @@ class _RecordingJournal(Journal):
 
 def main(arguments: Sequence[str]) -> int:
     """Run what is due; return 0 (all well, or nothing due), or a code above that says what happened."""
-    parser = argparse.ArgumentParser(
-        prog="openbell once",
-        description="run the slots of a strategy that are due now, within their grace, and end",
+    parser = command_parser(
+        "once",
         epilog="exit codes: 0 all well or nothing due; 1 a run did not succeed or a slot was missed; 2 wrong usage; "
         "3 the strategy cannot start; 75 another process runs the strategy",
     )
