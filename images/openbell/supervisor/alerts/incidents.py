@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from openbell.supervisor.alerts import grouping, incident_messages
-from openbell.supervisor.alerts.grouping import condition_changes
+from openbell.supervisor.alerts.flips import condition_changes
 from openbell.supervisor.alerts.incident_messages import IncidentMessages, Link
 from openbell.supervisor.alerts.model import Flip, Incident, Member
 from openbell.supervisor.alerts.settings import AlertSettings
