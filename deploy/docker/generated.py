@@ -48,7 +48,7 @@ def write(strategies: Path) -> None:
     named = unmentioned(_bodies(strategies), everything)
     if is_own(strategies):
         _write_or_remove(OWN_SECRETS, named)
-        OWN.write_text(HEADER + yaml.safe_dump(_project(strategies, manifests), sort_keys=False), encoding="utf-8")
+        _write(OWN, _project(strategies, manifests))
         os.environ["COMPOSE_FILE"] = str(OWN)
         os.environ[SOURCE] = str(STAGED)
         return
@@ -62,7 +62,7 @@ def write(strategies: Path) -> None:
             raise CommandError(msg)
         _write_or_remove(OVERRIDE, {**{one.name: service(one) for one in manifests}, **named})
     elif is_ours:
-        OVERRIDE.unlink()
+        OVERRIDE.unlink(missing_ok=True)
 
 
 def unmentioned(bodies: Mapping[str, Mapping[str, Any]], manifests: Iterable[Manifest]) -> dict[str, Any]:
@@ -84,9 +84,19 @@ def _bodies(strategies: Path) -> dict[str, Mapping[str, Any]]:
 
 def _write_or_remove(file: Path, found: Mapping[str, Any]) -> None:
     if found:
-        file.write_text(HEADER + yaml.safe_dump({"services": dict(found)}, sort_keys=False), encoding="utf-8")
+        _write(file, {"services": dict(found)})
     else:
         file.unlink(missing_ok=True)
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    """Replace a file as a whole: another command, or Compose, may read it at the same time."""
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        new.write_text(HEADER + yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)  # where the disk is full
 
 
 def stage(strategies: Path) -> None:
