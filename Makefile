@@ -3,7 +3,9 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 
 python := .venv/bin/python
-deploy := @scripts/python-ready host && $(python) -m deploy
+# What is installed first is told on standard error: what a command prints may be piped, as `make crontab | crontab -`.
+host-ready := scripts/python-ready host >&2
+deploy := @$(host-ready) && $(python) -m deploy
 tests  ?= tests
 with-duckdb := $(python) -c 'import duckdb' 2>/dev/null || $(python) -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps --only-binary :all: -r requirements-query.txt
 
@@ -123,14 +125,14 @@ journal: ## Print what a strategy saw and decided: STRATEGY= [SYMBOL=] [SINCE=2h
 
 .PHONY: query
 query: ## Ask the journals by SQL (DuckDB), or keep whole days as Parquet: SQL="SELECT … FROM journal" [SINCE=30d] [TO=folder] [HOST=]
-	@scripts/python-ready host
+	@$(host-ready)
 	@$(with-duckdb)
 	@$(python) -m deploy query
 
 .PHONY: export
 export: ## Write lines of the journals as CSV or Parquet, as the page filters them: TO=journal.csv [STRATEGY=] [BOT=] [EVENT=] [SYMBOL=] [TEXT=] [SINCE=30d] [HOST=]
 	$(call need,TO,journal.csv)
-	@scripts/python-ready host
+	@$(host-ready)
 	@$(with-duckdb)
 	@$(python) -m deploy export
 
@@ -267,8 +269,7 @@ audit: ## Show what was done to a server, and by whom: HOST=vps [JSON=1]
 
 .PHONY: crontab
 crontab: ## Print the lines that let cron run strategies instead of containers, or those for backups and Parquet each night: [STRATEGY=] [BACKUP=~/backups KEEP=14] [PARQUET=~/journals] [HOST=]
-	@scripts/python-ready host >&2
-	@$(python) -m deploy crontab
+	$(deploy) crontab
 
 .PHONY: serverless
 serverless: ## Write a strategy as a cloud function: TARGET=digitalocean|aws|gcp STRATEGY= [MEMORY=256]

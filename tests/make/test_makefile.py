@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from deploy.cli.arguments import VARIABLES
-from tests.make.calls import ROOT, make
+from tests.make.calls import ROOT, call, make
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
@@ -84,3 +86,18 @@ def test_a_reader_that_stops_early_is_no_error(target: str) -> None:
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", ["next", "crontab", "journal STRATEGY=pulse", "query SQL=x", "export TO=x.csv"])
+def test_what_is_installed_first_is_no_part_of_what_is_printed(tmp_path: Path, words: str) -> None:
+    """In a fresh clone, too, `make crontab | crontab -` and `make next | head -1` get what was asked for."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name, text in (("scripts/python-ready", "echo Installing"), (".venv/bin/python", 'echo "answer: $*"')):
+        stand_in = tmp_path / name
+        stand_in.parent.mkdir(parents=True)
+        stand_in.write_text(f"#!/bin/sh\n{text}\n")
+        stand_in.chmod(0o755)
+    done = call(tmp_path, ("make", *words.split()), 30)
+    assert done.stdout.splitlines()[-1].startswith("answer: -m deploy")
+    assert "Installing" not in done.stdout
+    assert done.stderr == "Installing\n"
