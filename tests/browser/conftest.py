@@ -22,8 +22,9 @@ def chromium(installed: Installed) -> str:
     return "/usr/bin/chromium"
 
 
-# Not for the whole session: as long as it is there, an event loop runs in this process, which other tests need for themselves.
-@pytest.fixture(scope="module")
+# All of these end with the last test of this folder, not of the session: a browser's event loop runs in this process, and the
+# demo's thread writes and syncs files, while other tests have event loops of their own or replace calls of `os`.
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
     expect.set_options(timeout=20_000)  # milliseconds; a busy machine
@@ -34,7 +35,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Strategies with a history up to now, whose loops beat."""
     demo = Demo(tmp_path_factory.mktemp("demo") / "world", datetime.now(UTC))
@@ -42,7 +43,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         yield demo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def supervisor(demo: Demo) -> Iterator[Supervisor]:
     """A supervisor through which things can be changed."""
     with Supervisor(demo.root, token=TOKEN) as supervisor:
