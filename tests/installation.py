@@ -29,6 +29,18 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(("git", *who, *words), cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def lend_python(folder: Path) -> None:
+    """Let a copy of the kit have what `scripts/python-ready` makes, without installing it again."""
+    there, here = folder / ".venv", ROOT / ".venv"
+    (there / "bin").mkdir(parents=True)
+    for name in ("lib", "bin/python", "bin/openbell"):
+        (there / name).symlink_to(here / name)
+    shutil.copy(here / "pyvenv.cfg", there)
+    stamp = "cat requirements.txt pyproject.toml | cksum | tr '\\n' ' ' && pwd"
+    made = subprocess.run(("sh", "-c", stamp), cwd=folder, check=True, capture_output=True, text=True).stdout
+    (there / "requirements.txt.stamp").write_text(made)
+
+
 class Installation:
     """The kit's repository with its releases, a clone of it, and a folder of strategies beside the clone."""
 
@@ -50,18 +62,7 @@ class Installation:
         (self.kit / ".env").write_text(
             f"COMPOSE_PROJECT_NAME={self.project}\nOPENBELL_PORT={free_port()}\nOPENBELL_STRATEGIES=../mine\n"
         )
-        self._python()
-
-    def _python(self) -> None:
-        """Let the clone have what `scripts/python-ready` makes, without installing it again."""
-        there, here = self.kit / ".venv", ROOT / ".venv"
-        (there / "bin").mkdir(parents=True)
-        for name in ("lib", "bin/python", "bin/openbell"):
-            (there / name).symlink_to(here / name)
-        shutil.copy(here / "pyvenv.cfg", there)
-        stamp = "cat requirements.txt pyproject.toml | cksum | tr '\\n' ' ' && pwd"
-        made = subprocess.run(("sh", "-c", stamp), cwd=self.kit, check=True, capture_output=True, text=True).stdout
-        (there / "requirements.txt.stamp").write_text(made)
+        lend_python(self.kit)
 
     def release(self, tag: str, news: str = "") -> str:
         """Commit what is in the origin's folder as a version, and return its commit."""

@@ -15,6 +15,7 @@ import pytest
 
 from openbell import calendars
 from tests.engine.kit import ROOT, Kit, container_of, removed_afterwards, wait_until
+from tests.installation import lend_python
 from tests.make import calls
 from tests.ports import free_port
 
@@ -35,10 +36,11 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
-    """A copy of the project that `make up` has started."""
+    """A copy of the project that `make up` has started. How it makes .venv is seen in test_unprivileged.py."""
     folder = tmp_path_factory.mktemp("readme") / "openbell"
     ignore = shutil.ignore_patterns(".git", ".venv", ".env", "__pycache__", ".*_cache", "*.egg-info")
     shutil.copytree(ROOT, folder, ignore=ignore)
+    lend_python(folder)
     kit = Kit(folder, f"openbell-test-{uuid.uuid4().hex[:8]}", free_port())
     secret = "KEEPER_KEY_COMMAND=printf 'from a vault'"
     (folder / ".env").write_text(f"COMPOSE_PROJECT_NAME={kit.project}\nOPENBELL_PORT={kit.port}\n{secret}\n")
@@ -59,7 +61,7 @@ def project(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactor
 
 def call(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
     """Run a command in the project's folder as from a fresh shell."""
-    return calls.call(folder, ("bash", "-c", command), 280)
+    return calls.call(folder, ("bash", "-c", command), 280, {"PYTHONPATH": f"{folder / 'images'}"})
 
 
 def run(folder: Path, command: str) -> str:
