@@ -1,15 +1,12 @@
 """Fixtures of the tests that deploy to a stand-in server."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import docker
 import pytest
 
-from tests.deploy.site import Site, site
-from tests.machine.machine import running_machine
+from tests.deploy.site import Site, first_release
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +20,6 @@ def deployed(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFacto
 def shared(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The same for the modules that only ask it, or put back what they change: one server for all of them."""
     with first_release(engine, tmp_path_factory.mktemp("site")) as one:
-        yield one
-
-
-@contextmanager
-def first_release(engine: docker.DockerClient, folder: Path) -> Iterator[Site]:
-    """Start a server and deploy to it."""
-    with running_machine(engine) as machine, site(engine, machine, folder, ["fives", "daily"]) as one:
-        one.must("deploy")
         yield one
 
 

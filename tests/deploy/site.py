@@ -18,7 +18,7 @@ from pathlib import Path
 import docker
 
 from tests.engine.kit import ROOT, SERVICE, Kit, make_kit, removed_afterwards, wait_until
-from tests.machine.machine import Machine
+from tests.machine.machine import Machine, running_machine
 
 SECRET = "deploy$'\"\\ secret 4c1e7f"
 LONGEST = 240  # seconds for one command
@@ -163,6 +163,18 @@ def site(engine: docker.DockerClient, machine: Machine, folder: Path, strategies
         subprocess.run((*git, *command), cwd=folder, check=True)
     with removed_afterwards(engine, kit.project):
         yield Site(kit, machine)
+
+
+@contextmanager
+def first_release(engine: docker.DockerClient, folder: Path, profile: str = "") -> Iterator[Site]:
+    """Start a server and deploy two strategies to it. profile: the form in which they run, where both are offered."""
+    strategies = ("fives", "daily")
+    with running_machine(engine) as machine, site(engine, machine, folder, strategies) as one:
+        if profile:
+            offer_both_forms(folder, strategies)
+            choose(folder, profile)
+        one.must("deploy")
+        yield one
 
 
 def offer_both_forms(folder: Path, strategies: Sequence[str]) -> None:

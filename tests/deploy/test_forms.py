@@ -17,14 +17,12 @@ from tests.deploy.site import (
     Site,
     assert_no_slot_is_lost_or_doubled,
     choose,
-    offer_both_forms,
-    site,
+    first_release,
     words_of,
 )
 from tests.deploy.test_commands import ask, must, written
 from tests.deploy.walk import rename_here
 from tests.engine.kit import FIXTURES, wait_until
-from tests.machine.machine import running_machine
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -37,11 +35,7 @@ ALARMS = "import sqlite3; print(*sqlite3.connect('/var/lib/openbell/alerts.sqlit
 @pytest.fixture(scope="module")
 def portfolio(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server on which each of two strategies of the profile `portfolio` has a container of its own."""
-    folder = tmp_path_factory.mktemp("site")
-    with running_machine(engine) as machine, site(engine, machine, folder, list(HOSTED)) as one:
-        offer_both_forms(folder, HOSTED)
-        choose(one.kit.folder, "portfolio")
-        one.must("deploy")
+    with first_release(engine, tmp_path_factory.mktemp("site"), "portfolio") as one:
         yield one
 
 

@@ -12,28 +12,20 @@ from tests.deploy.site import (
     SLEEPS,
     Site,
     assert_no_slot_is_lost_or_doubled,
-    choose,
-    offer_both_forms,
-    site,
+    first_release,
     words_of,
 )
 from tests.engine.kit import wait_until
-from tests.machine.machine import running_machine
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
 EVERY = timedelta(seconds=5)
-HOSTED = ("daily", "fives")
 
 
 @pytest.fixture(scope="module")
 def hosted(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server on which one container hosts two strategies."""
-    folder = tmp_path_factory.mktemp("site")
-    with running_machine(engine) as machine, site(engine, machine, folder, list(HOSTED)) as one:
-        offer_both_forms(folder, HOSTED)
-        choose(folder, "portfolio-together")
-        one.must("deploy")
+    with first_release(engine, tmp_path_factory.mktemp("site"), "portfolio-together") as one:
         yield one
 
 

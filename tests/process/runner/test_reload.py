@@ -6,6 +6,7 @@ import shutil
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,13 @@ HOST = os.uname().nodename
 
 
 class Newer:
-    """An image with newer folders, and the volume that a container's loops follow."""
+    """An image with newer folders of two strategies, and the volume that a container's loops follow."""
 
-    def __init__(self, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        two_of(machine)
+        self._machine, self._capsys = machine, capsys
         self.image, self.volume = machine.root / "newer", machine.root / "reloads"
         self.volume.mkdir()
         shutil.copytree(machine.root / "strategies", self.image)
@@ -31,13 +36,32 @@ class Newer:
         monkeypatch.setenv("OPENBELL_RELOADS", str(self.volume))
         monkeypatch.setenv("OPENBELL_STRATEGIES", str(self.image))
 
-    def place(self, name: str, code: str, release: str, capsys: pytest.CaptureFixture[str]) -> str:
+    def place(self, name: str, code: str, release: str) -> str:
         """Change a strategy and place all folders; return the tree's name."""
         (self.image / name / "strategy.py").write_text(code)
         (self.image / name / "release").write_text(f"{release}\n")
-        capsys.readouterr()
+        self._capsys.readouterr()
         assert reload.main(["place", HOST, f"of-{release}"]) == 0
-        return str(json.loads(capsys.readouterr().out)["tree"])
+        return str(json.loads(self._capsys.readouterr().out)["tree"])
+
+    def point(self, *words: str) -> None:
+        """Say which folders are wanted, and let the host follow if it runs."""
+        assert reload.main(["point", HOST, *words]) == 0
+        if self._machine.process and self._machine.process.poll() is None:
+            self._machine.process.send_signal(reloads.SIGNAL)
+
+    def shown(self) -> dict[str, Any]:
+        """Return what `openbell reload show` prints."""
+        self._capsys.readouterr()
+        assert reload.main(["show"]) == 0
+        found: dict[str, Any] = json.loads(self._capsys.readouterr().out)
+        return found
+
+
+@pytest.fixture
+def newer(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Newer:
+    """Newer folders of what the machine has; nothing is started."""
+    return Newer(machine, monkeypatch, capsys)
 
 
 def two_of(machine: Machine) -> None:
@@ -47,30 +71,23 @@ def two_of(machine: Machine) -> None:
         (machine.root / "strategies" / name / "release").write_text("first\n")
 
 
-def tell(machine: Machine) -> None:
-    """Let the host follow what is wanted now."""
-    assert machine.process
-    machine.process.send_signal(reloads.SIGNAL)
-
-
-def test_a_new_loop_takes_over(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It starts beside the old one, which goes on until the folders are handed over; no slot is lost, and it is what a restart runs."""
-    two_of(machine)
-    newer = Newer(machine, monkeypatch)
+def start(machine: Machine) -> None:
+    """Start the host, and wait until both strategies run."""
     machine.start()
     for name in ("changed", "steady"):
         machine.wait_for_runs(name, 2)
-    tree = newer.place("changed", HOLDS.replace("fine", "finer"), "second", capsys)
-    reload.main(["point", HOST, "--beside", tree])
-    tell(machine)
+
+
+def test_a_new_loop_takes_over(machine: Machine, newer: Newer) -> None:
+    """It starts beside the old one, which goes on until the folders are handed over; no slot is lost, and it is what a restart runs."""
+    start(machine)
+    tree = newer.place("changed", HOLDS.replace("fine", "finer"), "second")
+    newer.point("--beside", tree)
     wait_for(lambda: "waiting until it ends" in machine.errors.read_text(), "the new loop", PATIENCE)
     runs = len(machine.events("changed", "run_end"))
     machine.wait_for_runs("changed", runs + 2)
     assert len(machine.events("changed", "service_start")) == 1
-    reload.main(["point", HOST, "--now", tree])
-    tell(machine)
+    newer.point("--now", tree)
     wait_for(lambda: len(machine.events("changed", "service_start")) == 2, "the second start", PATIENCE)
     # The new loop has the lock before the old one's process is gone.
     ended = "openbell host: changed: the loop of first has ended"
@@ -92,34 +109,21 @@ def test_a_new_loop_takes_over(
     assert machine.stop() == 0
 
 
-def test_a_new_loop_that_cannot_start_and_is_taken_back(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_new_loop_that_cannot_start_and_is_taken_back(machine: Machine, newer: Newer) -> None:
     """The old one goes on all the time; a restart of the container does not know of the new one."""
-    two_of(machine)
-    newer = Newer(machine, monkeypatch)
-    machine.start()
-    machine.wait_for_runs("changed")
-    reload.main(["point", HOST, "--beside", newer.place("changed", "no code\n", "bad", capsys)])
-    tell(machine)
+    start(machine)
+    newer.point("--beside", newer.place("changed", "no code\n", "bad"))
     wait_for(lambda: "changed: cannot start: " in machine.errors.read_text(), "its reason", PATIENCE)
-    reload.main(["point", HOST])
-    tell(machine)
+    newer.point()
     machine.wait_for_runs("changed", len(machine.events("changed", "run_end")) + 2)
     assert machine.stop() == 0
     assert [one["release"] for one in machine.events("changed", "service_start")] == ["first"]
 
 
-def test_a_start_knows_nothing_of_what_was_only_beside(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_start_knows_nothing_of_what_was_only_beside(machine: Machine, newer: Newer) -> None:
     """A deploy was cut off before it handed over: a stop ends the loop that waits, and a start runs the folders of before."""
-    two_of(machine)
-    newer = Newer(machine, monkeypatch)
-    machine.start()
-    machine.wait_for_runs("changed")
-    reload.main(["point", HOST, "--beside", newer.place("changed", HOLDS, "second", capsys)])
-    tell(machine)
+    start(machine)
+    newer.point("--beside", newer.place("changed", HOLDS, "second"))
     wait_for(lambda: "waiting until it ends" in machine.errors.read_text(), "the new loop", PATIENCE)
     assert machine.stop() == 0
     machine.start()
@@ -130,43 +134,26 @@ def test_a_start_knows_nothing_of_what_was_only_beside(
     assert [one["release"] for one in machine.events("changed", "service_start")] == ["first", "first"]
 
 
-def test_what_is_shown(machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_shown(machine: Machine, newer: Newer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders of the image, or the tree that `now` names; what is beside them is not run by a start."""
-    two_of(machine)
-    newer = Newer(machine, monkeypatch)
-    tree = newer.place("changed", HOLDS, "second", capsys)
+    tree = newer.place("changed", HOLDS, "second")
     monkeypatch.setenv("OPENBELL_STRATEGIES", str(machine.root / "strategies"))
-    reload.main(["point", HOST, "--beside", tree])
-    reload.main(["show"])
-    assert json.loads(capsys.readouterr().out) == {
-        "now": "",
-        "beside": tree,
-        "releases": {"changed": "first", "steady": "first"},
-    }
-    reload.main(["point", HOST, "--now", tree])
-    reload.main(["show"])
-    assert json.loads(capsys.readouterr().out) == {
-        "now": tree,
-        "beside": "",
-        "releases": {"changed": "second", "steady": "first"},
-    }
+    newer.point("--beside", tree)
+    assert newer.shown() == {"now": "", "beside": tree, "releases": {"changed": "first", "steady": "first"}}
+    newer.point("--now", tree)
+    assert newer.shown() == {"now": tree, "beside": "", "releases": {"changed": "second", "steady": "first"}}
     assert (newer.volume / HOST / tree / "fingerprint").read_text() == "of-second\n"
     assert not (newer.volume / HOST / "beside").is_symlink()
-    reload.main(["point", HOST, "--now", "image"])
-    reload.main(["show"])
-    assert json.loads(capsys.readouterr().out)["now"] == ""
+    newer.point("--now", "image")
+    assert newer.shown()["now"] == ""
 
 
-def test_what_no_container_runs_is_removed(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_no_container_runs_is_removed(newer: Newer) -> None:
     """Trees that no link names, and all of containers that are gone."""
-    two_of(machine)
-    newer = Newer(machine, monkeypatch)
     reload.main(["place", "gone", "x"])
-    trees = [newer.place("changed", HOLDS, release, capsys) for release in ("second", "third", "fourth")]
-    reload.main(["point", HOST, "--now", trees[0]])
-    reload.main(["point", HOST, "--beside", trees[1]])
+    trees = [newer.place("changed", HOLDS, release) for release in ("second", "third", "fourth")]
+    newer.point("--now", trees[0])
+    newer.point("--beside", trees[1])
     reload.main(["prune", HOST, "another"])
     assert [one.name for one in newer.volume.iterdir()] == [HOST]
     assert {one.name for one in (newer.volume / HOST).iterdir()} == {"now", "beside", *trees[:2]}
@@ -188,9 +175,7 @@ def test_the_gate_asks_for_a_beat_of_the_folder_that_is_to_run(
 ) -> None:
     """The loop before a reload beats in the same container: that says nothing of the new one."""
     two_of(machine)
-    machine.start()
-    for name in ("changed", "steady"):
-        machine.wait_for_runs(name)
+    start(machine)
     for name, value in machine.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(gate, "started", lambda: 0.0)
