@@ -24,9 +24,7 @@ HOST = os.uname().nodename
 class Newer:
     """An image with newer folders of two strategies, and the volume that a container's loops follow."""
 
-    def __init__(
-        self, machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def __init__(self, machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         two_of(machine)
         self._machine, self._capsys = machine, capsys
         self.image, self.volume = machine.root / "newer", machine.root / "reloads"
