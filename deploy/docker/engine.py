@@ -49,7 +49,7 @@ class Service:
     @property
     def well(self) -> bool:
         """Whether it runs and its health check has not failed."""
-        # Right after its start a container has no verdict yet; the engine gives one within a minute.
+        # Right after its start a container has no verdict yet.
         return self.state == "running" and self.health in {"healthy", "starting", ""}
 
     @property
@@ -128,11 +128,13 @@ def service(attributes: Mapping[str, object], last_line: str = "") -> Service:
 
 def _as_service(container: "Container", healthy: set[str]) -> Service:
     found = service(container.attrs)
+    # The engine asks at the end of each interval, half an hour. Where it has no answer yet, or a bad one, ask the same question now.
+    if found.state == "running" and found.health == "unhealthy" and _passes_its_check(container):
+        return replace(found, health="healthy")
     if not found.well:
         return replace(found, last_line=_last_line(container))
     if found.health != "starting":
         return found
-    # After a start the engine asks for health only at the end of its first interval: ask the same question now.
     start = f"{container.id} {_mapping(container.attrs.get('State')).get('StartedAt')}"
     if start not in healthy and _passes_its_check(container):
         healthy.add(start)

@@ -79,20 +79,20 @@ def _from(path: Path, position: int) -> bytes:
 
 def containers(docker: DockerClient, project: str) -> Sequence[dict[str, Any]]:
     """Return the project's containers as the engine describes them, with the last line of those that are not well."""
-    found = docker.inspect_project(project)
-    return [
-        {"attributes": _without_environment(_checked(docker, one)), "last_line": _last_line(docker, one)}
-        for one in found
-    ]
+    found = [_checked(docker, one) for one in docker.inspect_project(project)]
+    return [{"attributes": _without_environment(one), "last_line": _last_line(docker, one)} for one in found]
 
 
 def _checked(docker: DockerClient, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Ask a container that has just started what the engine asks only at the end of its first interval."""
+    """Ask what the engine asks only at the end of its interval, where it has no answer yet or a bad one."""
     state = attributes["State"]
     test = (attributes["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
     words = ["/bin/sh", "-c", *test[1:]] if test[0] == "CMD-SHELL" else test[1:]
-    is_starting = state["Status"] == "running" and (state.get("Health") or {}).get("Status") == "starting"
-    if not is_starting or not words or not docker.execute(str(attributes["Id"]), *words).ok:
+    is_in_doubt = state["Status"] == "running" and (state.get("Health") or {}).get("Status") in {
+        "starting",
+        "unhealthy",
+    }
+    if not is_in_doubt or not words or not docker.execute(str(attributes["Id"]), *words).ok:
         return attributes
     return {**attributes, "State": {**state, "Health": {**state["Health"], "Status": "healthy"}}}
 
