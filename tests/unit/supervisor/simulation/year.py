@@ -139,14 +139,20 @@ class Year:
 
 
 def simulate(seed: int, size: Size, say: Callable[[str], None] | None = None) -> Score:
-    """Run one history in a folder of its own, in memory where there is room for that."""
+    """Run one history; return what it came to."""
+    return lived(seed, size, say)[0]
+
+
+def lived(seed: int, size: Size, say: Callable[[str], None] | None = None) -> tuple[Score, History]:
+    """Run one history in a folder of its own, in memory where there is room for that; return also what was said in it."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made below
     folder = Path(tempfile.mkdtemp(prefix="openbell-year-", dir=memory if memory.is_dir() else None))
     began = time.monotonic()
     try:
         with own_calendars(folder / "calendars"), longer_waits(), simulated_disk() as rooms:
-            score = Year(History(seed, size, folder, rooms), say).run()
+            history = History(seed, size, folder, rooms)
+            score = Year(history, say).run()
     finally:
         shutil.rmtree(folder)
     score.seed, score.seconds = seed, time.monotonic() - began
-    return score
+    return score, history
