@@ -13,14 +13,14 @@ from tests.unit.runner.simulated import CountingBroker
 from tests.unit.runner.simulation import simulate
 
 
-@pytest.mark.parametrize("seed, days", [(1, 2), *(pytest.param(seed, 5, marks=pytest.mark.long) for seed in (1, 2))])
+@pytest.mark.parametrize("seed, days", [(1, 1), *(pytest.param(seed, 5, marks=pytest.mark.long) for seed in (1, 2))])
 def test_ordinary_bad_luck(seed: int, days: int) -> None:
     """Something happens every few hours for days: nothing is lost, nothing is doubled."""
     result = simulate(seed, timedelta(days=days))
     assert result.problems == [], result
 
 
-@pytest.mark.parametrize("seed, days", [(3, 3), *(pytest.param(seed, 5, marks=pytest.mark.long) for seed in (3, 4))])
+@pytest.mark.parametrize("seed, days", [(1, 1), *(pytest.param(seed, 5, marks=pytest.mark.long) for seed in (3, 4))])
 def test_every_kind_of_bad_luck(seed: int, days: int) -> None:
     """Something happens twice an hour, a kill every other time: nothing is lost, nothing is doubled."""
     result = simulate(seed, timedelta(days=days), between=1500)
@@ -47,5 +47,5 @@ def test_the_checks_notice(
     """A runner without one of its safeguards is found out."""
     monkeypatch.setattr(owner, method, broken)
     # Not every history has the accident that it takes, but the first one has it for each of these.
-    found = (line for seed in range(300, 308) for line in simulate(seed, timedelta(days=2), between=1500).problems)
+    found = (line for seed in range(300, 308) for line in simulate(seed, timedelta(hours=12), between=1500).problems)
     assert any(problem in line for line in found)

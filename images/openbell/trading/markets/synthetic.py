@@ -81,8 +81,13 @@ def _price(symbol: str, seconds: float) -> float:
     own, shared = _noise(symbol, seconds), _shared(seconds)
     # How much a symbol goes with the others changes over the months.
     together = 0.5 + 0.45 * _smooth(symbol, 50, seconds / 7_776_000)
-    base = PRICES.get(symbol.partition("/")[0]) or 10 ** (1 + 1.5 * (1 + _lattice(symbol, 98, 0)) / 2)
-    return round(base * exp(together * shared + (1 - together) * own), 8)
+    return round(_base(symbol) * exp(together * shared + (1 - together) * own), 8)
+
+
+@lru_cache(maxsize=1024)
+def _base(symbol: str) -> float:
+    """Return the price around which a symbol moves."""
+    return PRICES.get(symbol.partition("/")[0]) or 10 ** (1 + 1.5 * (1 + _lattice(symbol, 98, 0)) / 2)
 
 
 @lru_cache(maxsize=65_536)
@@ -91,7 +96,10 @@ def _shared(seconds: float) -> float:
 
 
 def _noise(name: str, seconds: float) -> float:
-    return sum(size * _smooth(name, number, seconds / period) for number, (period, size) in enumerate(OCTAVES))
+    total = 0.0
+    for octave, (period, size) in enumerate(OCTAVES):
+        total += size * _smooth(name, octave, seconds / period)
+    return total
 
 
 def _smooth(name: str, octave: int, position: float) -> float:
@@ -99,10 +107,15 @@ def _smooth(name: str, octave: int, position: float) -> float:
     left = int(position // 1)
     share = position - left
     share = share * share * (3 - 2 * share)
-    return _lattice(name, octave, left) * (1 - share) + _lattice(name, octave, left + 1) * share
+    before, after = _edges(name, octave, left)
+    return before * (1 - share) + after * share
 
 
 @lru_cache(maxsize=65_536)
+def _edges(name: str, octave: int, left: int) -> tuple[float, float]:
+    return _lattice(name, octave, left), _lattice(name, octave, left + 1)
+
+
 def _lattice(name: str, octave: int, point: int) -> float:
     """Return a number from -1 to 1 that is always the same for the same point."""
     mixed = crc32(f"{SEED}/{name}/{octave}/{point}".encode()) * 0x9E3779B1 & 0xFFFFFFFF

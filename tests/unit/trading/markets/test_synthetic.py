@@ -34,7 +34,7 @@ def test_bars_have_closed_and_follow_each_other(market: SyntheticMarket, timefra
 def test_the_same_question_has_the_same_answer(market: SyntheticMarket) -> None:
     """Also in another process, a moment later, and from a longer look back."""
     bars = market.bars("ETH/USDT", "15m", 5, AT)
-    for cached in (synthetic._price, synthetic._lattice, synthetic._shared):
+    for cached in (synthetic._price, synthetic._edges, synthetic._shared):
         cached.cache_clear()
     assert SyntheticMarket().bars("ETH/USDT", "15m", 20, AT + timedelta(minutes=10))[-5:] == bars
     assert bars[-1].close == pytest.approx(2946.3, abs=300)
