@@ -99,6 +99,10 @@ class Watch:
         else:
             self._woken.wait(seconds)
 
+    def release_cache(self) -> None:
+        """Free what the store keeps in memory of its file; between two steps."""
+        self._store.release_cache()
+
     def wake(self) -> None:
         """End `wait`, now and for good; may be called from any thread and any signal handler."""
         self._woken.set()

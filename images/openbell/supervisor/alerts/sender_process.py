@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -45,6 +46,7 @@ def main() -> int:
     control = socket.socket(fileno=os.dup(0))
     control.settimeout(float(sys.argv[1]))  # so long without a request, and it ends
     _leave_out_detector()
+    _leave_out_emojis()
     import apprise  # noqa: F401, PLC0415 - loaded once, shared by all children, as the plugins are that are known
 
     how, *modules = sys.argv[2:]
@@ -77,6 +79,20 @@ def _leave_out_detector() -> None:
     """
     sys.modules["charset_normalizer"] = None  # type: ignore[assignment]
     warnings.filterwarnings("ignore", message="Unable to find acceptable character detection")
+
+
+def _leave_out_emojis() -> None:
+    """Load the table of emojis, 1 MB, only for a channel that asks for them (`?emojis=yes`)."""
+    name = "apprise.emojis"
+
+    def apply_emojis(content: str) -> str:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return str(importlib.import_module(name).apply_emojis(content))
+
+    stand_in = ModuleType(name)
+    vars(stand_in)["apply_emojis"] = apply_emojis
+    sys.modules[name] = stand_in
 
 
 def _serve_in_child(connection: socket.socket) -> None:

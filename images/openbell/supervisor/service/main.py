@@ -211,9 +211,8 @@ class Service:
                 faulthandler.dump_traceback_later(WATCHDOG, exit=True)
                 wait = self._step()
                 if wait is None:
-                    self._stop.wait(
-                        RETRY / clock.SPEED
-                    )  # news must not shorten it: each try may cost a line of the log
+                    # News must not shorten it: each try may cost a line of the log.
+                    self._stop.wait(RETRY / clock.SPEED)
                 else:
                     self._watch.wait(wait / clock.SPEED)
                 if self._watched_strategies.has_changed(time.monotonic()):
@@ -266,8 +265,9 @@ class Service:
         return wait if alerts_wait is None else min(wait, alerts_wait)
 
     def _return_memory(self) -> None:
-        """Return now and then what pages of many bots have used."""
+        """Return now and then what pages of many bots have used, and the store's cache."""
         if self._progress - self._memory_returned >= RETURN_MEMORY:
+            self._watch.release_cache()
             return_freed_memory()
             self._memory_returned = self._progress
 

@@ -64,6 +64,10 @@ class Store:
         """Close the file."""
         self._database.close()
 
+    def release_cache(self) -> None:
+        """Free the pages of the file that SQLite keeps in memory; the machine's own cache has them too."""
+        self._database.execute("PRAGMA shrink_memory")
+
     def check(self) -> None:
         """Read the whole file; DamagedError if it is damaged."""
         connection.check(self._database, self._path)

@@ -28,6 +28,16 @@ def test_a_message_arrives_as_it_is(webhook: Hook, post: SenderClient) -> None:
     assert (received["title"], received["message"], received["type"]) == (NEWS.title, NEWS.body, "failure")
 
 
+def test_a_channel_that_asks_for_emojis_gets_them(webhook: Hook, post: SenderClient) -> None:
+    """Their table is loaded for it alone, and again for its next message."""
+    for number in range(2):
+        path = f"ok/emojis-{number}"
+        message = Message("alert", "critical", "Oh :smile:", "What: a :rocket: bot")
+        assert post.send(Channel("hook", f"{webhook.url(path)}&emojis=yes"), message).error == ""
+        (received,) = webhook.received[path]
+        assert (received["title"], received["message"]) == ("Oh 😄", "What: a 🚀 bot")
+
+
 @pytest.mark.parametrize(
     "path,said",
     [
