@@ -92,10 +92,12 @@ def draft(
     by_reference = {image.reference: image for image in shipment.images}
     images = {service: by_reference[reference] for service, reference in images_of(configuration).items()}
     before = current.services if current else {}
+    runs = {record.content: record for record in before.values() if record.image in there.tags}
     same = {
-        service: (before[service].image, before[service].image_id)
+        service: (record.image, record.image_id)
         for service, image in images.items()
-        if service in before and image.content == before[service].content and before[service].image in there.tags
+        # Its own, or for a service that ends by itself, and has no record, that of the one with which it shares the image.
+        if image.content and (record := runs.get(image.content))
     }
     tags = {service: same.get(service, (image.tag, image.id)) for service, image in images.items()}
     bases = {service: image.base for service, image in images.items()}

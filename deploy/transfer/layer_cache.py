@@ -5,13 +5,17 @@ import tarfile
 import zlib
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 _PIECE = 1 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 _SHORT = 32  # digits
+_REMOVES = (
+    ".wh."  # what the name of an entry begins with that removes a file of the layers below (image-spec, layer.md)
+)
+_CAPABILITIES = "SCHILY.xattr.security.capability"  # in the header of a file that may do more than its user
 
 
 class Readable(Protocol):
@@ -88,20 +92,17 @@ def _unpacking(first: bytes) -> tuple[Callable[[bytes], bytes], Callable[[], byt
 def content_of_layer(unpacked: IO[bytes]) -> str:
     """Return the content of an unpacked layer; two layers with the same content do the same.
 
-    Engines write it down differently: those before 25 name owners, and repeat in a mode what kind of file it is.
+    Engines write it down differently: those before 25 name owners, and repeat in a mode what kind of file it is. What removes a
+    file of the layers below has that file's rights and the time of the build, or none where the engine keeps images in containerd.
     """
     entries = []
     with tarfile.open(fileobj=unpacked, mode="r:") as archive:
         for member in archive:
-            kind = (
-                member.name,
-                member.type,
-                member.mode & 0o7777,
-                member.uid,
-                member.gid,
-                member.linkname,
-                member.size,
-            )
+            kind: tuple[object, ...] = (member.name,)
+            if not PurePosixPath(member.name).name.startswith(_REMOVES):
+                rights = (member.mode & 0o7777, member.uid, member.gid)
+                capabilities = filter(None, [member.pax_headers.get(_CAPABILITIES)])
+                kind = (member.name, member.type, *rights, member.linkname, member.size, *capabilities)
             digest = hashlib.sha256(repr(kind).encode())
             if file := archive.extractfile(member) if member.isfile() else None:
                 while some := file.read(1 << 20):

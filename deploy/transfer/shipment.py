@@ -64,7 +64,7 @@ class Shipment:
     def lines(self, *, exact: bool = False) -> tuple[str, ...]:
         """Return what a plan says about it; exact: also how large it is packed, which may have to be waited for."""
         if not self.moved:
-            return (f"images: nothing to ship: all {len(self.images)} are there",)
+            return (f"images: nothing to ship{f': all {len(self.images)} are there' if self.images else ''}",)
         count = self.packing.wait() if self.packing and exact else self.wire_bytes
         packed = f"to {size(count)}" if count else "on the way"
         first = (

@@ -4,13 +4,14 @@ import json
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import docker
 import pytest
 
 from deploy.transfer.images import CREATED, Local, look_up
 from tests.deploy.site import Site
-from tests.machine.machine import running_machine
+from tests.machine.machine import Store, running_machine
 
 pytestmark = [pytest.mark.deploy_long, pytest.mark.timeout(900)]
 
@@ -33,25 +34,37 @@ def without_layers(image: Local) -> dict[str, object]:
     return {name: value for name, value in json.loads(image.configuration).items() if name != "rootfs"}
 
 
+@pytest.mark.parametrize("store", get_args(Store))
 def test_another_kind_of_engine_makes_images_of_the_same_content(
-    engine: docker.DockerClient, deployed: Site, tmp_path: Path
+    engine: docker.DockerClient, deployed: Site, tmp_path: Path, store: Store
 ) -> None:
-    """The person with the newer engine deploys after the other one: nothing is shipped and nothing restarts."""
+    """Two people deploy in turn: what both have built alike is not shipped and does not restart, also after a change by one."""
     before = deployed.containers()
     references = [deployed.kit.image(name) for name in before]
-    with running_machine(engine, "trixie") as laptop, laptop.engine_here(tmp_path) as socket:
+    with running_machine(engine, "trixie", store=store) as laptop, laptop.engine_here(tmp_path) as socket:
         laptop.bring(BASE)
-        said = OtherEngine(deployed.kit, deployed.machine, socket).must("deploy")
+        other = OtherEngine(deployed.kit, deployed.machine, socket)
+        said = other.must("deploy")
 
         assert "nothing to do: this is what runs there" in said, said
+        assert "images: nothing to ship" in said, said
         assert deployed.containers() == before
         ours = look_up(engine, references)
         theirs = look_up(docker.DockerClient(f"unix://{socket}"), references)
-    for one, another in zip(ours, theirs, strict=True):
-        assert without_layers(one) == without_layers(another)
-        assert one.layers[0] == another.layers[0], "the base was built by neither"
-        there = deployed.machine.docker("image", "inspect", "--format", "{{.Id}}", one.image.tag).strip()
-        assert one.image.id == there
+        for one, another in zip(ours, theirs, strict=True):
+            assert without_layers(one) == without_layers(another)
+            assert one.layers[0] == another.layers[0], "the base was built by neither"
+            there = deployed.machine.docker("image", "inspect", "--format", "{{.Id}}", one.image.tag).strip()
+            assert one.image.id == there
+
+        with (deployed.kit.folder / "strategies/daily/strategy.py").open("a") as code:
+            code.write(f"\nBY = {store!r}\n")
+        other.must("deploy")
+        changed = deployed.containers()
+        assert {name for name in before if changed[name] != before[name]} == {"daily"}
+        said = deployed.must("deploy")
+        assert "nothing to do: this is what runs there" in said, said
+        assert deployed.containers() == changed
 
 
 def test_images_that_came_with_other_ids_stay(deployed: Site, tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def test_the_manifests_of_a_service(strategies: Path) -> None:
 
 def drafted(strategies: Path, identity: str, content: str, current: Release | None, *tags: str) -> ReleaseDraft:
     """Return the release that an image of this id and content makes, on a host that has images by these tags."""
-    configuration = {"name": "bells", "services": {"c": {"image": "bells/c:local"}}}
+    once = {"image": "bells/c:local", "labels": {"openbell.once": "yes"}}
+    configuration = {"name": "bells", "services": {"c": {"image": "bells/c:local"}, "volumes": once}}
     image = Image("bells/c:local", "bells/c", f"sha256:{identity * 12}", ("sha256:1",), content=content)
     shipment = Shipment((image,), (), 0, "zstd", contents={"sha256:1": content})
     there = HostImages(frozenset({("sha256:0",)}), dict.fromkeys(tags, ""))
@@ -73,7 +74,8 @@ def test_an_image_that_holds_the_same_is_the_one_that_runs(strategies: Path) -> 
     first = drafted(strategies, "a", "same", None)
     assert first.ships == ("bells/c:local",)
     again = drafted(strategies, "b", "same", first.release, "bells/c:aaaaaaaaaaaa")
-    assert again.ships == ()
+    assert again.ships == (), "nor for the service without a record, which has the same image"
+    assert again.compose["services"]["volumes"]["image"] == "bells/c:aaaaaaaaaaaa"
     assert again.release.services == first.release.services
     assert again.release.layers == {"sha256:1": "same"}
     assert from_json(again.release.to_json()) == again.release

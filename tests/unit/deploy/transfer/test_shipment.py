@@ -81,6 +81,9 @@ def test_a_plan_says_what_travels() -> None:
         "    222222222222     6.7 kB  b",
     )
     assert Shipment(images, (), 0, "zstd").lines() == ("images: nothing to ship: all 2 are there",)
+    assert Shipment((), (), 0, "zstd").lines() == ("images: nothing to ship",), (
+        "all hold what runs there by other names"
+    )
 
 
 def test_a_load_needs_room_for_the_archive_and_for_what_is_made_of_it() -> None:
