@@ -377,7 +377,6 @@ docs: ## Build the documentation into site/; a broken link fails
 .PHONY: screenshots
 screenshots: ## Take the pictures of the page in the documentation again; TO=folder: every view, wide and narrow, light and dark
 	@scripts/python-ready dev
-	@scripts/browser-ready
 	@$(python) -m tests.browser.screenshots $${TO:+"$$TO"}
 
 .PHONY: bench

@@ -18,15 +18,14 @@ TOKEN = "a-token-for-the-browser"
 @pytest.fixture(scope="session")
 def chromium(installed: Installed) -> str:
     """The browser's command; it is installed if it is missing."""
-    installed("browser")
-    return "/usr/bin/chromium"
+    return installed("browser").splitlines()[-1]
 
 
 # All of these end with the last test of this folder, not of the session: a browser's event loop runs in this process, and the
 # demo's thread writes and syncs files, while other tests have event loops of their own or replace calls of `os`.
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Chromium, without a window."""
     expect.set_options(timeout=20_000)  # milliseconds; a busy machine
     with sync_playwright() as playwright:
         # Chromium's own sandbox does not work for root; the pages are ours.

@@ -5,6 +5,7 @@ and 390 pixels, light and dark, whole pages, for a person who changes how the pa
 """
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from tests.browser.demo import Beating, Demo
 from tests.browser.reader import LOOKS, Reader
 from tests.browser.supervisor import Supervisor
 
-CHROMIUM = "/usr/bin/chromium"
+READY = Path(__file__).parents[2] / "scripts" / "browser-ready"
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 VIEWS = {
     "overview": "/",
@@ -62,7 +63,8 @@ def main() -> None:
         demo_year.fill(demo, state)
         with Beating(demo), supervisor, sync_playwright() as playwright:
             # Chromium's own sandbox does not work for root; the page is ours.
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            command = subprocess.check_output([READY], text=True).splitlines()[-1]
+            browser = playwright.chromium.launch(executable_path=command, args=["--no-sandbox"])
             run = _failed_run(state)
             if folder == IMAGES:
                 for name, (view, look, (width, height)) in DOCS.items():
