@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.browser.supervisor import Supervisor
 
@@ -23,8 +23,6 @@ PHONE: dict[str, Any] = {
 }
 PHONE_DARK = {**PHONE, "color_scheme": "dark"}
 LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE, "phone-dark": PHONE_DARK}
-# Chromium gives up what it is asking for, also of this machine, when an interface comes or goes: other tests start containers.
-NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 
 
 class Reader:
@@ -51,9 +49,7 @@ class Reader:
         assert error is not None or self.wrong == [], self.wrong
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not any(
-            text in message.text for text in (NETWORK_CHANGED, *self.expected)
-        ):
+        if message.type in {"error", "warning"} and not any(text in message.text for text in self.expected):
             self.wrong.append(message.text)
 
     def _asked(self, url: str) -> None:
@@ -62,13 +58,7 @@ class Reader:
 
     def open(self, path: str) -> Page:
         """Open a page, and wait until its script has looked once for news."""
-        address = self._supervisor.page + path
-        try:
-            self.page.goto(address)
-        except Error as error:
-            if NETWORK_CHANGED not in error.message:
-                raise
-            self.page.goto(address)
+        self.page.goto(self._supervisor.page + path)
         self.page.wait_for_selector("#live.alive")
         return self.page
 
