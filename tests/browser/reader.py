@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
 from tests.browser.supervisor import Supervisor
 
@@ -22,6 +22,8 @@ PHONE: dict[str, Any] = {
     "reduced_motion": "reduce",
 }
 PHONE_DARK = {**PHONE, "color_scheme": "dark"}
+# Chromium gives up what it is asking for, also of this machine, when an interface comes or goes: other tests start containers.
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE, "phone-dark": PHONE_DARK}
 
 
@@ -34,6 +36,7 @@ class Reader:
         self.page: Page = self._context.new_page()
         self.page.set_default_timeout(15_000)
         self.wrong: list[str] = []
+        self._is_disturbed = False
         self.expected: tuple[str, ...] = ()  # what the browser's console says of answers that are meant to be refused
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -49,7 +52,9 @@ class Reader:
         assert error is not None or self.wrong == [], self.wrong
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not any(text in message.text for text in self.expected):
+        if NETWORK_CHANGED in message.text:
+            self._is_disturbed = True
+        elif message.type in {"error", "warning"} and not any(text in message.text for text in self.expected):
             self.wrong.append(message.text)
 
     def _asked(self, url: str) -> None:
@@ -57,10 +62,19 @@ class Reader:
             self.wrong.append(f"asked {url}")
 
     def open(self, path: str) -> Page:
-        """Open a page, and wait until its script has looked once for news."""
+        """Open a page, and wait until its script has looked once for news; once more if the network changed meanwhile."""
+        self._is_disturbed = False
+        try:
+            self._open(path)
+        except Error as error:
+            if not self._is_disturbed and NETWORK_CHANGED not in error.message:
+                raise
+            self._open(path)
+        return self.page
+
+    def _open(self, path: str) -> None:
         self.page.goto(self._supervisor.page + path)
         self.page.wait_for_selector("#live.alive")
-        return self.page
 
     def go_dark(self) -> None:
         """Let the device prefer dark colours from now on."""
