@@ -171,7 +171,7 @@ def first_release(engine: docker.DockerClient, folder: Path, profile: str = "") 
     strategies = ("fives", "daily")
     with running_machine(engine) as machine, site(engine, machine, folder, strategies) as one:
         if profile:
-            offer_both_forms(folder, strategies)
+            offer_both_forms(folder, sorted(strategies))  # the order in which a plan names them
             choose(folder, profile)
         one.must("deploy")
         yield one
