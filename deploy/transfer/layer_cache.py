@@ -12,9 +12,8 @@ _PIECE = 1 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 _SHORT = 32  # digits
-_REMOVES = (
-    ".wh."  # what the name of an entry begins with that removes a file of the layers below (image-spec, layer.md)
-)
+# What the name of an entry begins with that removes a file of the layers below (image-spec, layer.md).
+_REMOVES = ".wh."
 _CAPABILITIES = "SCHILY.xattr.security.capability"  # in the header of a file that may do more than its user
 
 
