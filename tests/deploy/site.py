@@ -122,9 +122,9 @@ class Site:
 
     def containers(self) -> dict[str, str]:
         """Return the ids of the containers that run, by service."""
-        form = '{{index .Config.Labels "com.docker.compose.service"}} {{.Id}}'
+        form = '{{.Label "com.docker.compose.service"}} {{.ID}}'
         label = f"label=com.docker.compose.project={self.kit.project}"
-        lines = self.machine.shell(f"docker ps -q --filter {label} | xargs -r docker inspect --format '{form}'")
+        lines = self.machine.shell(f"docker ps --no-trunc --filter {label} --format '{form}'")
         return dict(line.split(" ", 1) for line in lines.splitlines())
 
     def current(self) -> str:
