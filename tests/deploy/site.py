@@ -121,10 +121,10 @@ class Site:
         )
 
     def containers(self) -> dict[str, str]:
-        """Return the ids of the containers that run, by service."""
+        """Return the ids of the containers that run, by service; none while the engine does not answer."""
         form = '{{.Label "com.docker.compose.service"}} {{.ID}}'
         label = f"label=com.docker.compose.project={self.kit.project}"
-        lines = self.machine.shell(f"docker ps --no-trunc --filter {label} --format '{form}'")
+        lines = self.machine.shell(f"docker ps --no-trunc --filter {label} --format '{form}' || true")
         return dict(line.split(" ", 1) for line in lines.splitlines())
 
     def current(self) -> str:
