@@ -79,11 +79,11 @@ def bytecode(source: bytes, file: str, *, is_ours: bool, has_docstrings: bool = 
             pass
         elif ast.get_docstring(node, clean=False):
             is_decorated = isinstance(node, ast.ClassDef) and node.decorator_list
-            short = ast.Expr(ast.Constant("-")) if is_decorated else ast.Pass()
-            rest = node.body[1:]
-            node.body[:1] = (
-                [] if rest and not is_decorated else [ast.fix_missing_locations(ast.copy_location(short, node.body[0]))]
-            )
+            if is_decorated or len(node.body) == 1:
+                short = ast.Expr(ast.Constant("-")) if is_decorated else ast.Pass()
+                node.body[0] = ast.fix_missing_locations(ast.copy_location(short, node.body[0]))
+            else:
+                del node.body[0]
         if is_ours and isinstance(node, ast.FunctionDef):
             node.returns = None
         if is_ours and isinstance(node, ast.arg):
