@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "rename": ("openbell.commands.rename", "give a strategy's data to another name (used by make rename)"),
     "reload": ("openbell.commands.reload", "let a container's loops run newer folders (used by deploys)"),
-    "compile-image": ("openbell.commands.compile_image", "compile what a loop imports (used by the image build)"),
+    "compile-image": ("openbell.commands.compile_image", "compile what openbell imports (used by the image build)"),
     "prune-shared": ("openbell.commands.prune_shared", "keep the shared code that is used (used by the image build)"),
     "stamp-image": ("openbell.commands.stamp_image", "fix an image's time zone and release (used by the image build)"),
 }
