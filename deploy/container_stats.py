@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HEADINGS = ("SERVICE", "MEMORY", "LIMIT", "CPU", "PROCESSES", "RESTARTS", "DISK")
 NO_ANSWER = "the Docker engine did not report what the containers use ({error}): try again"
+ENGINE_TIMEOUT = 60  # seconds
+NO_VOLUMES = f"Volumes: the Docker engine did not report their sizes within {ENGINE_TIMEOUT} s (its disk is busy): try again later"
 VOLUME_HEADINGS = ("VOLUME", "DISK")
 
 
@@ -33,27 +35,37 @@ class Usage:
 
 @dataclass(frozen=True)
 class ContainerStats:
-    """All containers, by service, and the project's volumes with their bytes."""
+    """All containers, by service, and the project's volumes with their bytes; None if the engine did not say in time."""
 
     usages: tuple[Usage, ...]
-    volumes: Mapping[str, int]
+    volumes: Mapping[str, int] | None
 
 
 def read(address: str | None, project: str) -> ContainerStats:
     """Ask the engine at that address; it takes about two seconds, in which the CPU is measured."""
     label = {"label": f"{PROJECT_LABEL}={project}"}
-    with client(address, 60, NO_ANSWER) as engine:
+    with client(address, ENGINE_TIMEOUT, NO_ANSWER) as engine:
         listed = engine.api.containers(all=True, size=True, filters=label)
         with ThreadPoolExecutor(max_workers=max(1, len(listed))) as pool:
             usages = pool.map(lambda one: _ask(engine, one), listed)
-            volumes = engine.df()["Volumes"] or []
-            found = tuple(sorted(usages, key=lambda usage: usage.service))
+            volumes = _volumes(engine, project)
+            return ContainerStats(tuple(sorted(usages, key=lambda usage: usage.service)), volumes)
+
+
+def _volumes(engine: "DockerClient", project: str) -> Mapping[str, int] | None:
+    from requests.exceptions import Timeout  # noqa: PLC0415 - with Docker's library, when an engine is asked
+
+    try:
+        # The engine measures all its images for this answer too: on a busy disk with many images that takes minutes.
+        volumes = engine.df()["Volumes"] or []
+    except Timeout:
+        return None
     ours = {
         str(one["Name"]): max(0, int(_of(one, "UsageData", "Size") or 0))
         for one in volumes
         if _of(one, "Labels", PROJECT_LABEL) == project
     }
-    return ContainerStats(found, dict(sorted(ours.items())))
+    return dict(sorted(ours.items()))
 
 
 def _ask(engine: "DockerClient", listed: Mapping[str, Any]) -> Usage:
@@ -103,7 +115,9 @@ def table(stats: ContainerStats, facts: Facts) -> str:
     parts = []
     if stats.usages:
         parts.append(aligned([HEADINGS, *map(_row, stats.usages)]))
-    if stats.volumes:
+    if stats.volumes is None:
+        parts.append(NO_VOLUMES)
+    elif stats.volumes:
         parts.append(aligned([VOLUME_HEADINGS, *((name, _size(size)) for name, size in stats.volumes.items())]))
     if facts.memory:
         total = sum(usage.memory for usage in stats.usages)

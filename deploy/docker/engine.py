@@ -68,6 +68,7 @@ def client(base_url: str | None, timeout: int = 20, problem: str = NO_ANSWER) ->
     """Give a client of the engine at that address; CommandError with the problem, and Docker's `error` in it, if it fails."""
     import docker  # noqa: PLC0415 - see above
     from docker.errors import DockerException  # noqa: PLC0415
+    from requests.exceptions import RequestException, Timeout  # noqa: PLC0415
 
     try:
         made = docker.DockerClient(base_url=base_url, timeout=timeout)
@@ -75,7 +76,10 @@ def client(base_url: str | None, timeout: int = 20, problem: str = NO_ANSWER) ->
             yield made
         finally:
             made.close()
-    except DockerException as error:
+    except Timeout:
+        msg = f"the Docker engine did not answer within {timeout} s: see whether its machine is overloaded, then try again"
+        raise CommandError(msg) from None
+    except (DockerException, RequestException) as error:
         raise CommandError(problem.format(error=error)) from None
 
 
