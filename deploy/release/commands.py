@@ -100,7 +100,9 @@ def deploy(
                     if options.strategy and there.current:
                         draft = build.partial_draft(there.current, _its_compose(connection), draft)
                     plan = plans.plan(draft.release, there, options.renames)
-                    _show(connection, plan, there, shipment.lines(exact=options.dry_run))
+                    # Where nothing changes nothing is sent, also what a prune of the host took away.
+                    ships = plan.changes or not shipment.moved
+                    _show(connection, plan, there, shipment.lines(exact=options.dry_run) if ships else ())
                     _must_be_ready(host, facts, shipment.disk_bytes)
                     _must_have_memory(host, facts, plan)
                     if not plan.changes:

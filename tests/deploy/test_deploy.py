@@ -67,6 +67,16 @@ def test_the_same_again_touches_nothing(deployed: Site) -> None:
     assert (deployed.containers(), deployed.current()) == (before, release)
 
 
+def test_the_same_again_after_a_prune_touches_nothing(deployed: Site) -> None:
+    """What runs was held; the plan lists nothing to ship, since nothing is sent."""
+    before, release = deployed.containers(), deployed.current()
+    deployed.machine.shell("docker system prune --all --force")
+    said = deployed.must("deploy")
+    assert "nothing to do: this is what runs there" in said
+    assert " to ship:" not in said, said
+    assert (deployed.containers(), deployed.current()) == (before, release)
+
+
 def test_a_dry_run_shows_the_plan_and_changes_nothing(deployed: Site) -> None:
     """Images and bytes, what would be touched, and what is due; no file of the server changes."""
     listing = f"cd {deployed.root} && find . -type f | sort | xargs md5sum"
