@@ -39,6 +39,10 @@ def test_another_kind_of_engine_makes_images_of_the_same_content(
     engine: docker.DockerClient, deployed: Site, tmp_path: Path, store: Store
 ) -> None:
     """Two people deploy in turn: what both have built alike is not shipped and does not restart, also after a change by one."""
+    daily = deployed.kit.folder / "strategies/daily/strategy.py"
+    with daily.open("a") as code:
+        code.write(f"\nNEXT_IS = {store!r}\n")
+    deployed.must("deploy")  # the server has the images that were built here, whoever deployed before
     before = deployed.containers()
     references = [deployed.kit.image(name) for name in before]
     with running_machine(engine, "trixie", store=store) as laptop, laptop.engine_here(tmp_path) as socket:
@@ -57,7 +61,7 @@ def test_another_kind_of_engine_makes_images_of_the_same_content(
             there = deployed.machine.docker("image", "inspect", "--format", "{{.Id}}", one.image.tag).strip()
             assert one.image.id == there
 
-        with (deployed.kit.folder / "strategies/daily/strategy.py").open("a") as code:
+        with daily.open("a") as code:
             code.write(f"\nBY = {store!r}\n")
         other.must("deploy")
         changed = deployed.containers()
