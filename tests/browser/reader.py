@@ -23,7 +23,9 @@ PHONE: dict[str, Any] = {
 }
 PHONE_DARK = {**PHONE, "color_scheme": "dark"}
 # Chromium gives up what it is asking for, also of this machine, when an interface comes or goes: other tests start containers.
+# A page that lost its script in this way stays as it is.
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+ATTEMPTS = 5
 LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE, "phone-dark": PHONE_DARK}
 
 
@@ -62,14 +64,17 @@ class Reader:
             self.wrong.append(f"asked {url}")
 
     def open(self, path: str) -> Page:
-        """Open a page, and wait until its script has looked once for news; once more if the network changed meanwhile."""
-        self._is_disturbed = False
-        try:
-            self._open(path)
-        except Error as error:
-            if not self._is_disturbed and NETWORK_CHANGED not in error.message:
-                raise
-            self._open(path)
+        """Open a page, and wait until its script has looked once for news; again if the network changed meanwhile."""
+        for attempt in range(ATTEMPTS):
+            self._is_disturbed = False
+            try:
+                self._open(path)
+            except Error as error:
+                is_disturbed = self._is_disturbed or NETWORK_CHANGED in error.message
+                if not is_disturbed or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                break
         return self.page
 
     def _open(self, path: str) -> None:
