@@ -77,7 +77,7 @@ def client(base_url: str | None, timeout: int = 20, problem: str = NO_ANSWER) ->
         finally:
             made.close()
     except Timeout:
-        msg = f"the Docker engine did not answer within {timeout} s: see whether its machine is overloaded, then try again"
+        msg = f"the Docker engine did not answer within {made.api.timeout} s: see whether its machine is overloaded, then try again"
         raise CommandError(msg) from None
     except (DockerException, RequestException) as error:
         raise CommandError(problem.format(error=error)) from None
