@@ -2,12 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from deploy.docker.engine import NO_ANSWER, address
 from deploy.errors import CommandError
 
 if TYPE_CHECKING:
@@ -136,25 +134,9 @@ def _settings(config: object) -> str:
     return json.dumps({key: config[key] for key in keys if config.get(key)}, sort_keys=True)
 
 
-@contextmanager
-def engine() -> Iterator["DockerClient"]:
-    """Give the local engine; CommandError if none answers."""
-    import docker  # noqa: PLC0415 - loading it takes longer than most commands
-    from docker.errors import DockerException  # noqa: PLC0415
-
-    try:
-        client = docker.DockerClient(base_url=address(), timeout=60)
-    except DockerException as error:
-        raise CommandError(NO_ANSWER.format(error=error)) from None
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 def look_up(client: "DockerClient", references: Sequence[str]) -> tuple[Local, ...]:
     """Return the images of the local engine; CommandError names those that are not there."""
-    from docker.errors import ImageNotFound  # noqa: PLC0415 - see above
+    from docker.errors import ImageNotFound  # noqa: PLC0415 - loading it takes longer than most commands
 
     found, missing = [], []
     for reference in dict.fromkeys(references):

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy import scratch
+from deploy.docker import engine
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.remote.images import TO_THE_END
 from deploy.transfer import archive, export_push, export_save
 from deploy.transfer.host_images import HostImages, Needed, needed
-from deploy.transfer.images import Image, Layer, Local, digest, engine, look_up
+from deploy.transfer.images import Image, Layer, Local, digest, look_up
 from deploy.transfer.layer_cache import LayerCache, base_of_image, content_of_image
 from deploy.transfer.packing import Packing
 from deploy.transfer.warm_up import priming
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _UNPACKING = 2.2  # times the unpacked bytes: an engine of 20.10 keeps the archive in addition to what it unpacks
 _MARGIN = 64 << 20  # bytes
+ENGINE_TIMEOUT = 60  # seconds
 NOTHING_KNOWN: Mapping[str, str] = {}
 
 
@@ -92,7 +94,7 @@ def prepared(
     perhaps by another name; such an image does not travel. CommandError if an image is not built, or is for another kind of
     machine than the host.
     """
-    with scratch.folder() as folder, engine() as client:
+    with scratch.folder() as folder, engine.client(engine.address(), ENGINE_TIMEOUT) as client:
         local = look_up(client, references)
         for image in local:
             if image.platform != inventory.platform:

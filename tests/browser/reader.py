@@ -65,16 +65,16 @@ class Reader:
 
     def open(self, path: str) -> Page:
         """Open a page, and wait until its script has looked once for news; again if the network changed meanwhile."""
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS - 1):
             self._is_disturbed = False
             try:
                 self._open(path)
             except Error as error:
-                is_disturbed = self._is_disturbed or NETWORK_CHANGED in error.message
-                if not is_disturbed or attempt == ATTEMPTS - 1:
+                if not self._is_disturbed and NETWORK_CHANGED not in error.message:
                     raise
             else:
-                break
+                return self.page
+        self._open(path)
         return self.page
 
     def _open(self, path: str) -> None:

@@ -42,7 +42,7 @@ def test_another_kind_of_engine_makes_images_of_the_same_content(
     daily = deployed.kit.folder / "strategies/daily/strategy.py"
     with daily.open("a") as code:
         code.write(f"\nNEXT_IS = {store!r}\n")
-    deployed.must("deploy")  # the server has the images that were built here, whoever deployed before
+    deployed.must("deploy")  # an earlier test may have left images there that another engine built
     before = deployed.containers()
     references = [deployed.kit.image(name) for name in before]
     with running_machine(engine, "trixie", store=store) as laptop, laptop.engine_here(tmp_path) as socket:

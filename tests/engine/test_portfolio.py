@@ -52,9 +52,9 @@ def run_now(engine: docker.DockerClient, kit: Kit, manifest: Manifest) -> None:
     before = len(events(journal(engine, kit, manifest.name), "run_end"))
     run(kit, compose.run(manifest.name, None, compose.SUPERVISOR).command)
     lines = journal(engine, kit, manifest.name)
-    ends = events(lines, "run_end")[before:]
     # A quarter of an hour that begins meanwhile adds runs of its own.
-    assert {str(end["bot"]) for end in ends} == {bot.id for bot in manifest.bots}
+    ends = [end for end in events(lines, "run_end")[before:] if end["trigger"] == "manual"]
+    assert sorted(str(end["bot"]) for end in ends) == sorted(bot.id for bot in manifest.bots)
     assert {end["outcome"] for end in ends} == {"succeeded"}
     decided = [line for line in events(lines, "decision") if line["run_id"] in {end["run_id"] for end in ends}]
     assert {line["bot"] for line in decided} == {end["bot"] for end in ends}

@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from deploy.docker import engine
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.ssh.connection import Connection
@@ -259,7 +260,7 @@ def test_a_change_leaves_an_engine_with_the_containerd_store_by_push(
         monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
         reference = blocks.reference("index")
         subprocess.run(("docker", "buildx", "build", "--quiet", "--tag", reference, "."), cwd=tmp_path, check=True)
-        with images.engine() as client:
+        with engine.client(engine.address()) as client:
             (image,) = images.look_up(client, [reference])
             there = HostImages(chains=frozenset({image.layers[:1]}))
             for _ in range(2):  # the engine has pushed the layer by then, and would not send it again unasked

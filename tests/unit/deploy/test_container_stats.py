@@ -2,9 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
 
 import pytest
 
@@ -12,6 +10,7 @@ from deploy import container_stats
 from deploy.container_stats import NO_VOLUMES, ContainerStats, Usage, read, table, usage
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
+from tests.unit.deploy.engine_socket import Engine, engine_behind
 
 LISTED = {"Id": "a1", "State": "running", "Labels": {"com.docker.compose.service": "pulse"}, "SizeRw": 2 * 2**20}
 INSPECTED = {"RestartCount": 3, "HostConfig": {"Memory": 256 * 2**20}}
@@ -62,59 +61,30 @@ def test_everything_is_in_one_text() -> None:
     ]
 
 
-class _OverloadedEngine(BaseHTTPRequestHandler):
-    """Answers an engine's questions, but for the paths in `silent`, which get no answer before the test ends."""
-
-    silent: tuple[str, ...]
-    ended: threading.Event
-
-    def do_GET(self) -> None:
-        path = self.path.split("?")[0]
-        if path.endswith(self.silent):
-            self.ended.wait(30)
-            return
-        body = b'{"ApiVersion": "1.41"}' if path.endswith("/version") else b"[]"
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "a socket"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-class _Socket(ThreadingUnixStreamServer, ThreadingHTTPServer):
-    server_name, server_port = "engine", 0
-
-    def server_bind(self) -> None:
-        ThreadingUnixStreamServer.server_bind(self)
-
-
 @pytest.fixture
-def overloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Give the address of an engine that does not say in time what its disk holds."""
+def overloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Engine]]:
+    """An engine that does not say in time what its disk holds; its socket is in tmp_path."""
     monkeypatch.setattr(container_stats, "ENGINE_TIMEOUT", 1)
-    _OverloadedEngine.silent, _OverloadedEngine.ended = ("/system/df",), threading.Event()
-    with _Socket(str(tmp_path / "engine"), _OverloadedEngine) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"unix://{tmp_path / 'engine'}"
-        _OverloadedEngine.ended.set()
-        server.shutdown()
+    never = threading.Event()
+    answers = {
+        "GET /version": (200, {"ApiVersion": "1.41"}),
+        "GET /v1.41/containers/json": (200, []),
+        "GET /v1.41/system/df": (200, never),
+    }
+    with engine_behind(tmp_path / "engine", answers) as engine:
+        yield engine
+        never.set()
 
 
-def test_an_engine_that_needs_minutes_for_its_volumes(overloaded: str) -> None:
+def test_an_engine_that_needs_minutes_for_its_volumes(overloaded: type[Engine], tmp_path: Path) -> None:
     """Everything else is shown, and what is missing."""
-    stats = read(overloaded, "openbell")
+    stats = read(f"unix://{tmp_path / 'engine'}", "openbell")
     assert stats == ContainerStats((), None)
     assert table(stats, Facts()) == NO_VOLUMES
 
 
-def test_an_engine_that_does_not_answer_in_time(overloaded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_does_not_answer_in_time(overloaded: type[Engine], tmp_path: Path) -> None:
     """One line says so."""
-    monkeypatch.setattr(_OverloadedEngine, "silent", ("/containers/json",))
+    overloaded.answers["GET /v1.41/containers/json"] = overloaded.answers["GET /v1.41/system/df"]
     with pytest.raises(CommandError, match="the Docker engine did not answer within 1 s: see whether its machine is"):
-        read(overloaded, "openbell")
+        read(f"unix://{tmp_path / 'engine'}", "openbell")

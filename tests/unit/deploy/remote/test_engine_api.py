@@ -1,17 +1,15 @@
 """What a server's engine is asked over its socket, against an engine that answers as Docker's does."""
 
-import contextlib
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingUnixStreamServer
 
 import pytest
 
 from deploy.remote.docker_client import TIMED_OUT, Answer, DockerClient
 from deploy.remote.engine_api import EngineApi, is_default, output
+from tests.unit.deploy.engine_socket import Engine, engine_behind
 
 RUNNING = {"Id": "c1", "State": {"Status": "running"}, "RestartCount": 2, "Config": {"Labels": {}}, "Image": "sha256:i"}
 
@@ -21,60 +19,14 @@ def piece(stream: int, text: str) -> bytes:
     return bytes([stream, 0, 0, 0]) + len(text).to_bytes(4, "big") + text.encode()
 
 
-class Engine(BaseHTTPRequestHandler):
-    """Answers what it has an answer for; anything else is not there."""
-
-    answers: dict[str, tuple[int, object]]
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        """Answer a question."""
-        self._answer()
-
-    def do_POST(self) -> None:
-        """Answer what is to be done."""
-        self.asked.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
-        self._answer()
-
-    def do_DELETE(self) -> None:
-        """Remove something."""
-        self.asked.append(f"DELETE {self.path}")
-        self._answer()
-
-    def address_string(self) -> str:
-        """A socket of this machine has no peer's address."""
-        return "here"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def _answer(self) -> None:
-        status, content = self.answers.get(f"{self.command} {self.path.partition('?')[0]}", (404, {"message": "none"}))
-        if status == 0:  # the engine dies
-            self.connection.close()
-            return
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        with contextlib.suppress(BrokenPipeError):  # who asked has given up
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Engine]]:
     """An engine behind a socket in tmp_path, to which nothing else than the default leads."""
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    handler = type("Answers", (Engine,), {"answers": {"GET /_ping": (200, b"OK")}, "asked": []})
-    with ThreadingUnixStreamServer(str(tmp_path / "socket"), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with engine_behind(tmp_path / "socket", {"GET /_ping": (200, b"OK")}) as handler:
         yield handler
-        server.shutdown()
-        thread.join()
 
 
 def client(folder: Path, *, cli: Answer | None = None) -> tuple[DockerClient, list[str]]:
@@ -173,15 +125,7 @@ def test_a_command_that_takes_too_long(engine: type[Engine], tmp_path: Path) -> 
     """As Docker's command line is ended then."""
     docker, calls = client(tmp_path)
     late = threading.Event()
-    engine.answers |= {"POST /containers/c1/exec": (201, {"Id": "e1"}), "POST /exec/e1/start": (200, b"")}
-    answer = engine._answer
-
-    def slow(self: Engine) -> None:
-        if self.path.endswith("/start"):
-            late.wait(5)
-        answer(self)
-
-    engine._answer = slow  # type: ignore[method-assign]
+    engine.answers |= {"POST /containers/c1/exec": (201, {"Id": "e1"}), "POST /exec/e1/start": (200, late)}
     assert docker.execute("c1", "sleep", seconds=0.05).code == TIMED_OUT
     late.set()
     assert calls == []
