@@ -21,7 +21,7 @@ Command = Callable[[Settings, Namespace], int]
 
 # name → the function, as "module:name". Only the one command's modules are loaded: those of all take half a second.
 COMMANDS = {
-    "up": "deploy.start:up",
+    "up": "deploy.up:up",
     "setup": "deploy.start:setup",
     "ps": "deploy.cli.operate:ps",
     "down": "deploy.start:down",

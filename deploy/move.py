@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from deploy import audit, scratch, start
+from deploy import audit, scratch, start, up
 from deploy.data import backups, installation
 from deploy.data.backup_places import Files
 from deploy.data.installation import HostContainers, Installation
@@ -126,7 +126,7 @@ class LocalOrigin:
 
     def again(self) -> None:
         """Start it as `make up` does."""
-        start.up(self._settings, Namespace())
+        up.up(self._settings, Namespace())
 
 
 def move_to(settings: Settings, options: Namespace) -> int:

@@ -6,7 +6,7 @@ import tomllib
 from argparse import Namespace
 from pathlib import Path
 
-from deploy import start
+from deploy import start, up
 from deploy.cli.arguments import must_exist, quoted
 from deploy.data import installation
 from deploy.data.backups import reason
@@ -83,7 +83,7 @@ def _in_containers(where: LocalTarget, settings: Settings, options: Namespace, o
             engine.remove(where.project, one.name)
     if installation.local(settings).has_data():
         _move(settings, old, new, 0)
-    return start.up(settings, options) if runs else 0
+    return up.up(settings, options) if runs else 0
 
 
 def _move(settings: Settings, old: str, new: str, seconds: int) -> None:

@@ -1,16 +1,18 @@
-"""`make up` and `make down`: everything on this machine, in containers, or as plain processes where none can run."""
+"""What `make up` and `make down` do: everything on this machine, in containers, or as plain processes where none can run."""
 
 import os
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deploy import engine_choice, preflight, processes, secrets, stop_grace
 from deploy.cli import operate
 from deploy.docker import compose, configuration, engine, images, profiles
-from deploy.docker.engine import Service
+from deploy.docker.engine import Listed, Service
 from deploy.docker.installed import EarlyCheck, Found
+from deploy.engine_choice import Engine
 from deploy.errors import CommandError
 from deploy.local import background
 from deploy.local.process_target import OPENBELL, ProcessTarget
@@ -34,16 +36,17 @@ EXAMPLE = "pulse"  # the strategy of the kit that needs neither keys nor a marke
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 
 
-def up(settings: Settings, options: Namespace) -> int:
-    """Check, build and start everything, then show it."""
+def everything(settings: Settings, options: Namespace, requested: Engine | None, ahead: EarlyCheck | None) -> int:
+    """Check, build and start everything, then show it.
+
+    requested: what ENGINE asks for. ahead: a look at what containers need here, which may still be under way.
+    """
     log, given = log_to_stdout(settings.log), values(Path(".env"), os.environ)
     places = LocalPaths(strategies_folder().absolute(), data_folder(settings.project, given))
     plain = ProcessTarget(settings, places.data)
-    requested = engine_choice.requested(given)
     log.info("checking the strategies")
-    ahead = None if requested == "none" or plain.runs else EarlyCheck()
     must_pass(settings, options, "started")
-    found = ahead.answer() if ahead else None
+    found = ahead.answer() if ahead and not plain.runs else None
     if engine_choice.choose(requested, processes_run=plain.runs, is_ready=lambda: found is not None) == "none":
         _start_processes(plain, places, settings, log)
         return _show(plain, settings, log)
@@ -125,27 +128,44 @@ def _start_processes(plain: ProcessTarget, places: LocalPaths, settings: Setting
 
 
 def _start_containers(where: LocalTarget, settings: Settings, log: Log, known: Found | None) -> None:
-    for folder in engine.folders(where.project):
+    there = engine.listed(where.project)
+    for folder in {one.folder for one in there if one.folder}:
         _must_be_here(folder, settings)
-    found = where.services()
-    if not any(one.name == compose.SUPERVISOR and one.state == "running" for one in found):
+    if not any(one.service == compose.SUPERVISOR and one.state == "running" for one in there):
         preflight.port(settings)
     preflight.engine_disk(known.folder if known else Path(processes.output(compose.engine_folder()).strip()))
-    images.build(known.configuration if known else configuration.read(), log)
-    _renamed_must_stay(found)
-    if gives_way := _other_form([one.name for one in found]):
+    wanted = known.configuration if known else configuration.read()
+    images.build(wanted, log)
+    _renamed_must_stay(there)
+    if gives_way := _other_form([one.service for one in there if not one.ends_by_itself]):
         log.info("stopping the strategies' other form", services=", ".join(gives_way))
         processes.run(compose.remove(gives_way))
     log.info("starting the containers and waiting for their first sign of life")
-    if code := processes.long(compose.up(), log, _with_secrets()):
+    environment = _with_secrets()
+    if _all_run(there, wanted) and processes.long(compose.replace_containers(), log, environment) == 0:
+        there = engine.listed(where.project)
+        if all(one.has_succeeded for one in there if one.ends_by_itself):
+            engine.start_created(where.project)
+            return
+    if code := processes.long(compose.up(), log, environment):
         msg = "not everything could be started: see above"
         raise CommandError(msg, code)
 
 
-def _renamed_must_stay(found: Iterable[Service]) -> None:
+def _all_run(there: Iterable[Listed], wanted: Mapping[str, Any]) -> bool:
+    """Tell whether all services run, but for those that have done their work and ended.
+
+    Compose starts those again each time, and asks twice a second whether they are done. Where all others run and these are
+    not made anew, their work would be the same once more.
+    """
+    found = {one.service for one in there if (one.has_succeeded if one.ends_by_itself else one.state == "running")}
+    return found.issuperset(wanted["services"])
+
+
+def _renamed_must_stay(there: Iterable[Listed]) -> None:
     """Raise CommandError, before anything is stopped, if a strategy's container is there under another name."""
     known = {*(folder.name for folder in strategy_folders(strategies_folder())), *taken_names(Path("compose"))}
-    orphans = [one for one in found if not known.issuperset(one.strategies)]
+    orphans = [one for one in there if not one.ends_by_itself and not known.issuperset(one.strategies)]
     if orphans and processes.run(compose.check_bots()):
         raise CommandError(RENAMED)
 

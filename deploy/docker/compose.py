@@ -73,9 +73,9 @@ class Logs:
         )
 
 
-def build(services: Iterable[str]) -> Command:
-    """Build the images of these services of which a source has changed."""
-    return (*COMPOSE, "build", *services)
+def build(file: Path, services: Iterable[str]) -> Command:
+    """Build the images of these services, which that file describes."""
+    return (*COMPOSE, f"--file={file}", "build", *services)
 
 
 def inspect_image(reference: str) -> Command:
@@ -135,6 +135,11 @@ def volumes(project: str) -> Command:
 def up() -> Command:
     """Start what is not running as it should be, and drop what has no service any more."""
     return (*COMPOSE, "up", "--detach", "--remove-orphans")
+
+
+def replace_containers() -> Command:
+    """Make the containers anew that are not as they should be, and stop those they replace; start none."""
+    return (*COMPOSE, "up", "--no-start", "--remove-orphans")
 
 
 def down() -> Command:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from shutil import which
 from typing import TYPE_CHECKING
@@ -24,7 +24,8 @@ PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 FOLDER_LABEL = "com.docker.compose.project.working_dir"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
-CHECKS_AT_ONCE = 4  # a check is a process in its container, and those that start need the CPU as well
+AT_ONCE = 4  # starts or checks of containers: each makes a process, and those that have started need the CPU as well
+NOT_STARTED = "a container could not be started ({error}): `make ps` shows which runs"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "i386": "386"}
 
 
@@ -58,6 +59,18 @@ class Service:
         return self.well and self.health != "starting"
 
 
+@dataclass(frozen=True)
+class Listed:
+    """One container as the engine lists it, whatever became of it: quicker to have than a `Service`."""
+
+    service: str
+    strategies: tuple[str, ...]
+    state: str
+    has_succeeded: bool  # it has ended with exit code 0
+    folder: str  # from which it was started
+    ends_by_itself: bool
+
+
 def client_is_missing() -> bool:
     """Tell whether there is no `docker` command to ask."""
     return which("docker") is None
@@ -83,11 +96,44 @@ def client(base_url: str | None, timeout: int = 20, problem: str = NO_ANSWER) ->
         raise CommandError(problem.format(error=error)) from None
 
 
-def folders(project: str) -> frozenset[str]:
-    """Return the folders from which the project's containers were started."""
+def listed(project: str) -> tuple[Listed, ...]:
+    """Return the project's containers, also those that have ended; CommandError if no engine answers."""
     with client(address()) as asked:
-        found = asked.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
-        return frozenset(one.labels[FOLDER_LABEL] for one in found if FOLDER_LABEL in one.labels)
+        found = asked.api.containers(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
+    return tuple(_as_listed(one, one.get("Labels") or {}) for one in found if not _is_one_off(one.get("Labels") or {}))
+
+
+def _as_listed(attributes: Mapping[str, object], labels: Mapping[str, str]) -> Listed:
+    name = labels.get(SERVICE_LABEL, "")
+    return Listed(
+        service=name,
+        strategies=strategies(name, labels),
+        state=str(attributes.get("State", "")),
+        has_succeeded=str(attributes.get("Status", "")).startswith("Exited (0)"),
+        folder=labels.get(FOLDER_LABEL, ""),
+        ends_by_itself=ends_by_itself(labels),
+    )
+
+
+def image_ids(references: Iterable[str]) -> dict[str, str]:
+    """Return the ids of the images that have these names now, by name, but for those that are not here."""
+    from docker.errors import NotFound  # noqa: PLC0415 - see above
+
+    found = {}
+    with client(address()) as asked:
+        for reference in references:
+            with suppress(NotFound):
+                found[reference] = str(asked.images.get(reference).id)
+    return found
+
+
+def start_created(project: str) -> None:
+    """Start the project's containers that were made and never started; CommandError if one of them cannot be."""
+    with client(address(), problem=NOT_STARTED) as asked:
+        labels = [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
+        made = asked.containers.list(all=True, filters={"label": labels, "status": "created"})
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda one: one.start(), made))
 
 
 def remove(project: str, service: str) -> None:
@@ -108,7 +154,7 @@ def services(project: str, healthy: set[str]) -> tuple[Service, ...]:
     """
     with client(address()) as asked:
         containers = asked.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"})
-        with ThreadPoolExecutor(CHECKS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             found = list(pool.map(lambda one: _as_service(one, healthy), _services_only(containers)))
     return tuple(sorted(found, key=lambda one: one.name))
 
@@ -163,11 +209,11 @@ def _passes_its_check(container: "Container") -> bool:
 
 
 def _services_only(containers: Iterable["Container"]) -> list["Container"]:
-    return [
-        container
-        for container in containers
-        if container.labels.get(ONE_OFF_LABEL, "False") == "False" and not ends_by_itself(container.labels)
-    ]
+    return [one for one in containers if not _is_one_off(one.labels) and not ends_by_itself(one.labels)]
+
+
+def _is_one_off(labels: Mapping[str, str]) -> bool:
+    return labels.get(ONE_OFF_LABEL, "False") != "False"
 
 
 def _last_line(container: "Container") -> str:

@@ -1,12 +1,14 @@
 """Builds the images of the checkout's services: on a terminal Docker draws its progress, elsewhere each image is a line."""
 
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deploy import processes
+from deploy import processes, scratch
 from deploy.docker import compose, generated, services
+from deploy.docker.built_images import BuiltImages
 from deploy.errors import CommandError
 from deploy.log import Log
 from deploy.settings import strategies_folder
@@ -38,9 +40,24 @@ def built_image(line: str) -> str | None:
 
 
 def build(configuration: Mapping[str, Any], log: Log) -> None:
-    """Build the images of a configuration of Compose; CommandError if one cannot be built."""
+    """Build the images of a configuration of Compose that are not as they should be; CommandError if one cannot be built."""
     log.info("building the images")
     generated.stage(strategies_folder())
-    if code := build_images(compose.build(services.builders(configuration)), log):
+    known = BuiltImages(configuration)
+    if not (outdated := known.outdated(services.builders(configuration))):
+        return
+    with scratch.folder() as folder:
+        file = folder / "compose.json"
+        file.write_text(json.dumps(_builds(configuration, outdated)), encoding="utf-8")
+        code = build_images(compose.build(file, outdated), log)
+    if code:
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
+    known.note(outdated)
+
+
+def _builds(configuration: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    """Return a configuration that has nothing but the builds of some services: Compose takes long to read all of its files again."""
+    found = {name: configuration["services"][name] for name in names}
+    only = {name: {"image": one["image"], "build": one["build"]} for name, one in found.items()}
+    return {"name": configuration["name"], "services": only}

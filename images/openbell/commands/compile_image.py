@@ -59,12 +59,16 @@ def _compile_loaded(modules: Sequence[str]) -> None:
 
 
 def _write(source: Path, file: str, *, is_ours: bool, has_docstrings: bool = False) -> None:
-    target = Path(cache_from_source(str(source)))
-    lean = bytecode(source.read_bytes(), file, is_ours=is_ours, has_docstrings=has_docstrings)
-    if target.exists() and target.read_bytes() == lean:
-        return  # it would be in another layer once more
+    target, content = Path(cache_from_source(str(source))), source.read_bytes()
+    if target.exists() and target.read_bytes().startswith(_header(content)):
+        return  # an earlier step of the build has made it: written again it would be in another layer once more
     target.parent.mkdir(exist_ok=True)
-    target.write_bytes(lean)
+    target.write_bytes(bytecode(content, file, is_ours=is_ours, has_docstrings=has_docstrings))
+
+
+def _header(source: bytes) -> bytes:
+    """Return how bytecode begins that a step of the build has made: an import marks what it writes by the source's time."""
+    return MAGIC_NUMBER + UNCHECKED_HASH + source_hash(source)
 
 
 def bytecode(source: bytes, file: str, *, is_ours: bool, has_docstrings: bool = False) -> bytes:
@@ -88,12 +92,7 @@ def bytecode(source: bytes, file: str, *, is_ours: bool, has_docstrings: bool = 
             node.returns = None
         if is_ours and isinstance(node, ast.arg):
             node.annotation = None
-    return (
-        MAGIC_NUMBER
-        + UNCHECKED_HASH
-        + source_hash(source)
-        + marshal.dumps(compile(tree, file, "exec", dont_inherit=True))
-    )
+    return _header(source) + marshal.dumps(compile(tree, file, "exec", dont_inherit=True))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""The end of `make up`: what runs is shown, and a newcomer sees one run."""
+"""What `make up` starts; and its end: what runs is shown, and a newcomer sees one run."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from deploy import start
 from deploy.docker.compose import Logs, ServiceCommand
-from deploy.docker.engine import Service
+from deploy.docker.engine import Listed, Service
 from deploy.hosts.facts import Facts
 from deploy.log import log_to_stdout
 from deploy.settings import Settings
@@ -56,3 +57,27 @@ def test_the_page_is_asked_once(outcome: str, runs: int, monkeypatch: pytest.Mon
     place = Place(outcome=outcome)
     assert start._show(place, Settings(), log_to_stdout("text")) == 0
     assert (place.asked, len(place.ran)) == (1, runs)
+
+
+WANTED: dict[str, Any] = {"services": {"pulse": {}, "supervisor": {}, "volumes": {}}}
+PULSE = Listed("pulse", ("pulse",), "running", False, "/kit", False)
+SUPERVISOR = replace(PULSE, service="supervisor")
+VOLUMES = Listed("volumes", ("volumes",), "exited", True, "/kit", True)
+
+
+@pytest.mark.parametrize(
+    "there,do",
+    [
+        ([PULSE, SUPERVISOR, VOLUMES], True),
+        ([PULSE, SUPERVISOR, VOLUMES, replace(PULSE, service="orphan")], True),
+        ([], False),
+        ([PULSE, SUPERVISOR], False),
+        ([PULSE, SUPERVISOR, replace(VOLUMES, has_succeeded=False)], False),
+        ([SUPERVISOR, VOLUMES], False),
+        ([replace(PULSE, state="restarting"), SUPERVISOR, VOLUMES], False),
+        ([replace(PULSE, state="exited", has_succeeded=True), SUPERVISOR, VOLUMES], False),
+    ],
+)
+def test_whether_all_services_run(there: list[Listed], do: bool) -> None:
+    """One that ends by itself must have done its work; a loop that has ended is none that runs."""
+    assert start._all_run(there, WANTED) is do

@@ -1,5 +1,7 @@
 """The commands that the host would run."""
 
+from pathlib import Path
+
 import pytest
 
 from deploy.docker import compose
@@ -9,7 +11,8 @@ from deploy.docker.compose import Command, Logs, ServiceCommand
 @pytest.mark.parametrize(
     "command,expected",
     [
-        (compose.build(("pulse", "supervisor")), "docker compose build pulse supervisor"),
+        (compose.build(Path("/x"), ("pulse", "supervisor")), "docker compose --file=/x build pulse supervisor"),
+        (compose.replace_containers(), "docker compose up --no-start --remove-orphans"),
         (compose.up(), "docker compose up --detach --remove-orphans"),
         (compose.down(), "docker compose --profile * down --remove-orphans"),
         (compose.logs(None, follow=True), "docker compose logs --tail 200 --follow"),

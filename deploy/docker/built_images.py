@@ -1,0 +1,117 @@
+"""Which images are there already, built of just what they would be built of now.
+
+BuildKit finds out as well, but needs a third of a second for each image. So after a build it is noted what went into an image
+and which one came out; what was noted counts as long as both are still the same.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from deploy.docker import engine
+from deploy.docker.installed import DOCKERFILE, base_image
+
+FILE = Path(".venv/images.json")  # where what was noted is kept: it goes with what else is set up here
+IGNORED = Path(".dockerignore")
+PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
+# What the Dockerfile copies into images of strategies and the supervisor, but for the strategies. (COPY says it there.)
+SHARED = (
+    Path("images/openbell"),
+    *(Path(f"images/requirements-{name}.txt") for name in ("runtime", "serverless", "supervisor")),
+)
+_KNOWN = frozenset({"context", "dockerfile", "target", "args"})  # what a build has that is known here
+_TARGETS = frozenset({"strategy", "together", "supervisor"})
+
+
+class BuiltImages:
+    """What was noted, and what is in the checkout and in the engine now."""
+
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
+        """Look at what the images of a configuration of Compose are built of."""
+        self._services: Mapping[str, Any] = configuration["services"]
+        self._noted = _read()
+        self._inputs = self._look()
+
+    def outdated(self, services: Iterable[str]) -> tuple[str, ...]:
+        """Return those of the services whose images are to be built."""
+        asked = tuple(services)
+        there = engine.image_ids(self._services[name]["image"] for name in asked)
+        return tuple(name for name in asked if not self._is_current(name, there))
+
+    def note(self, services: Iterable[str]) -> None:
+        """Keep what images of these services, which have just been built, were built of."""
+        now = self._look()  # a file may have been changed meanwhile
+        images = {name: str(self._services[name]["image"]) for name in services if now[name] == self._inputs[name]}
+        there = engine.image_ids(images.values())
+        self._noted |= {image: [now[name], there.get(image, "")] for name, image in images.items()}
+        with suppress(OSError):  # then the next command builds again
+            FILE.write_text(json.dumps(self._noted), encoding="utf-8")
+
+    def _is_current(self, name: str, there: Mapping[str, str]) -> bool:
+        image = str(self._services[name]["image"])
+        is_known = bool(self._inputs[name]) and image in there
+        return is_known and self._noted.get(image) == [self._inputs[name], there[image]]
+
+    def _look(self) -> Mapping[str, str]:
+        """Return by service a digest of all that its image is built of; nothing if that build is not one of the kit's."""
+        base = engine.image_ids([name := base_image(DOCKERFILE.read_text(encoding="utf-8"))]).get(name, "")
+        shared = " ".join((base, os.environ.get(PLATFORM, ""), _digest([DOCKERFILE, IGNORED, *SHARED])))
+        builds = {name: one["build"] for name, one in self._services.items() if "build" in one}
+        return {name: _inputs_of(build, shared) if base else "" for name, build in builds.items()}
+
+
+def _inputs_of(build: Mapping[str, Any], shared: str) -> str:
+    target, arguments = build.get("target"), build.get("args") or {}
+    is_ours = build.keys() <= _KNOWN and target in _TARGETS and build.get("dockerfile") == str(DOCKERFILE)
+    if not is_ours or Path(build["context"]) != Path.cwd():
+        return ""
+    own = _digest(
+        _strategies(str(target), Path(arguments.get("SOURCE") or "strategies"), arguments.get("STRATEGY") or "")
+    )
+    words = json.dumps([target, arguments], sort_keys=True)
+    return hashlib.sha256(f"{words} {shared} {own}".encode()).hexdigest()
+
+
+def _strategies(target: str, source: Path, strategy: str) -> Iterator[Path]:
+    """Give what of the strategies is copied into an image: the supervisor's has only what describes them."""
+    match target:
+        case "strategy":
+            yield from (source / strategy, source / "_shared")
+        case "supervisor":
+            yield from (one for one in source.iterdir() if not one.is_dir())
+            yield from (one for name in ("strategy.toml", "requirements.txt") for one in source.rglob(name))
+        case _:
+            yield source
+
+
+def _digest(places: Iterable[Path]) -> str:
+    """Return a digest of files, and of all files below folders: their names and contents."""
+    found = hashlib.sha256()
+    for path in sorted({file for place in places for file in _files(place)}):
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        found.update(f"{path} {len(content)}\n".encode() + content)
+    return found.hexdigest()
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_symlink() or not place.is_dir():
+        if place.is_symlink() or place.exists():
+            yield place
+        return
+    for folder, names, files in os.walk(place):
+        yield from (Path(folder, name) for name in files if not name.endswith(".pyc"))
+        yield from (link for name in names if (link := Path(folder, name)).is_symlink())
+        names[:] = [name for name in names if name != "__pycache__"]
+
+
+def _read() -> dict[str, Any]:
+    """Return what was noted: by image, a digest of what went into it, and its id."""
+    try:
+        found = json.loads(FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
