@@ -19,6 +19,7 @@ from openbell.supervisor.store.freed_memory import return_freed_memory
 
 LIMIT = 20.0  # seconds for one send
 IDLE = 3.0  # seconds without a request after which the sender ends itself
+_STAY = b"stay"  # without a request
 _MARGIN = 5.0  # seconds more for the process to start and to answer
 _TYPES = {"critical": "failure", "warning": "warning", "good": "success", "info": "info"}
 # The variables that the process needs; the others may be secret.
@@ -73,9 +74,9 @@ class SenderClient:
         self.modules = dict(modules)  # by scheme: the Apprise plugin that handles it
 
     def warm(self) -> None:
-        """Start the process if it does not run: a message is about to be sent."""
+        """Start the process if it does not run, and let it wait anew if it does: a message is about to be sent."""
         with self._lock, suppress(OSError):  # `send` will report it
-            self._start()
+            self._start().send(_STAY)
 
     def send(self, channel: Channel, message: Message) -> SendResult:
         """Send a message and return what became of it; takes no longer than the limit and some seconds."""

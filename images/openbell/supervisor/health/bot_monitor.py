@@ -60,7 +60,9 @@ class BotMonitor:
         if streaks is None:
             success = store.slots.last_success(bot.strategy, bot.id, until)
             streaks = tuple(store.slots.bad_streaks(bot.strategy, bot.id, success, until))
-        runs = store.runs.recent(bot.strategy, bot.id, RUNS)
+        runs = store.runs.recent(bot.strategy, bot.id, 1)  # nearly always the only one that is needed
+        if bot.is_stream or not any(map(_is_telling, runs)):
+            runs = store.runs.recent(bot.strategy, bot.id, RUNS)
         self.facts = replace(
             self.facts,
             runs=needed_runs(runs),
@@ -177,9 +179,13 @@ def needed_runs(runs: Sequence[RunRecord]) -> tuple[RunRecord, ...]:
     The others would take several megabytes for 1,000 bots.
     """
     for number, run in enumerate(runs, 1):
-        if run.outcome is not None and (run.trigger != "manual" or run.outcome == "succeeded"):
+        if _is_telling(run):
             return tuple(runs[:number])
     return tuple(runs)
+
+
+def _is_telling(run: RunRecord) -> bool:
+    return run.outcome is not None and (run.trigger != "manual" or run.outcome == "succeeded")
 
 
 def _calendar_end(bot: Bot) -> datetime | None:

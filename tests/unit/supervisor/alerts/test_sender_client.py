@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,19 @@ def test_a_sender_without_work_ends_by_itself(webhook: Hook) -> None:
         wait_until(lambda: process.poll() is not None, "the sender to end", 30)
         assert post.send(channel, NEWS).error == ""
         assert len(webhook.received["ok"]) == 2
+
+
+def test_a_sender_that_is_about_to_end_waits_anew_for_what_is_about_to_come(webhook: Hook) -> None:
+    """Or the message, a second later, would have to wait for another one to start."""
+    idle = 2.0
+    with closing(SenderClient(lambda: datetime.now(UTC), limit=3.0, idle=idle)) as post:
+        assert post.send(Channel("hook", webhook.url("ok")), NEWS).error == ""
+        time.sleep(idle * 0.6)
+        post.warm()
+        warmed, process = time.monotonic(), post._process
+        assert process is not None
+        wait_until(lambda: process.poll() is not None, "the sender to end", 30)
+        assert time.monotonic() - warmed > idle * 0.8
 
 
 def test_a_plugin_that_is_known_is_loaded_before_the_message_comes(webhook: Hook) -> None:
