@@ -145,7 +145,7 @@ def _start_containers(where: LocalTarget, settings: Settings, log: Log, known: F
     if _all_run(there, wanted) and processes.long(compose.replace_containers(), log, environment) == 0:
         there = engine.listed(where.project)
         if all(one.has_succeeded for one in there if one.ends_by_itself):
-            engine.start_created(where.project)
+            engine.start_created(where.project, wanted["services"].keys())
             return
     if code := processes.long(compose.up(), log, environment):
         msg = "not everything could be started: see above"

@@ -39,29 +39,36 @@ class BuiltImages:
     def outdated(self, services: Iterable[str]) -> tuple[str, ...]:
         """Return those of the services whose images are to be built."""
         asked = tuple(services)
-        there = engine.image_ids(self._services[name]["image"] for name in asked)
+        there = engine.image_ids(self._image(name) for name in asked if self._inputs[name])
         return tuple(name for name in asked if not self._is_current(name, there))
 
     def note(self, services: Iterable[str]) -> None:
         """Keep what images of these services, which have just been built, were built of."""
         now = self._look()  # a file may have been changed meanwhile
-        images = {name: str(self._services[name]["image"]) for name in services if now[name] == self._inputs[name]}
+        images = {name: self._image(name) for name in services if now[name] and now[name] == self._inputs[name]}
         there = engine.image_ids(images.values())
+        known = set(map(self._image, self._services))  # others have gone
+        self._noted = {image: one for image, one in self._noted.items() if image in known}
         self._noted |= {image: [now[name], there.get(image, "")] for name, image in images.items()}
         with suppress(OSError):  # then the next command builds again
             FILE.write_text(json.dumps(self._noted), encoding="utf-8")
 
     def _is_current(self, name: str, there: Mapping[str, str]) -> bool:
-        image = str(self._services[name]["image"])
-        is_known = bool(self._inputs[name]) and image in there
-        return is_known and self._noted.get(image) == [self._inputs[name], there[image]]
+        image = self._image(name)
+        return image in there and self._noted.get(image) == [self._inputs[name], there[image]]
+
+    def _image(self, name: str) -> str:
+        return str(self._services[name].get("image", ""))
 
     def _look(self) -> Mapping[str, str]:
         """Return by service a digest of all that its image is built of; nothing if that build is not one of the kit's."""
         base = engine.image_ids([name := base_image(DOCKERFILE.read_text(encoding="utf-8"))]).get(name, "")
-        shared = " ".join((base, os.environ.get(PLATFORM, ""), _digest([DOCKERFILE, IGNORED, *SHARED])))
         builds = {name: one["build"] for name, one in self._services.items() if "build" in one}
-        return {name: _inputs_of(build, shared) if base else "" for name, build in builds.items()}
+        try:
+            shared = " ".join((base, os.environ.get(PLATFORM, ""), _digest([DOCKERFILE, IGNORED, *SHARED])))
+            return {name: _inputs_of(build, shared) if base else "" for name, build in builds.items()}
+        except OSError:  # a file that cannot be read: the builder says which
+            return dict.fromkeys(builds, "")
 
 
 def _inputs_of(build: Mapping[str, Any], shared: str) -> str:
@@ -82,7 +89,7 @@ def _strategies(target: str, source: Path, strategy: str) -> Iterator[Path]:
         case "strategy":
             yield from (source / strategy, source / "_shared")
         case "supervisor":
-            yield from (one for one in source.iterdir() if not one.is_dir())
+            yield from (one for one in source.iterdir() if one.is_symlink() or not one.is_dir())
             yield from (one for name in ("strategy.toml", "requirements.txt") for one in source.rglob(name))
         case _:
             yield source
@@ -92,20 +99,30 @@ def _digest(places: Iterable[Path]) -> str:
     """Return a digest of files, and of all files below folders: their names and contents."""
     found = hashlib.sha256()
     for path in sorted({file for place in places for file in _files(place)}):
-        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
-        found.update(f"{path} {len(content)}\n".encode() + content)
+        found.update(f"{path} {_content(path)}\n".encode())
     return found.hexdigest()
 
 
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
+    if not path.is_file():  # a pipe or a socket
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _files(place: Path) -> Iterator[Path]:
-    if place.is_symlink() or not place.is_dir():
-        if place.is_symlink() or place.exists():
-            yield place
-        return
-    for folder, names, files in os.walk(place):
-        yield from (Path(folder, name) for name in files if not name.endswith(".pyc"))
-        yield from (link for name in names if (link := Path(folder, name)).is_symlink())
-        names[:] = [name for name in names if name != "__pycache__"]
+    if place.is_symlink():  # the builder follows the name that it is given, and no link below it
+        yield place
+        yield from _files(place.resolve())
+    elif place.is_dir():
+        for folder, names, files in os.walk(place):
+            yield from (Path(folder, name) for name in files if not name.endswith(".pyc"))
+            yield from (link for name in names if (link := Path(folder, name)).is_symlink())
+            names[:] = [name for name in names if name != "__pycache__"]
+    elif place.exists():
+        yield place
 
 
 def _read() -> dict[str, Any]:

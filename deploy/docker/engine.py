@@ -5,7 +5,7 @@ Docker's library is loaded when an engine is asked: with all that it needs, that
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -127,13 +127,13 @@ def image_ids(references: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def start_created(project: str) -> None:
-    """Start the project's containers that were made and never started; CommandError if one of them cannot be."""
+def start_created(project: str, services: Collection[str]) -> None:
+    """Start those containers of these services that were made and never started; CommandError if one of them cannot be."""
     with client(address(), problem=NOT_STARTED) as asked:
         labels = [f"{PROJECT_LABEL}={project}", f"{ONE_OFF_LABEL}=False"]
         made = asked.containers.list(all=True, filters={"label": labels, "status": "created"})
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda one: one.start(), made))
+            list(pool.map(lambda one: one.start(), (one for one in made if one.labels.get(SERVICE_LABEL) in services)))
 
 
 def remove(project: str, service: str) -> None:

@@ -59,5 +59,5 @@ def build(configuration: Mapping[str, Any], log: Log) -> None:
 def _builds(configuration: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """Return a configuration that has nothing but the builds of some services: Compose takes long to read all of its files again."""
     found = {name: configuration["services"][name] for name in names}
-    only = {name: {"image": one["image"], "build": one["build"]} for name, one in found.items()}
+    only = {name: {key: one[key] for key in ("image", "build") if key in one} for name, one in found.items()}
     return {"name": configuration["name"], "services": only}

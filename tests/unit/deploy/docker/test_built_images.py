@@ -1,5 +1,6 @@
 """Images that are there, and built of what the checkout has now, are not built again."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,7 +27,8 @@ def _configuration(folder: Path) -> dict[str, Any]:
         "together": build("together", STRATEGIES="pulse other"),
         "theirs": {"context": str(folder), "dockerfile": "Dockerfile"},
     }
-    return {"services": {name: {"image": f"openbell/{name}:local", "build": one} for name, one in builds.items()}}
+    named = {name: {"image": f"openbell/{name}:local", "build": one} for name, one in builds.items()}
+    return {"services": {**named, "nameless": {"build": builds["theirs"]}, "pulled": {"image": "prom/prometheus"}}}
 
 
 @pytest.fixture(name="there")
@@ -63,19 +65,19 @@ def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _built(checkout: Path) -> None:
-    BuiltImages(_configuration(checkout)).note((*SERVICES, "theirs"))
+    BuiltImages(_configuration(checkout)).note((*SERVICES, "theirs", "nameless"))
 
 
 def _outdated(checkout: Path) -> tuple[str, ...]:
-    return BuiltImages(_configuration(checkout)).outdated((*SERVICES, "theirs"))
+    return BuiltImages(_configuration(checkout)).outdated((*SERVICES, "theirs", "nameless"))
 
 
 @pytest.mark.usefixtures("there")
 def test_everything_is_built_once(checkout: Path) -> None:
     """A build that is not the kit's, each time."""
-    assert _outdated(checkout) == (*SERVICES, "theirs")
+    assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
     _built(checkout)
-    assert _outdated(checkout) == ("theirs",)
+    assert _outdated(checkout) == ("theirs", "nameless")
 
 
 @pytest.mark.usefixtures("there")
@@ -106,12 +108,12 @@ def test_what_a_changed_file_is_in_is_built(checkout: Path, file: str, outdated:
     (checkout / file).parent.mkdir(exist_ok=True)
     with (checkout / file).open("a") as text:
         text.write("# a line\n")
-    assert set(_outdated(checkout)) == {*outdated, "theirs"}
+    assert set(_outdated(checkout)) == {*outdated, "theirs", "nameless"}
     if before is None:
         (checkout / file).unlink()
     else:
         (checkout / file).write_text(before)
-    assert _outdated(checkout) == ("theirs",)
+    assert _outdated(checkout) == ("theirs", "nameless")
 
 
 def test_a_link_counts_as_where_it_leads(checkout: Path, there: dict[str, str]) -> None:
@@ -124,6 +126,37 @@ def test_a_link_counts_as_where_it_leads(checkout: Path, there: dict[str, str]) 
     link.unlink()
     link.symlink_to("strategy.toml")
     assert "pulse" in _outdated(checkout)
+
+
+@pytest.mark.usefixtures("there")
+def test_a_folder_that_is_a_link_counts_with_all_that_it_leads_to(checkout: Path) -> None:
+    """The builder follows the name of the folder that it is told to copy."""
+    (checkout / "strategies/pulse").rename(checkout / "strategies/real")
+    (checkout / "strategies/pulse").symlink_to("real")
+    _built(checkout)
+    assert "pulse" not in _outdated(checkout)
+    (checkout / "strategies/real/strategy.py").write_text("x = 2\n")
+    assert "pulse" in _outdated(checkout)
+
+
+@pytest.mark.usefixtures("there")
+def test_what_is_no_file_is_not_read(checkout: Path) -> None:
+    """A pipe would be waited for without an end."""
+    os.mkfifo(checkout / "strategies/pulse/pipe")
+    _built(checkout)
+    assert _outdated(checkout) == ("theirs", "nameless")
+
+
+@pytest.mark.usefixtures("there")
+def test_a_file_that_cannot_be_read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The builder is asked, which says so."""
+    _built(checkout)
+
+    def refuse(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(built_images, "_content", refuse)
+    assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
 
 
 @pytest.mark.parametrize("change", ["image", "gone", "base", "no base", "platform", "argument"])
@@ -155,7 +188,7 @@ def test_a_file_that_changes_during_the_build(checkout: Path) -> None:
     known = BuiltImages(_configuration(checkout))
     (checkout / "strategies/pulse/strategy.py").write_text("x = 2\n")
     known.note(SERVICES)
-    assert _outdated(checkout) == ("pulse", "together", "theirs")
+    assert _outdated(checkout) == ("pulse", "together", "theirs", "nameless")
 
 
 @pytest.mark.usefixtures("there")
@@ -163,9 +196,9 @@ def test_a_file_that_changes_during_the_build(checkout: Path) -> None:
 def test_a_damaged_note_is_none(checkout: Path, content: str) -> None:
     """All is built, and noted again."""
     built_images.FILE.write_text(content)
-    assert _outdated(checkout) == (*SERVICES, "theirs")
+    assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
     _built(checkout)
-    assert _outdated(checkout) == ("theirs",)
+    assert _outdated(checkout) == ("theirs", "nameless")
 
 
 @pytest.mark.usefixtures("there")
@@ -174,7 +207,7 @@ def test_without_a_place_for_notes(checkout: Path) -> None:
     (checkout / ".venv/pyvenv.cfg").unlink()
     (checkout / ".venv").rmdir()
     _built(checkout)
-    assert _outdated(checkout) == (*SERVICES, "theirs")
+    assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
 
 
 def test_the_dockerfile_copies_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

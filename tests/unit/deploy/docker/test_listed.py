@@ -58,19 +58,23 @@ def test_the_ids_of_images(tmp_path: Path) -> None:
 
 
 def test_what_was_made_is_started(tmp_path: Path) -> None:
-    """Each of them; one that cannot be started is told in one line."""
-    made = {"Id": "c1", "Image": "sha256:1", "Name": "/pulse", "Config": {"Labels": {}}}
+    """But for services that are not asked for now; one that cannot be started is told in one line."""
+
+    def made(service: str) -> dict[str, object]:
+        return {"Id": service, "Config": {"Labels": {engine.SERVICE_LABEL: service}}}
+
     answers: dict[str, tuple[int, object]] = {
         "GET /version": (200, {"ApiVersion": "1.41"}),
-        "GET /v1.41/containers/json": (200, [{"Id": "c1"}]),
-        "GET /v1.41/containers/c1/json": (200, made),
-        "POST /v1.41/containers/c1/start": (204, b""),
+        "GET /v1.41/containers/json": (200, [{"Id": "pulse"}, {"Id": "kraken_trend"}]),
+        "GET /v1.41/containers/pulse/json": (200, made("pulse")),
+        "GET /v1.41/containers/kraken_trend/json": (200, made("kraken_trend")),
+        "POST /v1.41/containers/pulse/start": (204, b""),
     }
     with engine_behind(tmp_path / "engine", answers) as asked:
-        engine.start_created("openbell")
+        engine.start_created("openbell", {"pulse", "supervisor"})
         assert len(asked.asked) == 1
-    answers["POST /v1.41/containers/c1/start"] = (500, {"message": "port is already allocated"})
+    answers["POST /v1.41/containers/pulse/start"] = (500, {"message": "port is already allocated"})
     with engine_behind(tmp_path / "second", answers), pytest.MonkeyPatch.context() as environment:
         environment.setenv("DOCKER_HOST", f"unix://{tmp_path}/second")
         with pytest.raises(CommandError, match=r"could not be started .*port is already allocated.*make ps"):
-            engine.start_created("openbell")
+            engine.start_created("openbell", {"pulse"})
