@@ -195,7 +195,7 @@ def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
 def catching(folder: Path, limit: int) -> Iterator[CapturingRegistry]:
     """Run the registry with this folder until the end of the block."""
     with CapturingRegistry(folder, limit) as registry:
-        thread = threading.Thread(target=registry.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(target=registry.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
         thread.start()
         try:
             yield registry
