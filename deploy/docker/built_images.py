@@ -42,6 +42,10 @@ class BuiltImages:
         there = engine.image_ids(self._image(name) for name in asked if self._inputs[name])
         return tuple(name for name in asked if not self._is_current(name, there))
 
+    def knows(self, services: Iterable[str]) -> bool:
+        """Tell whether all that the images of these services are built of is known here."""
+        return all(self._inputs[name] for name in services)
+
     def note(self, services: Iterable[str]) -> None:
         """Keep what images of these services, which have just been built, were built of."""
         now = self._look()  # a file may have been changed meanwhile

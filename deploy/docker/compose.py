@@ -73,9 +73,9 @@ class Logs:
         )
 
 
-def build(file: Path, services: Iterable[str]) -> Command:
-    """Build the images of these services, which that file describes."""
-    return (*COMPOSE, f"--file={file}", "build", *services)
+def build(services: Iterable[str], file: Path | None = None) -> Command:
+    """Build the images of these services, as the project's files describe them, or that file."""
+    return (*COMPOSE, *((f"--file={file}",) if file else ()), "build", *services)
 
 
 def inspect_image(reference: str) -> Command:

@@ -46,10 +46,13 @@ def build(configuration: Mapping[str, Any], log: Log) -> None:
     known = BuiltImages(configuration)
     if not (outdated := known.outdated(services.builders(configuration))):
         return
-    with scratch.folder() as folder:
-        file = folder / "compose.json"
-        file.write_text(json.dumps(_builds(configuration, outdated)), encoding="utf-8")
-        code = build_images(compose.build(file, outdated), log)
+    if known.knows(outdated):
+        with scratch.folder() as folder:
+            file = folder / "compose.json"
+            file.write_text(json.dumps(_builds(configuration, outdated)), encoding="utf-8")
+            code = build_images(compose.build(outdated, file), log)
+    else:  # its build may need more of the configuration than its own part
+        code = build_images(compose.build(outdated), log)
     if code:
         msg = "an image could not be built: the step that failed is above"
         raise CommandError(msg, code)
@@ -59,5 +62,5 @@ def build(configuration: Mapping[str, Any], log: Log) -> None:
 def _builds(configuration: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     """Return a configuration that has nothing but the builds of some services: Compose takes long to read all of its files again."""
     found = {name: configuration["services"][name] for name in names}
-    only = {name: {key: one[key] for key in ("image", "build") if key in one} for name, one in found.items()}
+    only = {name: {"image": one["image"], "build": one["build"]} for name, one in found.items()}
     return {"name": configuration["name"], "services": only}

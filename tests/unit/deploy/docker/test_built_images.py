@@ -78,6 +78,9 @@ def test_everything_is_built_once(checkout: Path) -> None:
     assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
     _built(checkout)
     assert _outdated(checkout) == ("theirs", "nameless")
+    known = BuiltImages(_configuration(checkout))
+    assert known.knows(SERVICES)
+    assert not known.knows(("pulse", "theirs"))
 
 
 @pytest.mark.usefixtures("there")

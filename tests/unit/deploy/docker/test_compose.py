@@ -11,7 +11,8 @@ from deploy.docker.compose import Command, Logs, ServiceCommand
 @pytest.mark.parametrize(
     "command,expected",
     [
-        (compose.build(Path("/x"), ("pulse", "supervisor")), "docker compose --file=/x build pulse supervisor"),
+        (compose.build(("pulse", "supervisor")), "docker compose build pulse supervisor"),
+        (compose.build(("pulse",), Path("/x")), "docker compose --file=/x build pulse"),
         (compose.replace_containers(), "docker compose up --no-start --remove-orphans"),
         (compose.up(), "docker compose up --detach --remove-orphans"),
         (compose.down(), "docker compose --profile * down --remove-orphans"),
