@@ -1,7 +1,7 @@
 """Which images are there already, built of just what they would be built of now.
 
-BuildKit finds out as well, but needs a third of a second for each image. So after a build it is noted what went into an image
-and which one came out; what was noted counts as long as both are still the same.
+BuildKit finds out as well, but needs a third of a second for each image. So a digest of what an image was built of is kept after its
+build, together with the id of the image. While both are the same, the image is not built again.
 """
 
 import hashlib
@@ -17,8 +17,7 @@ from deploy.docker.installed import DOCKERFILE, base_image
 
 FILE = Path(".venv/images.json")  # where what was noted is kept: it goes with what else is set up here
 IGNORED = Path(".dockerignore")
-PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
-# What the Dockerfile copies into images of strategies and the supervisor, but for the strategies. (COPY says it there.)
+# What COPY in the Dockerfile takes for images of strategies and the supervisor, without the strategies themselves.
 SHARED = (
     Path("images/openbell"),
     *(Path(f"images/requirements-{name}.txt") for name in ("runtime", "serverless", "supervisor")),
@@ -34,13 +33,11 @@ class BuiltImages:
         """Look at what the images of a configuration of Compose are built of."""
         self._services: Mapping[str, Any] = configuration["services"]
         self._noted = _read()
-        self._inputs = self._look()
+        self._inputs, self._ids = self._look()
 
     def outdated(self, services: Iterable[str]) -> tuple[str, ...]:
         """Return those of the services whose images are to be built."""
-        asked = tuple(services)
-        there = engine.image_ids(self._image(name) for name in asked if self._inputs[name])
-        return tuple(name for name in asked if not self._is_current(name, there))
+        return tuple(name for name in services if not self._is_current(name))
 
     def knows(self, services: Iterable[str]) -> bool:
         """Tell whether all that the images of these services are built of is known here."""
@@ -48,31 +45,37 @@ class BuiltImages:
 
     def note(self, services: Iterable[str]) -> None:
         """Keep what images of these services, which have just been built, were built of."""
-        now = self._look()  # a file may have been changed meanwhile
+        now, ids = self._look()  # a file may have been changed meanwhile
         images = {name: self._image(name) for name in services if now[name] and now[name] == self._inputs[name]}
-        there = engine.image_ids(images.values())
         known = set(map(self._image, self._services))  # others have gone
         self._noted = {image: one for image, one in self._noted.items() if image in known}
-        self._noted |= {image: [now[name], there.get(image, "")] for name, image in images.items()}
+        self._noted |= {image: [now[name], ids.get(image, "")] for name, image in images.items()}
         with suppress(OSError):  # then the next command builds again
             FILE.write_text(json.dumps(self._noted), encoding="utf-8")
 
-    def _is_current(self, name: str, there: Mapping[str, str]) -> bool:
+    def _is_current(self, name: str) -> bool:
         image = self._image(name)
-        return image in there and self._noted.get(image) == [self._inputs[name], there[image]]
+        return image in self._ids and self._noted.get(image) == [self._inputs[name], self._ids[image]]
 
     def _image(self, name: str) -> str:
         return str(self._services[name].get("image", ""))
 
-    def _look(self) -> Mapping[str, str]:
-        """Return by service a digest of all that its image is built of; nothing if that build is not one of the kit's."""
-        base = engine.image_ids([name := base_image(DOCKERFILE.read_text(encoding="utf-8"))]).get(name, "")
+    def _look(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Return by service a digest of all that its image is built of, and by name the ids of the images.
+
+        The digest is empty if the build is not one of the kit's.
+        """
         builds = {name: one["build"] for name, one in self._services.items() if "build" in one}
-        try:
-            shared = " ".join((base, os.environ.get(PLATFORM, ""), _digest([DOCKERFILE, IGNORED, *SHARED])))
-            return {name: _inputs_of(build, shared) if base else "" for name, build in builds.items()}
-        except OSError:  # a file that cannot be read: the builder says which
-            return dict.fromkeys(builds, "")
+        base = base_image(DOCKERFILE.read_text(encoding="utf-8"))
+        ids = engine.image_ids({base, *filter(None, map(self._image, builds))})
+        inputs = dict.fromkeys(builds, "")
+        if base in ids:
+            with suppress(OSError):  # a file that cannot be read: the builder says which
+                shared = " ".join(
+                    (ids[base], os.environ.get(engine.BUILD_PLATFORM, ""), _digest([DOCKERFILE, IGNORED, *SHARED]))
+                )
+                inputs = {name: _inputs_of(build, shared) for name, build in builds.items()}
+        return inputs, ids
 
 
 def _inputs_of(build: Mapping[str, Any], shared: str) -> str:
@@ -117,7 +120,7 @@ def _content(path: Path) -> str:
 
 
 def _files(place: Path) -> Iterator[Path]:
-    if place.is_symlink():  # the builder follows the name that it is given, and no link below it
+    if place.is_symlink():  # the builder follows a link that it is told to copy, and copies others as links
         yield place
         yield from _files(place.resolve())
     elif place.is_dir():

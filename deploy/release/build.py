@@ -10,7 +10,7 @@ from pathlib import Path
 from deploy import processes, secrets, settings
 from deploy.docker import compose, services
 from deploy.docker import images as docker_images
-from deploy.docker.engine import platform_of
+from deploy.docker.engine import BUILD_PLATFORM, platform_of
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
 from deploy.log import Log
@@ -22,8 +22,6 @@ from deploy.transfer.shipment import Shipment
 from openbell.manifest import load_all, strategy_folders
 
 NAME = "OPENBELL_HOST"  # tells what runs there what people call its machine
-
-PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # which Compose and BuildKit obey
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def follow_host(host: Host, facts: Facts, log: Log, local: str | None = None) ->
     local: the platform of the engine here, if it is known.
     """
     wanted = platform_of("linux", facts.machine)
-    if not facts.machine or PLATFORM in os.environ:
+    if not facts.machine or BUILD_PLATFORM in os.environ:
         return
     local = local or processes.output(("docker", "version", "--format", "{{.Server.Os}}/{{.Server.Arch}}")).strip()
     if wanted == local:
@@ -168,7 +166,7 @@ def follow_host(host: Host, facts: Facts, log: Log, local: str | None = None) ->
         )
         raise CommandError(msg)
     log.info("building for the host's kind of machine, which is not this one's", platform=wanted)
-    os.environ[PLATFORM] = wanted
+    os.environ[BUILD_PLATFORM] = wanted
 
 
 def offered(inspected: str) -> frozenset[str]:

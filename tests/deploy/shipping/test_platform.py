@@ -8,6 +8,7 @@ import docker
 import pytest
 
 from deploy import processes
+from deploy.docker.engine import BUILD_PLATFORM
 from deploy.errors import CommandError
 from deploy.hosts.facts import read_facts
 from deploy.log import Log
@@ -56,8 +57,8 @@ def test_images_are_built_for_the_host_and_arrive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the deploy tells the builder makes an image for that kind of machine, which its engine takes."""
-    monkeypatch.setenv(build.PLATFORM, "")
-    monkeypatch.delenv(build.PLATFORM)
+    monkeypatch.setenv(BUILD_PLATFORM, "")
+    monkeypatch.delenv(BUILD_PLATFORM)
     build.follow_host(connection.host, read_facts(connection), log)
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     reference = blocks.reference("other")

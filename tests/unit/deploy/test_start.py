@@ -79,5 +79,5 @@ VOLUMES = Listed("volumes", ("volumes",), "exited", True, "/kit", True)
     ],
 )
 def test_whether_all_services_run(there: list[Listed], do: bool) -> None:
-    """One that ends by itself must have done its work; a loop that has ended is none that runs."""
+    """A service that ends by itself must have succeeded; every other service must be running."""
     assert start._all_run(there, WANTED) is do

@@ -19,7 +19,7 @@ from openbell.supervisor.store.freed_memory import return_freed_memory
 
 LIMIT = 20.0  # seconds for one send
 IDLE = 3.0  # seconds without a request after which the sender ends itself
-_STAY = b"stay"  # without a request
+_STAY = b"stay"  # a message without a request: the process waits for its idle time again
 _MARGIN = 5.0  # seconds more for the process to start and to answer
 _TYPES = {"critical": "failure", "warning": "warning", "good": "success", "info": "info"}
 # The variables that the process needs; the others may be secret.

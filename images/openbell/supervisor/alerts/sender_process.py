@@ -62,7 +62,7 @@ def main() -> int:
             return 0
         if not word:
             return 0
-        for descriptor in descriptors:
+        for descriptor in descriptors:  # a message without one only begins the wait again
             if how == ALONE:
                 _serve(socket.socket(fileno=descriptor))
                 continue

@@ -74,7 +74,7 @@ def _outdated(checkout: Path) -> tuple[str, ...]:
 
 @pytest.mark.usefixtures("there")
 def test_everything_is_built_once(checkout: Path) -> None:
-    """A build that is not the kit's, each time."""
+    """A build that is not one of the kit's is done each time."""
     assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
     _built(checkout)
     assert _outdated(checkout) == ("theirs", "nameless")
@@ -179,7 +179,7 @@ def test_what_else_makes_an_image_another_one(
         case "no base":
             del there[BASE]
         case "platform":
-            monkeypatch.setenv(built_images.PLATFORM, "linux/arm64")
+            monkeypatch.setenv(engine.BUILD_PLATFORM, "linux/arm64")
         case "argument":
             configuration["services"]["pulse"]["build"]["args"]["DATABASE"] = "yes"
     assert "pulse" in BuiltImages(configuration).outdated(SERVICES)
@@ -187,7 +187,7 @@ def test_what_else_makes_an_image_another_one(
 
 @pytest.mark.usefixtures("there")
 def test_a_file_that_changes_during_the_build(checkout: Path) -> None:
-    """Nobody knows which of the two is in the image: it is built again."""
+    """Either version of it may be in the image, so the image is built again."""
     known = BuiltImages(_configuration(checkout))
     (checkout / "strategies/pulse/strategy.py").write_text("x = 2\n")
     known.note(SERVICES)
@@ -197,7 +197,7 @@ def test_a_file_that_changes_during_the_build(checkout: Path) -> None:
 @pytest.mark.usefixtures("there")
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"openbell/pulse:local": 3}'])
 def test_a_damaged_note_is_none(checkout: Path, content: str) -> None:
-    """All is built, and noted again."""
+    """Every image is built, and noted again."""
     built_images.FILE.write_text(content)
     assert _outdated(checkout) == (*SERVICES, "theirs", "nameless")
     _built(checkout)

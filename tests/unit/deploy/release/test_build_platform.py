@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from deploy import processes
+from deploy.docker.engine import BUILD_PLATFORM
 from deploy.errors import CommandError
 from deploy.hosts.facts import Facts
 from deploy.log import log_to_stdout
@@ -25,8 +26,8 @@ Platforms:        linux/amd64, linux/amd64/v2, linux/386{more}
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable is put back after each test, also where it was not set."""
-    monkeypatch.setenv(build.PLATFORM, "")
-    del os.environ[build.PLATFORM]
+    monkeypatch.setenv(BUILD_PLATFORM, "")
+    del os.environ[BUILD_PLATFORM]
 
 
 def builder(monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
@@ -41,7 +42,7 @@ def builder(monkeypatch: pytest.MonkeyPatch, more: str = "") -> None:
 def follow(machine: str) -> str | None:
     """Return for which platform images are built for such a machine, if it is not the engine's own."""
     build.follow_host(Host("vps"), Facts(machine=machine), log_to_stdout("text"))
-    return os.environ.get(build.PLATFORM)
+    return os.environ.get(BUILD_PLATFORM)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +75,5 @@ def test_what_cannot_be_built_is_said_before_anything(monkeypatch: pytest.Monkey
 def test_what_a_person_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """A builder that the variable names is used as it is."""
     builder(monkeypatch)
-    monkeypatch.setenv(build.PLATFORM, "linux/arm64")
+    monkeypatch.setenv(BUILD_PLATFORM, "linux/arm64")
     assert follow("aarch64") == "linux/arm64"
