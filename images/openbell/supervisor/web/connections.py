@@ -6,6 +6,7 @@ watch needs to read journals and heartbeats.
 
 import asyncio
 import resource
+import socket
 from collections import Counter
 
 from starlette.responses import PlainTextResponse
@@ -23,6 +24,7 @@ KEEP_ALIVE = 10  # seconds without a further request
 MOST_UNREAD = 16 * 1024 * 1024  # bytes of answers that wait for clients to read them, of all connections
 LONGEST_HEAD = 16 * 1024  # bytes of a request's line and headers
 MOST_HEADERS = 100
+ENDING = "is_ending"  # in what uvicorn lets the server share with its connections: the server is shutting down
 
 
 class LimitedConnection(H11Protocol):
@@ -34,6 +36,9 @@ class LimitedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Make room for the connection, and give it its time."""
         super().connection_made(transport)
+        if ENDING in self.app_state:
+            transport.abort()
+            return
         self.began = self.loop.time()
         self._deadline = self.loop.call_later(LONGEST_EXCHANGE, self._check_deadline)
         if len(self._open()) > most_connections():
@@ -93,6 +98,19 @@ class LimitedConnection(H11Protocol):
             self.transport.abort()
 
 
+class LimitedServer(Server):
+    """A server that does not wait for a client that connected at its end.
+
+    uvicorn closes the connections that it has. One that was accepted just before is made after that; left open, it would
+    hold up the end, and be logged as an error.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections, also those still to be made."""
+        self.lifespan.state[ENDING] = True
+        await super().shutdown(sockets)
+
+
 class LimitedHeaders:
     """ASGI middleware that refuses requests with too many headers."""
 
@@ -112,7 +130,7 @@ def most_connections() -> int:
     return min(MOST_CONNECTIONS, max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // SHARE))
 
 
-def server(app: ASGIApp) -> Server:
+def server(app: ASGIApp) -> LimitedServer:
     """Return a server whose connections are limited."""
     config = Config(
         app,
@@ -129,4 +147,4 @@ def server(app: ASGIApp) -> Server:
         proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
-    return Server(config)
+    return LimitedServer(config)

@@ -1,5 +1,7 @@
 """The limits of the page's connections: how long one may take, and what clients may leave unread."""
 
+import asyncio
+import gc
 import socket
 import threading
 import time
@@ -84,3 +86,26 @@ def test_answers_that_nobody_reads_are_bounded(
     assert 5 <= sum(closed) <= 8
     assert closed[0]
     assert not closed[-1]
+
+
+# What asyncio has accepted when its server is closed, but has not set up yet, it leaves to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("steps", range(6))
+def test_a_connection_accepted_at_the_end_does_not_hold_it_up(steps: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever asyncio has done of its set-up when the server closes the connections that it has."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    serving = connections.server(answer)
+
+    async def connect_and_end() -> None:
+        await serving.startup(sockets=[listening])
+        with socket.create_connection(listening.getsockname()):
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await serving.shutdown(sockets=[listening])
+            assert not serving.server_state.connections
+
+    serving.config.load()
+    serving.lifespan = serving.config.lifespan_class(serving.config)
+    asyncio.run(connect_and_end())
+    gc.collect()
+    assert not caplog.records
