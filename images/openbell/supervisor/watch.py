@@ -204,8 +204,7 @@ class Watch:
         state.ledger.follow_clock(now)
         for monitor in state.monitors:
             monitor.read_heartbeat(now)
-            if state.reader.is_up_to_date(monitor.name):
-                monitor.advance_slots(state.ledger, now)
+            monitor.advance_slots(state.ledger, now, is_up_to_date=state.reader.is_up_to_date(monitor.name))
 
     def _judge(self, state: _State, now: datetime, period: WatchPeriod, hosts: SharedHosts | None) -> None:
         deployment = self._deployments.current(now)

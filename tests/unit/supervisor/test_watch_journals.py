@@ -271,3 +271,40 @@ def test_a_clock_that_is_years_behind_for_a_while_judges_nothing_again(started: 
     started.see()
     assert started.ledger()[-3:] == known
     assert max(count for _, count, _ in started.ledger()) < 20  # of the ten minutes in the past
+
+
+def test_a_slot_is_missed_whatever_was_read_when_its_bot_was_first_judged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long journal is being read: each second batch does not reach the other one, which was read to its end before."""
+    monkeypatch.setattr("openbell.supervisor.watch.BATCH", 10)
+    monkeypatch.setattr("openbell.supervisor.ingest.journal_reader.BATCH_TOTAL", 10)
+    world.strategy()
+    world.strategy("long")
+    world.start()
+    world.start("long")
+    world.beat()
+    world.beat("long")
+    for number in range(60):
+        world.write("signal", {"bot": "long", "symbol": f"X{number}", "signal": 1}, "long")
+    for seconds in (0, 0, 11):
+        world.now += timedelta(seconds=seconds)
+        world.watch.step(world.now)
+    assert world.watch.snapshot is not None
+    assert [one.name for one in world.watch.snapshot.strategies if one.bots] == ["pulse"]
+    world.at("12:01:30")
+    assert world.bot().condition == "missed"
+    assert world.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_a_slot_is_missed_although_nothing_could_be_read_when_its_bot_was_first_judged(world: World) -> None:
+    """The journals' volume comes back with nothing new in it."""
+    world.start()
+    world.see()
+    world.restart()
+    shutil.move(world.journal, world.root / "elsewhere")
+    assert "cannot be read" in world.see().headline
+    shutil.move(world.root / "elsewhere", world.journal)
+    assert world.see().ok
+    world.at("12:01:30")
+    assert world.bot().condition == "missed"

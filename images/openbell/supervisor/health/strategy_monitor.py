@@ -64,6 +64,7 @@ class StrategyMonitor:
         self._last_line_at: datetime | None = None  # of its journal
         self._heartbeat_read_at: datetime | None = None
         self._has_open_runs = False
+        self._was_behind = False  # its slots were not advanced when they were to be
         self._needs_heartbeat = False  # the next heartbeat may change the judgement
         self._judged_on: object = None  # what was judged last, apart from the store and the pauses
 
@@ -82,16 +83,24 @@ class StrategyMonitor:
             if foreign_files.is_shortage(error):
                 raise  # what is known would grow old, and a loop that beats would look dead
 
-    def advance_slots(self, ledger: SlotLedger, now: datetime) -> None:
-        """Give the slots that are due by now their outcome; the journal must be read up to now."""
+    def advance_slots(self, ledger: SlotLedger, now: datetime, *, is_up_to_date: bool) -> None:
+        """Give the slots that are due by now their outcome, if the journal is read up to now; otherwise the next time."""
+        if not is_up_to_date:
+            self._was_behind = True
+            return
+        was_behind, self._was_behind = self._was_behind, False
         if self.heartbeat is not None and self._heartbeat_read_at == now:
             ledger.end_lost_runs(self.name, self.heartbeat, now)
-        if self.name in ledger.changed_strategies or self.next_check is None or now >= self.next_check:
+        if was_behind or self.name in ledger.changed_strategies or self.next_check is None or now >= self.next_check:
             for bot in self.bots:
-                deadline = bot.expectation.deadline
+                expectation = bot.expectation
+                deadline, awaited = expectation.deadline, expectation.awaited
                 passed = deadline is not None and now >= deadline
-                if bot.view is None or passed or (self.name, bot.id) in ledger.changed_bots:
-                    ledger.advance(bot.expectation, now)
+                # A strategy that is behind is judged all the same: its bots may have a view, and yet no slot is awaited.
+                if was_behind or bot.view is None or passed or (self.name, bot.id) in ledger.changed_bots:
+                    ledger.advance(expectation, now)
+                    if expectation.awaited != awaited:
+                        ledger.mark_changed(self.name, bot.id)
 
     def judge(
         self, now: datetime, period: WatchPeriod, journal_error: str, ledger: SlotLedger, deployment: Deployment | None

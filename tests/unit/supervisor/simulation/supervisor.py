@@ -18,6 +18,7 @@ LONG = timedelta(days=2)
 ROOMY = machine_monitor.DiskSpace("journal", 1, 20_000_000_000, 9_000_000_000)
 SHORT_OF_ROOM = machine_monitor.DiskSpace("journal", 1, 20_000_000_000, 90_000_000)
 MOST_TURNS = 100_000  # of reading at one instant
+SMALL_BATCH = 5  # lines
 
 
 class Supervisor:
@@ -97,11 +98,17 @@ def simulated_disk() -> Iterator[list[machine_monitor.DiskSpace]]:
 
 @contextmanager
 def longer_waits() -> Iterator[None]:
-    """Let the watch believe in a clock that jumps: what it does each second or minute, it does whenever it is asked."""
+    """Let the watch believe in a clock that jumps: what it does each second or minute, it does whenever it is asked.
+
+    It judges from the first batch on, and batches are small, so strategies are judged while others are being read.
+    """
     before = facts.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN, expectation.JUMP
+    sizes = watch.FIRST_SNAPSHOT, watch.BATCH, journal_reader.BATCH_TOTAL
     facts.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN = LONG, LONG.total_seconds(), LONG / 8
     expectation.JUMP = LONG
+    watch.FIRST_SNAPSHOT, watch.BATCH, journal_reader.BATCH_TOTAL = timedelta(0), SMALL_BATCH, SMALL_BATCH
     try:
         yield
     finally:
         facts.GAP, watch.LONGEST_WAIT, journal_reader.FULL_SCAN, expectation.JUMP = before
+        watch.FIRST_SNAPSHOT, watch.BATCH, journal_reader.BATCH_TOTAL = sizes
