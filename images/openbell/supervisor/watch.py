@@ -31,6 +31,8 @@ LONGEST_WAIT_WATCHING = 5.0  # seconds, where inotify reports new lines at once
 BATCH = 5_000  # lines of one journal that are read in one step
 # The first snapshot waits so long for all journals to be read; journals that take longer are shown as being read.
 FIRST_SNAPSHOT = timedelta(seconds=10)
+# The first sweep waits so long for them: what is read after an absence comes first.
+FIRST_SWEEP = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 SLICE = 20  # pieces of the store's sweep that are done in one step
 SLICE_PAUSE = 0.1  # seconds between two slices
@@ -124,7 +126,7 @@ class Watch:
             state = self._state = self._state or self._load(now)
             with self._store.transaction():
                 self._read(state, now)
-                if self.snapshot is None and state.reader.behind and now - self._began_at < FIRST_SNAPSHOT:
+                if self.snapshot is None and state.reader.behind and self._has_begun_within(FIRST_SNAPSHOT, now):
                     return 0.0
                 hosts = self._hosts() if self._hosts is not None else None
                 if hosts is None or not hosts.is_blind(now):
@@ -151,6 +153,9 @@ class Watch:
             self._show_blind(now, own_error)
             raise
         return 0.0 if state.reader.behind else self._wait_after(state, now)
+
+    def _has_begun_within(self, span: timedelta, now: datetime) -> bool:
+        return self._began_at is not None and timedelta(0) <= now - self._began_at < span
 
     def _show_blind(self, now: datetime, own_error: str, shared: tuple[Condition, ...] = ()) -> None:
         """Publish what was known before, with what is wrong with the machine and the database now."""
@@ -236,6 +241,8 @@ class Watch:
         self._last_fault = self._store.last_fault()
         if self._sweep is None:
             if self._swept_at is not None and timedelta(0) <= now - self._swept_at < HOUR:
+                return
+            if self._swept_at is None and state.reader.behind and self._has_begun_within(FIRST_SWEEP, now):
                 return
             aged = retention.aged_to(now, self._store.get_mark(AGED_TO), is_first=self._swept_at is None)
             self._swept_at = now

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openbell.journal import stamp
-from openbell.supervisor.watch import BATCH
+from openbell.supervisor.watch import AGED_TO, BATCH, FIRST_SWEEP
 from tests.unit.supervisor.world import PULSE, World
 
 
@@ -273,18 +273,15 @@ def test_a_clock_that_is_years_behind_for_a_while_judges_nothing_again(started: 
     assert max(count for _, count, _ in started.ledger()) < 20  # of the ten minutes in the past
 
 
-def test_a_slot_is_missed_whatever_was_read_when_its_bot_was_first_judged(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A long journal is being read: each second batch does not reach the other one, which was read to its end before."""
+@pytest.fixture
+def reading(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A supervisor that reads a long journal: it has judged pulse, whose journal each second batch does not reach."""
     monkeypatch.setattr("openbell.supervisor.watch.BATCH", 10)
     monkeypatch.setattr("openbell.supervisor.ingest.journal_reader.BATCH_TOTAL", 10)
-    world.strategy()
     world.strategy("long")
-    world.start()
-    world.start("long")
-    world.beat()
-    world.beat("long")
+    for name in ("pulse", "long"):
+        world.start(name)
+        world.beat(name)
     for number in range(60):
         world.write("signal", {"bot": "long", "symbol": f"X{number}", "signal": 1}, "long")
     for seconds in (0, 0, 11):
@@ -292,9 +289,30 @@ def test_a_slot_is_missed_whatever_was_read_when_its_bot_was_first_judged(
         world.watch.step(world.now)
     assert world.watch.snapshot is not None
     assert [one.name for one in world.watch.snapshot.strategies if one.bots] == ["pulse"]
-    world.at("12:01:30")
-    assert world.bot().condition == "missed"
-    assert world.ledger() == [("12:01:00", 1, "missed")]
+    return world
+
+
+def test_a_slot_is_missed_whatever_was_read_when_its_bot_was_first_judged(reading: World) -> None:
+    """Nothing comes from the bot after that: it is watched all the same."""
+    reading.at("12:01:30")
+    assert reading.bot().condition == "missed"
+    assert reading.ledger() == [("12:01:00", 1, "missed")]
+
+
+def test_the_first_sweep_waits_for_the_journals(reading: World) -> None:
+    """What was written during an absence is read first."""
+    assert reading.store is not None
+    assert reading.store.get_mark(AGED_TO) is None
+    reading.see()
+    assert reading.store.get_mark(AGED_TO) == reading.now
+
+
+def test_the_first_sweep_does_not_wait_for_ever(reading: World) -> None:
+    """A journal may be written faster than it is read."""
+    reading.now += FIRST_SWEEP
+    reading.watch.step(reading.now)
+    assert reading.store is not None
+    assert reading.store.get_mark(AGED_TO) == reading.now
 
 
 def test_a_slot_is_missed_although_nothing_could_be_read_when_its_bot_was_first_judged(world: World) -> None:
