@@ -4,6 +4,7 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,23 @@ EXAMPLE = "pulse"  # the strategy of the kit that needs neither keys nor a marke
 PATIENCE = 10.0  # seconds for the supervisor's first answer
 
 
-def everything(settings: Settings, options: Namespace, requested: Engine | None, ahead: EarlyCheck | None) -> int:
+def everything(
+    settings: Settings,
+    options: Namespace,
+    requested: Engine | None,
+    ahead: EarlyCheck | None,
+    checked: Future[processes.Output],
+) -> int:
     """Check, build and start everything, then show it.
 
-    requested: what ENGINE asks for. ahead: a look at what containers need here, which may still be under way.
+    requested: what ENGINE asks for. ahead, checked: a look at what containers need here, and the check of the manifests, which
+    may still be under way.
     """
     log, given = log_to_stdout(settings.log), values(Path(".env"), os.environ)
     places = LocalPaths(strategies_folder().absolute(), data_folder(settings.project, given))
     plain = ProcessTarget(settings, places.data)
     log.info("checking the strategies")
-    must_pass(settings, options, "started")
+    must_pass(settings, options, "started", checked)
     found = ahead.answer() if ahead and not plain.runs else None
     if engine_choice.choose(requested, processes_run=plain.runs, is_ready=lambda: found is not None) == "none":
         _start_processes(plain, places, settings, log)

@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 from deploy import preflight, processes, secrets, stop_grace
@@ -36,10 +37,13 @@ def secret_problems(manifest: Manifest, environment: Mapping[str, str]) -> Itera
             yield f"{manifest.name}/strategy.toml: secrets: {problem}"
 
 
-def check(settings: Settings, _options: Namespace) -> int:
-    """Validate all strategies, and what concerns them together: their services, and how long a stop waits."""
+def check(settings: Settings, _options: Namespace, checked: Future[processes.Output] | None = None) -> int:
+    """Validate all strategies, and what concerns them together: their services, and how long a stop waits.
+
+    checked: the check of the manifests, if it was begun before.
+    """
     strategies = strategies_folder()
-    code = processes.run(compose.check())
+    code = processes.run(compose.check()) if checked is None else _shown(checked.result())
     folders = [folder.name for folder in strategy_folders(strategies)]
     manifests = load_all(strategies)[0]
     given = values(Path(".env"), os.environ)
@@ -56,9 +60,17 @@ def check(settings: Settings, _options: Namespace) -> int:
     return code or (1 if problems else 0)
 
 
-def must_pass(settings: Settings, options: Namespace, undone: str) -> None:
-    """Raise CommandError, saying what was not done, unless everything is valid and may be shown."""
-    if code := check(settings, options):
+def _shown(output: processes.Output) -> int:
+    print(output.text, end="", flush=True)
+    print(output.errors, end="", file=sys.stderr, flush=True)
+    return output.code
+
+
+def must_pass(
+    settings: Settings, options: Namespace, undone: str, checked: Future[processes.Output] | None = None
+) -> None:
+    """Raise CommandError, saying what was not done, unless everything is valid and may be shown. checked: see `check`."""
+    if code := check(settings, options, checked):
         msg = f"nothing was {undone}: fix what the lines above name, and try again"
         raise CommandError(msg, code)
     preflight.exposure(settings, values(Path(".env"), os.environ))

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from docker.models.containers import Container
 
@@ -83,33 +82,27 @@ def seconds_until_ready(container: Container, count: int = BOTS) -> float:
     text = str(container.attrs["State"]["StartedAt"]).rstrip("Z")[:26]
     started = datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
     began = time.monotonic()
-    while not _knows_all(status(container), count):
+    while known_bots(container) < count:
         container.reload()
         passed = time.monotonic() - began
         if passed > READY_WITHIN or container.status == "exited":
             msg = f"the supervisor did not get ready:\n{container.logs(tail=20).decode(errors='replace')}"
             raise RuntimeError(msg)
-        # Exact for a short start. A long one would mostly be the time that the answers take: each is a view of all bots.
+        # Exact for a short start; a long one would be longer by the time that the answers take.
         time.sleep(0.02 if passed < 3 else 0.5)
     return time.time() - started
 
 
-def _knows_all(answer: dict[str, Any] | None, count: int) -> bool:
-    """Tell whether each bot has been judged: they come one strategy after the other while journals are read."""
-    return answer is not None and sum(len(strategy["bots"]) for strategy in answer["strategies"]) >= count
-
-
-def status(container: Container) -> dict[str, Any] | None:
-    """Return what the API says, or None while there is no judgement yet."""
+def known_bots(container: Container) -> int:
+    """Return how many bots have been judged: they come one strategy after the other while journals are read."""
     if not container.attrs["NetworkSettings"]["IPAddress"]:
         container.reload()
     address = container.attrs["NetworkSettings"]["IPAddress"]
     try:
-        with urllib.request.urlopen(f"http://{address}:8080/api/status", timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except OSError:
-        return None
+        with urllib.request.urlopen(f"http://{address}:8080/api/bots?limit=1", timeout=10) as answer:
+            return int(json.load(answer)["total"])
+    except OSError:  # no judgement yet
+        return 0
 
 
 def stop(container: Container) -> None:
