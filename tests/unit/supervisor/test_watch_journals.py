@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 
@@ -326,3 +327,24 @@ def test_a_slot_is_missed_although_nothing_could_be_read_when_its_bot_was_first_
     assert world.see().ok
     world.at("12:01:30")
     assert world.bot().condition == "missed"
+
+
+def test_what_was_read_is_not_kept_in_memory(started: World) -> None:
+    """Of thousands of runs that ended within their batch, nothing is left when they are stored."""
+    lines = []
+    for number in range(4000):
+        at = stamp(started.now + timedelta(milliseconds=number))
+        head = {"timestamp": at, "strategy": "pulse", "boot_id": "b", "bot": "pulse", "slot": at, "trigger": "manual"}
+        head["run_id"] = f"run-{number}"
+        lines.append(json.dumps({**head, "event": "run_start"}) + "\n")
+        lines.append(json.dumps({**head, "event": "run_end", "outcome": "succeeded"}) + "\n")
+    with (started.journal / "pulse" / "2026-11-20.jsonl").open("a") as file:
+        file.writelines(lines)
+    tracemalloc.start()
+    try:
+        started.see()
+        found = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/ingest/*.py")])
+    finally:
+        tracemalloc.stop()
+    # Python itself keeps a few thousand tuples for later use.
+    assert sum(one.size for one in found.statistics("filename")) < 400_000

@@ -70,11 +70,11 @@ class LineRecorder:
 
     def _flush(self) -> None:
         """Store the runs whose ends were not read yet."""
+        self._begun_slots.clear()  # those of runs that have ended as well
         if not self._begun:
             return
         begun = list(self._begun.items())
         self._begun.clear()
-        self._begun_slots.clear()
         for (strategy, _), run in begun:
             self._ledger.record_run(strategy, run)
 
