@@ -23,8 +23,8 @@ PHONE: dict[str, Any] = {
 }
 PHONE_DARK = {**PHONE, "color_scheme": "dark"}
 # Chromium gives up what it is asking for, also of this machine, when an interface comes or goes: other tests start containers.
-# A page that lost its script in this way stays as it is.
-NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+# A page that lost its script in this way stays as it is, and the page of an error may come in between.
+NETWORK_CHANGED = ("ERR_NETWORK_CHANGED", "chrome-error://")
 ATTEMPTS = 5
 LOOKS = {"light": LIGHT, "dark": DARK, "phone": PHONE, "phone-dark": PHONE_DARK}
 
@@ -54,7 +54,7 @@ class Reader:
         assert error is not None or self.wrong == [], self.wrong
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if NETWORK_CHANGED in message.text:
+        if _has_changed(message.text):
             self._is_disturbed = True
         elif message.type in {"error", "warning"} and not any(text in message.text for text in self.expected):
             self.wrong.append(message.text)
@@ -70,7 +70,7 @@ class Reader:
             try:
                 self._open(path)
             except Error as error:
-                if not self._is_disturbed and NETWORK_CHANGED not in error.message:
+                if not self._is_disturbed and not _has_changed(error.message):
                     raise
             else:
                 return self.page
@@ -98,3 +98,8 @@ class Reader:
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than its window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def _has_changed(text: str) -> bool:
+    """Tell whether what Chromium says comes from a change of the network."""
+    return any(word in text for word in NETWORK_CHANGED)
