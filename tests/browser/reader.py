@@ -65,21 +65,24 @@ class Reader:
 
     def open(self, path: str) -> Page:
         """Open a page, and wait until its script has looked once for news; again if the network changed meanwhile."""
-        for _ in range(ATTEMPTS - 1):
+        return self._open(path, "#live.alive")
+
+    def visit(self, path: str) -> Page:
+        """Open a page and wait for nothing else, since it has no such script; again if the network changed meanwhile."""
+        return self._open(path, "body")
+
+    def _open(self, path: str, awaited: str) -> Page:
+        for number in range(1, ATTEMPTS + 1):
             self._is_disturbed = False
             try:
-                self._open(path)
+                self.page.goto(self._supervisor.page + path)
+                self.page.wait_for_selector(awaited)
             except Error as error:
-                if not self._is_disturbed and not _has_changed(error.message):
+                if number == ATTEMPTS or not (self._is_disturbed or _has_changed(error.message)):
                     raise
             else:
-                return self.page
-        self._open(path)
+                break
         return self.page
-
-    def _open(self, path: str) -> None:
-        self.page.goto(self._supervisor.page + path)
-        self.page.wait_for_selector("#live.alive")
 
     def go_dark(self) -> None:
         """Let the device prefer dark colours from now on."""

@@ -61,7 +61,7 @@ def test_bots_are_filtered(browser: Browser, supervisor: Supervisor, scripts: bo
         page = reader.page
         for path, rows in (("/", "#bots tr[id^=bot-]"), ("/timeline", "#timeline .lane[id]")):
             for name, (value, bots) in found.items():
-                page.goto(supervisor.page + path)
+                reader.visit(path)
                 field = page.locator(f"#filter [name={name}]")
                 if name == "q":
                     field.fill(value)

@@ -80,7 +80,7 @@ def test_a_link_needs_neither_token_nor_script(browser: Browser, supervisor: Sup
     path = IncidentLinks(state(supervisor), supervisor.page).to(number, datetime.now(UTC)).removeprefix(supervisor.page)
     with Reader(browser, supervisor, LOOKS["phone"], java_script_enabled=False) as reader:
         page = reader.page
-        page.goto(supervisor.page + path)
+        reader.visit(path)
         page.locator("form.answer select").select_option("12h")
         page.locator("form.answer").get_by_role("button", name="Snooze").click()
         expect(page.locator("#state")).to_contain_text("snoozed by link until")

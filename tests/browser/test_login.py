@@ -21,7 +21,7 @@ def test_the_form_lets_a_reader_in(browser: Browser, demo: Demo) -> None:
     with supervisor, Reader(browser, supervisor) as reader:
         reader.expected = ("401",)
         page = reader.page
-        page.goto(supervisor.page)
+        reader.visit("")
         assert reader.violations() == []
         page.get_by_label("Token").fill("something else entirely")
         page.get_by_role("button", name="Go on").click()

@@ -91,7 +91,7 @@ def test_all_of_a_strategy(browser: Browser, supervisor: Supervisor) -> None:
         expect(page.get_by_role("img", name=re.compile("^Durations of the last runs"))).to_be_visible()
         page.get_by_role("navigation", name="Decisions").get_by_text("older").click()
         expect(page.get_by_role("navigation", name="Decisions")).to_contain_text("page 2")
-        page.goto(f"{supervisor.page}/strategies/basket?bot=basket-3")
+        reader.visit("/strategies/basket?bot=basket-3")
         page.locator("summary").first.click()
         expect(page.locator("pre").first).to_contain_text("closes = ctx.bars(symbol")
         expect(page.locator("#details")).to_contain_text("no bars of TSLA")
@@ -257,7 +257,7 @@ def test_it_works_without_scripts(browser: Browser, supervisor: Supervisor) -> N
     """Everything is there to be read, reloaded by itself; what needs a script is not shown."""
     with Reader(browser, supervisor, java_script_enabled=False) as reader:
         page = reader.page
-        page.goto(f"{supervisor.page}/strategies/pulse")
+        reader.visit("/strategies/pulse")
         expect(page.locator("#headline")).to_contain_text("broken cannot start")
         expect(page.get_by_role("img", name=re.compile("^Equity over time"))).to_be_visible()
         expect(page.get_by_role("button", name="Pause")).to_be_hidden()

@@ -143,7 +143,7 @@ def test_a_phone_shows_one_part_at_a_time(browser: Browser, supervisor: Supervis
         expect(page.locator("#account")).to_be_hidden()
         assert page.evaluate("document.documentElement.scrollHeight") < 3500
         assert reader.violations() == []
-        page.goto(f"{supervisor.page}/strategies/basket?bot=basket-3#details")
+        reader.visit("/strategies/basket?bot=basket-3#details")
         expect(page.locator("#details").get_by_role("button", name="Pause")).to_be_visible()
         page = reader.open("/money?range=day")
         expect(page.locator("#equity")).to_be_visible()
