@@ -26,9 +26,7 @@ FOLDER_LABEL = "com.docker.compose.project.working_dir"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 AT_ONCE = 4  # starts or checks of containers: each makes a process, and those that have started need the CPU as well
 NOT_STARTED = "a container could not be started ({error}): `make ps` shows which runs"
-BUILD_PLATFORM = (
-    "DOCKER_DEFAULT_PLATFORM"  # the variable by which Compose and BuildKit build for another kind of machine
-)
+BUILD_PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # names the kind of machine that Compose and BuildKit build for
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386", "i386": "386"}
 
 
